@@ -1,0 +1,1 @@
+"""The terminal: options in, library calls, text out."""

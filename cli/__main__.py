@@ -1,0 +1,5 @@
+"""`python -m cli` is `wootric-replay`."""
+
+from cli.app import main
+
+main()

@@ -1,0 +1,115 @@
+"""The command group, and what every command ends in: an exit code, never a traceback."""
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from typing import Final, NoReturn
+
+import click
+
+EXIT_USAGE: Final = 2
+EXIT_SIGN_IN: Final = 4
+EXIT_UNREACHABLE: Final = 5
+EXIT_UNFORESEEN: Final = 70
+EXIT_INTERRUPTED: Final = 130
+EXIT_BROKEN_PIPE: Final = 141
+
+_COMMANDS: Final = {
+    "validate": ("cli.commands.validate", "validate"),
+    "map": ("cli.commands.map", "map_command"),
+    "dry-run": ("cli.commands.dry_run", "dry_run"),
+    "push": ("cli.commands.push", "push"),
+    "sandbox": ("cli.commands.sandbox", "sandbox"),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command only when it is asked for, which keeps the start quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all done; 1 finished, but something was rejected or failed; 2 wrong usage or "
+    "configuration; 4 signing in was refused; 5 Wootric could not be reached; 70 unforeseen; "
+    "130 interrupted.",
+)
+@click.version_option(package_name="wootric-replay")
+def app() -> None:
+    """Replay exported Segment history into Wootric.
+
+    PATHS are files, folders (searched for *.json, *.ndjson, *.jsonl, each also .gz), or - for standard
+    input.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character gets its escape, not a crash.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone, as `head` does; Python must not try to flush to it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        code = _say("interrupted", EXIT_INTERRUPTED)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USAGE
+    except Exception as error:  # noqa: BLE001 - the last resort
+        code = _foreseen(error) or _unforeseen(error)
+    sys.exit(code)
+
+
+def _foreseen(error: Exception) -> int | None:
+    """Say what an error of the library's means, if it is one; gives the exit code."""
+    from wootric_map.services import SettingsError  # noqa: PLC0415 - errors are rare, starts are not
+    from wootric_map.source import SourceError  # noqa: PLC0415
+
+    if isinstance(error, SourceError | SettingsError):
+        return _say(str(error), EXIT_USAGE)
+    if "wootric_map.client" in sys.modules:
+        from wootric_map.client import SignInRefusedError, WootricError  # noqa: PLC0415
+
+        if isinstance(error, SignInRefusedError):
+            return _say(str(error), EXIT_SIGN_IN)
+        if isinstance(error, WootricError):
+            return _say(str(error), EXIT_UNREACHABLE)
+    return None
+
+
+def _unforeseen(error: Exception) -> int:
+    """Keep the details where only their owner can read them, and say where."""
+    descriptor, name = tempfile.mkstemp(prefix="wootric-replay-", suffix=".log")
+    with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
+        traceback.print_exception(error, file=file)
+    return _say(
+        f"something unforeseen went wrong ({type(error).__name__}); the details are in {name} "
+        "(look through it before you share it: it may hold personal data)",
+        EXIT_UNFORESEEN,
+    )
+
+
+def _say(message: str, code: int) -> int:
+    from cli.render.text import printable  # noqa: PLC0415 - as above
+
+    click.echo(f"Error: {printable(message, 1000)}", err=True)
+    return code

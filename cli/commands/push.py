@@ -1,0 +1,232 @@
+"""`push`: plan, and carry the plan out."""
+
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli import embedded, options
+from cli.interrupt import gentle_interruption
+from cli.render import summary
+from cli.render.progress import SendingProgress, reading_progress, sending_progress
+from cli.render.text import duration, plural, printable
+from wootric_map.client import (
+    ClientCredentials,
+    Credentials,
+    Pace,
+    Wootric,
+    WootricError,
+)
+from wootric_map.deliver import deliver
+from wootric_map.outcome import Failure, Outcome, StoppedError
+from wootric_map.plan import Plan
+from wootric_map.planning import plan_entries
+from wootric_map.report import Findings, RejectsFile, Report
+from wootric_map.services import Services, services
+from wootric_map.spool import Spool
+
+if TYPE_CHECKING:
+    from wootric_map.sandbox import RunningSandbox
+
+_UNFINISHED: Final = (
+    "The run did not finish. Run the same command again to go on: end users that are written already "
+    "are found unchanged, but eligibility checks and page views sent so far would count twice."
+)
+
+
+@click.command()
+@options.reading_options
+@options.account_options
+@options.credential_options
+@click.option(
+    "--sandbox", is_flag=True, help="Push to an embedded sandbox; no credentials are needed."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="End users under way at once.",
+)
+@click.option(
+    "--rate",
+    type=options.Rate(),
+    help="Calls a minute at most; else as many as Wootric's replies allow.",
+)
+@click.option(
+    "--rejects",
+    type=click.Path(path_type=Path),
+    default=Path("rejects.ndjson"),
+    show_default=True,
+    help="Where rejected records and failed deliveries go; written only if there are any.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
+@click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
+def push(
+    paths: tuple[str, ...],
+    account_token: str | None,
+    base_url: str | None,
+    client_id: str | None,
+    client_secret_file: str | None,
+    username: str | None,
+    password_file: str | None,
+    sandbox: bool,
+    workers: int,
+    rate: float | None,
+    rejects: Path,
+    quiet: bool,
+    no_progress: bool,
+    **reading: Any,
+) -> int:
+    """Send an export's history to Wootric.
+
+    End users are created or updated, events checked for eligibility, page views sent; one end user's
+    calls always in order.
+
+    \b
+    Example:
+      wootric-replay push --sandbox sample_events/segment-logs
+      wootric-replay push --rate 80/min segment-logs
+      wootric-replay push rejects.ndjson
+    """
+    sources = options.sources(paths, leave_out=rejects)
+    replayed = any(
+        source.path and rejects.exists() and source.path.samefile(rejects) for source in sources
+    )
+    report = Report()
+    shown = not (quiet or no_progress)
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        rejects_file = stack.enter_context(_rejects_file(rejects))
+        account: tuple[Services, str, Credentials]
+        if sandbox:
+            account = _sandbox_account(stack.enter_context(embedded.running_sandbox()))
+        else:
+            if not account_token:
+                raise click.UsageError("no account: set WOOTRIC_ACCOUNT_TOKEN, or add --sandbox")
+            login = options.credentials(client_id, client_secret_file, username, password_file)
+            account = services(account_token, base_url), account_token, login
+        interruption = stack.enter_context(gentle_interruption())
+        wait = interruption.stop.wait
+        pace = Pace(rate, wait=wait)
+        wootric = stack.enter_context(
+            closing(Wootric(*account, pace, wait=wait, connections=workers))
+        )
+        spool = stack.enter_context(Spool())
+        error: WootricError | None = None
+        try:
+            # Wrong credentials should not cost the time of reading a million records.
+            wootric.sign_in()
+            with reading_progress(sources, shown=shown, lines=True) as on_bytes:
+                plan = plan_entries(
+                    sources,
+                    options.reading(**reading),
+                    spool,
+                    report,
+                    stdin=options.standard_input(),
+                    rejects=rejects_file,
+                    on_bytes=interruption.checked(on_bytes),
+                )
+            with sending_progress(report.mapped, pace, shown=shown, lines=True) as progress:
+                for outcome in deliver(plan, wootric, workers=workers, stop=interruption.stop):
+                    _account_for(outcome, plan, report, rejects_file, progress)
+        except StoppedError:
+            pass
+        except WootricError as fatal:
+            error = fatal
+        complete = error is None and not interruption.exit_code
+        if replayed and not complete:
+            # What is left to do stands in that file, and so does all that was rejected anew.
+            rejects_file.discard()
+            kept = None
+        else:
+            kept = rejects_file.finish(replayed=replayed)
+    if not quiet and (complete or report.records):
+        _show(report, pace.calls, time.monotonic() - begun)
+    _show_problems(report, rejects, rejects_file.count, kept, quiet=quiet)
+    if not complete and report.records:
+        click.echo(_UNFINISHED, err=True)
+    if error:
+        raise error
+    return interruption.exit_code or (0 if report.flawless else 1)
+
+
+def _account_for(
+    outcome: Outcome,
+    plan: Plan,
+    report: Report,
+    rejects_file: RejectsFile,
+    progress: SendingProgress,
+) -> None:
+    """Enter what became of a call in every book that is kept."""
+    report.deliver(outcome)
+    progress.add(outcome)
+    if isinstance(outcome.result, Failure):
+        for ref in outcome.refs:
+            rejects_file.fail(ref.source, ref.line, outcome.result, plan.raw(ref))
+
+
+def _sandbox_account(running: "RunningSandbox") -> tuple[Services, str, Credentials]:
+    settings = running.settings
+    login = ClientCredentials(settings.client_id, settings.client_secret)
+    addresses = services(settings.account_token, running.base_url)
+    return addresses, settings.account_token, login
+
+
+def _show(report: Report, calls: int, seconds: float) -> None:
+    """The summary table."""
+    done = report.done
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for title, count, note in (
+        ("Records", report.records, f"{report.mapped:,} mapped"),
+        ("Created", done["create"], "end users"),
+        ("Updated", done["update"], "end users"),
+        ("Unchanged", done["unchanged"], "end users"),
+        ("Eligibility checks", done["eligibility_check"], ""),
+        ("Page views", done["page_view"], ""),
+        ("Skipped", report.skipped.counts.total(), _codes(report.skipped)),
+        ("Rejected", report.rejected.counts.total(), _codes(report.rejected)),
+        ("Failed", report.failed.counts.total(), _codes(report.failed)),
+        ("API calls", calls, f"look-ups included, in {duration(seconds)}"),
+    ):
+        table.add_row(title, f"{count:,}", Text(note))
+    Console().print(table)
+
+
+def _show_problems(
+    report: Report, rejects: Path, count: int, kept: Path | None, *, quiet: bool
+) -> None:
+    lines = [
+        *summary.findings("Rejected", report.rejected, "red"),
+        *summary.findings("Failed", report.failed, "red"),
+    ]
+    if not quiet:
+        lines += summary.findings("Warnings", report.warnings, "yellow")
+    if count:
+        lines.append(
+            f"{plural(count, 'record')} kept in {printable(str(rejects))}: mend them there, "
+            "then push that file"
+        )
+    if kept:
+        lines.append(f"the rejects file that was there before is now {printable(str(kept))}")
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def _codes(found: Findings) -> str:
+    return ", ".join(f"{code} {count:,}" for code, count in found.counts.most_common())
+
+
+def _rejects_file(path: Path) -> RejectsFile:
+    try:
+        return RejectsFile(path)
+    except OSError as error:
+        raise click.UsageError(f"--rejects: {error}") from error

@@ -1,0 +1,69 @@
+"""`validate`: check every record, say what is wrong and how to mend it."""
+
+from typing import Any
+
+import click
+import orjson
+
+from cli import options
+from cli.render import summary
+from cli.render.progress import reading_progress
+from wootric_map.mapping import unidentified
+from wootric_map.outcome import Rejection, Skip
+from wootric_map.reading import read_entries
+from wootric_map.report import Findings, Report
+
+
+@click.command()
+@options.reading_options
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
+    """Check every record; report what is rejected, and how to mend it.
+
+    \b
+    Example:
+      wootric-replay validate sample_events/segment-logs
+    """
+    report = Report()
+    found = options.sources(paths)
+    with reading_progress(found) as on_bytes:
+        for entry in read_entries(
+            found, options.reading(**reading), stdin=options.standard_input(), on_bytes=on_bytes
+        ):
+            report.records += 1
+            outcome = entry.outcome
+            if isinstance(outcome, Rejection):
+                report.reject(entry.source, entry.line, outcome)
+            elif skip := outcome if isinstance(outcome, Skip) else unidentified(outcome):
+                report.skip(entry.source, entry.line, skip)
+    if style == "json":
+        click.echo(orjson.dumps(_as_data(report)))
+    else:
+        _show(report)
+    return 0 if report.flawless else 1
+
+
+def _show(report: Report) -> None:
+    for line in summary.findings("Rejected", report.rejected, "red"):
+        click.echo(line)
+    if report.skipped.counts:
+        click.echo(summary.counts("Skipped", report.skipped))
+    rejected = report.rejected.counts.total()
+    verdict = f"{rejected:,} rejected" if rejected else "none rejected"
+    click.echo(f"{summary.records(report.records)}: {report.mapped:,} fit to be sent, {verdict}.")
+
+
+def _as_data(report: Report) -> dict[str, object]:
+    return {
+        "records": report.records,
+        "valid": report.mapped,
+        "skipped": _findings_as_data(report.skipped),
+        "rejected": _findings_as_data(report.rejected),
+    }
+
+
+def _findings_as_data(found: Findings) -> dict[str, object]:
+    return {
+        code: {"count": count, "places": [place._asdict() for place in found.places[code]]}
+        for code, count in found.counts.items()
+    }

@@ -1,0 +1,223 @@
+"""How far a run has come: bars on a terminal, a line now and then elsewhere; always on stderr."""
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final, Protocol
+
+import click
+
+from cli.render.text import duration
+from wootric_map.outcome import Failure, Outcome
+from wootric_map.source import Source
+
+LINE_EVERY: Final = 10.0
+"""Seconds between two lines where there is no terminal."""
+
+_REDRAWS: Final = 10
+"""Times a second that a bar is drawn."""
+
+
+class Paced(Protocol):
+    """What gives calls their turn."""
+
+    calls: int
+    waiting_until: float | None
+
+
+@contextmanager
+def reading_progress(
+    sources: Sequence[Source], *, shown: bool = True, lines: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """Show how much of the sources has been read.
+
+    Args:
+        sources: what will be read; the bar has an end where the size of all is known.
+        shown: whether to show anything.
+        lines: whether to write lines where there is no terminal; else nothing is shown there.
+
+    Yields:
+        What to tell of each read's bytes.
+    """
+    sizes = [source.size for source in sources]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    if shown and sys.stderr.isatty():
+        with _bar("Reading", total) as bar:
+            yield bar
+    elif shown and lines:
+        yield _Lines(total).read
+    else:
+        yield lambda _: None
+
+
+@contextmanager
+def _bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    from rich.progress import (  # noqa: PLC0415 - slow, and only a terminal needs it
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=_console(),
+        transient=True,
+        refresh_per_second=_REDRAWS,
+    ) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+class _Lines:
+    """A line on stderr every ten seconds."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._read = 0
+        self._next = time.monotonic() + LINE_EVERY
+
+    def read(self, count: int) -> None:
+        self._read += count
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_EVERY
+            share = f" of {self._total / 1e6:,.0f}" if self._total else ""
+            click.echo(f"reading: {self._read / 1e6:,.0f}{share} MB", err=True)
+
+
+class SendingProgress:
+    """Counts of what was sent, for a bar or for lines."""
+
+    def __init__(self, total: int, pace: Paced) -> None:
+        self._total = total
+        self._pace = pace
+        self._begun = time.monotonic()
+        self.counts: Counter[str] = Counter()
+        self.finished = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count what became of a call."""
+        self.finished += len(outcome.refs)
+        if outcome.result is None:
+            self.counts[outcome.action] += 1
+        elif isinstance(outcome.result, Failure):
+            self.counts["failed"] += 1
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        elapsed = max(time.monotonic() - self._begun, 0.001)
+        counts = self.counts
+        parts = [
+            f"{self._pace.calls:,} calls",
+            f"{self._pace.calls / elapsed:,.1f}/s",
+            f"created {counts['create']:,}",
+            f"updated {counts['update']:,}",
+            f"failed {counts['failed']:,}",
+        ]
+        until = self._pace.waiting_until
+        wait = until - time.time() if until is not None else 0.0
+        if wait > 1:
+            parts.append(f"waiting {duration(wait)} for Wootric's limit")
+        return ", ".join(parts)
+
+    @property
+    def remaining(self) -> str:
+        """The time left at the speed so far."""
+        if not self.finished:
+            return "?"
+        elapsed = time.monotonic() - self._begun
+        return duration(elapsed / self.finished * max(self._total - self.finished, 0))
+
+    @property
+    def share(self) -> str:
+        """Records dealt with, of all."""
+        return f"{self.finished:,} of {self._total:,} records"
+
+
+@contextmanager
+def sending_progress(
+    total: int, pace: Paced, *, shown: bool, lines: bool
+) -> Iterator[SendingProgress]:
+    """Show how much of a plan has been delivered.
+
+    Args:
+        total: records that will be dealt with.
+        pace: tells what the run is waiting for.
+        shown: whether to show anything.
+        lines: whether to write lines where there is no terminal.
+    """
+    progress = SendingProgress(total, pace)
+    if shown and sys.stderr.isatty():
+        context: Any = _drawn(progress, total)
+    elif shown and lines:
+        context = _written(progress)
+    else:
+        context = nullcontext()
+    with context:
+        yield progress
+
+
+@contextmanager
+def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - as above
+
+    with Progress(
+        TextColumn("Sending"),
+        BarColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+        console=_console(),
+        transient=True,
+        auto_refresh=False,
+    ) as bar:
+        task = bar.add_task("Sending", total=total, text="")
+
+        def draw() -> None:
+            text = f"{progress.share}, {progress.text}, {progress.remaining} left"
+            bar.update(task, completed=progress.finished, text=text, refresh=True)
+
+        with _regularly(1 / _REDRAWS, draw):
+            yield
+
+
+@contextmanager
+def _written(progress: SendingProgress) -> Iterator[None]:
+    def write() -> None:
+        text = f"sending: {progress.share}, {progress.text}, {progress.remaining} left"
+        click.echo(text, err=True)
+
+    with _regularly(LINE_EVERY, write):
+        yield
+
+
+@contextmanager
+def _regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
+    """Do something every so often beside what goes on."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=run, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _console() -> Any:
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    return Console(stderr=True)

@@ -1,0 +1,32 @@
+"""What a run came to, for people."""
+
+from collections.abc import Iterator
+
+from cli.render.text import plural, printable, styled
+from wootric_map.report import Findings
+
+
+def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
+    """Lines that tell what was found: each code with its count and its first few places."""
+    if not found.counts:
+        return
+    yield styled(f"{title}: {found.counts.total():,}", fg=colour, bold=True)
+    for code, count in found.counts.most_common():
+        yield f"  {styled(code, fg=colour)}  {count:,}"
+        places = found.places[code]
+        for place in places:
+            at = f" {printable(place.field)}:" if place.field else ""
+            yield f"    {printable(place.source)}:{place.line}{at} {printable(place.message, 500)}"
+        if count > len(places):
+            yield f"    … and {count - len(places):,} more"
+
+
+def counts(title: str, found: Findings) -> str:
+    """One line: each code with its count."""
+    each = ", ".join(f"{code} {count:,}" for code, count in found.counts.most_common())
+    return f"{title}: {each or 'none'}"
+
+
+def records(count: int) -> str:
+    """How many records."""
+    return plural(count, "record")

@@ -1,0 +1,64 @@
+"""Text that is safe to show: what an export holds is shown, never obeyed."""
+
+import re
+from typing import Final
+
+import click
+import orjson
+
+_UNSAFE: Final = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
+    "\\ud800-\\udfff\\ufff9-\\ufffb]"
+)
+"""Control characters, and those that reorder or hide what stands around them."""
+
+_SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+LONGEST: Final = 200
+"""Characters of one value that are shown."""
+
+
+def printable(text: str, limit: int | None = LONGEST) -> str:
+    """A text for a terminal: unsafe characters as escapes, and cut where it is too long."""
+    if limit is not None and len(text) > limit:
+        text = f"{text[:limit]}… ({len(text):,} characters)"
+    return _UNSAFE.sub(_escape, text)
+
+
+def shown(value: object) -> str:
+    """A value of the export as JSON, safe to show."""
+    if isinstance(value, str):
+        # Cut first: escaping megabytes of nothing to show two hundred characters is a waste.
+        cut = printable(value)
+        return f'"{cut.replace(chr(34), chr(92) + chr(34))}"'
+    return printable(orjson.dumps(value).decode())
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the two largest units that tell it."""
+    whole = round(seconds)
+    for size, unit, next_size, next_unit in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // next_size
+            return f"{whole // size} {unit}" + (f" {rest} {next_unit}" if rest else "")
+    return f"{whole} s"
+
+
+def styled(text: str, **style: object) -> str:
+    """The text in a style, which is taken off again where the output is no terminal."""
+    return click.style(text, **style)  # type: ignore[arg-type]
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    code = ord(character)
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")  # noqa: PLR2004

@@ -1,0 +1,195 @@
+"""The calls a record becomes: pure data, with their HTTP form (wootric.md 3 and 5)."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
+
+from wootric_map.mapping import Mapped
+from wootric_map.properties import Property, PropertyValue
+from wootric_map.record import Identify, Track
+from wootric_map.services import Services
+from wootric_map.spelling import spelling
+
+Pairs: TypeAlias = list[tuple[str, str]]
+"""Names and values, in the order they are sent."""
+
+
+class HttpCall(NamedTuple):
+    """A request as it goes over the wire, but for the bearer token."""
+
+    method: str
+    url: str
+    form: Mapping[str, str] | None = None
+    """What a POST or PUT carries, form-encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndUserUpsert:
+    """An end user as Wootric should hold it; None, or an absent property, is left as it is."""
+
+    email: str | None = None
+    external_id: str | None = None
+    phone_number: str | None = None
+    external_created_at: int | None = None
+    """Unix seconds."""
+    properties: Mapping[str, PropertyValue] = field(default_factory=dict)
+    wootric_id: str | None = None
+    """Wootric's own id, where it is known; never sent as a field."""
+
+    def fields(self) -> Pairs:
+        """The form of `POST /end_users` and `PUT /end_users/{id}`."""
+        return [
+            *_given(
+                email=self.email,
+                external_id=self.external_id,
+                phone_number=self.phone_number,
+                external_created_at=self.external_created_at,
+            ),
+            *_hash("properties", self.properties),
+        ]
+
+    def create(self, services: Services) -> HttpCall:
+        """The call that creates the end user."""
+        return HttpCall("POST", f"{services.rest}/end_users", dict(self.fields()))
+
+    def update(self, services: Services, wootric_id: int | str) -> HttpCall:
+        """The call that changes the end user with that id."""
+        path = quote(str(wootric_id), safe="")
+        return HttpCall("PUT", f"{services.rest}/end_users/{path}", dict(self.fields()))
+
+
+@dataclass(frozen=True, slots=True)
+class EligibilityCheck:
+    """A track record, as Wootric's kits report it (wootric.md 5)."""
+
+    event_name: str
+    email: str | None = None
+    external_id: str | None = None
+    phone_number: str | None = None
+    end_user_created_at: int | None = None
+    """Unix seconds."""
+    language: str | None = None
+    properties: Mapping[str, PropertyValue] = field(default_factory=dict)
+
+    def call(self, services: Services, account_token: str | None) -> HttpCall:
+        """The request; without an account token it shows all but that."""
+        query = _given(
+            account_token=account_token,
+            email=self.email,
+            event_name=self.event_name,
+            external_id=self.external_id,
+            phone_number=self.phone_number,
+            end_user_created_at=self.end_user_created_at,
+        )
+        if self.language:
+            query.append(("language[code]", self.language))
+        query += _hash("properties", self.properties)
+        return HttpCall("GET", f"{services.eligibility}/eligible.json?{urlencode(query)}")
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """A page record, as the page pixel takes it (wootric.md 5)."""
+
+    random: str
+    """Keeps a cache from answering for Wootric; the same record always has the same."""
+    email: str | None = None
+    created_at: int | None = None
+    """Unix seconds."""
+    url: str | None = None
+    name: str | None = None
+    path: str | None = None
+
+    def call(self, services: Services, account_token: str | None) -> HttpCall:
+        """The request; without an account token it shows all but that."""
+        query = _given(
+            account_token=account_token,
+            email=self.email,
+            created_at=self.created_at,
+            url=self.url,
+            random=self.random,
+        )
+        query += _hash("page_info", {"name": self.name or "", "path": self.path or ""}, blank=False)
+        return HttpCall("GET", f"{services.pixel}?{urlencode(query)}")
+
+
+Call: TypeAlias = EndUserUpsert | EligibilityCheck | PageView
+
+
+def call_for(mapped: Mapped, place: str) -> Call:
+    """The call that one record makes, taken alone.
+
+    Args:
+        mapped: the record.
+        place: its source and line; tells page views apart that have no message id.
+    """
+    record, settings, user = mapped.record, mapped.settings, mapped.user
+    email = trimmed(user.email)
+    if isinstance(record, Identify):
+        return EndUserUpsert(
+            email=email,
+            external_id=user.user_id,
+            phone_number=user.phone,
+            external_created_at=user.created_at,
+            properties={each.name: each.value for each in stored(mapped.properties)},
+            wootric_id=user.wootric_id,
+        )
+    if isinstance(record, Track):
+        return EligibilityCheck(
+            event_name=record.event,
+            email=email,
+            external_id=user.user_id,
+            phone_number=user.phone,
+            end_user_created_at=user.created_at,
+            language=user.language,
+            properties=settings.properties or {},
+        )
+    info = settings.page_info or {}
+    return PageView(
+        random=hashlib.blake2b((record.message_id or place).encode(), digest_size=8).hexdigest(),
+        email=email,
+        created_at=user.created_at,
+        url=_plain(info.get("url")),
+        name=_plain(info.get("name")),
+        path=_plain(info.get("path")),
+    )
+
+
+def stored(properties: Iterable[Property]) -> list[Property]:
+    """The properties that an end user keeps: all but those with a field of their own.
+
+    wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`.
+    """
+    kept = []
+    for each in properties:
+        key = each.source.removeprefix("traits.")
+        phone = isinstance(each.original, str | int | float) and spelling(key) == "phone"
+        if not (phone or each.name == "id"):
+            kept.append(each)
+    return kept
+
+
+def request(call: Call, services: Services, account_token: str | None) -> HttpCall:
+    """The HTTP form of a call; an end user's is that of its creation."""
+    if isinstance(call, EndUserUpsert):
+        return call.create(services)
+    return call.call(services, account_token)
+
+
+def trimmed(email: str | None) -> str | None:
+    """An email as it is sent and compared: without white space around it."""
+    return email.strip() if email else None
+
+
+def _given(**fields: str | int | None) -> Pairs:
+    return [(name, str(value)) for name, value in fields.items() if value is not None]
+
+
+def _hash(name: str, values: Mapping[str, PropertyValue], *, blank: bool = True) -> Pairs:
+    return [(f"{name}[{key}]", str(value)) for key, value in values.items() if blank or value != ""]
+
+
+def _plain(value: object) -> str | None:
+    return str(value) if isinstance(value, str | int | float) and value != "" else None

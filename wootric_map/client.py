@@ -1,0 +1,553 @@
+"""The HTTP side of Wootric: signing in, pace, retries (wootric.md 2 to 5)."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity.wait import wait_random_exponential
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
+
+from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
+from wootric_map.outcome import StoppedError
+from wootric_map.plan import EndUser
+from wootric_map.services import Services, is_loopback
+
+RETRIES: Final = 5
+"""How often a call is tried again unless the caller says otherwise."""
+
+TIMEOUT: Final = (10.0, 60.0)
+"""Seconds to wait for a connection, and for an answer."""
+
+_TOO_FAST_RETRIES: Final = 100
+"""A 429 is no fault of the call's: other traffic of the account may take a share of every window."""
+
+_LONGEST_WAIT: Final = 3600.0
+"""Seconds; a reset time further away than this is a mistake, of a clock for instance."""
+
+_EARLY: Final = 60.0
+"""Seconds before its end at which a token is renewed."""
+
+
+class WootricError(Exception):
+    """Wootric could not do what it was asked; the message is for a person."""
+
+
+class SignInRefusedError(WootricError):
+    """The credentials, or the token they gave, were refused."""
+
+
+class UnreachableError(WootricError):
+    """No connection, or no answer, however often it was tried."""
+
+
+class NoAnswerError(WootricError):
+    """A call that must not be repeated was sent, and no answer came: it may have been taken."""
+
+
+class CallFailedError(WootricError):
+    """Wootric answered that it won't do this; trying again would not help."""
+
+    def __init__(self, code: str, message: str, status: int | None, body: str | None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """An API client's own login (wootric.md 2)."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def grant(self) -> dict[str, str]:
+        """The form that asks for a token."""
+        return {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCredentials:
+    """A person's login (wootric.md 2)."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def grant(self) -> dict[str, str]:
+        """The form that asks for a token."""
+        return {"grant_type": "password", "username": self.username, "password": self.password}
+
+
+Credentials: TypeAlias = ClientCredentials | PasswordCredentials
+
+
+class Pace:
+    """When the next call may go: by a rate of the caller's, and by what replies say (wootric.md 4)."""
+
+    def __init__(
+        self,
+        rate: float | None,
+        *,
+        wait: Callable[[float], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Start with nothing known of the account's limits.
+
+        Args:
+            rate: calls a minute at most, over all endpoints; None leaves it to the replies.
+            wait: waits so many seconds; True if the run was told to stop.
+            clock: the unix time.
+        """
+        self._interval = 60.0 / rate if rate else 0.0
+        self._wait = wait
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._windows: dict[str, tuple[int, float]] = {}
+        self.calls = 0
+        """How many calls have had their turn."""
+        self.waiting_until: float | None = None
+        """Unix time at which a call that waits for its turn will go."""
+
+    def take_turn(self, endpoint: str) -> None:
+        """Wait until a call to this endpoint may go.
+
+        Raises:
+            StoppedError: the run was told to stop.
+        """
+        while True:
+            with self._lock:
+                now = self._clock()
+                at = max(self._next, self._opens(endpoint, now))
+                if at <= now:
+                    self._next = max(self._next, now - self._interval) + self._interval
+                    remaining, reset = self._windows.get(endpoint, (1, now))
+                    self._windows[endpoint] = remaining - 1, reset
+                    self.waiting_until = None
+                    self.calls += 1
+                    return
+                self.waiting_until = at
+            if self._wait(min(at - now, _LONGEST_WAIT)):
+                raise StoppedError
+
+    def learn(self, endpoint: str, headers: Mapping[str, str], *, refused: bool) -> None:
+        """Take in what a reply says of its endpoint's limit."""
+        with self._lock:
+            now = self._clock()
+            reset = _number(headers.get("X-Rate-Limit-Reset"))
+            retry_after = _number(headers.get("Retry-After"))
+            if refused:
+                opens = reset if reset is not None and reset > now else now + (retry_after or 1.0)
+                self._windows[endpoint] = 0, min(opens, now + _LONGEST_WAIT)
+                return
+            remaining = _number(headers.get("X-Rate-Limit-Remaining"))
+            if remaining is None or reset is None:
+                self._windows.pop(endpoint, None)
+                return
+            known, known_reset = self._windows.get(endpoint, (int(remaining), reset))
+            # Replies overtake each other: within one window the smaller figure is the newer.
+            left = min(known, int(remaining)) if known_reset >= reset else int(remaining)
+            self._windows[endpoint] = left, min(max(reset, known_reset), now + _LONGEST_WAIT)
+
+    def _opens(self, endpoint: str, now: float) -> float:
+        remaining, reset = self._windows.get(endpoint, (1, 0.0))
+        if remaining <= 0 and reset <= now:
+            del self._windows[endpoint]
+        return reset if remaining <= 0 else 0.0
+
+
+class Wootric:
+    """An account, over HTTP; may be used from several threads."""
+
+    def __init__(
+        self,
+        services: Services,
+        account_token: str,
+        credentials: Credentials,
+        pace: Pace,
+        *,
+        wait: Callable[[float], bool],
+        connections: int = 8,
+        retries: int = RETRIES,
+        timeout: tuple[float, float] = TIMEOUT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            services: where the account stands.
+            account_token: which account it is.
+            credentials: what to sign in with.
+            pace: gives each call its turn.
+            wait: waits so many seconds; True if the run was told to stop.
+            connections: how many are kept open at most.
+            retries: how often a call is tried again.
+            timeout: seconds for a connection, and for an answer.
+            clock: the unix time.
+        """
+        self._services = services
+        self._account_token = account_token
+        self._credentials = credentials
+        self._pace = pace
+        self._retries = retries
+        self._timeout = timeout
+        self._clock = clock
+        self._wait = wait
+        self._session = requests.Session()
+        # A proxy stands between machines, not between this one and itself.
+        self._session.trust_env = not is_loopback(urlsplit(services.rest).hostname or "")
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._sign_in_lock = threading.Lock()
+        self._token: _Token | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def sign_in(self) -> None:
+        """Get a token.
+
+        Raises:
+            SignInRefusedError: the credentials or the account token are wrong.
+            UnreachableError: Wootric does not answer.
+        """
+        self._bearer(refused=None)
+
+    def registered_events(self) -> frozenset[str]:
+        """The events that count for eligibility (wootric.md 5); none without Targeted Sampling."""
+        query = urlencode({"account_token": self._account_token})
+        call = HttpCall("GET", f"{self._services.eligibility}/registered_events.json?{query}")
+        names = self._json("registered_events", call, authorized=False)
+        return frozenset(name for name in names if isinstance(name, str))
+
+    def find(self, wanted: EndUserUpsert) -> EndUser | None:
+        """Look an end user up: by Wootric's id, then external id, then email, then phone.
+
+        Raises:
+            WootricError: it could not be asked.
+        """
+        for key, endpoint, path in (
+            (wanted.wootric_id, "end_users/id", "{}"),
+            (wanted.external_id, "end_users/external_id", "{}?lookup_by_external_id=true"),
+            (wanted.email, "end_users/email", "{}?lookup_by_email=true"),
+            (wanted.phone_number, "end_users/phone_number", "phone_number/{}"),
+        ):
+            # A path of dots alone would be taken for a step up, however it is encoded.
+            if key and key.strip("."):
+                url = f"{self._services.rest}/end_users/{path.format(quote(key, safe=''))}"
+                found = self._json(endpoint, HttpCall("GET", url), missing=True)
+                if found is not None:
+                    return _end_user(found)
+        return None
+
+    def create(self, wanted: EndUserUpsert) -> EndUser:
+        """Create an end user.
+
+        Raises:
+            NoAnswerError: it may have been created, or not.
+            CallFailedError: Wootric refuses it.
+            WootricError: it could not be asked.
+        """
+        call = wanted.create(self._services)
+        return _end_user(self._json("end_users/create", call, repeatable=False))
+
+    def update(self, wootric_id: int, changes: EndUserUpsert) -> EndUser:
+        """Change an end user's fields.
+
+        Raises:
+            CallFailedError: Wootric refuses it.
+            WootricError: it could not be asked.
+        """
+        call = changes.update(self._services, wootric_id)
+        return _end_user(self._json("end_users/update", call))
+
+    def send(self, event: EligibilityCheck | PageView) -> None:
+        """Check eligibility, or send a page view; neither can be taken back (wootric.md 5).
+
+        Raises:
+            NoAnswerError: it may have been counted, or not.
+            CallFailedError: Wootric refuses it.
+            WootricError: it could not be sent.
+        """
+        call = event.call(self._services, self._account_token)
+        endpoint = "eligible" if isinstance(event, EligibilityCheck) else "pixel"
+        self._request(endpoint, call, authorized=False, repeatable=False)
+
+    def _json(
+        self,
+        endpoint: str,
+        call: HttpCall,
+        *,
+        authorized: bool = True,
+        repeatable: bool = True,
+        missing: bool = False,
+    ) -> Any:
+        """The reply's JSON; None for a 404 where `missing` may be."""
+        try:
+            response = self._request(endpoint, call, authorized=authorized, repeatable=repeatable)
+        except CallFailedError as error:
+            if missing and error.status == requests.codes.not_found:
+                return None
+            raise
+        try:
+            return response.json()
+        except ValueError as error:
+            if not repeatable:
+                raise NoAnswerError("the answer is no JSON, so it may have been taken") from error
+            message = "Wootric's reply is no JSON"
+            raise CallFailedError("bad_reply", message, response.status_code, None) from error
+
+    def _request(
+        self, endpoint: str, call: HttpCall, *, authorized: bool, repeatable: bool
+    ) -> requests.Response:
+        """Make a call, again where that may help."""
+        again: tuple[type[Exception], ...] = (_NotSentError, _ServerError, _TooFastError)
+        if repeatable:
+            again += (NoAnswerError,)
+        retrying = Retrying(
+            retry=retry_if_exception_type(again),
+            stop=self._enough,
+            wait=_backoff,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt, endpoint, call, authorized)
+        except _NotSentError as error:
+            raise UnreachableError(str(error)) from error
+        except NoAnswerError as error:
+            if repeatable:
+                raise UnreachableError(str(error)) from error
+            raise
+
+    def _attempt(self, endpoint: str, call: HttpCall, authorized: bool) -> requests.Response:
+        if not authorized:
+            return self._checked(endpoint, self._exchange(endpoint, call, None))
+        token = self._bearer(refused=None)
+        response = self._exchange(endpoint, call, token)
+        if response.status_code == requests.codes.unauthorized:
+            token = self._bearer(refused=token)
+            response = self._exchange(endpoint, call, token)
+            if response.status_code == requests.codes.unauthorized:
+                raise SignInRefusedError(
+                    f"Wootric refuses a token that it has just given out ({_words(response)}); "
+                    "check that this login may use the API of this account"
+                )
+        return self._checked(endpoint, response)
+
+    def _exchange(self, endpoint: str, call: HttpCall, token: str | None) -> requests.Response:
+        """One request and its reply, whatever it says."""
+        self._pace.take_turn(endpoint)
+        host = urlsplit(call.url).netloc
+        try:
+            response = self._session.request(
+                call.method,
+                call.url,
+                data=call.form,
+                auth=_Bearer(token),
+                timeout=self._timeout,
+                # Followed, it would take the token, or a person's data, to another address.
+                allow_redirects=False,
+            )
+        except requests.exceptions.SSLError as error:
+            raise UnreachableError(
+                f"{host} can't be trusted: its TLS certificate was refused; "
+                "REQUESTS_CA_BUNDLE names a certificate authority of your own"
+            ) from error
+        except requests.RequestException as error:
+            if _never_left(error):
+                raise _NotSentError(f"no connection to {host} ({_reason(error)})") from error
+            raise NoAnswerError(f"no answer from {host} ({_reason(error)})") from error
+        too_fast = response.status_code == requests.codes.too_many_requests
+        self._pace.learn(endpoint, response.headers, refused=too_fast)
+        return response
+
+    def _checked(self, endpoint: str, response: requests.Response) -> requests.Response:
+        status = response.status_code
+        if status == requests.codes.too_many_requests:
+            raise _TooFastError("too_fast", "Wootric still says: too many requests", status, None)
+        words = _words(response)
+        if status >= requests.codes.server_error:
+            raise _ServerError(
+                "server_error", f"Wootric failed with {status}: {words}", status, _body(response)
+            )
+        if status >= requests.codes.bad_request:
+            raise CallFailedError(
+                "refused", f"Wootric refused it with {status}: {words}", status, _body(response)
+            )
+        if status >= requests.codes.multiple_choices:
+            message = f"{endpoint} redirects elsewhere ({status}), which is not followed"
+            raise CallFailedError("redirected", message, status, _body(response))
+        return response
+
+    def _bearer(self, *, refused: str | None) -> str:
+        """The token; a new one where there is none, it ends soon, or it was refused."""
+        with self._sign_in_lock:
+            held = self._token
+            if held and held.value != refused and self._clock() < held.renew_at:
+                return held.value
+            grants = [self._credentials.grant()]
+            if held and held.refresh_token and held.value != refused:
+                refresh = {"grant_type": "refresh_token", "refresh_token": held.refresh_token}
+                grants.insert(0, refresh)
+            for grant in grants:
+                token = self._ask_for_token(grant, last=grant is grants[-1])
+                if token:
+                    self._token = token
+                    return token.value
+            raise AssertionError  # the last grant gives a token or raises
+
+    def _ask_for_token(self, grant: dict[str, str], *, last: bool) -> "_Token | None":
+        query = urlencode({"account_token": self._account_token})
+        call = HttpCall("POST", f"{self._services.oauth}?{query}", grant)
+        try:
+            reply = self._json("oauth", call, authorized=False)
+            return _Token(
+                str(reply["access_token"]),
+                reply.get("refresh_token"),
+                self._clock() + max(float(reply.get("expires_in", 7200)) - _EARLY, 1.0),
+            )
+        except CallFailedError as error:
+            if error.status in _SIGN_IN_REFUSALS:
+                if not last:
+                    return None
+                raise SignInRefusedError(
+                    f"signing in was refused ({error.status}); check the account token and the "
+                    "client id and secret, or the username and password"
+                ) from error
+            raise UnreachableError(f"signing in failed: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnreachableError("signing in failed: the reply holds no token") from error
+
+    def _enough(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        allowed = _TOO_FAST_RETRIES if isinstance(error, _TooFastError) else self._retries
+        return state.attempt_number > allowed
+
+    def _sleep(self, seconds: float) -> None:
+        if self._wait(seconds):
+            raise StoppedError
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    value: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    renew_at: float
+    """Unix time."""
+
+
+class _Bearer(AuthBase):
+    """Signs a request; even without a token it keeps `~/.netrc` from signing it with something else."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _NotSentError(WootricError):
+    """There was no connection, so the call can't have been taken."""
+
+
+class _ServerError(CallFailedError):
+    """Wootric failed; the same call may work later."""
+
+
+class _TooFastError(CallFailedError):
+    """Past the limit; the pace knows until when."""
+
+
+_SIGN_IN_REFUSALS: Final = frozenset({400, 401, 403})
+_JITTERED: Final = wait_random_exponential(multiplier=0.5, max=30)
+
+
+def _backoff(state: RetryCallState) -> float:
+    """Nothing past a limit, where the pace waits; else exponential with full jitter."""
+    error = state.outcome.exception() if state.outcome else None
+    return 0.0 if isinstance(error, _TooFastError) else _JITTERED(state)
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    """Whether a failed request can't have reached Wootric."""
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError | ProxyError)
+
+
+def _reason(error: requests.RequestException) -> str:
+    """What went wrong, without addresses, which may hold personal data."""
+    if isinstance(error, requests.Timeout):
+        return "it timed out"
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    inner: BaseException | None = reason if isinstance(reason, BaseException) else None
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    return "the connection broke"
+
+
+def _words(response: requests.Response) -> str:
+    """Wootric's own words in either of its error forms (wootric.md 3)."""
+    try:
+        reply = response.json()
+    except ValueError:
+        return f"{response.reason or 'no reason given'}"
+    if isinstance(reply, dict):
+        errors = reply.get("errors")
+        if isinstance(errors, list):
+            words = [str(each.get("message")) for each in errors if isinstance(each, dict)]
+            return "; ".join(words) or "no reason given"
+        said = reply.get("error_description") or reply.get("error")
+        if isinstance(said, str):
+            return said
+    return "no reason given"
+
+
+def _body(response: requests.Response) -> str:
+    return response.text[:10_000]
+
+
+def _end_user(reply: Any) -> EndUser:
+    """An end user as Wootric tells it."""
+    try:
+        properties = reply.get("properties") or {}
+        created_at = reply.get("external_created_at")
+        return EndUser(
+            id=int(reply["id"]),
+            email=reply.get("email"),
+            external_id=reply.get("external_id"),
+            phone_number=reply.get("phone_number"),
+            external_created_at=None if created_at in (None, "") else int(created_at),
+            properties={str(name): str(value) for name, value in properties.items()},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = "Wootric's reply is no end user"
+        raise CallFailedError("bad_reply", message, None, None) from error
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,80 @@
+"""What becomes of a record: skipped, rejected (segment.md 2), delivered or failed."""
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+Action: TypeAlias = Literal["create", "update", "unchanged", "eligibility_check", "page_view"]
+
+
+class Skip(NamedTuple):
+    """A record that is fine, but not for Wootric."""
+
+    code: str
+    """Stable, from the table of segment.md 2."""
+    type: str
+    field: str | None
+    message: str
+
+
+REJECTIONS: Final = frozenset(
+    {
+        "invalid_json",
+        "line_too_long",
+        "not_an_object",
+        "missing_type",
+        "unknown_type",
+        "missing_identity",
+        "missing_event",
+        "invalid_traits",
+        "invalid_properties",
+        "invalid_context",
+        "invalid_integrations",
+        "invalid_timestamp",
+        "truncated_input",
+    }
+)
+"""Every code that a rejection may have (segment.md 2)."""
+
+
+class Rejection(NamedTuple):
+    """A record, or a line that should have been one, that is wrong."""
+
+    code: str
+    """One of `REJECTIONS`."""
+    field: str | None
+    message: str
+    """What a person should mend."""
+
+
+class Ref(NamedTuple):
+    """A record that a call was made from."""
+
+    number: int
+    """Its number in the plan, for `Plan.raw`."""
+    source: str
+    line: int
+
+
+class Failure(NamedTuple):
+    """Why a delivery failed."""
+
+    code: str
+    """`refused`, `redirected`, `bad_reply`, `server_error`, `in_doubt` or `end_user_failed`."""
+    message: str
+    status: int | None = None
+    """Wootric's HTTP status."""
+    body: str | None = None
+    """Wootric's own words."""
+
+
+class Outcome(NamedTuple):
+    """What became of one call, or of the records that would have made it."""
+
+    action: Action
+    refs: tuple[Ref, ...]
+    """The records it was made from."""
+    result: Skip | Failure | None
+    """None where it was delivered, or there was nothing to do."""
+
+
+class StoppedError(Exception):
+    """The run was told to stop."""

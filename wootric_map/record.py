@@ -1,0 +1,329 @@
+"""A raw line → the records in it, each read, skipped or rejected (segment.md 1 to 3).
+
+Every fault is judged in the order of segment.md 2, so that a record with several has always the same code.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import orjson
+
+from wootric_map import dates
+from wootric_map.outcome import REJECTIONS, Rejection, Skip
+from wootric_map.properties import decimal_text
+from wootric_map.shape import ARRAY_HINT
+
+Fields: TypeAlias = Mapping[str, Any]
+"""A JSON object as the parser gives it."""
+
+
+class Identify(NamedTuple):
+    """What is known of a user."""
+
+    user_id: str | None
+    anonymous_id: str | None
+    message_id: str | None
+    time: int | None
+    """When it happened, in milliseconds since the epoch; None where the record has no time."""
+    context: Fields
+    traits: Fields
+
+    @property
+    def type(self) -> Literal["identify"]:
+        """The record's type, as Segment spells it."""
+        return "identify"
+
+
+class Track(NamedTuple):
+    """Something a user did."""
+
+    user_id: str | None
+    anonymous_id: str | None
+    message_id: str | None
+    time: int | None
+    """As in `Identify`."""
+    context: Fields
+    event: str
+    properties: Fields
+
+    @property
+    def type(self) -> Literal["track"]:
+        """The record's type, as Segment spells it."""
+        return "track"
+
+
+class Page(NamedTuple):
+    """A page a user saw."""
+
+    user_id: str | None
+    anonymous_id: str | None
+    message_id: str | None
+    time: int | None
+    """As in `Identify`."""
+    context: Fields
+    name: str | None
+    category: str | None
+    properties: Fields
+
+    @property
+    def type(self) -> Literal["page"]:
+        """The record's type, as Segment spells it."""
+        return "page"
+
+
+Record: TypeAlias = Identify | Track | Page
+Reading: TypeAlias = Record | Skip | Rejection
+
+
+class Read(NamedTuple):
+    """One record of a line."""
+
+    raw: bytes
+    """A line that holds this record alone, to be tried again; empty where none can be written."""
+    reading: Reading
+
+
+_SUPPORTED: Final = frozenset({"identify", "track", "page"})
+_UNSUPPORTED: Final = frozenset({"screen", "group", "alias"})
+_TIME_FIELDS: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
+"""Where a record's time stands, first found first taken (segment.md 1)."""
+_ENVELOPE_FIELDS: Final = ("context", "integrations", "sentAt")
+"""What a batch envelope lends to an element that has none of its own (segment.md 1)."""
+_NAMES: Final = frozenset({"wootric", "inmoment (wootric)"})
+"""The destination's names, in lower case (segment.md 3)."""
+
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Any JSON escape; group 1 is half of a surrogate pair that lacks the other half."""
+
+
+def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Read]:
+    """Read the records in a line of an export.
+
+    Most lines are one record. A batch envelope is one for each element (segment.md 1), and a line of
+    a rejects file stands for the raw line in it.
+
+    Args:
+        line: without its line ending.
+        ignore_integrations: take a record even if its `integrations` turn Wootric off.
+
+    Yields:
+        Each record with its reading; none for an envelope that holds nothing.
+    """
+    data = _parse(line)
+    if isinstance(data, dict) and "type" not in data:
+        if "record" in data and "code" in data:
+            kept = _kept_line(data)
+            if isinstance(kept, Rejection):
+                yield Read(line, kept)
+                return
+            line, data = kept, _parse(kept)
+        if isinstance(data, dict) and "type" not in data and isinstance(data.get("batch"), list):
+            lent = {key: data[key] for key in _ENVELOPE_FIELDS if data.get(key) is not None}
+            for element in data["batch"]:
+                record = element
+                if isinstance(element, dict):
+                    record = lent | {
+                        k: v for k, v in element.items() if v is not None or k not in lent
+                    }
+                yield _read_element(record, ignore_integrations)
+            return
+    yield Read(line, _read(data, ignore_integrations))
+
+
+def _parse(line: bytes) -> object:
+    """The line's JSON, or a Rejection."""
+    try:
+        data = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        # JavaScript that cuts a text in the middle of an emoji writes half of a pair: JSON all the
+        # same, but no text, so the half becomes the replacement character.
+        mended = _ESCAPE.sub(_mend_escape, line) if "surrogate" in error.msg else line
+        if mended != line:
+            return _parse(mended)
+        return Rejection("invalid_json", None, _json_message(line, error))
+    if isinstance(data, dict) and _has_imprecise_id(data):
+        # Past 64 bits the fast parser gives a float, and two users' ids could become one.
+        with suppress(ValueError, RecursionError):
+            return json.loads(line, parse_int=_integer)
+    return data
+
+
+def _read(data: object, ignore_integrations: bool) -> Reading:
+    if isinstance(data, Rejection):
+        return data
+    if not isinstance(data, dict):
+        hint = f"; if this is the whole file, it {ARRAY_HINT}" if isinstance(data, list) else ""
+        message = f"a record must be a JSON object, and this is {_kind(data)}{hint}"
+        return Rejection("not_an_object", None, message)
+    named = data.get("type")
+    if not isinstance(named, str) or not named:
+        message = 'name the call in "type": identify, track or page'
+        return Rejection("missing_type", "type", message)
+    kind = named.lower()
+    if kind not in _SUPPORTED:
+        if kind in _UNSUPPORTED:
+            message = f"Wootric has no use for {kind} records"
+            return Skip("unsupported_type", kind, "type", message)
+        message = f"{_quoted(named)} is no Segment call; use identify, track or page"
+        return Rejection("unknown_type", "type", message)
+    user_id, anonymous_id = _identity(data.get("userId")), _identity(data.get("anonymousId"))
+    if user_id is None and anonymous_id is None:
+        message = "give the record a userId or an anonymousId, as text that is not empty"
+        return Rejection("missing_identity", "userId", message)
+    event = data.get("event")
+    if kind == "track" and (not isinstance(event, str) or not event):
+        message = 'a track record needs the event\'s name in "event", as text that is not empty'
+        return Rejection("missing_event", "event", message)
+    own = "traits" if kind == "identify" else "properties"
+    for field in (own, "context", "integrations"):
+        value = data.get(field)
+        if value is not None and not isinstance(value, dict):
+            message = f"must be an object, and this is {_kind(value)}; correct it or leave it out"
+            return Rejection(f"invalid_{field}", field, message)
+    time = _time(data)
+    if isinstance(time, Rejection):
+        return time
+    if not ignore_integrations and not _enabled(data.get("integrations") or {}):
+        message = "its integrations turn Wootric off; --ignore-integrations sends it all the same"
+        return Skip("integration_disabled", kind, "integrations", message)
+    message_id = _identity(data.get("messageId"))
+    context, fields = data.get("context") or {}, data.get(own) or {}
+    if kind == "identify":
+        return Identify(user_id, anonymous_id, message_id, time, context, fields)
+    if kind == "track":
+        return Track(user_id, anonymous_id, message_id, time, context, str(event), fields)
+    name, category = _identity(data.get("name")), _identity(data.get("category"))
+    return Page(user_id, anonymous_id, message_id, time, context, name, category, fields)
+
+
+def _read_element(element: object, ignore_integrations: bool) -> Read:
+    """Read an element of a batch, with a line of its own to keep it in."""
+    try:
+        try:
+            line = orjson.dumps(element)
+        except TypeError:  # nested deeper than it writes, though not than it reads
+            line = json.dumps(element).encode()
+    except RecursionError:
+        return Read(
+            b"", Rejection("invalid_json", "batch", "an element is nested too deep; flatten it")
+        )
+    return Read(line, _read(element, ignore_integrations))
+
+
+def _identity(value: object) -> str | None:
+    """An id as text: a number is its decimal text, an empty string is none (segment.md 2)."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return decimal_text(value)
+    return None
+
+
+def _time(data: Fields) -> int | Rejection | None:
+    """The record's time in milliseconds (segment.md 1)."""
+    for field in _TIME_FIELDS:
+        value = data.get(field)
+        if value is not None:
+            time = dates.parse(value)
+            if time is None:
+                message = f"{_quoted(value)} is no date; write it as 2018-08-03T15:28:46.493Z"
+                return Rejection("invalid_timestamp", field, message)
+            return time
+    return None
+
+
+def _enabled(integrations: Fields) -> bool:
+    """Whether Wootric may have the record (segment.md 3); an opt-out in any spelling is meant."""
+    everyone, named = True, None
+    for key, value in integrations.items():
+        name = key.lower()
+        if name == "all":
+            everyone = everyone and value is not False
+        elif name in _NAMES and value is not None:
+            named = value is not False and named is not False
+    return everyone if named is None else named
+
+
+def _kept_line(entry: Fields) -> bytes | Rejection:
+    """The raw line that a rejects file keeps in `record`, or `record_base64` if it is not UTF-8."""
+    encoded, text = entry.get("record_base64"), entry["record"]
+    try:
+        if isinstance(encoded, str):
+            return base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        text = None
+    if isinstance(text, str):
+        return text.encode()
+    code = entry["code"] if entry["code"] in tuple(REJECTIONS) else "invalid_json"
+    origin = f"{_plain(entry.get('source'))}:{_plain(entry.get('line'))}"
+    return Rejection(code, None, f"the line itself was not kept here; replay it from {origin}")
+
+
+def _has_imprecise_id(data: Fields) -> bool:
+    batch = data.get("batch")
+    elements = batch if isinstance(batch, list) else ()
+    return any(
+        isinstance(value := record.get(field), float) and abs(value) >= 2**63
+        for record in (data, *elements)
+        if isinstance(record, dict)
+        for field in ("userId", "anonymousId")
+    )
+
+
+def _integer(digits: str) -> int | str:
+    """An integer of any length: past 64 bits as its digits, which is how it is sent."""
+    if len(digits) > 20:  # noqa: PLR2004 - longer than any of 64 bits
+        return digits
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else digits
+
+
+def _mend_escape(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]
+
+
+def _json_message(line: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as fault:
+        return (
+            f"not UTF-8: byte 0x{line[fault.start]:02x} at byte {fault.start + 1}; save it as UTF-8"
+        )
+    problem = error.msg.split(":")[0]
+    if problem.startswith("depth limit"):
+        return "nested deeper than the 1,024 levels that are read; flatten it"
+    problem = problem[0].lower() + problem[1:]
+    return f"not JSON: {problem}, at character {error.colno}; each line must hold one whole record"
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    return (
+        "text" if isinstance(value, str) else "a list" if isinstance(value, list) else "an object"
+    )
+
+
+def _quoted(value: object) -> str:
+    """A value for a message: as JSON, cut short, since it may be megabytes of nothing."""
+    if isinstance(value, dict | list):
+        return _kind(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004
+
+
+def _plain(value: object) -> str:
+    return str(value)[:200] if isinstance(value, str | int) else "?"

@@ -1,0 +1,212 @@
+"""What a run came to: counts, rejections and warnings, and the rejects file."""
+
+import base64
+import os
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final, NamedTuple, Self
+
+import orjson
+
+from wootric_map.outcome import Failure, Outcome, Rejection, Skip
+from wootric_map.properties import MappingWarning
+
+PLACES: Final = 5
+"""How many places of each kind are remembered."""
+
+
+class Place(NamedTuple):
+    """Where something was found."""
+
+    source: str
+    line: int
+    field: str | None
+    message: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """Things found, grouped by code: how many of each, and the first few places."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    places: dict[str, list[Place]] = field(default_factory=dict)
+
+    def add(self, code: str, place: Place) -> None:
+        """Count one, and remember where it is while places of its code are still few."""
+        self.counts[code] += 1
+        places = self.places.setdefault(code, [])
+        if len(places) < PLACES:
+            places.append(place)
+
+
+@dataclass(slots=True)
+class Report:
+    """The counts of a run."""
+
+    records: int = 0
+    skipped: Findings = field(default_factory=Findings)
+    rejected: Findings = field(default_factory=Findings)
+    failed: Findings = field(default_factory=Findings)
+    warnings: Findings = field(default_factory=Findings)
+    done: Counter[str] = field(default_factory=Counter)
+    """Calls by action, delivered or planned."""
+
+    @property
+    def mapped(self) -> int:
+        """Records that are neither skipped nor rejected."""
+        return self.records - self.skipped.counts.total() - self.rejected.counts.total()
+
+    @property
+    def flawless(self) -> bool:
+        """Whether nothing was rejected and nothing failed."""
+        return not self.rejected.counts and not self.failed.counts
+
+    def skip(self, source: str, line: int, skip: Skip) -> None:
+        """Count a skipped record."""
+        self.skipped.add(skip.code, Place(source, line, skip.field, skip.message))
+
+    def reject(self, source: str, line: int, rejection: Rejection) -> None:
+        """Count a rejected record."""
+        place = Place(source, line, rejection.field, rejection.message)
+        self.rejected.add(rejection.code, place)
+
+    def warn(self, source: str, line: int, warning: MappingWarning) -> None:
+        """Count a warning."""
+        place = Place(source, line, warning.field, warning.message)
+        self.warnings.add(warning.code, place)
+
+    def deliver(self, outcome: Outcome) -> None:
+        """Count what became of a call."""
+        if outcome.result is None:
+            self.done[outcome.action] += 1
+        for ref in outcome.refs:
+            if isinstance(outcome.result, Skip):
+                self.skip(ref.source, ref.line, outcome.result)
+            elif isinstance(outcome.result, Failure):
+                place = Place(ref.source, ref.line, None, outcome.result.message)
+                self.failed.add(outcome.result.code, place)
+
+    def summary(self) -> dict[str, object]:
+        """The counts as data, for programs."""
+        writes = self.done["create"] + self.done["update"]
+        return {
+            "records": self.records,
+            "mapped": self.mapped,
+            "skipped": dict(self.skipped.counts),
+            "rejected": dict(self.rejected.counts),
+            "create": self.done["create"],
+            "update": self.done["update"],
+            "unchanged": self.done["unchanged"],
+            "eligibility_checks": self.done["eligibility_check"],
+            "page_views": self.done["page_view"],
+            "api_calls": writes + self.done["eligibility_check"] + self.done["page_view"],
+        }
+
+
+class RejectsFile:
+    """The records that were rejected or failed, each with its raw line, to be mended and tried again.
+
+    It is written beside its final place and moved there at the end, so that a run may read the
+    rejects of the one before under the same name. A file that it would replace is kept, numbered.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is written until there is something.
+
+        Raises:
+            OSError: nothing can be written there.
+        """
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._partial = path
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    def reject(self, source: str, line: int, rejection: Rejection, raw: bytes) -> None:
+        """Write a rejected record."""
+        self._write(source, line, rejection.code, rejection.field, rejection.message, None, raw)
+
+    def fail(self, source: str, line: int, failure: Failure, raw: bytes) -> None:
+        """Write a failed delivery."""
+        http: dict[str, object] | None = None
+        if failure.status is not None:
+            http = {"status": failure.status, "body": failure.body}
+        self._write(source, line, failure.code, None, failure.message, http, raw)
+
+    def finish(self, *, replayed: bool) -> Path | None:
+        """Move what was written to its place.
+
+        Args:
+            replayed: whether the file that is there now was read to its end in this run; if so it is
+                set aside, since trying its records once more would send them twice.
+
+        Returns:
+            Where the file that was there before is kept; None where there was none.
+        """
+        kept = None
+        if self._path.is_file() and (self._file or replayed):
+            kept = self._free_name()
+            self._path.rename(kept)
+        if self._file:
+            self._file.close()
+            self._partial.rename(self._path)
+            self._file = None
+        return kept
+
+    def discard(self) -> None:
+        """Throw away what was written and not moved to its place."""
+        if self._file:
+            self._file.close()
+            self._partial.unlink()
+            self._file = None
+            self.count = 0
+
+    def _write(
+        self,
+        source: str,
+        line: int,
+        code: str,
+        at: str | None,
+        message: str,
+        http: dict[str, object] | None,
+        raw: bytes,
+    ) -> None:
+        if self._file is None:
+            # mkstemp makes it readable for its owner alone, as personal data should be.
+            descriptor, name = tempfile.mkstemp(
+                dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".partial"
+            )
+            self._partial = Path(name)
+            self._file = os.fdopen(descriptor, "wb")
+        entry: dict[str, object] = {
+            "source": source,
+            "line": line,
+            "code": code,
+            "field": at,
+            "message": message,
+            "http": http,
+        }
+        try:
+            entry["record"] = raw.decode() or None
+        except UnicodeDecodeError:
+            entry["record"] = raw.decode(errors="replace")
+            entry["record_base64"] = base64.b64encode(raw).decode()
+        self._file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        self.count += 1
+
+    def _free_name(self) -> Path:
+        number = 1
+        while (name := self._path.with_name(f"{self._path.name}.{number}")).exists():
+            number += 1
+        return name

@@ -1,0 +1,92 @@
+"""Where an account's Wootric stands: its region's addresses, or one host for all (wootric.md 1)."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+_ACCOUNT_TOKEN: Final = re.compile(r"NPS-(?:(EU|AU)-)?[A-Za-z0-9]+")
+_PIXEL: Final = "https://d8myem934l1zi.cloudfront.net/pixel.gif"
+
+
+class SettingsError(ValueError):
+    """A setting that can't be right; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The addresses of the four services."""
+
+    rest: str
+    """The REST API, with its version and without a slash at the end."""
+    oauth: str
+    """Where tokens are given out."""
+    eligibility: str
+    """The host of `eligible.json` and `registered_events.json`, without a slash at the end."""
+    pixel: str
+    """The page pixel."""
+
+
+_REGIONS: Final = {
+    None: Services(
+        "https://api.wootric.com/v1",
+        "https://api.wootric.com/oauth/token",
+        "https://eligibility.wootric.com",
+        _PIXEL,
+    ),
+    "EU": Services(
+        "https://app.wootric.eu/api/v1",
+        "https://app.wootric.eu/oauth/token",
+        "https://eligibility.wootric.eu",
+        _PIXEL,
+    ),
+    "AU": Services(
+        "https://app.wootric.au/api/v1",
+        "https://app.wootric.au/oauth/token",
+        "https://eligibility.wootric.au",
+        _PIXEL,
+    ),
+}
+
+
+def services(account_token: str | None, base_url: str | None = None) -> Services:
+    """Find the services of an account.
+
+    Args:
+        account_token: its region picks the addresses; None stands for the default region.
+        base_url: one host for all four services instead.
+
+    Raises:
+        SettingsError: the token is no account token, or the address can't be used.
+    """
+    region = None
+    if account_token is not None:
+        matched = _ACCOUNT_TOKEN.fullmatch(account_token)
+        if not matched:
+            raise SettingsError(
+                "the account token does not look like one (NPS-xxxxxxxx, NPS-EU-xxxxxxxx or "
+                "NPS-AU-xxxxxxxx); copy it from Wootric's settings"
+            )
+        region = matched[1]
+    if base_url is None:
+        return _REGIONS[region]
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(f"the base URL {base_url!r} is no http or https address")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError("the base URL takes a host and a path, no login, query or fragment")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise SettingsError("plain http would show the token to the network; use https")
+    base = base_url.rstrip("/")
+    return Services(f"{base}/v1", f"{base}/oauth/token", base, f"{base}/pixel.gif")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,281 @@
+"""Where records come from: files, folders, gzip and standard input, as numbered raw lines.
+
+Nothing is read whole: a source is read in blocks, and a line over the limit is read past without being
+held. segment.md 1 says what real exports do.
+"""
+
+import difflib
+import gzip
+import io
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from wootric_map.outcome import Rejection
+from wootric_map.shape import ARRAY_HINT, foreign_shape
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+MAX_LINE_BYTES: Final = 1024 * 1024
+"""The longest line that is taken unless the caller says otherwise (segment.md 2, `line_too_long`)."""
+
+STDIN: Final = "-"
+"""The path and the name of standard input."""
+
+_BLOCK: Final = 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+_GZIP: Final = b"\x1f\x8b"
+_SHAPE_LINES: Final = 20
+"""How many first lines are looked at to tell whether the file is an export."""
+_SUFFIXES: Final = (
+    ".gz",  # which covers .json.gz and its like
+    ".json",
+    ".ndjson",
+    ".jsonl",
+)
+
+
+class SourceError(Exception):
+    """A path that can't be read; the message says which, why, and what to do."""
+
+
+class Line(NamedTuple):
+    """One line of a source."""
+
+    source: str
+    """The source's name, as a person would type it."""
+    number: int
+    """Counted from 1, blank lines too, so that an editor finds it."""
+    offset: int
+    """Bytes before it, after decompression."""
+    content: bytes | Rejection
+    """The line without its ending, or why there is none to give."""
+
+
+class ByteStream(Protocol):
+    """What standard input must be able to do."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read `size` bytes, fewer only at the end."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Read what one call to the system gives, at most `size` bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something to read records from."""
+
+    name: str
+    """What messages call it: the path as given, or `-` for standard input."""
+    path: Path | None
+    """None for standard input."""
+    size: int | None
+    """Bytes on disk; None where that is not known, as for a pipe."""
+
+
+def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Source]:
+    """Turn the paths of a command line into sources, in their order, each file once.
+
+    Args:
+        paths: files, folders (searched for exports, in sorted order), or `-`.
+        leave_out: a file that no folder's search may bring in (the run's own rejects file); a path
+            that names it is read all the same.
+
+    Raises:
+        SourceError: a path is missing or can't be read, or a folder holds no export.
+    """
+    sources: list[Source] = []
+    seen: set[object] = set()
+    for given in paths:
+        if given == STDIN:
+            if STDIN not in seen:
+                sources.append(Source(STDIN, None, None))
+            seen.add(STDIN)
+            continue
+        for path in _files(Path(given), leave_out):
+            status = _readable(path)
+            identity = (status.st_dev, status.st_ino)
+            if identity not in seen:
+                size = status.st_size if stat.S_ISREG(status.st_mode) else None
+                sources.append(Source(_shown(path), path, size))
+            seen.add(identity)
+    return sources
+
+
+def read_lines(
+    source: Source,
+    *,
+    stdin: ByteStream,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    on_bytes: Callable[[int], object] | None = None,
+) -> Iterator[Line]:
+    """Read a source's lines, without their endings; blank ones are passed over.
+
+    Args:
+        source: what to read.
+        stdin: standard input, for the source that names it.
+        max_line_bytes: the longest line taken.
+        on_bytes: told how many bytes came from the disk or pipe, before decompression.
+
+    Yields:
+        Each line. One that can't be given has a rejection in its place: `line_too_long`,
+        `truncated_input` where the file broke off, or, for a file that is no export at all, one
+        rejection that says what it looks like; no more of such a file is read.
+    """
+    number = offset = 0
+    tail = _Tail(max_line_bytes)
+    try:
+        with _opened(source, stdin, on_bytes or _ignore) as reader:
+            while block := reader.read1(_BLOCK):
+                if not offset and not tail.size and block.startswith(_BOM):
+                    block = block.removeprefix(_BOM)
+                    offset = len(_BOM)
+                lines = block.split(b"\n")
+                unended = lines.pop()
+                if not number and not tail.size:
+                    foreign = foreign_shape(lines[:_SHAPE_LINES] or [unended])
+                    if foreign:
+                        yield Line(source.name, 1, 0, foreign)
+                        return
+                for raw in lines:
+                    start, offset = offset, offset + tail.size + len(raw) + 1
+                    number += 1
+                    content = tail.finish(raw)
+                    if content:
+                        yield Line(source.name, number, start, content)
+                tail.add(unended)
+            content = tail.finish(b"")
+            if content:
+                yield Line(source.name, number + 1, offset, content)
+    except (EOFError, OSError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = (
+            f"the file broke off or is corrupt here ({reason}); export it again from the source"
+        )
+        yield Line(source.name, number + 1, offset, Rejection("truncated_input", None, message))
+
+
+class _Tail:
+    """The line that the blocks read so far broke off in; no more of it is held than is taken."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        """Put the next part of the line behind what is held."""
+        if part and self.size <= self._limit + 1:  # one more, for the \r that does not count
+            self._parts.append(part)
+        self.size += len(part)
+
+    def finish(self, last: bytes) -> bytes | Rejection:
+        """End the line; gives it without its `\\r`, empty where it was blank."""
+        if self.size or len(last) > self._limit:
+            self.add(last)
+            last = b"".join(self._parts)
+            size, self.size = self.size, 0
+            self._parts.clear()
+            if size - last.endswith(b"\r") > self._limit:
+                hint = f"; the file {ARRAY_HINT}" if last.startswith(b"[") else ""
+                message = (
+                    f"{size:,} bytes, more than the {self._limit:,} that are taken; "
+                    f"raise --max-line-bytes if it is a record{hint}"
+                )
+                return Rejection("line_too_long", None, message)
+        last = last.removesuffix(b"\r")
+        return b"" if last.isspace() else last
+
+
+class _Stream(io.RawIOBase):
+    """A file or pipe whose first bytes were looked at, and whose reading is counted."""
+
+    def __init__(self, head: bytes, stream: ByteStream, on_bytes: Callable[[int], object]) -> None:
+        self._head = head
+        self._stream = stream
+        self._on_bytes = on_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer)
+        data = self._head + self._stream.read1(len(view) - len(self._head))
+        self._head = b""
+        view[: len(data)] = data
+        self._on_bytes(len(data))
+        return len(data)
+
+
+@contextmanager
+def _opened(
+    source: Source, stdin: ByteStream, on_bytes: Callable[[int], object]
+) -> Iterator[ByteStream]:
+    """Open a source, decompressed where its first bytes, not its name, say that it is gzip."""
+    with source.path.open("rb") if source.path else nullcontext(stdin) as file:
+        head = file.read(len(_GZIP))
+        stream = io.BufferedReader(_Stream(head, file, on_bytes), _BLOCK)
+        if head == _GZIP:
+            with gzip.GzipFile(fileobj=stream) as decompressed:
+                yield decompressed
+        else:
+            yield stream
+
+
+def _ignore(_: int) -> None:
+    """Nobody wants to be told."""
+
+
+def _files(path: Path, leave_out: Path | None) -> list[Path]:
+    """The file itself, or the exports below a folder, sorted by path."""
+    if not path.is_dir():
+        return [path]
+
+    def fail(error: OSError) -> None:
+        raise SourceError(f"{error.filename}: can't be searched: {error.strerror}") from error
+
+    found = [
+        Path(folder, name)
+        for folder, _, names in os.walk(path, onerror=fail)
+        for name in names
+        if name.lower().endswith(_SUFFIXES)
+    ]
+    found = [each for each in found if leave_out is None or each.absolute() != leave_out.absolute()]
+    if not found:
+        endings = ", ".join(("*.json", "*.ndjson", "*.jsonl", "*.gz"))
+        raise SourceError(f"{_shown(path)}: no export in this folder (looked for {endings})")
+    return sorted(found)
+
+
+def _shown(path: Path) -> str:
+    """A path as text, even where its bytes are none."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _readable(path: Path) -> os.stat_result:
+    try:
+        status = path.stat()
+        # A pipe can be opened only once, and opening one may wait for its writer.
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{_shown(path)}: can't be read: {reason}{_close_match(path)}") from error
+    return status
+
+
+def _close_match(path: Path) -> str:
+    """A hint for a mistyped name: the file beside it that is spelled most like it."""
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - names, not paths, are compared
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.parent / close[0]}?" if close else ""
