@@ -1,0 +1,176 @@
+"""A sandbox in a thread of its own, on a loopback port."""
+
+import ipaddress
+import json
+import logging
+import secrets
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TextIO
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wootric_map.sandbox.app import LogRequest, build_app
+from wootric_map.sandbox.faults import ABORT_EXTENSION
+from wootric_map.sandbox.settings import SandboxSettings
+from wootric_map.sandbox.state import SandboxState
+
+_BACKLOG: Final = 2048
+_KEEP_ALIVE: Final = 75
+"""Seconds an idle connection is kept: longer than a client's own pauses between requests."""
+_STOP_WITHIN: Final = 2
+"""Seconds that requests under way get to finish when the sandbox stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSandbox:
+    """A sandbox that takes requests until its `run_sandbox` block ends."""
+
+    base_url: str
+    """Such as `http://127.0.0.1:41234`: the four services of Wootric are all under it."""
+
+    settings: SandboxSettings
+    """What it was started with."""
+
+    state: SandboxState
+    """What it holds."""
+
+    @property
+    def requests(self) -> tuple[Mapping[str, object], ...]:
+        """The latest requests, secrets masked; see `SandboxState.requests`."""
+        return self.state.requests
+
+
+@contextmanager
+def run_sandbox(
+    settings: SandboxSettings | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    log: LogRequest | TextIO | None = None,
+    clock: Callable[[], float] = time.time,
+    new_token: Callable[[], str] = lambda: secrets.token_hex(32),
+) -> Iterator[RunningSandbox]:
+    """Run a sandbox in a background thread for the length of a `with` block.
+
+    Args:
+        settings: the account; `None`: `SandboxSettings()`.
+        host: a loopback address, IPv4 or IPv6.
+        port: 0 for any free one.
+        log: gets each request once it has been answered, secrets masked. A text file gets it as a
+            line of JSON, flushed. It is called in the server's thread, a request at a time.
+        clock: tells the unix time in seconds.
+        new_token: makes an access or refresh token.
+
+    Yields:
+        The sandbox, ready for requests.
+
+    Raises:
+        ValueError: `host` is not a loopback address.
+        OSError: the port cannot be had; `errno.EADDRINUSE` if it is taken.
+    """
+    settings = settings or SandboxSettings()
+    address = ipaddress.ip_address(host)
+    if not address.is_loopback:
+        raise ValueError(f"the sandbox listens on loopback only, not on {host}")
+    state = SandboxState(settings, clock=clock, new_token=new_token)
+    app = build_app(state, _line_writer(log) if log is not None and not callable(log) else log)
+
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    # With the protocol left at 0, asyncio would not set TCP_NODELAY, and each reply, sent as head
+    # and body, would wait 40 ms for the client's acknowledgement.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        # Bound here and not in the thread, so that a port in use is the caller's exception.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        port = listener.getsockname()[1]
+        named = host if address.version == 4 else f"[{host}]"  # noqa: PLR2004
+
+        server = _Server(
+            uvicorn.Config(
+                _WithAbort(app),
+                http="h11",
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=_STOP_WITHIN,
+            )
+        )
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="wootric-sandbox", daemon=True
+        )
+        uvicorn_log = logging.getLogger("uvicorn.error")
+        uvicorn_log.addFilter(_is_news)
+        try:
+            thread.start()
+            server.wait_until_ready(thread)
+            yield RunningSandbox(f"http://{named}:{port}", settings, state)
+        finally:
+            server.should_exit = True
+            thread.join()
+            uvicorn_log.removeFilter(_is_news)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.set()
+
+    def wait_until_ready(self, thread: threading.Thread) -> None:
+        while not self._ready.wait(timeout=0.1):
+            if not thread.is_alive():
+                raise RuntimeError("the sandbox's server ended before it was ready")
+
+
+class _WithAbort:
+    """Hands the application a way to reset its connection, which ASGI itself has none of."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        def abort() -> None:
+            # Only uvicorn's own request cycle, whose method `send` is, knows the transport.
+            transport = send.__self__.transport  # type: ignore[attr-defined]
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+
+        scope.setdefault("extensions", {})[ABORT_EXTENSION] = abort
+        await self._app(scope, receive, send)
+
+
+def _line_writer(file: TextIO) -> LogRequest:
+    def write(record: Mapping[str, object]) -> None:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.flush()
+
+    return write
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Keep back what uvicorn says of faults meant to be, and of requests that a stop cuts off."""
+    if record.exc_info and isinstance(record.exc_info[1], BaseException):
+        return isinstance(record.exc_info[1], Exception)
+    message = str(record.msg)
+    return not message.startswith(
+        ("ASGI callable returned without completing response", "Cancel %s running task")
+    )

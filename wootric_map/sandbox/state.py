@@ -1,0 +1,292 @@
+"""All that a sandbox holds. The server's thread writes it; any thread may look."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from wootric_map.sandbox.end_users import PAGE_MOST, PER_PAGE_MOST, EndUser, EndUserStore
+from wootric_map.sandbox.events import (
+    EligibilityCheck,
+    PageView,
+    check_eligibility,
+    registered_events,
+    view_page,
+)
+from wootric_map.sandbox.limits import RateLimits
+from wootric_map.sandbox.oauth import SignIns
+from wootric_map.sandbox.settings import SandboxSettings
+from wootric_map.sandbox.surveys import (
+    Decline,
+    SurveyResponse,
+    listed,
+    read_decline,
+    read_response,
+)
+from wootric_map.sandbox.wire import Reply, SandboxRequest, not_found
+
+REQUESTS_KEPT: Final = 10_000
+"""How many requests `SandboxState.requests` goes back; the counts go back to the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """How many requests came, those to `/_sandbox/` aside."""
+
+    total: int
+    by_endpoint: Mapping[str, int]
+    """By method and path template, such as `POST /v1/end_users`."""
+    by_status: Mapping[int, int]
+    """By status code; 0 stands for a reply that was cut short by a fault."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return the counts for `/_sandbox/state`."""
+        return {
+            "total": self.total,
+            "by_endpoint": dict(self.by_endpoint),
+            "by_status": {str(status): count for status, count in self.by_status.items()},
+        }
+
+
+class SandboxState:
+    """What the sandbox holds, and the rules that change it.
+
+    The properties are copies of one moment, safe to take from any thread. The methods that answer
+    requests are for the server, which holds `lock` around them.
+    """
+
+    def __init__(
+        self,
+        settings: SandboxSettings,
+        *,
+        clock: Callable[[], float],
+        new_token: Callable[[], str],
+    ) -> None:
+        """Start empty.
+
+        Args:
+            settings: the account.
+            clock: tells the unix time in seconds.
+            new_token: makes an access or refresh token.
+        """
+        self.settings = settings
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.sign_ins = SignIns(settings, new_token)
+        self.limits = RateLimits(settings)
+        self._end_users = EndUserStore()
+        self._checks: list[EligibilityCheck] = []
+        self._page_views: list[PageView] = []
+        self._responses: dict[int, list[SurveyResponse]] = {}
+        self._response_count = 0
+        self._declines: dict[int, list[Decline]] = {}
+        self._decline_count = 0
+        self._requests: deque[Mapping[str, object]] = deque(maxlen=REQUESTS_KEPT)
+        self._by_endpoint: Counter[str] = Counter()
+        self._by_status: Counter[int] = Counter()
+
+    # What it holds, for any thread.
+
+    @property
+    def end_users(self) -> tuple[EndUser, ...]:
+        """Every end user, in order of id."""
+        with self.lock:
+            return self._end_users.all()
+
+    @property
+    def eligibility_checks(self) -> tuple[EligibilityCheck, ...]:
+        """Every eligibility check taken, in the order they came."""
+        with self.lock:
+            return tuple(self._checks)
+
+    @property
+    def page_views(self) -> tuple[PageView, ...]:
+        """Every page view taken, in the order they came."""
+        with self.lock:
+            return tuple(self._page_views)
+
+    @property
+    def responses(self) -> tuple[SurveyResponse, ...]:
+        """Every response, in order of id."""
+        with self.lock:
+            rows = [row for rows in self._responses.values() for row in rows]
+        return tuple(sorted(rows, key=lambda row: row.id))
+
+    @property
+    def declines(self) -> tuple[Decline, ...]:
+        """Every decline, in order of id."""
+        with self.lock:
+            rows = [row for rows in self._declines.values() for row in rows]
+        return tuple(sorted(rows, key=lambda row: row.id))
+
+    @property
+    def requests(self) -> tuple[Mapping[str, object], ...]:
+        """The last `REQUESTS_KEPT` requests, as `--log` writes them: secrets are `***`."""
+        with self.lock:
+            return tuple(self._requests)
+
+    @property
+    def request_counts(self) -> RequestCounts:
+        """How many requests came since the start or the last reset."""
+        with self.lock:
+            by_endpoint, by_status = dict(self._by_endpoint), dict(self._by_status)
+        return RequestCounts(sum(by_endpoint.values()), by_endpoint, by_status)
+
+    def find_end_user(
+        self,
+        *,
+        email: str | None = None,
+        external_id: str | None = None,
+        phone_number: str | None = None,
+    ) -> EndUser | None:
+        """Find an end user by the first of these that is given; `None` if there is none."""
+        with self.lock:
+            if email is not None:
+                return self._end_users.by_email(email)
+            if external_id is not None:
+                return self._end_users.by_external_id(external_id)
+            return self._end_users.by_phone_number(phone_number or "")
+
+    def to_json(self) -> dict[str, object]:
+        """Return all of it, as `GET /_sandbox/state` shows it."""
+        with self.lock:
+            return {
+                "end_users": [row.to_json() for row in self.end_users],
+                "eligibility_checks": [row.to_json() for row in self.eligibility_checks],
+                "page_views": [row.to_json() for row in self.page_views],
+                "responses": [row.to_json() for row in self.responses],
+                "declines": [row.to_json() for row in self.declines],
+                "requests": self.request_counts.to_json(),
+            }
+
+    def reset(self) -> None:
+        """Forget all that was sent, and open fresh rate windows. Tokens given out stay good."""
+        with self.lock:
+            self.limits.clear()
+            self._end_users = EndUserStore()
+            self._checks.clear()
+            self._page_views.clear()
+            self._responses.clear()
+            self._response_count = 0
+            self._declines.clear()
+            self._decline_count = 0
+            self._requests.clear()
+            self._by_endpoint.clear()
+            self._by_status.clear()
+
+    def expire_tokens(self) -> None:
+        """Make every access token given out so far old, as two hours would."""
+        with self.lock:
+            self.sign_ins.expire_all()
+
+    # Answers, for the server.
+
+    def note(self, endpoint: str, record: Mapping[str, object], status: int | None) -> None:
+        """Count a request and keep its record; a `status` of `None` is a reply cut short."""
+        self._requests.append(record)
+        self._by_endpoint[endpoint] += 1
+        self._by_status[status or 0] += 1
+
+    def token(self, request: SandboxRequest) -> Reply:
+        """Answer `POST /oauth/token` (wootric.md 2)."""
+        return self.sign_ins.token(request, self.clock())
+
+    def list_end_users(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /end_users` (wootric.md 3)."""
+        return Reply([row.to_json() for row in self._end_users.list_page(request.query)])
+
+    def create_end_user(self, request: SandboxRequest) -> Reply:
+        """Answer `POST /end_users` (wootric.md 3)."""
+        return Reply(self._end_users.create(request.form, int(self.clock())).to_json(), 201)
+
+    def get_end_user(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /end_users/{id}`, by id, email or external id (wootric.md 3)."""
+        return Reply(self._end_users.look_up(request).to_json())
+
+    def get_end_user_by_phone_number(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /end_users/phone_number/{+number}` (wootric.md 3)."""
+        return Reply(self._end_users.look_up_phone_number(request).to_json())
+
+    def update_end_user(self, request: SandboxRequest) -> Reply:
+        """Answer `PUT /end_users/{id}` (wootric.md 3)."""
+        end_user_id = request.path_params["id"]
+        now = int(self.clock())
+        return Reply(self._end_users.update(end_user_id, request.form, now).to_json())
+
+    def create_response(self, request: SandboxRequest) -> Reply:
+        """Answer `POST /end_users/{id}/responses` (wootric.md 7)."""
+        end_user = self._end_users.by_id(request.path_params["id"])
+        now = int(self.clock())
+        response, properties = read_response(
+            request.form, new_id=self._response_count + 1, end_user_id=end_user.id, now=now
+        )
+        self._response_count += 1
+        self._responses.setdefault(end_user.id, []).append(response)
+        self._end_users.note_survey(end_user, properties, response, now)
+        return Reply(response.to_json(), 201)
+
+    def list_responses(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /end_users/{id}/responses` (wootric.md 7)."""
+        end_user = self._end_users.by_id(request.path_params["id"])
+        rows = listed(
+            self._responses.get(end_user.id, []),
+            request.query,
+            per_page_most=PER_PAGE_MOST,
+            page_most=PAGE_MOST,
+        )
+        return Reply([row.to_json() for row in rows])
+
+    def create_decline(self, request: SandboxRequest) -> Reply:
+        """Answer `POST /end_users/{id}/declines` (wootric.md 7)."""
+        end_user = self._end_users.by_id(request.path_params["id"])
+        now = int(self.clock())
+        decline, properties = read_decline(
+            request.form, new_id=self._decline_count + 1, end_user_id=end_user.id, now=now
+        )
+        self._decline_count += 1
+        self._declines.setdefault(end_user.id, []).append(decline)
+        self._end_users.note_survey(end_user, properties, None, now)
+        return Reply(decline.to_json(), 201)
+
+    def list_declines(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /end_users/{id}/declines` (wootric.md 7)."""
+        end_user = self._end_users.by_id(request.path_params["id"])
+        rows = listed(
+            self._declines.get(end_user.id, []),
+            request.query,
+            per_page_most=PER_PAGE_MOST,
+            page_most=PAGE_MOST,
+        )
+        return Reply([row.to_json() for row in rows])
+
+    def check_eligibility(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /eligible.json` (wootric.md 5)."""
+        reply, check = check_eligibility(self.settings, request.query, self.clock())
+        if check is not None:
+            self._checks.append(check)
+        return reply
+
+    def list_registered_events(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /registered_events.json` (wootric.md 5)."""
+        return registered_events(self.settings, request.query)
+
+    def view_page(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /pixel.gif` (wootric.md 5)."""
+        reply, page_view = view_page(self.settings, request.query, self.clock())
+        if page_view is not None:
+            self._page_views.append(page_view)
+        return reply
+
+    def show_state(self, _request: SandboxRequest) -> Reply:
+        """Answer `GET /_sandbox/state`: no part of Wootric."""
+        return Reply(self.to_json())
+
+    def take_reset(self, _request: SandboxRequest) -> Reply:
+        """Answer `POST /_sandbox/reset`: no part of Wootric."""
+        self.reset()
+        return Reply({"reset": True})
+
+    def no_such_path(self, _request: SandboxRequest) -> Reply:
+        """Answer any path that wootric.md does not list."""
+        raise not_found()

@@ -1,0 +1,137 @@
+"""Responses and declines (wootric.md 7), for accounts whose survey history is brought in.
+
+Where wootric.md is silent: `created_at` is the time of the request unless sent; the properties in
+`end_user[properties][key]` are merged into the end user's; a list holds everything, oldest first,
+unless `page` or `per_page` is sent, which then go by the rules for end users.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, TypeVar
+
+from wootric_map.sandbox.wire import (
+    blank_to_none,
+    flat_hash,
+    invalid,
+    read_paging,
+    read_seconds,
+    read_window,
+)
+
+_SCORE: Final = re.compile(r"[0-9]|10")
+_WINDOWS: Final = {"created": ("eq",)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyResponse:
+    """A score that an end user gave. Times are unix seconds."""
+
+    id: int
+    end_user_id: int
+    score: int
+    """From 0 to 10."""
+    text: str | None
+    ip_address: str | None
+    origin_url: str | None
+    created_at: int
+    updated_at: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields as the API shows them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decline:
+    """A survey that an end user turned down. Times are unix seconds."""
+
+    id: int
+    end_user_id: int
+    origin_url: str | None
+    created_at: int
+    updated_at: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields as the API shows them."""
+        return asdict(self)
+
+
+_Row = TypeVar("_Row", SurveyResponse, Decline)
+
+
+def read_response(
+    form: Mapping[str, str], *, new_id: int, end_user_id: int, now: int
+) -> tuple[SurveyResponse, dict[str, str]]:
+    """Read a response, and the end user's properties that came with it.
+
+    Raises:
+        RefusedError: 422, listing every rule that the form breaks.
+    """
+    problems: list[str] = []
+    score = form.get("score", "").strip()
+    if not _SCORE.fullmatch(score):
+        problems.append("Score must be a whole number from 0 to 10")
+    created_at = read_seconds(form, "created_at", problems, "Created at")
+    properties = flat_hash(form, "end_user[properties]", problems, "End user properties")
+    if problems:
+        raise invalid(*problems)
+    response = SurveyResponse(
+        id=new_id,
+        end_user_id=end_user_id,
+        score=int(score),
+        text=blank_to_none(form.get("text")),
+        ip_address=blank_to_none(form.get("ip_address")),
+        origin_url=blank_to_none(form.get("origin_url")),
+        created_at=now if created_at is None else created_at,
+        updated_at=now,
+    )
+    return response, properties
+
+
+def read_decline(
+    form: Mapping[str, str], *, new_id: int, end_user_id: int, now: int
+) -> tuple[Decline, dict[str, str]]:
+    """Read a decline, and the end user's properties that came with it.
+
+    Raises:
+        RefusedError: 422, listing every rule that the form breaks.
+    """
+    problems: list[str] = []
+    created_at = read_seconds(form, "created_at", problems, "Created at")
+    properties = flat_hash(form, "end_user[properties]", problems, "End user properties")
+    if problems:
+        raise invalid(*problems)
+    decline = Decline(
+        id=new_id,
+        end_user_id=end_user_id,
+        origin_url=blank_to_none(form.get("origin_url")),
+        created_at=now if created_at is None else created_at,
+        updated_at=now,
+    )
+    return decline, properties
+
+
+def listed(
+    rows: Sequence[_Row],
+    query: Mapping[str, str],
+    *,
+    per_page_most: int,
+    page_most: int,
+) -> list[_Row]:
+    """Pick what `GET` on responses or declines shows: those of `created[eq]`, oldest first.
+
+    Raises:
+        RefusedError: 422 for another window, or for paging past its limits.
+    """
+    at = read_window(query, _WINDOWS).get(("created", "eq"))
+    picked = sorted(
+        (row for row in rows if at is None or row.created_at == at),
+        key=lambda row: (row.created_at, row.id),
+    )
+    if not (query.get("page", "").strip() or query.get("per_page", "").strip()):
+        return picked
+    page, per_page = read_paging(
+        query, per_page_default=per_page_most, per_page_most=per_page_most, page_most=page_most
+    )
+    return picked[(page - 1) * per_page : page * per_page]
