@@ -38,6 +38,12 @@ class EndUserUpsert:
     wootric_id: str | None = None
     """Wootric's own id, where it is known; never sent as a field."""
 
+    @property
+    def look_ups(self) -> int:
+        """How many look-ups it takes to know that Wootric does not hold them."""
+        ids = (self.wootric_id, self.external_id, self.email, self.phone_number)
+        return sum(each is not None for each in ids)
+
     def fields(self) -> Pairs:
         """The form of `POST /end_users` and `PUT /end_users/{id}`."""
         return [

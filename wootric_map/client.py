@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -16,7 +17,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
 from wootric_map.outcome import StoppedError
-from wootric_map.plan import EndUser
+from wootric_map.plan import EndUser, contradicts
 from wootric_map.services import Services, is_loopback
 
 RETRIES: Final = 5
@@ -205,6 +206,7 @@ class Wootric:
         self._clock = clock
         self._wait = wait
         self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"wootric-replay/{version('wootric-replay')}"
         # A proxy stands between machines, not between this one and itself.
         self._session.trust_env = not is_loopback(urlsplit(services.rest).hostname or "")
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
@@ -236,6 +238,8 @@ class Wootric:
     def find(self, wanted: EndUserUpsert) -> EndUser | None:
         """Look an end user up: by Wootric's id, then external id, then email, then phone.
 
+        A phone finds nobody who has another email or external id: households share phones.
+
         Raises:
             WootricError: it could not be asked.
         """
@@ -248,9 +252,10 @@ class Wootric:
             # A path of dots alone would be taken for a step up, however it is encoded.
             if key and key.strip("."):
                 url = f"{self._services.rest}/end_users/{path.format(quote(key, safe=''))}"
-                found = self._json(endpoint, HttpCall("GET", url), missing=True)
-                if found is not None:
-                    return _end_user(found)
+                reply = self._json(endpoint, HttpCall("GET", url), missing=True)
+                found = None if reply is None else _end_user(reply)
+                if found and not (key is wanted.phone_number and contradicts(wanted, found)):
+                    return found
         return None
 
     def create(self, wanted: EndUserUpsert) -> EndUser:

@@ -337,6 +337,15 @@ def difference(wanted: EndUserUpsert, held: EndUser) -> EndUserUpsert | None:
     return changed if changed.fields() else None
 
 
+def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
+    """Whether an end user found by phone is somebody else: their email or external id differs."""
+    email = (held.email or "").strip().lower()
+    return bool(
+        (wanted.email and email and wanted.email.lower() != email)
+        or (wanted.external_id and held.external_id and wanted.external_id != held.external_id)
+    )
+
+
 def _same(value: PropertyValue, held: object) -> bool:
     return held is not None and str(value) == str(held)
 

@@ -74,8 +74,13 @@ class Report:
 
     def warn(self, source: str, line: int, warning: MappingWarning) -> None:
         """Count a warning."""
-        place = Place(source, line, warning.field, warning.message)
-        self.warnings.add(warning.code, place)
+        # A warning is about a key: the place of its first record stands for all that share it.
+        known = self.warnings.places.get(warning.code, ())
+        if any(place.field == warning.field for place in known):
+            self.warnings.counts[warning.code] += 1
+        else:
+            place = Place(source, line, warning.field, warning.message)
+            self.warnings.add(warning.code, place)
 
     def deliver(self, outcome: Outcome) -> None:
         """Count what became of a call."""

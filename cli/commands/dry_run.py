@@ -26,7 +26,7 @@ _LABELS: Final = 20
 """Event names and paths that the text shows of each."""
 
 
-@click.command("dry-run")
+@click.command("dry-run", short_help="Show what a push would change.")
 @options.reading_options
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.option(
@@ -99,6 +99,7 @@ def _created(
             elif end_user.folded:
                 for warning in end_user.folded.warnings:
                     report.warn(end_user.refs[-1].source, end_user.refs[-1].line, warning)
+                report.done["look_up"] += end_user.folded.upsert.look_ups
                 yield end_user.folded
 
 
@@ -148,6 +149,7 @@ def _write_text(
         click.echo(summary.counts("Skipped", report.skipped))
     if report.rejected.counts:
         click.echo(summary.counts("Rejected", report.rejected))
+    click.echo(f"A push looks end users up first: at most {plural(done['look_up'], 'call')} more.")
     click.echo(
         styled(
             f"Plan: {done['create']:,} to create, {done['update']:,} to update, "

@@ -16,6 +16,7 @@ from cli.render import summary
 from cli.render.progress import SendingProgress, reading_progress, sending_progress
 from cli.render.text import duration, plural, printable
 from wootric_map.client import (
+    RETRIES,
     ClientCredentials,
     Credentials,
     Pace,
@@ -39,7 +40,7 @@ _UNFINISHED: Final = (
 )
 
 
-@click.command()
+@click.command(short_help="Send an export to Wootric.")
 @options.reading_options
 @options.account_options
 @options.credential_options
@@ -57,6 +58,13 @@ _UNFINISHED: Final = (
     "--rate",
     type=options.Rate(),
     help="Calls a minute at most; else as many as Wootric's replies allow.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=RETRIES,
+    show_default=True,
+    help="How often a call is tried again after a fault that may pass.",
 )
 @click.option(
     "--rejects",
@@ -78,6 +86,7 @@ def push(
     sandbox: bool,
     workers: int,
     rate: float | None,
+    retries: int,
     rejects: Path,
     quiet: bool,
     no_progress: bool,
@@ -115,7 +124,7 @@ def push(
         wait = interruption.stop.wait
         pace = Pace(rate, wait=wait)
         wootric = stack.enter_context(
-            closing(Wootric(*account, pace, wait=wait, connections=workers))
+            closing(Wootric(*account, pace, wait=wait, connections=workers, retries=retries))
         )
         spool = stack.enter_context(Spool())
         error: WootricError | None = None

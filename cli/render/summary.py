@@ -18,7 +18,7 @@ def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
             at = f" {printable(place.field)}:" if place.field else ""
             yield f"    {printable(place.source)}:{place.line}{at} {printable(place.message, 500)}"
         if count > len(places):
-            yield f"    … and {count - len(places):,} more"
+            yield f"    … {count:,} in all"
 
 
 def counts(title: str, found: Findings) -> str:

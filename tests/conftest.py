@@ -1,0 +1,80 @@
+"""What tests of both packages share: the installed command as a real process, and files to feed it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import orjson
+import pytest
+
+COMMAND = Path(sys.executable).with_name("wootric-replay")
+
+_DECIDES_THE_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONIOENCODING", "PYTHONUTF8")
+
+Result: TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+class Run(Protocol):
+    """Runs the installed command in a folder of its own."""
+
+    def __call__(self, *args: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Result:
+        """Run it to its end; no run may show a traceback or end in an unforeseen error."""
+
+
+class Write(Protocol):
+    """Writes an export into that folder."""
+
+    def __call__(self, name: str, *records: Mapping[str, Any] | bytes) -> Path:
+        """Write a line for each record; bytes stand for themselves."""
+
+
+def clean_environment(folder: Path, **changes: str) -> dict[str, str]:
+    """The environment without anything that could reach a real account or change the output."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("WOOTRIC_") and name not in _DECIDES_THE_OUTPUT
+    }
+    return kept | {"TMPDIR": str(folder), "LC_ALL": "C.UTF-8"} | changes
+
+
+@pytest.fixture
+def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    assert COMMAND.exists(), "install the project first: pip install -e '.[dev]'"
+
+    def run_command(*args: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Result:
+        logs = tmp_path_factory.mktemp("logs")
+        done = subprocess.run(
+            [COMMAND, *args],
+            cwd=tmp_path,
+            env=clean_environment(logs, **environment),
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        # Decoded here, since text mode would turn a carriage return into a newline.
+        result = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+        assert "Traceback" not in result.stdout + result.stderr, result.stderr
+        details = "".join(log.read_text() for log in logs.glob("wootric-replay-*.log"))
+        assert result.returncode != 70, f"unforeseen: {details or result.stderr}"
+        return result
+
+    return run_command
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_export(name: str, *records: Mapping[str, Any] | bytes) -> Path:
+        lines = (each if isinstance(each, bytes) else orjson.dumps(each) for each in records)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        return path
+
+    return write_export

@@ -1,0 +1,439 @@
+"""What a push leaves in Wootric, and what it says: the installed command against real HTTP."""
+
+import stat
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+from replaying import SAMPLES, Replay
+from starlette.responses import JSONResponse, RedirectResponse
+
+from wootric_map.sandbox import (
+    Fault,
+    ResetConnection,
+    SandboxRequest,
+    SandboxSettings,
+    TruncatedReply,
+)
+
+DAY = 86400
+EVENTS = ("Signed Up", "Order Completed")
+
+
+def identify(user_id: str, email: str | None = None, **traits: Any) -> dict[str, Any]:
+    known = {"email": email} if email else {}
+    return {"type": "identify", "userId": user_id, "traits": known | traits}
+
+
+def track(user_id: str, event: str = "Signed Up", **fields: Any) -> dict[str, Any]:
+    return {"type": "track", "userId": user_id, "event": event, **fields}
+
+
+def page(user_id: str, path: str = "/", **fields: Any) -> dict[str, Any]:
+    return {"type": "page", "userId": user_id, "properties": {"path": path}, **fields}
+
+
+def only(path: str, answer: Any, *, carried_out: bool = False, method: str | None = None) -> Any:
+    """A fault rule for the requests of one path."""
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        matches = request.path.startswith(path) and method in (None, request.method)
+        return Fault(answer, carried_out) if matches else None
+
+    return rule
+
+
+def test_the_sample_export_goes_through_whole(replay: Replay) -> None:
+    done = replay.push(SAMPLES / "segment-logs")
+    assert done.returncode == 0, done.stderr
+    users = replay.users()
+    assert set(users) == {"1001", "grace@example.com", "1006"}
+    ada = users["1001"]
+    assert ada["email"] == "ada.lovelace@example.com"
+    assert ada["phone_number"] == "+442079460001"
+    assert ada["external_created_at"] == 1533310126
+    assert ada["last_surveyed"] is None
+    assert ada["properties"] == {
+        "name": "Ada Lovelace",
+        "plan": "pro",
+        "language": "en",
+        "address_city": "London",
+        "address_country": "GB",
+        "vip": "true",
+        "tags": "beta, import",
+        "seats_amount": "5",
+    }
+    assert users["1006"]["external_created_at"] == 1440547200
+    checks = [check.params["event_name"] for check in replay.sandbox.state.eligibility_checks]
+    assert sorted(checks) == ["Order Completed", "Plan Upgraded", "Signed Up"]
+    paths = {view.params["page_info[path]"] for view in replay.sandbox.state.page_views}
+    assert paths == {"/pricing", "/dashboard"}
+    assert not (replay.folder / "rejects.ndjson").exists()
+
+
+def test_the_embedded_sandbox_needs_no_credentials(replay: Replay) -> None:
+    nothing: dict[str, str | None] = dict.fromkeys(
+        ("WOOTRIC_ACCOUNT_TOKEN", "WOOTRIC_CLIENT_ID", "WOOTRIC_CLIENT_SECRET", "WOOTRIC_BASE_URL")
+    )
+    done = replay.push("--sandbox", SAMPLES / "segment-logs", env=nothing)
+    assert done.returncode == 0, done.stderr
+    assert replay.paths() == []
+
+
+def test_a_second_push_writes_no_end_user(replay: Replay) -> None:
+    export = replay.write([identify("1", "ada@example.com", seats=5, vip=True, born="1815-12-10")])
+    assert replay.push(export).returncode == 0
+    done = replay.push(export)
+    assert done.returncode == 0
+    assert len(replay.paths("POST")) == 2 + 1  # signing in twice, one create
+    assert replay.paths("PUT") == []
+
+
+def test_an_update_sends_only_what_differs_and_keeps_what_wootric_has(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", "ada@example.com", plan="free", city="London")]))
+    replay.push(replay.write([identify("1", "ADA@example.com", plan="pro", seats=3)]))
+    (update,) = [each for each in replay.sandbox.requests if each["method"] == "PUT"]
+    assert update["form"] == {"properties[plan]": "pro", "properties[seats]": "3"}
+    assert replay.users()["1"]["properties"] == {"plan": "pro", "city": "London", "seats": "3"}
+
+
+def test_repeated_identifies_of_one_user_are_one_write_whatever_the_line_order(
+    replay: Replay,
+) -> None:
+    later = identify("1", "new@example.com", plan="pro") | {"timestamp": "2024-02-01T00:00:00Z"}
+    early = identify("1", "old@example.com", plan="free", city="Rome")
+    replay.push(replay.write([later, early | {"timestamp": "2024-01-01T00:00:00Z"}]))
+    assert replay.users()["1"]["email"] == "new@example.com"
+    assert replay.users()["1"]["properties"] == {"plan": "pro", "city": "Rome"}
+    assert replay.paths("PUT") == []
+
+
+def test_track_and_page_carry_email_creation_date_and_language_of_their_user(
+    replay: Replay,
+) -> None:
+    known = identify("1", "ada@example.com", createdAt="2018-08-03T15:28:46.493Z", language="it")
+    replay.push(replay.write([track("1"), page("1", "/a"), known]))
+    (check,) = replay.sandbox.state.eligibility_checks
+    assert check.params["email"] == "ada@example.com"
+    assert check.params["external_id"] == "1"
+    assert check.params["end_user_created_at"] == "1533310126"
+    assert check.params["language[code]"] == "it"
+    (view,) = replay.sandbox.state.page_views
+    assert view.params["email"] == "ada@example.com"
+    assert view.params["created_at"] == "1533310126"
+
+
+def test_a_user_whom_only_the_account_knows_lends_what_the_account_has(replay: Replay) -> None:
+    replay.push(
+        replay.write([identify("1", "ada@example.com", createdAt=1420099200, language="it")])
+    )
+    done = replay.push(replay.write([track("1"), page("1"), page("1", "/b")]))
+    assert done.returncode == 0
+    (check,) = replay.sandbox.state.eligibility_checks
+    assert check.params["email"] == "ada@example.com"
+    assert check.params["end_user_created_at"] == "1420099200"
+    assert check.params["language[code]"] == "it"
+    assert [view.params["email"] for view in replay.sandbox.state.page_views] == [
+        "ada@example.com"
+    ] * 2
+
+
+def test_nobody_is_created_without_email_or_phone(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", plan="pro"), track("1"), page("1")]))
+    assert done.returncode == 0
+    assert replay.users() == {}
+    assert replay.sandbox.state.page_views == ()
+    assert "unidentified 3" in done.stdout
+
+
+def test_an_identify_without_email_updates_a_user_whom_the_account_knows(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", "ada@example.com")]))
+    replay.push(replay.write([identify("1", plan="pro")]))
+    assert replay.users()["1"]["properties"] == {"plan": "pro"}
+
+
+def test_a_user_known_by_email_alone_gets_the_external_id(replay: Replay) -> None:
+    anonymous = {"type": "identify", "anonymousId": "a", "traits": {"email": "ada@example.com"}}
+    replay.push(replay.write([anonymous]))
+    replay.push(replay.write([identify("1", "Ada@Example.com")]))
+    assert list(replay.users()) == ["1"]
+
+
+def test_wootrics_own_id_names_the_end_user_directly(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", "ada@example.com")]))
+    number = replay.users()["1"]["id"]
+    named = {"context": {"externalId": [{"type": "wootricEndUserId", "id": str(number)}]}}
+    replay.push(replay.write([{**identify("2", "countess@example.com"), **named}]))
+    assert {user["email"] for user in replay.users().values()} == {"countess@example.com"}
+
+
+def test_a_shared_phone_does_not_make_two_people_one(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", "ada@example.com", phone="+44 1")]))
+    replay.push(replay.write([identify("2", "byron@example.com", phone="+44 1")]))
+    assert set(replay.users()) == {"1", "2"}
+
+
+def test_only_registered_events_are_checked_and_the_list_is_asked_for_once(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(5)]
+    events = [
+        track(str(n), event) for n in range(5) for event in ("Signed Up", "signed up", "Other")
+    ]
+    done = replay.push(replay.write(users + events))
+    assert len(replay.sandbox.state.eligibility_checks) == 5
+    assert replay.paths().count("/registered_events.json") == 1
+    assert "event_not_registered 10" in done.stdout
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(registered_events=())])
+def test_an_account_without_targeted_sampling_gets_no_check(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", "ada@example.com"), track("1")]))
+    assert done.returncode == 0
+    assert replay.sandbox.state.eligibility_checks == ()
+
+
+def test_a_message_is_taken_once(replay: Replay) -> None:
+    view = page("1", messageId="m-1")
+    first = replay.write([identify("1", "ada@example.com"), view, view], "a.ndjson")
+    done = replay.push(first, replay.write([view], "b.ndjson"))
+    assert len(replay.sandbox.state.page_views) == 1
+    assert "duplicate 2" in done.stdout
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(latency=0.03)])
+def test_one_end_users_calls_go_in_time_order_and_never_at_once(replay: Replay) -> None:
+    times = [5, 3, 8, 1, 9, 2, 7, 4, 6, 0]
+    views = [
+        page(str(user), f"/{second}", timestamp=f"2024-01-01T00:00:0{second}Z")
+        for second in times
+        for user in range(4)
+    ]
+    users = [identify(str(user), f"u{user}@example.com") for user in range(4)]
+    assert replay.push(replay.write(views + users), "--workers", "16").returncode == 0
+    for user in range(4):
+        mine = [
+            request
+            for request in replay.sandbox.requests
+            if request["query"].get("email") == f"u{user}@example.com"  # type: ignore[attr-defined]
+            or request["form"].get("email") == f"u{user}@example.com"  # type: ignore[attr-defined]
+        ]
+        assert [each["method"] for each in mine] == ["POST"] + ["GET"] * 10
+        seen = [each["query"]["page_info[path]"] for each in mine[1:]]  # type: ignore[index]
+        assert seen == [f"/{second}" for second in range(10)]
+        answered = [float(str(each["time"])) for each in mine]
+        assert all(b - a > 0.025 for a, b in pairwise(answered))
+
+
+def test_hostile_ids_reach_wootric_as_they_are(replay: Replay) -> None:
+    ids = ["a/b", "..", ".", "%2e%2e/x", "a?b#c", "ü ñ", "a+b", "../../oauth/token", "x" * 300]
+    export = replay.write([identify(each, f"u+{n}/%@example.com") for n, each in enumerate(ids)])
+    done = replay.push(export)
+    assert done.returncode == 0, done.stderr
+    assert set(replay.users()) == set(ids)
+    again = replay.push(export)
+    assert again.returncode == 0, again.stderr
+    assert len(replay.paths("PUT")) == 0
+    assert len(replay.users()) == len(ids)
+
+
+def test_what_wootric_refuses_goes_to_the_rejects_with_its_words_and_can_be_mended(
+    replay: Replay,
+) -> None:
+    bad = identify("1", "not an email", plan="pro")
+    records = [bad, page("1", "/a"), identify("2", "fine@example.com"), page("2", "/b")]
+    export = replay.write(records)
+    export.write_bytes(export.read_bytes() + b"nonsense\n")
+    done = replay.push(export)
+    assert done.returncode == 1
+    assert list(replay.users()) == ["2"]
+    by_code = {entry["code"]: entry for entry in replay.rejects()}
+    assert set(by_code) == {"invalid_json", "refused", "end_user_failed"}
+    refused = by_code["refused"]
+    assert refused["source"] == str(export)
+    assert refused["line"] == 1
+    assert refused["http"]["status"] == 422
+    assert "Email is invalid" in refused["http"]["body"]
+    assert orjson.loads(refused["record"]) == bad
+    assert by_code["invalid_json"]["record"] == "nonsense"
+    rejects = replay.folder / "rejects.ndjson"
+    assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
+
+    mended = rejects.read_text().replace("not an email", "ada@example.com")
+    rejects.write_text(
+        mended.replace(
+            '"record":"nonsense"',
+            f'"record":{orjson.dumps(orjson.dumps(page("2", "/c")).decode()).decode()}',
+        )
+    )
+    again = replay.push("rejects.ndjson")
+    assert again.returncode == 0, again.stderr
+    assert set(replay.users()) == {"1", "2"}
+    assert sorted(view.params["page_info[path]"] for view in replay.sandbox.state.page_views) == [
+        "/a",
+        "/b",
+        "/c",
+    ]
+    # Read to its end, it is out of the way: pushed once more it would send the page views twice.
+    assert not rejects.exists()
+    assert (replay.folder / "rejects.ndjson.1").exists()
+
+
+def test_every_rejection_of_the_broken_sample_is_kept_for_another_try(replay: Replay) -> None:
+    done = replay.push(SAMPLES / "broken")
+    assert done.returncode == 1
+    codes = sorted(entry["code"] for entry in replay.rejects())
+    assert len(codes) == 14
+    assert len(set(codes)) == 13
+    again = replay.run("dry-run", "--format", "json", "rejects.ndjson")
+    summary = orjson.loads(again.stdout.splitlines()[-1])["summary"]
+    assert sum(summary["rejected"].values()) == 14
+    assert set(summary["rejected"]) == set(codes)
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(rate_limit=20, rate_window=1.0)])
+def test_a_limit_is_waited_out_and_nothing_is_lost(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(40)]
+    done = replay.push(replay.write(users + [page(str(n)) for n in range(40)]))
+    assert done.returncode == 0, done.stderr
+    assert len(replay.users()) == 40
+    assert len(replay.sandbox.state.page_views) == 40
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(error_rate=0.2, seed=3)])
+def test_server_errors_are_tried_again(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(15)]
+    done = replay.push(replay.write(users + [page(str(n)) for n in range(15)]))
+    assert done.returncode == 0, done.stderr
+    assert len(replay.users()) == 15
+    assert len(replay.sandbox.state.page_views) == 15
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=1, latency=0.05)])
+def test_tokens_that_expire_are_renewed(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(60)]
+    done = replay.push(replay.write(users), "--workers", "4")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.users()) == 60
+    assert replay.paths().count("/oauth/token") > 1
+
+
+def test_a_person_may_sign_in_with_a_password(replay: Replay) -> None:
+    settings = replay.sandbox.settings
+    password = replay.folder / "password"
+    password.write_text(settings.password + "\n")
+    export = replay.write([identify("1", "ada@example.com")])
+    nobody: dict[str, str | None] = {"WOOTRIC_CLIENT_ID": None, "WOOTRIC_CLIENT_SECRET": None}
+    login = ("--username", settings.username, "--password-file", password)
+    done = replay.push(export, *login, env=nobody)
+    assert done.returncode == 0, done.stderr
+    assert "1" in replay.users()
+    variables = {"WOOTRIC_USERNAME": settings.username, "WOOTRIC_PASSWORD": settings.password}
+    done = replay.push(export, env=nobody | variables)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_secret_ends_with_4_and_is_not_shown(replay: Replay) -> None:
+    done = replay.push(
+        replay.write([identify("1", "ada@example.com")]),
+        env={"WOOTRIC_CLIENT_SECRET": "hunter2hunter2"},
+    )
+    assert done.returncode == 4
+    assert "signing in was refused" in done.stderr
+    assert "hunter2hunter2" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _refuse_rest(request: SandboxRequest) -> Fault | None:
+    refused = JSONResponse({"error": "The access token is invalid"}, 401)
+    return Fault(refused) if request.path.startswith("/v1") else None
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(faults=(_refuse_rest,))])
+def test_a_token_refused_twice_ends_with_4(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", "ada@example.com")]))
+    assert done.returncode == 4
+    assert replay.paths().count("/oauth/token") == 2
+
+
+def test_no_wootric_ends_with_5(replay: Replay) -> None:
+    export = replay.write([identify("1", "ada@example.com")])
+    done = replay.push(export, "--retries", "1", env={"WOOTRIC_BASE_URL": "http://127.0.0.1:9"})
+    assert done.returncode == 5
+    assert "no connection to 127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SandboxSettings(faults=(only("/v1", RedirectResponse("http://127.0.0.1:9/elsewhere")),))],
+)
+def test_a_redirect_is_not_followed(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", "ada@example.com")]))
+    assert done.returncode == 1
+    (entry,) = replay.rejects()
+    assert entry["code"] == "redirected"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SandboxSettings(
+            faults=(only("/v1/end_users", ResetConnection(), carried_out=True, method="POST"),)
+        )
+    ],
+)
+def test_a_create_without_an_answer_is_looked_up_before_it_is_sent_again(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", "ada@example.com", plan="pro")]))
+    assert done.returncode == 0, done.stderr
+    assert [user["email"] for user in replay.users().values()] == ["ada@example.com"]
+    assert replay.paths("POST").count("/v1/end_users") == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SandboxSettings(faults=(only("/pixel.gif", ResetConnection(), carried_out=True),)),
+        SandboxSettings(
+            faults=(only("/pixel.gif", TruncatedReply(b"GIF89a" * 9), carried_out=True),)
+        ),
+    ],
+)
+def test_a_page_view_without_an_answer_is_in_doubt_and_not_repeated(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", "ada@example.com"), page("1")]))
+    assert done.returncode == 1
+    assert len(replay.sandbox.state.page_views) == 1
+    assert [entry["code"] for entry in replay.rejects()] == ["in_doubt"]
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(latency=0.2)])
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_a_signal_ends_the_run_gently_with_a_summary(
+    replay: Replay, number: int, code: int
+) -> None:
+    export = replay.write([identify(str(n), f"u{n}@example.com") for n in range(500)])
+    with replay.start("push", export) as process:
+        while len(replay.users()) < 5:
+            assert process.poll() is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Created" in out
+    assert "did not finish" in err
+    assert "Traceback" not in err
+    created = len(replay.users())
+    assert f"{created}" in next(line for line in out.splitlines() if line.startswith("Created"))
+    assert replay.push(export, "--workers", "64").returncode == 0
+    assert len(replay.users()) == 500
+    assert replay.paths("POST").count("/v1/end_users") == 500
+
+
+def test_quiet_says_nothing_when_all_is_well(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", "ada@example.com", seats=1)]), "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_records_come_from_standard_input_too(replay: Replay) -> None:
+    export = replay.write([identify("1", "ada@example.com"), page("1")])
+    done = replay.push("-", stdin=export.read_text())
+    assert done.returncode == 0, done.stderr
+    assert len(replay.sandbox.state.page_views) == 1
