@@ -98,14 +98,16 @@ def _foreseen(error: Exception) -> int | None:
 
 def _unforeseen(error: Exception) -> int:
     """Keep the details where only their owner can read them, and say where."""
-    descriptor, name = tempfile.mkstemp(prefix="wootric-replay-", suffix=".log")
-    with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
-        traceback.print_exception(error, file=file)
-    return _say(
-        f"something unforeseen went wrong ({type(error).__name__}); the details are in {name} "
-        "(look through it before you share it: it may hold personal data)",
-        EXIT_UNFORESEEN,
-    )
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="wootric-replay-", suffix=".log")
+        with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+    except OSError as fault:
+        details = f"the details could not be kept: {fault.strerror}"
+    else:
+        details = f"the details are in {name} (they may hold personal data: look before you share)"
+    words = f"something unforeseen went wrong ({type(error).__name__}); {details}"
+    return _say(words, EXIT_UNFORESEEN)
 
 
 def _say(message: str, code: int) -> int:

@@ -233,6 +233,8 @@ class Wootric:
         query = urlencode({"account_token": self._account_token})
         call = HttpCall("GET", f"{self._services.eligibility}/registered_events.json?{query}")
         names = self._json("registered_events", call, authorized=False)
+        if not isinstance(names, list):
+            raise CallFailedError("bad_reply", "Wootric's list of events is no list", None, None)
         return frozenset(name for name in names if isinstance(name, str))
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:

@@ -125,7 +125,9 @@ class RejectsFile:
         """
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
-        if not os.access(path.parent, os.W_OK):
+        # A device or pipe, such as /dev/null, is written to; it must not be replaced.
+        self._is_special = path.exists() and not path.is_file()
+        if not self._is_special and not os.access(path.parent, os.W_OK):
             raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
         self._path = path
         self._file: IO[bytes] | None = None
@@ -165,7 +167,8 @@ class RejectsFile:
             self._path.rename(kept)
         if self._file:
             self._file.close()
-            self._partial.rename(self._path)
+            if not self._is_special:
+                self._partial.rename(self._path)
             self._file = None
         return kept
 
@@ -173,7 +176,8 @@ class RejectsFile:
         """Throw away what was written and not moved to its place."""
         if self._file:
             self._file.close()
-            self._partial.unlink()
+            if not self._is_special:
+                self._partial.unlink()
             self._file = None
             self.count = 0
 
@@ -187,6 +191,8 @@ class RejectsFile:
         http: dict[str, object] | None,
         raw: bytes,
     ) -> None:
+        if self._file is None and self._is_special:
+            self._file = self._path.open("wb")
         if self._file is None:
             # mkstemp makes it readable for its owner alone, as personal data should be.
             descriptor, name = tempfile.mkstemp(

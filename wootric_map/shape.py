@@ -44,19 +44,27 @@ def foreign_shape(lines: Sequence[bytes]) -> Rejection | None:
     for start, name, conversion in _FORMATS:
         if lines and lines[0].startswith(start):
             return Rejection("invalid_json", None, f"looks like {name}; convert it: {conversion}")
+    if lines and b"\0" in lines[0]:
+        return Rejection("invalid_json", None, "looks like binary data, not text; unpack it first")
     texts = [text for line in lines if (text := line.strip())]
-    if len(texts) > 1 and texts[0] == b"[":
-        return Rejection("not_an_object", None, ARRAY_HINT)
-    if len(texts) < 2 or any(t.startswith(b"{") and t.endswith(b"}") for t in texts):  # noqa: PLR2004
+    if not texts:
         return None
-    if texts[0].startswith(b"[{") and texts[0].endswith((b",", b"{")):
+    records = [text for text in texts if text.startswith(b"{") and text.endswith(b"}")]
+    first, *more = texts
+    if first == b"[" and more and (texts[-1] == b"]" or more[0] not in records):
         return Rejection("not_an_object", None, ARRAY_HINT)
-    if texts[0].startswith(b"{") and texts[0].endswith((b"{", b"[", b",")):
+    if records:
+        return None
+    if b"\0" in first:
+        return Rejection("invalid_json", None, "looks like binary data, not text; unpack it first")
+    if first.startswith(b"[{") and more and first.endswith((b",", b"{")):
+        return Rejection("not_an_object", None, ARRAY_HINT)
+    if first.startswith(b"{") and more and more[0].startswith(b'"'):
         return Rejection("invalid_json", None, _PRETTY_HINT)
-    if texts[0].startswith((b"{", b"[")):
+    if first.startswith((b"{", b"[")):
         return None
     for delimiter in _DELIMITERS:
-        if all(delimiter in text for text in texts[:2]):
+        if more and all(delimiter in text for text in texts[:2]):
             message = _TABLE_HINT.format(delimiter=delimiter.decode().replace("\t", "\\t"))
             return Rejection("invalid_json", None, message)
     return None

@@ -169,24 +169,30 @@ def sending_progress(
 
 @contextmanager
 def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - as above
+    from rich.console import Group  # noqa: PLC0415 - as above
+    from rich.live import Live  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    with Progress(
+    bar = Progress(
         TextColumn("Sending"),
         BarColumn(),
-        TextColumn("{task.fields[text]}", markup=False),
-        console=_console(),
-        transient=True,
+        TextColumn("{task.fields[share]}, {task.fields[remaining]} left", markup=False),
         auto_refresh=False,
-    ) as bar:
-        task = bar.add_task("Sending", total=total, text="")
+    )
+    task = bar.add_task("", total=total, share="", remaining="?")
 
-        def draw() -> None:
-            text = f"{progress.share}, {progress.text}, {progress.remaining} left"
-            bar.update(task, completed=progress.finished, text=text, refresh=True)
+    def draw() -> Group:
+        bar.update(
+            task,
+            completed=progress.finished,
+            share=progress.share,
+            remaining=progress.remaining,
+        )
+        return Group(bar.get_renderable(), Text(progress.text, style="dim"))
 
-        with _regularly(1 / _REDRAWS, draw):
-            yield
+    with Live(get_renderable=draw, console=_console(), transient=True, refresh_per_second=_REDRAWS):
+        yield
 
 
 @contextmanager
