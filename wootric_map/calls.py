@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from wootric_map.mapping import Mapped
 from wootric_map.properties import Property, PropertyValue
@@ -60,10 +60,9 @@ class EndUserUpsert:
         """The call that creates the end user."""
         return HttpCall("POST", f"{services.rest}/end_users", dict(self.fields()))
 
-    def update(self, services: Services, wootric_id: int | str) -> HttpCall:
+    def update(self, services: Services, wootric_id: int) -> HttpCall:
         """The call that changes the end user with that id."""
-        path = quote(str(wootric_id), safe="")
-        return HttpCall("PUT", f"{services.rest}/end_users/{path}", dict(self.fields()))
+        return HttpCall("PUT", f"{services.rest}/end_users/{wootric_id}", dict(self.fields()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ raises: what is no date is `None`.
 import re
 from collections.abc import Callable
 from datetime import date
-from math import floor, isfinite
+from math import floor, isnan
 from typing import Final
 
 _ISO: Final = re.compile(
@@ -41,7 +41,9 @@ def parse(value: object) -> int | None:
     """
     if isinstance(value, str):
         return _parse_text(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and isnan(value):
         return None
     return _instant(value * 1000 if value < _FIRST_MILLISECONDS else value)
 

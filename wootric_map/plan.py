@@ -7,7 +7,7 @@ with the number of end users alone.
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -109,6 +109,10 @@ class Event:
         if isinstance(self.call, EligibilityCheck):
             return self.call.event_name
         return self.call.path or self.call.url or self.call.name or "(no path)"
+
+
+_NOTHING_KNOWN: Final = State(None, None, None, None)
+_NOBODY: Final = EndUser(0, None, None, None, None, {})
 
 
 class Plan:
@@ -277,37 +281,26 @@ def address(
     Returns:
         The call to make, or the skip where nobody can be found to tie it to (`unidentified`).
     """
-    state = _state_at(event.time, folded.states) if folded else None
+    state = (folded and _state_at(event.time, folded.states)) or _NOTHING_KNOWN
     upsert = folded.upsert if folded else EndUserUpsert()
+    held = known or _NOBODY
     call = event.call
-    email = call.email or (state and state.email) or (known and known.email) or None
-    created_at = (
-        (state and state.created_at)
-        or upsert.external_created_at
-        or (known and known.external_created_at)
-        or None
-    )
+    email = call.email or state.email or held.email
+    created_at = (state.created_at, upsert.external_created_at, held.external_created_at)
     if isinstance(call, PageView):
-        if email is None:
+        if not email:
             return unidentified(event.type)  # the pixel knows a user by email alone
-        if call.created_at is not None:
-            created_at = call.created_at
-        return replace(call, email=email, created_at=created_at)
-    phone = call.phone_number or upsert.phone_number or (known and known.phone_number) or None
-    if email is None and phone is None and known is None and upsert.wootric_id is None:
+        return replace(call, email=email, created_at=_first(call.created_at, *created_at))
+    phone = call.phone_number or upsert.phone_number or held.phone_number
+    if not (email or phone or known or upsert.wootric_id):
         return unidentified(event.type)
-    language = call.language or (state and state.language) or None
-    if language is None and known is not None:
-        language = known.properties.get("language")
     return replace(
         call,
-        email=email,
-        external_id=call.external_id or upsert.external_id or (known and known.external_id) or None,
-        phone_number=phone,
-        end_user_created_at=(
-            created_at if call.end_user_created_at is None else call.end_user_created_at
-        ),
-        language=language,
+        email=email or None,
+        external_id=call.external_id or upsert.external_id or held.external_id,
+        phone_number=phone or None,
+        end_user_created_at=_first(call.end_user_created_at, *created_at),
+        language=call.language or state.language or held.properties.get("language"),
     )
 
 
@@ -320,9 +313,7 @@ def difference(wanted: EndUserUpsert, held: EndUser) -> EndUserUpsert | None:
     Returns:
         Only the fields that differ, or None where there are none.
     """
-    same_email = wanted.email is None or _same(
-        wanted.email.lower(), (held.email or "").strip().lower()
-    )
+    same_email = wanted.email is None or _comparable(wanted.email) == _comparable(held.email)
     changed = EndUserUpsert(
         email=None if same_email else wanted.email,
         external_id=_unless_same(wanted.external_id, held.external_id),
@@ -337,13 +328,22 @@ def difference(wanted: EndUserUpsert, held: EndUser) -> EndUserUpsert | None:
     return changed if changed.fields() else None
 
 
+def _first(*values: int | None) -> int | None:
+    """The first that is there; 0 is a time like any other."""
+    return next((value for value in values if value is not None), None)
+
+
 def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
     """Whether an end user found by phone is somebody else: their email or external id differs."""
-    email = (held.email or "").strip().lower()
     return bool(
-        (wanted.email and email and wanted.email.lower() != email)
+        (wanted.email and held.email and _comparable(wanted.email) != _comparable(held.email))
         or (wanted.external_id and held.external_id and wanted.external_id != held.external_id)
     )
+
+
+def _comparable(email: str | None) -> str:
+    """What two spellings of one email share."""
+    return (email or "").strip().lower()
 
 
 def _same(value: PropertyValue, held: object) -> bool:
@@ -372,7 +372,7 @@ def _ids(mapped: Mapped) -> tuple[str, ...]:
     A phone ties only a record that names its user by nothing else: households share phones.
     """
     user = mapped.user
-    email = f"email:{user.email.strip().lower()}" if user.email else None
+    email = f"email:{_comparable(user.email)}" if user.email else None
     external = f"user:{user.user_id}" if user.user_id else None
     direct = f"wootric:{user.wootric_id}" if user.wootric_id else None
     origin = mapped.origins.get("email")

@@ -122,7 +122,7 @@ def _leaves(
             name = key.translate(_FORBIDDEN) or "_"
             source = f"{place}.{key}"
             if name != key:
-                message = f"Wootric takes no $, ., NUL or brackets in a name; sent as {name!r}"
+                message = f"a name may not be empty or hold $, ., NUL or brackets; sent as {name!r}"
                 warnings.append(MappingWarning("key_renamed", source, message))
             if prefix:
                 name = f"{prefix}_{name}"

@@ -4,7 +4,6 @@ Every fault is judged in the order of segment.md 2, so that a record with severa
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -89,13 +88,23 @@ class Read(NamedTuple):
 
 
 _SUPPORTED: Final = frozenset({"identify", "track", "page"})
-_UNSUPPORTED: Final = frozenset({"screen", "group", "alias"})
+_OWN_FIELDS: Final = {
+    "identify": "traits",
+    "track": "properties",
+    "page": "properties",
+    "screen": "properties",
+    "group": "traits",
+    "alias": "context",
+}
+"""Segment's calls, and what each says beside what all do (an alias says nothing more)."""
 _TIME_FIELDS: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
 """Where a record's time stands, first found first taken (segment.md 1)."""
 _ENVELOPE_FIELDS: Final = ("context", "integrations", "sentAt")
 """What a batch envelope lends to an element that has none of its own (segment.md 1)."""
 _NAMES: Final = frozenset({"wootric", "inmoment (wootric)"})
 """The destination's names, in lower case (segment.md 3)."""
+
+_IDS: Final = ("userId", "anonymousId", "messageId")
 
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -151,9 +160,8 @@ def _parse(line: bytes) -> object:
             return _parse(mended)
         return Rejection("invalid_json", None, _json_message(line, error))
     if isinstance(data, dict) and _has_imprecise_id(data):
-        # Past 64 bits the fast parser gives a float, and two users' ids could become one.
         with suppress(ValueError, RecursionError):
-            return json.loads(line, parse_int=_integer)
+            _take_exact_ids(data, json.loads(line, parse_int=str))
     return data
 
 
@@ -169,10 +177,7 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
         message = 'name the call in "type": identify, track or page'
         return Rejection("missing_type", "type", message)
     kind = named.lower()
-    if kind not in _SUPPORTED:
-        if kind in _UNSUPPORTED:
-            message = f"Wootric has no use for {kind} records"
-            return Skip("unsupported_type", kind, "type", message)
+    if kind not in _OWN_FIELDS:
         message = f"{_quoted(named)} is no Segment call; use identify, track or page"
         return Rejection("unknown_type", "type", message)
     user_id, anonymous_id = _identity(data.get("userId")), _identity(data.get("anonymousId"))
@@ -183,7 +188,7 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     if kind == "track" and (not isinstance(event, str) or not event):
         message = 'a track record needs the event\'s name in "event", as text that is not empty'
         return Rejection("missing_event", "event", message)
-    own = "traits" if kind == "identify" else "properties"
+    own = _OWN_FIELDS[kind]
     for field in (own, "context", "integrations"):
         value = data.get(field)
         if value is not None and not isinstance(value, dict):
@@ -192,6 +197,9 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     time = _time(data)
     if isinstance(time, Rejection):
         return time
+    if kind not in _SUPPORTED:
+        message = f"Wootric has no use for {kind} records"
+        return Skip("unsupported_type", kind, "type", message)
     if not ignore_integrations and not _enabled(data.get("integrations") or {}):
         message = "its integrations turn Wootric off; --ignore-integrations sends it all the same"
         return Skip("integration_disabled", kind, "integrations", message)
@@ -259,7 +267,7 @@ def _kept_line(entry: Fields) -> bytes | Rejection:
     try:
         if isinstance(encoded, str):
             return base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         text = None
     if isinstance(text, str):
         return text.encode()
@@ -269,22 +277,30 @@ def _kept_line(entry: Fields) -> bytes | Rejection:
 
 
 def _has_imprecise_id(data: Fields) -> bool:
-    batch = data.get("batch")
-    elements = batch if isinstance(batch, list) else ()
+    """Whether an id is an integer past 64 bits, which the fast parser gives as a float."""
     return any(
         isinstance(value := record.get(field), float) and abs(value) >= 2**63
-        for record in (data, *elements)
-        if isinstance(record, dict)
-        for field in ("userId", "anonymousId")
+        for record in _records(data)
+        for field in _IDS
     )
 
 
-def _integer(digits: str) -> int | str:
-    """An integer of any length: past 64 bits as its digits, which is how it is sent."""
-    if len(digits) > 20:  # noqa: PLR2004 - longer than any of 64 bits
-        return digits
-    number = int(digits)
-    return number if -(2**63) <= number < 2**64 else digits
+def _take_exact_ids(data: Fields, exact: Fields) -> None:
+    """Put the ids' own digits in place of the floats, which could make two users one.
+
+    Other numbers stay as they are: a double is all that the published destination has of them, too.
+    """
+    for record, its_exact in zip(_records(data), _records(exact), strict=True):
+        for field in _IDS:
+            if isinstance(record.get(field), float) and isinstance(its_exact[field], str):
+                record[field] = its_exact[field]
+
+
+def _records(data: Fields) -> list[dict[str, Any]]:
+    """The line itself, and the elements of its batch."""
+    batch = data.get("batch")
+    elements = batch if isinstance(batch, list) else ()
+    return [record for record in (data, *elements) if isinstance(record, dict)]
 
 
 def _mend_escape(escape: re.Match[bytes]) -> bytes:

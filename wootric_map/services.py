@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-_ACCOUNT_TOKEN: Final = re.compile(r"NPS-(?:(EU|AU)-)?[A-Za-z0-9]+")
+# Eight letters or digits, says wootric.md 1; a little leeway, since a token that Wootric itself gave
+# out must not be refused here.
+_ACCOUNT_TOKEN: Final = re.compile(r"NPS-(?:(EU|AU)-)?[A-Za-z0-9]{6,}")
 _PIXEL: Final = "https://d8myem934l1zi.cloudfront.net/pixel.gif"
 
 
@@ -71,7 +73,13 @@ def services(account_token: str | None, base_url: str | None = None) -> Services
         region = matched[1]
     if base_url is None:
         return _REGIONS[region]
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port  # which is read, and found wrong, only when asked for
+    except ValueError as error:
+        raise SettingsError(f"the base URL {base_url!r} can't be read: {error}") from error
+    if any(character.isspace() for character in base_url):
+        raise SettingsError(f"the base URL {base_url!r} holds white space")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError(f"the base URL {base_url!r} is no http or https address")
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -1,7 +1,7 @@
 """Recognising a file that is no export, to say once what it is rather than reject its every line."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from wootric_map.outcome import Rejection
 
@@ -30,41 +30,60 @@ _TABLE_HINT: Final = (
 )
 
 
-def foreign_shape(lines: Sequence[bytes]) -> Rejection | None:
+class Foreign(NamedTuple):
+    """A file that is no export."""
+
+    rejection: Rejection
+    """The one rejection for all of it."""
+    sure: bool
+    """Whether nothing in it can be a record; else one may turn up behind a foreign beginning."""
+
+
+WINDOW: Final = 20
+"""How many first lines are looked at."""
+
+
+def looks_like_record(line: bytes) -> bool:
+    """Whether a line is the outside of a JSON object; what is in it is judged elsewhere."""
+    text = line.strip()
+    return text.startswith(b"{") and text.endswith(b"}")
+
+
+def foreign_shape(lines: Sequence[bytes]) -> Foreign | None:
     """Tell whether a file's first lines are those of something else than an export.
 
-    It says so only when sure: where any of them could be a record, each line is judged alone.
+    It says so only where none of them looks like a record; else each line is judged alone.
 
     Args:
-        lines: the first lines, without a byte-order mark.
-
-    Returns:
-        None, or the one rejection for the whole file.
+        lines: the first lines that are not blank, up to `WINDOW` or to the first that looks like a
+            record, without a byte-order mark.
     """
-    for start, name, conversion in _FORMATS:
-        if lines and lines[0].startswith(start):
-            return Rejection("invalid_json", None, f"looks like {name}; convert it: {conversion}")
-    if lines and b"\0" in lines[0]:
-        return Rejection("invalid_json", None, "looks like binary data, not text; unpack it first")
-    texts = [text for line in lines if (text := line.strip())]
-    if not texts:
+    if not lines:
         return None
-    records = [text for text in texts if text.startswith(b"{") and text.endswith(b"}")]
-    first, *more = texts
-    if first == b"[" and more and (texts[-1] == b"]" or more[0] not in records):
-        return Rejection("not_an_object", None, ARRAY_HINT)
-    if records:
+    for start, name, conversion in _FORMATS:
+        if lines[0].startswith(start):
+            return _foreign(
+                "invalid_json", f"looks like {name}; convert it: {conversion}", sure=True
+            )
+    first, *more = (line.strip() for line in lines)
+    if more and not looks_like_record(more[0]):
+        inside = more[0].startswith((b"{", b'"', b"]"))
+        if first == b"[" or (inside and first.startswith(b"[{") and not first.endswith(b"]")):
+            return _foreign("not_an_object", ARRAY_HINT, sure=True)
+        if first.startswith(b"{") and not first.endswith(b"}") and more[0].startswith(b'"'):
+            return _foreign("invalid_json", _PRETTY_HINT)
+    if any(looks_like_record(line) for line in lines):
         return None
     if b"\0" in first:
-        return Rejection("invalid_json", None, "looks like binary data, not text; unpack it first")
-    if first.startswith(b"[{") and more and first.endswith((b",", b"{")):
-        return Rejection("not_an_object", None, ARRAY_HINT)
-    if first.startswith(b"{") and more and more[0].startswith(b'"'):
-        return Rejection("invalid_json", None, _PRETTY_HINT)
+        return _foreign("invalid_json", "looks like binary data, not text; unpack it first")
     if first.startswith((b"{", b"[")):
         return None
     for delimiter in _DELIMITERS:
-        if more and all(delimiter in text for text in texts[:2]):
-            message = _TABLE_HINT.format(delimiter=delimiter.decode().replace("\t", "\\t"))
-            return Rejection("invalid_json", None, message)
+        if more and delimiter in first and delimiter in more[0]:
+            shown = delimiter.decode().replace("\t", "\\t")
+            return _foreign("invalid_json", _TABLE_HINT.format(delimiter=shown))
     return None
+
+
+def _foreign(code: str, message: str, *, sure: bool = False) -> Foreign:
+    return Foreign(Rejection(code, None, message), sure)

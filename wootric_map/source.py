@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from wootric_map.outcome import Rejection
-from wootric_map.shape import ARRAY_HINT, foreign_shape
+from wootric_map.shape import ARRAY_HINT, WINDOW, foreign_shape, looks_like_record
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -31,8 +33,6 @@ STDIN: Final = "-"
 _BLOCK: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
-_SHAPE_LINES: Final = 20
-"""How many first lines are looked at to tell whether the file is an export."""
 _SUFFIXES: Final = (
     ".gz",  # which covers .json.gz and its like
     ".json",
@@ -126,24 +126,40 @@ def read_lines(
 
     Yields:
         Each line. One that can't be given has a rejection in its place: `line_too_long`,
-        `truncated_input` where the file broke off, or, for a file that is no export at all, one
-        rejection that says what it looks like; no more of such a file is read.
+        `truncated_input` where the file broke off. A file that is no export has one rejection for
+        all of it, which says what it looks like; so has a foreign beginning of an export.
     """
+    lines = _numbered_lines(source, stdin, max_line_bytes, on_bytes or _ignore)
+    head: list[Line] = []
+    for line in lines:
+        content = line.content
+        head.append(line)
+        if isinstance(content, Rejection) or looks_like_record(content) or len(head) == WINDOW:
+            break
+    foreign = foreign_shape([line.content for line in head if isinstance(line.content, bytes)])
+    if foreign is None:
+        yield from head
+        yield from lines
+        return
+    yield head[0]._replace(content=foreign.rejection)
+    if not foreign.sure:
+        yield from dropwhile(lambda line: not _may_be_record(line), chain(head, lines))
+
+
+def _numbered_lines(
+    source: Source, stdin: ByteStream, max_line_bytes: int, on_bytes: Callable[[int], object]
+) -> Iterator[Line]:
+    """The lines that are not blank; where the source breaks off, a last one that says so."""
     number = offset = 0
     tail = _Tail(max_line_bytes)
     try:
-        with _opened(source, stdin, on_bytes or _ignore) as reader:
-            while block := reader.read1(_BLOCK):
-                if not offset and not tail.size and block.startswith(_BOM):
-                    block = block.removeprefix(_BOM)
-                    offset = len(_BOM)
+        with _opened(source, stdin, on_bytes) as reader:
+            start_of_file = reader.read(len(_BOM))
+            first = start_of_file.removeprefix(_BOM)
+            offset = len(start_of_file) - len(first)
+            for block in chain((first,), iter(partial(reader.read1, _BLOCK), b"")):
                 lines = block.split(b"\n")
                 unended = lines.pop()
-                if not number and not tail.size:
-                    foreign = foreign_shape(lines[:_SHAPE_LINES] or [unended])
-                    if foreign:
-                        yield Line(source.name, 1, 0, foreign)
-                        return
                 for raw in lines:
                     start, offset = offset, offset + tail.size + len(raw) + 1
                     number += 1
@@ -229,6 +245,10 @@ def _opened(
             yield stream
 
 
+def _may_be_record(line: Line) -> bool:
+    return isinstance(line.content, Rejection) or looks_like_record(line.content)
+
+
 def _ignore(_: int) -> None:
     """Nobody wants to be told."""
 
@@ -247,7 +267,11 @@ def _files(path: Path, leave_out: Path | None) -> list[Path]:
         for name in names
         if name.lower().endswith(_SUFFIXES)
     ]
-    found = [each for each in found if leave_out is None or each.absolute() != leave_out.absolute()]
+    found = [
+        each
+        for each in found
+        if not (leave_out and leave_out.exists() and each.samefile(leave_out))
+    ]
     if not found:
         endings = ", ".join(("*.json", "*.ndjson", "*.jsonl", "*.gz"))
         raise SourceError(f"{_shown(path)}: no export in this folder (looked for {endings})")

@@ -1,0 +1,535 @@
+"""What each record becomes: segment.md, sections 4, 6 and 7."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wootric_map.mapping import Mapped, looks_like_email, map_record, unidentified
+from wootric_map.record import Identify, Page, Track, read_line
+
+NEW_YEAR_2015 = 1420070400
+
+
+def mapped(record: Mapping[str, Any]) -> Mapped:
+    [read] = read_line(json.dumps(record).encode())
+    assert isinstance(read.reading, Identify | Track | Page), read.reading
+    return map_record(read.reading)
+
+
+def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    return mapped(record).settings.as_dict()
+
+
+def identify(traits: Mapping[str, Any], **fields: object) -> dict[str, Any]:
+    return {"type": "identify", "userId": "u1", **fields, "traits": traits}
+
+
+def track(properties: Mapping[str, Any], **fields: object) -> dict[str, Any]:
+    return {"type": "track", "userId": "u1", "event": "Paid", **fields, "properties": properties}
+
+
+def page(properties: Mapping[str, Any], **fields: object) -> dict[str, Any]:
+    return {"type": "page", "userId": "u1", **fields, "properties": properties}
+
+
+def codes(record: Mapping[str, Any]) -> list[str]:
+    return sorted(warning.code for warning in mapped(record).warnings)
+
+
+# The settings of each type
+
+
+def test_an_identify_becomes_the_settings_of_the_user() -> None:
+    record = identify(
+        {
+            "email": "ada@example.com",
+            "createdAt": "2015-01-01T00:00:00Z",
+            "language": "en",
+            "plan": "pro",
+            "seats_amount": 3,
+            "renewal": "2015-01-01",
+            "paying": True,
+            "company": {"name": "Acme"},
+            "tags": ["a", "b"],
+        },
+        anonymousId="a1",
+        messageId="m1",
+        timestamp="2018-08-03T12:00:00Z",
+    )
+    assert settings_of(record) == {
+        "segment_user_id": "u1",
+        "email": "ada@example.com",
+        "created_at": NEW_YEAR_2015,
+        "language": "en",
+        "properties": {
+            "id": "u1",
+            "language": "en",
+            "plan": "pro",
+            "seats_amount": 3,
+            "renewal_date": NEW_YEAR_2015,
+            "paying": "true",
+            "company_name": "Acme",
+            "tags": "a, b",
+        },
+    }
+    assert mapped(record).warnings == ()
+
+
+def test_a_track_becomes_the_settings_of_the_event() -> None:
+    record = track(
+        {"language": "de", "plan": "pro", "paid_at": "2015-01-01"},
+        event="Order Completed",
+        context={"traits": {"email": "ada@example.com"}},
+    )
+    assert settings_of(record) == {
+        "email": "ada@example.com",
+        "language": "de",
+        "event_name": "Order Completed",
+        "properties": {"language": "de", "plan": "pro", "paid_at_date": NEW_YEAR_2015},
+    }
+
+
+def test_a_page_becomes_page_info_alone() -> None:
+    record = page(
+        {"title": "Start", "url": "https://example.com/home", "path": "/home"},
+        name="Home",
+        category="Docs",
+        context={"traits": {"email": "ada@example.com"}},
+    )
+    assert settings_of(record) == {
+        "page_info": {
+            "title": "Start",
+            "url": "https://example.com/home",
+            "path": "/home",
+            "name": "Home",
+            "category": "Docs",
+        }
+    }
+
+
+def test_a_field_without_a_value_is_left_out() -> None:
+    assert settings_of(identify({"plan": "pro"})) == {
+        "segment_user_id": "u1",
+        "properties": {"plan": "pro", "id": "u1"},
+    }
+    assert settings_of(track({"plan": "pro"})) == {
+        "event_name": "Paid",
+        "properties": {"plan": "pro"},
+    }
+    assert settings_of(page({"title": "Start"})) == {"page_info": {"title": "Start"}}
+
+
+def test_an_identify_without_user_id_goes_by_its_anonymous_id() -> None:
+    record = {"type": "identify", "anonymousId": "a1", "traits": {"plan": "pro"}}
+    assert settings_of(record) == {"segment_user_id": "a1", "properties": {"plan": "pro"}}
+
+
+def test_the_properties_of_an_identify_hold_the_user_id_as_id() -> None:
+    found = settings_of(identify({"plan": "pro"}, userId=42))
+    assert found["segment_user_id"] == "42"
+    assert found["properties"]["id"] == "42"
+
+
+def test_the_user_id_is_the_id_even_beside_a_trait_of_that_name() -> None:
+    assert settings_of(identify({"id": "crm-7"}))["properties"] == {"id": "u1"}
+
+
+def test_a_trait_named_id_stays_where_there_is_no_user_id() -> None:
+    record = {"type": "identify", "anonymousId": "a1", "traits": {"id": "crm-7"}}
+    assert settings_of(record)["properties"] == {"id": "crm-7"}
+
+
+@pytest.mark.parametrize("event", ["paid", " Paid ", "PAID!", "Bezahlt: 10 €", "a  b", "42"])
+def test_the_event_name_is_letter_for_letter(event: str) -> None:
+    assert settings_of(track({}, event=event))["event_name"] == event
+
+
+# Looking a trait up
+
+
+@pytest.mark.parametrize("key", ["email", "Email", "EMAIL", "e-mail", "E_Mail", " e.mail "])
+def test_the_email_of_an_identify_is_found_in_any_spelling(key: str) -> None:
+    found = settings_of(identify({key: "ada@example.com", "plan": "pro"}))
+    assert found["email"] == "ada@example.com"
+    assert found["properties"] == {"plan": "pro", "id": "u1"}  # segment.md 7, 6
+
+
+@pytest.mark.parametrize("key", ["email", "Email", "EMAIL", "e-mail", "E_Mail"])
+def test_the_email_of_a_track_is_found_in_any_spelling(key: str) -> None:
+    found = settings_of(track({key: "ada@example.com", "plan": "pro"}))
+    assert found["email"] == "ada@example.com"
+    assert found["properties"] == {"plan": "pro"}
+    in_context = track({"plan": "pro"}, context={"traits": {key: "ada@example.com"}})
+    assert settings_of(in_context)["email"] == "ada@example.com"
+
+
+@pytest.mark.parametrize("key", ["emails", "my email", "mail", "email2"])
+def test_a_trait_of_another_name_is_no_email(key: str) -> None:
+    found = settings_of(identify({key: "ada@example.com"}))
+    assert "email" not in found
+    assert found["properties"] == {key: "ada@example.com", "id": "u1"}
+
+
+CREATED = ["created", "Created", "CREATED", "createdAt", "created_at", "Created At", "CREATEDAT"]
+
+
+@pytest.mark.parametrize("key", [*CREATED, "created-at", "Created_At"])
+def test_the_created_date_is_found_in_any_spelling_and_is_no_property(key: str) -> None:
+    found = settings_of(identify({key: "2015-01-01", "plan": "pro"}))
+    assert found["created_at"] == NEW_YEAR_2015
+    assert found["properties"] == {"plan": "pro", "id": "u1"}  # segment.md 7, 1 and 6
+
+
+@pytest.mark.parametrize("key", [*CREATED, "email", "E-Mail"])
+def test_the_properties_of_a_track_leave_the_same_keys_out(key: str) -> None:
+    assert settings_of(track({key: "2015-01-01", "plan": "pro"}))["properties"] == {"plan": "pro"}
+
+
+@pytest.mark.parametrize("key", ["phone", "Phone", "PHONE", "pho-ne"])
+def test_the_phone_is_found_in_any_spelling(key: str) -> None:
+    assert mapped(identify({key: "+15551234567"})).user.phone == "+15551234567"
+
+
+def test_a_phone_that_is_a_number_is_taken_as_text() -> None:
+    assert mapped(identify({"phone": 15551234567})).user.phone == "15551234567"
+
+
+@pytest.mark.parametrize("key", ["Language", "LANGUAGE", "lang-uage"])
+def test_language_alone_is_looked_up_exactly(key: str) -> None:
+    found = settings_of(identify({key: "en"}))
+    assert "language" not in found
+    assert found["properties"] == {key: "en", "id": "u1"}
+    assert "language" not in settings_of(track({key: "en"}))
+
+
+def test_the_language_of_a_track_is_not_that_of_its_user() -> None:
+    record = track({"plan": "pro"}, context={"traits": {"language": "en"}})
+    assert "language" not in settings_of(record)
+
+
+# Which email
+
+
+@pytest.mark.parametrize(
+    ("record", "email"),
+    [
+        (identify({"email": "trait@x.co"}, userId="id@x.co"), "trait@x.co"),
+        (identify({}, userId="id@x.co"), "id@x.co"),
+        (identify({"email": None}, userId="id@x.co"), "id@x.co"),
+        (identify({}, userId="u1"), None),
+        (identify({}, userId="u1", anonymousId="anonymous@x.co"), None),
+        (identify({}, userId="u1", context={"traits": {"email": "context@x.co"}}), None),
+    ],
+)
+def test_the_email_of_an_identify_is_the_trait_else_the_user_id(
+    record: dict[str, Any], email: str | None
+) -> None:
+    assert settings_of(record).get("email") == email
+    assert mapped(record).user.email == email
+
+
+IN_CONTEXT: Mapping[str, Any] = {"traits": {"email": "context@x.co"}}
+IN_PROPERTIES: Mapping[str, Any] = {"email": "property@x.co"}
+
+
+@pytest.mark.parametrize("record", [track, page])
+@pytest.mark.parametrize(
+    ("properties", "fields", "email"),
+    [
+        (IN_PROPERTIES, {"context": IN_CONTEXT, "userId": "id@x.co"}, "context@x.co"),
+        (IN_PROPERTIES, {"userId": "id@x.co"}, "property@x.co"),
+        (IN_PROPERTIES, {"context": {"traits": {}}, "userId": "id@x.co"}, "property@x.co"),
+        (IN_PROPERTIES, {"context": {"traits": None}, "userId": "id@x.co"}, "property@x.co"),
+        ({}, {"context": IN_CONTEXT, "userId": "id@x.co"}, "context@x.co"),
+        ({}, {"userId": "id@x.co"}, "id@x.co"),
+        ({}, {"userId": "u1"}, None),
+        ({}, {"userId": "u1", "anonymousId": "anonymous@x.co"}, None),
+    ],
+)
+def test_the_email_of_a_track_or_page_is_of_context_then_properties_then_the_user_id(
+    record: Any, properties: Mapping[str, Any], fields: dict[str, Any], email: str | None
+) -> None:
+    found = mapped(record(properties, **fields))
+    assert found.user.email == email
+    if record is track:
+        assert found.settings.email == email
+
+
+@pytest.mark.parametrize("text", ["a@b.c", "ada@example.com", "a+b@mail.example.com", "ä@ö.ü"])
+def test_something_at_something_dot_something_looks_like_an_email(text: str) -> None:
+    assert looks_like_email(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "u1", "@", "a@b", "ab.c", "@b.c", "a@.c", "a@b.", "a@", "a.b@c", "@."]
+)
+def test_anything_less_does_not_look_like_an_email(text: str) -> None:
+    assert not looks_like_email(text)
+
+
+# Created
+
+
+def test_created_comes_before_created_at() -> None:
+    first = {"created": "2015-01-01", "createdAt": "2018-08-03"}
+    last = {"createdAt": "2018-08-03", "created": "2015-01-01"}
+    for traits in (first, last):
+        found = settings_of(identify(traits))
+        assert found["created_at"] == NEW_YEAR_2015
+        assert found["properties"] == {"id": "u1"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2018-08-03T15:28:46.493Z", 1533310126),
+        ("2018-08-03T15:28:46.500Z", 1533310127),
+        ("20150101", NEW_YEAR_2015),
+        ("2015", NEW_YEAR_2015),
+        ("01/01/2015", NEW_YEAR_2015),
+        ("1420070400", NEW_YEAR_2015),
+        ("1420070400000", NEW_YEAR_2015),
+        (1420070400, NEW_YEAR_2015),
+        (1420070400000, NEW_YEAR_2015),
+        (1420070400.435, NEW_YEAR_2015),
+    ],
+)
+def test_the_created_date_may_have_any_form(value: object, expected: int) -> None:
+    record = identify({"createdAt": value})
+    assert settings_of(record)["created_at"] == expected
+    assert codes(record) == []
+
+
+@pytest.mark.parametrize("value", ["garbage", True, {}, [], "2015-02-30", "02/30/2015"])
+@pytest.mark.parametrize("key", ["created", "createdAt", "created_at"])
+def test_a_created_date_that_is_none_is_left_out_with_a_warning(key: str, value: object) -> None:
+    record = identify({key: value, "plan": "pro"})
+    assert settings_of(record) == {
+        "segment_user_id": "u1",
+        "properties": {"plan": "pro", "id": "u1"},
+    }
+    assert codes(record) == ["invalid_created_at"]
+
+
+# Wootric's own id
+
+
+def test_the_external_id_of_wootric_names_the_end_user() -> None:
+    external = [
+        {"type": "ga4", "id": "1"},
+        {"type": "wootricEndUserId", "id": "77"},
+    ]
+    for record in (identify({}), track({}), page({})):
+        assert mapped({**record, "context": {"externalId": external}}).user.wootric_id == "77"
+
+
+@pytest.mark.parametrize(
+    "external",
+    [None, [], {}, "77", 77, [77], ["wootricEndUserId"], [{"type": "ga4", "id": "77"}], [{}],
+     {"type": "wootricEndUserId", "id": "77"}, [{"type": "wootricEndUserId"}]],
+)  # fmt: skip
+def test_anything_else_in_external_id_names_nobody(external: object) -> None:
+    record = identify({}, context={"externalId": external})
+    assert mapped(record).user.wootric_id is None
+
+
+# Page info
+
+
+@pytest.mark.parametrize(
+    ("properties", "url", "path"),
+    [
+        ({"url": "https://p.example/", "path": "/p"}, "https://p.example/", "/p"),
+        ({"url": "https://p.example/"}, "https://p.example/", "/c"),
+        ({"path": "/p"}, "https://c.example/", "/p"),
+        ({}, "https://c.example/", "/c"),
+    ],
+)
+def test_url_and_path_come_from_the_page_of_the_context_where_properties_lack_them(
+    properties: dict[str, str], url: str, path: str
+) -> None:
+    context = {
+        "page": {
+            "url": "https://c.example/",
+            "path": "/c",
+            "title": "C",
+            "referrer": "https://r.example/",
+            "search": "?q",
+        }
+    }
+    record = page(properties, name="Home", context=context)
+    assert settings_of(record) == {"page_info": {"name": "Home", "url": url, "path": path}}
+
+
+def test_the_name_of_a_page_is_no_email() -> None:
+    found = settings_of(page({}, name="ada@example.com"))
+    assert found == {"page_info": {"name": "ada@example.com"}}
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": None, "category": None}])
+def test_name_and_category_of_a_page_may_be_absent(fields: dict[str, object]) -> None:
+    assert settings_of(page({"a": "b"}, **fields)) == {"page_info": {"a": "b"}}
+
+
+# Where we part from the published destination
+
+
+def test_the_creation_date_does_not_leak_into_the_properties() -> None:
+    found = settings_of(identify({"createdAt": "2015-01-01", "created": "2015-01-01"}))
+    assert found["properties"] == {"id": "u1"}
+
+
+def test_a_date_time_written_with_a_space_is_read_as_utc() -> None:
+    found = settings_of(identify({"createdAt": "2015-01-01 00:00", "seen": "2015-01-01 00:00"}))
+    assert found["created_at"] == NEW_YEAR_2015
+    assert found["properties"]["seen_date"] == NEW_YEAR_2015
+
+
+def test_nested_objects_and_lists_are_flattened() -> None:
+    traits = {"company": {"seat": {"city": "Bonn"}, "tags": ["a", 1]}}
+    assert settings_of(identify(traits))["properties"] == {
+        "company_seat_city": "Bonn",
+        "company_tags": "a, 1",
+        "id": "u1",
+    }
+
+
+def test_null_placeholders_are_left_out() -> None:
+    nothing = {"email": None, "phone": None, "createdAt": None, "language": None, "plan": None}
+    assert settings_of(identify({**nothing, "a": "b"})) == {
+        "segment_user_id": "u1",
+        "properties": {"a": "b", "id": "u1"},
+    }
+    assert settings_of(track({**nothing, "a": "b"})) == {
+        "event_name": "Paid",
+        "properties": {"a": "b"},
+    }
+    assert settings_of(page({"title": None, "a": "b"})) == {"page_info": {"a": "b"}}
+
+
+def test_an_impossible_date_does_not_roll_over() -> None:
+    found = settings_of(identify({"createdAt": "2015-02-30", "renewal": "2015-02-30"}))
+    assert "created_at" not in found
+    assert found["properties"] == {"renewal": "2015-02-30", "id": "u1"}
+
+
+def test_a_standard_trait_does_not_stay_behind_in_another_spelling() -> None:
+    traits = {"Email": "ada@example.com", "created_at": "2015-01-01", "plan": "pro"}
+    assert settings_of(identify(traits)) == {
+        "segment_user_id": "u1",
+        "email": "ada@example.com",
+        "created_at": NEW_YEAR_2015,
+        "properties": {"plan": "pro", "id": "u1"},
+    }
+
+
+# Whom nobody knows
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "identify", "anonymousId": "a1", "traits": {"plan": "pro"}},
+        {"type": "track", "anonymousId": "a1", "event": "Paid"},
+        {"type": "page", "anonymousId": "a1"},
+    ],
+)
+def test_a_record_of_an_anonymous_user_is_unidentified(record: dict[str, Any]) -> None:
+    skip = unidentified(mapped(record))
+    assert skip is not None
+    assert (skip.code, skip.type) == ("unidentified", record["type"])
+    assert skip.message
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "identify", "anonymousId": "a1", "traits": {"email": "ada@example.com"}},
+        {"type": "identify", "anonymousId": "a1", "traits": {"phone": "+15551234567"}},
+        {"type": "identify", "userId": "ada@example.com"},
+        {"type": "track", "anonymousId": "a1", "event": "Paid", "context": IN_CONTEXT},
+        {"type": "page", "anonymousId": "a1", "properties": IN_PROPERTIES},
+        {
+            "type": "track",
+            "anonymousId": "a1",
+            "event": "Paid",
+            "context": {"externalId": [{"type": "wootricEndUserId", "id": "77"}]},
+        },
+    ],
+)
+def test_an_email_a_phone_or_a_known_end_user_is_enough(record: dict[str, Any]) -> None:
+    assert unidentified(mapped(record)) is None
+
+
+# Properties of all records
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.sampled_from(["a@b.co", "2015-01-01", "\0", "wootricEndUserId"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "id", "email", "a.b"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+TRAITS = st.dictionaries(
+    st.text(max_size=4)
+    | st.sampled_from(
+        ["email", "E-mail", "created", "created_at", "createdAt", "phone", "language", "id",
+         "url", "path", "name", "category"]
+    ),
+    JSON,
+    max_size=6,
+)  # fmt: skip
+RECORDS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["identify", "track", "page"]),
+        "userId": st.sampled_from(["u1", "a@b.co", 42, "1"]),
+        "event": st.just("Paid"),
+        "traits": TRAITS,
+        "properties": TRAITS,
+        "name": JSON,
+        "category": JSON,
+        "context": st.fixed_dictionaries(
+            {}, optional={"traits": TRAITS | JSON, "externalId": JSON, "page": TRAITS | JSON}
+        ),
+    }
+)
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> str:
+    """A standard trait in any case, with anything but letters and digits anywhere in it."""
+    name = draw(st.sampled_from(["email", "created", "createdAt"]))
+    between = st.text("_- .$/:'", max_size=2)
+    letters = [draw(st.sampled_from([letter.lower(), letter.upper()])) for letter in name]
+    return draw(between) + "".join(letter + draw(between) for letter in letters)
+
+
+@settings(max_examples=300, deadline=None)
+@given(RECORDS)
+def test_any_record_can_be_mapped(record: dict[str, Any]) -> None:
+    found = mapped(record)
+    as_dict = found.settings.as_dict()
+    assert None not in as_dict.values()
+    for value in as_dict.get("properties", {}).values():
+        assert type(value) in {str, int}
+    json.dumps(as_dict)
+
+
+@settings(deadline=None)
+@given(spellings())
+def test_no_spelling_of_a_standard_trait_is_a_property(key: str) -> None:
+    assert settings_of(identify({key: "2015-01-01", "plan": "pro"}))["properties"] == {
+        "plan": "pro",
+        "id": "u1",
+    }
+    assert settings_of(track({key: "2015-01-01", "plan": "pro"}))["properties"] == {"plan": "pro"}

@@ -1,0 +1,459 @@
+"""Wootric's property rules: wootric.md, section 6."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from wootric_map.properties import decimal_text, map_properties
+
+NEW_YEAR_2015 = 1420070400
+TEN_O_CLOCK = NEW_YEAR_2015 + 36000
+
+
+def mapped(fields: Mapping[str, object], *, amount_suffix: bool = False) -> dict[str, str | int]:
+    properties, _ = map_properties(
+        fields, "traits", omit=lambda _: False, amount_suffix=amount_suffix
+    )
+    return {found.name: found.value for found in properties}
+
+
+def warnings(fields: Mapping[str, object]) -> list[str]:
+    _, found = map_properties(fields, "traits", omit=lambda _: False)
+    return sorted(warning.code for warning in found)
+
+
+# Text
+
+
+@pytest.mark.parametrize("text", ["pro", " pro ", "42", "true", "null", "Zoë 😀", "a\nb", "a, b"])
+def test_a_string_stays_itself(text: str) -> None:
+    assert mapped({"plan": text}) == {"plan": text}
+    assert warnings({"plan": text}) == []
+
+
+# Dates
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2015-01-01", NEW_YEAR_2015),
+        ("2015-01-01T10:00:00Z", TEN_O_CLOCK),
+        ("2015-01-01 12:00+02:00", TEN_O_CLOCK),
+        ("2018-08-03T15:28:46.493Z", 1533310126),
+        ("2018-08-03T15:28:46.500Z", 1533310127),
+        ("1969-12-31", -86400),
+    ],
+)
+def test_a_date_becomes_unix_seconds_under_a_key_that_ends_in_date(
+    text: str, expected: int
+) -> None:
+    assert mapped({"signup": text}) == {"signup_date": expected}
+    assert warnings({"signup": text}) == []
+
+
+def test_a_key_that_already_ends_in_date_keeps_its_name() -> None:
+    assert mapped({"signup_date": "2015-01-01"}) == {"signup_date": NEW_YEAR_2015}
+
+
+@pytest.mark.parametrize("key", ["date", "update", "signupDate"])
+def test_a_key_without_the_whole_ending_is_given_it(key: str) -> None:
+    assert mapped({key: "2015-01-01"}) == {f"{key}_date": NEW_YEAR_2015}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2015",
+        "2015-01",
+        "20150101",
+        "01/01/2015",
+        "1420070400",
+        "1420070400000",
+        "2015-02-30",
+        "2015-01-01 and later",
+        "2015-01-01\n",
+    ],
+)
+def test_text_that_is_no_whole_iso_date_stays_text(text: str) -> None:
+    assert mapped({"signup": text}) == {"signup": text}
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, 42, 2**31, 2**53 + 1, -(2**63)])
+def test_an_integer_stays_itself(number: int) -> None:
+    assert mapped({"age_amount": number}) == {"age_amount": number}
+    assert mapped({"age": number}) == {"age": number}
+
+
+def test_an_integer_under_a_key_without_amount_is_warned_of() -> None:
+    assert warnings({"age": 42}) == ["integer_without_amount"]
+    assert warnings({"amount": 42}) == ["integer_without_amount"]
+    assert warnings({"order": {"total": 42}}) == ["integer_without_amount"]
+
+
+def test_an_integer_under_a_key_with_amount_is_not_warned_of() -> None:
+    assert warnings({"age_amount": 42, "order": {"total_amount": 1}}) == []
+
+
+def test_the_warning_stands_once_for_each_key() -> None:
+    fields = {"a": 1, "b": 2, "c": {"d": 3, "e": 4}}
+    _, found = map_properties(fields, "traits", omit=lambda _: False)
+    assert [warning.code for warning in found] == ["integer_without_amount"] * 4
+    assert len({warning.field for warning in found}) == 4
+
+
+def test_a_setting_renames_integers_to_amounts() -> None:
+    fields = {"age": 42, "total_amount": 7, "order": {"lines": 3}, "plan": "pro", "ratio": 0.5}
+    assert mapped(fields, amount_suffix=True) == {
+        "age_amount": 42,
+        "total_amount": 7,
+        "order_lines_amount": 3,
+        "plan": "pro",
+        "ratio": "0.5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.5, "0.5"),
+        (-0.5, "-0.5"),
+        (0.1, "0.1"),
+        (19.99, "19.99"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (1234567.875, "1234567.875"),
+    ],
+)
+def test_another_number_becomes_its_shortest_decimal_text(number: float, text: str) -> None:
+    assert mapped({"ratio": number}) == {"ratio": text}
+    assert decimal_text(number) == text
+    assert warnings({"ratio": number}) == []
+
+
+@settings(deadline=None)
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(5e-324)
+@example(1.7976931348623157e308)
+@example(1e21)
+@example(1e22)
+@example(1e-7)
+def test_the_decimal_text_is_exact_and_no_longer_than_need_be(number: float) -> None:
+    text = decimal_text(number)
+    assert re.fullmatch(r"-?[0-9]+(\.[0-9]*[1-9])?", text)
+    assert float(text) == number
+    digits = text.replace(".", "").replace("-", "").strip("0")
+    shortest = repr(number).partition("e")[0].replace(".", "").replace("-", "").strip("0")
+    assert digits == shortest
+
+
+# True, false, null
+
+
+def test_true_and_false_become_text() -> None:
+    assert mapped({"paying": True, "trial": False}) == {"paying": "true", "trial": "false"}
+    assert warnings({"paying": True, "trial": False}) == []
+
+
+def test_null_is_left_out() -> None:
+    assert mapped({"plan": None, "company": {"name": None, "size_amount": 3}}) == {
+        "company_size_amount": 3
+    }
+    assert warnings({"plan": None}) == []
+
+
+# Objects
+
+
+def test_an_object_is_flattened() -> None:
+    assert mapped({"address": {"city": "Bonn"}}) == {"address_city": "Bonn"}
+    assert warnings({"address": {"city": "Bonn"}}) == []
+
+
+def test_every_rule_holds_inside_an_object() -> None:
+    company = {
+        "founded": "2015-01-01",
+        "closed_date": "2015-01-01",
+        "size_amount": 3,
+        "ratio": 0.5,
+        "public": True,
+        "parent": None,
+        "tags": ["a", "b"],
+        "seat": {"city": "Bonn", "since": "2015-01-01"},
+    }
+    assert mapped({"company": company}) == {
+        "company_founded_date": NEW_YEAR_2015,
+        "company_closed_date": NEW_YEAR_2015,
+        "company_size_amount": 3,
+        "company_ratio": "0.5",
+        "company_public": "true",
+        "company_tags": "a, b",
+        "company_seat_city": "Bonn",
+        "company_seat_since_date": NEW_YEAR_2015,
+    }
+
+
+@pytest.mark.parametrize("depth", [1, 2, 10, 100, 500, 1000])
+def test_an_object_is_flattened_to_any_depth(depth: int) -> None:
+    fields: dict[str, object] = {"leaf": "x"}
+    for _ in range(depth):
+        fields = {"a": fields, "beside": "y"}
+    found = mapped(fields)
+    assert found["a_" * depth + "leaf"] == "x"
+    assert found["a_" * (depth - 1) + "beside"] == "y"
+    assert len(found) == depth + 1
+
+
+def test_a_property_tells_where_it_came_from() -> None:
+    [found], _ = map_properties(
+        {"address": {"since": "2015-01-01"}}, "traits", omit=lambda _: False
+    )
+    assert found.source == "traits.address.since"
+    assert found.original == "2015-01-01"
+
+
+def test_an_omitted_key_is_left_out_at_the_top_alone() -> None:
+    fields = {"email": "a@b.co", "company": {"email": "c@d.co"}, "plan": "pro"}
+    properties, found = map_properties(fields, "traits", omit=lambda key: key == "email")
+    assert {each.name: each.value for each in properties} == {
+        "company_email": "c@d.co",
+        "plan": "pro",
+    }
+    assert found == []
+
+
+# Lists
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (["a", "b"], "a, b"),
+        (["a"], "a"),
+        ([1, 2, 3], "1, 2, 3"),
+        (["a", 1, 0.5, True, False], "a, 1, 0.5, true, false"),
+        (["a, b", "c"], "a, b, c"),
+        (["a", None, "b"], "a, b"),
+    ],
+)
+def test_a_list_of_scalars_is_joined(value: list[object], text: str) -> None:
+    assert mapped({"tags": value}) == {"tags": text}
+    assert warnings({"tags": value}) == []
+
+
+@pytest.mark.parametrize(
+    "value", [[{}], [[]], [{"sku": "1"}], ["a", {"sku": "1"}], [["a"], "b"], ["a", []]]
+)
+def test_a_list_with_objects_or_lists_in_it_is_left_out(value: list[object]) -> None:
+    assert mapped({"items": value, "plan": "pro"}) == {"plan": "pro"}
+    assert warnings({"items": value, "plan": "pro"}) == ["unsupported_value"]
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("a.b", "a_b"),
+        ("$a", "_a"),
+        ("a\0", "a_"),
+        ("$.\0", "___"),
+        ("a..b", "a__b"),
+    ],
+)
+def test_each_forbidden_character_of_a_key_becomes_an_underscore(key: str, name: str) -> None:
+    assert mapped({key: "x"}) == {name: "x"}
+    assert warnings({key: "x"}) == ["key_renamed"]
+
+
+def test_a_forbidden_character_inside_an_object_is_replaced_too() -> None:
+    assert mapped({"a": {"b.c": "x"}}) == {"a_b_c": "x"}
+    assert warnings({"a": {"b.c": "x"}}) == ["key_renamed"]
+
+
+def test_a_renamed_key_obeys_the_other_rules() -> None:
+    assert mapped({"a.b": "2015-01-01", "c._amount": 1}) == {
+        "a_b_date": NEW_YEAR_2015,
+        "c__amount": 1,
+    }
+
+
+@pytest.mark.parametrize("key", ["Plan", "plan name", "plan-name", "größe", "名前", "a/b", "a:b"])
+def test_any_other_key_keeps_its_spelling(key: str) -> None:
+    assert mapped({key: "x"}) == {key: "x"}
+    assert warnings({key: "x"}) == []
+
+
+# Collisions
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"address_city": "exact", "address": {"city": "made"}}, {"address_city": "exact"}),
+        ({"address": {"city": "made"}, "address_city": "exact"}, {"address_city": "exact"}),
+        ({"a.b": "made", "a_b": "exact"}, {"a_b": "exact"}),
+        ({"a_b": "exact", "a.b": "made"}, {"a_b": "exact"}),
+        ({"d": "2015-01-01", "d_date": "exact"}, {"d_date": "exact"}),
+        ({"d_date": "exact", "d": "2015-01-01"}, {"d_date": "exact"}),
+        ({"a": {"b": {"c": "made"}}, "a_b_c": "exact"}, {"a_b_c": "exact"}),
+    ],
+)
+def test_the_key_spelled_so_from_the_start_wins(
+    fields: dict[str, object], expected: dict[str, object]
+) -> None:
+    assert mapped(fields) == expected
+    assert "key_collision" in warnings(fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"a": {"b_c": "first"}, "a_b": {"c": "second"}}, {"a_b_c": "first"}),
+        ({"a_b": {"c": "first"}, "a": {"b_c": "second"}}, {"a_b_c": "first"}),
+        ({"a.b": "first", "a$b": "second"}, {"a_b": "first"}),
+        ({"a$b": "first", "a.b": "second"}, {"a_b": "first"}),
+        ({"a": {"b": "first"}, "a.b": "second"}, {"a_b": "first"}),
+        ({"a.b": "first", "a": {"b": "second"}}, {"a_b": "first"}),
+        ({"a": {"b": "2015-01-01"}, "a_b": {"date": "second"}}, {"a_b_date": NEW_YEAR_2015}),
+    ],
+)
+def test_between_other_keys_the_first_in_the_record_wins(
+    fields: dict[str, object], expected: dict[str, object]
+) -> None:
+    assert mapped(fields) == expected
+    assert "key_collision" in warnings(fields)
+
+
+def test_the_key_spelled_so_wins_over_any_number_of_others() -> None:
+    fields = {"a.b": "1", "a": {"b": "2"}, "a_b": "exact", "a$b": "4"}
+    assert mapped(fields) == {"a_b": "exact"}
+
+
+def test_an_amount_spelled_so_wins_over_a_renamed_integer() -> None:
+    fields = {"total": 1, "total_amount": 2}
+    properties, found = map_properties(fields, "traits", omit=lambda _: False, amount_suffix=True)
+    assert {each.name: each.value for each in properties} == {"total_amount": 2}
+    assert [warning.code for warning in found if warning.code == "key_collision"]
+
+
+def test_names_that_differ_do_not_collide() -> None:
+    fields = {"plan": "a", "Plan": "b", "PLAN": "c"}
+    assert mapped(fields) == fields
+    assert warnings(fields) == []
+
+
+# Properties of all records
+
+KEYS = st.text(max_size=4) | st.sampled_from(
+    ["a", "b", "a_b", "a.b", "a$b", "a_date", "b_amount", "\0", ""]
+)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.dates().map(str)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(OBJECTS, st.booleans())
+def test_the_result_is_always_what_wootric_takes(
+    fields: dict[str, Any], amount_suffix: bool
+) -> None:
+    properties, found = map_properties(
+        fields, "traits", omit=lambda _: False, amount_suffix=amount_suffix
+    )
+    names = [each.name for each in properties]
+    assert len(set(names)) == len(names)
+    for each in properties:
+        assert type(each.value) in {str, int}
+        assert not set(each.name) & set("$.\0")
+        assert each.original is not None
+    assert {warning.code for warning in found} <= {
+        "integer_without_amount",
+        "unsupported_value",
+        "key_renamed",
+        "key_collision",
+    }
+    once = [warning.field for warning in found if warning.code == "integer_without_amount"]
+    assert len(set(once)) == len(once)
+
+
+@settings(deadline=None)
+@given(OBJECTS)
+def test_every_integer_is_an_amount_or_a_date_when_the_setting_is_on(
+    fields: dict[str, Any],
+) -> None:
+    for name, value in mapped(fields, amount_suffix=True).items():
+        assert isinstance(value, str) or name.endswith(("_amount", "_date"))
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text("abc_", min_size=1), SCALARS))
+def test_each_scalar_under_a_plain_key_is_there_under_its_own_name(fields: dict[str, Any]) -> None:
+    kept = {key for key, value in fields.items() if value is not None}
+    names = set(mapped(fields))
+    assert {key for key in kept if key in names or f"{key}_date" in names} == kept
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 1000), VALUES)
+def test_any_value_can_stand_at_any_depth(depth: int, value: object) -> None:
+    fields: dict[str, object] = {"leaf": value}
+    for _ in range(depth):
+        fields = {"a": fields}
+    for name in mapped(fields):
+        assert name.startswith("a_" * depth + "leaf")
+
+
+def nested(inner: dict[str, object], keys: list[str]) -> dict[str, object]:
+    """`inner` under `keys`, outermost first, with a leaf beside it at each level."""
+    for key in reversed(keys):
+        inner = {key: inner, "leaf": "x"}
+    return inner
+
+
+def leaves(fields: dict[str, object]) -> int:
+    count, pending = 0, [fields]
+    while pending:
+        for value in pending.pop().values():
+            if isinstance(value, dict):
+                pending.append(value)
+            else:
+                count += 1
+    return count
+
+
+WIDE: dict[str, object] = {f"w{number}": "x" for number in range(50_000)}
+BOMBS = {
+    "a long name above many levels": nested({"leaf": "x"}, ["k" * 500_000, *["a"] * 900]),
+    "a long name above many leaves": nested(WIDE, ["k" * 300_000]),
+    "long names at every level": nested({"leaf": "x"}, ["k" * 1000] * 900),
+    "many leaves below many levels": nested(WIDE, ["a"] * 900),
+    "forbidden names at every level": nested({"leaf": "x"}, ["$" * 1000] * 900),
+}
+
+
+@pytest.mark.parametrize("fields", BOMBS.values(), ids=BOMBS)
+def test_a_record_of_one_line_does_not_grow_without_bounds(fields: dict[str, object]) -> None:
+    properties, found = map_properties(fields, "traits", omit=lambda _: False)
+    size = sum(len(each.name) + len(each.source) for each in properties)
+    size += sum(len(warning.field) + len(warning.message) for warning in found)
+    assert size <= 64 * 1024 * 1024  # each of them is a line of less than 1 MiB
+    assert len(properties) == leaves(fields) or found  # nothing is dropped unseen

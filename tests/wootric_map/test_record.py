@@ -1,0 +1,739 @@
+"""What a line holds, and how each record in it is read: segment.md, sections 1 to 3."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from wootric_map.outcome import REJECTIONS, Rejection, Skip
+from wootric_map.record import Identify, Page, Read, Record, Track, read_line
+
+NOON = 1533297600000  # 2018-08-03T12:00:00Z
+NOON_TEXT = "2018-08-03T12:00:00Z"
+
+IDENTIFY: Mapping[str, Any] = {"type": "identify", "userId": "u1"}
+TRACK: Mapping[str, Any] = {"type": "track", "userId": "u1", "event": "Signed Up"}
+PAGE: Mapping[str, Any] = {"type": "page", "userId": "u1"}
+
+
+def read_all(line: bytes | str | object, *, ignore_integrations: bool = False) -> list[Read]:
+    if not isinstance(line, bytes):
+        line = (line if isinstance(line, str) else json.dumps(line)).encode()
+    return list(read_line(line, ignore_integrations=ignore_integrations))
+
+
+def read(line: object, *, ignore_integrations: bool = False) -> Record | Skip | Rejection:
+    [only] = read_all(line, ignore_integrations=ignore_integrations)
+    return only.reading
+
+
+def taken(line: object, *, ignore_integrations: bool = False) -> Record:
+    reading = read(line, ignore_integrations=ignore_integrations)
+    assert isinstance(reading, Identify | Track | Page), reading
+    return reading
+
+
+def rejected(line: object) -> Rejection:
+    reading = read(line)
+    assert isinstance(reading, Rejection), reading
+    return reading
+
+
+def skipped(line: object) -> Skip:
+    reading = read(line)
+    assert isinstance(reading, Skip), reading
+    return reading
+
+
+# What a record holds
+
+
+def test_an_identify_has_the_common_fields_and_traits() -> None:
+    record = taken(
+        {
+            "type": "identify",
+            "userId": "u1",
+            "anonymousId": "a1",
+            "messageId": "m1",
+            "timestamp": NOON_TEXT,
+            "context": {"ip": "192.0.2.1"},
+            "traits": {"plan": "pro"},
+        }
+    )
+    assert isinstance(record, Identify)
+    assert (record.user_id, record.anonymous_id, record.message_id) == ("u1", "a1", "m1")
+    assert record.time == NOON
+    assert record.context == {"ip": "192.0.2.1"}
+    assert record.traits == {"plan": "pro"}
+
+
+def test_a_track_has_event_and_properties() -> None:
+    record = taken({**TRACK, "event": " Signed  Up ", "properties": {"plan": "pro"}})
+    assert isinstance(record, Track)
+    assert record.event == " Signed  Up "
+    assert record.properties == {"plan": "pro"}
+
+
+def test_a_page_has_name_category_and_properties() -> None:
+    record = taken({**PAGE, "name": "Home", "category": "Docs", "properties": {"title": "T"}})
+    assert isinstance(record, Page)
+    assert (record.name, record.category) == ("Home", "Docs")
+    assert record.properties == {"title": "T"}
+
+
+@pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
+def test_everything_but_type_identity_and_event_may_be_absent(record: Mapping[str, Any]) -> None:
+    reading = taken(record)
+    assert reading.type == record["type"]
+    assert reading.time is None
+    assert reading.anonymous_id is None
+    assert reading.context == {}
+
+
+@pytest.mark.parametrize(
+    ("spelled", "meant"),
+    [
+        ("identify", "identify"),
+        ("Identify", "identify"),
+        ("IDENTIFY", "identify"),
+        ("Track", "track"),
+        ("tRACK", "track"),
+        ("PAGE", "page"),
+    ],
+)
+def test_the_case_of_the_type_does_not_matter(spelled: str, meant: str) -> None:
+    assert taken({"type": spelled, "userId": "u1", "event": "Signed Up"}).type == meant
+
+
+# Lines that are no record
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"garbage",
+        b'{"type":"identify","userId":"u1"',
+        b'{"type":"identify","userId":"u1",}',
+        b"{'type':'identify','userId':'u1'}",
+        b'{"type":"identify","userId":"u1"} {"type":"identify","userId":"u2"}',
+        b'{"type":"identify","userId":"u1"}x',
+        b'{"type":"identify","userId":"u1","traits":{"n":NaN}}',
+        b'{"type":"identify","userId":"u1","traits":{"n":Infinity}}',
+        b'{"type":"identify","userId":"u1","traits":{"n":01}}',
+        b'{"type":"identify","userId":"u1\t"}',
+        b'{"type":"identify","userId":"\\x41"}',
+        b'{"type":"identify","userId":"\\ud8"}',
+    ],
+)
+def test_what_is_no_json_is_invalid_json(line: bytes) -> None:
+    assert rejected(line).code == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(b"\xff", id="no UTF-8 at all"),
+        pytest.param("é".encode("latin-1"), id="latin-1"),
+        pytest.param(b"\xc0\x80", id="overlong"),
+        pytest.param(b"\xed\xa0\x80", id="surrogate"),
+        pytest.param(b"\xf4\x90\x80\x80", id="beyond Unicode"),
+    ],
+)
+def test_what_is_not_utf_8_is_invalid_json(wrong: bytes) -> None:
+    assert rejected(b'{"type":"identify","userId":"u' + wrong + b'"}').code == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 200_000,
+        b"[" * 200_000 + b"]" * 200_000,
+        b'{"type":"identify","userId":"u1","traits":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001,
+        b'{"batch":' * 100_000 + b"[]" + b"}" * 100_000,
+    ],
+    ids=["open", "closed", "traits", "batches"],
+)
+def test_what_is_nested_past_the_limit_of_the_parser_is_invalid_json(line: bytes) -> None:
+    assert rejected(line).code == "invalid_json"
+
+
+def test_what_is_nested_deeply_but_within_the_limit_is_taken() -> None:
+    traits = b'{"a":' * 500 + b"1" + b"}" * 500
+    taken(b'{"type":"identify","userId":"u1","traits":' + traits + b"}")
+
+
+@pytest.mark.parametrize("line", ["[]", "1", "1.5", "null", "true", '"identify"', "[{}]"])
+def test_json_that_is_no_object_is_not_an_object(line: str) -> None:
+    assert rejected(line).code == "not_an_object"
+
+
+# Rejections of a record
+
+
+def without(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}
+
+
+@pytest.mark.parametrize("wrong", [{}, {"type": ""}, {"type": None}, {"type": 1}, {"type": ["a"]}])
+def test_a_type_that_is_absent_empty_or_no_string_is_missing_type(wrong: dict[str, Any]) -> None:
+    rejection = rejected({"userId": "u1", **wrong})
+    assert (rejection.code, rejection.field) == ("missing_type", "type")
+
+
+@pytest.mark.parametrize("word", ["identity", "tracking", "video", "_identify", "identify2"])
+def test_a_word_that_is_no_segment_call_is_unknown_type(word: str) -> None:
+    rejection = rejected({"type": word, "userId": "u1"})
+    assert (rejection.code, rejection.field) == ("unknown_type", "type")
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        {},
+        {"userId": ""},
+        {"anonymousId": ""},
+        {"userId": "", "anonymousId": ""},
+        {"userId": None, "anonymousId": None},
+    ],
+)
+@pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
+def test_neither_user_id_nor_anonymous_id_is_missing_identity(
+    record: Mapping[str, Any], identity: dict[str, Any]
+) -> None:
+    assert rejected({**without(record, "userId"), **identity}).code == "missing_identity"
+
+
+def test_an_anonymous_id_alone_is_identity_enough() -> None:
+    record = taken({"type": "identify", "userId": "", "anonymousId": "a1"})
+    assert (record.user_id, record.anonymous_id) == (None, "a1")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("42", "42"),
+        ("0", "0"),
+        ("-7", "-7"),
+        ("12.5", "12.5"),
+        ("0.1", "0.1"),
+        ("9007199254740993", "9007199254740993"),
+        ("9223372036854775808", "9223372036854775808"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("18446744073709551616", "18446744073709551616"),
+        ("-9223372036854775809", "-9223372036854775809"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+    ],
+)
+@pytest.mark.parametrize("field", ["userId", "anonymousId"])
+def test_a_number_as_an_id_is_its_decimal_text(field: str, number: str, text: str) -> None:
+    record = taken(f'{{"type":"identify","{field}":{number}}}')
+    assert (record.user_id if field == "userId" else record.anonymous_id) == text
+
+
+@pytest.mark.parametrize("number", ["1e3", "1E3", "1e21", "1e-7", "2.5e-3"])
+def test_the_decimal_text_of_a_number_has_no_exponent(number: str) -> None:
+    text = taken(f'{{"type":"identify","userId":{number}}}').user_id
+    assert text is not None
+    assert "e" not in text.lower()
+    assert float(text) == float(number)
+
+
+def test_message_ids_that_differ_are_never_read_as_one() -> None:
+    ids = ["m1", "M1", "12345678901234567890", "123456789012345678901", "123456789012345678902"]
+    numbers = [number for number in ids if number.isdigit()]
+    for written in (numbers, [f'"{text}"' for text in ids]):
+        read_ids = [taken(f'{{"type":"page","userId":"u1","messageId":{each}}}').message_id
+                    for each in written]  # fmt: skip
+        assert len(set(read_ids)) == len(written)
+
+
+def test_a_boolean_is_no_number_and_so_no_id() -> None:
+    record = taken({"type": "identify", "userId": True, "anonymousId": "a1"})
+    assert record.user_id not in {"True", "true", "1"}
+
+
+@pytest.mark.parametrize("wrong", [{}, {"event": ""}, {"event": None}, {"event": 1}, {"event": {}}])
+def test_an_event_that_is_absent_empty_or_no_string_is_missing_event(wrong: dict[str, Any]) -> None:
+    rejection = rejected({**without(TRACK, "event"), **wrong})
+    assert (rejection.code, rejection.field) == ("missing_event", "event")
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "code"),
+    [
+        (IDENTIFY, "traits", "invalid_traits"),
+        (TRACK, "properties", "invalid_properties"),
+        (PAGE, "properties", "invalid_properties"),
+        (IDENTIFY, "context", "invalid_context"),
+        (TRACK, "context", "invalid_context"),
+        (PAGE, "context", "invalid_context"),
+        (IDENTIFY, "integrations", "invalid_integrations"),
+        (TRACK, "integrations", "invalid_integrations"),
+        (PAGE, "integrations", "invalid_integrations"),
+    ],
+)
+@pytest.mark.parametrize("value", ["", "text", 0, 1, True, False, [], [{}]])
+def test_what_should_be_an_object_and_is_none_is_invalid(
+    record: Mapping[str, Any], field: str, code: str, value: object
+) -> None:
+    rejection = rejected({**record, field: value})
+    assert (rejection.code, rejection.field) == (code, field)
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        (record, field)
+        for record, own in ((IDENTIFY, "traits"), (TRACK, "properties"), (PAGE, "properties"))
+        for field in (own, "context", "integrations")
+    ],
+)
+def test_null_stands_for_an_object_that_is_absent(record: Mapping[str, Any], field: str) -> None:
+    assert taken({**record, field: None}) == taken(record)
+
+
+# The time
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"timestamp": NOON_TEXT}, NOON),
+        ({"originalTimestamp": NOON_TEXT}, NOON),
+        ({"receivedAt": NOON_TEXT}, NOON),
+        ({"sentAt": NOON_TEXT}, NOON),
+        (
+            {
+                "sentAt": "2018-08-03T12:00:04Z",
+                "receivedAt": "2018-08-03T12:00:03Z",
+                "originalTimestamp": "2018-08-03T12:00:02Z",
+                "timestamp": "2018-08-03T12:00:01Z",
+            },
+            NOON + 1000,
+        ),
+        (
+            {
+                "sentAt": "2018-08-03T12:00:04Z",
+                "receivedAt": "2018-08-03T12:00:03Z",
+                "originalTimestamp": "2018-08-03T12:00:02Z",
+            },
+            NOON + 2000,
+        ),
+        (
+            {"sentAt": "2018-08-03T12:00:04Z", "receivedAt": "2018-08-03T12:00:03Z"},
+            NOON + 3000,
+        ),
+        ({"timestamp": "2018-08-03T12:00:00.493Z"}, NOON + 493),
+        ({"timestamp": "2018-08-03T14:00:00+02:00"}, NOON),
+    ],
+)
+def test_the_time_is_the_first_of_four_fields(times: dict[str, str], expected: int) -> None:
+    assert taken({**TRACK, **times}).time == expected
+
+
+@pytest.mark.parametrize("field", ["timestamp", "originalTimestamp", "receivedAt", "sentAt"])
+@pytest.mark.parametrize("value", ["garbage", True, {}, [], "2018-02-30", f"{NOON_TEXT}\n"])
+def test_a_chosen_time_that_is_no_date_is_invalid_timestamp(field: str, value: object) -> None:
+    rejection = rejected({**TRACK, field: value})
+    assert (rejection.code, rejection.field) == ("invalid_timestamp", field)
+
+
+def test_a_wrong_timestamp_is_not_mended_by_a_good_time_beside_it() -> None:
+    rejection = rejected({**TRACK, "timestamp": "garbage", "originalTimestamp": NOON_TEXT})
+    assert (rejection.code, rejection.field) == ("invalid_timestamp", "timestamp")
+
+
+def test_a_time_that_was_not_chosen_is_not_judged() -> None:
+    assert taken({**TRACK, "timestamp": NOON_TEXT, "sentAt": "garbage"}).time == NOON
+
+
+# Several faults: the first row of the table that fits
+
+TRACK_FAULTS: list[tuple[str, dict[str, Any]]] = [
+    ("missing_type", {"type": None}),
+    ("unknown_type", {"type": "video"}),
+    ("missing_identity", {"userId": None}),
+    ("missing_event", {"event": None}),
+    ("invalid_properties", {"properties": 1}),
+    ("invalid_context", {"context": 1}),
+    ("invalid_integrations", {"integrations": 1}),
+    ("invalid_timestamp", {"timestamp": "garbage"}),
+]
+IDENTIFY_FAULTS = [
+    fault for fault in TRACK_FAULTS if fault[0] not in {"missing_event", "invalid_properties"}
+]
+IDENTIFY_FAULTS.insert(-3, ("invalid_traits", {"traits": 1}))
+
+
+@pytest.mark.parametrize(
+    ("record", "faults"),
+    [
+        (record, faults[start:])
+        for record, faults in ((TRACK, TRACK_FAULTS), (IDENTIFY, IDENTIFY_FAULTS))
+        for start in range(len(faults))
+        if faults[start][0] != "missing_type"
+    ]
+    + [(TRACK, [TRACK_FAULTS[0], *TRACK_FAULTS[2:]])],
+    ids=lambda value: value[0][0] if isinstance(value, list) else value["type"],
+)
+def test_of_several_faults_the_first_in_the_table_is_named(
+    record: Mapping[str, Any], faults: list[tuple[str, dict[str, Any]]]
+) -> None:
+    broken = dict(record)
+    for _, fault in faults:
+        broken |= fault
+    assert rejected(broken).code == faults[0][0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"userId": None}, "missing_identity"),
+        ({"context": 1}, "invalid_context"),
+        ({"integrations": []}, "invalid_integrations"),
+        ({"timestamp": "garbage"}, "invalid_timestamp"),
+    ],
+)
+@pytest.mark.parametrize("record_type", ["screen", "group", "alias"])
+def test_only_a_record_that_is_fine_is_skipped(
+    record_type: str, fault: dict[str, Any], code: str
+) -> None:
+    assert rejected({"type": record_type, "userId": "u1", **fault}).code == code
+
+
+def test_a_record_kept_from_wootric_is_rejected_when_it_is_wrong() -> None:
+    broken = {**TRACK, "timestamp": "garbage", "integrations": {"All": False}}
+    assert rejected(broken).code == "invalid_timestamp"
+
+
+def test_every_rejection_says_what_to_mend() -> None:
+    for code, fault in TRACK_FAULTS:
+        rejection = rejected({**TRACK, **fault})
+        assert rejection.code == code
+        assert rejection.code in REJECTIONS
+        assert rejection.message
+
+
+# Skips
+
+
+@pytest.mark.parametrize("record_type", ["screen", "group", "alias", "Screen", "GROUP", "aLiAs"])
+def test_screen_group_and_alias_are_skipped_as_unsupported(record_type: str) -> None:
+    skip = skipped({"type": record_type, "userId": "u1"})
+    assert (skip.code, skip.type) == ("unsupported_type", record_type.lower())
+    assert skip.message
+
+
+def test_a_record_of_an_unsupported_type_is_that_even_where_wootric_is_off() -> None:
+    record = {"type": "screen", "userId": "u1", "integrations": {"All": False}}
+    assert skipped(record).code == "unsupported_type"
+
+
+@pytest.mark.parametrize(
+    "integrations",
+    [
+        {},
+        {"All": True},
+        {"all": True},
+        {"Wootric": True},
+        {"wootric": True},
+        {"WOOTRIC": True},
+        {"InMoment (Wootric)": True},
+        {"Wootric": {}},
+        {"Wootric": {"eventType": "create response"}},
+        {"All": False, "Wootric": True},
+        {"all": False, "Wootric": True},
+        {"Wootric": True, "All": False},
+        {"All": False, "wootric": True},
+        {"All": False, "WOOTRIC": True},
+        {"All": False, "InMoment (Wootric)": True},
+        {"All": False, "Wootric": {"eventType": "create response"}},
+        {"Mixpanel": False},
+        {"Mixpanel": False, "Amplitude": False},
+        {"All": True, "Mixpanel": False},
+    ],
+)
+def test_a_record_is_for_wootric_unless_it_is_turned_off(integrations: dict[str, Any]) -> None:
+    taken({**TRACK, "integrations": integrations})
+
+
+@pytest.mark.parametrize(
+    "integrations",
+    [
+        {"All": False},
+        {"all": False},
+        {"All": False, "Mixpanel": True},
+        {"Wootric": False},
+        {"wootric": False},
+        {"WOOTRIC": False},
+        {"InMoment (Wootric)": False},
+        {"All": True, "Wootric": False},
+        {"All": False, "Wootric": False},
+        {"Wootric": True, "wootric": False},
+        {"Wootric": False, "wootric": True},
+        {"InMoment (Wootric)": False, "Wootric": {"eventType": "create response"}},
+    ],
+)
+@pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
+def test_a_record_turned_off_for_wootric_is_skipped(
+    record: Mapping[str, Any], integrations: dict[str, Any]
+) -> None:
+    skip = skipped({**record, "integrations": integrations})
+    assert (skip.code, skip.type, skip.field) == (
+        "integration_disabled",
+        record["type"],
+        "integrations",
+    )
+
+
+@pytest.mark.parametrize("integrations", [{"All": False}, {"Wootric": False}])
+def test_integrations_can_be_ignored(integrations: dict[str, Any]) -> None:
+    record = {**TRACK, "integrations": integrations}
+    assert taken(record, ignore_integrations=True) == taken(TRACK)
+
+
+# Batch envelopes
+
+
+def test_each_element_of_a_batch_is_a_record() -> None:
+    readings = [read.reading for read in read_all({"batch": [IDENTIFY, TRACK, PAGE]})]
+    assert readings == [taken(IDENTIFY), taken(TRACK), taken(PAGE)]
+
+
+def test_an_empty_batch_holds_nothing() -> None:
+    assert read_all({"batch": [], "sentAt": NOON_TEXT}) == []
+
+
+def test_elements_are_judged_one_by_one() -> None:
+    batch = [IDENTIFY, 1, {"type": "screen", "userId": "u1"}, {**TRACK, "event": ""}, TRACK]
+    readings = [read.reading for read in read_all({"batch": batch})]
+    assert [getattr(reading, "code", reading.type if not isinstance(reading, Rejection) else None)
+            for reading in readings] == [
+        "identify", "not_an_object", "unsupported_type", "missing_event", "track",
+    ]  # fmt: skip
+
+
+def test_a_batch_lends_its_context() -> None:
+    record = taken({"batch": [TRACK], "context": {"traits": {"email": "a@b.co"}}})
+    assert record.context == {"traits": {"email": "a@b.co"}}
+
+
+def test_a_context_of_its_own_is_taken_alone() -> None:
+    own = {**TRACK, "context": {"ip": "192.0.2.1"}}
+    record = taken({"batch": [own], "context": {"traits": {"email": "a@b.co"}}})
+    assert record.context == {"ip": "192.0.2.1"}
+
+
+def test_a_batch_lends_its_integrations() -> None:
+    assert skipped({"batch": [TRACK], "integrations": {"Wootric": False}}).code == (
+        "integration_disabled"
+    )
+
+
+def test_integrations_of_its_own_are_taken_alone() -> None:
+    taken({"batch": [{**TRACK, "integrations": {}}], "integrations": {"Wootric": False}})
+    own = {**TRACK, "integrations": {"Wootric": False}}
+    skip = skipped({"batch": [own], "integrations": {"Wootric": True}})
+    assert skip.code == "integration_disabled"
+
+
+def test_a_batch_lends_its_sent_at() -> None:
+    assert taken({"batch": [TRACK], "sentAt": NOON_TEXT}).time == NOON
+
+
+def test_a_time_of_its_own_comes_before_the_sent_at_of_the_batch() -> None:
+    later = "2020-01-01T00:00:00Z"
+    for field in ("timestamp", "originalTimestamp", "receivedAt", "sentAt"):
+        record = taken({"batch": [{**TRACK, field: NOON_TEXT}], "sentAt": later})
+        assert record.time == NOON
+
+
+def test_what_a_batch_lends_is_judged_as_if_it_stood_in_the_element() -> None:
+    assert rejected({"batch": [TRACK], "context": 1}).code == "invalid_context"
+    assert rejected({"batch": [TRACK], "integrations": "no"}).code == "invalid_integrations"
+    assert rejected({"batch": [TRACK], "sentAt": "garbage"}).code == "invalid_timestamp"
+
+
+def test_a_batch_lends_nothing_else() -> None:
+    lone = {"type": "identify"}
+    assert rejected({"batch": [lone], "userId": "u1"}).code == "missing_identity"
+    assert taken({"batch": [TRACK], "timestamp": NOON_TEXT, "messageId": "m1"}).time is None
+
+
+# Escapes
+
+
+def everything_in(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "escape",
+    ["\\ud800", "\\udc00", "\\uD83D", "\\udfff", "\\ud800x", "\\ud800\\ud800", "\\udc00\\ud83d"],
+)
+@pytest.mark.parametrize("place", ["key", "value", "id"])
+def test_half_a_surrogate_pair_is_json_and_does_no_harm(escape: str, place: str) -> None:
+    at = {"key": "k", "value": "v", "id": "u"} | {place: f"a{escape}b"}
+    traits = f'{{"{at["key"]}":"{at["value"]}"}}'
+    record = taken(f'{{"type":"identify","userId":"{at["id"]}","traits":{traits}}}')
+    assert isinstance(record, Identify)
+    assert len(record.traits) == 1
+    everything_in([record.user_id, record.traits]).encode()  # raises if half a pair is left
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("\\ud83d\\ude00", "😀"),
+        ("\\uD83D\\uDE00", "😀"),
+        ("\\\\ud800", "\\ud800"),
+        ("\\\\\\\\ud800", "\\\\ud800"),
+        ("\\u00e9", "é"),
+        ("\\u0000", "\0"),
+    ],
+)
+@pytest.mark.parametrize("beside", ["", "\\ud800"])
+def test_other_escapes_keep_their_meaning(written: str, meant: str, beside: str) -> None:
+    line = f'{{"type":"identify","userId":"u1","traits":{{"k":"{written}","x":"{beside}"}}}}'
+    record = taken(line)
+    assert isinstance(record, Identify)
+    assert record.traits["k"] == meant
+
+
+# Lines of a rejects file
+
+
+def rejects_line(raw: bytes) -> bytes:
+    entry: dict[str, object] = {
+        "source": "archive/1.gz",
+        "line": 7,
+        "code": "missing_identity",
+        "field": "userId",
+        "message": "Give the record a userId.",
+        "http": None,
+        "record": raw.decode(errors="replace"),
+    }
+    if "\ufffd" in raw.decode(errors="replace"):
+        entry["record_base64"] = base64.b64encode(raw).decode()
+    return json.dumps(entry).encode()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        json.dumps(IDENTIFY).encode(),
+        json.dumps({"batch": [IDENTIFY, TRACK, 1], "context": {"ip": "192.0.2.1"}}).encode(),
+        json.dumps({"type": "screen", "userId": "u1"}).encode(),
+        b'{"type":"identify"}',
+        b"garbage",
+        b"[]",
+        b'{"type":"identify","userId":"u\xff"}',
+        b'{"type":"identify","userId":"\\ud800"}',
+        '{"type":"identify","userId":"\ufffd"}'.encode(),
+    ],
+)
+def test_a_line_of_a_rejects_file_stands_for_the_line_in_it(raw: bytes) -> None:
+    assert read_all(rejects_line(raw)) == read_all(raw)
+
+
+def test_a_line_of_a_rejects_file_ignores_integrations_when_told_to() -> None:
+    raw = json.dumps({**TRACK, "integrations": {"All": False}}).encode()
+    assert taken(rejects_line(raw), ignore_integrations=True) == taken(TRACK)
+
+
+@pytest.mark.parametrize("kept", ["é", "%%", "QQ", "", 1, None, {}])
+def test_a_rejects_line_whose_bytes_cannot_be_read_is_judged_and_does_not_raise(
+    kept: object,
+) -> None:
+    entry = {**json.loads(rejects_line(b"garbage")), "record_base64": kept}
+    assert rejected(entry).code in REJECTIONS
+
+
+# Properties of all lines
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=6,
+)
+ODD_RECORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["identify", "Track", "PAGE", "screen", "video", ""]) | JSON,
+        "userId": st.sampled_from(["u1", "", 42, 12.5]) | JSON,
+        "anonymousId": JSON,
+        "messageId": JSON,
+        "event": st.just("Signed Up") | JSON,
+        "name": JSON,
+        "category": JSON,
+        "traits": JSON,
+        "properties": JSON,
+        "context": JSON,
+        "integrations": st.dictionaries(st.sampled_from(["All", "Wootric", "wootric"]), JSON)
+        | JSON,
+        "timestamp": st.just(NOON_TEXT) | JSON,
+        "sentAt": JSON,
+    },
+)
+ODD_ENVELOPES = st.fixed_dictionaries(
+    {"batch": st.lists(ODD_RECORDS | JSON, max_size=3) | JSON},
+    optional={"context": JSON, "integrations": JSON, "sentAt": JSON, "type": JSON},
+)
+ODD_REJECTS = st.fixed_dictionaries(
+    dict.fromkeys(("source", "line", "code", "field", "message", "http", "record"), JSON),
+    optional={"record_base64": JSON},
+)
+LINES = st.one_of(
+    st.binary(),
+    st.text().map(str.encode),
+    st.one_of(JSON, ODD_RECORDS, ODD_ENVELOPES, ODD_REJECTS).map(
+        lambda value: json.dumps(value).encode()
+    ),
+)
+
+
+def is_empty_batch(line: bytes) -> bool:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and value.get("batch") == []
+
+
+@settings(max_examples=400, deadline=None)
+@given(LINES, st.booleans())
+@example(b"", False)
+@example(b"\xef\xbb\xbf{}", False)
+@example(b"1e999999", False)
+@example(b"9" * 5000, False)
+@example(b'{"type":"identify","userId":' + b"9" * 5000 + b"}", False)
+@example(b'{"type":"identify","userId":"u1","timestamp":' + b"9" * 400 + b"}", False)
+@example(b'{"type":"identify","userId":1e400}', False)
+@example(b'{"type":"identify","userId":"u1","traits":{"created":' + b"9" * 400 + b"}}", False)
+def test_no_line_raises_and_none_is_dropped_unseen(line: bytes, ignore: bool) -> None:
+    reads = list(read_line(line, ignore_integrations=ignore))
+    assert reads or is_empty_batch(line)
+    for entry in reads:
+        assert isinstance(entry.reading, Identify | Track | Page | Skip | Rejection)
+        if isinstance(entry.reading, Rejection):
+            assert entry.reading.code in REJECTIONS
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINES)
+def test_the_raw_line_of_each_record_reads_as_that_record_again(line: bytes) -> None:
+    for entry in read_line(line):
+        if entry.raw:
+            assert [again.reading for again in read_line(entry.raw)] == [entry.reading]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60))
+def test_any_line_can_be_kept_in_a_rejects_file_and_tried_again(raw: bytes) -> None:
+    if raw:
+        again = read_all(rejects_line(raw))
+        assert [entry.reading for entry in again] == [entry.reading for entry in read_all(raw)]
