@@ -1,6 +1,7 @@
 """The command group, and what every command ends in: an exit code, never a traceback."""
 
 import importlib
+import io
 import os
 import sys
 import tempfile
@@ -57,9 +58,7 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a character gets its escape, not a crash.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _open_streams()
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
@@ -72,11 +71,36 @@ def main() -> NoReturn:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
-        code = EXIT_USAGE
+        code = _misused(error)
     except Exception as error:  # noqa: BLE001 - the last resort
         code = _foreseen(error) or _unforeseen(error)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Make sure that there is a place to write to, and that it takes every character."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Left closed, its number would go to the next file opened, which would get our output.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _misused(error: click.ClickException) -> int:
+    """Say what was wrong with the command line; what it quotes is shown, never obeyed."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context:
+        help_line = f"Try '{context.command_path} --help' for help."
+        click.echo(f"{context.get_usage()}\n{help_line}\n", err=True)
+    return _say(error.format_message(), EXIT_USAGE)
 
 
 def _foreseen(error: Exception) -> int | None:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 
 from wootric_map.reading import ReadingOptions
-from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, discover
+from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, Source, discover
 
 if TYPE_CHECKING:
     from wootric_map.client import Credentials
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+REJECTS: Final = Path("rejects.ndjson")
+"""Where `push` leaves what was rejected, unless told otherwise."""
 
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/min)?")
 
@@ -141,7 +144,9 @@ def credentials(
 
 def _secret(what: str, variable: str, file: str | None) -> str:
     """A secret from a file, a prompt or the environment; never from the command line."""
-    if file == "-" or (file is None and variable not in os.environ and sys.stdin.isatty()):
+    if file == "-" or (
+        file is None and variable not in os.environ and _has_input() and sys.stdin.isatty()
+    ):
         secret = click.prompt(what.capitalize(), hide_input=True, err=True)
     elif file is not None:
         try:
@@ -159,12 +164,23 @@ def _secret(what: str, variable: str, file: str | None) -> str:
 
 def standard_input() -> ByteStream:
     """Standard input as bytes."""
-    return cast("io.BufferedReader", sys.stdin.buffer)
+    return cast("io.BufferedReader", sys.stdin.buffer) if _has_input() else io.BytesIO()
 
 
-def sources(paths: tuple[str, ...], leave_out: Path | None = None) -> list[Source]:
-    """What the paths name; standard input must be more than a keyboard."""
-    if "-" in paths and sys.stdin.isatty():
+def _has_input() -> bool:
+    return cast("object", sys.stdin) is not None  # it is None where it was closed
+
+
+def sources(paths: tuple[str, ...], leave_out: Path = REJECTS) -> list[Source]:
+    """What the paths name; standard input must be there, and more than a keyboard.
+
+    Args:
+        paths: as given.
+        leave_out: a rejects file, which no folder's search brings in.
+    """
+    if STDIN in paths and not _has_input():
+        raise click.UsageError("standard input is closed; pipe an export in: zcat *.gz | … -")
+    if STDIN in paths and sys.stdin.isatty():
         raise click.UsageError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
     return discover(paths, leave_out=leave_out)
 

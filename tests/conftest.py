@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -12,7 +12,14 @@ import pytest
 
 COMMAND = Path(sys.executable).with_name("wootric-replay")
 
-_DECIDES_THE_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONIOENCODING", "PYTHONUTF8")
+_DECIDES_THE_OUTPUT = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "LINES",
+    "PYTHONIOENCODING",
+    "PYTHONUTF8",
+)
 
 Result: TypeAlias = "subprocess.CompletedProcess[str]"
 
@@ -20,8 +27,26 @@ Result: TypeAlias = "subprocess.CompletedProcess[str]"
 class Run(Protocol):
     """Runs the installed command in a folder of its own."""
 
-    def __call__(self, *args: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Result:
-        """Run it to its end; no run may show a traceback or end in an unforeseen error."""
+    def __call__(
+        self,
+        *args: str | bytes | Path,
+        stdin: bytes = b"",
+        redirect: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run it to its end; no run may show a traceback or end in an unforeseen error.
+
+        `redirect` is a shell's redirection, such as `>&-`.
+        """
+
+
+class Start(Protocol):
+    """Starts the installed command in that folder, for tests that do something while it runs."""
+
+    def __call__(
+        self, *args: str | Path, environment: Mapping[str, str] | None = None, **options: Any
+    ) -> "subprocess.Popen[bytes]":
+        """Start it; `options` are those of `subprocess.Popen`."""
 
 
 class Write(Protocol):
@@ -31,41 +56,76 @@ class Write(Protocol):
         """Write a line for each record; bytes stand for themselves."""
 
 
-def clean_environment(folder: Path, **changes: str) -> dict[str, str]:
+def clean_environment(folder: Path, changes: Mapping[str, str]) -> dict[str, str]:
     """The environment without anything that could reach a real account or change the output."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("WOOTRIC_") and name not in _DECIDES_THE_OUTPUT
     }
-    return kept | {"TMPDIR": str(folder), "LC_ALL": "C.UTF-8"} | changes
+    return kept | {"TMPDIR": str(folder), "LC_ALL": "C.UTF-8"} | dict(changes)
 
 
 @pytest.fixture
 def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     assert COMMAND.exists(), "install the project first: pip install -e '.[dev]'"
 
-    def run_command(*args: str | bytes | Path, stdin: bytes = b"", **environment: str) -> Result:
-        logs = tmp_path_factory.mktemp("logs")
+    logs = tmp_path_factory.mktemp("logs")
+
+    def run_command(
+        *args: str | bytes | Path,
+        stdin: bytes = b"",
+        redirect: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Result:
+        shell = ["/bin/sh", "-c", f'exec "$0" "$@" {redirect}'] if redirect else []
         done = subprocess.run(
-            [COMMAND, *args],
+            [*shell, COMMAND, *args],
             cwd=tmp_path,
-            env=clean_environment(logs, **environment),
+            env=clean_environment(logs, environment or {}),
             input=stdin,
             capture_output=True,
             timeout=60,
             check=False,
         )
         # Decoded here, since text mode would turn a carriage return into a newline.
-        result = subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        output, errors = (
+            each.decode(errors="backslashreplace") for each in (done.stdout, done.stderr)
         )
+        result = subprocess.CompletedProcess(done.args, done.returncode, output, errors)
         assert "Traceback" not in result.stdout + result.stderr, result.stderr
         details = "".join(log.read_text() for log in logs.glob("wootric-replay-*.log"))
         assert result.returncode != 70, f"unforeseen: {details or result.stderr}"
         return result
 
     return run_command
+
+
+@pytest.fixture
+def start(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_command(
+        *args: str | Path, environment: Mapping[str, str] | None = None, **options: Any
+    ) -> "subprocess.Popen[bytes]":
+        streams = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        }
+        clean = clean_environment(tmp_path_factory.mktemp("logs"), environment or {})
+        opened: dict[str, Any] = streams | options
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            [COMMAND, *args], cwd=tmp_path, env=clean, **opened
+        )
+        started.append(process)
+        return process
+
+    yield start_command
+    for process in started:
+        with process:  # closes its pipes and waits for it
+            if process.poll() is None:
+                process.kill()
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
     """
     data = _parse(line)
     if isinstance(data, dict) and "type" not in data:
-        if "record" in data and "code" in data:
+        if is_rejects_line(data):
             kept = _kept_line(data)
             if isinstance(kept, Rejection):
                 yield Read(line, kept)
@@ -261,14 +261,20 @@ def _enabled(integrations: Fields) -> bool:
     return everyone if named is None else named
 
 
+def is_rejects_line(data: object) -> bool:
+    """Whether parsed JSON is a line of a rejects file."""
+    return isinstance(data, dict) and "type" not in data and "record" in data and "code" in data
+
+
 def _kept_line(entry: Fields) -> bytes | Rejection:
-    """The raw line that a rejects file keeps in `record`, or `record_base64` if it is not UTF-8."""
-    encoded, text = entry.get("record_base64"), entry["record"]
-    try:
-        if isinstance(encoded, str):
-            return base64.b64decode(encoded, validate=True)
-    except ValueError:
-        text = None
+    """The raw line that a rejects file keeps, in `record` or, if it is not UTF-8, `record_base64`."""
+    text, encoded = entry["record"], entry.get("record_base64")
+    if isinstance(encoded, str):
+        with suppress(ValueError):
+            kept = base64.b64decode(encoded, validate=True)
+            # A person mends the text they can read, not the bytes beside it.
+            if text is None or text == kept.decode(errors="replace"):
+                return kept
     if isinstance(text, str):
         return text.encode()
     code = entry["code"] if entry["code"] in tuple(REJECTIONS) else "invalid_json"

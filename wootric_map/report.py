@@ -4,6 +4,7 @@ import base64
 import os
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Self
@@ -12,9 +13,14 @@ import orjson
 
 from wootric_map.outcome import Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
+from wootric_map.record import is_rejects_line
 
 PLACES: Final = 5
 """How many places of each kind are remembered."""
+
+
+_LONGEST_LINE: Final = 64 * 1024 * 1024
+"""Bytes; an entry holds a whole line of an export, escaped."""
 
 
 class Place(NamedTuple):
@@ -127,7 +133,9 @@ class RejectsFile:
             raise IsADirectoryError(f"{path} is a folder")
         # A device or pipe, such as /dev/null, is written to; it must not be replaced.
         self._is_special = path.exists() and not path.is_file()
-        if not self._is_special and not os.access(path.parent, os.W_OK):
+        # A link stays one: what it leads to is replaced.
+        path = path if self._is_special else path.resolve()
+        if not self._is_special and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
         self._path = path
         self._file: IO[bytes] | None = None
@@ -221,3 +229,10 @@ class RejectsFile:
         while (name := self._path.with_name(f"{self._path.name}.{number}")).exists():
             number += 1
         return name
+
+
+def is_rejects_file(path: Path) -> bool:
+    """Whether a file begins as a rejects file does."""
+    with path.open("rb") as file, suppress(orjson.JSONDecodeError):
+        return is_rejects_line(orjson.loads(file.readline(_LONGEST_LINE)))
+    return False

@@ -13,7 +13,7 @@ _FORMATS: Final = (
     (b"\xfd7zXZ\0", "xz data", "xzcat FILE > users.ndjson"),
     (b"\x28\xb5\x2f\xfd", "zstd data", "zstdcat FILE > users.ndjson"),
 )
-_DELIMITERS: Final = (b",", b";", b"\t")
+_DELIMITERS: Final = (b",", b";", b"\t", b"|")
 
 ARRAY_HINT: Final = (
     "looks like one JSON array, not one record a line; convert it: jq -c '.[]' FILE > users.ndjson"
@@ -67,7 +67,7 @@ def foreign_shape(lines: Sequence[bytes]) -> Foreign | None:
             )
     first, *more = (line.strip() for line in lines)
     if more and not looks_like_record(more[0]):
-        inside = more[0].startswith((b"{", b'"', b"]"))
+        inside = more[0].startswith((b"{", b'"', b"]", b","))
         if first == b"[" or (inside and first.startswith(b"[{") and not first.endswith(b"]")):
             return _foreign("not_an_object", ARRAY_HINT, sure=True)
         if first.startswith(b"{") and not first.endswith(b"}") and more[0].startswith(b'"'):
@@ -75,7 +75,9 @@ def foreign_shape(lines: Sequence[bytes]) -> Foreign | None:
     if any(looks_like_record(line) for line in lines):
         return None
     if b"\0" in first:
-        return _foreign("invalid_json", "looks like binary data, not text; unpack it first")
+        return _foreign(
+            "invalid_json", "looks like binary data or UTF-16, not UTF-8 text; convert it first"
+        )
     if first.startswith((b"{", b"[")):
         return None
     for delimiter in _DELIMITERS:

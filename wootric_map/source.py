@@ -171,10 +171,10 @@ def _numbered_lines(
             if content:
                 yield Line(source.name, number + 1, offset, content)
     except (EOFError, OSError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        message = (
-            f"the file broke off or is corrupt here ({reason}); export it again from the source"
-        )
+        if isinstance(error, OSError) and error.strerror:
+            message = f"it could not be read from here on: {error.strerror}"
+        else:
+            message = f"the file broke off or is corrupt here ({error}); export it once more"
         yield Line(source.name, number + 1, offset, Rejection("truncated_input", None, message))
 
 
@@ -301,5 +301,5 @@ def _close_match(path: Path) -> str:
         names = os.listdir(path.parent)  # noqa: PTH208 - names, not paths, are compared
     except OSError:
         return ""
-    close = difflib.get_close_matches(path.name, names, n=1)
+    close = difflib.get_close_matches(path.name, set(names) - {path.name}, n=1)
     return f"; did you mean {path.parent / close[0]}?" if close else ""

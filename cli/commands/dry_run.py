@@ -8,12 +8,11 @@ from itertools import islice
 from typing import Any, Final
 
 import click
-import orjson
 
 from cli import embedded, options
 from cli.render import diff, summary
 from cli.render.progress import reading_progress
-from cli.render.text import duration, plural, printable, styled
+from cli.render.text import duration, json_line, plural, printable, styled
 from wootric_map.plan import Folded, Plan, rehearse
 from wootric_map.planning import plan_entries
 from wootric_map.report import Report
@@ -109,7 +108,7 @@ def _write_data(
     output = sys.stdout.buffer
 
     def write(data: object) -> None:
-        output.write(orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE))
+        output.write(json_line(data))
 
     for folded in _created(plan, report, tally, registered):
         write(diff.end_user_data(folded))

@@ -4,9 +4,9 @@ import sys
 from typing import Any, BinaryIO
 
 import click
-import orjson
 
 from cli import options
+from cli.render.text import json_line
 from wootric_map.calls import call_for, request
 from wootric_map.mapping import unidentified
 from wootric_map.outcome import Rejection, Skip
@@ -62,4 +62,4 @@ def _as_data(entry: Entry, addresses: Services, account_token: str | None) -> di
 
 
 def _write(output: BinaryIO, data: dict[str, object]) -> None:
-    output.write(orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE))
+    output.write(json_line(data))

@@ -27,7 +27,7 @@ from wootric_map.deliver import deliver
 from wootric_map.outcome import Failure, Outcome, StoppedError
 from wootric_map.plan import Plan
 from wootric_map.planning import plan_entries
-from wootric_map.report import Findings, RejectsFile, Report
+from wootric_map.report import Findings, RejectsFile, Report, is_rejects_file
 from wootric_map.services import Services, services
 from wootric_map.spool import Spool
 
@@ -69,7 +69,7 @@ _UNFINISHED: Final = (
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
-    default=Path("rejects.ndjson"),
+    default=options.REJECTS,
     show_default=True,
     help="Where rejected records and failed deliveries go; written only if there are any.",
 )
@@ -105,8 +105,10 @@ def push(
     """
     sources = options.sources(paths, leave_out=rejects)
     replayed = any(
-        source.path and rejects.exists() and source.path.samefile(rejects) for source in sources
+        each.path and rejects.exists() and each.path.samefile(rejects) for each in sources
     )
+    if replayed and not is_rejects_file(rejects):
+        raise click.UsageError(f"--rejects names an export, {rejects}, which it would replace")
     report = Report()
     shown = not (quiet or no_progress)
     begun = time.monotonic()

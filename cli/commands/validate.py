@@ -3,11 +3,11 @@
 from typing import Any
 
 import click
-import orjson
 
 from cli import options
 from cli.render import summary
 from cli.render.progress import reading_progress
+from cli.render.text import json_line
 from wootric_map.mapping import unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import read_entries
@@ -37,7 +37,7 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
             elif skip := outcome if isinstance(outcome, Skip) else unidentified(outcome):
                 report.skip(entry.source, entry.line, skip)
     if style == "json":
-        click.echo(orjson.dumps(_as_data(report)))
+        click.echo(json_line(_as_data(report)), nl=False)
     else:
         _show(report)
     return 0 if report.flawless else 1

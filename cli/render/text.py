@@ -12,6 +12,8 @@ _UNSAFE: Final = re.compile(
 )
 """Control characters, and those that reorder or hide what stands around them."""
 
+_UNSAFE_IN_JSON: Final = re.compile(_UNSAFE.pattern.replace("\\x00-\\x1f", ""))
+
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 LONGEST: Final = 200
@@ -23,6 +25,14 @@ def printable(text: str, limit: int | None = LONGEST) -> str:
     if limit is not None and len(text) > limit:
         text = f"{text[:limit]}… ({len(text):,} characters)"
     return _UNSAFE.sub(_escape, text)
+
+
+def json_line(data: object) -> bytes:
+    """An object as a line of JSON that a terminal does not obey either."""
+    line = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
+    if line.isascii() and b"\x7f" not in line:
+        return line  # orjson has escaped all other control characters
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
 
 
 def shown(value: object) -> str:
