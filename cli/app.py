@@ -45,7 +45,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all done; 1 finished, but something was rejected or failed; 2 wrong usage or "
     "configuration; 4 signing in was refused; 5 Wootric could not be reached; 70 unforeseen; "
-    "130 interrupted.",
+    "130 interrupted (143 by SIGTERM); 141 the reader of the output went away.",
 )
 @click.version_option(package_name="wootric-replay")
 def app() -> None:

@@ -1,13 +1,16 @@
 """A sandbox inside the process, for rehearsals without an account."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from wootric_map.client import Credentials
     from wootric_map.sandbox import RunningSandbox
+    from wootric_map.services import Services
 
 MISSING = "the sandbox is an extra: pip install 'wootric-replay[sandbox]'"
 """What is said where Starlette and uvicorn are not installed."""
@@ -26,3 +29,22 @@ def running_sandbox() -> "Iterator[RunningSandbox]":
         raise click.ClickException(MISSING) from error
     with run_sandbox() as sandbox:
         yield sandbox
+
+
+def registered_events(running: "RunningSandbox") -> frozenset[str]:
+    """Ask a sandbox which events it has registered, as a push would."""
+    from wootric_map.client import Pace, Wootric  # noqa: PLC0415 - slow, and most dry runs need none
+
+    wait = threading.Event().wait
+    with closing(Wootric(*account(running), Pace(None, wait=wait), wait=wait)) as wootric:
+        return wootric.registered_events()
+
+
+def account(running: "RunningSandbox") -> "tuple[Services, str, Credentials]":
+    """A sandbox's addresses, account token and credentials."""
+    from wootric_map.client import ClientCredentials  # noqa: PLC0415 - as above
+    from wootric_map.services import services  # noqa: PLC0415 - as above
+
+    settings = running.settings
+    login = ClientCredentials(settings.client_id, settings.client_secret)
+    return services(settings.account_token, running.base_url), settings.account_token, login

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,24 +18,26 @@ class Interruption:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.exit_code = 0
+        self._sending = False
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        """Stop gently at the first signal, at once at the second."""
-        if self.stop.is_set():
+        """Stop at the first signal, gently while calls are under way; at once at the second."""
+        if self.exit_code:
             os._exit(128 + number)
         self.exit_code = 128 + number
         self.stop.set()
+        if not self._sending:
+            raise StoppedError
         click.echo("stopping: the calls under way are finished first; again ends at once", err=True)
 
-    def checked(self, action: Callable[[int], object]) -> Callable[[int], None]:
-        """The same action, which ends the reading once the run was told to stop."""
-
-        def act(count: int) -> None:
-            if self.stop.is_set():
-                raise StoppedError
-            action(count)
-
-        return act
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """For as long as calls are under way, which a stop lets finish."""
+        self._sending = True
+        try:
+            yield
+        finally:
+            self._sending = False
 
 
 @contextmanager

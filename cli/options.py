@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from wootric_map.reading import ReadingOptions
 from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, Source, discover
@@ -130,16 +131,30 @@ def credentials(
     """
     from wootric_map.client import ClientCredentials, PasswordCredentials  # noqa: PLC0415 - slow
 
-    if client_id:
+    as_client = _given("client_id", "client_secret_file")
+    as_person = _given("username", "password_file")
+    if as_client and as_person:
+        raise click.UsageError("two logins: give a client id or a username, not both")
+    # What stands on the command line is meant, whatever the environment holds.
+    if client_id and not as_person:
         secret = _secret("client secret", "WOOTRIC_CLIENT_SECRET", client_secret_file)
         return ClientCredentials(client_id, secret)
-    if username:
+    if username and not as_client:
         return PasswordCredentials(username, _secret("password", "WOOTRIC_PASSWORD", password_file))
+    if as_client or as_person:
+        missing = "--client-id" if as_client else "--username"
+        raise click.UsageError(f"a secret without its owner: give {missing} too")
     raise click.UsageError(
         "no credentials: set WOOTRIC_ACCOUNT_TOKEN, and WOOTRIC_CLIENT_ID with "
         "WOOTRIC_CLIENT_SECRET (or WOOTRIC_USERNAME with WOOTRIC_PASSWORD); to rehearse without an "
         "account, add --sandbox"
     )
+
+
+def _given(*names: str) -> bool:
+    """Whether any of these options stands on the command line."""
+    source = click.get_current_context().get_parameter_source
+    return any(source(name) is ParameterSource.COMMANDLINE for name in names)
 
 
 def _secret(what: str, variable: str, file: str | None) -> str:

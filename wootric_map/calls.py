@@ -3,17 +3,21 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 from wootric_map.mapping import Mapped
-from wootric_map.properties import Property, PropertyValue
+from wootric_map.properties import Property, PropertyValue, decimal_text
 from wootric_map.record import Identify, Track
 from wootric_map.services import Services
 from wootric_map.spelling import spelling
 
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values, in the order they are sent."""
+
+
+USUAL_RATE: Final = 100.0
+"""Calls a minute that many endpoints allow an account (wootric.md 4)."""
 
 
 class HttpCall(NamedTuple):
@@ -23,6 +27,10 @@ class HttpCall(NamedTuple):
     url: str
     form: Mapping[str, str] | None = None
     """What a POST or PUT carries, form-encoded."""
+
+    def __repr__(self) -> str:
+        """The call without its form, which may hold a secret."""
+        return f"HttpCall({self.method} {self.url.partition('?')[0]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +175,12 @@ def stored(properties: Iterable[Property]) -> list[Property]:
 
     wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`.
     """
-    kept = []
-    for each in properties:
-        key = each.source.removeprefix("traits.")
-        phone = isinstance(each.original, str | int | float) and spelling(key) == "phone"
-        if not (phone or each.name == "id"):
-            kept.append(each)
-    return kept
+    return [each for each in properties if each.name != "id" and not _is_phone(each)]
+
+
+def _is_phone(each: Property) -> bool:
+    scalar = isinstance(each.original, str | int | float) and not isinstance(each.original, bool)
+    return each.top and scalar and spelling(each.source.removeprefix("traits.")) == "phone"
 
 
 def request(call: Call, services: Services, account_token: str | None) -> HttpCall:
@@ -197,4 +204,6 @@ def _hash(name: str, values: Mapping[str, PropertyValue], *, blank: bool = True)
 
 
 def _plain(value: object) -> str | None:
-    return str(value) if isinstance(value, str | int | float) and value != "" else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return decimal_text(value)
+    return value if isinstance(value, str) and value else None

@@ -1,10 +1,13 @@
 """The HTTP side of Wootric: signing in, pace, retries (wootric.md 2 to 5)."""
 
+import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from math import isfinite
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -12,13 +15,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
-from tenacity.wait import wait_random_exponential
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
 from wootric_map.outcome import StoppedError
 from wootric_map.plan import EndUser, contradicts
-from wootric_map.services import Services, is_loopback
+from wootric_map.services import Services
 
 RETRIES: Final = 5
 """How often a call is tried again unless the caller says otherwise."""
@@ -31,6 +33,15 @@ _TOO_FAST_RETRIES: Final = 100
 
 _LONGEST_WAIT: Final = 3600.0
 """Seconds; a reset time further away than this is a mistake, of a clock for instance."""
+
+_NO_PROXY_HERE: Final = {"no_proxy": "localhost,127.0.0.1,::1"}
+"""A proxy stands between machines, not between this one and itself."""
+
+_LONGEST_PAUSE: Final = 30.0
+"""Seconds between two attempts."""
+
+_GIVE_UP_AFTER: Final = 3
+"""Calls that end without any answer, one after another, before the whole run does."""
 
 _EARLY: Final = 60.0
 """Seconds before its end at which a token is renewed."""
@@ -119,7 +130,9 @@ class Pace:
         self.calls = 0
         """How many calls have had their turn."""
         self.waiting_until: float | None = None
-        """Unix time at which a call that waits for its turn will go."""
+        """Unix time at which a call that waits will go."""
+        self.waiting_for = ""
+        """What it waits for."""
 
     def take_turn(self, endpoint: str) -> None:
         """Wait until a call to this endpoint may go.
@@ -139,8 +152,15 @@ class Pace:
                     self.calls += 1
                     return
                 self.waiting_until = at
+                by_rate = at == self._next
+                self.waiting_for = "for --rate" if by_rate else "for Wootric's limit"
             if self._wait(min(at - now, _LONGEST_WAIT)):
                 raise StoppedError
+
+    def note_wait(self, seconds: float, reason: str) -> None:
+        """Say that a call waits for something else than its turn."""
+        self.waiting_until = self._clock() + seconds
+        self.waiting_for = reason
 
     def learn(self, endpoint: str, headers: Mapping[str, str], *, refused: bool) -> None:
         """Take in what a reply says of its endpoint's limit."""
@@ -149,7 +169,9 @@ class Pace:
             reset = _number(headers.get("X-Rate-Limit-Reset"))
             retry_after = _number(headers.get("Retry-After"))
             if refused:
-                opens = reset if reset is not None and reset > now else now + (retry_after or 1.0)
+                opens = now + (retry_after or 1.0)
+                if reset is not None and reset > now:
+                    opens = min(reset, opens) if retry_after else reset
                 self._windows[endpoint] = 0, min(opens, now + _LONGEST_WAIT)
                 return
             remaining = _number(headers.get("X-Rate-Limit-Remaining"))
@@ -205,10 +227,10 @@ class Wootric:
         self._timeout = timeout
         self._clock = clock
         self._wait = wait
+        self._unanswered = 0
+        self._unanswered_lock = threading.Lock()
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"wootric-replay/{version('wootric-replay')}"
-        # A proxy stands between machines, not between this one and itself.
-        self._session.trust_env = not is_loopback(urlsplit(services.rest).hostname or "")
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -232,9 +254,15 @@ class Wootric:
         """The events that count for eligibility (wootric.md 5); none without Targeted Sampling."""
         query = urlencode({"account_token": self._account_token})
         call = HttpCall("GET", f"{self._services.eligibility}/registered_events.json?{query}")
-        names = self._json("registered_events", call, authorized=False)
+        try:
+            names = self._json("registered_events", call, authorized=False)
+        except CallFailedError as error:
+            if error.status in _FEATURE_OFF:
+                return frozenset()
+            message = f"the list of registered events can't be had: {error}"
+            raise UnreachableError(message) from error
         if not isinstance(names, list):
-            raise CallFailedError("bad_reply", "Wootric's list of events is no list", None, None)
+            raise UnreachableError("Wootric's list of registered events is no list")
         return frozenset(name for name in names if isinstance(name, str))
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:
@@ -246,9 +274,9 @@ class Wootric:
             WootricError: it could not be asked.
         """
         for key, endpoint, path in (
-            (wanted.wootric_id, "end_users/id", "{}"),
-            (wanted.external_id, "end_users/external_id", "{}?lookup_by_external_id=true"),
-            (wanted.email, "end_users/email", "{}?lookup_by_email=true"),
+            (wanted.wootric_id, "end_users/{}", "{}"),
+            (wanted.external_id, "end_users/{}", "{}?lookup_by_external_id=true"),
+            (wanted.email, "end_users/{}", "{}?lookup_by_email=true"),
             (wanted.phone_number, "end_users/phone_number", "phone_number/{}"),
         ):
             # A path of dots alone would be taken for a step up, however it is encoded.
@@ -311,7 +339,7 @@ class Wootric:
             raise
         try:
             return response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if not repeatable:
                 raise NoAnswerError("the answer is no JSON, so it may have been taken") from error
             message = "Wootric's reply is no JSON"
@@ -324,28 +352,40 @@ class Wootric:
         again: tuple[type[Exception], ...] = (_NotSentError, _ServerError, _TooFastError)
         if repeatable:
             again += (NoAnswerError,)
+        tries = _Tries(self._retries)
         retrying = Retrying(
             retry=retry_if_exception_type(again),
-            stop=self._enough,
-            wait=_backoff,
+            stop=tries.enough,
+            wait=tries.pause,
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            return retrying(self._attempt, endpoint, call, authorized)
+            return retrying(self._attempt, endpoint, call, authorized, repeatable)
         except _NotSentError as error:
-            raise UnreachableError(str(error)) from error
+            raise self._given_up(error) from error
         except NoAnswerError as error:
             if repeatable:
-                raise UnreachableError(str(error)) from error
+                raise self._given_up(error) from error
             raise
 
-    def _attempt(self, endpoint: str, call: HttpCall, authorized: bool) -> requests.Response:
-        if not authorized:
-            return self._checked(endpoint, self._exchange(endpoint, call, None))
-        token = self._bearer(refused=None)
+    def _given_up(self, error: WootricError) -> WootricError:
+        """One call in vain is that call's failure; several in a row, with no answer to any, the run's."""
+        with self._unanswered_lock:
+            self._unanswered += 1
+            if self._unanswered >= _GIVE_UP_AFTER:
+                return UnreachableError(str(error))
+        return CallFailedError("unreachable", str(error), None, None)
+
+    def _attempt(
+        self, endpoint: str, call: HttpCall, authorized: bool, repeatable: bool
+    ) -> requests.Response:
+        self._pace.take_turn(endpoint)
+        # The token is taken after the wait for the turn, which may outlive it.
+        token = self._bearer(refused=None) if authorized else None
         response = self._exchange(endpoint, call, token)
-        if response.status_code == requests.codes.unauthorized:
+        if authorized and response.status_code == requests.codes.unauthorized:
+            self._pace.take_turn(endpoint)
             token = self._bearer(refused=token)
             response = self._exchange(endpoint, call, token)
             if response.status_code == requests.codes.unauthorized:
@@ -353,11 +393,10 @@ class Wootric:
                     f"Wootric refuses a token that it has just given out ({_words(response)}); "
                     "check that this login may use the API of this account"
                 )
-        return self._checked(endpoint, response)
+        return self._checked(endpoint, response, repeatable=repeatable)
 
     def _exchange(self, endpoint: str, call: HttpCall, token: str | None) -> requests.Response:
         """One request and its reply, whatever it says."""
-        self._pace.take_turn(endpoint)
         host = urlsplit(call.url).netloc
         try:
             response = self._session.request(
@@ -366,39 +405,45 @@ class Wootric:
                 data=call.form,
                 auth=_Bearer(token),
                 timeout=self._timeout,
+                proxies=_NO_PROXY_HERE,
                 # Followed, it would take the token, or a person's data, to another address.
                 allow_redirects=False,
             )
-        except requests.exceptions.SSLError as error:
-            raise UnreachableError(
-                f"{host} can't be trusted: its TLS certificate was refused; "
-                "REQUESTS_CA_BUNDLE names a certificate authority of your own"
-            ) from error
         except requests.RequestException as error:
+            if _untrusted(error):
+                raise UnreachableError(
+                    f"{host} can't be trusted: its TLS certificate was refused; "
+                    "REQUESTS_CA_BUNDLE names a certificate authority of your own"
+                ) from error
             if _never_left(error):
                 raise _NotSentError(f"no connection to {host} ({_reason(error)})") from error
             raise NoAnswerError(f"no answer from {host} ({_reason(error)})") from error
+        self._unanswered = 0
         too_fast = response.status_code == requests.codes.too_many_requests
         self._pace.learn(endpoint, response.headers, refused=too_fast)
         return response
 
-    def _checked(self, endpoint: str, response: requests.Response) -> requests.Response:
+    def _checked(
+        self, endpoint: str, response: requests.Response, *, repeatable: bool
+    ) -> requests.Response:
+        """The response, if it says that the call was taken."""
         status = response.status_code
+        if status < requests.codes.multiple_choices:
+            return response
         if status == requests.codes.too_many_requests:
             raise _TooFastError("too_fast", "Wootric still says: too many requests", status, None)
-        words = _words(response)
-        if status >= requests.codes.server_error:
-            raise _ServerError(
-                "server_error", f"Wootric failed with {status}: {words}", status, _body(response)
-            )
-        if status >= requests.codes.bad_request:
-            raise CallFailedError(
-                "refused", f"Wootric refused it with {status}: {words}", status, _body(response)
-            )
-        if status >= requests.codes.multiple_choices:
+        if status < requests.codes.bad_request:
             message = f"{endpoint} redirects elsewhere ({status}), which is not followed"
             raise CallFailedError("redirected", message, status, _body(response))
-        return response
+        words = _words(response)
+        if status < requests.codes.server_error:
+            message = f"Wootric refused it with {status}: {words}"
+            raise CallFailedError("refused", message, status, _body(response))
+        message = f"Wootric failed with {status}: {words}"
+        if status in _GATEWAY_ERRORS and not repeatable:
+            # These come from a gateway: what stands behind it may have taken the call.
+            raise NoAnswerError(message)
+        raise _ServerError("server_error", message, status, _body(response))
 
     def _bearer(self, *, refused: str | None) -> str:
         """The token; a new one where there is none, it ends soon, or it was refused."""
@@ -439,12 +484,9 @@ class Wootric:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UnreachableError("signing in failed: the reply holds no token") from error
 
-    def _enough(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        allowed = _TOO_FAST_RETRIES if isinstance(error, _TooFastError) else self._retries
-        return state.attempt_number > allowed
-
     def _sleep(self, seconds: float) -> None:
+        if seconds:
+            self._pace.note_wait(seconds, "after a fault")
         if self._wait(seconds):
             raise StoppedError
 
@@ -481,14 +523,49 @@ class _TooFastError(CallFailedError):
     """Past the limit; the pace knows until when."""
 
 
+_GATEWAY_ERRORS: Final = frozenset({502, 504})
+_FEATURE_OFF: Final = frozenset({404, 423})
 _SIGN_IN_REFUSALS: Final = frozenset({400, 401, 403})
-_JITTERED: Final = wait_random_exponential(multiplier=0.5, max=30)
 
 
-def _backoff(state: RetryCallState) -> float:
-    """Nothing past a limit, where the pace waits; else exponential with full jitter."""
-    error = state.outcome.exception() if state.outcome else None
-    return 0.0 if isinstance(error, _TooFastError) else _JITTERED(state)
+class _Tries:
+    """How often one call may be tried again, and after how long.
+
+    Being too fast is counted apart: other traffic may take a share of many windows.
+    """
+
+    def __init__(self, retries: int) -> None:
+        self._retries = retries
+        self._faults = 0
+        self._too_fast = 0
+
+    def enough(self, state: RetryCallState) -> bool:
+        """Whether to give up; asked once after each attempt."""
+        if self._was_too_fast(state):
+            self._too_fast += 1
+            return self._too_fast > _TOO_FAST_RETRIES
+        self._faults += 1
+        return self._faults > self._retries
+
+    def pause(self, state: RetryCallState) -> float:
+        """Seconds: none past a limit, where the pace waits; else exponential with full jitter."""
+        if self._was_too_fast(state):
+            return 0.0
+        return random.uniform(0.0, min(0.5 * 2**self._faults, _LONGEST_PAUSE))  # noqa: S311
+
+    @staticmethod
+    def _was_too_fast(state: RetryCallState) -> bool:
+        return state.outcome is not None and isinstance(state.outcome.exception(), _TooFastError)
+
+
+def _untrusted(error: requests.RequestException) -> bool:
+    """Whether the certificate was refused; other faults of TLS may happen on the way."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, ssl.SSLCertVerificationError):
+        reason = getattr(inner, "reason", None) or next(iter(inner.args), None)
+        cause = inner.__cause__ or inner.__context__
+        inner = reason if isinstance(reason, BaseException) else cause
+    return inner is not None
 
 
 def _never_left(error: requests.RequestException) -> bool:
@@ -518,8 +595,8 @@ def _words(response: requests.Response) -> str:
     """Wootric's own words in either of its error forms (wootric.md 3)."""
     try:
         reply = response.json()
-    except ValueError:
-        return f"{response.reason or 'no reason given'}"
+    except (ValueError, RecursionError):
+        return response.reason or "no reason given"
     if isinstance(reply, dict):
         errors = reply.get("errors")
         if isinstance(errors, list):
@@ -555,6 +632,7 @@ def _end_user(reply: Any) -> EndUser:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        number = float(text) if text is not None else None
     except ValueError:
         return None
+    return number if number is None or isfinite(number) else None

@@ -108,7 +108,7 @@ class _Delivery:
         self._registered = registered
         self._stop = stop
         self._known: EndUser | None = None
-        self._looked_up: set[str] = set()
+        self._looked_up: set[tuple[str | None, str | None]] = set()
 
     def run(self) -> Iterator[Outcome]:
         written = None
@@ -124,10 +124,11 @@ class _Delivery:
         """Create or update the end user, unless Wootric holds them as wanted."""
         refs = self._end_user.refs
         action: Action = "create"
+        self._looked_up.add((wanted.wootric_id, wanted.external_id))
         try:
             for attempt in range(1, _ATTEMPTS + 1):
                 self._known = self._wootric.find(wanted)
-                if self._known is None and not self._end_user.identified:
+                if self._known is None and not (wanted.email or wanted.phone_number):
                     message = "it has no email or phone, and the account does not know its userId"
                     return Outcome(
                         action, refs, Skip("unidentified", "identify", "userId", message)
@@ -183,10 +184,13 @@ class _Delivery:
 
     def _look_up(self, event: Event) -> None:
         """Ask the account for a user of whom the export says too little."""
-        needed = event.call.email is None and event.user_id is not None and self._known is None
-        if needed and event.user_id not in self._looked_up and not self._end_user.identified:
-            self._looked_up.add(str(event.user_id))
-            self._known = self._wootric.find(EndUserUpsert(external_id=event.user_id))
+        ids = (event.wootric_id, event.user_id)
+        folded = self._end_user.folded
+        needed = not event.call.email and not (folded and folded.upsert.email) and any(ids)
+        if needed and self._known is None and ids not in self._looked_up:
+            self._looked_up.add(ids)
+            wanted = EndUserUpsert(wootric_id=event.wootric_id, external_id=event.user_id)
+            self._known = self._wootric.find(wanted)
 
 
 def _failure(error: CallFailedError) -> Failure:

@@ -234,12 +234,16 @@ def _email(
 
 def _created(traits: Fields) -> Found | None:
     """The creation date as it stands: `created`, else `createdAt` (segment.md 4)."""
-    found = find(traits, "created") or find(traits, "createdAt")
-    if found is None:
-        blank = (key for key, value in traits.items() if value == "" and spelling(key) in _CREATED)
-        key = next(blank, None)
-        return None if key is None else Found(key, "")
-    return found
+    empty = None
+    for name in ("created", "createdAt"):
+        found = find(traits, name)
+        if found and found.value is not False:
+            return found
+        empty = empty or found
+    # What is there and says nothing still deserves its warning.
+    blank = (key for key, value in traits.items() if value == "" and spelling(key) in _CREATED)
+    key = next(blank, None)
+    return empty or (None if key is None else Found(key, ""))
 
 
 def _wootric_id(external_ids: object) -> str | None:

@@ -5,8 +5,9 @@ with the number of end users alone.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -47,7 +48,9 @@ class Folded:
     origins: Mapping[str, Origin]
     """Where each field came from, under Wootric's name for it; a property's is `properties.name`."""
     states: tuple[State, ...]
-    """In time order."""
+    """What was known when, in time order: from the first email on, if there ever was one."""
+    times: tuple[int, ...]
+    """The times of `states`; no time is before all others."""
     warnings: tuple[MappingWarning, ...]
 
 
@@ -64,7 +67,7 @@ class EndUserPlan:
 
     @property
     def identified(self) -> bool:
-        """Whether the export itself says enough of them to create them (segment.md 2)."""
+        """Whether the export itself names them beyond a userId (segment.md 2, `unidentified`)."""
         if self.folded is None:
             return False
         upsert = self.folded.upsert
@@ -91,6 +94,10 @@ class Event:
     ref: Ref
     time: int | None
     user_id: str | None
+    wootric_id: str | None
+    """Wootric's own id of its end user, where the record names it."""
+    names_other: bool
+    """Whether its email is a property of the event, and so perhaps not its user's."""
     call: EligibilityCheck | PageView
 
     @property
@@ -110,6 +117,9 @@ class Event:
             return self.call.event_name
         return self.call.path or self.call.url or self.call.name or "(no path)"
 
+
+_NO_TIME: Final = -(2**63)
+"""Stands for no time, and is before every other."""
 
 _NOTHING_KNOWN: Final = State(None, None, None, None)
 _NOBODY: Final = EndUser(0, None, None, None, None, {})
@@ -174,9 +184,17 @@ class Plan:
     def __iter__(self) -> Iterator[EndUserPlan]:
         """The end users, in the order they were first met."""
         for person in range(self._people):
-            rows = list(self._spool.rows(person, IDENTIFY))
-            folded = fold([_load_identify(row) for row in rows]) if rows else None
-            yield EndUserPlan(person, folded, tuple(_ref(row) for row in rows))
+            refs: list[Ref] = []
+            identifies = self._identifies(person, refs)
+            first = next(identifies, None)
+            folded = None if first is None else fold(chain((first,), identifies))
+            yield EndUserPlan(person, folded, tuple(refs))
+
+    def _identifies(self, person: int, refs: list[Ref]) -> Iterator[Identified]:
+        """An end user's identifies, one by one: there may be very many; notes where each stands."""
+        for row in self._spool.rows(person, IDENTIFY):
+            refs.append(_ref(row))
+            yield _load_identify(row)
 
     def events(self, end_user: EndUserPlan) -> Iterator[Event]:
         """An end user's track and page records, in time order."""
@@ -188,7 +206,7 @@ class Plan:
         return self._spool.raw(ref.number)
 
 
-def fold(identifies: Sequence[Identified]) -> Folded:
+def fold(identifies: Iterable[Identified]) -> Folded:
     """Fold an end user's identifies into one, trait by trait, later over earlier.
 
     Args:
@@ -216,14 +234,19 @@ def fold(identifies: Sequence[Identified]) -> Folded:
         if user.user_id:
             external_ids[user.user_id] = None
         language = user.language or language
-        states.append(State(time, fields.get("email"), fields.get("external_created_at"), language))
+        state = State(time, fields.get("email"), fields.get("external_created_at"), language)
+        if states and states[-1].email is None:
+            states.clear()  # an email that comes later is better than none
+        if not states or states[-1][1:] != state[1:]:
+            states.append(state)
     warnings = []
     if len(external_ids) > 1:
         others = ", ".join(list(external_ids)[:5])
         message = f"several userIds share one end user ({others}); the latest is kept"
         warnings.append(MappingWarning("shared_email", "userId", message))
     upsert = EndUserUpsert(**fields, properties=properties)
-    return Folded(upsert, origins, tuple(states), tuple(warnings))
+    times = tuple(_NO_TIME if state.time is None else state.time for state in states)
+    return Folded(upsert, origins, tuple(states), times, tuple(warnings))
 
 
 def rehearse(
@@ -281,10 +304,15 @@ def address(
     Returns:
         The call to make, or the skip where nobody can be found to tie it to (`unidentified`).
     """
-    state = (folded and _state_at(event.time, folded.states)) or _NOTHING_KNOWN
+    call = event.call
+    state = _state_at(event.time, folded) if folded else _NOTHING_KNOWN
     upsert = folded.upsert if folded else EndUserUpsert()
     held = known or _NOBODY
-    call = event.call
+    theirs = state.email or held.email
+    if event.names_other and theirs and _comparable(call.email) != _comparable(theirs):
+        # An event may speak of somebody else, as an invitation does: what is known of its user is
+        # not known of them.
+        return replace(call, external_id=None) if isinstance(call, EligibilityCheck) else call
     email = call.email or state.email or held.email
     created_at = (state.created_at, upsert.external_created_at, held.external_created_at)
     if isinstance(call, PageView):
@@ -354,33 +382,31 @@ def _unless_same(value: Any, held: object) -> Any:
     return None if value is None or _same(value, held) else value
 
 
-def _state_at(time: int | None, states: Sequence[State]) -> State | None:
-    """The latest state with an email at or before a time, else the earliest after it."""
-    known = [state for state in states if state.email is not None]
-    if not known:
-        return states[-1] if states else None
-    if time is None:
-        return known[0]
-    times = [state.time for state in known if state.time is not None]
-    without_time = len(known) - len(times)  # they come first
-    return known[max(without_time + bisect_right(times, time) - 1, 0)]
+def _state_at(time: int | None, folded: Folded) -> State:
+    """The latest state at or before a time, else the earliest after it."""
+    index = bisect_right(folded.times, _NO_TIME if time is None else time) - 1
+    return folded.states[max(index, 0)]
 
 
 def _ids(mapped: Mapped) -> tuple[str, ...]:
     """The ids that a record ties together, the one it is filed under first.
 
-    A phone ties only a record that names its user by nothing else: households share phones.
+    A phone ties only a record that names its user by nothing else: households share phones. Nor does
+    an email among an event's properties tie a user, since it may be somebody else's.
     """
     user = mapped.user
     email = f"email:{_comparable(user.email)}" if user.email else None
     external = f"user:{user.user_id}" if user.user_id else None
     direct = f"wootric:{user.wootric_id}" if user.wootric_id else None
-    origin = mapped.origins.get("email")
-    if email and origin and origin.source.startswith("properties."):
-        # An event may speak of somebody else, as an invitation does: it ties nobody.
-        return (email,)
+    if _names_other(mapped) and (external or direct):
+        email = None
     ids = tuple(each for each in (external, email, direct) if each)
     return ids or ((f"phone:{user.phone}",) if user.phone else ())
+
+
+def _names_other(mapped: Mapped) -> bool:
+    origin = mapped.origins.get("email")
+    return origin is not None and origin.source.startswith("properties.")
 
 
 def _dump_identify(mapped: Mapped) -> bytes:
@@ -414,13 +440,15 @@ def _load_identify(row: Row) -> Identified:
 
 def _dump_event(mapped: Mapped, place: str) -> bytes:
     call = call_for(mapped, place)
-    return orjson.dumps((isinstance(mapped.record, Track), mapped.user.user_id, call))
+    user = mapped.user
+    track = isinstance(mapped.record, Track)
+    return orjson.dumps((track, user.user_id, user.wootric_id, _names_other(mapped), call))
 
 
 def _load_event(row: Row) -> Event:
-    track, user_id, fields = orjson.loads(row.payload)
+    track, user_id, wootric_id, names_other, fields = orjson.loads(row.payload)
     call = EligibilityCheck(**fields) if track else PageView(**fields)
-    return Event(_ref(row), row.time, user_id, call)
+    return Event(_ref(row), row.time, user_id, wootric_id, names_other, call)
 
 
 def _ref(row: Row) -> Ref:

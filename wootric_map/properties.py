@@ -37,6 +37,8 @@ class Property(NamedTuple):
     """Its place in the record, as in `traits.address.city`."""
     original: object
     """The value that stands there."""
+    top: bool = True
+    """Whether it stands in the traits or properties themselves, not deeper."""
 
 
 class _Leaf(NamedTuple):
@@ -45,6 +47,7 @@ class _Leaf(NamedTuple):
     name: str
     source: str
     value: object
+    top: bool
     exact: bool
 
 
@@ -69,7 +72,7 @@ def map_properties(
     """
     warnings: list[MappingWarning] = []
     chosen: dict[str, tuple[Property, bool]] = {}
-    for name, source, value, exact in _leaves(fields, parent, omit, warnings):
+    for name, source, value, top, exact in _leaves(fields, parent, omit, warnings):
         mapped = _value(value)
         if mapped is None:
             message = "a list with objects or lists in it cannot be a Wootric property; left out"
@@ -88,7 +91,7 @@ def map_properties(
                 final, exact = f"{name}_amount", False  # noqa: PLW2901
                 message = f"sent as {final!r}: Wootric expects integers under names ending so"
             warnings.append(MappingWarning("integer_without_amount", source, message))
-        candidate = Property(final, mapped[0], source, value)
+        candidate = Property(final, mapped[0], source, value, top)
         rival = chosen.get(final)
         if rival is None:
             chosen[final] = candidate, exact
@@ -134,7 +137,7 @@ def _leaves(
             if isinstance(value, dict):
                 stack.append((name, source, iter(value.items())))
                 break
-            yield _Leaf(name, source, value, exact=not prefix and name == key)
+            yield _Leaf(name, source, value, not prefix, not prefix and name == key)
         else:
             stack.pop()
 

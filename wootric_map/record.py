@@ -125,7 +125,7 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
         ignore_integrations: take a record even if its `integrations` turn Wootric off.
 
     Yields:
-        Each record with its reading; none for an envelope that holds nothing.
+        Each record with its reading; at least one.
     """
     data = _parse(line)
     if isinstance(data, dict) and "type" not in data:
@@ -137,6 +137,9 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
             line, data = kept, _parse(kept)
         if isinstance(data, dict) and "type" not in data and isinstance(data.get("batch"), list):
             lent = {key: data[key] for key in _ENVELOPE_FIELDS if data.get(key) is not None}
+            if not data["batch"]:
+                message = "the envelope holds no record; leave the line out"
+                yield Read(line, Rejection("missing_type", "batch", message))
             for element in data["batch"]:
                 record = element
                 if isinstance(element, dict):

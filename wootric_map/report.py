@@ -159,16 +159,21 @@ class RejectsFile:
             http = {"status": failure.status, "body": failure.body}
         self._write(source, line, failure.code, None, failure.message, http, raw)
 
-    def finish(self, *, replayed: bool) -> Path | None:
+    def finish(self, *, replayed: bool, complete: bool) -> Path | None:
         """Move what was written to its place.
 
         Args:
-            replayed: whether the file that is there now was read to its end in this run; if so it is
-                set aside, since trying its records once more would send them twice.
+            replayed: whether the file that is there now was an input of this run.
+            complete: whether the run came to its end. A file replayed to its end is set aside, since
+                trying its records once more would send them twice; one replayed in part stays, and
+                holds all that is left to do.
 
         Returns:
-            Where the file that was there before is kept; None where there was none.
+            Where the file that was there before is kept; None where it was not moved.
         """
+        if replayed and not complete:
+            self.discard()
+            return None
         kept = None
         if self._path.is_file() and (self._file or replayed):
             kept = self._free_name()
@@ -179,6 +184,11 @@ class RejectsFile:
                 self._partial.rename(self._path)
             self._file = None
         return kept
+
+    @property
+    def is_left_over(self) -> bool:
+        """Whether a file of an earlier run stands where this run has written none."""
+        return not self.count and self._path.is_file()
 
     def discard(self) -> None:
         """Throw away what was written and not moved to its place."""
@@ -200,14 +210,14 @@ class RejectsFile:
         raw: bytes,
     ) -> None:
         if self._file is None and self._is_special:
-            self._file = self._path.open("wb")
+            self._file = self._path.open("wb", buffering=0)
         if self._file is None:
             # mkstemp makes it readable for its owner alone, as personal data should be.
             descriptor, name = tempfile.mkstemp(
                 dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".partial"
             )
             self._partial = Path(name)
-            self._file = os.fdopen(descriptor, "wb")
+            self._file = os.fdopen(descriptor, "wb", buffering=0)
         entry: dict[str, object] = {
             "source": source,
             "line": line,

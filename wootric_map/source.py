@@ -33,6 +33,11 @@ STDIN: Final = "-"
 _BLOCK: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
+_REJECTS_START: Final = b'{"source":'
+_REJECTS_ESCAPED: Final = 6
+_REJECTS_FIELDS: Final = 64 * 1024
+"""A line of a rejects file holds another, escaped, with a few fields around it: it may be as much longer."""
+
 _SUFFIXES: Final = (
     ".gz",  # which covers .json.gz and its like
     ".json",
@@ -182,13 +187,15 @@ class _Tail:
     """The line that the blocks read so far broke off in; no more of it is held than is taken."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = self._allowed = limit
         self._parts: list[bytes] = []
         self.size = 0
 
     def add(self, part: bytes) -> None:
         """Put the next part of the line behind what is held."""
-        if part and self.size <= self._limit + 1:  # one more, for the \r that does not count
+        if not self.size and part.startswith(_REJECTS_START):
+            self._allowed = _REJECTS_ESCAPED * self._limit + _REJECTS_FIELDS
+        if part and self.size <= self._allowed + 1:  # one more, for the \r that does not count
             self._parts.append(part)
         self.size += len(part)
 
@@ -197,9 +204,10 @@ class _Tail:
         if self.size or len(last) > self._limit:
             self.add(last)
             last = b"".join(self._parts)
-            size, self.size = self.size, 0
+            size, allowed = self.size, self._allowed
+            self.size, self._allowed = 0, self._limit
             self._parts.clear()
-            if size - last.endswith(b"\r") > self._limit:
+            if size - last.endswith(b"\r") > allowed:
                 hint = f"; the file {ARRAY_HINT}" if last.startswith(b"[") else ""
                 message = (
                     f"{size:,} bytes, more than the {self._limit:,} that are taken; "
@@ -261,21 +269,34 @@ def _files(path: Path, leave_out: Path | None) -> list[Path]:
     def fail(error: OSError) -> None:
         raise SourceError(f"{error.filename}: can't be searched: {error.strerror}") from error
 
-    found = [
-        Path(folder, name)
-        for folder, _, names in os.walk(path, onerror=fail)
-        for name in names
-        if name.lower().endswith(_SUFFIXES)
-    ]
-    found = [
-        each
-        for each in found
-        if not (leave_out and leave_out.exists() and each.samefile(leave_out))
-    ]
+    left_out = _identity(leave_out) if leave_out else None
+    found: list[Path] = []
+    searched: set[object] = set()
+    for folder, folders, names in os.walk(path, onerror=fail, followlinks=True):
+        if _identity(Path(folder)) in searched:  # a link that leads back up
+            folders.clear()
+            continue
+        searched.add(_identity(Path(folder)))
+        for name in names:
+            each = Path(folder, name)
+            # A pipe among the files would wait for a writer for ever.
+            regular = each.is_file() or not each.exists()
+            own = left_out is not None and _identity(each) == left_out
+            if name.lower().endswith(_SUFFIXES) and regular and not own:
+                found.append(each)
     if not found:
         endings = ", ".join(("*.json", "*.ndjson", "*.jsonl", "*.gz"))
         raise SourceError(f"{_shown(path)}: no export in this folder (looked for {endings})")
     return sorted(found)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What two names of one file share; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _shown(path: Path) -> str:

@@ -48,6 +48,7 @@ class Spool:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
         self._sources: dict[str, int] = {}
+        self._names: list[str] = []
         self._waiting: list[tuple[object, ...]] = []
         self._database.executescript(
             f"""
@@ -118,6 +119,7 @@ class Spool:
             people: for each id's number the number of its end user.
         """
         self._flush()
+        self._names = list(self._sources)
         with self._lock:
             self._database.executemany("INSERT INTO member VALUES (?, ?)", enumerate(people))
             self._database.execute(
@@ -127,7 +129,7 @@ class Spool:
 
     def rows(self, person: int, stage: int) -> Iterator[Row]:
         """An end user's records of a stage, in time order."""
-        names = list(self._sources)
+        names = self._names
         after: tuple[object, ...] = (_NO_TIME, b"", 0)
         while True:
             with self._lock:

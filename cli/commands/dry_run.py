@@ -13,13 +13,11 @@ from cli import embedded, options
 from cli.render import diff, summary
 from cli.render.progress import reading_progress
 from cli.render.text import duration, json_line, plural, printable, styled
+from wootric_map.calls import USUAL_RATE
 from wootric_map.plan import Folded, Plan, rehearse
 from wootric_map.planning import plan_entries
 from wootric_map.report import Report
 from wootric_map.spool import Spool, Tally
-
-_RATE: Final = 100.0
-"""Calls a minute that many of Wootric's endpoints allow (wootric.md 4)."""
 
 _LABELS: Final = 20
 """Event names and paths that the text shows of each."""
@@ -37,7 +35,7 @@ _LABELS: Final = 20
 @click.option(
     "--rate",
     type=options.Rate(),
-    default=_RATE,
+    default=USUAL_RATE,
     show_default="100/min",
     help="The account's pace, to tell how long a push takes.",
 )
@@ -64,8 +62,7 @@ def dry_run(
     with ExitStack() as stack:
         registered = None
         if sandbox:
-            running = stack.enter_context(embedded.running_sandbox())
-            registered = frozenset(running.settings.registered_events)
+            registered = embedded.registered_events(stack.enter_context(embedded.running_sandbox()))
         spool = stack.enter_context(Spool())
         with reading_progress(sources, lines=style == "text") as on_bytes:
             plan = plan_entries(
@@ -135,7 +132,11 @@ def _write_text(
     hidden = sum(1 for _ in created)
     if hidden:
         click.echo(f"… and {plural(hidden, 'more end user')} to create\n")
-    note = "" if registered else "all counted: which events are registered is known only online"
+    note = (
+        ""
+        if registered is not None
+        else "all counted: which events are registered is known only online"
+    )
     _write_tally("Eligibility checks", tally.most_common("eligibility_check"), note)
     _write_tally("Page views", tally.most_common("page_view"), "")
     if report.warnings.counts:
@@ -148,14 +149,15 @@ def _write_text(
         click.echo(summary.counts("Skipped", report.skipped))
     if report.rejected.counts:
         click.echo(summary.counts("Rejected", report.rejected))
-    click.echo(f"A push looks end users up first: at most {plural(done['look_up'], 'call')} more.")
     click.echo(
         styled(
             f"Plan: {done['create']:,} to create, {done['update']:,} to update, "
             f"{done['unchanged']:,} unchanged; "
             f"{plural(done['eligibility_check'], 'eligibility check')}, "
             f"{plural(done['page_view'], 'page view')}; {plural(calls, 'API call')}, "
-            f"{duration(calls / rate * 60)} at {rate:g} a minute.",
+            f"{duration(calls / rate * 60)} at {rate:g} a minute, and at most "
+            f"{plural(done['look_up'], 'look-up')} before them, "
+            f"{duration(done['look_up'] / rate * 60)} more.",
             bold=True,
         )
     )

@@ -1,6 +1,7 @@
 """`push`: plan, and carry the plan out."""
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +18,9 @@ from cli.render.progress import SendingProgress, reading_progress, sending_progr
 from cli.render.text import duration, plural, printable
 from wootric_map.client import (
     RETRIES,
-    ClientCredentials,
     Credentials,
     Pace,
     Wootric,
-    WootricError,
 )
 from wootric_map.deliver import deliver
 from wootric_map.outcome import Failure, Outcome, StoppedError
@@ -32,7 +31,7 @@ from wootric_map.services import Services, services
 from wootric_map.spool import Spool
 
 if TYPE_CHECKING:
-    from wootric_map.sandbox import RunningSandbox
+    pass
 
 _UNFINISHED: Final = (
     "The run did not finish. Run the same command again to go on: end users that are written already "
@@ -116,7 +115,7 @@ def push(
         rejects_file = stack.enter_context(_rejects_file(rejects))
         account: tuple[Services, str, Credentials]
         if sandbox:
-            account = _sandbox_account(stack.enter_context(embedded.running_sandbox()))
+            account = embedded.account(stack.enter_context(embedded.running_sandbox()))
         else:
             if not account_token:
                 raise click.UsageError("no account: set WOOTRIC_ACCOUNT_TOKEN, or add --sandbox")
@@ -129,7 +128,7 @@ def push(
             closing(Wootric(*account, pace, wait=wait, connections=workers, retries=retries))
         )
         spool = stack.enter_context(Spool())
-        error: WootricError | None = None
+        error: Exception | None = None
         try:
             # Wrong credentials should not cost the time of reading a million records.
             wootric.sign_in()
@@ -141,27 +140,25 @@ def push(
                     report,
                     stdin=options.standard_input(),
                     rejects=rejects_file,
-                    on_bytes=interruption.checked(on_bytes),
+                    on_bytes=on_bytes,
                 )
-            with sending_progress(report.mapped, pace, shown=shown, lines=True) as progress:
+            with (
+                interruption.sending(),
+                sending_progress(report.mapped, pace, shown=shown, lines=True) as progress,
+            ):
                 for outcome in deliver(plan, wootric, workers=workers, stop=interruption.stop):
                     _account_for(outcome, plan, report, rejects_file, progress)
         except StoppedError:
             pass
-        except WootricError as fatal:
+        except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
             error = fatal
         complete = error is None and not interruption.exit_code
-        if replayed and not complete:
-            # What is left to do stands in that file, and so does all that was rejected anew.
-            rejects_file.discard()
-            kept = None
-        else:
-            kept = rejects_file.finish(replayed=replayed)
+        kept = rejects_file.finish(replayed=replayed, complete=complete)
     if not quiet and (complete or report.records):
         _show(report, pace.calls, time.monotonic() - begun)
-    _show_problems(report, rejects, rejects_file.count, kept, quiet=quiet)
-    if not complete and report.records:
-        click.echo(_UNFINISHED, err=True)
+    _show_problems(report, quiet=quiet)
+    for line in _advice(rejects, rejects_file, report, kept, complete=complete):
+        click.echo(line, err=True)
     if error:
         raise error
     return interruption.exit_code or (0 if report.flawless else 1)
@@ -180,13 +177,6 @@ def _account_for(
     if isinstance(outcome.result, Failure):
         for ref in outcome.refs:
             rejects_file.fail(ref.source, ref.line, outcome.result, plan.raw(ref))
-
-
-def _sandbox_account(running: "RunningSandbox") -> tuple[Services, str, Credentials]:
-    settings = running.settings
-    login = ClientCredentials(settings.client_id, settings.client_secret)
-    addresses = services(settings.account_token, running.base_url)
-    return addresses, settings.account_token, login
 
 
 def _show(report: Report, calls: int, seconds: float) -> None:
@@ -212,24 +202,41 @@ def _show(report: Report, calls: int, seconds: float) -> None:
     Console().print(table)
 
 
-def _show_problems(
-    report: Report, rejects: Path, count: int, kept: Path | None, *, quiet: bool
-) -> None:
+def _show_problems(report: Report, *, quiet: bool) -> None:
     lines = [
         *summary.findings("Rejected", report.rejected, "red"),
         *summary.findings("Failed", report.failed, "red"),
     ]
     if not quiet:
         lines += summary.findings("Warnings", report.warnings, "yellow")
-    if count:
-        lines.append(
-            f"{plural(count, 'record')} kept in {printable(str(rejects))}: mend them there, "
-            "then push that file"
-        )
-    if kept:
-        lines.append(f"the rejects file that was there before is now {printable(str(kept))}")
     for line in lines:
         click.echo(line, err=True)
+
+
+def _advice(
+    path: Path, rejects: RejectsFile, report: Report, kept: Path | None, *, complete: bool
+) -> Iterator[str]:
+    """What to do next."""
+    name = printable(str(path))
+    if kept:
+        yield f"The {name} that was there before is now {printable(str(kept))}."
+    if rejects.count:
+        yield f"{plural(rejects.count, 'record')} kept in {name}."
+    if not complete and report.records:
+        yield _UNFINISHED
+    elif rejects.count:
+        yield "Mend them there, then push that file."
+        doubtful = report.failed.counts["in_doubt"]
+        if doubtful:
+            yield (
+                f"{doubtful:,} of them in doubt: sent, but never answered. Take those out unless "
+                "you would rather have them count twice than not at all."
+            )
+    elif rejects.is_left_over:
+        yield (
+            f"{name} is of an earlier run. If this run had the same records, they went through "
+            "now: pushing that file would send them twice."
+        )
 
 
 def _codes(found: Findings) -> str:

@@ -26,6 +26,7 @@ class Paced(Protocol):
 
     calls: int
     waiting_until: float | None
+    waiting_for: str
 
 
 @contextmanager
@@ -110,7 +111,7 @@ class SendingProgress:
         if outcome.result is None:
             self.counts[outcome.action] += 1
         elif isinstance(outcome.result, Failure):
-            self.counts["failed"] += 1
+            self.counts["failed"] += len(outcome.refs)
 
     @property
     def text(self) -> str:
@@ -127,7 +128,7 @@ class SendingProgress:
         until = self._pace.waiting_until
         wait = until - time.time() if until is not None else 0.0
         if wait > 1:
-            parts.append(f"waiting {duration(wait)} for Wootric's limit")
+            parts.append(f"waiting {duration(wait)} {self._pace.waiting_for}")
         return ", ".join(parts)
 
     @property

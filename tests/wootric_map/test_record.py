@@ -504,8 +504,10 @@ def test_each_element_of_a_batch_is_a_record() -> None:
     assert readings == [taken(IDENTIFY), taken(TRACK), taken(PAGE)]
 
 
-def test_an_empty_batch_holds_nothing() -> None:
-    assert read_all({"batch": [], "sentAt": NOON_TEXT}) == []
+def test_an_empty_batch_is_not_dropped_unseen() -> None:
+    (read,) = read_all({"batch": [], "sentAt": NOON_TEXT})
+    assert isinstance(read.reading, Rejection)
+    assert (read.reading.code, read.reading.field) == ("missing_type", "batch")
 
 
 def test_elements_are_judged_one_by_one() -> None:

@@ -51,7 +51,7 @@ def read(*paths: Path, limit: int = 1000) -> list[Entry]:
 def write_one(path: Path, raw: bytes = LINE) -> Path | None:
     with RejectsFile(path) as rejects:
         rejects.reject("a.ndjson", 3, BROKEN, raw)
-        return rejects.finish(replayed=False)
+        return rejects.finish(replayed=False, complete=True)
 
 
 def keep(path: Path, found: Iterable[Entry]) -> int:
@@ -60,7 +60,7 @@ def keep(path: Path, found: Iterable[Entry]) -> int:
         for source, line, raw, outcome in found:
             if isinstance(outcome, Rejection):
                 rejects.reject(source, line, outcome, raw)
-        rejects.finish(replayed=False)
+        rejects.finish(replayed=False, complete=True)
         return rejects.count
 
 
@@ -85,7 +85,7 @@ def test_a_rejected_record_is_kept_with_its_place_its_fault_and_its_line(path: P
 def test_a_failed_delivery_is_kept_with_wootrics_answer(path: Path) -> None:
     with RejectsFile(path) as rejects:
         rejects.fail("a.ndjson", 3, REFUSED, LINE)
-        rejects.finish(replayed=False)
+        rejects.finish(replayed=False, complete=True)
     (entry,) = entries(path)
     assert entry["code"] == "refused"
     assert entry["http"] == {"status": 422, "body": '{"error":"Email is invalid"}'}
@@ -95,7 +95,7 @@ def test_a_failed_delivery_is_kept_with_wootrics_answer(path: Path) -> None:
 def test_a_delivery_that_got_no_answer_has_none(path: Path) -> None:
     with RejectsFile(path) as rejects:
         rejects.fail("a.ndjson", 3, Failure("in_doubt", "no answer"), LINE)
-        rejects.finish(replayed=False)
+        rejects.finish(replayed=False, complete=True)
     assert entries(path)[0]["http"] is None
 
 
@@ -110,14 +110,14 @@ def test_only_its_owner_may_read_it(path: Path) -> None:
 
 def test_nothing_is_written_when_nothing_is_rejected(path: Path) -> None:
     with RejectsFile(path) as rejects:
-        assert rejects.finish(replayed=False) is None
+        assert rejects.finish(replayed=False, complete=True) is None
     assert list(path.parent.iterdir()) == []
 
 
 def test_an_earlier_file_stays_when_nothing_is_rejected(path: Path) -> None:
     path.write_bytes(b"earlier\n")
     with RejectsFile(path) as rejects:
-        assert rejects.finish(replayed=False) is None
+        assert rejects.finish(replayed=False, complete=True) is None
     assert path.read_bytes() == b"earlier\n"
 
 
@@ -249,7 +249,7 @@ def test_a_rejects_file_may_be_replayed_under_its_own_name(path: Path) -> None:
         for source, line, raw, outcome in read(path):
             assert isinstance(outcome, Rejection)
             rejects.reject(source, line, outcome, raw)
-        kept = rejects.finish(replayed=True)
+        kept = rejects.finish(replayed=True, complete=True)
     assert kept is not None
     assert kept.read_bytes() == before
     assert [entry["record"] for entry in entries(path)] == ['{"type":"identify","userId":""}']
@@ -259,7 +259,7 @@ def test_a_replayed_file_is_set_aside_when_all_of_it_went_well(path: Path) -> No
     """Left in place, its records would be sent a second time by the next run."""
     write_one(path)
     with RejectsFile(path) as rejects:
-        kept = rejects.finish(replayed=True)
+        kept = rejects.finish(replayed=True, complete=True)
     assert kept == path.with_name("rejects.ndjson.1")
     assert not path.exists()
 
