@@ -193,8 +193,10 @@ class _Tail:
 
     def add(self, part: bytes) -> None:
         """Put the next part of the line behind what is held."""
-        if not self.size and part.startswith(_REJECTS_START):
-            self._allowed = _REJECTS_ESCAPED * self._limit + _REJECTS_FIELDS
+        if self.size < len(_REJECTS_START):
+            start = b"".join(self._parts) + part[: len(_REJECTS_START)]
+            if start.startswith(_REJECTS_START):
+                self._allowed = _REJECTS_ESCAPED * self._limit + _REJECTS_FIELDS
         if part and self.size <= self._allowed + 1:  # one more, for the \r that does not count
             self._parts.append(part)
         self.size += len(part)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from replaying import SAMPLES, Replay
+from replaying import SAMPLES, Replay, identify, page, track
 from starlette.responses import JSONResponse, RedirectResponse
 
 from wootric_map.sandbox import (
@@ -16,22 +16,6 @@ from wootric_map.sandbox import (
     SandboxSettings,
     TruncatedReply,
 )
-
-DAY = 86400
-EVENTS = ("Signed Up", "Order Completed")
-
-
-def identify(user_id: str, email: str | None = None, **traits: Any) -> dict[str, Any]:
-    known = {"email": email} if email else {}
-    return {"type": "identify", "userId": user_id, "traits": known | traits}
-
-
-def track(user_id: str, event: str = "Signed Up", **fields: Any) -> dict[str, Any]:
-    return {"type": "track", "userId": user_id, "event": event, **fields}
-
-
-def page(user_id: str, path: str = "/", **fields: Any) -> dict[str, Any]:
-    return {"type": "page", "userId": user_id, "properties": {"path": path}, **fields}
 
 
 def only(path: str, answer: Any, *, carried_out: bool = False, method: str | None = None) -> Any:

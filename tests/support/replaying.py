@@ -20,6 +20,19 @@ COMMAND = Path(sys.executable).with_name("wootric-replay")
 SAMPLES = Path(__file__).parents[2] / "sample_events"
 
 
+def identify(user_id: str, email: str | None = None, **traits: Any) -> dict[str, Any]:
+    known = {"email": email} if email else {}
+    return {"type": "identify", "userId": user_id, "traits": known | traits}
+
+
+def track(user_id: str, event: str = "Signed Up", **fields: Any) -> dict[str, Any]:
+    return {"type": "track", "userId": user_id, "event": event, **fields}
+
+
+def page(user_id: str, path: str = "/", **fields: Any) -> dict[str, Any]:
+    return {"type": "page", "userId": user_id, "properties": {"path": path}, **fields}
+
+
 @dataclass(frozen=True)
 class Replay:
     """The installed command, in a folder of its own, with the sandbox's credentials."""

@@ -1,0 +1,184 @@
+"""What goes wrong on the way: each fault costs what it must and no more."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from replaying import Replay, identify, page, track
+from starlette.responses import JSONResponse, Response
+
+from wootric_map.sandbox import Fault, ResetConnection, SandboxRequest, SandboxSettings
+
+Start = Callable[[SandboxSettings], Replay]
+
+
+def first(number: int, path: str, answer: Any, *, carried_out: bool = False) -> Any:
+    """A fault rule for the first requests of a path."""
+    seen = count(1)
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        if request.path.startswith(path) and next(seen) <= number:
+            return Fault(answer, carried_out)
+        return None
+
+    return rule
+
+
+def about(text: str, answer: Any) -> Any:
+    """A fault rule for the requests whose path holds a text."""
+    return lambda request: Fault(answer) if text in request.path else None
+
+
+@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("path", ["/eligible.json", "/pixel.gif"])
+def test_a_gateways_error_leaves_what_cannot_be_repeated_in_doubt(
+    replaying: Start, status: int, path: str
+) -> None:
+    lost = first(1, path, Response("", status), carried_out=True)
+    replay = replaying(SandboxSettings(faults=(lost,)))
+    done = replay.push(replay.write([identify("1", "ada@example.com"), track("1"), page("1")]))
+    assert done.returncode == 1
+    assert [entry["code"] for entry in replay.rejects()] == ["in_doubt"]
+    assert len(replay.sandbox.state.eligibility_checks) == 1
+    assert len(replay.sandbox.state.page_views) == 1
+    assert "in doubt" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings", [SandboxSettings(faults=(about("/v1/end_users/2", ResetConnection()),))]
+)
+def test_one_end_user_without_an_answer_does_not_end_the_run(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(1, 6)]
+    done = replay.push(replay.write(users), "--workers", "1", "--retries", "1")
+    assert done.returncode == 1, done.stderr
+    assert sorted(replay.users()) == ["1", "3", "4", "5"]
+    assert [entry["code"] for entry in replay.rejects()] == ["unreachable"]
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(faults=(about("/v1", ResetConnection()),))])
+def test_several_in_a_row_without_an_answer_end_it_with_5(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(50)]
+    done = replay.push(replay.write(users), "--workers", "1", "--retries", "0")
+    assert done.returncode == 5
+    assert "did not finish" in done.stderr
+    assert len(replay.rejects()) < 5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SandboxSettings(
+            faults=(
+                first(6, "/v1/end_users", JSONResponse({"error": "Too many requests"}, 429)),
+                first(4, "/v1/end_users", JSONResponse({"error": "Down"}, 503)),
+            )
+        )
+    ],
+)
+def test_being_too_fast_uses_up_no_retry(replay: Replay) -> None:
+    done = replay.push(
+        replay.write([identify("1", "ada@example.com")]), "--retries", "4", "--workers", "1"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SandboxSettings(
+            faults=(about("/registered_events", JSONResponse({"error": "Feature off"}, 423)),)
+        )
+    ],
+)
+def test_an_account_whose_events_are_off_still_gets_its_end_users(replay: Replay) -> None:
+    done = replay.push(replay.write([identify("1", "ada@example.com"), track("1")]))
+    assert done.returncode == 0, done.stderr
+    assert "event_not_registered 1" in done.stdout
+    assert "1" in replay.users()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response("<html>hello</html>"),
+        Response("[" * 100_000, media_type="application/json"),
+        Response("null", media_type="application/json"),
+        Response('{"id":"seven"}', media_type="application/json"),
+        Response("", 200, {"X-Rate-Limit-Remaining": "nan", "X-Rate-Limit-Reset": "inf"}),
+    ],
+)
+def test_a_reply_that_makes_no_sense_fails_its_record_and_keeps_it(
+    replaying: Start, answer: Any
+) -> None:
+    replay = replaying(SandboxSettings(faults=(about("/v1/end_users", answer),)))
+    done = replay.push(replay.write([identify("1", "ada@example.com"), page("1")]))
+    assert done.returncode == 1, done.stderr
+    assert {entry["code"] for entry in replay.rejects()} == {"bad_reply", "end_user_failed"}
+    assert replay.sandbox.state.page_views == ()
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=2)])
+def test_a_wait_for_the_rate_may_outlive_the_token(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(3)]
+    done = replay.push(replay.write(users), "--rate", "60/min", "--workers", "8")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.users()) == 3
+
+
+def test_wootrics_own_id_is_looked_up_for_events_too(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", "ada@example.com")]))
+    number = str(replay.users()["1"]["id"])
+    named = {"context": {"externalId": [{"type": "wootricEndUserId", "id": number}]}}
+    events = [
+        {**event, "userId": None, "anonymousId": "a", **named} for event in (track("1"), page("1"))
+    ]
+    done = replay.push(replay.write(events))
+    assert done.returncode == 0, done.stderr
+    (check,) = replay.sandbox.state.eligibility_checks
+    assert check.params["email"] == "ada@example.com"
+    assert len(replay.sandbox.state.page_views) == 1
+
+
+def test_an_event_that_speaks_of_somebody_else_does_not_mix_the_two(replay: Replay) -> None:
+    invitation = track("1", properties={"email": "friend@example.com"})
+    known = identify("1", "ada@example.com", createdAt=1420099200)
+    replay.push(replay.write([known, invitation]))
+    (check,) = replay.sandbox.state.eligibility_checks
+    assert check.params["email"] == "friend@example.com"
+    assert "external_id" not in check.params
+    assert "end_user_created_at" not in check.params
+
+
+def test_an_unknown_user_is_looked_up_once(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", plan="pro"), track("1"), page("1"), page("1")]))
+    assert [path for path in replay.paths() if path.startswith("/v1/end_users")] == [
+        "/v1/end_users/1"
+    ]
+
+
+def test_what_an_earlier_run_rejected_is_named(replay: Replay) -> None:
+    replay.push(replay.write([{"type": "identify"}], "bad.ndjson"))
+    done = replay.push(replay.write([identify("1", "ada@example.com")], "good.ndjson"))
+    assert done.returncode == 0
+    assert "rejects.ndjson is of an earlier run" in done.stderr
+
+
+def test_a_login_on_the_command_line_beats_the_environments(replay: Replay) -> None:
+    wrong = replay.folder / "wrong"
+    wrong.write_text("wrong")
+    export = replay.write([identify("1", "ada@example.com")])
+    login = ("--username", "nobody@example.com", "--password-file", wrong)
+    assert replay.push(export, *login).returncode == 4
+    assert replay.push(export, *login, "--client-id", "x").returncode == 2
+
+
+def test_a_long_line_in_the_rejects_can_be_tried_again(replay: Replay) -> None:
+    record = identify("1", "no email", bio='"' * 400_000)
+    assert replay.push(replay.write([record])).returncode == 1
+    rejects = replay.folder / "rejects.ndjson"
+    assert rejects.stat().st_size > 1024 * 1024
+    rejects.write_text(rejects.read_text().replace("no email", "ada@example.com"))
+    done = replay.push("rejects.ndjson")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.users()["1"]["properties"]["bio"]) == 400_000
