@@ -44,7 +44,8 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all done; 1 finished, but something was rejected or failed; 2 wrong usage or "
-    "configuration; 4 signing in was refused; 5 Wootric could not be reached; 70 unforeseen; "
+    "configuration; 4 signing in was refused; 5 Wootric could not be reached, or the disk not be "
+    "written; 70 unforeseen; "
     "130 interrupted (143 by SIGTERM); 141 the reader of the output went away.",
 )
 @click.version_option(package_name="wootric-replay")
@@ -110,6 +111,11 @@ def _foreseen(error: Exception) -> int | None:
 
     if isinstance(error, SourceError | SettingsError):
         return _say(str(error), EXIT_USAGE)
+    # By name, since importing SQLite would slow every start.
+    if isinstance(error, OSError) or type(error).__qualname__ == "OperationalError":
+        reason = getattr(error, "strerror", None) or str(error)
+        place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        return _say(f"the disk or output can't be used: {reason}{place}", EXIT_UNREACHABLE)
     if "wootric_map.client" in sys.modules:
         from wootric_map.client import SignInRefusedError, WootricError  # noqa: PLC0415
 

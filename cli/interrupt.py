@@ -44,7 +44,7 @@ class Interruption:
 def gentle_interruption() -> Iterator[Interruption]:
     """Turn Ctrl-C and SIGTERM into a stop that the run can finish by itself."""
     interruption = Interruption()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, interruption.handle) for number in signals]
     try:
         yield interruption

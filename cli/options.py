@@ -22,6 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 REJECTS: Final = Path("rejects.ndjson")
 """Where `push` leaves what was rejected, unless told otherwise."""
 
+_LONGEST_SECRET: Final = 64 * 1024
+_SLOWEST, _FASTEST = 0.01, 1e9
+
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/min)?")
 
 
@@ -37,9 +40,10 @@ class Rate(click.ParamType[float]):
         if isinstance(value, float):
             return value
         matched = _RATE.fullmatch(str(value).strip())
-        if not matched or not float(matched[1]):
+        rate = float(matched[1]) if matched else 0.0
+        if not _SLOWEST <= rate <= _FASTEST:
             self.fail("write calls a minute, such as 100 or 100/min", param, ctx)
-        return float(matched[1])
+        return rate
 
 
 def reading_options(command: F) -> F:
@@ -159,13 +163,15 @@ def _given(*names: str) -> bool:
 
 def _secret(what: str, variable: str, file: str | None) -> str:
     """A secret from a file, a prompt or the environment; never from the command line."""
-    if file == "-" or (
-        file is None and variable not in os.environ and _has_input() and sys.stdin.isatty()
-    ):
+    keyboard = _has_input() and sys.stdin.isatty()
+    if file == "-" and not keyboard:
+        raise click.UsageError(f"the {what} can only be asked for at a terminal; name a file")
+    if keyboard and (file == "-" or (file is None and variable not in os.environ)):
         secret = click.prompt(what.capitalize(), hide_input=True, err=True)
     elif file is not None:
         try:
-            secret = Path(file).read_text(encoding="utf-8")
+            with Path(file).open(encoding="utf-8") as held:
+                secret = held.read(_LONGEST_SECRET)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise click.UsageError(f"the {what} can't be read from {file}: {reason}") from error

@@ -1,6 +1,7 @@
 """The HTTP side of Wootric: signing in, pace, retries (wootric.md 2 to 5)."""
 
 import random
+import re
 import ssl
 import threading
 import time
@@ -31,6 +32,9 @@ TIMEOUT: Final = (10.0, 60.0)
 _TOO_FAST_RETRIES: Final = 100
 """A 429 is no fault of the call's: other traffic of the account may take a share of every window."""
 
+_SHORTEST_WAIT: Final = 1.0
+"""Seconds after a 429 that does not say how long."""
+
 _LONGEST_WAIT: Final = 3600.0
 """Seconds; a reset time further away than this is a mistake, of a clock for instance."""
 
@@ -42,6 +46,12 @@ _LONGEST_PAUSE: Final = 30.0
 
 _GIVE_UP_AFTER: Final = 3
 """Calls that end without any answer, one after another, before the whole run does."""
+
+_TOKEN_LIFETIME: Final = 7200.0
+"""Seconds (wootric.md 2), where a reply does not say."""
+
+_SENDABLE: Final = re.compile(r"[!-~]+")
+"""What may stand in a header: printable ASCII without spaces."""
 
 _EARLY: Final = 60.0
 """Seconds before its end at which a token is renewed."""
@@ -169,7 +179,7 @@ class Pace:
             reset = _number(headers.get("X-Rate-Limit-Reset"))
             retry_after = _number(headers.get("Retry-After"))
             if refused:
-                opens = now + (retry_after or 1.0)
+                opens = now + max(retry_after or 0.0, _SHORTEST_WAIT)
                 if reset is not None and reset > now:
                     opens = min(reset, opens) if retry_after else reset
                 self._windows[endpoint] = 0, min(opens, now + _LONGEST_WAIT)
@@ -318,8 +328,10 @@ class Wootric:
             WootricError: it could not be sent.
         """
         call = event.call(self._services, self._account_token)
-        endpoint = "eligible" if isinstance(event, EligibilityCheck) else "pixel"
-        self._request(endpoint, call, authorized=False, repeatable=False)
+        if isinstance(event, EligibilityCheck):
+            self._json("eligible", call, authorized=False, repeatable=False)
+        else:
+            self._request("pixel", call, authorized=False, repeatable=False)
 
     def _json(
         self,
@@ -467,11 +479,6 @@ class Wootric:
         call = HttpCall("POST", f"{self._services.oauth}?{query}", grant)
         try:
             reply = self._json("oauth", call, authorized=False)
-            return _Token(
-                str(reply["access_token"]),
-                reply.get("refresh_token"),
-                self._clock() + max(float(reply.get("expires_in", 7200)) - _EARLY, 1.0),
-            )
         except CallFailedError as error:
             if error.status in _SIGN_IN_REFUSALS:
                 if not last:
@@ -479,10 +486,15 @@ class Wootric:
                 raise SignInRefusedError(
                     f"signing in was refused ({error.status}); check the account token and the "
                     "client id and secret, or the username and password"
-                ) from error
-            raise UnreachableError(f"signing in failed: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnreachableError("signing in failed: the reply holds no token") from error
+                ) from None
+            if error.status is None:  # no answer at all, so none that could hold a secret
+                raise UnreachableError(f"signing in failed: {error}") from error
+            # Wootric's words stay out of it: they may repeat what they were sent.
+            raise UnreachableError(f"signing in failed with status {error.status}") from None
+        token = _token(reply, self._clock())
+        if token is None:
+            raise UnreachableError("signing in failed: the reply holds no token")
+        return token
 
     def _sleep(self, seconds: float) -> None:
         if seconds:
@@ -601,15 +613,33 @@ def _words(response: requests.Response) -> str:
         errors = reply.get("errors")
         if isinstance(errors, list):
             words = [str(each.get("message")) for each in errors if isinstance(each, dict)]
-            return "; ".join(words) or "no reason given"
+            return _clean("; ".join(words)) or "no reason given"
         said = reply.get("error_description") or reply.get("error")
         if isinstance(said, str):
-            return said
+            return _clean(said)
     return "no reason given"
 
 
 def _body(response: requests.Response) -> str:
-    return response.text[:10_000]
+    """The beginning of a reply; as UTF-8, since what it says of its character set may be rubbish."""
+    return response.content[:10_000].decode(errors="replace")
+
+
+def _clean(text: str) -> str:
+    """Text that can be written down: a reply may hold half of a surrogate pair."""
+    return text.encode(errors="replace").decode()
+
+
+def _token(reply: Any, now: float) -> _Token | None:
+    """The token that a sign-in gave; None where it gave none that could be sent."""
+    if not isinstance(reply, dict):
+        return None
+    value, refresh = reply.get("access_token"), reply.get("refresh_token")
+    lifetime = _number(str(reply.get("expires_in", _TOKEN_LIFETIME)))
+    if not isinstance(value, str) or not _SENDABLE.fullmatch(value):
+        return None
+    renew_at = now + max((lifetime or _TOKEN_LIFETIME) - _EARLY, 1.0)
+    return _Token(value, refresh if isinstance(refresh, str) else None, renew_at)
 
 
 def _end_user(reply: Any) -> EndUser:
@@ -619,15 +649,20 @@ def _end_user(reply: Any) -> EndUser:
         created_at = reply.get("external_created_at")
         return EndUser(
             id=int(reply["id"]),
-            email=reply.get("email"),
-            external_id=reply.get("external_id"),
-            phone_number=reply.get("phone_number"),
+            email=_held_text(reply.get("email")),
+            external_id=_held_text(reply.get("external_id")),
+            phone_number=_held_text(reply.get("phone_number")),
             external_created_at=None if created_at in (None, "") else int(created_at),
             properties={str(name): str(value) for name, value in properties.items()},
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         message = "Wootric's reply is no end user"
         raise CallFailedError("bad_reply", message, None, None) from error
+
+
+def _held_text(value: object) -> str | None:
+    """A text field; Wootric may tell an id that looks like a number as one."""
+    return None if value is None else _clean(str(value))
 
 
 def _number(text: str | None) -> float | None:

@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from wootric_map.calls import EndUserUpsert
@@ -12,9 +13,11 @@ from wootric_map.plan import (
     EndUser,
     EndUserPlan,
     Event,
+    Ids,
     Plan,
     address,
     difference,
+    needs_look_up,
     unregistered,
 )
 
@@ -47,6 +50,7 @@ def deliver(
     events = frozenset[str]() if not plan.has_tracks else wootric.registered_events()
     end_users = iter(plan)
     turn = threading.Lock()
+    turns = _Turns()
     outcomes: queue.Queue[Outcome | BaseException | None] = queue.Queue(_BACKLOG)
 
     def work() -> None:
@@ -56,7 +60,7 @@ def deliver(
                     end_user = next(end_users, None)
                 if end_user is None:
                     break
-                for outcome in _Delivery(plan, end_user, wootric, events, stop).run():
+                for outcome in _Delivery(plan, end_user, wootric, events, turns, stop).run():
                     outcomes.put(outcome)
         except StoppedError:
             pass
@@ -100,6 +104,7 @@ class _Delivery:
         end_user: EndUserPlan,
         wootric: Wootric,
         registered: frozenset[str],
+        turns: "_Turns",
         stop: threading.Event,
     ) -> None:
         self._plan = plan
@@ -108,9 +113,17 @@ class _Delivery:
         self._registered = registered
         self._stop = stop
         self._known: EndUser | None = None
-        self._looked_up: set[tuple[str | None, str | None]] = set()
+        self._looked_up: set[Ids] = set()
+        self._turns = turns
+        self._stack = ExitStack()
+        self._holds = False
 
     def run(self) -> Iterator[Outcome]:
+        """Make the end user's calls in order."""
+        with self._stack:
+            yield from self._run()
+
+    def _run(self) -> Iterator[Outcome]:
         written = None
         if self._end_user.folded:
             written = self._write(self._end_user.folded.upsert)
@@ -127,7 +140,7 @@ class _Delivery:
         self._looked_up.add((wanted.wootric_id, wanted.external_id))
         try:
             for attempt in range(1, _ATTEMPTS + 1):
-                self._known = self._wootric.find(wanted)
+                self._find(wanted)
                 if self._known is None and not (wanted.email or wanted.phone_number):
                     message = "it has no email or phone, and the account does not know its userId"
                     return Outcome(
@@ -140,6 +153,7 @@ class _Delivery:
                 try:
                     if self._known is None:
                         self._known = self._wootric.create(changes)
+                        self._have_to_oneself(self._known)
                     else:
                         self._known = self._wootric.update(self._known.id, changes)
                 except NoAnswerError:
@@ -184,13 +198,49 @@ class _Delivery:
 
     def _look_up(self, event: Event) -> None:
         """Ask the account for a user of whom the export says too little."""
-        ids = (event.wootric_id, event.user_id)
         folded = self._end_user.folded
-        needed = not event.call.email and not (folded and folded.upsert.email) and any(ids)
-        if needed and self._known is None and ids not in self._looked_up:
-            self._looked_up.add(ids)
+        if self._known is None and needs_look_up(event, folded, self._looked_up):
+            self._looked_up.add(event.ids)
             wanted = EndUserUpsert(wootric_id=event.wootric_id, external_id=event.user_id)
+            self._find(wanted)
+
+    def _find(self, wanted: EndUserUpsert) -> None:
+        """Look the end user up, and have them to oneself for the rest of the delivery.
+
+        Two entries of the plan may turn out to be one end user whom only the account knows by both ids.
+        """
+        self._known = self._wootric.find(wanted)
+        if self._known and self._have_to_oneself(self._known):
             self._known = self._wootric.find(wanted)
+
+    def _have_to_oneself(self, known: EndUser) -> bool:
+        """Whether somebody else was at work on them until now."""
+        if self._holds:
+            return False  # one at a time, or two deliveries could wait for each other
+        self._holds = True
+        return self._stack.enter_context(self._turns.of(known.id))
+
+
+class _Turns:
+    """Lets one delivery at a time work on an end user of the account."""
+
+    def __init__(self) -> None:
+        self._busy: set[int] = set()
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def of(self, number: int) -> Iterator[bool]:
+        """Hold an end user; gives whether another delivery had to be waited for."""
+        with self._freed:
+            waited = number in self._busy
+            self._freed.wait_for(lambda: number not in self._busy)
+            self._busy.add(number)
+        try:
+            yield waited
+        finally:
+            with self._freed:
+                self._busy.discard(number)
+                self._freed.notify_all()
 
 
 def _failure(error: CallFailedError) -> Failure:

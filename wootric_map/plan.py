@@ -5,10 +5,11 @@ with the number of end users alone.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
@@ -20,6 +21,9 @@ from wootric_map.properties import MappingWarning, PropertyValue
 from wootric_map.reading import Entry
 from wootric_map.record import Identify, Track
 from wootric_map.spool import EVENT, IDENTIFY, Row, Spool
+
+Ids: TypeAlias = tuple[str | None, str | None]
+"""Wootric's own id of an end user, and the customer's."""
 
 
 class Identified(NamedTuple):
@@ -52,6 +56,11 @@ class Folded:
     times: tuple[int, ...]
     """The times of `states`; no time is before all others."""
     warnings: tuple[MappingWarning, ...]
+
+    @property
+    def ids(self) -> Ids:
+        """What the end user is looked up by before their email."""
+        return self.upsert.wootric_id, self.upsert.external_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,11 @@ class Event:
     call: EligibilityCheck | PageView
 
     @property
+    def ids(self) -> Ids:
+        """What its user can be looked up by."""
+        return self.wootric_id, self.user_id
+
+    @property
     def type(self) -> str:
         """The record's type."""
         return "track" if isinstance(self.call, EligibilityCheck) else "page"
@@ -117,6 +131,8 @@ class Event:
             return self.call.event_name
         return self.call.path or self.call.url or self.call.name or "(no path)"
 
+
+_LONGEST_ID: Final = 200
 
 _NO_TIME: Final = -(2**63)
 """Stands for no time, and is before every other."""
@@ -249,27 +265,52 @@ def fold(identifies: Iterable[Identified]) -> Folded:
     return Folded(upsert, origins, tuple(states), times, tuple(warnings))
 
 
-def rehearse(
-    plan: Plan, registered: frozenset[str] | None = None
-) -> Iterator[tuple[EndUserPlan, Event | None, Outcome]]:
+class Rehearsed(NamedTuple):
+    """What a push would do at one point of a plan."""
+
+    end_user: EndUserPlan
+    event: Event | None
+    """None for the end user's own call."""
+    outcome: Outcome
+    look_ups: int
+    """Look-ups that would come before it, at most."""
+
+
+def rehearse(plan: Plan, registered: frozenset[str] | None = None) -> Iterator[Rehearsed]:
     """Go through a plan as a push to an empty account would, sending nothing.
 
     Args:
         plan: closed.
         registered: the events that count; None, where that is not known, counts them all.
-
-    Yields:
-        For every call the end user, the event (None for the end user's own call), and what would
-        become of it.
     """
     for end_user in plan:
-        if end_user.folded:
+        folded = end_user.folded
+        looked_up: set[Ids] = set()
+        if folded:
             skip = None if end_user.identified else unidentified("identify")
-            yield end_user, None, Outcome("create", end_user.refs, skip)
+            outcome = Outcome("create", end_user.refs, skip)
+            looked_up.add(folded.ids)
+            yield Rehearsed(end_user, None, outcome, folded.upsert.look_ups)
         for event in plan.events(end_user):
-            fate = unregistered(event, registered) or address(event, end_user.folded)
-            skip = fate if isinstance(fate, Skip) else None
-            yield end_user, event, Outcome(event.action, (event.ref,), skip)
+            skip = unregistered(event, registered)
+            look_up = skip is None and needs_look_up(event, folded, looked_up)
+            if look_up:
+                looked_up.add(event.ids)
+            fate = skip or address(event, folded)
+            outcome = Outcome(event.action, (event.ref,), fate if isinstance(fate, Skip) else None)
+            yield Rehearsed(end_user, event, outcome, sum(map(bool, event.ids)) if look_up else 0)
+
+
+def needs_look_up(event: Event, folded: Folded | None, looked_up: Container[Ids]) -> bool:
+    """Whether the account must be asked for an event's user, of whom the export says too little.
+
+    Args:
+        event: a track or page record.
+        folded: its user's identifies.
+        looked_up: the ids that were asked for already.
+    """
+    email = event.call.email or (folded and folded.upsert.email)
+    return not email and any(event.ids) and event.ids not in looked_up
 
 
 def unregistered(event: Event, registered: frozenset[str] | None) -> Skip | None:
@@ -395,13 +436,23 @@ def _ids(mapped: Mapped) -> tuple[str, ...]:
     an email among an event's properties tie a user, since it may be somebody else's.
     """
     user = mapped.user
-    email = f"email:{_comparable(user.email)}" if user.email else None
-    external = f"user:{user.user_id}" if user.user_id else None
-    direct = f"wootric:{user.wootric_id}" if user.wootric_id else None
+    email = _id("email", _comparable(user.email))
+    external = _id("user", user.user_id)
+    direct = _id("wootric", user.wootric_id)
     if _names_other(mapped) and (external or direct):
         email = None
     ids = tuple(each for each in (external, email, direct) if each)
-    return ids or ((f"phone:{user.phone}",) if user.phone else ())
+    phone = _id("phone", user.phone)
+    return ids or ((phone,) if phone else ())
+
+
+def _id(kind: str, value: str | None) -> str | None:
+    """An id's name among the identities, which stay in memory: a very long one as its digest."""
+    if not value:
+        return None
+    if len(value) > _LONGEST_ID:
+        value = blake2b(value.encode()).hexdigest()
+    return f"{kind}:{value}"
 
 
 def _names_other(mapped: Mapped) -> bool:

@@ -101,6 +101,8 @@ _TIME_FIELDS: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
 """Where a record's time stands, first found first taken (segment.md 1)."""
 _ENVELOPE_FIELDS: Final = ("context", "integrations", "sentAt")
 """What a batch envelope lends to an element that has none of its own (segment.md 1)."""
+_LENT_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes that an envelope may lend its elements in all: each takes a copy, which makes a small line grow."""
 _NAMES: Final = frozenset({"wootric", "inmoment (wootric)"})
 """The destination's names, in lower case (segment.md 3)."""
 
@@ -137,6 +139,10 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
             line, data = kept, _parse(kept)
         if isinstance(data, dict) and "type" not in data and isinstance(data.get("batch"), list):
             lent = {key: data[key] for key in _ENVELOPE_FIELDS if data.get(key) is not None}
+            if len(data["batch"]) * _written_size(lent) > _LENT_LIMIT:
+                message = "its context, lent to each element, grows too large; lend each its own"
+                yield Read(line, Rejection("line_too_long", "batch", message))
+                return
             if not data["batch"]:
                 message = "the envelope holds no record; leave the line out"
                 yield Read(line, Rejection("missing_type", "batch", message))
@@ -163,8 +169,11 @@ def _parse(line: bytes) -> object:
             return _parse(mended)
         return Rejection("invalid_json", None, _json_message(line, error))
     if isinstance(data, dict) and _has_imprecise_id(data):
-        with suppress(ValueError, RecursionError):
+        try:
             _take_exact_ids(data, json.loads(line, parse_int=str))
+        except (ValueError, RecursionError):
+            message = "an id of more than 64 bits in a record nested too deep; write the id as text"
+            return Rejection("invalid_json", None, message)
     return data
 
 
@@ -228,6 +237,14 @@ def _read_element(element: object, ignore_integrations: bool) -> Read:
             b"", Rejection("invalid_json", "batch", "an element is nested too deep; flatten it")
         )
     return Read(line, _read(element, ignore_integrations))
+
+
+def _written_size(value: object) -> int:
+    """Bytes that a value takes as JSON; past the limit where it is nested too deep to be written."""
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:
+        return _LENT_LIMIT + 1
 
 
 def _identity(value: object) -> str | None:

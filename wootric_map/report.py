@@ -6,8 +6,9 @@ import tempfile
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import IO, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import orjson
 
@@ -138,7 +139,7 @@ class RejectsFile:
         if not self._is_special and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
         self._path = path
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._partial = path
         self.count = 0
 
@@ -210,14 +211,14 @@ class RejectsFile:
         raw: bytes,
     ) -> None:
         if self._file is None and self._is_special:
-            self._file = self._path.open("wb", buffering=0)
+            self._file = FileIO(self._path, "w")
         if self._file is None:
             # mkstemp makes it readable for its owner alone, as personal data should be.
             descriptor, name = tempfile.mkstemp(
                 dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".partial"
             )
             self._partial = Path(name)
-            self._file = os.fdopen(descriptor, "wb", buffering=0)
+            self._file = FileIO(descriptor, "w")
         entry: dict[str, object] = {
             "source": source,
             "line": line,
@@ -231,8 +232,19 @@ class RejectsFile:
         except UnicodeDecodeError:
             entry["record"] = raw.decode(errors="replace")
             entry["record_base64"] = base64.b64encode(raw).decode()
-        self._file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        self._append(self._file, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
         self.count += 1
+
+    def _append(self, file: FileIO, line: bytes) -> None:
+        """Write a line whole or not at all: a full disk must not leave half of one."""
+        written = 0
+        try:
+            while written < len(line):
+                written += file.write(line[written:]) or 0
+        except OSError:
+            if not self._is_special:
+                file.truncate(file.tell() - written)
+            raise
 
     def _free_name(self) -> Path:
         number = 1

@@ -77,11 +77,11 @@ def services(account_token: str | None, base_url: str | None = None) -> Services
         parts = urlsplit(base_url)
         _ = parts.port  # which is read, and found wrong, only when asked for
     except ValueError as error:
-        raise SettingsError(f"the base URL {base_url!r} can't be read: {error}") from error
+        raise SettingsError(f"the base URL can't be read: {error}") from error
     if any(character.isspace() for character in base_url):
-        raise SettingsError(f"the base URL {base_url!r} holds white space")
+        raise SettingsError("the base URL holds white space")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError(f"the base URL {base_url!r} is no http or https address")
+        raise SettingsError("the base URL is no http or https address")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError("the base URL takes a host and a path, no login, query or fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):

@@ -84,6 +84,8 @@ def foreign_shape(lines: Sequence[bytes]) -> Foreign | None:
         if more and delimiter in first and delimiter in more[0]:
             shown = delimiter.decode().replace("\t", "\\t")
             return _foreign("invalid_json", _TABLE_HINT.format(delimiter=shown))
+    if len(lines) == WINDOW and not any(line.lstrip().startswith((b"{", b"[")) for line in lines):
+        return _foreign("invalid_json", "looks like text, not JSON; is it the file you meant?")
     return None
 
 

@@ -104,6 +104,8 @@ def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Sou
                 sources.append(Source(STDIN, None, None))
             seen.add(STDIN)
             continue
+        if not given:
+            raise SourceError("a path is empty; an unset variable in the command, perhaps?")
         for path in _files(Path(given), leave_out):
             status = _readable(path)
             identity = (status.st_dev, status.st_ino)
@@ -265,8 +267,11 @@ def _ignore(_: int) -> None:
 
 def _files(path: Path, leave_out: Path | None) -> list[Path]:
     """The file itself, or the exports below a folder, sorted by path."""
-    if not path.is_dir():
-        return [path]
+    try:
+        if not path.is_dir():
+            return [path]
+    except OSError as error:
+        raise SourceError(f"{_shown(path)[:200]}: can't be read: {error.strerror}") from error
 
     def fail(error: OSError) -> None:
         raise SourceError(f"{error.filename}: can't be searched: {error.strerror}") from error
@@ -314,7 +319,8 @@ def _readable(path: Path) -> os.stat_result:
             path.open("rb").close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SourceError(f"{_shown(path)}: can't be read: {reason}{_close_match(path)}") from error
+        message = f"{_shown(path)[:500]}: can't be read: {reason}{_close_match(path)}"
+        raise SourceError(message) from error
     return status
 
 

@@ -15,6 +15,7 @@ IDENTIFY: Final = 0
 EVENT: Final = 1
 
 _BATCH: Final = 2000
+_BATCH_BYTES: Final = 4 * 1024 * 1024
 _CHUNK: Final = 500
 _LABELS_AT_HAND: Final = 10_000
 _NO_TIME: Final = -(2**63)
@@ -48,6 +49,7 @@ class Spool:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
         self._sources: dict[str, int] = {}
+        self._waiting_bytes = 0
         self._names: list[str] = []
         self._waiting: list[tuple[object, ...]] = []
         self._database.executescript(
@@ -109,7 +111,8 @@ class Spool:
         source = self._sources.setdefault(place[0], len(self._sources))
         when = _NO_TIME if time is None else time
         self._waiting.append((identity, stage, when, tie, source, place[1], payload, raw))
-        if len(self._waiting) >= _BATCH:
+        self._waiting_bytes += len(payload) + len(tie) + len(raw or b"")
+        if len(self._waiting) >= _BATCH or self._waiting_bytes >= _BATCH_BYTES:
             self._flush()
 
     def close_intake(self, people: Iterable[int]) -> None:
@@ -170,6 +173,7 @@ class Spool:
                 "INSERT INTO record VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", self._waiting
             )
         self._waiting.clear()
+        self._waiting_bytes = 0
 
 
 class Tally:

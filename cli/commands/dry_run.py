@@ -28,7 +28,7 @@ _LABELS: Final = 20
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.option(
     "--limit-users",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, sys.maxsize),
     metavar="N",
     help="Show this many end users at most; the totals count all.",
 )
@@ -64,15 +64,19 @@ def dry_run(
         if sandbox:
             registered = embedded.registered_events(stack.enter_context(embedded.running_sandbox()))
         spool = stack.enter_context(Spool())
-        with reading_progress(sources, lines=style == "text") as on_bytes:
-            plan = plan_entries(
-                sources,
-                options.reading(**reading),
-                spool,
-                report,
-                stdin=options.standard_input(),
-                on_bytes=on_bytes,
-            )
+        try:
+            with reading_progress(sources, lines=style == "text") as on_bytes:
+                plan = plan_entries(
+                    sources,
+                    options.reading(**reading),
+                    spool,
+                    report,
+                    stdin=options.standard_input(),
+                    on_bytes=on_bytes,
+                )
+        except KeyboardInterrupt:
+            click.echo(f"{summary.records(report.records)} read so far.", err=True)
+            raise
         tally = Tally(spool)
         if style == "json":
             _write_data(plan, report, tally, registered)
@@ -87,15 +91,15 @@ def _created(
     plan: Plan, report: Report, tally: Tally, registered: frozenset[str] | None
 ) -> Iterator[Folded]:
     """Count everything, and give the end users that would be created."""
-    for end_user, event, outcome in rehearse(plan, registered):
+    for end_user, event, outcome, look_ups in rehearse(plan, registered):
         report.deliver(outcome)
+        report.done["look_up"] += look_ups
         if outcome.result is None:
             if event:
                 tally.add(event.action, event.label)
             elif end_user.folded:
                 for warning in end_user.folded.warnings:
                     report.warn(end_user.refs[-1].source, end_user.refs[-1].line, warning)
-                report.done["look_up"] += end_user.folded.upsert.look_ups
                 yield end_user.folded
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from cli import embedded, options
 from cli.interrupt import gentle_interruption
 from cli.render import summary
-from cli.render.progress import SendingProgress, reading_progress, sending_progress
+from cli.render.progress import reading_progress, sending_progress
 from cli.render.text import duration, plural, printable
 from wootric_map.client import (
     RETRIES,
@@ -103,16 +103,16 @@ def push(
       wootric-replay push rejects.ndjson
     """
     sources = options.sources(paths, leave_out=rejects)
-    replayed = any(
-        each.path and rejects.exists() and each.path.samefile(rejects) for each in sources
-    )
-    if replayed and not is_rejects_file(rejects):
-        raise click.UsageError(f"--rejects names an export, {rejects}, which it would replace")
     report = Report()
     shown = not (quiet or no_progress)
     begun = time.monotonic()
     with ExitStack() as stack:
         rejects_file = stack.enter_context(_rejects_file(rejects))
+        replayed = rejects.exists() and any(
+            each.path and each.path.samefile(rejects) for each in sources
+        )
+        if replayed and not is_rejects_file(rejects):
+            raise click.UsageError(f"--rejects names an export, {rejects}, which it would replace")
         account: tuple[Services, str, Credentials]
         if sandbox:
             account = embedded.account(stack.enter_context(embedded.running_sandbox()))
@@ -147,7 +147,14 @@ def push(
                 sending_progress(report.mapped, pace, shown=shown, lines=True) as progress,
             ):
                 for outcome in deliver(plan, wootric, workers=workers, stop=interruption.stop):
-                    _account_for(outcome, plan, report, rejects_file, progress)
+                    report.deliver(outcome)
+                    progress.add(outcome)
+                    try:
+                        _keep_failed(outcome, plan, rejects_file)
+                    except OSError as fatal:
+                        # What can't be kept must not be sent; what is under way is still counted.
+                        error = fatal
+                        interruption.stop.set()
         except StoppedError:
             pass
         except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
@@ -164,16 +171,8 @@ def push(
     return interruption.exit_code or (0 if report.flawless else 1)
 
 
-def _account_for(
-    outcome: Outcome,
-    plan: Plan,
-    report: Report,
-    rejects_file: RejectsFile,
-    progress: SendingProgress,
-) -> None:
-    """Enter what became of a call in every book that is kept."""
-    report.deliver(outcome)
-    progress.add(outcome)
+def _keep_failed(outcome: Outcome, plan: Plan, rejects_file: RejectsFile) -> None:
+    """Write the records of a failed delivery to the rejects file."""
     if isinstance(outcome.result, Failure):
         for ref in outcome.refs:
             rejects_file.fail(ref.source, ref.line, outcome.result, plan.raw(ref))

@@ -10,7 +10,7 @@ from cli.render.progress import reading_progress
 from cli.render.text import json_line
 from wootric_map.mapping import unidentified
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.reading import read_entries
+from wootric_map.reading import Entry, read_entries
 from wootric_map.report import Findings, Report
 
 
@@ -26,21 +26,35 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
     """
     report = Report()
     found = options.sources(paths)
-    with reading_progress(found) as on_bytes:
-        for entry in read_entries(
-            found, options.reading(**reading), stdin=options.standard_input(), on_bytes=on_bytes
-        ):
-            report.records += 1
-            outcome = entry.outcome
-            if isinstance(outcome, Rejection):
-                report.reject(entry.source, entry.line, outcome)
-            elif skip := outcome if isinstance(outcome, Skip) else unidentified(outcome):
-                report.skip(entry.source, entry.line, skip)
+    interrupted = False
+    try:
+        with reading_progress(found) as on_bytes:
+            entries = read_entries(
+                found,
+                options.reading(**reading),
+                stdin=options.standard_input(),
+                on_bytes=on_bytes,
+            )
+            for entry in entries:
+                _count(entry, report)
+    except KeyboardInterrupt:
+        interrupted = True
     if style == "json":
         click.echo(json_line(_as_data(report)), nl=False)
     else:
         _show(report)
+    if interrupted:
+        raise KeyboardInterrupt
     return 0 if report.flawless else 1
+
+
+def _count(entry: Entry, report: Report) -> None:
+    report.records += 1
+    outcome = entry.outcome
+    if isinstance(outcome, Rejection):
+        report.reject(entry.source, entry.line, outcome)
+    elif skip := outcome if isinstance(outcome, Skip) else unidentified(outcome):
+        report.skip(entry.source, entry.line, skip)
 
 
 def _show(report: Report) -> None:

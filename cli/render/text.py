@@ -1,5 +1,7 @@
 """Text that is safe to show: what an export holds is shown, never obeyed."""
 
+import json
+import os
 import re
 from typing import Final
 
@@ -7,8 +9,8 @@ import click
 import orjson
 
 _UNSAFE: Final = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
-    "\\ud800-\\udfff\\ufff9-\\ufffb]"
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
+    "\\ud800-\\udfff\\ufff9-\\ufffb\\U000e0000-\\U000e007f]"
 )
 """Control characters, and those that reorder or hide what stands around them."""
 
@@ -32,7 +34,7 @@ def json_line(data: object) -> bytes:
     line = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
     if line.isascii() and b"\x7f" not in line:
         return line  # orjson has escaped all other control characters
-    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
+    return _UNSAFE_IN_JSON.sub(_escape_in_json, line.decode()).encode()
 
 
 def shown(value: object) -> str:
@@ -65,10 +67,18 @@ def duration(seconds: float) -> str:
 
 def styled(text: str, **style: object) -> str:
     """The text in a style, which is taken off again where the output is no terminal."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
     return click.style(text, **style)  # type: ignore[arg-type]
+
+
+def _escape_in_json(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]  # beyond U+FFFF it takes two escapes
 
 
 def _escape(match: re.Match[str]) -> str:
     character = match[0]
     code = ord(character)
+    if code > 0xFFFF:  # noqa: PLR2004
+        return f"\\U{code:08x}"
     return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")  # noqa: PLR2004

@@ -328,7 +328,7 @@ def test_events_come_in_time_order_whatever_the_order_of_lines(plan_of: PlanOf) 
 
 def test_the_end_user_is_written_before_their_events_are_sent(plan_of: PlanOf) -> None:
     made = plan_of(track("1", 1), page("1", 2), identify("1", 9, email="a@b.co"))
-    actions = [outcome.action for _, _, outcome in rehearse(made.plan)]
+    actions = [outcome.action for _, _, outcome, _ in rehearse(made.plan)]
     assert actions == ["create", "eligibility_check", "page_view"]
 
 
@@ -509,7 +509,7 @@ def test_what_the_export_says_stands_before_what_the_account_has(plan_of: PlanOf
 
 
 def unidentified(made: Planned) -> list[str]:
-    results = [outcome.result for _, _, outcome in rehearse(made.plan)]
+    results = [outcome.result for _, _, outcome, _ in rehearse(made.plan)]
     assert all(each is None or each.code == "unidentified" for each in results)
     return [each.type for each in results if isinstance(each, Skip)]
 
@@ -542,7 +542,7 @@ def test_a_rehearsal_counts_only_registered_events_where_they_are_known(plan_of:
     )
     results = [
         outcome.result.code if outcome.result else outcome.action
-        for _, _, outcome in rehearse(made.plan, frozenset({"Signed Up"}))
+        for _, _, outcome, _ in rehearse(made.plan, frozenset({"Signed Up"}))
     ]
     assert results == ["create", "eligibility_check", "event_not_registered"]
 
@@ -550,7 +550,9 @@ def test_a_rehearsal_counts_only_registered_events_where_they_are_known(plan_of:
 def test_an_empty_list_of_registered_events_registers_none(plan_of: PlanOf) -> None:
     made = plan_of(identify("1", 1, email="a@b.co"), track("1", 2))
     codes = [
-        outcome.result.code for _, _, outcome in rehearse(made.plan, frozenset()) if outcome.result
+        outcome.result.code
+        for _, _, outcome, _ in rehearse(made.plan, frozenset())
+        if outcome.result
     ]
     assert codes == ["event_not_registered"]
 
@@ -702,7 +704,7 @@ def _whole(folder: Path, records: Sequence[Fields]) -> object:
         ]
         outcomes = [
             (user.person, outcome.action, outcome.result, len(outcome.refs))
-            for user, _, outcome in rehearse(made.plan)
+            for user, _, outcome, _ in rehearse(made.plan)
         ]
         return users, outcomes, made.report.skipped.counts
 
@@ -747,6 +749,6 @@ def test_nothing_is_dropped_unseen(records: list[dict[str, Any]]) -> None:
         lines += [event.ref.line for event in made.events()]
         assert len(lines) == len(set(lines))
         assert len(lines) + made.report.skipped.counts.total() == len(records)
-        for _, _, outcome in rehearse(made.plan):
+        for _, _, outcome, _ in rehearse(made.plan):
             made.report.deliver(outcome)
         assert made.report.mapped >= 0

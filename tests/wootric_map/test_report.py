@@ -355,7 +355,7 @@ def test_every_record_ends_as_mapped_skipped_or_rejected(lines: list[bytes]) -> 
         options = ReadingOptions(max_line_bytes=500)
         read_alone = sum(1 for _ in read(export, limit=500))
         plan = plan_entries(discover([str(export)]), options, spool, report, stdin=io.BytesIO())
-        outcomes = [outcome for _, _, outcome in rehearse(plan)]
+        outcomes = [outcome for _, _, outcome, _ in rehearse(plan)]
     for outcome in outcomes:
         report.deliver(outcome)
     carried_out = sum(len(outcome.refs) for outcome in outcomes if outcome.result is None)
