@@ -18,16 +18,17 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
 
 _COMMANDS: Final = {
-    "validate": ("cli.commands.validate", "validate"),
-    "map": ("cli.commands.map", "map_command"),
-    "dry-run": ("cli.commands.dry_run", "dry_run"),
-    "push": ("cli.commands.push", "push"),
-    "sandbox": ("cli.commands.sandbox", "sandbox"),
+    "validate": ("validate:validate", "Check every record; say how to mend what is rejected."),
+    "map": ("map:map_command", "Show what each record becomes, as JSON lines."),
+    "dry-run": ("dry_run:dry_run", "Show what a push would change."),
+    "push": ("push:push", "Send an export to Wootric."),
+    "sandbox": ("sandbox:sandbox", "Run a stand-in Wootric on this machine."),
 }
+"""Each command's place below `cli.commands`, and what it does in a line."""
 
 
 class _Commands(click.Group):
-    """A group that imports a command only when it is asked for, which keeps the start quick."""
+    """A group that imports a command only when it is run, which keeps the start quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -35,9 +36,13 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module, name = _COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), name)
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"cli.commands.{module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in _COMMANDS.items()])
 
 
 @click.command(

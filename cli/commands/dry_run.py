@@ -23,7 +23,7 @@ _LABELS: Final = 20
 """Event names and paths that the text shows of each."""
 
 
-@click.command("dry-run", short_help="Show what a push would change.")
+@click.command("dry-run")
 @options.reading_options
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.option(

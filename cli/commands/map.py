@@ -14,7 +14,7 @@ from wootric_map.reading import Entry, read_entries
 from wootric_map.services import Services, services
 
 
-@click.command("map", short_help="Show what each record becomes, as JSON lines.")
+@click.command("map")
 @options.reading_options
 @options.account_options
 def map_command(

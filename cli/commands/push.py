@@ -39,7 +39,7 @@ _UNFINISHED: Final = (
 )
 
 
-@click.command(short_help="Send an export to Wootric.")
+@click.command()
 @options.reading_options
 @options.account_options
 @options.credential_options

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@click.command(short_help="Run a stand-in Wootric on loopback.")
+@click.command()
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

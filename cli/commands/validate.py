@@ -14,7 +14,7 @@ from wootric_map.reading import Entry, read_entries
 from wootric_map.report import Findings, Report
 
 
-@click.command(short_help="Check every record.")
+@click.command()
 @options.reading_options
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
