@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wootric_map.mapping import Mapped, map_record
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.record import read_line
+from wootric_map.record import Reading, read_line
 from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, read_lines
 
 
@@ -36,18 +36,28 @@ class Entry(NamedTuple):
         return f"{self.source}:{self.line}"
 
 
-def read_entries(
+class Located(NamedTuple):
+    """One record as it was read, not mapped yet, and where it stands."""
+
+    source: str
+    line: int
+    raw: bytes
+    """As in `Entry`."""
+    reading: Reading
+
+
+def read_records(
     sources: Iterable[Source],
     options: ReadingOptions,
     *,
     stdin: ByteStream,
     on_bytes: Callable[[int], object] | None = None,
-) -> Iterator[Entry]:
-    """Read and map every record of the sources, in their order.
+) -> Iterator[Located]:
+    """Read every record of the sources, in their order.
 
     Args:
         sources: as `discover` gives them.
-        options: how to read and map.
+        options: how to read.
         stdin: standard input, for the source that names it.
         on_bytes: told how many bytes were read, before decompression.
     """
@@ -57,12 +67,25 @@ def read_entries(
         )
         for name, number, _, content in lines:
             if isinstance(content, Rejection):
-                yield Entry(name, number, b"", content)
+                yield Located(name, number, b"", content)
                 continue
             for raw, reading in read_line(content, ignore_integrations=options.ignore_integrations):
-                outcome = (
-                    reading
-                    if isinstance(reading, Skip | Rejection)
-                    else map_record(reading, amount_suffix=options.amount_suffix)
-                )
-                yield Entry(name, number, raw, outcome)
+                yield Located(name, number, raw, reading)
+
+
+def read_entries(
+    sources: Iterable[Source],
+    options: ReadingOptions,
+    *,
+    stdin: ByteStream,
+    on_bytes: Callable[[int], object] | None = None,
+) -> Iterator[Entry]:
+    """Read and map every record of the sources, in their order; arguments as in `read_records`."""
+    records = read_records(sources, options, stdin=stdin, on_bytes=on_bytes)
+    for source, line, raw, reading in records:
+        outcome = (
+            reading
+            if isinstance(reading, Skip | Rejection)
+            else map_record(reading, amount_suffix=options.amount_suffix)
+        )
+        yield Entry(source, line, raw, outcome)

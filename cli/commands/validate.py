@@ -8,9 +8,9 @@ from cli import options
 from cli.render import summary
 from cli.render.progress import reading_progress
 from cli.render.text import json_line
-from wootric_map.mapping import unidentified
+from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.reading import Entry, read_entries
+from wootric_map.reading import Located, read_records
 from wootric_map.report import Findings, Report
 
 
@@ -29,14 +29,14 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
     interrupted = False
     try:
         with reading_progress(found) as on_bytes:
-            entries = read_entries(
+            records = read_records(
                 found,
                 options.reading(**reading),
                 stdin=options.standard_input(),
                 on_bytes=on_bytes,
             )
-            for entry in entries:
-                _count(entry, report)
+            for record in records:
+                _count(record, report)
     except KeyboardInterrupt:
         interrupted = True
     if style == "json":
@@ -48,13 +48,16 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
     return 0 if report.flawless else 1
 
 
-def _count(entry: Entry, report: Report) -> None:
+def _count(record: Located, report: Report) -> None:
     report.records += 1
-    outcome = entry.outcome
-    if isinstance(outcome, Rejection):
-        report.reject(entry.source, entry.line, outcome)
-    elif skip := outcome if isinstance(outcome, Skip) else unidentified(outcome):
-        report.skip(entry.source, entry.line, skip)
+    source, line, _, reading = record
+    if isinstance(reading, Rejection):
+        report.reject(source, line, reading)
+    elif isinstance(reading, Skip):
+        report.skip(source, line, reading)
+    # A userId names somebody: only a record without one has to be mapped to tell.
+    elif not reading.user_id and (skip := unidentified(map_record(reading))):
+        report.skip(source, line, skip)
 
 
 def _show(report: Report) -> None:
