@@ -21,7 +21,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
 from wootric_map.outcome import StoppedError
 from wootric_map.plan import EndUser, contradicts
-from wootric_map.services import Services
+from wootric_map.services import Services, is_loopback
 
 RETRIES: Final = 5
 """How often a call is tried again unless the caller says otherwise."""
@@ -38,11 +38,10 @@ _SHORTEST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 3600.0
 """Seconds; a reset time further away than this is a mistake, of a clock for instance."""
 
-_NO_PROXY_HERE: Final = {"no_proxy": "localhost,127.0.0.1,::1"}
-"""A proxy stands between machines, not between this one and itself."""
-
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts."""
+
+_BY_PHONE: Final = "end_users/phone_number/{}"
 
 _GIVE_UP_AFTER: Final = 3
 """Calls that end without any answer, one after another, before the whole run does."""
@@ -155,7 +154,7 @@ class Pace:
                 now = self._clock()
                 at = max(self._next, self._opens(endpoint, now))
                 if at <= now:
-                    self._next = max(self._next, now - self._interval) + self._interval
+                    self._next = max(self._next, now) + self._interval
                     remaining, reset = self._windows.get(endpoint, (1, now))
                     self._windows[endpoint] = remaining - 1, reset
                     self.waiting_until = None
@@ -189,9 +188,11 @@ class Pace:
                 self._windows.pop(endpoint, None)
                 return
             known, known_reset = self._windows.get(endpoint, (int(remaining), reset))
+            if reset < known_reset and known_reset > now:
+                return  # a late reply, of a window that has ended
             # Replies overtake each other: within one window the smaller figure is the newer.
-            left = min(known, int(remaining)) if known_reset >= reset else int(remaining)
-            self._windows[endpoint] = left, min(max(reset, known_reset), now + _LONGEST_WAIT)
+            left = min(known, int(remaining)) if known_reset == reset else int(remaining)
+            self._windows[endpoint] = left, min(reset, now + _LONGEST_WAIT)
 
     def _opens(self, endpoint: str, now: float) -> float:
         remaining, reset = self._windows.get(endpoint, (1, 0.0))
@@ -215,6 +216,7 @@ class Wootric:
         retries: int = RETRIES,
         timeout: tuple[float, float] = TIMEOUT,
         clock: Callable[[], float] = time.time,
+        ca_bundle: str | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -228,6 +230,8 @@ class Wootric:
             retries: how often a call is tried again.
             timeout: seconds for a connection, and for an answer.
             clock: the unix time.
+            ca_bundle: certificate authorities to trust on loopback; elsewhere requests itself asks
+                the environment.
         """
         self._services = services
         self._account_token = account_token
@@ -241,6 +245,11 @@ class Wootric:
         self._unanswered_lock = threading.Lock()
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"wootric-replay/{version('wootric-replay')}"
+        if is_loopback(urlsplit(services.rest).hostname or ""):
+            # A proxy stands between machines, not between this one and itself. What else the
+            # environment says, of certificates, holds here too.
+            self._session.trust_env = False
+            self._session.verify = ca_bundle or True
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -287,14 +296,14 @@ class Wootric:
             (wanted.wootric_id, "end_users/{}", "{}"),
             (wanted.external_id, "end_users/{}", "{}?lookup_by_external_id=true"),
             (wanted.email, "end_users/{}", "{}?lookup_by_email=true"),
-            (wanted.phone_number, "end_users/phone_number", "phone_number/{}"),
+            (wanted.phone_number, _BY_PHONE, "phone_number/{}"),
         ):
             # A path of dots alone would be taken for a step up, however it is encoded.
             if key and key.strip("."):
                 url = f"{self._services.rest}/end_users/{path.format(quote(key, safe=''))}"
                 reply = self._json(endpoint, HttpCall("GET", url), missing=True)
                 found = None if reply is None else _end_user(reply)
-                if found and not (key is wanted.phone_number and contradicts(wanted, found)):
+                if found and not (endpoint == _BY_PHONE and contradicts(wanted, found)):
                     return found
         return None
 
@@ -417,7 +426,6 @@ class Wootric:
                 data=call.form,
                 auth=_Bearer(token),
                 timeout=self._timeout,
-                proxies=_NO_PROXY_HERE,
                 # Followed, it would take the token, or a person's data, to another address.
                 allow_redirects=False,
             )

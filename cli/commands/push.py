@@ -1,5 +1,6 @@
 """`push`: plan, and carry the plan out."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -125,7 +126,16 @@ def push(
         wait = interruption.stop.wait
         pace = Pace(rate, wait=wait)
         wootric = stack.enter_context(
-            closing(Wootric(*account, pace, wait=wait, connections=workers, retries=retries))
+            closing(
+                Wootric(
+                    *account,
+                    pace,
+                    wait=wait,
+                    connections=workers,
+                    retries=retries,
+                    ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE"),
+                )
+            )
         )
         spool = stack.enter_context(Spool())
         error: Exception | None = None
