@@ -147,9 +147,10 @@ class _Delivery:
                         action, refs, Skip("unidentified", "identify", "userId", message)
                     )
                 changes = wanted if self._known is None else difference(wanted, self._known)
-                action = "create" if self._known is None else "update"
                 if changes is None:
-                    return Outcome("unchanged", refs, None)
+                    # With nothing left to do, a write that nobody answered has been taken.
+                    return Outcome(action if attempt > 1 else "unchanged", refs, None)
+                action = "create" if self._known is None else "update"
                 try:
                     if self._known is None:
                         self._known = self._wootric.create(changes)

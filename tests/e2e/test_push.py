@@ -1,5 +1,6 @@
 """What a push leaves in Wootric, and what it says: the installed command against real HTTP."""
 
+import re
 import stat
 from itertools import pairwise
 from typing import Any
@@ -371,6 +372,7 @@ def test_a_create_without_an_answer_is_looked_up_before_it_is_sent_again(replay:
     assert done.returncode == 0, done.stderr
     assert [user["email"] for user in replay.users().values()] == ["ada@example.com"]
     assert replay.paths("POST").count("/v1/end_users") == 1
+    assert re.search(r"Created +1 ", done.stdout)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def numbered(ties: list[Tie]) -> dict[str, int]:
     identities = Identities()
     numbers = {names: identities.tie(names, time) for names, time in ties}
     people = identities.people()
-    of = {}
+    of: dict[str, int] = {}
     for names, number in numbers.items():
         of |= dict.fromkeys(names, people[number])
     return of

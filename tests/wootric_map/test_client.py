@@ -1,0 +1,1177 @@
+"""The HTTP side of Wootric: pace, signing in, look-ups and retries, against a sandbox over real HTTP."""
+
+import socket
+import sys
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
+from wootric_map.client import (
+    CallFailedError,
+    ClientCredentials,
+    Credentials,
+    NoAnswerError,
+    Pace,
+    PasswordCredentials,
+    SignInRefusedError,
+    UnreachableError,
+    Wootric,
+    WootricError,
+)
+from wootric_map.outcome import StoppedError
+from wootric_map.sandbox import (
+    Fault,
+    FaultRule,
+    ResetConnection,
+    RunningSandbox,
+    SandboxRequest,
+    SandboxSettings,
+    TruncatedReply,
+    run_sandbox,
+)
+from wootric_map.services import Services, services
+
+NOON = 1_700_000_000.0
+ADA = EndUserUpsert(email="ada@example.com", external_id="1")
+VIEW = PageView(random="r", email="ada@example.com", path="/")
+CHECK = EligibilityCheck("Signed Up", email="ada@example.com")
+END_USERS = "/v1/end_users"
+
+
+@dataclass
+class VirtualTime:
+    """A clock that only waiting moves."""
+
+    now: float = NOON
+    waits: list[float] = field(default_factory=list)
+    stopped: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        with self.lock:
+            self.waits.append(seconds)
+            self.now += seconds
+        return self.stopped
+
+
+@pytest.fixture
+def time() -> VirtualTime:
+    return VirtualTime()
+
+
+# Pace: the turns of calls (wootric.md 4).
+
+
+def pace_of(time: VirtualTime, rate: float | None = None) -> Pace:
+    return Pace(rate, wait=time.wait, clock=time)
+
+
+def limit(remaining: object, reset: object) -> dict[str, str]:
+    return {
+        "X-Rate-Limit-Limit": "100",
+        "X-Rate-Limit-Remaining": str(remaining),
+        "X-Rate-Limit-Reset": str(reset),
+    }
+
+
+def turn(pace: Pace, time: VirtualTime, endpoint: str = "e") -> float:
+    """Take a turn; gives when it came, in seconds since the beginning."""
+    pace.take_turn(endpoint)
+    return time.now - NOON
+
+
+def test_without_a_rate_or_a_limit_no_call_waits(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    for _ in range(1000):
+        pace.take_turn("e")
+    assert time.waits == []
+    assert pace.calls == 1000
+
+
+@pytest.mark.parametrize("rate", [1, 7, 60, 100, 600])
+def test_no_minute_sees_more_calls_than_the_rate(time: VirtualTime, rate: float) -> None:
+    pace = pace_of(time, rate)
+    turns = [turn(pace, time, f"e{n % 3}") for n in range(int(rate) * 2 + 2)]
+    spans = [later - sooner for sooner, later in zip(turns, turns[int(rate) :], strict=False)]
+    assert min(spans) >= 59.999
+
+
+@pytest.mark.parametrize("idle", [0.5, 1.5, 59.0, 3600.0])
+def test_time_that_nobody_used_is_not_made_up_for_in_a_burst(
+    time: VirtualTime, idle: float
+) -> None:
+    pace = pace_of(time, 60)
+    for _ in range(3):
+        pace.take_turn("e")
+    time.now += idle
+    turns = [turn(pace, time) for _ in range(10)]
+    assert turns[-1] - turns[0] >= 8.0
+
+
+def test_a_rate_is_kept_up_however_many_calls_there_are(time: VirtualTime) -> None:
+    pace = pace_of(time, 60)
+    turns = [turn(pace, time) for _ in range(601)]
+    assert turns[-1] == pytest.approx(600, abs=1.5)
+
+
+def test_the_rate_holds_over_all_threads_and_endpoints_together(time: VirtualTime) -> None:
+    pace = pace_of(time, 600)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(pace.take_turn, [f"e{n % 4}" for n in range(100)]))
+    assert pace.calls == 100
+    assert time.now - NOON >= 9.7
+
+
+def test_what_is_left_of_a_window_may_go_and_the_rest_waits_for_its_reset(
+    time: VirtualTime,
+) -> None:
+    pace = pace_of(time)
+    pace.take_turn("e")
+    pace.learn("e", limit(3, NOON + 40), refused=False)
+    assert [turn(pace, time) for _ in range(5)] == [0, 0, 0, 40, 40]
+
+
+def test_windows_are_an_endpoints_own(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    pace.learn("full", limit(0, NOON + 40), refused=False)
+    assert turn(pace, time, "other") == 0
+    assert turn(pace, time, "full") == 40
+
+
+def test_a_reply_without_headers_says_that_there_is_no_limit(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    pace.learn("e", limit(0, NOON + 40), refused=False)
+    pace.learn("e", {}, refused=False)
+    assert turn(pace, time) == 0
+
+
+@pytest.mark.parametrize("order", [(5, 2, 4, 3), (2, 3, 4, 5), (5, 4, 3, 2)])
+def test_of_replies_that_overtake_each_other_the_smallest_figure_counts(
+    time: VirtualTime, order: tuple[int, ...]
+) -> None:
+    pace = pace_of(time)
+    for remaining in order:
+        pace.learn("e", limit(remaining, NOON + 40), refused=False)
+    assert [turn(pace, time) for _ in range(3)] == [0, 0, 40]
+
+
+def test_calls_under_way_count_against_what_a_reply_says_is_left(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    pace.learn("e", limit(3, NOON + 40), refused=False)
+    for _ in range(3):
+        pace.take_turn("e")
+    # The first of the three comes back; the two others are still under way.
+    pace.learn("e", limit(2, NOON + 40), refused=False)
+    assert turn(pace, time) == 40
+
+
+def test_a_new_window_is_taken_from_the_first_reply_that_tells_of_it(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    pace.learn("e", limit(0, NOON + 40), refused=False)
+    assert turn(pace, time) == 40
+    pace.learn("e", limit(2, NOON + 100), refused=False)
+    assert [turn(pace, time) for _ in range(3)] == [40, 40, 100]
+
+
+def test_a_late_reply_of_the_last_window_does_not_close_the_new_one(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    time.now = NOON + 41
+    pace.learn("e", limit(99, NOON + 100), refused=False)
+    pace.learn("e", limit(0, NOON + 40), refused=False)
+    assert turn(pace, time) == 41
+
+
+def test_a_window_that_is_over_stops_nobody(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    pace.learn("e", limit(0, NOON - 1), refused=False)
+    assert [turn(pace, time) for _ in range(3)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("reset", [NOON * 1000, NOON + 10**9])
+def test_no_wait_is_longer_than_an_hour_however_far_away_a_reset_is(
+    time: VirtualTime, reset: float
+) -> None:
+    pace = pace_of(time)
+    pace.learn("e", limit(0, reset), refused=False)
+    assert turn(pace, time) <= 3600
+    pace.learn("e", limit(0, reset), refused=True)
+    assert turn(pace, time) <= 7200
+
+
+GARBAGE = (
+    *("", " ", "nan", "-nan", "inf", "-inf", "1e999", "soon", "0x10", "1,5", "-1", "1e300", "3.7"),
+    *(str(NOON), str(NOON + 20), "Wed, 21 Oct 2026 07:28:00 GMT", "٣", "0", "-0.0"),
+)
+garbage = st.sampled_from(GARBAGE) | st.text(max_size=5)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(
+                st.sampled_from(["X-Rate-Limit-Remaining", "X-Rate-Limit-Reset", "Retry-After"]),
+                garbage,
+            ),
+            st.booleans(),
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_the_headers_say_a_turn_comes_within_the_hour(
+    replies: list[tuple[dict[str, str], bool]],
+) -> None:
+    time = VirtualTime()
+    pace = pace_of(time)
+    for headers, refused in replies:
+        pace.learn("e", headers, refused=refused)
+    pace.take_turn("e")
+    assert 0 <= time.now - NOON <= 3600.001
+    assert all(seconds > 0 for seconds in time.waits)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (limit(0, NOON + 25), 25),
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "2.5"}, 2.5),
+        (limit(0, NOON + 25) | {"Retry-After": "7"}, 7),
+        (limit(0, NOON - 5), 1),
+        (limit(0, NOON - 5) | {"Retry-After": "7"}, 7),
+        ({}, 1),
+        ({"Retry-After": "nan"}, 1),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 1),
+        (limit("nan", "inf"), 1),
+        ({"Retry-After": "1e9"}, 3600),
+    ],
+)
+def test_past_the_limit_the_reply_says_when_to_go_on_else_a_second_later(
+    time: VirtualTime, headers: Mapping[str, str], seconds: float
+) -> None:
+    pace = pace_of(time)
+    pace.take_turn("e")
+    pace.learn("e", headers, refused=True)
+    assert turn(pace, time, "other") == 0
+    assert turn(pace, time) == pytest.approx(seconds)
+
+
+def test_a_call_that_is_told_to_stop_does_not_get_its_turn(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    pace.learn("e", limit(0, NOON + 40), refused=False)
+    time.stopped = True
+    with pytest.raises(StoppedError):
+        pace.take_turn("e")
+    assert pace.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "headers", "until", "reason"),
+    [
+        (60, lambda _: {}, 1, "for --rate"),
+        (None, lambda now: limit(0, now + 40), 40, "for Wootric's limit"),
+        (60, lambda now: limit(0, now + 40), 40, "for Wootric's limit"),
+        (1, lambda now: limit(0, now + 10), 60, "for --rate"),
+    ],
+)
+def test_while_a_call_waits_the_pace_tells_until_when_and_for_what(
+    rate: float | None, headers: Callable[[float], dict[str, str]], until: float, reason: str
+) -> None:
+    time = VirtualTime()
+    seen: list[tuple[float | None, str]] = []
+
+    def look(seconds: float) -> bool:
+        seen.append((pace.waiting_until, pace.waiting_for))
+        return time.wait(seconds)
+
+    pace = Pace(rate, wait=look, clock=time)
+    for _ in range(2):
+        pace.take_turn("other")
+    assert pace.waiting_until is None
+    seen.clear()
+    begun = time.now
+    pace.learn("e", headers(begun), refused=False)
+    pace.take_turn("e")
+    assert seen[0] == (begun + until, reason)
+    assert pace.waiting_until is None
+
+
+def test_a_wait_for_something_else_is_told_too(time: VirtualTime) -> None:
+    pace = pace_of(time)
+    pace.note_wait(12, "after a fault")
+    assert (pace.waiting_until, pace.waiting_for) == (NOON + 12, "after a fault")
+
+
+# Wootric: an account, over HTTP.
+
+
+@dataclass(frozen=True)
+class Account:
+    """A sandbox and what is needed to be its client, in virtual time."""
+
+    sandbox: RunningSandbox
+    time: VirtualTime
+    stack: ExitStack
+
+    def client(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        at: Services | None = None,
+        account_token: str | None = None,
+        **options: Any,
+    ) -> Wootric:
+        settings = self.sandbox.settings
+        token = account_token or settings.account_token
+        client = Wootric(
+            at or services(settings.account_token, self.sandbox.base_url),
+            token,
+            credentials or ClientCredentials(settings.client_id, settings.client_secret),
+            Pace(options.pop("rate", None), wait=self.time.wait, clock=self.time),
+            wait=self.time.wait,
+            clock=self.time,
+            **options,
+        )
+        return self.stack.enter_context(closing(client))
+
+    def password(self) -> PasswordCredentials:
+        return PasswordCredentials(self.sandbox.settings.username, self.sandbox.settings.password)
+
+    def asked(self, start: str = "") -> list[str]:
+        """Method, path and what the query says of the look-up, of each request but sign-ins."""
+        return [
+            f"{each['method']} {each['path']}{_look_up(each)}"
+            for each in self.sandbox.requests
+            if str(each["path"]).startswith(start or ("/v1", "/eligible", "/registered", "/pixel"))
+        ]
+
+    def grants(self) -> list[str]:
+        """How tokens were asked for."""
+        return [
+            dict(each["form"])["grant_type"]  # type: ignore[call-overload]
+            for each in self.sandbox.requests
+            if each["path"] == "/oauth/token"
+        ]
+
+
+def _look_up(request: Mapping[str, Any]) -> str:
+    return "".join(f"?{name}" for name in request["query"] if name.startswith("lookup_"))
+
+
+AccountOf = Callable[..., Account]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One sandbox for all tests that want no settings of their own, since each takes a while to end."""
+
+    sandbox: RunningSandbox
+    time: VirtualTime
+    faults: list[FaultRule]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    time = VirtualTime()
+    faults: list[FaultRule] = []
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        return next((fault for each in faults if (fault := each(request))), None)
+
+    numbers = count(1)
+    with run_sandbox(
+        SandboxSettings(faults=(rule,)),
+        clock=time,
+        new_token=lambda: f"secret-token-{next(numbers)}",
+    ) as running:
+        yield Shared(running, time, faults)
+
+
+@pytest.fixture
+def account_of(shared: Shared) -> Iterator[AccountOf]:
+    """Gives an empty sandbox with faults and settings of the test's own."""
+    shared.sandbox.state.reset()
+    shared.faults.clear()
+    shared.time.now, shared.time.stopped = NOON, False
+    shared.time.waits.clear()
+    free = [shared]
+    with ExitStack() as stack:
+
+        def start(*faults: FaultRule, host: str = "127.0.0.1", **settings: Any) -> Account:
+            if free and host == "127.0.0.1" and not settings:
+                free.clear()
+                shared.faults.extend(faults)
+                return Account(shared.sandbox, shared.time, stack)
+            numbers = count(1)
+            running = run_sandbox(
+                SandboxSettings(faults=faults, **settings),
+                host=host,
+                clock=shared.time,
+                new_token=lambda: f"secret-token-{next(numbers)}",
+            )
+            return Account(stack.enter_context(running), shared.time, stack)
+
+        yield start
+
+
+@pytest.fixture
+def account(account_of: AccountOf) -> Account:
+    return account_of()
+
+
+def answering(
+    answer: Callable[[], ASGIApp],
+    times: int | None = None,
+    *,
+    method: str = "",
+    path: str = "/",
+    carried_out: bool = False,
+) -> FaultRule:
+    """A fault for the first requests of a method below a path; without a number for all of them."""
+    seen = count(1)
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        wanted = request.method == (method or request.method) and request.path.startswith(path)
+        if wanted and (times is None or next(seen) <= times):
+            return Fault(answer(), carried_out)
+        return None
+
+    return rule
+
+
+def status(number: int, headers: Mapping[str, str] | None = None) -> Callable[[], ASGIApp]:
+    return lambda: JSONResponse({"error": "As asked for"}, number, headers)
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+# Look-ups (wootric.md 3).
+
+
+def test_an_end_user_is_looked_up_by_id_external_id_email_then_phone(account: Account) -> None:
+    wanted = EndUserUpsert("a+b@example.com", "a/1 ü", "+49 30/1", wootric_id="7")
+    assert account.client().find(wanted) is None
+    assert account.asked() == [
+        "GET /v1/end_users/7",
+        "GET /v1/end_users/a%2F1%20%C3%BC?lookup_by_external_id",
+        "GET /v1/end_users/a%2Bb%40example.com?lookup_by_email",
+        "GET /v1/end_users/phone_number/%2B49%2030%2F1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "look_ups"),
+    [
+        (EndUserUpsert("other@example.com", "other", "+2", wootric_id="1"), 1),
+        (EndUserUpsert("other@example.com", "a/1", "+2"), 1),
+        (EndUserUpsert("ADA@example.com", "other", "+2"), 2),
+        (EndUserUpsert("ADA@example.com", phone_number="+2"), 1),
+        (EndUserUpsert(phone_number="+491"), 1),
+        (EndUserUpsert(wootric_id="99", external_id="a/1"), 2),
+    ],
+)
+def test_the_first_look_up_that_finds_somebody_ends_the_search(
+    account: Account, wanted: EndUserUpsert, look_ups: int
+) -> None:
+    client = account.client()
+    ada = client.create(EndUserUpsert("ada@example.com", "a/1", "+491"))
+    client.create(EndUserUpsert(phone_number="+2"))
+    assert client.find(wanted) == ada
+    assert len([each for each in account.asked() if each.startswith("GET")]) == look_ups
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted"),
+    [
+        (EndUserUpsert("bob@example.com"), EndUserUpsert("ada@example.com")),
+        (EndUserUpsert(external_id="2"), EndUserUpsert(external_id="1")),
+        (EndUserUpsert("ada@example.com", "2"), EndUserUpsert(external_id="1")),
+    ],
+)
+def test_a_phone_finds_nobody_with_another_email_or_external_id(
+    account: Account, held: EndUserUpsert, wanted: EndUserUpsert
+) -> None:
+    client = account.client()
+    client.create(EndUserUpsert(held.email, held.external_id, "+491"))
+    assert client.find(EndUserUpsert(wanted.email, wanted.external_id, "+491")) is None
+
+
+@pytest.mark.parametrize("held", [EndUserUpsert(), EndUserUpsert("Ada@Example.com ")])
+def test_a_phone_finds_who_says_nothing_else_of_themselves(
+    account: Account, held: EndUserUpsert
+) -> None:
+    client = account.client()
+    there = client.create(EndUserUpsert(held.email, phone_number="+491"))
+    assert client.find(EndUserUpsert(external_id="1", phone_number="+491")) == there
+
+
+def test_whoever_has_their_phone_for_an_external_id_is_found_by_it(account: Account) -> None:
+    client = account.client()
+    held = client.create(EndUserUpsert("old@example.com", "+491"))
+    number = "+491"
+    assert client.find(EndUserUpsert("new@example.com", number, number)) == held
+
+
+@pytest.mark.parametrize("external_id", [".", "..", "..."])
+def test_an_id_of_dots_alone_is_not_asked_for(account: Account, external_id: str) -> None:
+    client = account.client()
+    assert client.find(EndUserUpsert(external_id=external_id)) is None
+    assert account.asked() == []
+
+
+def test_an_end_user_is_created_with_all_fields_and_told_back(account: Account) -> None:
+    wanted = EndUserUpsert("ada@example.com", "1", "+491", 1_420_099_200, {"plan": "pro", "n": 5})
+    made = account.client().create(wanted)
+    (held,) = account.sandbox.state.end_users
+    assert (made.id, made.email, made.external_id) == (held.id, "ada@example.com", "1")
+    assert (made.phone_number, made.external_created_at) == ("+491", 1_420_099_200)
+    assert made.properties == held.properties == {"plan": "pro", "n": "5"}
+    assert held.last_surveyed is None
+
+
+def test_an_update_changes_what_it_names_and_nothing_else(account: Account) -> None:
+    client = account.client()
+    made = client.create(EndUserUpsert("ada@example.com", "1", properties={"plan": "pro"}))
+    updated = client.update(made.id, EndUserUpsert(properties={"seats": 3}))
+    assert updated.email == "ada@example.com"
+    assert updated.properties == {"plan": "pro", "seats": "3"}
+
+
+def test_registered_events_are_those_of_the_account(account_of: AccountOf) -> None:
+    account = account_of(registered_events=("A", "a b"))
+    assert account.client().registered_events() == {"A", "a b"}
+
+
+@pytest.mark.parametrize("number", [404, 423])
+def test_an_account_without_targeted_sampling_has_no_registered_events(
+    account_of: AccountOf, number: int
+) -> None:
+    assert account_of(answering(status(number))).client().registered_events() == frozenset()
+
+
+@pytest.mark.parametrize("answer", [status(400), status(500), lambda: JSONResponse({"a": 1})])
+def test_a_list_of_registered_events_that_cannot_be_had_ends_the_run(
+    account_of: AccountOf, answer: Callable[[], ASGIApp]
+) -> None:
+    with pytest.raises(UnreachableError, match="registered events"):
+        account_of(answering(answer)).client(retries=1).registered_events()
+
+
+# Signing in (wootric.md 2).
+
+
+def test_signing_in_once_serves_every_call(account: Account) -> None:
+    client = account.client()
+    client.sign_in()
+    client.find(ADA)
+    client.create(ADA)
+    assert account.grants() == ["client_credentials"]
+
+
+@pytest.mark.parametrize("expiry", ["refused", "by the clock"])
+def test_threads_that_meet_an_expired_token_sign_in_once_between_them(
+    account_of: AccountOf, expiry: str
+) -> None:
+    account = account_of(latency=0.02)
+    client = account.client()
+    client.sign_in()
+    if expiry == "refused":
+        account.sandbox.state.expire_tokens()
+    else:
+        account.time.now += 7200
+    ready = threading.Barrier(8)
+
+    def call(number: int) -> object:
+        ready.wait(5)
+        return client.find(EndUserUpsert(external_id=str(number)))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(call, range(8))) == [None] * 8
+    assert account.grants() == ["client_credentials"] * 2
+
+
+def test_a_token_is_renewed_before_its_end(account: Account) -> None:
+    client = account.client()
+    client.sign_in()
+    account.time.now += 7130
+    client.find(ADA)
+    assert account.grants() == ["client_credentials"]
+    account.time.now += 20
+    client.find(ADA)
+    assert account.grants() == ["client_credentials"] * 2
+    assert 401 not in account.sandbox.state.request_counts.by_status
+
+
+def test_a_password_is_sent_once_and_refresh_tokens_do_the_rest(account: Account) -> None:
+    client = account.client(account.password())
+    client.sign_in()
+    for _ in range(2):  # each refresh brings the token for the next
+        account.time.now += 7200
+        client.find(ADA)
+    assert account.grants() == ["password", "refresh_token", "refresh_token"]
+
+
+def test_a_refresh_token_that_is_used_up_is_made_up_for_by_the_password(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(token_lifetime=7200)
+    client = account.client(account.password())
+    client.sign_in()
+    settings = account.sandbox.settings
+    taken = requests.post(
+        f"{account.sandbox.base_url}/oauth/token?account_token={settings.account_token}",
+        data={"grant_type": "refresh_token", "refresh_token": "secret-token-2"},
+        timeout=5,
+    )
+    assert taken.status_code == 200
+    account.time.now += 7200
+    assert client.find(ADA) is None
+    assert account.grants() == ["password", "refresh_token", "refresh_token", "password"]
+
+
+def test_a_token_refused_twice_ends_the_run(account_of: AccountOf) -> None:
+    account = account_of(answering(status(401), path=END_USERS))
+    with pytest.raises(SignInRefusedError, match="As asked for"):
+        account.client().find(EndUserUpsert(external_id="1"))
+    assert account.grants() == ["client_credentials"] * 2
+    assert len(account.asked()) == 2
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        ClientCredentials("sandbox-client-id", "wrong-secret"),
+        ClientCredentials("nobody", "sandbox-client-secret"),
+        PasswordCredentials("sandbox@example.com", "wrong-secret"),
+    ],
+)
+def test_wrong_credentials_are_refused_after_one_try(
+    account: Account, credentials: Credentials
+) -> None:
+    with pytest.raises(SignInRefusedError):
+        account.client(credentials).sign_in()
+    assert len(account.grants()) == 1
+
+
+def test_an_account_token_of_another_account_is_refused(account: Account) -> None:
+    with pytest.raises(SignInRefusedError, match="account token"):
+        account.client(account_token="NPS-00000000").sign_in()
+
+
+def test_secrets_never_go_into_a_query(account: Account) -> None:
+    client = account.client(account.password())
+    client.find(ADA)
+    client.create(ADA)
+    client.send(CHECK)
+    client.send(VIEW)
+    client.registered_events()
+    names = {name for each in account.sandbox.requests for name in dict(each["query"])}  # type: ignore[call-overload]
+    assert "account_token" in names
+    assert not names & {"password", "client_secret", "access_token", "refresh_token", "username"}
+
+
+def test_only_rest_calls_carry_the_token(account: Account) -> None:
+    client = account.client()
+    client.find(ADA)
+    client.send(CHECK)
+    client.send(VIEW)
+    client.registered_events()
+    signed = {
+        str(each["path"]).split("/")[1]
+        for each in account.sandbox.requests
+        if "authorization" in dict(each["headers"])  # type: ignore[call-overload]
+    }
+    assert signed == {"v1"}
+
+
+# Retries.
+
+
+@pytest.mark.parametrize("number", [500, 501, 503])
+@pytest.mark.parametrize("retries", [0, 3])
+def test_a_server_error_is_tried_again_as_often_as_told(
+    account_of: AccountOf, number: int, retries: int
+) -> None:
+    account = account_of(answering(status(number), path=END_USERS))
+    with pytest.raises(CallFailedError) as raised:
+        account.client(retries=retries).find(EndUserUpsert(external_id="1"))
+    assert (raised.value.code, raised.value.status) == ("server_error", number)
+    assert raised.value.body == '{"error":"As asked for"}'
+    assert len(account.asked()) == retries + 1
+    assert len(account.time.waits) == retries
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (lambda client: client.find(ADA), END_USERS),
+        (lambda client: client.create(ADA), END_USERS),
+        (lambda client: client.send(CHECK), "/eligible.json"),
+        (lambda client: client.send(VIEW), "/pixel.gif"),
+    ],
+)
+def test_a_server_error_that_passes_costs_the_call_nothing(
+    account_of: AccountOf, call: Callable[[Wootric], object], path: str
+) -> None:
+    failing = [answering(status(number), 1, path=path) for number in (500, 503)]
+    account = account_of(*failing)
+    client = account.client(retries=2)
+    client.sign_in()
+    call(client)
+    counts = account.sandbox.state.request_counts.by_status
+    assert (counts[500], counts[503]) == (1, 1)
+
+
+def test_waits_between_tries_grow_but_never_past_half_a_minute(account_of: AccountOf) -> None:
+    account = account_of(answering(status(503), path="/pixel.gif"))
+    with pytest.raises(CallFailedError):
+        account.client(retries=30).send(VIEW)
+    waits = account.time.waits
+    assert len(waits) == 30
+    assert all(seconds <= 0.5 * 2**tried for tried, seconds in enumerate(waits))
+    assert 1 < max(waits) <= 30
+
+
+@pytest.mark.parametrize("number", [400, 403, 404, 409, 422, 423])
+def test_what_wootric_refuses_is_not_tried_again(account_of: AccountOf, number: int) -> None:
+    account = account_of(answering(status(number), method="POST"))
+    with pytest.raises(CallFailedError, match="As asked for") as raised:
+        account.client().create(ADA)
+    assert (raised.value.code, raised.value.status) == ("refused", number)
+    assert len(account.asked()) == 1
+
+
+UNREPEATABLE = pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda client: client.create(ADA), id="create"),
+        pytest.param(lambda client: client.send(CHECK), id="eligibility"),
+        pytest.param(lambda client: client.send(VIEW), id="page"),
+    ],
+)
+
+
+@UNREPEATABLE
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(status(502), id="502"),
+        pytest.param(status(504), id="504"),
+        pytest.param(ResetConnection, id="reset"),
+        pytest.param(lambda: TruncatedReply(b'{"id":1}'), id="truncated"),
+    ],
+)
+def test_an_unrepeatable_call_without_an_answer_is_not_sent_again(
+    account_of: AccountOf, answer: Callable[[], ASGIApp], call: Callable[[Wootric], object]
+) -> None:
+    account = account_of(answering(answer, carried_out=True))
+    with pytest.raises(NoAnswerError):
+        call(account.client())
+    assert len(account.asked()) == 1
+    assert account.time.waits == []
+
+
+@UNREPEATABLE
+def test_an_unrepeatable_call_that_times_out_is_not_sent_again(
+    account_of: AccountOf, call: Callable[[Wootric], object]
+) -> None:
+    account = account_of()
+    client = account.client(timeout=(5.0, 0.15))
+    client.sign_in()
+    with account.sandbox.state.lock, pytest.raises(NoAnswerError, match="timed out"):
+        call(client)  # the sandbox can't answer while its lock is held
+    client.close()
+    slow = account.client()
+    slow.find(EndUserUpsert(external_id="behind"))  # so that the first has been seen by now
+    assert len([each for each in account.asked() if "behind" not in each]) == 1
+
+
+def test_a_create_answered_with_no_json_may_have_been_taken(account_of: AccountOf) -> None:
+    account = account_of(answering(lambda: Response("<html>"), method="POST"))
+    with pytest.raises(NoAnswerError):
+        account.client().create(ADA)
+    assert len(account.asked()) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [ResetConnection, status(502), status(504), lambda: TruncatedReply(b'{"id":1}')]
+)
+def test_a_look_up_or_update_without_an_answer_is_sent_again(
+    account_of: AccountOf, answer: Callable[[], ASGIApp]
+) -> None:
+    account = account_of(answering(answer, 2, method="GET"), answering(answer, 2, method="PUT"))
+    client = account.client(retries=2)
+    made = client.create(ADA)
+    assert client.find(ADA) == made
+    assert client.update(made.id, EndUserUpsert(phone_number="+491")).phone_number == "+491"
+    methods = Counter(each.split()[0] for each in account.asked())
+    assert methods == {"POST": 1, "GET": 3, "PUT": 3}
+
+
+def test_being_too_fast_uses_up_no_retry(account_of: AccountOf) -> None:
+    account = account_of(answering(status(429), 20))
+    assert account.client(retries=0).find(EndUserUpsert(external_id="1")) is None
+    assert len(account.asked()) == 21
+
+
+def test_a_server_error_between_two_refusals_for_speed_counts_alone(account_of: AccountOf) -> None:
+    replies = iter([429, 503, 429, 429, 503, 429, 503])
+
+    def reply() -> ASGIApp:
+        return status(next(replies))()
+
+    account = account_of(answering(reply, 7))
+    with pytest.raises(CallFailedError) as raised:
+        account.client(retries=2).send(VIEW)
+    assert raised.value.code == "server_error"
+    assert len(account.asked()) == 7
+
+
+def test_an_account_that_is_always_too_fast_fails_the_call_in_the_end(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(answering(status(429)))
+    with pytest.raises(CallFailedError) as raised:
+        account.client(retries=0).send(VIEW)
+    assert (raised.value.code, raised.value.status) == ("too_fast", 429)
+    assert len(account.asked()) > 20
+
+
+def test_a_limited_account_is_never_asked_more_than_it_allows(account_of: AccountOf) -> None:
+    account = account_of(rate_limit=5, rate_window=60)
+    client = account.client()
+    for number in range(16):
+        client.find(EndUserUpsert(external_id=str(number)))
+    assert 429 not in account.sandbox.state.request_counts.by_status
+    assert account.time.now - NOON == pytest.approx(180)
+
+
+def test_an_account_whose_limit_others_use_up_is_waited_for(account_of: AccountOf) -> None:
+    account = account_of(rate_limit=3, rate_window=60)
+    ours, theirs = account.client(retries=0), account.client(retries=0)
+    for number in range(6):
+        for client in (ours, theirs):
+            assert client.find(EndUserUpsert(external_id=str(number))) is None
+    assert account.sandbox.state.request_counts.by_status[429] > 0
+
+
+def test_a_call_told_to_stop_while_it_waits_is_not_sent_again(account_of: AccountOf) -> None:
+    account = account_of(answering(status(503)))
+    account.time.stopped = True
+    with pytest.raises(StoppedError):
+        account.client().send(VIEW)
+    assert len(account.asked()) == 1
+
+
+@pytest.mark.parametrize("number", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda client: client.find(ADA), id="find"),
+        pytest.param(lambda client: client.create(ADA), id="create"),
+        pytest.param(lambda client: client.send(VIEW), id="page"),
+    ],
+)
+def test_redirects_are_not_followed(
+    account_of: AccountOf, number: int, call: Callable[[Wootric], object]
+) -> None:
+    # A relative address leads to the sandbox itself, which would answer it.
+    account = account_of(answering(status(number, {"Location": "/pixel.gif?landed=here"}), 1))
+    with pytest.raises(CallFailedError) as raised:
+        call(account.client())
+    assert (raised.value.code, raised.value.status) == ("redirected", number)
+    assert len(account.asked()) == 1
+
+
+# No connection.
+
+
+def test_a_host_that_cannot_be_reached_ends_the_run(account: Account) -> None:
+    nobody = services(None, f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(UnreachableError, match=r"no connection to 127\.0\.0\.1"):
+        account.client(at=nobody, retries=2).sign_in()
+    assert len(account.time.waits) == 2
+    with pytest.raises(UnreachableError):
+        account.client(at=nobody, retries=0).registered_events()
+    with pytest.raises(UnreachableError):
+        account.client(at=nobody, retries=0).find(ADA)
+
+
+def test_one_call_in_vain_is_its_own_failure_the_third_in_a_row_the_runs(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(answering(ResetConnection, path=END_USERS))
+    client = account.client(retries=1)
+    failures = []
+    for _ in range(2):
+        with pytest.raises(CallFailedError) as raised:
+            client.find(ADA)
+        failures.append(raised.value.code)
+    client.send(VIEW)  # an answer, to whatever call, begins the count anew
+    for _ in range(2):
+        with pytest.raises(CallFailedError) as raised:
+            client.find(ADA)
+        failures.append(raised.value.code)
+    assert failures == ["unreachable"] * 4
+    with pytest.raises(UnreachableError):
+        client.find(ADA)
+
+
+def test_a_call_that_never_left_is_tried_again_even_if_it_is_unrepeatable(
+    account: Account,
+) -> None:
+    nobody = services(None, f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(CallFailedError) as raised:
+        account.client(at=nobody, retries=3).send(VIEW)
+    assert raised.value.code == "unreachable"
+    assert len(account.time.waits) == 3
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Response("<html>"),
+        Response("[" * 100_000),
+        JSONResponse([]),
+        JSONResponse({"id": None}),
+        JSONResponse({"id": 1, "properties": [1]}),
+        JSONResponse({"id": 1, "external_created_at": "soon"}),
+    ],
+)
+def test_a_reply_that_is_no_end_user_fails_its_call(account_of: AccountOf, reply: Response) -> None:
+    account = account_of(answering(lambda: reply, method="GET"))
+    with pytest.raises(CallFailedError) as raised:
+        account.client().find(ADA)
+    assert raised.value.code == "bad_reply"
+
+
+def test_every_call_says_who_makes_it(account: Account) -> None:
+    client = account.client()
+    client.find(ADA)
+    client.send(VIEW)
+    agents = {dict(each["headers"])["user-agent"] for each in account.sandbox.requests}  # type: ignore[call-overload]
+    assert agents == {f"wootric-replay/{version('wootric-replay')}"}
+
+
+def test_every_call_takes_a_turn(account: Account) -> None:
+    client = account.client(rate=60)
+    client.sign_in()
+    for _ in range(9):
+        client.send(VIEW)
+    assert account.time.now - NOON >= 8
+
+
+# What must not leak.
+
+SECRETS = ("sandbox-client-secret", "sandbox-password", "secret-token", "wrong-secret")
+
+
+def all_said(error: BaseException) -> str:
+    """All that an error, and those behind it, say of themselves."""
+    said = ["".join(traceback.format_exception(error))]
+    inner: BaseException | None = error
+    while inner is not None:
+        said += [str(inner), repr(inner), repr(inner.args), repr(getattr(inner, "__dict__", None))]
+        inner = inner.__cause__ or inner.__context__
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize("login", ["client credentials", "password"])
+def test_no_object_shows_a_secret(account: Account, login: str) -> None:
+    settings = account.sandbox.settings
+    credentials: Credentials = (
+        account.password()
+        if login == "password"
+        else ClientCredentials(settings.client_id, settings.client_secret)
+    )
+    client = account.client(credentials)
+    client.sign_in()
+    call = HttpCall("POST", "https://api.example/oauth/token?x=secret-token", credentials.grant())
+    shown = f"{credentials!r} {credentials} {client!r} {client} {vars(client)!r} {call!r} {call}"
+    assert settings.client_id in shown or settings.username in shown
+    assert not [secret for secret in SECRETS if secret in shown]
+
+
+@pytest.mark.parametrize("answer", [status(500), status(422), status(401), ResetConnection])
+@pytest.mark.parametrize("login", ["client credentials", "password"])
+def test_no_error_of_a_call_shows_a_secret(
+    account_of: AccountOf, answer: Callable[[], ASGIApp], login: str
+) -> None:
+    account = account_of(answering(answer))
+    client = account.client(account.password() if login == "password" else None, retries=1)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: client.find(ADA),
+        lambda: client.create(ADA),
+        lambda: client.send(VIEW),
+    )
+    for call in calls:
+        with pytest.raises(WootricError) as raised:
+            call()
+        said = all_said(raised.value)
+        assert not [secret for secret in SECRETS if secret in said]
+
+
+def test_no_error_of_signing_in_shows_a_secret(account: Account) -> None:
+    nobody = services(None, f"http://127.0.0.1:{closed_port()}")
+    for credentials in (
+        ClientCredentials("sandbox-client-id", "wrong-secret"),
+        PasswordCredentials("sandbox@example.com", "wrong-secret"),
+    ):
+        for at in (None, nobody):
+            with pytest.raises((SignInRefusedError, UnreachableError)) as raised:
+                account.client(credentials, at=at, retries=1).sign_in()
+            assert "wrong-secret" not in all_said(raised.value)
+
+
+def test_an_error_names_the_host_but_no_personal_data(account: Account) -> None:
+    nobody = services(None, f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(CallFailedError) as raised:
+        account.client(at=nobody, retries=0).send(VIEW)
+    assert "127.0.0.1" in str(raised.value)
+    assert "ada" not in str(raised.value)
+
+
+@pytest.mark.parametrize("where", ["HOME", "NETRC"])
+def test_netrc_signs_no_call(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1\nlogin somebody\npassword netrc-password\n")
+    netrc.chmod(0o600)
+    monkeypatch.delenv("NETRC", raising=False)
+    monkeypatch.setenv(where, str(tmp_path if where == "HOME" else netrc))
+
+    def signed() -> list[bool]:
+        return ["authorization" in dict(each["headers"]) for each in account.sandbox.requests]  # type: ignore[call-overload]
+
+    requests.get(f"{account.sandbox.base_url}/registered_events.json", timeout=5)
+    assert signed() == [True], "the file is not found, so this shows nothing"
+    client = account.client()
+    client.sign_in()
+    client.registered_events()
+    client.send(CHECK)
+    client.send(VIEW)
+    assert signed()[1:] == [False] * 4
+    assert client.find(ADA) is None, "the token itself must not give way to it either"
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Set a proxy in the environment for everything."""
+
+    def to(url: str) -> None:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, url)
+
+    return to
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_a_proxy_is_not_used_for_loopback(
+    account_of: AccountOf, proxied: Callable[[str], None], host: str
+) -> None:
+    account = account_of(host="127.0.0.1" if host == "localhost" else host)
+    proxied(f"http://127.0.0.1:{closed_port()}")
+    base = account.sandbox.base_url.replace("127.0.0.1", host)
+    client = account.client(at=services(None, base), retries=0)
+    assert client.find(ADA) is None
+    client.send(VIEW)
+    assert len(account.sandbox.state.page_views) == 1
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """A proxy on loopback that sends nothing on, and says that there is nothing."""
+
+    def do_GET(self) -> None:
+        assert isinstance(self.server, ProxyServer)
+        self.server.asked.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class ProxyServer(ThreadingHTTPServer):
+    """Remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Proxy)
+        self.asked: list[str] = []
+
+
+@pytest.fixture
+def proxy(proxied: Callable[[str], None]) -> Iterator[ProxyServer]:
+    with ProxyServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        proxied(f"http://127.0.0.1:{server.server_port}")
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+ELSEWHERE = Services(*(f"http://wootric.example/{name}" for name in ("v1", "oauth", "e", "p")))
+"""Reached through a proxy on loopback alone, so that nothing leaves this machine."""
+
+
+def test_a_proxy_is_used_for_other_machines(account: Account, proxy: ProxyServer) -> None:
+    assert account.client(at=ELSEWHERE, retries=0).registered_events() == frozenset()
+    (url,) = proxy.asked
+    assert url.startswith("http://wootric.example/e/registered_events.json?")
+
+
+def test_a_proxy_that_was_used_for_another_machine_is_still_not_used_for_loopback(
+    account: Account, proxy: ProxyServer
+) -> None:
+    client = account.client(at=ELSEWHERE, retries=0)
+    client.registered_events()
+    account.client(retries=0).send(VIEW)
+    assert len(account.sandbox.state.page_views) == 1
+    assert len(proxy.asked) == 1
+
+
+def test_no_call_changes_the_environment_which_all_threads_share(
+    account: Account, proxy: ProxyServer
+) -> None:
+    client = account.client(at=ELSEWHERE, retries=0)
+    changes: list[object] = []
+    listening = True
+
+    def hear(event: str, args: tuple[object, ...]) -> None:
+        if listening and event in {"os.putenv", "os.unsetenv"}:
+            changes.append((event, args[0]))
+
+    sys.addaudithook(hear)  # which can't be taken away again, only told to be quiet
+    try:
+        for _ in range(3):
+            client.registered_events()
+    finally:
+        listening = False
+    assert len(proxy.asked) == 3
+    assert changes == []

@@ -1,0 +1,569 @@
+"""Carrying a plan out: real plans, delivered to a sandbox over real HTTP."""
+
+import asyncio
+import io
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from replaying import identify, page, track
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wootric_map import ReadingOptions, discover
+from wootric_map.calls import EndUserUpsert
+from wootric_map.client import (
+    ClientCredentials,
+    Pace,
+    SignInRefusedError,
+    UnreachableError,
+    Wootric,
+)
+from wootric_map.deliver import deliver
+from wootric_map.outcome import Failure, Outcome, Skip
+from wootric_map.planning import plan_entries
+from wootric_map.report import Report
+from wootric_map.sandbox import (
+    Fault,
+    FaultRule,
+    ResetConnection,
+    RunningSandbox,
+    SandboxRequest,
+    SandboxSettings,
+    run_sandbox,
+)
+from wootric_map.services import services
+from wootric_map.spool import Spool
+
+Fields = Mapping[str, Any]
+END_USERS = "/v1/end_users"
+
+
+@dataclass
+class Account:
+    """A sandbox, and pushes to it in a folder of their own."""
+
+    sandbox: RunningSandbox
+    folder: Path
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def client(self) -> Iterator[Wootric]:
+        settings = self.sandbox.settings
+
+        def wait(_: float) -> bool:
+            return self.stop.is_set()  # no pause is slept through
+
+        client = Wootric(
+            services(settings.account_token, self.sandbox.base_url),
+            settings.account_token,
+            ClientCredentials(settings.client_id, settings.client_secret),
+            Pace(None, wait=wait),
+            wait=wait,
+            retries=1,
+        )
+        with closing(client):
+            yield client
+
+    def hold(self, *upserts: EndUserUpsert) -> None:
+        """Have the account hold end users before the push."""
+        with self.client() as client:
+            for each in upserts:
+                client.create(each)
+
+    @contextmanager
+    def delivering(
+        self, records: Iterable[Fields], workers: int = 4
+    ) -> Iterator[Iterator[Outcome]]:
+        """Plan the records, and give the outcomes as they come."""
+        path = self.folder / "export.ndjson"
+        path.write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in records))
+        with ExitStack() as stack:
+            spool = stack.enter_context(Spool())
+            client = stack.enter_context(self.client())
+            sources = discover([str(path)])
+            plan = plan_entries(sources, ReadingOptions(), spool, Report(), stdin=io.BytesIO())
+            yield deliver(plan, client, workers=workers, stop=self.stop)
+
+    def push(self, *records: Fields, workers: int = 4) -> list[Outcome]:
+        with self.delivering(records, workers) as outcomes:
+            return list(outcomes)
+
+    def requests(self, method: str = "", path: str = "") -> list[Mapping[str, Any]]:
+        return [
+            each
+            for each in self.sandbox.requests
+            if str(each["path"]).startswith(path) and method in ("", each["method"])
+        ]
+
+    def users(self) -> dict[str | None, Any]:
+        """What the account holds, by external id."""
+        return {each.external_id: each for each in self.sandbox.state.end_users}
+
+
+AccountOf = Callable[..., Account]
+
+
+@pytest.fixture
+def account_of(tmp_path: Path) -> Iterator[AccountOf]:
+    with ExitStack() as stack:
+
+        def start(*faults: FaultRule, **settings: Any) -> Account:
+            running = run_sandbox(SandboxSettings(faults=faults, **settings))
+            return Account(stack.enter_context(running), tmp_path)
+
+        yield start
+
+
+@pytest.fixture
+def account(account_of: AccountOf) -> Account:
+    return account_of()
+
+
+@pytest.fixture(autouse=True)
+def no_thread_outlives_its_test() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) - before == set()
+
+
+def users(count: int) -> list[dict[str, Any]]:
+    return [identify(str(n), f"u{n}@example.com") for n in range(count)]
+
+
+def summed(outcomes: Iterable[Outcome]) -> Counter[str]:
+    """How often each action was done; a skip or failure stands under its code."""
+    return Counter(each.result.code if each.result else each.action for each in outcomes)
+
+
+def answering(
+    answer: ASGIApp, times: int = 10**9, *, method: str, path: str, carried_out: bool = False
+) -> FaultRule:
+    """A fault for the first requests of a method below a path."""
+    left = [times]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        if request.method == method and request.path.startswith(path) and left[0]:
+            left[0] -= 1
+            return Fault(answer, carried_out)
+        return None
+
+    return rule
+
+
+# Outcomes.
+
+
+def test_each_call_has_an_outcome_that_names_its_records(account: Account) -> None:
+    outcomes = account.push(
+        identify("1", "ada@example.com"),
+        track("1"),
+        page("1"),
+        identify("1", plan="pro"),
+        page("stranger"),
+    )
+    assert sorted((each.action, [ref.line for ref in each.refs]) for each in outcomes) == [
+        ("create", [1, 4]),
+        ("eligibility_check", [2]),
+        ("page_view", [3]),
+        ("page_view", [5]),
+    ]
+    assert summed(outcomes) == {
+        "create": 1,
+        "eligibility_check": 1,
+        "page_view": 1,
+        "unidentified": 1,
+    }
+
+
+def test_an_empty_plan_calls_nobody(account: Account) -> None:
+    assert account.push() == []
+    assert account.sandbox.requests == ()
+
+
+def test_registered_events_are_asked_for_only_where_there_are_tracks(account: Account) -> None:
+    account.push(identify("1", "ada@example.com"), page("1"))
+    assert account.requests(path="/registered_events") == []
+    account.push(track("1"), track("1"))
+    assert len(account.requests(path="/registered_events")) == 1
+
+
+def test_an_end_user_that_the_account_holds_otherwise_is_sent_what_differs(
+    account: Account,
+) -> None:
+    account.hold(EndUserUpsert("ada@example.com", "1", properties={"plan": "free", "seats": 3}))
+    outcomes = account.push(identify("1", "ADA@example.com", plan="pro", seats=3))
+    assert summed(outcomes) == {"update": 1}
+    (put,) = account.requests("PUT")
+    assert put["form"] == {"properties[plan]": "pro"}
+
+
+def test_an_end_user_that_the_account_holds_as_wanted_is_not_written(account: Account) -> None:
+    records = [identify("1", "ada@example.com", plan="pro"), identify("2", phone="+491")]
+    outcomes = account.push(*records)
+    assert summed(outcomes) == {"create": 2}
+    assert summed(account.push(*records)) == {"unchanged": 2}
+    assert len(account.requests("POST", END_USERS)) == 2
+    assert account.requests("PUT") == []
+
+
+def test_an_end_user_with_no_email_or_phone_is_not_created_but_is_updated(account: Account) -> None:
+    account.hold(EndUserUpsert("ada@example.com", "1"))
+    outcomes = account.push(identify("1", plan="pro"), identify("2", plan="pro"), page("2"))
+    assert summed(outcomes) == {"update": 1, "unidentified": 2}
+    assert account.users()["1"].properties == {"plan": "pro"}
+    assert list(account.users()) == ["1"]
+
+
+def test_an_event_is_sent_with_what_the_account_knows_of_its_user(account: Account) -> None:
+    account.hold(EndUserUpsert("ada@example.com", "1"))
+    assert summed(account.push(track("1"), page("1"))) == {"eligibility_check": 1, "page_view": 1}
+    (view,) = account.sandbox.state.page_views
+    assert view.params["email"] == "ada@example.com"
+    assert len(account.requests("GET", f"{END_USERS}/1")) == 1
+
+
+def test_an_event_that_is_not_registered_is_skipped_without_a_call(account: Account) -> None:
+    outcomes = account.push(identify("1", "ada@example.com"), track("1", "signed up"), track("2"))
+    assert summed(outcomes) == {"create": 1, "event_not_registered": 1, "unidentified": 1}
+    assert all(isinstance(each.result, Skip) for each in outcomes if each.result)
+    assert account.requests(path="/eligible") == []
+
+
+def test_what_wootric_refuses_fails_with_its_own_words_and_holds_the_events_back(
+    account: Account,
+) -> None:
+    outcomes = account.push(identify("1", "nonsense"), page("1"), *users(1))
+    failures = {each.action: each.result for each in outcomes if isinstance(each.result, Failure)}
+    assert set(failures) == {"create", "page_view"}
+    assert (failures["create"].code, failures["create"].status) == ("refused", 422)
+    assert "Email is invalid" in failures["create"].message
+    assert "Email is invalid" in (failures["create"].body or "")
+    assert failures["page_view"].code == "end_user_failed"
+    assert account.sandbox.state.page_views == ()
+    assert summed(outcomes)["create"] == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_server_error_that_stays_fails_one_end_user_alone(
+    account_of: AccountOf, method: str
+) -> None:
+    down = JSONResponse({"error": "Down"}, 503)
+    account = account_of(answering(down, method=method, path=f"{END_USERS}/1"))
+    account.hold(EndUserUpsert("ada@example.com", "1"))
+    outcomes = account.push(
+        identify("1", "ada@example.com", plan="pro"), identify("2", "bob@example.com")
+    )
+    assert summed(outcomes) == {"server_error": 1, "create": 1}
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_create_that_nobody_answered_is_looked_up_and_never_made_twice(
+    account_of: AccountOf, carried_out: bool
+) -> None:
+    reset = answering(ResetConnection(), 1, method="POST", path=END_USERS, carried_out=carried_out)
+    account = account_of(reset)
+    outcomes = account.push(identify("1", "ada@example.com"), page("1"))
+    assert [each.result for each in outcomes] == [None, None]
+    assert len(account.sandbox.state.end_users) == 1
+    assert len(account.requests("POST", END_USERS)) == (1 if carried_out else 2)
+
+
+def test_a_create_that_is_never_answered_is_in_doubt(account_of: AccountOf) -> None:
+    account = account_of(answering(ResetConnection(), method="POST", path=END_USERS))
+    outcomes = account.push(identify("1", "ada@example.com"), page("1"))
+    assert summed(outcomes) == {"in_doubt": 1, "end_user_failed": 1}
+
+
+@pytest.mark.parametrize("path", ["/pixel.gif", "/eligible.json"])
+def test_an_event_that_nobody_answered_is_in_doubt_and_not_sent_again(
+    account_of: AccountOf, path: str
+) -> None:
+    lost = answering(ResetConnection(), method="GET", path=path, carried_out=True)
+    account = account_of(lost)
+    event = page("1") if path == "/pixel.gif" else track("1")
+    outcomes = account.push(identify("1", "ada@example.com"), event)
+    assert summed(outcomes) == {"create": 1, "in_doubt": 1}
+    assert len(account.requests(path=path)) == 1
+
+
+def test_somebody_else_creating_the_end_user_first_makes_it_an_update(
+    account_of: AccountOf,
+) -> None:
+    overtaken: list[SandboxRequest] = []
+
+    def overtake(request: SandboxRequest) -> None:
+        """Create the end user as live traffic would, just before our request is carried out."""
+        if request.method == "POST" and not overtaken:
+            overtaken.append(request)
+            form = {"email": "ada@example.com", "properties[plan]": "free", "properties[of]": "x"}
+            running.sandbox.state.create_end_user(replace(request, form=form))
+
+    running = account_of(overtake)
+    outcomes = running.push(identify("1", "ada@example.com", plan="pro"), page("1"))
+    assert overtaken
+    assert summed(outcomes) == {"update": 1, "page_view": 1}
+    (held,) = running.sandbox.state.end_users
+    assert held.external_id == "1"
+    assert held.properties == {"plan": "pro", "of": "x"}
+
+
+def test_two_end_users_of_the_account_that_an_export_makes_one_fail_without_a_loop(
+    account: Account,
+) -> None:
+    account.hold(EndUserUpsert("ada@example.com"), EndUserUpsert("bob@example.com", "1"))
+    outcomes = account.push(identify("1", "ada@example.com"))
+    assert summed(outcomes) == {"refused": 1}
+    assert {each.email for each in account.sandbox.state.end_users} == {
+        "ada@example.com",
+        "bob@example.com",
+    }
+
+
+# Order.
+
+
+def stamped(minute: int) -> dict[str, str]:
+    return {"timestamp": f"2024-03-01T10:{minute:02}:00Z"}
+
+
+@pytest.mark.parametrize("workers", [1, 6])
+def test_an_end_users_calls_go_in_time_order_their_own_call_first(
+    account: Account, workers: int
+) -> None:
+    people, minutes = 8, 6
+    records = [
+        page(str(person), f"/{minute}") | stamped(minute)
+        for minute in reversed(range(minutes))
+        for person in range(people)
+    ]
+    account.push(*records, *users(people), workers=workers)
+    views: dict[str, list[str]] = defaultdict(list)
+    for view in account.sandbox.state.page_views:
+        views[view.params["email"]].append(view.params["page_info[path]"])
+    assert len(views) == people
+    assert all(paths == [f"/{minute}" for minute in range(minutes)] for paths in views.values())
+    begun: set[str] = set()
+    for request in account.requests():
+        if request["path"] == END_USERS:
+            begun.add(request["form"]["email"])
+        if request["path"] == "/pixel.gif":
+            assert request["query"]["email"] in begun
+
+
+def test_an_end_users_outcomes_come_in_the_order_of_their_calls(account: Account) -> None:
+    outcomes = account.push(*users(6), *(page(str(n), f"/{m}") for m in range(5) for n in range(6)))
+    lines: dict[int, list[int]] = defaultdict(list)
+    for each in outcomes:
+        line = each.refs[0].line
+        lines[(line - 1) % 6].append(line)
+    assert len(lines) == 6
+    assert all(found == sorted(found) for found in lines.values())
+
+
+@dataclass
+class UnderWay:
+    """Answers after a while, and notes how many requests about one end user are under way at once."""
+
+    now: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    most_of_all: int = 0
+
+    def slowly(self, about: str, answer: ASGIApp) -> ASGIApp:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            self.now[about] += 1
+            self.most[about] = max(self.most[about], self.now[about])
+            self.most_of_all = max(self.most_of_all, self.now.total())
+            await asyncio.sleep(0.03)
+            self.now[about] -= 1
+            await answer(scope, receive, send)
+
+        return app
+
+
+def test_one_end_users_calls_are_never_under_way_at_once_but_several_end_users_are(
+    account_of: AccountOf,
+) -> None:
+    under_way = UnderWay()
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        about = request.query.get("email") or request.form.get("email")
+        if about is None or request.path.startswith(END_USERS):
+            return None
+        return Fault(under_way.slowly(about, Response()), carried_out=True)
+
+    account = account_of(rule)
+    events = [page(str(n), f"/{m}") for m in range(4) for n in range(6)]
+    account.push(*users(6), *events, *(track(str(n)) for n in range(6)), workers=6)
+    assert len(account.sandbox.state.page_views) == 24
+    assert set(under_way.most.values()) == {1}
+    assert under_way.most_of_all > 1
+
+
+def test_two_entries_that_only_the_account_knows_to_be_one_end_user_take_turns(
+    account_of: AccountOf,
+) -> None:
+    under_way = UnderWay()
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        if request.method != "PUT":
+            return None
+        about = request.path_params["id"]
+        return Fault(under_way.slowly(about, JSONResponse({"id": int(about)})), carried_out=True)
+
+    account = account_of(rule)
+    account.hold(
+        *(EndUserUpsert(f"u{n}@example.com", str(n)) for n in range(4)),
+    )
+    by_id = [identify(str(n), plan="pro", team="red") for n in range(4)]
+    by_email = [
+        {
+            "type": "identify",
+            "anonymousId": f"a{n}",
+            "traits": {"email": f"u{n}@example.com", "plan": "pro", "city": "Kiel"},
+        }
+        for n in range(4)
+    ]
+    outcomes = account.push(*by_id, *by_email, workers=8)
+    assert summed(outcomes) == {"update": 8}
+    assert under_way.most == dict.fromkeys("1234", 1)
+    assert under_way.most_of_all > 1
+    held = [each.properties for each in account.sandbox.state.end_users]
+    assert held == [{"plan": "pro", "team": "red", "city": "Kiel"}] * 4
+    # Whoever came second saw what the first had written, and sent only what was left.
+    assert Counter("properties[plan]" in each["form"] for each in account.requests("PUT")) == {
+        True: 4,
+        False: 4,
+    }
+
+
+# How a run ends.
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_told_to_stop_it_finishes_what_is_under_way_and_gives_its_outcomes(
+    account_of: AccountOf, workers: int
+) -> None:
+    account = account_of(latency=0.005)
+    records = [*users(40), *(page(str(n), f"/{m}") for n in range(40) for m in range(3))]
+    outcomes = []
+    with account.delivering(records, workers) as coming:
+        for outcome in coming:
+            outcomes.append(outcome)
+            if len(outcomes) == 6:
+                account.stop.set()
+    done = summed(outcomes)
+    assert len(outcomes) < 6 + 3 * workers
+    # Nothing was sent that has no outcome.
+    assert done["create"] == len(account.sandbox.state.end_users)
+    assert done["page_view"] == len(account.sandbox.state.page_views)
+    assert set(done) <= {"create", "page_view"}
+
+
+def test_told_to_stop_before_it_begins_it_sends_nothing(account: Account) -> None:
+    account.stop.set()
+    assert account.push(*users(3)) == []
+    assert account.sandbox.requests == ()
+
+
+def test_a_stopped_run_can_be_taken_up_again(account_of: AccountOf) -> None:
+    account = account_of(latency=0.005)
+    with account.delivering(users(12)) as coming:
+        first = [next(coming)]
+        account.stop.set()
+        first += coming
+    assert 0 < len(first) < 12
+    account.stop.clear()
+    second = summed(account.push(*users(12)))
+    assert second == {"unchanged": len(first), "create": 12 - len(first)}
+
+
+def test_what_ends_the_run_is_raised_after_all_outcomes_were_given(account_of: AccountOf) -> None:
+    refused = JSONResponse({"error": "No API access"}, 401)
+    account = account_of(answering(refused, method="GET", path=f"{END_USERS}/15"), latency=0.005)
+    outcomes: list[Outcome] = []
+    with (
+        account.delivering(users(40)) as coming,
+        pytest.raises(SignInRefusedError, match="No API access"),
+    ):
+        outcomes.extend(coming)
+    assert summed(outcomes) == {"create": len(account.sandbox.state.end_users)}
+    assert 0 < len(outcomes) < 40
+
+
+def test_an_account_that_does_not_answer_ends_the_run_before_all_is_tried(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(answering(ResetConnection(), method="GET", path=END_USERS))
+    outcomes: list[Outcome] = []
+    with account.delivering(users(40), 2) as coming, pytest.raises(UnreachableError):
+        outcomes.extend(coming)
+    assert set(summed(outcomes)) == {"unreachable"}
+    assert len(outcomes) < 5
+
+
+def test_a_list_of_events_that_cannot_be_had_ends_the_run_before_anything_is_sent(
+    account_of: AccountOf,
+) -> None:
+    down = JSONResponse({"error": "Down"}, 503)
+    account = account_of(answering(down, method="GET", path="/registered_events"))
+    with pytest.raises(UnreachableError), account.delivering([*users(1), track("0")]) as coming:
+        next(coming)
+    assert account.requests(path="/v1") == []
+
+
+def test_outcomes_that_nobody_takes_any_more_leave_no_thread_and_no_further_calls(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(latency=0.005)
+    before = set(threading.enumerate())
+    with account.delivering(users(200)) as coming:
+        next(coming)
+        assert len(set(threading.enumerate()) - before) == 4
+        assert hasattr(coming, "close")
+        coming.close()
+        assert set(threading.enumerate()) == before
+    sent = len(account.sandbox.requests)
+    assert len(account.sandbox.state.end_users) < 30
+    assert len(account.sandbox.requests) == sent
+
+
+def test_a_caller_who_leaves_while_many_outcomes_wait_does_not_hang(account: Account) -> None:
+    # More outcomes than may wait, none of which costs a call: the workers are held up by the caller.
+    records = [track(str(n), "not registered") for n in range(6000)]
+    with account.delivering(records) as coming:
+        next(coming)
+        assert hasattr(coming, "close")
+        coming.close()
+    assert account.requests(path="/eligible") == []
+
+
+def test_an_error_of_the_callers_own_ends_the_run_too(account_of: AccountOf) -> None:
+    account = account_of(latency=0.005)
+
+    def break_off() -> None:
+        with account.delivering(users(200)) as coming, closing(coming):  # type: ignore[type-var]
+            for _ in coming:
+                raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        break_off()
+    assert len(account.sandbox.state.end_users) < 30
+
+
+def test_more_workers_than_end_users_are_no_harm(account: Account) -> None:
+    assert summed(account.push(*users(2), workers=32)) == {"create": 2}
+
+
+def test_a_large_plan_is_delivered_whole(account: Account) -> None:
+    records = [*users(40), *(page(str(n % 40), f"/{n}") for n in range(400))]
+    outcomes = account.push(*records, *(track(str(n), "other") for n in range(3000)), workers=8)
+    assert summed(outcomes) == {"create": 40, "page_view": 400, "event_not_registered": 3000}
+    lines = [ref.line for each in outcomes for ref in each.refs]
+    assert sorted(lines) == list(range(1, 3441))
