@@ -9,6 +9,17 @@ from typing import Any, Protocol, TypeAlias
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, not wrong. The gate draws the same examples every time, so that what lands
+# does not depend on luck; everybody else draws new ones.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+settings.load_profile("suite")
 
 COMMAND = Path(sys.executable).with_name("wootric-replay")
 

@@ -118,7 +118,7 @@ def test_a_reply_that_makes_no_sense_fails_its_record_and_keeps_it(
     assert replay.sandbox.state.page_views == ()
 
 
-@pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=2)])
+@pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=3)])
 def test_a_wait_for_the_rate_may_outlive_the_token(replay: Replay) -> None:
     users = [identify(str(n), f"u{n}@example.com") for n in range(3)]
     done = replay.push(replay.write(users), "--rate", "60/min", "--workers", "8")

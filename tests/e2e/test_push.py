@@ -293,7 +293,7 @@ def test_server_errors_are_tried_again(replay: Replay) -> None:
     assert len(replay.sandbox.state.page_views) == 15
 
 
-@pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=1, latency=0.05)])
+@pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=3, latency=0.05)])
 def test_tokens_that_expire_are_renewed(replay: Replay) -> None:
     users = [identify(str(n), f"u{n}@example.com") for n in range(60)]
     done = replay.push(replay.write(users), "--workers", "4")
