@@ -111,9 +111,12 @@ def _misused(error: click.ClickException) -> int:
 
 def _foreseen(error: Exception) -> int | None:
     """Say what an error of the library's means, if it is one; gives the exit code."""
+    from wootric_map.outcome import StoppedError  # noqa: PLC0415 - as below
     from wootric_map.services import SettingsError  # noqa: PLC0415 - errors are rare, starts are not
     from wootric_map.source import SourceError  # noqa: PLC0415
 
+    if isinstance(error, StoppedError):
+        return _say("interrupted", EXIT_INTERRUPTED)
     if isinstance(error, SourceError | SettingsError):
         return _say(str(error), EXIT_USAGE)
     # By name, since importing SQLite would slow every start.

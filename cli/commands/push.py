@@ -152,10 +152,9 @@ def push(
                     rejects=rejects_file,
                     on_bytes=on_bytes,
                 )
-            with (
-                interruption.sending(),
-                sending_progress(report.mapped, pace, shown=shown, lines=True) as progress,
-            ):
+            # From here on, to the end of the summing up, a signal only asks for a stop.
+            stack.enter_context(interruption.sending())
+            with sending_progress(report.mapped, pace, shown=shown, lines=True) as progress:
                 for outcome in deliver(plan, wootric, workers=workers, stop=interruption.stop):
                     report.deliver(outcome)
                     progress.add(outcome)
