@@ -137,6 +137,7 @@ class _Delivery:
         """Create or update the end user, unless Wootric holds them as wanted."""
         refs = self._end_user.refs
         action: Action = "create"
+        unanswered = False
         self._looked_up.add((wanted.wootric_id, wanted.external_id))
         try:
             for attempt in range(1, _ATTEMPTS + 1):
@@ -149,7 +150,7 @@ class _Delivery:
                 changes = wanted if self._known is None else difference(wanted, self._known)
                 if changes is None:
                     # With nothing left to do, a write that nobody answered has been taken.
-                    return Outcome(action if attempt > 1 else "unchanged", refs, None)
+                    return Outcome(action if unanswered else "unchanged", refs, None)
                 action = "create" if self._known is None else "update"
                 try:
                     if self._known is None:
@@ -158,6 +159,7 @@ class _Delivery:
                     else:
                         self._known = self._wootric.update(self._known.id, changes)
                 except NoAnswerError:
+                    unanswered = True
                     # It may be there by now: looking tells, sending it again would not.
                     if attempt == _ATTEMPTS:
                         raise

@@ -101,7 +101,7 @@ _TIME_FIELDS: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
 """Where a record's time stands, first found first taken (segment.md 1)."""
 _ENVELOPE_FIELDS: Final = ("context", "integrations", "sentAt")
 """What a batch envelope lends to an element that has none of its own (segment.md 1)."""
-_LENT_LIMIT: Final = 16 * 1024 * 1024
+_LENT_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that an envelope may lend its elements in all: each takes a copy, which makes a small line grow."""
 _NAMES: Final = frozenset({"wootric", "inmoment (wootric)"})
 """The destination's names, in lower case (segment.md 3)."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -30,9 +30,6 @@ from wootric_map.planning import plan_entries
 from wootric_map.report import Findings, RejectsFile, Report, is_rejects_file
 from wootric_map.services import Services, services
 from wootric_map.spool import Spool
-
-if TYPE_CHECKING:
-    pass
 
 _UNFINISHED: Final = (
     "The run did not finish. Run the same command again to go on: end users that are written already "
