@@ -131,12 +131,12 @@ def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
 
 def _map_track(record: Track, amount_suffix: bool) -> Mapped:
     origins: dict[str, Origin] = {}
-    email, user, warnings = _event_user(record, origins)
+    user, warnings = _event_user(record, origins)
     properties, more = map_properties(
         record.properties, "properties", omit=_omit, amount_suffix=amount_suffix
     )
     settings = WootricSettings(
-        email=email,
+        email=user.email,
         language=user.language,
         event_name=record.event,
         properties={each.name: each.value for each in properties},
@@ -146,7 +146,7 @@ def _map_track(record: Track, amount_suffix: bool) -> Mapped:
 
 def _map_page(record: Page) -> Mapped:
     origins: dict[str, Origin] = {}
-    _, user, warnings = _event_user(record, origins)
+    user, warnings = _event_user(record, origins)
     page = record.context.get("page")
     info: dict[str, object] = {}
     for key, value in record.properties.items():
@@ -168,7 +168,7 @@ def _map_page(record: Page) -> Mapped:
 
 def _event_user(
     record: Track | Page, origins: dict[str, Origin]
-) -> tuple[str | None, User, list[MappingWarning]]:
+) -> tuple[User, list[MappingWarning]]:
     """Whom a track or page record names itself: by its own fields, or by its user's traits."""
     warnings: list[MappingWarning] = []
     traits = record.context.get("traits")
@@ -176,7 +176,7 @@ def _event_user(
     places = ((known, "context.traits"), (record.properties, "properties"))
     email = _email(record, places, origins)
     user = _user(record, known, "context.traits", email, origins, warnings)
-    return email, user, warnings
+    return user, warnings
 
 
 def _user(

@@ -27,7 +27,7 @@ from wootric_map.deliver import deliver
 from wootric_map.outcome import Failure, Outcome, StoppedError
 from wootric_map.plan import Plan
 from wootric_map.planning import plan_entries
-from wootric_map.report import Findings, RejectsFile, Report, is_rejects_file
+from wootric_map.report import RejectsFile, Report, is_rejects_file
 from wootric_map.services import Services, services
 from wootric_map.spool import Spool
 
@@ -198,9 +198,9 @@ def _show(report: Report, calls: int, seconds: float) -> None:
         ("Unchanged", done["unchanged"], "end users"),
         ("Eligibility checks", done["eligibility_check"], ""),
         ("Page views", done["page_view"], ""),
-        ("Skipped", report.skipped.counts.total(), _codes(report.skipped)),
-        ("Rejected", report.rejected.counts.total(), _codes(report.rejected)),
-        ("Failed", report.failed.counts.total(), _codes(report.failed)),
+        ("Skipped", report.skipped.counts.total(), summary.codes(report.skipped)),
+        ("Rejected", report.rejected.counts.total(), summary.codes(report.rejected)),
+        ("Failed", report.failed.counts.total(), summary.codes(report.failed)),
         ("API calls", calls, f"look-ups included, in {duration(seconds)}"),
     ):
         table.add_row(title, f"{count:,}", Text(note))
@@ -242,10 +242,6 @@ def _advice(
             f"{name} is of an earlier run. If this run had the same records, they went through "
             "now: pushing that file would send them twice."
         )
-
-
-def _codes(found: Findings) -> str:
-    return ", ".join(f"{code} {count:,}" for code, count in found.counts.most_common())
 
 
 def _rejects_file(path: Path) -> RejectsFile:

@@ -21,10 +21,14 @@ def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
             yield f"    … {count:,} in all"
 
 
+def codes(found: Findings) -> str:
+    """Each code with its count, most frequent first."""
+    return ", ".join(f"{code} {count:,}" for code, count in found.counts.most_common())
+
+
 def counts(title: str, found: Findings) -> str:
     """One line: each code with its count."""
-    each = ", ".join(f"{code} {count:,}" for code, count in found.counts.most_common())
-    return f"{title}: {each or 'none'}"
+    return f"{title}: {codes(found) or 'none'}"
 
 
 def records(count: int) -> str:
