@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -22,13 +22,24 @@ _COMMANDS: Final = {
     "map": ("map:map_command", "Show what each record becomes, as JSON lines."),
     "dry-run": ("dry_run:dry_run", "Show what a push would change."),
     "push": ("push:push", "Send an export to Wootric."),
+    "snapshot": ("snapshot:snapshot", "Write the account's end users to a file."),
     "sandbox": ("sandbox:sandbox", "Run a stand-in Wootric on this machine."),
 }
 """Each command's place below `cli.commands`, and what it does in a line."""
 
 
+class _ReaderGoneError(Exception):
+    """Whoever read our output has gone."""
+
+
 class _Commands(click.Group):
     """A group that imports a command only when it is run, which keeps the start quick."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error  # click would call it a failure
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -68,7 +79,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, _ReaderGoneError):
         # The reader has gone, as `head` does; Python must not try to flush to it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_BROKEN_PIPE
@@ -123,9 +134,15 @@ def _foreseen(error: Exception) -> int | None:
     if isinstance(error, OSError) or type(error).__qualname__ == "OperationalError":
         reason = getattr(error, "strerror", None) or str(error)
         place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        if "database or disk is full" in reason:
+            place = (
+                "; the temporary database needs about as much room as the export: SQLITE_TMPDIR "
+            )
+            place += "names another folder for it"
         return _say(f"the disk or output can't be used: {reason}{place}", EXIT_UNREACHABLE)
     if "wootric_map.client" in sys.modules:
-        from wootric_map.client import SignInRefusedError, WootricError  # noqa: PLC0415
+        from wootric_map.client import SignInRefusedError  # noqa: PLC0415
+        from wootric_map.outcome import WootricError  # noqa: PLC0415
 
         if isinstance(error, SignInRefusedError):
             return _say(str(error), EXIT_SIGN_IN)

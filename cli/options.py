@@ -4,13 +4,16 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 
+from wootric_map import choosing
+from wootric_map.calls import RETRIES
+from wootric_map.plan import PlanOptions
 from wootric_map.reading import ReadingOptions
 from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, Source, discover
 
@@ -22,10 +25,34 @@ F = TypeVar("F", bound=Callable[..., Any])
 REJECTS: Final = Path("rejects.ndjson")
 """Where `push` leaves what was rejected, unless told otherwise."""
 
+NOTHING: Final = "nothing"
+ACCOUNT: Final = "account"
+"""What `--against` may be beside a file."""
+
 _LONGEST_SECRET: Final = 64 * 1024
 _SLOWEST, _FASTEST = 0.01, 1e9
 
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/min)?")
+
+
+class Moment(click.ParamType[int]):
+    """A date or a time, in any form of segment.md 5; gives milliseconds since the epoch."""
+
+    name = "DATE"
+
+    def __init__(self, read: Callable[[str], int | None]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a date or time."""
+        if isinstance(value, int):
+            return value
+        moment = self._read(str(value).strip())
+        if moment is None:
+            self.fail(
+                "write a date or time, such as 2024-03-01 or 2024-03-01T08:00:00Z", param, ctx
+            )
+        return moment
 
 
 class Rate(click.ParamType[float]):
@@ -47,7 +74,7 @@ class Rate(click.ParamType[float]):
 
 
 def reading_options(command: F) -> F:
-    """PATHS and how they are read."""
+    """How records are read."""
     for option in (
         click.option(
             "--amount-suffix",
@@ -66,10 +93,135 @@ def reading_options(command: F) -> F:
             show_default=True,
             help="The longest line taken; longer ones are rejected.",
         ),
-        click.argument("paths", nargs=-1, required=True, metavar="PATHS..."),
     ):
         command = option(command)
     return command
+
+
+def paths_argument(*, required: bool = True) -> Callable[[F], F]:
+    """PATHS: what is read."""
+    return click.argument("paths", nargs=-1, required=required, metavar="PATHS...")
+
+
+def planning_options(command: F) -> F:
+    """What is replayed, and how records become a plan."""
+    for option in (
+        click.option(
+            "--limit",
+            type=click.IntRange(0, sys.maxsize),
+            metavar="N",
+            help="Replay so many records at most: the first in time order.",
+        ),
+        click.option(
+            "--user",
+            "users",
+            multiple=True,
+            metavar="ID_OR_EMAIL",
+            help="Replay this end user alone; may be given several times.",
+        ),
+        click.option(
+            "--event",
+            "events",
+            multiple=True,
+            metavar="NAME",
+            help="Of the track records, replay this event alone; * stands for anything; may be given "
+            "several times.",
+        ),
+        click.option(
+            "--type",
+            "types",
+            multiple=True,
+            type=click.Choice(["identify", "track", "page"]),
+            help="Replay records of this type alone; may be given several times.",
+        ),
+        click.option(
+            "--until",
+            type=Moment(choosing.until),
+            help="Replay records before this time; a day is taken whole.",
+        ),
+        click.option(
+            "--since",
+            type=Moment(choosing.since),
+            help="Replay records from this date or time on. Earlier identifies still tell who is who.",
+        ),
+        click.option(
+            "--link-anonymous",
+            is_flag=True,
+            help="Take an anonymousId for the one user that it was ever seen with.",
+        ),
+        click.option(
+            "--no-fold",
+            is_flag=True,
+            help="Replay record by record in time order, not each end user's identifies as one.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def planning(given: Mapping[str, Any], *, keep_lines: bool = False) -> PlanOptions:
+    """The options of `planning_options`, together.
+
+    Args:
+        given: their values, and those of `reading_options`.
+        keep_lines: as in `PlanOptions`.
+
+    Raises:
+        click.UsageError: they choose nothing.
+    """
+    since, until = given["since"], given["until"]
+    if since is not None and until is not None and until <= since:
+        raise click.UsageError("--until is before --since, so that nothing is replayed")
+    if not all(name.strip() for name in given["users"]):
+        raise click.UsageError("--user is empty; write a userId or an email")
+    return PlanOptions(
+        fold=not given["no_fold"],
+        link_anonymous=given["link_anonymous"],
+        amount_suffix=given["amount_suffix"],
+        choice=choosing.Choice(
+            since=given["since"],
+            until=given["until"],
+            types=frozenset(given["types"]),
+            events=given["events"],
+            users=frozenset(given["users"]),
+            limit=given["limit"],
+        ),
+        keep_lines=keep_lines,
+    )
+
+
+def against_option(default: str) -> Callable[[F], F]:
+    """What a plan is compared with: one of `NOTHING`, `ACCOUNT`, or a snapshot's path."""
+    return click.option(
+        "--against",
+        metavar="nothing|account|FILE",
+        default=default,
+        show_default=True,
+        help="What to compare with: an account that holds nothing, the account itself (a look-up for "
+        "each end user), or a snapshot of it.",
+    )
+
+
+def retries_option(command: F) -> F:
+    """How often a call is tried again."""
+    return click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        default=RETRIES,
+        show_default=True,
+        help="How often a call is tried again after a fault that may pass.",
+    )(command)
+
+
+def workers_option(command: F) -> F:
+    """How many end users are under way at once."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=8,
+        show_default=True,
+        help="End users under way at once.",
+    )(command)
 
 
 def account_options(command: F) -> F:
@@ -206,8 +358,8 @@ def sources(paths: tuple[str, ...], leave_out: Path = REJECTS) -> list[Source]:
     return discover(paths, leave_out=leave_out)
 
 
-def reading(
-    *, max_line_bytes: int, ignore_integrations: bool, amount_suffix: bool
-) -> ReadingOptions:
+def reading(given: Mapping[str, Any]) -> ReadingOptions:
     """The options of `reading_options`, together."""
-    return ReadingOptions(max_line_bytes, ignore_integrations, amount_suffix)
+    return ReadingOptions(
+        given["max_line_bytes"], given["ignore_integrations"], given["amount_suffix"]
+    )

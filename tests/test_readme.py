@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,18 @@ EXAMPLES = re.findall(r"\| `(wootric-replay [^`]+)` \|", README)
 
 
 def run(command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command beside the sample export, where what it writes does no harm."""
     program, *arguments = shlex.split(command)
-    return subprocess.run(
-        [Path(sys.executable).with_name(program), *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "sample_events").symlink_to(ROOT / "sample_events")
+        return subprocess.run(
+            [Path(sys.executable).with_name(program), *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
 
 @pytest.mark.parametrize(("command", "shown"), CAPTURES)

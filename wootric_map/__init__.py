@@ -19,13 +19,15 @@ from wootric_map.calls import (
     call_for,
     request,
 )
+from wootric_map.choosing import Choice
 from wootric_map.mapping import Mapped, WootricSettings, map_record, unidentified
 from wootric_map.outcome import Failure, Outcome, Rejection, Skip
-from wootric_map.plan import Plan, rehearse
-from wootric_map.planning import plan_entries
+from wootric_map.plan import Plan, PlanOptions
+from wootric_map.planning import plan_records
 from wootric_map.properties import MappingWarning
 from wootric_map.reading import Entry, ReadingOptions, read_entries
 from wootric_map.record import Identify, Page, Record, Track, read_line
+from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report
 from wootric_map.services import Services, SettingsError, services
 from wootric_map.source import Source, SourceError, discover, read_lines
@@ -33,6 +35,7 @@ from wootric_map.spool import Spool
 
 __all__ = [
     "Call",
+    "Choice",
     "EligibilityCheck",
     "EndUserUpsert",
     "Entry",
@@ -45,6 +48,7 @@ __all__ = [
     "Page",
     "PageView",
     "Plan",
+    "PlanOptions",
     "ReadingOptions",
     "Record",
     "Rejection",
@@ -61,7 +65,7 @@ __all__ = [
     "call_for",
     "discover",
     "map_record",
-    "plan_entries",
+    "plan_records",
     "read_entries",
     "read_line",
     "read_lines",

@@ -1,9 +1,9 @@
 """The calls a record becomes: pure data, with their HTTP form (wootric.md 3 and 5)."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 from wootric_map.mapping import Mapped
@@ -15,6 +15,14 @@ from wootric_map.spelling import spelling
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values, in the order they are sent."""
 
+
+_LONGEST_KEY: Final = 200
+"""Characters; of a longer message id a digest stands for it."""
+
+LookUpKey: TypeAlias = Literal["id", "external_id", "email", "phone_number"]
+
+RETRIES: Final = 5
+"""How often a call is tried again unless told otherwise."""
 
 USUAL_RATE: Final = 100.0
 """Calls a minute that many endpoints allow an account (wootric.md 4)."""
@@ -46,11 +54,21 @@ class EndUserUpsert:
     wootric_id: str | None = None
     """Wootric's own id, where it is known; never sent as a field."""
 
+    def look_up_keys(self) -> Iterator[tuple[LookUpKey, str]]:
+        """What they are looked up by, in this order; who has an email is not looked up by phone."""
+        if self.wootric_id:
+            yield "id", self.wootric_id
+        if self.external_id:
+            yield "external_id", self.external_id
+        if self.email:
+            yield "email", self.email
+        elif self.phone_number:
+            yield "phone_number", self.phone_number
+
     @property
     def look_ups(self) -> int:
         """How many look-ups it takes to know that Wootric does not hold them."""
-        ids = (self.wootric_id, self.external_id, self.email, self.phone_number)
-        return sum(each is not None for each in ids)
+        return sum(1 for _ in self.look_up_keys())
 
     def fields(self) -> Pairs:
         """The form of `POST /end_users` and `PUT /end_users/{id}`."""
@@ -71,6 +89,19 @@ class EndUserUpsert:
     def update(self, services: Services, wootric_id: int) -> HttpCall:
         """The call that changes the end user with that id."""
         return HttpCall("PUT", f"{services.rest}/end_users/{wootric_id}", dict(self.fields()))
+
+
+@dataclass(frozen=True, slots=True)
+class EndUser:
+    """An end user as Wootric holds them, of which a plan compares these fields."""
+
+    id: int
+    email: str | None
+    external_id: str | None
+    phone_number: str | None
+    external_created_at: int | None
+    """Unix seconds."""
+    properties: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +162,12 @@ class PageView:
 Call: TypeAlias = EndUserUpsert | EligibilityCheck | PageView
 
 
-def call_for(mapped: Mapped, place: str) -> Call:
+def call_for(mapped: Mapped, key: str) -> Call:
     """The call that one record makes, taken alone.
 
     Args:
         mapped: the record.
-        place: its source and line; tells page views apart that have no message id.
+        key: as `record_key` gives it.
     """
     record, settings, user = mapped.record, mapped.settings, mapped.user
     email = trimmed(user.email)
@@ -160,14 +191,45 @@ def call_for(mapped: Mapped, place: str) -> Call:
             properties=settings.properties or {},
         )
     info = settings.page_info or {}
-    return PageView(
-        random=hashlib.blake2b((record.message_id or place).encode(), digest_size=8).hexdigest(),
+    return page_view(
+        key,
         email=email,
         created_at=user.created_at,
-        url=_plain(info.get("url")),
-        name=_plain(info.get("name")),
-        path=_plain(info.get("path")),
+        url=info.get("url"),
+        name=info.get("name"),
+        path=info.get("path"),
     )
+
+
+def page_view(
+    key: str, *, email: str | None, created_at: int | None, url: object, name: object, path: object
+) -> PageView:
+    """A page view; what is no text or number in it is left out.
+
+    Args:
+        key: as `record_key` gives it.
+        email: its user's.
+        created_at: its user's, in unix seconds.
+        url: the page's.
+        name: the page's.
+        path: the page's.
+    """
+    random = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+    return PageView(random, email, created_at, _plain(url), _plain(name), _plain(path))
+
+
+def record_key(message_id: str | None, digest: bytes) -> str:
+    """What tells a record from every other.
+
+    Args:
+        message_id: the record's, if it has one.
+        digest: of its line, where it has none.
+    """
+    if message_id is None:
+        return digest.hex()
+    if len(message_id) <= _LONGEST_KEY:
+        return message_id
+    return hashlib.blake2b(message_id.encode(), digest_size=16).hexdigest()
 
 
 def stored(properties: Iterable[Property]) -> list[Property]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from math import isfinite
 from typing import Any, Final, TypeAlias
@@ -18,13 +19,19 @@ from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 
-from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
-from wootric_map.outcome import StoppedError
-from wootric_map.plan import EndUser, contradicts
+from wootric_map.calls import (
+    RETRIES,
+    EligibilityCheck,
+    EndUser,
+    EndUserUpsert,
+    HttpCall,
+    LookUpKey,
+    PageView,
+)
+from wootric_map.comparing import contradicts
+from wootric_map.end_users import end_user_from
+from wootric_map.outcome import CallFailedError, StoppedError, WootricError
 from wootric_map.services import Services, is_loopback
-
-RETRIES: Final = 5
-"""How often a call is tried again unless the caller says otherwise."""
 
 TIMEOUT: Final = (10.0, 60.0)
 """Seconds to wait for a connection, and for an answer."""
@@ -41,7 +48,12 @@ _LONGEST_WAIT: Final = 3600.0
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts."""
 
-_BY_PHONE: Final = "end_users/phone_number/{}"
+_LOOK_UPS: Final[Mapping[LookUpKey, str]] = {
+    "id": "{}",
+    "external_id": "{}?lookup_by_external_id=true",
+    "email": "{}?lookup_by_email=true",
+    "phone_number": "phone_number/{}",
+}
 
 _GIVE_UP_AFTER: Final = 3
 """Calls that end without any answer, one after another, before the whole run does."""
@@ -56,10 +68,6 @@ _EARLY: Final = 60.0
 """Seconds before its end at which a token is renewed."""
 
 
-class WootricError(Exception):
-    """Wootric could not do what it was asked; the message is for a person."""
-
-
 class SignInRefusedError(WootricError):
     """The credentials, or the token they gave, were refused."""
 
@@ -70,16 +78,6 @@ class UnreachableError(WootricError):
 
 class NoAnswerError(WootricError):
     """A call that must not be repeated was sent, and no answer came: it may have been taken."""
-
-
-class CallFailedError(WootricError):
-    """Wootric answered that it won't do this; trying again would not help."""
-
-    def __init__(self, code: str, message: str, status: int | None, body: str | None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
-        self.body = body
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ class Pace:
             clock: the unix time.
         """
         self._interval = 60.0 / rate if rate else 0.0
-        self._wait = wait
+        self.wait = wait
         self._clock = clock
         self._lock = threading.Lock()
         self._next = 0.0
@@ -163,7 +161,7 @@ class Pace:
                 self.waiting_until = at
                 by_rate = at == self._next
                 self.waiting_for = "for --rate" if by_rate else "for Wootric's limit"
-            if self._wait(min(at - now, _LONGEST_WAIT)):
+            if self.wait(min(at - now, _LONGEST_WAIT)):
                 raise StoppedError
 
     def note_wait(self, seconds: float, reason: str) -> None:
@@ -255,6 +253,8 @@ class Wootric:
         self._session.mount("http://", adapter)
         self._sign_in_lock = threading.Lock()
         self._token: _Token | None = None
+        self.server_time: int | None = None
+        """Unix seconds by Wootric's own clock at its latest reply; None where none told."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -285,27 +285,41 @@ class Wootric:
         return frozenset(name for name in names if isinstance(name, str))
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:
-        """Look an end user up: by Wootric's id, then external id, then email, then phone.
+        """Look an end user up: by Wootric's id, then external id, then email, else phone.
 
-        A phone finds nobody who has another email or external id: households share phones.
+        A phone finds nobody who has another email or external id: households share phones. Whoever has
+        an email is not looked up by phone: the email alone decides.
 
         Raises:
             WootricError: it could not be asked.
         """
-        for key, endpoint, path in (
-            (wanted.wootric_id, "end_users/{}", "{}"),
-            (wanted.external_id, "end_users/{}", "{}?lookup_by_external_id=true"),
-            (wanted.email, "end_users/{}", "{}?lookup_by_email=true"),
-            (wanted.phone_number, _BY_PHONE, "phone_number/{}"),
-        ):
+        for by, key in wanted.look_up_keys():
             # A path of dots alone would be taken for a step up, however it is encoded.
-            if key and key.strip("."):
-                url = f"{self._services.rest}/end_users/{path.format(quote(key, safe=''))}"
-                reply = self._json(endpoint, HttpCall("GET", url), missing=True)
+            if key.strip("."):
+                path = _LOOK_UPS[by].format(quote(key, safe=""))
+                endpoint = "end_users/phone_number/{}" if by == "phone_number" else "end_users/{}"
+                call = HttpCall("GET", f"{self._services.rest}/end_users/{path}")
+                reply = self._json(endpoint, call, missing=True)
                 found = None if reply is None else _end_user(reply)
-                if found and not (endpoint == _BY_PHONE and contradicts(wanted, found)):
+                if found and not (by == "phone_number" and contradicts(wanted, found)):
                     return found
         return None
+
+    def list_end_users(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """A page of the account's end users, as the API gives them (wootric.md 3).
+
+        Args:
+            query: `page`, `per_page`, `created[gte]` and their like.
+
+        Raises:
+            WootricError: it could not be asked.
+        """
+        url = f"{self._services.rest}/end_users?{urlencode(query)}"
+        rows = self._json("end_users/list", HttpCall("GET", url))
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            message = "Wootric's list of end users is no list of end users"
+            raise CallFailedError("bad_reply", message, None, None)
+        return rows
 
     def create(self, wanted: EndUserUpsert) -> EndUser:
         """Create an end user.
@@ -439,6 +453,7 @@ class Wootric:
                 raise _NotSentError(f"no connection to {host} ({_reason(error)})") from error
             raise NoAnswerError(f"no answer from {host} ({_reason(error)})") from error
         self._unanswered = 0
+        self.server_time = _unix_time(response.headers.get("Date")) or self.server_time
         too_fast = response.status_code == requests.codes.too_many_requests
         self._pace.learn(endpoint, response.headers, refused=too_fast)
         return response
@@ -653,24 +668,18 @@ def _token(reply: Any, now: float) -> _Token | None:
 def _end_user(reply: Any) -> EndUser:
     """An end user as Wootric tells it."""
     try:
-        properties = reply.get("properties") or {}
-        created_at = reply.get("external_created_at")
-        return EndUser(
-            id=int(reply["id"]),
-            email=_held_text(reply.get("email")),
-            external_id=_held_text(reply.get("external_id")),
-            phone_number=_held_text(reply.get("phone_number")),
-            external_created_at=None if created_at in (None, "") else int(created_at),
-            properties={str(name): str(value) for name, value in properties.items()},
-        )
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        return end_user_from(reply)
+    except ValueError as error:
         message = "Wootric's reply is no end user"
         raise CallFailedError("bad_reply", message, None, None) from error
 
 
-def _held_text(value: object) -> str | None:
-    """A text field; Wootric may tell an id that looks like a number as one."""
-    return None if value is None else _clean(str(value))
+def _unix_time(date: str | None) -> int | None:
+    """The time that a `Date` header tells."""
+    try:
+        return int(parsedate_to_datetime(date or "").timestamp())
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 def _number(text: str | None) -> float | None:

@@ -2,34 +2,39 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
-from wootric_map.calls import EndUserUpsert
-from wootric_map.client import CallFailedError, NoAnswerError, Wootric
-from wootric_map.outcome import Action, Failure, Outcome, Skip, StoppedError
-from wootric_map.plan import (
-    EndUser,
-    EndUserPlan,
-    Event,
-    Ids,
-    Plan,
-    address,
-    difference,
-    needs_look_up,
-    unregistered,
-)
+import requests
+
+from wootric_map.addressing import Change, change, unregistered
+from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.client import NoAnswerError, Wootric
+from wootric_map.comparing import difference
+from wootric_map.course import Answer, Course, LookUp, Turn, after, course
+from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
+from wootric_map.plan import EndUserPlan, Find, Plan, Write
+from wootric_map.plan_file import PlanFile, PlannedWrite
 
 _ATTEMPTS: Final = 3
 """How often an end user is looked up anew after a write that nobody answered."""
+
+Run: TypeAlias = Callable[[], Iterator[Outcome]]
+"""Makes one end user's calls."""
 
 _BACKLOG: Final = 1000
 """Outcomes that may wait for the caller before the workers do."""
 
 
 def deliver(
-    plan: Plan, wootric: Wootric, *, workers: int, stop: threading.Event
+    plan: Plan,
+    wootric: Wootric,
+    *,
+    registered: frozenset[str],
+    workers: int,
+    stop: threading.Event,
+    find: Find | None,
 ) -> Iterator[Outcome]:
     """Carry a plan out.
 
@@ -38,8 +43,10 @@ def deliver(
     Args:
         plan: closed.
         wootric: the account.
+        registered: the events that count for eligibility.
         workers: how many end users are under way at once.
         stop: set it to make no new calls; those under way are finished and their outcomes given.
+        find: looks end users up, in the account or a snapshot; None takes Wootric to hold nobody.
 
     Yields:
         An outcome for every call, as they come.
@@ -47,20 +54,49 @@ def deliver(
     Raises:
         WootricError: the run can't go on: signing in was refused, or Wootric can't be reached.
     """
-    events = frozenset[str]() if not plan.has_tracks else wootric.registered_events()
-    end_users = iter(plan)
-    turn = threading.Lock()
     turns = _Turns()
+
+    def runs() -> Iterator[Run]:
+        for end_user in plan:
+            delivery = _Delivery(plan, end_user, wootric, find, registered, turns, stop)
+            yield delivery.run
+
+    return _spread(runs(), workers=workers, stop=stop)
+
+
+def deliver_file(
+    plan: PlanFile,
+    wootric: Wootric,
+    *,
+    registered: frozenset[str],
+    workers: int,
+    stop: threading.Event,
+) -> Iterator[Outcome]:
+    """Carry out a plan that was saved, to the letter; arguments and outcomes as in `deliver`.
+
+    An end user to create who is there by now is not changed, since that was not in the plan.
+    """
+
+    def runs() -> Iterator[Run]:
+        for index in range(len(plan)):
+            yield _ExactDelivery(plan, index, wootric, registered, stop).run
+
+    return _spread(runs(), workers=workers, stop=stop)
+
+
+def _spread(runs: Iterator[Run], *, workers: int, stop: threading.Event) -> Iterator[Outcome]:
+    """Do the runs, as many at once as there are workers."""
+    turn = threading.Lock()
     outcomes: queue.Queue[Outcome | BaseException | None] = queue.Queue(_BACKLOG)
 
     def work() -> None:
         try:
             while not stop.is_set():
                 with turn:
-                    end_user = next(end_users, None)
-                if end_user is None:
+                    run = next(runs, None)
+                if run is None:
                     break
-                for outcome in _Delivery(plan, end_user, wootric, events, turns, stop).run():
+                for outcome in run():
                     outcomes.put(outcome)
         except StoppedError:
             pass
@@ -103,6 +139,7 @@ class _Delivery:
         plan: Plan,
         end_user: EndUserPlan,
         wootric: Wootric,
+        find: Find | None,
         registered: frozenset[str],
         turns: "_Turns",
         stop: threading.Event,
@@ -110,111 +147,109 @@ class _Delivery:
         self._plan = plan
         self._end_user = end_user
         self._wootric = wootric
+        self._find = find
         self._registered = registered
         self._stop = stop
-        self._known: EndUser | None = None
-        self._looked_up: set[Ids] = set()
         self._turns = turns
         self._stack = ExitStack()
         self._holds = False
 
     def run(self) -> Iterator[Outcome]:
         """Make the end user's calls in order."""
+        way = course(
+            self._end_user,
+            self._plan.steps(self._end_user),
+            self._registered,
+            asks=self._find is not None,
+        )
+        answer: Answer = None
         with self._stack:
-            yield from self._run()
-
-    def _run(self) -> Iterator[Outcome]:
-        written = None
-        if self._end_user.folded:
-            written = self._write(self._end_user.folded.upsert)
-            yield written
-        for event in self._plan.events(self._end_user):
-            if self._stop.is_set():
-                return
-            yield self._send(event, written)
-
-    def _write(self, wanted: EndUserUpsert) -> Outcome:
-        """Create or update the end user, unless Wootric holds them as wanted."""
-        refs = self._end_user.refs
-        action: Action = "create"
-        unanswered = False
-        self._looked_up.add((wanted.wootric_id, wanted.external_id))
-        try:
-            for attempt in range(1, _ATTEMPTS + 1):
-                self._find(wanted)
-                if self._known is None and not (wanted.email or wanted.phone_number):
-                    message = "it has no email or phone, and the account does not know its userId"
-                    return Outcome(
-                        action, refs, Skip("unidentified", "identify", "userId", message)
-                    )
-                changes = wanted if self._known is None else difference(wanted, self._known)
-                if changes is None:
-                    # With nothing left to do, a write that nobody answered has been taken.
-                    return Outcome(action if unanswered else "unchanged", refs, None)
-                action = "create" if self._known is None else "update"
+            while not self._stop.is_set():
                 try:
-                    if self._known is None:
-                        self._known = self._wootric.create(changes)
-                        self._have_to_oneself(self._known)
-                    else:
-                        self._known = self._wootric.update(self._known.id, changes)
-                except NoAnswerError:
-                    unanswered = True
-                    # It may be there by now: looking tells, sending it again would not.
-                    if attempt == _ATTEMPTS:
-                        raise
-                except CallFailedError as error:
-                    # Somebody else created them since they were looked up.
-                    if action == "update" or attempt == _ATTEMPTS or not _taken(error):
-                        raise
-                else:
-                    break
-        except CallFailedError as error:
-            return Outcome(action, refs, _failure(error))
-        except NoAnswerError as error:
-            return Outcome(action, refs, Failure("in_doubt", str(error)))
-        return Outcome(action, refs, None)
+                    asked = way.send(answer)
+                    while isinstance(asked, LookUp):
+                        asked = self._answer(way, asked)
+                except StopIteration:
+                    return
+                outcome, answer = self._take(asked)
+                yield outcome
 
-    def _send(self, event: Event, written: Outcome | None) -> Outcome:
-        """Send a track or page record, unless it is not for Wootric or its end user failed."""
-        result: Skip | Failure | None = unregistered(event, self._registered)
-        if result is None and written and isinstance(written.result, Failure):
-            message = f"not sent, since its end user could not be written: {written.result.message}"
-            result = Failure("end_user_failed", message)
-        if result is None:
-            result = self._send_to_known(event)
-        return Outcome(event.action, (event.ref,), result)
-
-    def _send_to_known(self, event: Event) -> Skip | Failure | None:
+    def _answer(self, way: Course, asked: LookUp) -> LookUp | Turn:
         try:
-            self._look_up(event)
-            call = address(event, self._end_user.folded, self._known)
-            if isinstance(call, Skip):
-                return call
-            self._wootric.send(call)
+            found = self._find(asked.wanted) if self._find else None
+            if found and self._have_to_oneself(found):
+                # Somebody else has changed them since; no snapshot knows that.
+                found = self._wootric.find(asked.wanted)
         except CallFailedError as error:
-            return _failure(error)
-        except NoAnswerError as error:
-            message = f"{error}; it may have been counted, and sent again it would count twice"
-            return Failure("in_doubt", message)
+            return way.throw(error)
+        return way.send(found)
+
+    def _take(self, turn: Turn) -> tuple[Outcome, Answer]:
+        """Do what a step's turn asks for."""
+        step, fate = turn.step, turn.fate
+        if isinstance(step, Write) and isinstance(fate, Change):
+            return self._write(step, fate, turn.held)
+        if isinstance(fate, EligibilityCheck | PageView):
+            return Outcome(turn.action, step.refs, _sent(self._wootric, fate)), None
+        result = fate if isinstance(fate, Skip | Failure) else None
+        return Outcome(turn.action, step.refs, result), None
+
+    def _write(self, write: Write, wanted: Change, held: EndUser | None) -> tuple[Outcome, Answer]:
+        """Create or update the end user; looks again where it turns out that they have changed."""
+        unanswered = False
+        attempt = 0
+        while wanted.fields is not None:
+            attempt += 1
+            failure: Failure | None = None
+            try:
+                answer = self._made(wanted.fields, held)
+                return Outcome(wanted.action, write.refs, None), answer
+            except NoAnswerError as error:
+                unanswered = True
+                failure = Failure("in_doubt", str(error))
+            except CallFailedError as error:
+                failure = error.failure
+                if not _outdated(wanted.action, error):
+                    return Outcome(wanted.action, write.refs, failure), failure
+            if attempt == _ATTEMPTS:
+                return Outcome(wanted.action, write.refs, failure), failure
+            # It may be there by now: looking tells, sending it again would not.
+            try:
+                held = self._looked_up_anew(write)
+            except CallFailedError as error:
+                return Outcome(wanted.action, write.refs, error.failure), error.failure
+            changed = change(self._end_user, write, held)
+            if isinstance(changed, Skip):
+                return Outcome(wanted.action, write.refs, changed), None
+            if changed.fields is None and unanswered:
+                # With nothing left to do, a write that nobody answered has been taken.
+                return Outcome(wanted.action, write.refs, None), held
+            wanted = changed
+        return Outcome("unchanged", write.refs, None), held
+
+    def _made(self, fields: EndUserUpsert, held: EndUser | None) -> EndUser:
+        """Write the fields; gives what Wootric then holds."""
+        if held is not None:
+            return self._wootric.update(held.id, fields)
+        if fields.wootric_id is not None:
+            # The export names them by Wootric's own id, and nobody was to be asked.
+            try:
+                return self._wootric.update(int(fields.wootric_id), fields)
+            except CallFailedError as error:
+                if not (_gone(error) and (fields.email or fields.phone_number)):
+                    raise
+        created = self._wootric.create(fields)
+        self._have_to_oneself(created)
+        return created
+
+    def _looked_up_anew(self, write: Write) -> EndUser | None:
+        """Ask the account itself, by all that the write and its end user are known by."""
+        for wanted in (write.upsert, *self._end_user.known_as()):
+            found = self._wootric.find(wanted)
+            if found:
+                self._have_to_oneself(found)
+                return found
         return None
-
-    def _look_up(self, event: Event) -> None:
-        """Ask the account for a user of whom the export says too little."""
-        folded = self._end_user.folded
-        if self._known is None and needs_look_up(event, folded, self._looked_up):
-            self._looked_up.add(event.ids)
-            wanted = EndUserUpsert(wootric_id=event.wootric_id, external_id=event.user_id)
-            self._find(wanted)
-
-    def _find(self, wanted: EndUserUpsert) -> None:
-        """Look the end user up, and have them to oneself for the rest of the delivery.
-
-        Two entries of the plan may turn out to be one end user whom only the account knows by both ids.
-        """
-        self._known = self._wootric.find(wanted)
-        if self._known and self._have_to_oneself(self._known):
-            self._known = self._wootric.find(wanted)
 
     def _have_to_oneself(self, known: EndUser) -> bool:
         """Whether somebody else was at work on them until now."""
@@ -222,6 +257,69 @@ class _Delivery:
             return False  # one at a time, or two deliveries could wait for each other
         self._holds = True
         return self._stack.enter_context(self._turns.of(known.id))
+
+
+class _ExactDelivery:
+    """One end user's part of a saved plan."""
+
+    def __init__(
+        self,
+        plan: PlanFile,
+        index: int,
+        wootric: Wootric,
+        registered: frozenset[str],
+        stop: threading.Event,
+    ) -> None:
+        self._plan = plan
+        self._index = index
+        self._wootric = wootric
+        self._registered = registered
+        self._stop = stop
+        self._created: int | None = None
+
+    def run(self) -> Iterator[Outcome]:
+        """Make the calls in order."""
+        refused: Failure | None = None
+        for step in self._plan.steps(self._index):
+            if self._stop.is_set():
+                return
+            result: Skip | Failure | None
+            if isinstance(step, PlannedWrite):
+                result = refused = self._write(step)
+            else:
+                result = unregistered(step.call, self._registered)
+                if result is None:
+                    result = after(refused) or _sent(self._wootric, step.call)
+            yield Outcome(step.action, (step.ref,), result)
+
+    def _write(self, step: PlannedWrite) -> Failure | None:
+        number = self._created if step.id is None and step.action == "update" else step.id
+        if number is None and step.action == "update":
+            return Failure("end_user_failed", "not sent, since its end user was not created")
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                if number is None:
+                    self._created = self._wootric.create(step.fields).id
+                else:
+                    self._created = self._wootric.update(number, step.fields).id
+            except CallFailedError as error:
+                if step.action != "create" or number is None or not _gone(error):
+                    return error.failure
+                number = None  # the id that the export names does not exist, so they are created
+            except NoAnswerError as error:
+                failure = Failure("in_doubt", str(error))
+                try:
+                    held = self._wootric.find(step.fields)
+                except CallFailedError as other:
+                    return other.failure
+                if held and difference(step.fields, held) is None:
+                    self._created = held.id
+                    return None  # it was taken after all
+                if held or attempt == _ATTEMPTS:
+                    return failure
+            else:
+                return None
+        return Failure("in_doubt", "given up after several attempts")
 
 
 class _Turns:
@@ -246,9 +344,22 @@ class _Turns:
                 self._freed.notify_all()
 
 
-def _failure(error: CallFailedError) -> Failure:
-    return Failure(error.code, str(error), error.status, error.body)
+def _sent(wootric: Wootric, call: EligibilityCheck | PageView) -> Failure | None:
+    """Send a call that can't be taken back; gives why it failed."""
+    try:
+        wootric.send(call)
+    except CallFailedError as error:
+        return error.failure
+    except NoAnswerError as error:
+        message = f"{error}; it may have been counted, and sent again it would count twice"
+        return Failure("in_doubt", message)
+    return None
 
 
-def _taken(error: CallFailedError) -> bool:
-    return "already been taken" in str(error)
+def _outdated(action: Action, error: CallFailedError) -> bool:
+    """Whether a write failed since somebody else has created or removed the end user by now."""
+    return "already been taken" in str(error) if action == "create" else _gone(error)
+
+
+def _gone(error: CallFailedError) -> bool:
+    return bool(error.status == requests.codes.not_found)

@@ -1,76 +1,227 @@
-"""Who is who: ids that name one end user, tied together as the records are read."""
+"""Who is who: ids that name one end user, tied together as the records are read.
 
-from typing import Final
+The ids' names wait in the spool, so that memory grows by a few bytes an id.
+"""
 
-_NO_TIME: Final = -(2**63)
-"""Sorts before every time."""
+from array import array
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
+
+from wootric_map.spool import NO_TIME, Spool
+
+USER: Final = 1
+"""A `userId`, Wootric's external id."""
+EMAIL: Final = 2
+"""An email as it compares: trimmed, in lower case."""
+WOOTRIC: Final = 4
+"""Wootric's own id of an end user."""
+PHONE: Final = 8
+"""A phone number. Households share phones, so it ties only what nothing contradicts."""
+ANONYMOUS: Final = 16
+"""An `anonymousId`. People share devices, so it ties only if asked to."""
+AMBIGUOUS: Final = 32
+"""Beside `PHONE` or `ANONYMOUS`: several end users have it, so it names none."""
+
+_UNIQUE: Final = USER | EMAIL | WOOTRIC
+"""Kinds of which two groups of ids can't both have one and still be one end user."""
+
+PREFIXES: Final = {USER: "u:", EMAIL: "e:", WOOTRIC: "w:", PHONE: "p:", ANONYMOUS: "a:"}
+
+_NAMES_AT_HAND: Final = 200_000
+"""Ids whose numbers are kept in memory; those of the others are asked for in the spool."""
+
+_HINTS_AT_HAND: Final = 50_000
+
+_NEVER: Final = 2**63 - 1
+"""The time of a record that does not exist."""
+
+
+class Identity(NamedTuple):
+    """An id of an end user: its kind, and the text that names it."""
+
+    kind: int
+    text: str
+
+    @property
+    def name(self) -> str:
+        """One text that tells it from every other."""
+        return PREFIXES[self.kind] + self.text
+
+
+Held: TypeAlias = Callable[[Identity], int | None]
+"""Tells Wootric's own id of the end user whom an id names."""
+
+
+class Membership(NamedTuple):
+    """What came of an id."""
+
+    number: int
+    root: int
+    """A number that all ids of an end user share."""
+    kinds: int
+    """The kinds of all these ids, added up."""
+    first_seen: int | None
+    """The time of the first record that is filed under this id; None where none is."""
 
 
 class Identities:
-    """A union-find over ids.
+    """A union-find over ids."""
 
-    An id is any text that names one end user, such as `user:42` or `email:ada@example.com`.
-    """
+    def __init__(self, spool: Spool) -> None:
+        """Start with nobody.
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._parents: list[int] = []
-        self._first_seen: list[int | None] = []
+        Args:
+            spool: keeps the names, and what each phone and anonymous id was seen with.
+        """
+        self._spool = spool
+        self._recent: dict[str, int] = {}
+        self._spilled = 0
+        self._hints: dict[tuple[int, int], None] = {}
+        # By an id's number: its parent, its kind, the kinds of its group, its first record's time.
+        self._parents = array("q")
+        self._kinds = array("B")
+        self._group_kinds = array("B")
+        self._first_seen = array("q")
+        self.ambiguous_anonymous_ids = 0
+        """How many anonymous ids were seen with several end users; known once resolved."""
 
-    def tie(self, ids: tuple[str, ...], time: int | None) -> int:
-        """Say that these ids name one end user.
+    def tie(self, ids: tuple[Identity, ...], time: int | None) -> int:
+        """Say that these ids name one end user, of whom a record is filed under the first.
 
         Args:
             ids: at least one.
-            time: when the record that says so happened.
+            time: when the record happened.
 
         Returns:
             The number of the first id.
         """
-        first = self._number(ids[0])
+        first = self.number(ids[0])
         for each in ids[1:]:
-            self._union(first, self._number(each))
-        seen = self._first_seen[first]
-        time = _NO_TIME if time is None else time
-        if seen is None or time < seen:
-            self._first_seen[first] = time
+            self.unite(first, self.number(each))
+        self._first_seen[first] = min(self._first_seen[first], NO_TIME if time is None else time)
         return first
 
-    def people(self) -> list[int]:
-        """Number the end users.
+    def unite(self, one: int, other: int) -> None:
+        """Say that two ids, by their numbers, name one end user."""
+        one, other = self._root(one), self._root(other)
+        if one != other:
+            self._parents[other] = one
+            self._group_kinds[one] |= self._group_kinds[other]
 
-        Returns:
-            For each id's number the number of its end user. End users are numbered in the order they
-            were first met, whatever the order the records came in.
-        """
-        groups: dict[int, list[int]] = {}
-        for number in range(len(self._parents)):
-            groups.setdefault(self._root(number), []).append(number)
-        names = list(self._numbers)
+    def hint(self, shared: Identity, number: int) -> None:
+        """Say that a phone or anonymous id was seen with an id; what that means, `resolve` decides."""
+        hint = self.number(shared), number
+        if hint not in self._hints:
+            self._hints[hint] = None
+            if len(self._hints) >= _HINTS_AT_HAND:
+                self._keep_hints()
 
-        def met(group: list[int]) -> tuple[int, str]:
-            times = (time for each in group if (time := self._first_seen[each]) is not None)
-            return min(times, default=_NO_TIME), min(names[each] for each in group)
-
-        people = [0] * len(self._parents)
-        for person, group in enumerate(sorted(groups.values(), key=met)):
-            for number in group:
-                people[number] = person
-        return people
-
-    def _number(self, name: str) -> int:
-        number = self._numbers.setdefault(name, len(self._parents))
-        if number == len(self._parents):
+    def number(self, identity: Identity) -> int:
+        """The number of an id, which is given one when it is first met."""
+        name = identity.name
+        number = self._recent.get(name)
+        if number is not None:
+            return number
+        if self._spilled:
+            number = self._spool.identity(name)
+        if len(self._recent) >= _NAMES_AT_HAND:
+            self._keep_names()
+        if number is None:
+            number = len(self._parents)
             self._parents.append(number)
-            self._first_seen.append(None)
+            self._kinds.append(identity.kind)
+            self._group_kinds.append(identity.kind)
+            self._first_seen.append(_NEVER)
+        self._recent[name] = number
         return number
+
+    def resolve(self, held: Held | None = None) -> None:
+        """Find out, once everything is read, what phones and anonymous ids tie.
+
+        A phone ties all it was seen with, as long as no two of them have a userId, an email or an id of
+        Wootric's each. An anonymous id is tied to the one end user that it was seen with.
+
+        Args:
+            held: the number of the end user whom Wootric knows by a userId, email or phone, where that
+                can be told without asking it; None where it knows nobody.
+        """
+        self._keep_names()
+        self._keep_hints()
+        if held:
+            self._tie_held(USER, held)
+            self._tie_held(EMAIL, held)
+        for phone, seen in self._seen_with(PREFIXES[PHONE]):
+            self._tie_by_phone(phone, seen)
+        if held:
+            self._tie_held(PHONE, held)
+        for anonymous, seen in self._seen_with(PREFIXES[ANONYMOUS]):
+            self._tie_anonymous(anonymous, seen)
+
+    def members(self) -> Iterator[Membership]:
+        """All ids, in the order of their numbers, and what came of each."""
+        for number, first_seen in enumerate(self._first_seen):
+            root = self._root(number)
+            time = None if first_seen == _NEVER else first_seen
+            yield Membership(number, root, self._group_kinds[root], time)
+
+    def _tie_held(self, kind: int, held: Held) -> None:
+        """Tie what Wootric holds as one end user."""
+        prefix = PREFIXES[kind]
+        for name, number in self._spool.names(prefix):
+            # A phone counts where it is all that names somebody.
+            if kind == PHONE and self._group_kinds[self._root(number)] & (_UNIQUE | AMBIGUOUS):
+                continue
+            known = held(Identity(kind, name.removeprefix(prefix)))
+            if known is not None:
+                self.unite(number, self.number(Identity(WOOTRIC, str(known))))
+
+    def _tie_by_phone(self, phone: int, seen: Iterator[int]) -> None:
+        roots: set[int] = set()
+        kinds = 0
+        for root in map(self._root, seen):
+            if root not in roots:
+                if kinds & self._group_kinds[root] & _UNIQUE:
+                    self._group_kinds[self._root(phone)] |= AMBIGUOUS
+                    return
+                roots.add(root)
+                kinds |= self._group_kinds[root]
+        for root in roots:
+            self.unite(phone, root)
+
+    def _tie_anonymous(self, anonymous: int, seen: Iterator[int]) -> None:
+        root = self._root(anonymous)
+        # An alias may have tied it already.
+        roots = {root} if self._group_kinds[root] & USER else set()
+        for number in seen:
+            if len(roots) <= 1:
+                roots.add(self._root(number))
+        if len(roots) == 1:
+            self.unite(anonymous, roots.pop())
+        else:
+            self.ambiguous_anonymous_ids += 1
+            self._group_kinds[self._root(anonymous)] |= AMBIGUOUS
+
+    def _seen_with(self, prefix: str) -> Iterator[tuple[int, Iterator[int]]]:
+        """Each id of a kind, in the order of their names, with the numbers it was seen with."""
+        for shared, hints in groupby(self._spool.hints(prefix), key=itemgetter(0)):
+            yield shared, (number for _, number in hints)
 
     def _root(self, number: int) -> int:
-        while self._parents[number] != number:
+        parents = self._parents
+        while parents[number] != number:
             # Halving the path as it is walked keeps it short.
-            self._parents[number] = self._parents[self._parents[number]]
-            number = self._parents[number]
+            parents[number] = parents[parents[number]]
+            number = parents[number]
         return number
 
-    def _union(self, one: int, other: int) -> None:
-        self._parents[self._root(other)] = self._root(one)
+    def _keep_names(self) -> None:
+        new = ((name, each) for name, each in self._recent.items() if each >= self._spilled)
+        self._spool.keep_identities(new)
+        self._spilled = len(self._parents)
+        self._recent.clear()
+
+    def _keep_hints(self) -> None:
+        self._spool.keep_hints(self._hints)
+        self._hints.clear()

@@ -4,6 +4,7 @@ Beside the settings stands what the calls need and the settings do not show: the
 and where each value came from.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -17,7 +18,13 @@ from wootric_map.spelling import Found, find, spelling
 _LEFT_OUT: Final = frozenset({"email", "created", "createdat"})
 """Spellings that are settings of their own and so no properties (segment.md 6)."""
 
-_CREATED: Final = frozenset({"created", "createdat"})
+CREATED: Final = ("created", "createdAt")
+"""The traits that hold the creation date, the better first (segment.md 4)."""
+_CREATED: Final = frozenset(map(str.lower, CREATED))
+
+_WOOTRIC_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
+
+_EMAIL_PLACES: Final = ("traits", "context.traits", "properties", "userId")
 
 _NESTING_LIMIT: Final = 100
 """How deep a page's property may be nested; the JSON writer stops at 254 levels in all."""
@@ -106,22 +113,75 @@ def looks_like_email(text: str) -> bool:
     return 0 < at < dot - 1
 
 
-def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
+class Named(NamedTuple):
+    """Whom a record names, and how."""
+
+    user: User
+    origins: Mapping[str, Origin]
+    """Where the fields of `user` came from, under Wootric's names for them."""
+    warnings: list[MappingWarning]
+
+    @property
+    def email_from(self) -> str | None:
+        """Where the email stands: `traits`, `context.traits`, `properties` or `userId`."""
+        origin = self.origins.get("email")
+        if origin is None:
+            return None
+        return next(place for place in _EMAIL_PLACES if origin.source.startswith(place))
+
+    @property
+    def may_be_other(self) -> bool:
+        """Whether its email is a property of the event, and so perhaps not its user's."""
+        return self.email_from == "properties"
+
+
+def user_of(record: Record) -> Named:
+    """Whom a record names, looked at alone (segment.md 4)."""
     origins: dict[str, Origin] = {}
     warnings: list[MappingWarning] = []
-    email = _email(record, ((record.traits, "traits"),), origins)
-    user = _user(record, record.traits, "traits", email, origins, warnings)
-    properties, more = map_properties(
-        record.traits,
-        "traits",
-        omit=_omit_with_id if record.user_id else _omit,
-        amount_suffix=amount_suffix,
+    if isinstance(record, Identify):
+        traits, parent = record.traits, "traits"
+        email = _email(record, ((traits, parent),), origins)
+    else:
+        known = record.context.get("traits")
+        traits, parent = (known if isinstance(known, dict) else {}), "context.traits"
+        places = ((traits, parent), (record.properties, "properties"))
+        email = _email(record, places, origins)
+    user = _user(record, traits, parent, email, origins, warnings)
+    return Named(user, origins, warnings)
+
+
+def traits_as_properties(
+    traits: Fields, *, has_user_id: bool, amount_suffix: bool
+) -> tuple[list[Property], list[MappingWarning]]:
+    """The properties that an identify's traits become (segment.md 6).
+
+    Args:
+        traits: of one identify, or of several folded into one.
+        has_user_id: whether a `userId` takes the place of a trait `id`.
+        amount_suffix: give integer properties whose key lacks it the ending `_amount`.
+    """
+    omit = _omit_with_id if has_user_id else _omit
+    return map_properties(traits, "traits", omit=omit, amount_suffix=amount_suffix)
+
+
+def event_properties(
+    properties: Fields, *, amount_suffix: bool
+) -> tuple[list[Property], list[MappingWarning]]:
+    """The properties that a track record's become (segment.md 6); arguments as above."""
+    return map_properties(properties, "properties", omit=_omit, amount_suffix=amount_suffix)
+
+
+def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
+    user, origins, warnings = user_of(record)
+    properties, more = traits_as_properties(
+        record.traits, has_user_id=bool(record.user_id), amount_suffix=amount_suffix
     )
     if record.user_id:
         properties.append(Property("id", record.user_id, "userId", record.user_id))
     settings = WootricSettings(
         segment_user_id=record.user_id or record.anonymous_id,
-        email=email,
+        email=user.email,
         created_at=user.created_at,
         language=user.language,
         properties={each.name: each.value for each in properties},
@@ -130,11 +190,8 @@ def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
 
 
 def _map_track(record: Track, amount_suffix: bool) -> Mapped:
-    origins: dict[str, Origin] = {}
-    user, warnings = _event_user(record, origins)
-    properties, more = map_properties(
-        record.properties, "properties", omit=_omit, amount_suffix=amount_suffix
-    )
+    user, origins, warnings = user_of(record)
+    properties, more = event_properties(record.properties, amount_suffix=amount_suffix)
     settings = WootricSettings(
         email=user.email,
         language=user.language,
@@ -145,8 +202,15 @@ def _map_track(record: Track, amount_suffix: bool) -> Mapped:
 
 
 def _map_page(record: Page) -> Mapped:
-    origins: dict[str, Origin] = {}
-    user, warnings = _event_user(record, origins)
+    user, origins, warnings = user_of(record)
+    info, more = page_info(record)
+    settings = WootricSettings(page_info=info)
+    return Mapped(record, settings, user, (), origins, (*warnings, *more))
+
+
+def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
+    """A page's `page_info` (segment.md 6), and what had to be left out of it."""
+    warnings: list[MappingWarning] = []
     page = record.context.get("page")
     info: dict[str, object] = {}
     for key, value in record.properties.items():
@@ -163,20 +227,7 @@ def _map_page(record: Page) -> Mapped:
         info["name"] = record.name
     if record.category:
         info["category"] = record.category
-    return Mapped(record, WootricSettings(page_info=info), user, (), origins, tuple(warnings))
-
-
-def _event_user(
-    record: Track | Page, origins: dict[str, Origin]
-) -> tuple[User, list[MappingWarning]]:
-    """Whom a track or page record names itself: by its own fields, or by its user's traits."""
-    warnings: list[MappingWarning] = []
-    traits = record.context.get("traits")
-    known: Fields = traits if isinstance(traits, dict) else {}
-    places = ((known, "context.traits"), (record.properties, "properties"))
-    email = _email(record, places, origins)
-    user = _user(record, known, "context.traits", email, origins, warnings)
-    return user, warnings
+    return info, warnings
 
 
 def _user(
@@ -187,8 +238,10 @@ def _user(
     origins: dict[str, Origin],
     warnings: list[MappingWarning],
 ) -> User:
-    if record.user_id:
-        origins["external_id"] = Origin("userId", record.user_id)
+    # Nothing but blanks is no id: Wootric holds none, and it would be shared by whoever has it.
+    user_id = record.user_id if record.user_id and not record.user_id.isspace() else None
+    if user_id:
+        origins["external_id"] = Origin("userId", user_id)
     created_at = None
     created = _created(traits)
     if created is not None:
@@ -208,7 +261,7 @@ def _user(
     spoken = record.properties if isinstance(record, Track) else traits
     language = spoken.get("language")
     return User(
-        user_id=record.user_id,
+        user_id=user_id,
         email=email,
         phone=phone,
         wootric_id=_wootric_id(record.context.get("externalId")),
@@ -235,7 +288,7 @@ def _email(
 def _created(traits: Fields) -> Found | None:
     """The creation date as it stands: `created`, else `createdAt` (segment.md 4)."""
     empty = None
-    for name in ("created", "createdAt"):
+    for name in CREATED:
         found = find(traits, name)
         if found and found.value is not False:
             return found
@@ -252,7 +305,7 @@ def _wootric_id(external_ids: object) -> str | None:
         if isinstance(each, dict) and each.get("type") == "wootricEndUserId":
             number = _text(each.get("id"))
             # Wootric's ids are integers; anything else would only be a path that leads elsewhere.
-            if number and number.isascii() and number.isdigit():
+            if number and _WOOTRIC_ID.fullmatch(number):
                 return number
     return None
 

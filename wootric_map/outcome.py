@@ -1,5 +1,6 @@
 """What becomes of a record: skipped, rejected (segment.md 2), delivered or failed."""
 
+from collections.abc import Collection
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 Action: TypeAlias = Literal["create", "update", "unchanged", "eligibility_check", "page_view"]
@@ -13,6 +14,10 @@ class Skip(NamedTuple):
     type: str
     field: str | None
     message: str
+    reason: str | None = None
+    """Of an `unidentified` one: a word for why nobody could be found."""
+    ties: tuple[str, str] | None = None
+    """Of an alias: the two ids that it says are one user's."""
 
 
 REJECTIONS: Final = frozenset(
@@ -71,7 +76,7 @@ class Outcome(NamedTuple):
     """What became of one call, or of the records that would have made it."""
 
     action: Action
-    refs: tuple[Ref, ...]
+    refs: Collection[Ref]
     """The records it was made from."""
     result: Skip | Failure | None
     """None where it was delivered, or there was nothing to do."""
@@ -79,3 +84,22 @@ class Outcome(NamedTuple):
 
 class StoppedError(Exception):
     """The run was told to stop."""
+
+
+class WootricError(Exception):
+    """Wootric could not do what it was asked; the message is for a person."""
+
+
+class CallFailedError(WootricError):
+    """Wootric answered that it won't do this; trying again would not help."""
+
+    def __init__(self, code: str, message: str, status: int | None, body: str | None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.body = body
+
+    @property
+    def failure(self) -> Failure:
+        """What it means for the delivery."""
+        return Failure(self.code, str(self), self.status, self.body)

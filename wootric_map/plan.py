@@ -1,99 +1,119 @@
-"""Calls → a plan: duplicates dropped, folded per end user, in the order they must be made.
+"""Records → a plan: repeats dropped, folded per end user, in the order the calls must be made.
 
-What decides is pure: `fold`, `address`, `difference`. The records wait in a `Spool`, so that memory grows
-with the number of end users alone.
+The records wait in a `Spool`, so that memory grows by a few bytes an end user.
 """
 
-from bisect import bisect_right
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+import marshal
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
-from itertools import chain
-from typing import Any, Final, NamedTuple, TypeAlias
+from heapq import merge
+from itertools import chain, islice
+from typing import Any, Final, TypeAlias
 
-import orjson
+from wootric_map import identities
+from wootric_map.calls import (
+    EligibilityCheck,
+    EndUser,
+    EndUserUpsert,
+    PageView,
+    page_view,
+    record_key,
+    trimmed,
+)
+from wootric_map.choosing import Choice, not_chosen
+from wootric_map.comparing import comparable
+from wootric_map.folding import Folded, Identified, PlacedWarning, fold, write_of
+from wootric_map.identities import (
+    AMBIGUOUS,
+    ANONYMOUS,
+    EMAIL,
+    PHONE,
+    PREFIXES,
+    USER,
+    WOOTRIC,
+    Identities,
+    Identity,
+)
+from wootric_map.mapping import Named, Origin, User, event_properties, page_info
+from wootric_map.outcome import Action, Ref, Skip
+from wootric_map.properties import MappingWarning
+from wootric_map.record import Identify, Page, Record, Track
+from wootric_map.spool import IDENTIFY, NO_TIME, PAGE, TRACK, Person, Row, SkippedRow, Spool
 
-from wootric_map.calls import EligibilityCheck, EndUserUpsert, PageView, call_for, stored, trimmed
-from wootric_map.identities import Identities
-from wootric_map.mapping import Mapped, Origin, User
-from wootric_map.outcome import Action, Outcome, Ref, Skip
-from wootric_map.properties import MappingWarning, PropertyValue
-from wootric_map.reading import Entry
-from wootric_map.record import Identify, Track
-from wootric_map.spool import EVENT, IDENTIFY, Row, Spool
+Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
+"""Looks an end user up."""
 
-Ids: TypeAlias = tuple[str | None, str | None]
-"""Wootric's own id of an end user, and the customer's."""
-
-
-class Identified(NamedTuple):
-    """One identify record, as folding needs it."""
-
-    time: int | None
-    user: User
-    properties: Mapping[str, tuple[PropertyValue, Origin]]
-    origins: Mapping[str, Origin]
-
-
-class State(NamedTuple):
-    """What the identifies up to a time said of an end user; track and page records carry it."""
-
-    time: int | None
-    email: str | None
-    created_at: int | None
-    language: str | None
+_IDS_SHOWN: Final = 4
+_OTHER_IDS: Final = 5
+"""Ids of one end user that are tried beside the last: one who changes them often is a robot."""
+_LONGEST_ID: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """All identifies of one end user as one."""
+class PlanOptions:
+    """How records become a plan."""
 
-    upsert: EndUserUpsert
-    origins: Mapping[str, Origin]
-    """Where each field came from, under Wootric's name for it; a property's is `properties.name`."""
-    states: tuple[State, ...]
-    """What was known when, in time order: from the first email on, if there ever was one."""
-    times: tuple[int, ...]
-    """The times of `states`; no time is before all others."""
-    warnings: tuple[MappingWarning, ...]
-
-    @property
-    def ids(self) -> Ids:
-        """What the end user is looked up by before their email."""
-        return self.upsert.wootric_id, self.upsert.external_id
+    fold: bool = True
+    """All identifies of an end user as one; else each record for itself, in time order."""
+    link_anonymous: bool = False
+    """Tie an anonymousId to the one end user it was ever seen with."""
+    amount_suffix: bool = False
+    """Give integer properties whose key lacks it the ending `_amount`."""
+    choice: Choice = field(default_factory=Choice)
+    """What is replayed."""
+    keep_lines: bool = False
+    """Keep each record's line, for `Plan.raw`."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndUserPlan:
-    """What is to happen to one end user."""
+    """What the export says of one end user."""
 
-    person: int
-    """Their number in the plan."""
+    person: Person
+    """Their place in the plan."""
     folded: Folded | None
     """None where the export holds no identify of theirs."""
-    refs: tuple[Ref, ...]
-    """The identifies that were folded."""
+    other_ids: Callable[[], Iterable[EndUserUpsert]]
+    """Every id of theirs, each to be looked up by."""
 
     @property
-    def identified(self) -> bool:
-        """Whether the export itself names them beyond a userId (segment.md 2, `unidentified`)."""
-        if self.folded is None:
-            return False
-        upsert = self.folded.upsert
-        return bool(upsert.email or upsert.phone_number or upsert.wootric_id)
+    def is_ambiguous(self) -> bool:
+        """Whether all that names them is a phone or anonymous id of several end users."""
+        return bool(self.person.kinds & AMBIGUOUS) and not self.person.kinds & _OWN
+
+    @property
+    def is_written(self) -> bool:
+        """Whether any identify of theirs is replayed."""
+        return self.folded is not None and self.folded.replayed > 0
+
+    def known_as(self) -> Iterator[EndUserUpsert]:
+        """What they are looked up by: what they are known as last, then by what else they were.
+
+        Nothing where that would find somebody else.
+        """
+        if self.is_ambiguous:
+            return
+        last = self.folded.upsert if self.folded else EndUserUpsert()
+        if any(last.look_up_keys()):
+            yield last
+        tried = set(last.look_up_keys())
+        others = (each for each in self.other_ids() if not tried.issuperset(each.look_up_keys()))
+        yield from islice(others, _OTHER_IDS)
 
 
 @dataclass(frozen=True, slots=True)
-class EndUser:
-    """An end user as Wootric holds them, of which a plan compares these fields."""
+class Write:
+    """Identifies of one end user, to be written as one call."""
 
-    id: int
-    email: str | None
-    external_id: str | None
-    phone_number: str | None
-    external_created_at: int | None
-    """Unix seconds."""
-    properties: Mapping[str, str]
+    upsert: EndUserUpsert
+    """What Wootric is to hold."""
+    origins: "dict[str, Origin]"
+    """As in `Folded`."""
+    refs: Collection[Ref]
+    """The identifies."""
+    warnings: tuple[PlacedWarning, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +122,18 @@ class Event:
 
     ref: Ref
     time: int | None
-    user_id: str | None
-    wootric_id: str | None
-    """Wootric's own id of its end user, where the record names it."""
-    names_other: bool
-    """Whether its email is a property of the event, and so perhaps not its user's."""
+    key: str
+    """What tells it from every other record, whatever file it stands in."""
+    email_from: str | None
+    """Where its own email stands: `context.traits`, `properties` (and so it may be somebody else's), or
+    `userId`, which only looks like one."""
     call: EligibilityCheck | PageView
+    warnings: tuple[PlacedWarning, ...] = ()
 
     @property
-    def ids(self) -> Ids:
-        """What its user can be looked up by."""
-        return self.wootric_id, self.user_id
+    def refs(self) -> tuple[Ref, ...]:
+        """The record."""
+        return (self.ref,)
 
     @property
     def type(self) -> str:
@@ -132,374 +153,335 @@ class Event:
         return self.call.path or self.call.url or self.call.name or "(no path)"
 
 
-_LONGEST_ID: Final = 200
+Step: TypeAlias = Write | Event
 
-_NO_TIME: Final = -(2**63)
-"""Stands for no time, and is before every other."""
-
-_NOTHING_KNOWN: Final = State(None, None, None, None)
-_NOBODY: Final = EndUser(0, None, None, None, None, {})
+_OWN: Final = USER | EMAIL | WOOTRIC
 
 
 class Plan:
     """Everything that is to be sent, end user by end user.
 
-    Add the entries, `close` the intake, then iterate.
+    Add the records, `close` the intake, then iterate.
     """
 
-    def __init__(self, spool: Spool, *, keep_raw: bool = False) -> None:
+    def __init__(self, spool: Spool, options: PlanOptions | None = None) -> None:
         """Start a plan.
 
         Args:
             spool: where the records wait.
-            keep_raw: keep each record's line, for `raw`.
+            options: how they become a plan.
         """
         self._spool = spool
-        self._keep_raw = keep_raw
-        self._identities = Identities()
-        self._people = 0
+        self._options = options or PlanOptions()
+        self._identities = Identities(spool)
         self.has_tracks = False
         """Whether any eligibility check is planned."""
+        self.ambiguous_anonymous_ids = 0
+        """How many anonymousIds were seen with several end users, and so left alone."""
 
-    def add(self, entry: Entry, mapped: Mapped) -> Skip | None:
-        """Take a mapped record in.
+    def add(self, place: tuple[str, int], line: bytes, record: Record, named: Named) -> Skip | None:
+        """Take a record in.
+
+        Args:
+            place: source and line number.
+            line: the record's own bytes.
+            record: as `read_line` gives it.
+            named: whom it names, as `user_of` gives it.
 
         Returns:
-            None, or why it has no place in the plan: `duplicate` or `unidentified`.
+            None, or why it is left out: `filtered_out`. Such an identify still serves to know who is who.
         """
-        record = mapped.record
-        ids = _ids(mapped)
-        if not ids:
-            return unidentified(record.type)
-        if record.message_id is not None and not self._spool.take(record.message_id):
-            message = "its messageId was taken already in this run"
-            return Skip("duplicate", record.type, "messageId", message)
-        identity = self._identities.tie(ids, record.time)
-        tie = b"\0" + entry.raw if record.message_id is None else b"\1" + record.message_id.encode()
+        chosen = self._options.choice.takes(record)
+        if not chosen and not isinstance(record, Identify):
+            if record.message_id is not None:
+                # Delivered once more, it may have a time that is chosen; it is the same all the same.
+                self._spool.add_left_out(record.time, record.message_id, line)
+            return not_chosen(record.type)
+        number, other = self._file(record, named)
         if isinstance(record, Identify):
-            stage, payload = IDENTIFY, _dump_identify(mapped)
+            kind, payload = IDENTIFY, _dump_identify(record, named)
+        elif isinstance(record, Track):
+            kind, payload = TRACK, _dump_track(record, named)
+            self.has_tracks = True
         else:
-            stage, payload = EVENT, _dump_event(mapped, entry.place)
-            self.has_tracks = self.has_tracks or isinstance(record, Track)
-        raw = entry.raw if self._keep_raw else None
-        place = (entry.source, entry.line)
-        self._spool.add(identity, stage, record.time, tie, place, payload, raw)
-        return None
+            kind, payload = PAGE, _dump_page(record, named)
+        self._spool.add(
+            number,
+            kind,
+            record.time,
+            record.message_id,
+            line,
+            place,
+            payload,
+            other=other,
+            chosen=chosen,
+            keep_line=self._options.keep_lines,
+        )
+        return None if chosen else not_chosen(record.type)
 
-    def close(self) -> None:
-        """Say that all records are in."""
-        people = self._identities.people()
-        self._people = max(people, default=-1) + 1
-        self._spool.close_intake(people)
-        self._identities = Identities()
+    def tie(self, previous: str, user: str) -> None:
+        """Take in what an alias says: that two ids are one user's.
 
-    def __len__(self) -> int:
-        """How many end users the plan knows of."""
-        return self._people
+        Args:
+            previous: a userId or an anonymousId.
+            user: a userId.
+        """
+        known = self._identities
+        number = known.number(_identity(USER, user))
+        for kind in (USER, ANONYMOUS):
+            known.unite(number, known.number(_identity(kind, previous)))
+        self._spool.keep_alias(previous, user)
+
+    def close(self, find: Find | None = None) -> Iterator[SkippedRow]:
+        """Say that all records are in.
+
+        Args:
+            find: looks an end user up in a snapshot, which may know that two ids are one end user's.
+
+        Yields:
+            The records that are found only now to be left out: repeated, or not chosen.
+        """
+        choice = self._options.choice
+        users = [_identity(USER, name).name for name in choice.users]
+        users += [_identity(EMAIL, comparable(name)).name for name in choice.users]
+        self._identities.resolve(partial(_held, find) if find else None)
+        self._spool.close_intake(
+            self._identities.members(),
+            events_apart=self._options.fold,
+            users=users,
+            limit=choice.limit,
+        )
+        self.ambiguous_anonymous_ids = self._identities.ambiguous_anonymous_ids
+        self._identities = Identities(self._spool)
+        yield from self._spool.left_out()
 
     def __iter__(self) -> Iterator[EndUserPlan]:
         """The end users, in the order they were first met."""
-        for person in range(self._people):
-            refs: list[Ref] = []
-            identifies = self._identifies(person, refs)
-            first = next(identifies, None)
-            folded = None if first is None else fold(chain((first,), identifies))
-            yield EndUserPlan(person, folded, tuple(refs))
+        for person in self._spool.people():
+            folded = fold(self._identifies(person), amount_suffix=self._options.amount_suffix)
+            # An identify without an email may have one that only its user's track records tell.
+            if person.kinds & (EMAIL | PHONE) and not (folded and folded.upsert.email):
+                identifies = merge(
+                    self._identifies(person), self._told_by_events(person), key=_time_order
+                )
+                folded = fold(identifies, amount_suffix=self._options.amount_suffix)
+            yield EndUserPlan(person, folded, partial(self._ids_of, person))
 
-    def _identifies(self, person: int, refs: list[Ref]) -> Iterator[Identified]:
-        """An end user's identifies, one by one: there may be very many; notes where each stands."""
-        for row in self._spool.rows(person, IDENTIFY):
-            refs.append(_ref(row))
-            yield _load_identify(row)
-
-    def events(self, end_user: EndUserPlan) -> Iterator[Event]:
-        """An end user's track and page records, in time order."""
-        for row in self._spool.rows(end_user.person, EVENT):
-            yield _load_event(row)
+    def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
+        """What is to be done about an end user, in its order."""
+        folded, person = end_user.folded, end_user.person
+        begin = person.first
+        if self._options.fold:
+            begin = person.events
+            if folded and folded.replayed:
+                yield self._write(folded, _Identifies(self._spool, person, folded.replayed))
+        repeats = _Repeats()
+        for row in self._spool.rows(begin, person.past):
+            if row.kind != IDENTIFY:
+                yield self._event(row, repeats.key(row))
+            elif row.chosen and folded:
+                identify = _load_identify(row)
+                own = write_of(identify, folded, amount_suffix=self._options.amount_suffix)
+                yield self._write(own, (identify.ref,))
 
     def raw(self, ref: Ref) -> bytes:
         """The line of a record; empty where it was not kept."""
         return self._spool.raw(ref.number)
 
+    def _file(self, record: Record, named: Named) -> tuple[int, int | None]:
+        """Tie the ids of a record.
 
-def fold(identifies: Iterable[Identified]) -> Folded:
-    """Fold an end user's identifies into one, trait by trait, later over earlier.
+        Returns:
+            The id that it is filed under, and an id to file it under if nobody is identified by that.
+        """
+        user, known = named.user, self._identities
+        email = _identity(EMAIL, comparable(user.email)) if user.email else None
+        own = [_identity(USER, user.user_id)] if user.user_id else []
+        direct = [_identity(WOOTRIC, user.wootric_id)] if user.wootric_id else []
+        phone = _identity(PHONE, user.phone) if user.phone else None
+        # A userId of nothing but blanks names nobody, but tells a visitor from others.
+        visitor = record.anonymous_id or record.user_id
+        anonymous = _identity(ANONYMOUS, visitor) if visitor else None
+        other = None
+        if email and named.may_be_other and (own or direct):
+            # It may be somebody else's, as in an invitation, so it ties nobody.
+            other = known.number(email)
+            email = None
+        ids = (*own, *([email] if email else ()), *direct)
+        shared = [each for each in (phone, anonymous) if each]
+        number = known.tie(ids or (shared[0],), record.time)
+        if phone and (ids or shared[0] != phone):
+            known.hint(phone, number)
+        if anonymous and self._options.link_anonymous and (ids or shared[0] != anonymous):
+            known.hint(anonymous, number)
+        return number, other
 
-    Args:
-        identifies: at least one, in time order.
-    """
-    fields: dict[str, Any] = {}
-    origins: dict[str, Origin] = {}
-    properties: dict[str, PropertyValue] = {}
-    states: list[State] = []
-    external_ids: dict[str, None] = {}
-    language: str | None = None
-    for time, user, own_properties, own_origins in identifies:
-        said = {
-            "email": trimmed(user.email),
-            "external_id": user.user_id,
-            "phone_number": user.phone,
-            "external_created_at": user.created_at,
-            "wootric_id": user.wootric_id,
-        }
-        fields |= {name: value for name, value in said.items() if value is not None}
-        origins |= own_origins
-        for name, (value, origin) in own_properties.items():
-            properties[name] = value
-            origins[f"properties.{name}"] = origin
-        if user.user_id:
-            external_ids[user.user_id] = None
-        language = user.language or language
-        state = State(time, fields.get("email"), fields.get("external_created_at"), language)
-        if states and states[-1].email is None:
-            states.clear()  # an email that comes later is better than none
-        if not states or states[-1][1:] != state[1:]:
-            states.append(state)
-    warnings = []
-    if len(external_ids) > 1:
-        others = ", ".join(list(external_ids)[:5])
-        message = f"several userIds share one end user ({others}); the latest is kept"
-        warnings.append(MappingWarning("shared_email", "userId", message))
-    upsert = EndUserUpsert(**fields, properties=properties)
-    times = tuple(_NO_TIME if state.time is None else state.time for state in states)
-    return Folded(upsert, origins, tuple(states), times, tuple(warnings))
+    def _identifies(self, person: Person) -> Iterator[Identified]:
+        """An end user's identifies, one by one: there may be very many."""
+        past = person.events if self._options.fold else person.past
+        for row in self._spool.rows(person.first, past, only_identifies=True):
+            yield _load_identify(row)
 
+    def _told_by_events(self, person: Person) -> Iterator[Identified]:
+        """What track and page records say of their user, beside what happened."""
+        for row in self._spool.rows(person.events, person.past):
+            if row.kind != IDENTIFY:
+                email_from, user = marshal.loads(row.payload)[:2]  # noqa: S302 - our own
+                _, email, phone, wootric_id, _, _ = user
+                email = email if email_from == "context.traits" else None
+                if email or phone:
+                    told = User(email=email, phone=phone, wootric_id=wootric_id)
+                    yield Identified(_ref(row), row.time, False, told, {}, {})
 
-class Rehearsed(NamedTuple):
-    """What a push would do at one point of a plan."""
+    def _ids_of(self, person: Person) -> Iterator[EndUserUpsert]:
+        """Every id of an end user, each to be looked up by: Wootric's own, then userIds, then emails."""
+        names = list(self._spool.names_of(person))
+        for kind in (WOOTRIC, USER, EMAIL):
+            for name in names:
+                if name.startswith(PREFIXES[kind]):
+                    yield _looked_up_by(Identity(kind, name.removeprefix(PREFIXES[kind])))
 
-    end_user: EndUserPlan
-    event: Event | None
-    """None for the end user's own call."""
-    outcome: Outcome
-    look_ups: int
-    """Look-ups that would come before it, at most."""
+    def _write(self, folded: Folded, refs: Collection[Ref]) -> Write:
+        warnings = folded.warnings
+        pairs = [pair for pair in folded.shared if not self._spool.has_alias(*pair)]
+        if pairs:
+            ids = list(dict.fromkeys(chain.from_iterable(pairs)))
+            more = len(ids) - _IDS_SHOWN
+            named = ", ".join(ids[:_IDS_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+            message = f"these userIds share one end user's email: {named}; the latest is kept"
+            warnings += (PlacedWarning(folded.last, MappingWarning("shared_email", "", message)),)
+        return Write(folded.upsert, dict(folded.origins), refs, warnings)
 
-
-def rehearse(plan: Plan, registered: frozenset[str] | None = None) -> Iterator[Rehearsed]:
-    """Go through a plan as a push to an empty account would, sending nothing.
-
-    Args:
-        plan: closed.
-        registered: the events that count; None, where that is not known, counts them all.
-    """
-    for end_user in plan:
-        folded = end_user.folded
-        looked_up: set[Ids] = set()
-        if folded:
-            skip = None if end_user.identified else unidentified("identify")
-            outcome = Outcome("create", end_user.refs, skip)
-            looked_up.add(folded.ids)
-            yield Rehearsed(end_user, None, outcome, folded.upsert.look_ups)
-        for event in plan.events(end_user):
-            skip = unregistered(event, registered)
-            look_up = skip is None and needs_look_up(event, folded, looked_up)
-            if look_up:
-                looked_up.add(event.ids)
-            fate = skip or address(event, folded)
-            outcome = Outcome(event.action, (event.ref,), fate if isinstance(fate, Skip) else None)
-            yield Rehearsed(end_user, event, outcome, sum(map(bool, event.ids)) if look_up else 0)
-
-
-def needs_look_up(event: Event, folded: Folded | None, looked_up: Container[Ids]) -> bool:
-    """Whether the account must be asked for an event's user, of whom the export says too little.
-
-    Args:
-        event: a track or page record.
-        folded: its user's identifies.
-        looked_up: the ids that were asked for already.
-    """
-    email = event.call.email or (folded and folded.upsert.email)
-    return not email and any(event.ids) and event.ids not in looked_up
-
-
-def unregistered(event: Event, registered: frozenset[str] | None) -> Skip | None:
-    """The skip of a track record whose event the account does not know (wootric.md 5)."""
-    call = event.call
-    if registered is None or isinstance(call, PageView) or call.event_name in registered:
-        return None
-    message = "the account has not registered this event for Targeted Sampling"
-    return Skip("event_not_registered", "track", "event", message)
+    def _event(self, row: Row, key: str) -> Event:
+        email_from, user, *own = marshal.loads(row.payload)  # noqa: S302 - our own
+        user_id, email, phone, _, created_at, language = user
+        email = trimmed(email)
+        call: EligibilityCheck | PageView
+        warnings: list[MappingWarning] = []
+        if row.kind == PAGE:
+            url, name, path = own
+            call = page_view(key, email=email, created_at=created_at, url=url, name=name, path=path)
+        else:
+            event, traits = own
+            properties, warnings = event_properties(
+                traits, amount_suffix=self._options.amount_suffix
+            )
+            call = EligibilityCheck(
+                event_name=event,
+                email=email,
+                external_id=user_id,
+                phone_number=phone,
+                end_user_created_at=created_at,
+                language=language,
+                properties={each.name: each.value for each in properties},
+            )
+        ref = _ref(row)
+        placed = tuple(PlacedWarning(ref, warning) for warning in warnings)
+        return Event(ref, row.time, key, email_from, call, placed)
 
 
-def unidentified(kind: str) -> Skip:
-    """The skip of a record whose user nobody knows (segment.md 2)."""
-    message = "neither the export nor the account has an email, phone or end user for it"
-    return Skip("unidentified", kind, "userId", message)
+class _Repeats:
+    """Tells records without a message id apart that are the same to the letter."""
+
+    def __init__(self) -> None:
+        self._last: bytes | None = None
+        self._count = 0
+
+    def key(self, row: Row) -> str:
+        """The key of the next track or page record, of those in time order."""
+        key = record_key(row.message_id, row.digest)
+        if row.message_id is not None:
+            return key
+        self._count = self._count + 1 if row.digest == self._last else 0
+        self._last = row.digest
+        return f"{key}#{self._count}" if self._count else key
 
 
-def address(
-    event: Event, folded: Folded | None, known: EndUser | None = None
-) -> EligibilityCheck | PageView | Skip:
-    """Give a track or page record what is known of its user.
+class _Identifies(Collection[Ref]):
+    """The replayed identifies of an end user, read as they are asked for: there may be very many."""
 
-    As in the browser, where the settings outlive the call, it carries its user's email, creation date
-    and language: the latest the export says at or before its time, else the earliest after it, else
-    what the account has. What it says itself stands.
+    def __init__(self, spool: Spool, person: Person, count: int) -> None:
+        self._spool = spool
+        self._person = person
+        self._count = count
 
-    Args:
-        event: the record's call.
-        folded: its user's identifies.
-        known: its user as the account has them.
+    def __len__(self) -> int:
+        return self._count
 
-    Returns:
-        The call to make, or the skip where nobody can be found to tie it to (`unidentified`).
-    """
-    call = event.call
-    state = _state_at(event.time, folded) if folded else _NOTHING_KNOWN
-    upsert = folded.upsert if folded else EndUserUpsert()
-    held = known or _NOBODY
-    theirs = state.email or held.email
-    if event.names_other and theirs and _comparable(call.email) != _comparable(theirs):
-        # An event may speak of somebody else, as an invitation does: what is known of its user is
-        # not known of them.
-        return replace(call, external_id=None) if isinstance(call, EligibilityCheck) else call
-    email = call.email or state.email or held.email
-    created_at = (state.created_at, upsert.external_created_at, held.external_created_at)
-    if isinstance(call, PageView):
-        if not email:
-            return unidentified(event.type)  # the pixel knows a user by email alone
-        return replace(call, email=email, created_at=_first(call.created_at, *created_at))
-    phone = call.phone_number or upsert.phone_number or held.phone_number
-    if not (email or phone or known or upsert.wootric_id):
-        return unidentified(event.type)
-    return replace(
-        call,
-        email=email or None,
-        external_id=call.external_id or upsert.external_id or held.external_id,
-        phone_number=phone or None,
-        end_user_created_at=_first(call.end_user_created_at, *created_at),
-        language=call.language or state.language or held.properties.get("language"),
-    )
+    def __iter__(self) -> Iterator[Ref]:
+        rows = self._spool.rows(self._person.first, self._person.events, only_identifies=True)
+        return (_ref(row) for row in rows if row.chosen)
+
+    def __contains__(self, ref: object) -> bool:
+        return any(ref == each for each in self)
 
 
-def difference(wanted: EndUserUpsert, held: EndUser) -> EndUserUpsert | None:
-    """What has to be sent for Wootric to hold an end user as wanted.
-
-    A number and its text are equal, as Wootric stores them; properties that Wootric has and the export
-    does not are left alone; emails compare trimmed and without case.
-
-    Returns:
-        Only the fields that differ, or None where there are none.
-    """
-    same_email = wanted.email is None or _comparable(wanted.email) == _comparable(held.email)
-    changed = EndUserUpsert(
-        email=None if same_email else wanted.email,
-        external_id=_unless_same(wanted.external_id, held.external_id),
-        phone_number=_unless_same(wanted.phone_number, held.phone_number),
-        external_created_at=_unless_same(wanted.external_created_at, held.external_created_at),
-        properties={
-            name: value
-            for name, value in wanted.properties.items()
-            if not _same(value, held.properties.get(name))
-        },
-    )
-    return changed if changed.fields() else None
+def _held(find: Find, identity: Identity) -> int | None:
+    """Wootric's own id of the end user whom it knows by an id."""
+    found = find(_looked_up_by(identity))
+    return None if found is None else found.id
 
 
-def _first(*values: int | None) -> int | None:
-    """The first that is there; 0 is a time like any other."""
-    return next((value for value in values if value is not None), None)
+def _looked_up_by(identity: Identity) -> EndUserUpsert:
+    match identity.kind:
+        case identities.WOOTRIC:
+            return EndUserUpsert(wootric_id=identity.text)
+        case identities.USER:
+            return EndUserUpsert(external_id=identity.text)
+        case identities.PHONE:
+            return EndUserUpsert(phone_number=identity.text)
+        case _:
+            return EndUserUpsert(email=identity.text)
 
 
-def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
-    """Whether an end user found by phone is somebody else: their email or external id differs."""
-    return bool(
-        (wanted.email and held.email and _comparable(wanted.email) != _comparable(held.email))
-        or (wanted.external_id and held.external_id and wanted.external_id != held.external_id)
-    )
+def _identity(kind: int, text: str) -> Identity:
+    """An id; a very long text is named by its digest."""
+    if len(text) > _LONGEST_ID:
+        text = blake2b(text.encode()).hexdigest()
+    return Identity(kind, text)
 
 
-def _comparable(email: str | None) -> str:
-    """What two spellings of one email share."""
-    return (email or "").strip().lower()
+def _time_order(identified: Identified) -> int:
+    return NO_TIME if identified.time is None else identified.time
 
 
-def _same(value: PropertyValue, held: object) -> bool:
-    return held is not None and str(value) == str(held)
+def _dump(*values: Any) -> bytes:
+    """Values as Python's own format: it nests as deep as JSON is read, and never leaves the process."""
+    return marshal.dumps(values)
 
 
-def _unless_same(value: Any, held: object) -> Any:
-    return None if value is None or _same(value, held) else value
-
-
-def _state_at(time: int | None, folded: Folded) -> State:
-    """The latest state at or before a time, else the earliest after it."""
-    index = bisect_right(folded.times, _NO_TIME if time is None else time) - 1
-    return folded.states[max(index, 0)]
-
-
-def _ids(mapped: Mapped) -> tuple[str, ...]:
-    """The ids that a record ties together, the one it is filed under first.
-
-    A phone ties only a record that names its user by nothing else: households share phones. Nor does
-    an email among an event's properties tie a user, since it may be somebody else's.
-    """
-    user = mapped.user
-    email = _id("email", _comparable(user.email))
-    external = _id("user", user.user_id)
-    direct = _id("wootric", user.wootric_id)
-    if _names_other(mapped) and (external or direct):
-        email = None
-    ids = tuple(each for each in (external, email, direct) if each)
-    phone = _id("phone", user.phone)
-    return ids or ((phone,) if phone else ())
-
-
-def _id(kind: str, value: str | None) -> str | None:
-    """An id's name among the identities, which stay in memory: a very long one as its digest."""
-    if not value:
-        return None
-    if len(value) > _LONGEST_ID:
-        value = blake2b(value.encode()).hexdigest()
-    return f"{kind}:{value}"
-
-
-def _names_other(mapped: Mapped) -> bool:
-    origin = mapped.origins.get("email")
-    return origin is not None and origin.source.startswith("properties.")
-
-
-def _dump_identify(mapped: Mapped) -> bytes:
-    user = mapped.user
-    return orjson.dumps(
-        (
-            (user.user_id, user.email, user.phone, user.wootric_id, user.created_at, user.language),
-            [
-                (each.name, each.value, each.source, each.original)
-                if each.original != each.value
-                else (each.name, each.value, each.source)
-                for each in stored(mapped.properties)
-            ],
-            {name: tuple(origin) for name, origin in mapped.origins.items()},
-        )
-    )
+def _dump_identify(record: Identify, named: Named) -> bytes:
+    origins = {name: tuple(origin) for name, origin in named.origins.items()}
+    return _dump(_user(named.user), origins, record.traits)
 
 
 def _load_identify(row: Row) -> Identified:
-    user, properties, origins = orjson.loads(row.payload)
+    user, origins, traits = marshal.loads(row.payload)  # noqa: S302 - our own
     return Identified(
+        _ref(row),
         row.time,
+        row.chosen,
         User(*user),
-        {
-            name: (value, Origin(source, original[0] if original else value))
-            for name, value, source, *original in properties
-        },
         {name: Origin(*origin) for name, origin in origins.items()},
+        traits,
     )
 
 
-def _dump_event(mapped: Mapped, place: str) -> bytes:
-    call = call_for(mapped, place)
-    user = mapped.user
-    track = isinstance(mapped.record, Track)
-    return orjson.dumps((track, user.user_id, user.wootric_id, _names_other(mapped), call))
+def _dump_track(record: Track, named: Named) -> bytes:
+    user = _user(named.user)
+    return _dump(named.email_from, user, record.event, record.properties)
 
 
-def _load_event(row: Row) -> Event:
-    track, user_id, wootric_id, names_other, fields = orjson.loads(row.payload)
-    call = EligibilityCheck(**fields) if track else PageView(**fields)
-    return Event(_ref(row), row.time, user_id, wootric_id, names_other, call)
+def _dump_page(record: Page, named: Named) -> bytes:
+    info, _ = page_info(record)
+    own = info.get("url"), info.get("name"), info.get("path")
+    return _dump(named.email_from, _user(named.user), *own)
+
+
+def _user(user: User) -> tuple[Any, ...]:
+    return (
+        user.user_id, user.email, user.phone, user.wootric_id, user.created_at, user.language
+    )  # fmt: skip
 
 
 def _ref(row: Row) -> Ref:

@@ -2,21 +2,25 @@
 
 from collections.abc import Callable, Iterable
 
+from wootric_map.choosing import not_chosen
+from wootric_map.mapping import user_of
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.plan import Plan
-from wootric_map.reading import ReadingOptions, read_entries
+from wootric_map.plan import Find, Plan, PlanOptions
+from wootric_map.reading import ReadingOptions, read_records
 from wootric_map.report import RejectsFile, Report
 from wootric_map.source import ByteStream, Source
-from wootric_map.spool import Spool
+from wootric_map.spool import SkippedRow, Spool
 
 
-def plan_entries(
+def plan_records(
     sources: Iterable[Source],
-    options: ReadingOptions,
+    reading: ReadingOptions,
+    options: PlanOptions,
     spool: Spool,
     report: Report,
     *,
     stdin: ByteStream,
+    snapshot: Find | None = None,
     rejects: RejectsFile | None = None,
     on_bytes: Callable[[int], object] | None = None,
 ) -> Plan:
@@ -24,32 +28,45 @@ def plan_entries(
 
     Args:
         sources: as `discover` gives them.
-        options: how to read and map.
+        reading: how to read.
+        options: how records become a plan.
         spool: where the plan keeps its records.
         report: counts the records, skips, rejections and warnings.
         stdin: standard input, for the source that names it.
-        rejects: gets the rejected records; with it the plan keeps each record's line.
+        snapshot: looks an end user up, where that takes no call.
+        rejects: gets the rejected records.
         on_bytes: told how many bytes were read, before decompression.
 
     Returns:
         The plan, closed.
     """
-    plan = Plan(spool, keep_raw=rejects is not None)
-    for entry in read_entries(sources, options, stdin=stdin, on_bytes=on_bytes):
-        source, line, raw, outcome = entry
+    plan = Plan(spool, options)
+    for source, line, raw, record in read_records(sources, reading, stdin=stdin, on_bytes=on_bytes):
         report.records += 1
-        if isinstance(outcome, Rejection):
-            report.reject(source, line, outcome)
+        if isinstance(record, Rejection):
+            report.reject(source, line, record)
             if rejects:
-                rejects.reject(source, line, outcome, raw)
+                rejects.reject(source, line, record, raw)
             continue
-        if isinstance(outcome, Skip):
-            report.skip(source, line, outcome)
+        if isinstance(record, Skip):
+            report.skip(source, line, record)
+            if record.ties:
+                plan.tie(*record.ties)
             continue
-        for warning in outcome.warnings:
+        named = user_of(record)
+        for warning in named.warnings:
             report.warn(source, line, warning)
-        skip = plan.add(entry, outcome)
+        skip = plan.add((source, line), raw, record, named)
         if skip:
             report.skip(source, line, skip)
-    plan.close()
+    for left_out in plan.close(snapshot):
+        report.skip(left_out.source, left_out.line, _skip_of(left_out))
+    report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids
     return plan
+
+
+def _skip_of(row: SkippedRow) -> Skip:
+    if row.repeated:
+        message = "its messageId was taken already in this run"
+        return Skip("duplicate", row.kind, "messageId", message)
+    return not_chosen(row.kind)

@@ -209,10 +209,13 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     time = _time(data)
     if isinstance(time, Rejection):
         return time
+    enabled = ignore_integrations or _enabled(data.get("integrations") or {})
     if kind not in _SUPPORTED:
         message = f"Wootric has no use for {kind} records"
-        return Skip("unsupported_type", kind, "type", message)
-    if not ignore_integrations and not _enabled(data.get("integrations") or {}):
+        previous = _identity(data.get("previousId"))
+        ties = (previous, user_id) if kind == "alias" and enabled and previous and user_id else None
+        return Skip("unsupported_type", kind, "type", message, ties=ties)
+    if not enabled:
         message = "its integrations turn Wootric off; --ignore-integrations sends it all the same"
         return Skip("integration_disabled", kind, "integrations", message)
     message_id = _identity(data.get("messageId"))

@@ -19,6 +19,8 @@ from wootric_map.record import is_rejects_line
 PLACES: Final = 5
 """How many places of each kind are remembered."""
 
+_CALLS: Final = ("create", "update", "eligibility_check", "page_view")
+
 
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes; an entry holds a whole line of an export, escaped."""
@@ -59,11 +61,20 @@ class Report:
     warnings: Findings = field(default_factory=Findings)
     done: Counter[str] = field(default_factory=Counter)
     """Calls by action, delivered or planned."""
+    unidentified: Counter[str] = field(default_factory=Counter)
+    """Records skipped as `unidentified`, by reason."""
+    ambiguous_anonymous_ids: int = 0
+    """anonymousIds that were seen with several end users, and left alone."""
 
     @property
     def mapped(self) -> int:
         """Records that are neither skipped nor rejected."""
         return self.records - self.skipped.counts.total() - self.rejected.counts.total()
+
+    @property
+    def api_calls(self) -> int:
+        """Calls that change something: writes, eligibility checks and page views."""
+        return sum(self.done[action] for action in _CALLS)
 
     @property
     def flawless(self) -> bool:
@@ -73,6 +84,8 @@ class Report:
     def skip(self, source: str, line: int, skip: Skip) -> None:
         """Count a skipped record."""
         self.skipped.add(skip.code, Place(source, line, skip.field, skip.message))
+        if skip.reason:
+            self.unidentified[skip.reason] += 1
 
     def reject(self, source: str, line: int, rejection: Rejection) -> None:
         """Count a rejected record."""
@@ -83,7 +96,7 @@ class Report:
         """Count a warning."""
         # A warning is about a key: the place of its first record stands for all that share it.
         known = self.warnings.places.get(warning.code, ())
-        if any(place.field == warning.field for place in known):
+        if warning.field and any(place.field == warning.field for place in known):
             self.warnings.counts[warning.code] += 1
         else:
             place = Place(source, line, warning.field, warning.message)
@@ -102,19 +115,26 @@ class Report:
 
     def summary(self) -> dict[str, object]:
         """The counts as data, for programs."""
-        writes = self.done["create"] + self.done["update"]
         return {
             "records": self.records,
             "mapped": self.mapped,
-            "skipped": dict(self.skipped.counts),
-            "rejected": dict(self.rejected.counts),
+            "skipped": _sorted(self.skipped.counts),
+            "unidentified": _sorted(self.unidentified),
+            "rejected": _sorted(self.rejected.counts),
+            "warnings": _sorted(self.warnings.counts),
+            "ambiguous_anonymous_ids": self.ambiguous_anonymous_ids,
             "create": self.done["create"],
             "update": self.done["update"],
             "unchanged": self.done["unchanged"],
             "eligibility_checks": self.done["eligibility_check"],
             "page_views": self.done["page_view"],
-            "api_calls": writes + self.done["eligibility_check"] + self.done["page_view"],
+            "api_calls": self.api_calls,
         }
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    """The counts in an order that does not depend on that of the records."""
+    return dict(sorted(counts.items()))
 
 
 class RejectsFile:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -98,3 +99,9 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def account_fingerprint(account_token: str) -> str:
+    """What a file says of the account it is about, in place of its token: twelve hex digits."""
+    digest = blake2b(account_token.encode(), digest_size=6, person=b"wootric account")
+    return digest.hexdigest()

@@ -1,30 +1,48 @@
-"""`dry-run`: the diff of what a push would change, without a connection."""
+"""`dry-run`: the diff of what a push would change."""
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from cli import embedded, options
+from cli import account, comparison, embedded, options
+from cli.interrupt import gentle_interruption
 from cli.render import diff, summary
 from cli.render.progress import reading_progress
 from cli.render.text import duration, json_line, plural, printable, styled
-from wootric_map.calls import USUAL_RATE
-from wootric_map.plan import Folded, Plan, rehearse
-from wootric_map.planning import plan_entries
+from wootric_map.calls import USUAL_RATE, EndUserUpsert
+from wootric_map.outcome import StoppedError
+from wootric_map.plan import Find, Plan, Write
+from wootric_map.plan_file import PlanWriter
+from wootric_map.planning import plan_records
+from wootric_map.rehearsal import rehearse
 from wootric_map.report import Report
+from wootric_map.services import account_fingerprint
 from wootric_map.spool import Spool, Tally
+
+EXIT_CHANGES: Final = 3
 
 _LABELS: Final = 20
 """Event names and paths that the text shows of each."""
 
 
 @click.command("dry-run")
+@options.paths_argument()
 @options.reading_options
+@options.planning_options
+@options.against_option(options.NOTHING)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PLAN",
+    help="Save the plan, for push --plan.",
+)
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.option(
     "--limit-users",
@@ -33,86 +51,156 @@ _LABELS: Final = 20
     help="Show this many end users at most; the totals count all.",
 )
 @click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 3 if there is anything to send, with 0 only if there is nothing.",
+)
+@options.account_options
+@options.credential_options
+@options.workers_option
+@options.retries_option
+@click.option(
     "--rate",
     type=options.Rate(),
-    default=USUAL_RATE,
-    show_default="100/min",
-    help="The account's pace, to tell how long a push takes.",
+    help="The account's pace, to tell how long a push takes; look-ups keep to it too.  [default: "
+    "100/min, and look-ups as many as Wootric's replies allow]",
 )
 @click.option("--sandbox", is_flag=True, help="Ask an embedded sandbox which events it knows.")
 def dry_run(
     paths: tuple[str, ...],
+    against: str,
+    out: Path | None,
     style: str,
     limit_users: int | None,
-    rate: float,
-    sandbox: bool,
-    **reading: Any,
+    detailed_exitcode: bool,
+    **given: Any,
 ) -> int:
     """Show what a push would change: each end user's fields, and where each value comes from.
 
-    It needs no credentials and opens no connection.
+    Without --against it compares with an account that holds nothing; then, and with a snapshot, it needs
+    no credentials and opens no connection.
 
     \b
     Example:
       wootric-replay dry-run sample_events/segment-logs
+      wootric-replay dry-run --against account.ndjson --out plan.ndjson segment-logs
       wootric-replay dry-run --format json export.ndjson.gz | tail -n 1 | jq .summary
     """
     report = Report()
     sources = options.sources(paths)
     with ExitStack() as stack:
-        registered = None
-        if sandbox:
-            registered = embedded.registered_events(stack.enter_context(embedded.running_sandbox()))
+        interruption = stack.enter_context(gentle_interruption())
+        held = _compared(against, given, stack, interruption.stop.wait)
         spool = stack.enter_context(Spool())
+        saved = stack.enter_context(_plan_file(out, held, against)) if out else None
         try:
             with reading_progress(sources, lines=style == "text") as on_bytes:
-                plan = plan_entries(
+                plan = plan_records(
                     sources,
-                    options.reading(**reading),
+                    options.reading(given),
+                    options.planning(given),
                     spool,
                     report,
                     stdin=options.standard_input(),
+                    snapshot=None if held.asks else held.find,
                     on_bytes=on_bytes,
                 )
-        except KeyboardInterrupt:
-            click.echo(f"{summary.records(report.records)} read so far.", err=True)
-            raise
-        tally = Tally(spool)
-        if style == "json":
-            _write_data(plan, report, tally, registered)
-        else:
-            _write_text(plan, report, tally, registered, limit_users, rate)
-    for line in summary.findings("Rejected", report.rejected, "red"):
-        click.echo(line, err=True)
-    return 0 if report.flawless else 1
+            tally = Tally(spool)
+            changes = _changes(plan, report, tally, held, saved, given["workers"])
+            if style == "json":
+                _write_data(changes, report, tally)
+            else:
+                _write_text(changes, report, tally, held, limit_users, given["rate"] or USUAL_RATE)
+        except StoppedError:
+            click.echo(f"stopped; {summary.records(report.records)} read so far.", err=True)
+            return interruption.exit_code
+        if saved:
+            saved.finish()
+    for title, found in (("Rejected", report.rejected), ("Failed", report.failed)):
+        for line in summary.findings(title, found, "red"):
+            click.echo(line, err=True)
+    if not report.flawless:
+        return 1
+    return EXIT_CHANGES if detailed_exitcode and report.api_calls else 0
 
 
-def _created(
-    plan: Plan, report: Report, tally: Tally, registered: frozenset[str] | None
-) -> Iterator[Folded]:
-    """Count everything, and give the end users that would be created."""
-    for end_user, event, outcome, look_ups in rehearse(plan, registered):
-        report.deliver(outcome)
-        report.done["look_up"] += look_ups
-        if outcome.result is None:
-            if event:
-                tally.add(event.action, event.label)
-            elif end_user.folded:
-                for warning in end_user.folded.warnings:
-                    report.warn(end_user.refs[-1].source, end_user.refs[-1].line, warning)
-                yield end_user.folded
+@dataclass(frozen=True)
+class _Held:
+    """What the plan is compared with."""
+
+    find: Find | None
+    """Looks an end user up; None where the account is taken to hold nothing."""
+    registered: frozenset[str] | None
+    """The events that count; None where that is not known."""
+    asks: bool
+    """Whether it takes calls to look somebody up."""
+    account: str | None
+    """The account's fingerprint, if any is named."""
 
 
-def _write_data(
-    plan: Plan, report: Report, tally: Tally, registered: frozenset[str] | None
-) -> None:
+def _compared(
+    against: str, given: Mapping[str, Any], stack: ExitStack, wait: Callable[[float], bool]
+) -> _Held:
+    """Open what `--against` names."""
+    token = given["account_token"]
+    if against != options.ACCOUNT:
+        registered = None
+        if given["sandbox"]:
+            registered = embedded.registered_events(stack.enter_context(embedded.running_sandbox()))
+        snapshot = stack.enter_context(comparison.snapshot_of(against, token))
+        fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
+        return _Held(snapshot and snapshot.find, registered, False, fingerprint)
+    from wootric_map.client import Pace  # noqa: PLC0415 - slow, and most dry runs need none
+
+    to = account.account(given, stack)
+    pace = Pace(given["rate"], wait=wait)
+    connected = account.connected(to, pace, connections=given["workers"], retries=given["retries"])
+    wootric = stack.enter_context(connected)
+    wootric.sign_in()
+    registered = wootric.registered_events()
+    return _Held(wootric.find, registered, True, account_fingerprint(to.token))
+
+
+def _plan_file(out: Path, held: _Held, against: str) -> PlanWriter:
+    try:
+        return PlanWriter(out, account=held.account, against=comparison.name(against))
+    except OSError as error:
+        raise click.UsageError(f"--out {out}: {error.strerror or error}") from error
+
+
+def _changes(
+    plan: Plan,
+    report: Report,
+    tally: Tally,
+    held: _Held,
+    saved: PlanWriter | None,
+    workers: int,
+) -> Iterator[diff.Changed]:
+    """Count everything, save it, and give the end users that would be created or updated."""
+    for each in rehearse(plan, held.registered, held.find, workers=workers if held.asks else 1):
+        report.deliver(each.outcome)
+        report.done["look_up"] += each.look_ups
+        if saved:
+            saved.add(each)
+        if each.call is None:
+            continue
+        for ref, warning in each.step.warnings:
+            report.warn(ref.source, ref.line, warning)
+        if not isinstance(each.step, Write):
+            tally.add(each.step.action, each.step.label)
+        elif isinstance(each.call, EndUserUpsert):
+            warnings = tuple((warning.code, warning.message) for _, warning in each.step.warnings)
+            yield diff.Changed(each.call, each.held, each.step.origins, warnings)
+
+
+def _write_data(changes: Iterator[diff.Changed], report: Report, tally: Tally) -> None:
     output = sys.stdout.buffer
 
     def write(data: object) -> None:
         output.write(json_line(data))
 
-    for folded in _created(plan, report, tally, registered):
-        write(diff.end_user_data(folded))
+    for changed in changes:
+        write(diff.end_user_data(changed))
     for action, name in (("eligibility_check", "event_name"), ("page_view", "path")):
         for label, count in tally.most_common(action):
             write({"action": action, name: label, "count": count})
@@ -121,49 +209,53 @@ def _write_data(
 
 
 def _write_text(
-    plan: Plan,
+    changes: Iterator[diff.Changed],
     report: Report,
     tally: Tally,
-    registered: frozenset[str] | None,
+    held: _Held,
     limit_users: int | None,
     rate: float,
 ) -> None:
-    created = _created(plan, report, tally, registered)
-    for folded in islice(created, limit_users):
-        for line in diff.end_user_text(folded):
+    for changed in islice(changes, limit_users):
+        for line in diff.end_user_text(changed):
             click.echo(line)
         click.echo()
-    hidden = sum(1 for _ in created)
-    if hidden:
-        click.echo(f"… and {plural(hidden, 'more end user')} to create\n")
-    note = (
-        ""
-        if registered is not None
-        else "all counted: which events are registered is known only online"
+    hidden = Counter(changed.held is not None for changed in changes)
+    for count, what in ((hidden[False], "create"), (hidden[True], "update")):
+        if count:
+            click.echo(f"… and {plural(count, 'more end user')} to {what}\n")
+    note = "all counted: which events are registered is known only online"
+    _write_tally(
+        "Eligibility checks",
+        tally.most_common("eligibility_check"),
+        note if held.registered is None else "",
     )
-    _write_tally("Eligibility checks", tally.most_common("eligibility_check"), note)
     _write_tally("Page views", tally.most_common("page_view"), "")
     if report.warnings.counts:
         for line in summary.findings("Warnings", report.warnings, "yellow"):
             click.echo(line)
         click.echo()
-    done, calls = report.done, int(str(report.summary()["api_calls"]))
     click.echo(summary.records(report.records) + f": {report.mapped:,} mapped")
-    if report.skipped.counts:
-        click.echo(summary.counts("Skipped", report.skipped))
-    if report.rejected.counts:
-        click.echo(summary.counts("Rejected", report.rejected))
-    click.echo(
-        styled(
-            f"Plan: {done['create']:,} to create, {done['update']:,} to update, "
-            f"{done['unchanged']:,} unchanged; "
-            f"{plural(done['eligibility_check'], 'eligibility check')}, "
-            f"{plural(done['page_view'], 'page view')}; {plural(calls, 'API call')}, "
-            f"{duration(calls / rate * 60)} at {rate:g} a minute, and at most "
-            f"{plural(done['look_up'], 'look-up')} before them, "
-            f"{duration(done['look_up'] / rate * 60)} more.",
-            bold=True,
-        )
+    for line in summary.left_out(report):
+        click.echo(line)
+    click.echo(styled(_totals(report, held, rate), bold=True))
+
+
+def _totals(report: Report, held: _Held, rate: float) -> str:
+    """What a push would do, in one line."""
+    done, calls = report.done, report.api_calls
+    text = (
+        f"Plan: {done['create']:,} to create, {done['update']:,} to update, "
+        f"{done['unchanged']:,} unchanged; "
+        f"{plural(done['eligibility_check'], 'eligibility check')}, "
+        f"{plural(done['page_view'], 'page view')}; {plural(calls, 'API call')}, "
+        f"{duration(calls / rate * 60)} at {rate:g} a minute"
+    )
+    if held.find and not held.asks:
+        return f"{text}, and no look-ups with this snapshot."
+    return (
+        f"{text}, and at most {plural(done['look_up'], 'look-up')} before them, "
+        f"{duration(done['look_up'] / rate * 60)} more."
     )
 
 

@@ -1,20 +1,22 @@
 """`map`: what each record becomes, one JSON object a line."""
 
 import sys
+from hashlib import blake2b
 from typing import Any, BinaryIO
 
 import click
 
 from cli import options
 from cli.render.text import json_line
-from wootric_map.calls import call_for, request
-from wootric_map.mapping import unidentified
+from wootric_map.calls import call_for, record_key, request
+from wootric_map.mapping import Mapped, unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import Entry, read_entries
 from wootric_map.services import Services, services
 
 
 @click.command("map")
+@options.paths_argument()
 @options.reading_options
 @options.account_options
 def map_command(
@@ -32,7 +34,7 @@ def map_command(
     output = sys.stdout.buffer
     rejected = False
     found = options.sources(paths)
-    for entry in read_entries(found, options.reading(**reading), stdin=options.standard_input()):
+    for entry in read_entries(found, options.reading(reading), stdin=options.standard_input()):
         rejected = rejected or isinstance(entry.outcome, Rejection)
         _write(output, _as_data(entry, addresses, account_token))
     output.flush()
@@ -53,12 +55,17 @@ def _as_data(entry: Entry, addresses: Services, account_token: str | None) -> di
     if skip:
         skipped = {"code": skip.code, "field": skip.field, "message": skip.message}
         return place | {"settings": settings, "skipped": skipped}
-    call = request(call_for(outcome, entry.place), addresses, account_token)
+    call = request(call_for(outcome, _key(entry, outcome)), addresses, account_token)
     return place | {
         "settings": settings,
         "calls": [{name: part for name, part in call._asdict().items() if part is not None}],
         "warnings": [warning._asdict() for warning in outcome.warnings],
     }
+
+
+def _key(entry: Entry, mapped: Mapped) -> str:
+    digest = blake2b(entry.raw, digest_size=16).digest()
+    return record_key(mapped.record.message_id, digest)
 
 
 def _write(output: BinaryIO, data: dict[str, object]) -> None:

@@ -1,68 +1,70 @@
 """`push`: plan, and carry the plan out."""
 
-import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli import embedded, options
-from cli.interrupt import gentle_interruption
+from cli import account, comparison, options
+from cli.interrupt import Interruption, gentle_interruption
 from cli.render import summary
-from cli.render.progress import reading_progress, sending_progress
+from cli.render.progress import reading_progress, sending_progress, working
 from cli.render.text import duration, plural, printable
-from wootric_map.client import (
-    RETRIES,
-    Credentials,
-    Pace,
-    Wootric,
-)
-from wootric_map.deliver import deliver
-from wootric_map.outcome import Failure, Outcome, StoppedError
-from wootric_map.plan import Plan
-from wootric_map.planning import plan_entries
+from wootric_map.calls import USUAL_RATE
+from wootric_map.client import Pace, Wootric
+from wootric_map.deliver import deliver, deliver_file
+from wootric_map.outcome import Failure, Outcome, Skip, StoppedError
+from wootric_map.plan import Find, Plan
+from wootric_map.plan_file import PlanFile, PlanFileError
+from wootric_map.planning import plan_records
+from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report, is_rejects_file
-from wootric_map.services import Services, services
+from wootric_map.services import account_fingerprint
+from wootric_map.source import Source
 from wootric_map.spool import Spool
 
 _UNFINISHED: Final = (
     "The run did not finish. Run the same command again to go on: end users that are written already "
     "are found unchanged, but eligibility checks and page views sent so far would count twice."
 )
+_UNFINISHED_PLAN: Final = (
+    "The run did not finish. What it has sent, the same plan would send again: make a new one, with "
+    "--against account, for what is left."
+)
 
 
 @click.command()
+@options.paths_argument(required=False)
 @options.reading_options
+@options.planning_options
+@options.against_option(options.ACCOUNT)
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path),
+    metavar="PLAN",
+    help="Do what this file of dry-run --out says, to the letter; then there are no PATHS.",
+)
 @options.account_options
 @options.credential_options
 @click.option(
     "--sandbox", is_flag=True, help="Push to an embedded sandbox; no credentials are needed."
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=8,
-    show_default=True,
-    help="End users under way at once.",
-)
+@options.workers_option
 @click.option(
     "--rate",
     type=options.Rate(),
     help="Calls a minute at most; else as many as Wootric's replies allow.",
 )
-@click.option(
-    "--retries",
-    type=click.IntRange(min=0),
-    default=RETRIES,
-    show_default=True,
-    help="How often a call is tried again after a fault that may pass.",
-)
+@options.retries_option
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
@@ -74,20 +76,13 @@ _UNFINISHED: Final = (
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
 def push(
     paths: tuple[str, ...],
-    account_token: str | None,
-    base_url: str | None,
-    client_id: str | None,
-    client_secret_file: str | None,
-    username: str | None,
-    password_file: str | None,
-    sandbox: bool,
-    workers: int,
+    against: str,
+    plan_path: Path | None,
     rate: float | None,
-    retries: int,
     rejects: Path,
     quiet: bool,
     no_progress: bool,
-    **reading: Any,
+    **given: Any,
 ) -> int:
     """Send an export's history to Wootric.
 
@@ -98,90 +93,230 @@ def push(
     Example:
       wootric-replay push --sandbox sample_events/segment-logs
       wootric-replay push --rate 80/min segment-logs
+      wootric-replay push --plan plan.ndjson
       wootric-replay push rejects.ndjson
     """
-    sources = options.sources(paths, leave_out=rejects)
-    report = Report()
-    shown = not (quiet or no_progress)
+    _check_use(paths, plan_path)
+    sources = options.sources(paths, leave_out=rejects) if paths else []
     begun = time.monotonic()
     with ExitStack() as stack:
+        for kept in (plan_path, None if against in comparison.NAMES else Path(against)):
+            if kept and rejects.exists() and kept.exists() and rejects.samefile(kept):
+                raise click.UsageError(f"--rejects names {kept}, which it would replace")
         rejects_file = stack.enter_context(_rejects_file(rejects))
-        replayed = rejects.exists() and any(
-            each.path and each.path.samefile(rejects) for each in sources
-        )
-        if replayed and not is_rejects_file(rejects):
-            raise click.UsageError(f"--rejects names an export, {rejects}, which it would replace")
-        account: tuple[Services, str, Credentials]
-        if sandbox:
-            account = embedded.account(stack.enter_context(embedded.running_sandbox()))
-        else:
-            if not account_token:
-                raise click.UsageError("no account: set WOOTRIC_ACCOUNT_TOKEN, or add --sandbox")
-            login = options.credentials(client_id, client_secret_file, username, password_file)
-            account = services(account_token, base_url), account_token, login
+        replayed = _is_replayed(rejects, sources)
+        saved = stack.enter_context(_plan_file(plan_path)) if plan_path else None
+        to = account.account(given, stack)
+        if saved and saved.account not in (None, account_fingerprint(to.token)):
+            raise click.UsageError(f"--plan {plan_path}: it was made for another account")
+        snapshot = stack.enter_context(comparison.snapshot_of(against, to.token))
         interruption = stack.enter_context(gentle_interruption())
-        wait = interruption.stop.wait
-        pace = Pace(rate, wait=wait)
-        wootric = stack.enter_context(
-            closing(
-                Wootric(
-                    *account,
-                    pace,
-                    wait=wait,
-                    connections=workers,
-                    retries=retries,
-                    ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE"),
-                )
-            )
+        pace = Pace(rate, wait=interruption.stop.wait)
+        workers = given["workers"]
+        connected = account.connected(to, pace, connections=workers, retries=given["retries"])
+        wootric = stack.enter_context(connected)
+        find = None if against == options.NOTHING else wootric.find
+        run = _Run(
+            wootric,
+            pace,
+            interruption,
+            Report(),
+            rejects_file,
+            snapshot.find if snapshot else find,
+            snapshot is not None,
+            workers,
+            quiet=quiet,
+            shown=not (quiet or no_progress),
         )
-        spool = stack.enter_context(Spool())
         error: Exception | None = None
         try:
             # Wrong credentials should not cost the time of reading a million records.
-            wootric.sign_in()
-            with reading_progress(sources, shown=shown, lines=True) as on_bytes:
-                plan = plan_entries(
-                    sources,
-                    options.reading(**reading),
-                    spool,
-                    report,
-                    stdin=options.standard_input(),
-                    rejects=rejects_file,
-                    on_bytes=on_bytes,
-                )
-            # From here on, to the end of the summing up, a signal only asks for a stop.
-            stack.enter_context(interruption.sending())
-            with sending_progress(report.mapped, pace, shown=shown, lines=True) as progress:
-                for outcome in deliver(plan, wootric, workers=workers, stop=interruption.stop):
-                    report.deliver(outcome)
-                    progress.add(outcome)
-                    try:
-                        _keep_failed(outcome, plan, rejects_file)
-                    except OSError as fatal:
-                        # What can't be kept must not be sent; what is under way is still counted.
-                        error = fatal
-                        interruption.stop.set()
+            run.wootric.sign_in()
+            error = run.send_file(saved, stack) if saved else run.send(sources, given, stack)
         except StoppedError:
             pass
         except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
             error = fatal
         complete = error is None and not interruption.exit_code
         kept = rejects_file.finish(replayed=replayed, complete=complete)
+    report = run.report
     if not quiet and (complete or report.records):
         _show(report, pace.calls, time.monotonic() - begun)
     _show_problems(report, quiet=quiet)
-    for line in _advice(rejects, rejects_file, report, kept, complete=complete):
+    for line in _advice(
+        rejects, rejects_file, report, kept, complete=complete, from_plan=bool(saved)
+    ):
         click.echo(line, err=True)
     if error:
         raise error
     return interruption.exit_code or (0 if report.flawless else 1)
 
 
-def _keep_failed(outcome: Outcome, plan: Plan, rejects_file: RejectsFile) -> None:
-    """Write the records of a failed delivery to the rejects file."""
-    if isinstance(outcome.result, Failure):
-        for ref in outcome.refs:
-            rejects_file.fail(ref.source, ref.line, outcome.result, plan.raw(ref))
+@dataclass(frozen=True)
+class _Run:
+    """A push under way."""
+
+    wootric: Wootric
+    pace: Pace
+    interruption: Interruption
+    report: Report
+    rejects: RejectsFile
+    find: Find | None
+    """Looks an end user up; None takes Wootric to hold nobody."""
+    is_snapshot: bool
+    """Whether that takes no call."""
+    workers: int
+    quiet: bool
+    shown: bool
+
+    def send(
+        self, sources: list[Source], given: dict[str, Any], stack: ExitStack
+    ) -> Exception | None:
+        """Plan the sources, and deliver the plan; gives what ended the run early, if anything."""
+        spool = stack.enter_context(Spool())
+        report = self.report
+        with reading_progress(sources, shown=self.shown, lines=True) as on_bytes:
+            plan = plan_records(
+                sources,
+                options.reading(given),
+                options.planning(given, keep_lines=True),
+                spool,
+                report,
+                stdin=options.standard_input(),
+                snapshot=self.find if self.is_snapshot else None,
+                rejects=self.rejects,
+                on_bytes=on_bytes,
+            )
+        registered = self._registered(has_tracks=plan.has_tracks)
+        if not self.quiet:
+            with working("Counting the calls", shown=self.shown):
+                foreseen = self._foresee(plan, registered)
+            click.echo(foreseen, err=True)
+        # From here on, to the end of the summing up, a signal only asks for a stop.
+        stack.enter_context(self.interruption.sending())
+        outcomes = deliver(
+            plan,
+            self.wootric,
+            registered=registered,
+            workers=self.workers,
+            stop=self.interruption.stop,
+            find=self.find,
+        )
+        return self._take(outcomes, report.mapped, plan)
+
+    def send_file(self, saved: PlanFile, stack: ExitStack) -> Exception | None:
+        """Deliver a plan that was saved; gives what ended the run early, if anything."""
+        calls = saved.counts.total()
+        self.report.records = calls
+        registered = self._registered(has_tracks=saved.has_tracks)
+        if not self.quiet:
+            unregistered = sum(
+                count for name, count in saved.checks.items() if name not in registered
+            )
+            click.echo(_promise(calls - unregistered), err=True)
+        stack.enter_context(self.interruption.sending())
+        outcomes = deliver_file(
+            saved,
+            self.wootric,
+            registered=registered,
+            workers=self.workers,
+            stop=self.interruption.stop,
+        )
+        return self._take(outcomes, calls, saved)
+
+    def _registered(self, *, has_tracks: bool) -> frozenset[str]:
+        return self.wootric.registered_events() if has_tracks else frozenset()
+
+    def _foresee(self, plan: Plan, registered: frozenset[str]) -> str:
+        """Note the warnings, and say how many calls the plan takes: exactly, if nobody is to be asked."""
+        find = self.find if self.is_snapshot else None
+        asks = self.find is not None and not self.is_snapshot
+        calls = look_ups = 0
+        for each in rehearse(plan, registered, find):
+            if self.interruption.exit_code:
+                raise StoppedError
+            # Whoever the export does not name may still be known to the account.
+            unknown = asks and isinstance(each.outcome.result, Skip) and each.look_ups > 0
+            calls += each.call is not None or unknown
+            look_ups += each.look_ups
+            for ref, warning in each.step.warnings if each.call is not None else ():
+                self.report.warn(ref.source, ref.line, warning)
+        return _promise(calls, look_ups) if asks else _promise(calls)
+
+    def _take(
+        self, outcomes: Iterator[Outcome], total: int, plan: Plan | PlanFile
+    ) -> Exception | None:
+        """Count the outcomes, and keep the records of those that failed."""
+        error: Exception | None = None
+        with sending_progress(total, self.pace, shown=self.shown, lines=True) as progress:
+            for outcome in outcomes:
+                self.report.deliver(outcome)
+                progress.add(outcome)
+                try:
+                    self._keep_failed(outcome, plan)
+                except OSError as fatal:
+                    # What can't be kept must not be sent; what is under way is still counted.
+                    error = fatal
+                    self.interruption.stop.set()
+        return error
+
+    def _keep_failed(self, outcome: Outcome, plan: Plan | PlanFile) -> None:
+        """Write the records of a failed delivery to the rejects file."""
+        if isinstance(outcome.result, Failure):
+            for ref in outcome.refs:
+                self.rejects.fail(ref.source, ref.line, outcome.result, plan.raw(ref))
+
+
+def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
+    if plan is None and not paths:
+        raise click.UsageError("Missing argument 'PATHS...'.")
+    if plan is None:
+        return
+    if paths:
+        raise click.UsageError("--plan takes no PATHS: the plan says all that is sent")
+    source = click.get_current_context().get_parameter_source
+    for name in _NOT_WITH_PLAN:
+        if source(name) is ParameterSource.COMMANDLINE:
+            option = {"types": "type", "events": "event", "users": "user"}.get(name, name)
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} has no place beside --plan: give it to the dry-run"
+            )
+
+
+_NOT_WITH_PLAN: Final = (
+    "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
+    "amount_suffix", "ignore_integrations",
+)  # fmt: skip
+
+
+def _promise(calls: int, look_ups: int = 0) -> str:
+    """How many calls are to come, and how long they take at Wootric's usual pace."""
+    time_left = duration((calls + look_ups) / USUAL_RATE * 60)
+    if look_ups:
+        return (
+            f"At most {plural(calls, 'API call')} and {plural(look_ups, 'look-up')}: "
+            f"{time_left} at {USUAL_RATE:g} a minute."
+        )
+    return f"{plural(calls, 'API call')} to make: {time_left} at {USUAL_RATE:g} a minute."
+
+
+def _plan_file(path: Path) -> PlanFile:
+    try:
+        return PlanFile(path)
+    except PlanFileError as error:
+        raise click.UsageError(f"--plan: {error}") from error
+    except OSError as error:
+        raise click.UsageError(f"--plan {path}: {error.strerror or error}") from error
+
+
+def _is_replayed(rejects: Path, sources: list[Source]) -> bool:
+    """Whether the rejects file of the run before is what is pushed."""
+    replayed = rejects.exists() and any(
+        each.path and each.path.samefile(rejects) for each in sources
+    )
+    if replayed and not is_rejects_file(rejects):
+        raise click.UsageError(f"--rejects names an export, {rejects}, which it would replace")
+    return replayed
 
 
 def _show(report: Report, calls: int, seconds: float) -> None:
@@ -191,6 +326,7 @@ def _show(report: Report, calls: int, seconds: float) -> None:
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_column(style="dim")
+    unidentified = summary.reasons(report)
     for title, count, note in (
         ("Records", report.records, f"{report.mapped:,} mapped"),
         ("Created", done["create"], "end users"),
@@ -199,6 +335,7 @@ def _show(report: Report, calls: int, seconds: float) -> None:
         ("Eligibility checks", done["eligibility_check"], ""),
         ("Page views", done["page_view"], ""),
         ("Skipped", report.skipped.counts.total(), summary.codes(report.skipped)),
+        *([("Unidentified", report.unidentified.total(), unidentified)] if unidentified else ()),
         ("Rejected", report.rejected.counts.total(), summary.codes(report.rejected)),
         ("Failed", report.failed.counts.total(), summary.codes(report.failed)),
         ("API calls", calls, f"look-ups included, in {duration(seconds)}"),
@@ -219,7 +356,13 @@ def _show_problems(report: Report, *, quiet: bool) -> None:
 
 
 def _advice(
-    path: Path, rejects: RejectsFile, report: Report, kept: Path | None, *, complete: bool
+    path: Path,
+    rejects: RejectsFile,
+    report: Report,
+    kept: Path | None,
+    *,
+    complete: bool,
+    from_plan: bool,
 ) -> Iterator[str]:
     """What to do next."""
     name = printable(str(path))
@@ -227,8 +370,12 @@ def _advice(
         yield f"The {name} that was there before is now {printable(str(kept))}."
     if rejects.count:
         yield f"{plural(rejects.count, 'record')} kept in {name}."
-    if not complete and report.records:
-        yield _UNFINISHED
+    if not complete and report.records and not report.api_calls:
+        yield "The run did not finish, and has sent nothing. Run the same command again."
+    elif not complete and report.records:
+        yield _UNFINISHED_PLAN if from_plan else _UNFINISHED
+    elif rejects.count and from_plan:
+        yield "Make a new plan, with --against account, for what did not go through."
     elif rejects.count:
         yield "Mend them there, then push that file."
         doubtful = report.failed.counts["in_doubt"]

@@ -15,6 +15,7 @@ from wootric_map.report import Findings, Report
 
 
 @click.command()
+@options.paths_argument()
 @options.reading_options
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
@@ -31,7 +32,7 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
         with reading_progress(found) as on_bytes:
             records = read_records(
                 found,
-                options.reading(**reading),
+                options.reading(reading),
                 stdin=options.standard_input(),
                 on_bytes=on_bytes,
             )

@@ -1,60 +1,103 @@
 """The diff of a dry run: what would change, field by field, and where each value came from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
 from cli.render.text import printable, shown, styled
+from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.mapping import Origin
-from wootric_map.plan import Folded
+
+_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
+_WIDEST: Final = 40
 
 
-def end_user_fields(folded: Folded) -> Iterator[tuple[str, object, Origin | None]]:
-    """The fields of an end user with their values and origins, in the order they are sent."""
-    upsert = folded.upsert
-    for name in ("email", "external_id", "phone_number", "external_created_at"):
-        value = getattr(upsert, name)
-        if value is not None:
-            yield name, value, folded.origins.get(name)
-    for name, value in upsert.properties.items():
-        key = f"properties.{name}"
-        yield key, value, folded.origins.get(key)
+class Changed(NamedTuple):
+    """An end user whom a push would create or update."""
+
+    fields: EndUserUpsert
+    """What would be sent."""
+    held: EndUser | None
+    """The end user as Wootric holds them; None where they would be created."""
+    origins: Mapping[str, Origin]
+    warnings: tuple[tuple[str, str], ...]
+    """Codes and messages of warnings about the end user."""
 
 
-def end_user_text(folded: Folded) -> Iterator[str]:
+class _Field(NamedTuple):
+    name: str
+    before: str | int | None
+    after: str | int
+    origin: Origin | None
+
+
+def end_user_text(changed: Changed) -> Iterator[str]:
     """The lines of one end user's change."""
-    fields = list(end_user_fields(folded))
-    upsert = folded.upsert
-    names = [printable(str(each)) for each in (upsert.email, upsert.external_id) if each]
-    title = names[0] if names else printable(upsert.phone_number or f"id {upsert.wootric_id}")
-    more = f" ({names[1]})" if names[1:] else ""
-    yield styled(f"+ {title}{more}", fg="green", bold=True)
-    wide = max((len(printable(name, 40)) for name, _, _ in fields), default=0)
-    for name, value, origin in fields:
-        text = f"    {styled('+', fg='green')} {printable(name, 40):{wide}}  {shown(value)}"
-        yield text + (styled(f"  ← {_origin(origin, value)}", dim=True) if origin else "")
+    fields = list(_fields(changed))
+    sign, colour = ("~", "yellow") if changed.held else ("+", "green")
+    yield styled(f"{sign} {_title(changed)}", fg=colour, bold=True)
+    wide = max((len(printable(each.name, _WIDEST)) for each in fields), default=0)
+    for name, before, after, origin in fields:
+        value, mark = shown(after), styled("+", fg="green")
+        if before is not None:
+            value, mark = f"{shown(before)} → {value}", styled("~", fg="yellow")
+        text = f"    {mark} {printable(name, _WIDEST):{wide}}  {value}"
+        yield text + (styled(f"  ← {_origin(origin, after)}", dim=True) if origin else "")
 
 
-def end_user_data(folded: Folded) -> dict[str, object]:
+def end_user_data(changed: Changed) -> dict[str, object]:
     """One end user's change, for programs."""
-    upsert = folded.upsert
-    return {
-        "action": "create",
-        "end_user": {
-            name: value
-            for name in ("email", "external_id", "phone_number", "wootric_id")
-            if (value := getattr(upsert, name)) is not None
-        },
+    ids = _ids(changed)
+    data: dict[str, object] = {
+        "action": "update" if changed.held else "create",
+        "end_user": {name: value for name, value in ids.items() if value is not None},
         "fields": [
-            {"field": name, "after": value} | (_origin_data(origin) if origin else {})
-            for name, value, origin in end_user_fields(folded)
+            {"field": each.name}
+            | ({"before": each.before} if changed.held else {})
+            | {"after": each.after}
+            | (each.origin._asdict() if each.origin else {})
+            for each in _fields(changed)
         ],
     }
+    if changed.warnings:
+        data["warnings"] = [{"code": code, "message": text} for code, text in changed.warnings]
+    return data
+
+
+def _fields(changed: Changed) -> Iterator[_Field]:
+    """The fields with their values and origins, in the order they are sent."""
+    held, origins = changed.held, changed.origins
+    for name in _FIELDS:
+        value = getattr(changed.fields, name)
+        if value is not None:
+            before = getattr(held, name) if held else None
+            yield _Field(name, before, value, origins.get(name))
+    for name, value in changed.fields.properties.items():
+        before = held.properties.get(name) if held else None
+        key = f"properties.{name}"
+        yield _Field(key, before, value, origins.get(key))
+
+
+def _ids(changed: Changed) -> dict[str, str | int | None]:
+    """What the end user is known by: to Wootric, or to be."""
+    known = changed.held or changed.fields
+    return {
+        "id": changed.held.id if changed.held else None,
+        "email": known.email,
+        "external_id": known.external_id,
+        "phone_number": known.phone_number,
+        "wootric_id": None if changed.held else changed.fields.wootric_id,
+    }
+
+
+def _title(changed: Changed) -> str:
+    ids = _ids(changed)
+    names = [printable(str(ids[name])) for name in ("email", "external_id") if ids[name]]
+    if not names:
+        return printable(str(ids["phone_number"] or f"id {ids['wootric_id'] or ids['id']}"))
+    return names[0] + (f" ({names[1]})" if names[1:] else "")
 
 
 def _origin(origin: Origin, value: object) -> str:
     source = printable(origin.source)
     same = origin.original == value and type(origin.original) is type(value)
     return source if same else f"{source} {shown(origin.original)}"
-
-
-def _origin_data(origin: Origin) -> dict[str, object]:
-    return {"source": origin.source, "original": origin.original}

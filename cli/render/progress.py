@@ -17,7 +17,7 @@ from wootric_map.source import Source
 LINE_EVERY: Final = 10.0
 """Seconds between two lines where there is no terminal."""
 
-_REDRAWS: Final = 10
+REDRAWS: Final = 10
 """Times a second that a bar is drawn."""
 
 
@@ -55,6 +55,16 @@ def reading_progress(
 
 
 @contextmanager
+def working(title: str, *, shown: bool) -> Iterator[None]:
+    """Show on a terminal that something is going on whose end can't be foretold."""
+    if shown and sys.stderr.isatty():
+        with console().status(title):
+            yield
+    else:
+        yield
+
+
+@contextmanager
 def _bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.progress import (  # noqa: PLC0415 - slow, and only a terminal needs it
         BarColumn,
@@ -71,9 +81,9 @@ def _bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=_console(),
+        console=console(),
         transient=True,
-        refresh_per_second=_REDRAWS,
+        refresh_per_second=REDRAWS,
     ) as progress:
         task = progress.add_task(title, total=total)
         yield lambda count: progress.advance(task, count)
@@ -192,7 +202,7 @@ def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
         )
         return Group(bar.get_renderable(), Text(progress.text, style="dim"))
 
-    with Live(get_renderable=draw, console=_console(), transient=True, refresh_per_second=_REDRAWS):
+    with Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS):
         yield
 
 
@@ -202,12 +212,12 @@ def _written(progress: SendingProgress) -> Iterator[None]:
         text = f"sending: {progress.share}, {progress.text}, {progress.remaining} left"
         click.echo(text, err=True)
 
-    with _regularly(LINE_EVERY, write):
+    with regularly(LINE_EVERY, write):
         yield
 
 
 @contextmanager
-def _regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
+def regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
     """Do something every so often beside what goes on."""
     done = threading.Event()
 
@@ -224,7 +234,8 @@ def _regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def _console() -> Any:
+def console() -> Any:
+    """Standard error as rich sees it."""
     from rich.console import Console  # noqa: PLC0415 - as above
 
     return Console(stderr=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cli.render.text import plural, printable, styled
-from wootric_map.report import Findings
+from wootric_map.report import Findings, Report
 
 
 def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
@@ -29,6 +29,25 @@ def codes(found: Findings) -> str:
 def counts(title: str, found: Findings) -> str:
     """One line: each code with its count."""
     return f"{title}: {codes(found) or 'none'}"
+
+
+def left_out(report: Report) -> Iterator[str]:
+    """Lines that tell which records are not sent, and why."""
+    if report.skipped.counts:
+        yield counts("Skipped", report.skipped)
+    if report.unidentified or report.ambiguous_anonymous_ids:
+        yield f"Unidentified: {reasons(report)}"
+    if report.rejected.counts:
+        yield counts("Rejected", report.rejected)
+
+
+def reasons(report: Report) -> str:
+    """Why records are unidentified: each reason with its count, most frequent first."""
+    found = [f"{name} {count:,}" for name, count in report.unidentified.most_common()]
+    several = report.ambiguous_anonymous_ids
+    if several:
+        found.append(f"{plural(several, 'anonymousId')} of several end users left alone")
+    return ", ".join(found)
 
 
 def records(count: int) -> str:

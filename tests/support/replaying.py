@@ -11,13 +11,15 @@ from typing import Any
 
 import orjson
 
-from wootric_map.sandbox import RunningSandbox
+from wootric_map.sandbox import RunningSandbox, SandboxRequest
 
 Environment = Mapping[str, str | None]
 """Variables to set, or with None to leave out."""
 
 COMMAND = Path(sys.executable).with_name("wootric-replay")
 SAMPLES = Path(__file__).parents[2] / "sample_events"
+
+_FIELDS = ("email", "external_id", "phone_number", "external_created_at")
 
 
 def identify(user_id: str, email: str | None = None, **traits: Any) -> dict[str, Any]:
@@ -31,6 +33,62 @@ def track(user_id: str, event: str = "Signed Up", **fields: Any) -> dict[str, An
 
 def page(user_id: str, path: str = "/", **fields: Any) -> dict[str, Any]:
     return {"type": "page", "userId": user_id, "properties": {"path": path}, **fields}
+
+
+def alias(previous_id: str, user_id: str) -> dict[str, Any]:
+    return {"type": "alias", "previousId": previous_id, "userId": user_id}
+
+
+def at(when: int | str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record, dated; a number is that day of January 2024, at midnight."""
+    time = when if isinstance(when, str) else f"2024-01-{when:02}T00:00:00Z"
+    return {**record, "timestamp": time}
+
+
+def by_device(anonymous_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as it comes from somebody who is not logged in."""
+    return {
+        **{key: value for key, value in record.items() if key != "userId"},
+        "anonymousId": anonymous_id,
+    }
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What `dry-run --format json` printed."""
+
+    lines: tuple[dict[str, Any], ...]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        summary: dict[str, Any] = self.lines[-1]["summary"]
+        return summary
+
+    @property
+    def writes(self) -> tuple[int, int]:
+        """How many end users are created, and how many updated."""
+        return self.summary["create"], self.summary["update"]
+
+    @property
+    def events(self) -> tuple[int, int]:
+        """How many eligibility checks there are, and how many page views."""
+        return self.summary["eligibility_checks"], self.summary["page_views"]
+
+    def skipped(self, code: str) -> int:
+        return int(self.summary["skipped"].get(code, 0))
+
+    def users(self, action: str) -> list[dict[str, Any]]:
+        """The fields of each end user that is created or updated, with their values after."""
+        return [
+            {field["field"]: field["after"] for field in line["fields"]}
+            for line in self.lines
+            if line.get("action") == action
+        ]
+
+    def user(self, action: str = "create") -> dict[str, Any]:
+        """The same for the only one that there is."""
+        (fields,) = self.users(action)
+        return fields
 
 
 @dataclass(frozen=True)
@@ -78,6 +136,26 @@ class Replay:
     ) -> subprocess.CompletedProcess[str]:
         return self.run("push", *args, stdin=stdin, env=env)
 
+    def diff(self, *args: str | Path, env: Environment = MappingProxyType({})) -> Diff:
+        """What a dry run shows; it must end well."""
+        done = self.run("dry-run", "--format", "json", *args, env=env)
+        assert done.returncode == 0, done.stderr
+        return Diff(tuple(orjson.loads(line) for line in done.stdout.splitlines()))
+
+    def plan(
+        self, *args: str | Path, env: Environment = MappingProxyType({}), name: str = "plan"
+    ) -> Path:
+        """The plan that a dry run saves; it must end well."""
+        done = self.run("dry-run", "--out", name, *args, env=env)
+        assert done.returncode == 0, done.stderr
+        return self.folder / name
+
+    def snapshot(self, name: str = "snapshot") -> Path:
+        """A snapshot of the account as it is now."""
+        done = self.run("snapshot", "-o", name)
+        assert done.returncode == 0, done.stderr
+        return self.folder / name
+
     def start(self, *args: str | Path) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [COMMAND, *args],
@@ -94,6 +172,23 @@ class Replay:
         return (
             [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
         )
+
+    def holds(self, external_id: str | None, email: str | None = None, **others: Any) -> None:
+        """Put an end user into the account, behind the back of the command.
+
+        What is not a field of Wootric's is a property.
+        """
+        known = {"external_id": external_id, "email": email} | others
+        form = {
+            name if name in _FIELDS else f"properties[{name}]": str(value)
+            for name, value in known.items()
+            if value is not None
+        }
+        state = self.sandbox.state
+        with state.lock:
+            state.create_end_user(
+                SandboxRequest("", "POST", "", {}, {}, form, {}, has_other_body=False)
+            )
 
     def users(self) -> dict[str, dict[str, Any]]:
         """The end users that the sandbox holds, by external id, else email."""

@@ -16,6 +16,8 @@ from wootric_map.calls import (
     HttpCall,
     PageView,
     call_for,
+    page_view,
+    record_key,
     request,
 )
 from wootric_map.mapping import map_record
@@ -31,7 +33,9 @@ def http(line: Mapping[str, Any] | str) -> HttpCall:
     line = line if isinstance(line, str) else json.dumps(line)
     [read] = read_line(line.encode())
     assert isinstance(read.reading, Identify | Track | Page), read.reading
-    return request(call_for(map_record(read.reading), "archive/1.gz:7"), SERVICES, TOKEN)
+    record = read.reading
+    key = record_key(record.message_id, b"the line's digest")
+    return request(call_for(map_record(record), key), SERVICES, TOKEN)
 
 
 def form(line: Mapping[str, Any] | str) -> dict[str, str]:
@@ -299,6 +303,53 @@ def test_the_same_page_record_always_makes_the_same_call() -> None:
     assert query(http(first))["random"] != query(http({**first, "messageId": "m2"}))["random"]
 
 
+def test_a_records_key_is_its_message_id_else_its_lines_digest() -> None:
+    assert record_key("m1", b"\xab\x01") == "m1"
+    assert record_key("", b"\xab\x01") == ""
+    assert record_key(None, b"\xab\x01") == "ab01"
+
+
+def test_a_very_long_message_id_has_a_short_key_of_its_own() -> None:
+    longest = "x" * 200
+    assert record_key(longest, b"") == longest
+    long, longer = (record_key("x" * length, b"") for length in (201, 100_000))
+    assert long != longer
+    assert {len(long), len(longer)} == {32}
+
+
+def test_a_page_views_random_comes_from_its_key_alone() -> None:
+    one, same, other = (
+        page_view(key, email=email, created_at=1, url="u", name=None, path=None)
+        for key, email in (("m1", "a@b.co"), ("m1", "c@d.co"), ("m2", "a@b.co"))
+    )
+    assert one.random == same.random != other.random
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [("x", "x"), ("", None), (7, "7"), (1.5, "1.5"), (True, None), (None, None), ({"a": 1}, None)],
+)
+def test_what_is_no_text_or_number_is_left_out_of_a_page_view(
+    given: object, sent: str | None
+) -> None:
+    view = page_view("m1", email=None, created_at=None, url=given, name=given, path=given)
+    assert (view.url, view.name, view.path) == (sent, sent, sent)
+
+
+@pytest.mark.parametrize(
+    ("user", "look_ups"),
+    [
+        (EndUserUpsert(), 0),
+        (EndUserUpsert(phone_number="+1"), 1),
+        (EndUserUpsert("a@b.co", phone_number="+1"), 1),
+        (EndUserUpsert("a@b.co", "1", "+1"), 2),
+        (EndUserUpsert("a@b.co", "1", "+1", wootric_id="7"), 3),
+    ],
+)
+def test_an_email_spares_the_look_up_by_phone(user: EndUserUpsert, look_ups: int) -> None:
+    assert user.look_ups == look_ups
+
+
 # Nothing invented
 
 RICH: Mapping[str, Any] = {
@@ -329,7 +380,7 @@ def test_nothing_is_invented(record_type: str) -> None:
 def test_without_an_account_token_a_call_shows_all_but_that(record_type: str) -> None:
     [read] = read_line(json.dumps({**RICH, "type": record_type}).encode())
     assert isinstance(read.reading, Track | Page)
-    call = call_for(map_record(read.reading), "archive/1.gz:7")
+    call = call_for(map_record(read.reading), "m1")
     with_token = query(request(call, SERVICES, TOKEN))
     assert with_token.pop("account_token") == TOKEN
     assert query(request(call, SERVICES, None)) == with_token

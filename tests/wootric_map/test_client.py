@@ -24,7 +24,6 @@ from starlette.types import ASGIApp
 
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
 from wootric_map.client import (
-    CallFailedError,
     ClientCredentials,
     Credentials,
     NoAnswerError,
@@ -33,9 +32,8 @@ from wootric_map.client import (
     SignInRefusedError,
     UnreachableError,
     Wootric,
-    WootricError,
 )
-from wootric_map.outcome import StoppedError
+from wootric_map.outcome import CallFailedError, StoppedError, WootricError
 from wootric_map.sandbox import (
     Fault,
     FaultRule,
@@ -472,15 +470,31 @@ def closed_port() -> int:
 # Look-ups (wootric.md 3).
 
 
-def test_an_end_user_is_looked_up_by_id_external_id_email_then_phone(account: Account) -> None:
+def test_an_end_user_is_looked_up_by_id_external_id_then_email(account: Account) -> None:
     wanted = EndUserUpsert("a+b@example.com", "a/1 ü", "+49 30/1", wootric_id="7")
     assert account.client().find(wanted) is None
     assert account.asked() == [
         "GET /v1/end_users/7",
         "GET /v1/end_users/a%2F1%20%C3%BC?lookup_by_external_id",
         "GET /v1/end_users/a%2Bb%40example.com?lookup_by_email",
+    ]
+
+
+def test_an_end_user_without_email_is_looked_up_by_phone_last(account: Account) -> None:
+    wanted = EndUserUpsert(None, "a/1 ü", "+49 30/1", wootric_id="7")
+    assert account.client().find(wanted) is None
+    assert account.asked() == [
+        "GET /v1/end_users/7",
+        "GET /v1/end_users/a%2F1%20%C3%BC?lookup_by_external_id",
         "GET /v1/end_users/phone_number/%2B49%2030%2F1",
     ]
+
+
+def test_an_email_decides_even_where_the_phone_would_find_somebody(account: Account) -> None:
+    client = account.client()
+    client.create(EndUserUpsert(phone_number="+491"))
+    assert client.find(EndUserUpsert("ada@example.com", phone_number="+491")) is None
+    assert client.find(EndUserUpsert(phone_number="+491")) is not None
 
 
 @pytest.mark.parametrize(

@@ -1,98 +1,495 @@
 """Ids tied together as records are read: who is who, whatever the order the records came in."""
 
 import random
+from collections.abc import Iterator
+from itertools import chain
+from typing import TypeAlias
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.identities import Identities
+from wootric_map import identities as module
+from wootric_map.identities import (
+    AMBIGUOUS,
+    ANONYMOUS,
+    EMAIL,
+    PHONE,
+    USER,
+    WOOTRIC,
+    Identities,
+    Identity,
+    Membership,
+)
+from wootric_map.spool import NO_TIME, Spool
 
-Tie = tuple[tuple[str, ...], int | None]
-
-ids = st.lists(
-    st.sampled_from([f"user:{n}" for n in range(6)] + [f"email:{n}@example.com" for n in range(6)]),
-    min_size=1,
-    max_size=3,
-).map(tuple)
-# Few times, so that some of the ties happened at once, and some without a time.
-ties = st.lists(st.tuples(ids, st.none() | st.integers(-3, 3)), max_size=12)
-
-
-def numbered(ties: list[Tie]) -> dict[str, int]:
-    """The number of each id's end user."""
-    identities = Identities()
-    numbers = {names: identities.tie(names, time) for names, time in ties}
-    people = identities.people()
-    of: dict[str, int] = {}
-    for names, number in numbers.items():
-        of |= dict.fromkeys(names, people[number])
-    return of
+Seen: TypeAlias = tuple[tuple[Identity, ...], tuple[Identity, ...], int | None]
+"""What a record names: its own ids, the phone and anonymous id beside them, and its time."""
 
 
-def naive(ties: list[Tie]) -> set[frozenset[str]]:
-    """The same, by merging sets until nothing overlaps."""
-    groups: list[set[str]] = []
-    for names, _ in ties:
-        touched = [group for group in groups if group & set(names)]
-        groups = [group for group in groups if not group & set(names)]
-        groups.append(set(names).union(*touched))
-    return {frozenset(group) for group in groups}
+@pytest.fixture
+def spool() -> Iterator[Spool]:
+    with Spool() as opened:
+        yield opened
 
 
-def groups(numbers: dict[str, int]) -> set[frozenset[str]]:
-    return {
-        frozenset(name for name in numbers if numbers[name] == person)
-        for person in numbers.values()
-    }
+@pytest.fixture
+def identities(spool: Spool) -> Identities:
+    return Identities(spool)
 
 
-@given(ties)
-def test_ids_that_a_chain_of_ties_joins_are_one_end_user_and_no_others(ties: list[Tie]) -> None:
-    assert groups(numbered(ties)) == naive(ties)
+def user(name: str) -> Identity:
+    return Identity(USER, name)
 
 
-@given(ties, st.randoms(use_true_random=False))
-def test_the_numbering_does_not_depend_on_the_order_of_the_ties(
-    ties: list[Tie], rng: random.Random
+def email(name: str) -> Identity:
+    return Identity(EMAIL, f"{name}@b.co")
+
+
+def phone(name: str) -> Identity:
+    return Identity(PHONE, name)
+
+
+def device(name: str) -> Identity:
+    return Identity(ANONYMOUS, name)
+
+
+def wootric(name: str) -> Identity:
+    return Identity(WOOTRIC, name)
+
+
+def see(identities: Identities, *seen: Seen) -> None:
+    """Tie as a plan does."""
+    for own, shared, time in seen:
+        number = identities.tie(own or (shared[0],), time)
+        for each in shared if own else shared[1:]:
+            identities.hint(each, number)
+
+
+def people(identities: Identities, *ids: Identity) -> list[Membership]:
+    """What came of these ids."""
+    numbers = [identities.number(each) for each in ids]
+    members = {each.number: each for each in identities.members()}
+    return [members[number] for number in numbers]
+
+
+def same(identities: Identities, *ids: Identity) -> bool:
+    return len({each.root for each in people(identities, *ids)}) == 1
+
+
+# Ids of one end user
+
+
+def test_ids_that_a_record_names_are_one_end_user(identities: Identities) -> None:
+    identities.tie((user("1"), email("a"), wootric("7")), 5)
+    members = people(identities, user("1"), email("a"), wootric("7"))
+    assert len({each.root for each in members}) == 1
+    assert {each.kinds for each in members} == {USER | EMAIL | WOOTRIC}
+
+
+def test_the_time_of_an_id_is_that_of_the_first_record_filed_under_it(
+    identities: Identities,
 ) -> None:
-    shuffled = [(tuple(rng.sample(names, len(names))), time) for names, time in ties]
-    rng.shuffle(shuffled)
-    assert numbered(shuffled) == numbered(ties)
+    for ids, time in (((user("1"), email("a")), 7), ((user("1"),), 5), ((user("1"),), 9)):
+        identities.tie(ids, time)
+    identities.tie((user("2"),), None)
+    identities.tie((user("2"),), -(2**62))
+    times = [each.first_seen for each in people(identities, user("1"), email("a"), user("2"))]
+    assert times == [5, None, NO_TIME]
 
 
-@given(ties)
-def test_end_users_are_numbered_from_0_without_a_gap(ties: list[Tie]) -> None:
-    numbers = set(numbered(ties).values())
-    assert numbers == set(range(len(numbers)))
+def test_a_tie_gives_the_number_of_its_first_id(identities: Identities) -> None:
+    first = identities.tie((user("1"), user("2")), 1)
+    assert identities.tie((user("2"), user("1")), 2) != first
+    assert identities.tie((user("1"),), 3) == first == identities.number(user("1"))
 
 
-def test_end_users_are_numbered_by_when_they_were_first_met() -> None:
-    numbers = numbered([(("late",), 30), (("early",), 20), (("late", "alias"), 10)])
-    assert numbers == {"late": 0, "alias": 0, "early": 1}
+def test_the_same_text_of_two_kinds_is_two_ids(identities: Identities) -> None:
+    kinds = (user("x"), Identity(EMAIL, "x"), wootric("x"), phone("x"), device("x"))
+    assert len({identities.number(each) for each in kinds}) == 5
+    assert len({each.name for each in kinds}) == 5
+    assert len({each.root for each in people(identities, *kinds)}) == 5
 
 
-def test_a_tie_without_a_time_is_before_every_other() -> None:
-    assert numbered([(("dated",), -(10**15)), (("undated",), None)]) == {"undated": 0, "dated": 1}
+def test_nobody_tied_is_nobody(identities: Identities) -> None:
+    identities.resolve()
+    assert list(identities.members()) == []
 
 
-def test_end_users_met_at_one_time_are_numbered_by_their_least_id() -> None:
-    assert numbered([(("m", "b"), 5), (("c", "z"), 5)]) == {"b": 0, "m": 0, "c": 1, "z": 1}
+def test_an_alias_ties_without_a_record(identities: Identities) -> None:
+    identities.unite(identities.number(user("old")), identities.number(user("new")))
+    assert same(identities, user("old"), user("new"))
+    assert [each.first_seen for each in identities.members()] == [None, None]
 
 
-def test_a_tie_gives_the_number_of_its_first_id() -> None:
-    identities = Identities()
-    first = identities.tie(("a", "b"), 1)
-    assert identities.tie(("b", "a"), 2) != first
-    assert identities.tie(("a",), 3) == first
-
-
-def test_nobody_tied_is_nobody() -> None:
-    assert Identities().people() == []
-
-
-def test_a_very_long_chain_is_one_end_user() -> None:
-    length = 200_000
-    identities = Identities()
+@pytest.mark.parametrize("backwards", [True, False])
+def test_a_very_long_chain_is_one_end_user(spool: Spool, backwards: bool) -> None:
+    length = 100_000
+    identities = Identities(spool)
     for number in range(length):
-        identities.tie((str(number + 1), str(number)), None)
-    assert identities.people() == [0] * (length + 1)
+        pair = user(str(number + 1)), user(str(number))
+        identities.tie(pair[::-1] if backwards else pair, None)
+    assert len({each.root for each in identities.members()}) == 1
+
+
+# Phones
+
+
+def phones(identities: Identities, *seen: Seen) -> Identities:
+    see(identities, *seen)
+    identities.resolve()
+    return identities
+
+
+def test_a_phone_ties_what_nothing_contradicts(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((user("1"),), (phone("+1"),), 1),
+        ((email("a"),), (phone("+1"),), 2),
+        ((wootric("7"),), (phone("+1"),), 3),
+        ((), (phone("+1"),), 4),
+    )
+    ids = (user("1"), email("a"), wootric("7"), phone("+1"))
+    assert same(made, *ids)
+    assert {each.kinds for each in people(made, *ids)} == {USER | EMAIL | WOOTRIC | PHONE}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((user("1"),), (user("2"),)),
+        ((email("a"),), (email("b"),)),
+        ((wootric("7"),), (wootric("8"),)),
+        ((user("1"), email("a")), (email("b"),)),
+        ((user("1"), email("a")), (user("2"),)),
+    ],
+)
+def test_a_phone_ties_nobody_where_two_have_an_id_of_one_kind(
+    identities: Identities, one: tuple[Identity, ...], other: tuple[Identity, ...]
+) -> None:
+    made = phones(identities, (one, (phone("+1"),), 1), (other, (phone("+1"),), 2))
+    assert not same(made, one[0], other[0])
+    (shared,) = people(made, phone("+1"))
+    assert shared.kinds == PHONE | AMBIGUOUS
+    assert not any(each.kinds & AMBIGUOUS for each in people(made, one[0], other[0]))
+
+
+def test_ids_tied_elsewhere_contradict_no_more(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((user("1"),), (phone("+1"),), 1),
+        ((user("2"),), (phone("+1"),), 2),
+        ((user("1"), email("a")), (), 3),
+        ((user("2"), email("a")), (), 4),
+    )
+    assert same(made, user("1"), user("2"), phone("+1"))
+
+
+def test_an_end_user_may_have_several_phones(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((user("1"),), (phone("+1"),), 1),
+        ((user("1"),), (phone("+2"),), 2),
+        ((email("a"),), (phone("+2"),), 3),
+    )
+    assert same(made, user("1"), email("a"), phone("+1"), phone("+2"))
+
+
+@pytest.mark.parametrize(("first", "second"), [("+1", "+2"), ("+2", "+1")])
+def test_what_one_phone_has_tied_contradicts_the_next_in_the_order_of_numbers(
+    identities: Identities, first: str, second: str
+) -> None:
+    made = phones(
+        identities,
+        ((user("1"),), (phone(first),), 1),
+        ((user("1"),), (phone(second),), 2),
+        ((email("a"),), (phone("+1"),), 3),
+        ((email("b"),), (phone("+2"),), 4),
+    )
+    assert same(made, user("1"), email("a"), phone("+1"))
+    assert not same(made, user("1"), email("b"))
+    assert people(made, phone("+2"))[0].kinds == PHONE | AMBIGUOUS
+
+
+# Anonymous ids
+
+
+def test_an_anonymous_id_is_its_only_users(identities: Identities) -> None:
+    made = phones(identities, ((user("1"),), (device("a"),), 1), ((), (device("a"),), 2))
+    assert same(made, user("1"), device("a"))
+    assert made.ambiguous_anonymous_ids == 0
+
+
+def test_an_anonymous_id_of_several_users_is_nobodys(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((user("1"),), (device("a"),), 1),
+        ((user("2"),), (device("a"),), 2),
+        ((user("2"),), (device("b"),), 3),
+    )
+    assert [each.kinds for each in people(made, device("a"), user("1"))] == [
+        ANONYMOUS | AMBIGUOUS,
+        USER,
+    ]
+    assert same(made, user("2"), device("b"))
+    assert made.ambiguous_anonymous_ids == 1
+
+
+def test_emails_of_others_make_a_device_nobodys_as_user_ids_do(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((user("1"),), (device("a"),), 1),
+        ((email("x"),), (device("a"),), 2),
+    )
+    assert people(made, device("a"))[0].kinds == ANONYMOUS | AMBIGUOUS
+    assert made.ambiguous_anonymous_ids == 1
+
+
+@pytest.mark.parametrize("make", [email, wootric])
+def test_without_a_user_id_an_email_or_wootrics_id_will_do(
+    identities: Identities, make: type
+) -> None:
+    made = phones(
+        identities,
+        ((make("x"),), (device("a"),), 1),
+        ((make("x"),), (device("b"),), 2),
+        ((make("y"),), (device("b"),), 3),
+    )
+    assert same(made, make("x"), device("a"))
+    assert people(made, device("b"))[0].kinds == ANONYMOUS | AMBIGUOUS
+
+
+def test_two_user_ids_of_one_end_user_share_a_device(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((user("1"),), (device("a"),), 1),
+        ((user("2"),), (device("a"),), 2),
+        ((user("1"), email("x")), (), 3),
+        ((user("2"), email("x")), (), 4),
+    )
+    assert same(made, user("1"), user("2"), device("a"))
+
+
+def test_a_device_follows_a_phone_that_ties(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((), (phone("+1"), device("a")), 1),
+        ((user("1"),), (phone("+1"),), 2),
+    )
+    assert same(made, user("1"), phone("+1"), device("a"))
+
+
+def test_a_device_of_a_shared_phone_is_nobodys(identities: Identities) -> None:
+    made = phones(
+        identities,
+        ((), (phone("+1"), device("a")), 1),
+        ((user("1"),), (phone("+1"),), 2),
+        ((user("2"),), (phone("+1"),), 3),
+    )
+    (member,) = people(made, device("a"))
+    assert member.kinds == PHONE | ANONYMOUS | AMBIGUOUS
+
+
+def aliased(identities: Identities, previous: str, name: str) -> None:
+    number = identities.number(user(name))
+    identities.unite(number, identities.number(user(previous)))
+    identities.unite(number, identities.number(device(previous)))
+
+
+def test_an_alias_ties_a_device_that_its_user_alone_was_seen_with(identities: Identities) -> None:
+    aliased(identities, "a", "1")
+    made = phones(
+        identities,
+        ((email("x"),), (device("a"),), 1),
+        ((user("1"), email("x")), (), 2),
+    )
+    assert same(made, user("1"), device("a"), email("x"))
+    assert made.ambiguous_anonymous_ids == 0
+
+
+def test_an_aliased_device_that_somebody_else_uses_is_ambiguous_but_stays(
+    identities: Identities,
+) -> None:
+    aliased(identities, "a", "1")
+    made = phones(identities, ((user("2"),), (device("a"),), 1))
+    assert same(made, user("1"), device("a"))
+    assert not same(made, user("2"), device("a"))
+    assert made.ambiguous_anonymous_ids == 1
+
+
+# What a snapshot knows
+
+
+def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Identities) -> None:
+    held = {user("1"): 7, email("a"): 7, user("2"): 8, phone("+1"): 7, phone("+2"): 8}
+    see(
+        identities,
+        ((user("1"),), (), 1),
+        ((email("a"),), (), 2),
+        ((user("2"),), (phone("+2"),), 3),
+        ((user("3"),), (phone("+3"),), 4),
+        ((wootric("8"),), (), 5),
+        ((), (phone("+1"),), 6),
+        ((user("4"),), (phone("+3"),), 7),
+    )
+    asked: list[Identity] = []
+
+    def find(identity: Identity) -> int | None:
+        asked.append(identity)
+        return held.get(identity)
+
+    identities.resolve(find)
+    assert same(identities, user("1"), email("a"), phone("+1"))
+    assert same(identities, user("2"), wootric("8"), phone("+2"))
+    roots = {each.root for each in people(identities, *map(user, "1234"), phone("+3"))}
+    assert len(roots) == 5
+    # A phone is asked for where it is all that names somebody.
+    assert sorted(asked) == [*map(user, "1234"), email("a"), phone("+1")]
+
+
+def test_what_a_snapshot_ties_is_one_end_user_to_phones_and_devices_too(
+    identities: Identities,
+) -> None:
+    see(
+        identities,
+        ((user("1"),), (phone("+1"), device("a")), 1),
+        ((user("2"),), (phone("+1"), device("a")), 2),
+    )
+    identities.resolve(lambda _: 7)
+    assert same(identities, user("1"), user("2"), phone("+1"), device("a"))
+    assert identities.ambiguous_anonymous_ids == 0
+
+
+# In any order, whatever fits in memory
+
+_OWN = st.lists(
+    st.sampled_from([user(n) for n in "1234"] + [email(n) for n in "abc"] + [wootric("7")]),
+    max_size=3,
+    unique=True,
+).map(tuple)
+_SHARED = st.tuples(
+    st.lists(st.sampled_from([phone("+1"), phone("+2")]), max_size=1),
+    st.lists(st.sampled_from([device("a"), device("b")]), max_size=1),
+).map(lambda parts: tuple(chain(*parts)))
+_SEEN = st.lists(
+    st.tuples(_OWN, _SHARED, st.none() | st.integers(-2, 2)).filter(
+        lambda each: each[0] or each[1]
+    ),
+    max_size=12,
+)
+
+Person: TypeAlias = tuple[frozenset[str], int]
+"""The ids of an end user, and their kinds."""
+
+
+def found(
+    seen: list[Seen], *, names: int = 200_000, hints: int = 50_000
+) -> tuple[set[Person], int]:
+    """What comes of the records; so many names and hints are kept in memory."""
+    with pytest.MonkeyPatch.context() as patch, Spool() as spool:
+        patch.setattr(module, "_NAMES_AT_HAND", names)
+        patch.setattr(module, "_HINTS_AT_HAND", hints)
+        identities = Identities(spool)
+        see(identities, *seen)
+        identities.resolve()
+        ids = {each for own, shared, _ in seen for each in (*own, *shared)}
+        members = {each.number: each for each in identities.members()}
+        of = {each: members[identities.number(each)] for each in ids}
+        assert len(members) == len(ids), "an id has two numbers"
+        return {
+            (
+                frozenset(each.name for each, other in of.items() if other.root == member.root),
+                member.kinds,
+            )
+            for member in of.values()
+        }, identities.ambiguous_anonymous_ids
+
+
+def naive(seen: list[Seen]) -> tuple[set[Person], int]:
+    """The same, by merging sets until nothing overlaps."""
+    groups: list[set[Identity]] = [
+        {each} for each in {each for own, shared, _ in seen for each in (*own, *shared)}
+    ]
+
+    def group(of: Identity) -> set[Identity]:
+        return next(each for each in groups if of in each)
+
+    def merge(*ids: Identity) -> None:
+        whole = set().union(*map(group, ids))
+        groups[:] = [each for each in groups if not each & whole]
+        groups.append(whole)
+
+    def kinds(of: set[Identity]) -> int:
+        return sum({each.kind for each in of})
+
+    for own, _, _ in seen:
+        if own:
+            merge(*own)
+    hinted: dict[Identity, set[Identity]] = {}
+    for own, shared, _ in seen:
+        for each in shared if own else shared[1:]:
+            hinted.setdefault(each, set()).add(own[0] if own else shared[0])
+    ambiguous: set[Identity] = set()
+    for each in sorted(hinted, key=lambda each: each.name):
+        if each.kind == PHONE:
+            met = {frozenset(group(other)) for other in hinted[each]}
+            unique = [
+                kind for other in met for kind in (USER, EMAIL, WOOTRIC) if kind & kinds(set(other))
+            ]
+            if len(unique) == len(set(unique)):
+                merge(each, *hinted[each])
+            else:
+                ambiguous.add(each)
+    count = 0
+    for each in sorted(hinted, key=lambda each: each.name):
+        if each.kind == ANONYMOUS:
+            if len({frozenset(group(other)) for other in hinted[each]}) == 1:
+                merge(each, *hinted[each])
+            else:
+                ambiguous.add(each)
+                count += 1
+    return {
+        (
+            frozenset(each.name for each in whole),
+            kinds(whole) | (AMBIGUOUS if whole & ambiguous else 0),
+        )
+        for whole in groups
+    }, count
+
+
+@given(_SEEN)
+def test_a_plain_union_find_finds_the_same(seen: list[Seen]) -> None:
+    assert found(seen) == naive(seen)
+
+
+@given(_SEEN, st.integers(1, 4), st.integers(1, 4))
+def test_what_does_not_fit_in_memory_is_not_lost(seen: list[Seen], names: int, hints: int) -> None:
+    assert found(seen, names=names, hints=hints) == naive(seen)
+
+
+@given(_SEEN, st.randoms(use_true_random=False))
+def test_the_order_of_records_does_not_matter(seen: list[Seen], rng: random.Random) -> None:
+    shuffled = list(seen)
+    rng.shuffle(shuffled)
+    assert found(shuffled) == found(seen)
+
+
+def test_many_ids_that_come_back_keep_their_numbers(spool: Spool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_NAMES_AT_HAND", 10)
+        identities = Identities(spool)
+        first = [identities.number(user(str(n))) for n in range(100)]
+        again = [identities.number(user(str(n))) for n in reversed(range(100))]
+        assert first == list(range(100)) == again[::-1]
+        assert len(identities._recent) <= 10
+
+
+def test_what_was_seen_together_does_not_pile_up_in_memory(spool: Spool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_HINTS_AT_HAND", 10)
+        identities = Identities(spool)
+        for number in range(100):
+            see(identities, ((user(str(number)),), (device(str(number)),), 1))
+            assert len(identities._hints) < 10
+        identities.resolve()
+    assert all(same(identities, user(str(n)), device(str(n))) for n in (0, 50, 99))

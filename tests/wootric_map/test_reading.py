@@ -14,9 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replaying import identify, page, track
 
-from wootric_map import Entry, Mapped, ReadingOptions, Rejection, Skip, discover, read_entries
-from wootric_map.plan import Plan
-from wootric_map.planning import plan_entries
+from wootric_map import (
+    Entry,
+    Mapped,
+    PlanOptions,
+    ReadingOptions,
+    Rejection,
+    Skip,
+    discover,
+    plan_records,
+    read_entries,
+)
+from wootric_map.plan import Plan, Write
 from wootric_map.report import RejectsFile, Report
 from wootric_map.spool import Spool
 
@@ -54,13 +63,17 @@ def plan_of(tmp_path: Path) -> Iterator[PlanOf]:
     with ExitStack() as stack:
 
         def make(
-            *lines: Line, rejects: RejectsFile | None = None, **options: Any
+            *lines: Line,
+            rejects: RejectsFile | None = None,
+            planning: PlanOptions | None = None,
+            **options: Any,
         ) -> tuple[Plan, Report]:
             sources = discover([str(write(tmp_path / "export.ndjson", *lines))])
             report = Report()
-            plan = plan_entries(
+            plan = plan_records(
                 sources,
                 ReadingOptions(**options),
+                planning or PlanOptions(),
                 stack.enter_context(Spool()),
                 report,
                 stdin=io.BytesIO(),
@@ -73,7 +86,8 @@ def plan_of(tmp_path: Path) -> Iterator[PlanOf]:
 
 def held(plan: Plan) -> int:
     """How many records a plan holds."""
-    return sum(len(user.refs) + len(list(plan.events(user))) for user in plan)
+    steps = (step for user in plan for step in plan.steps(user))
+    return sum(len(step.refs) if isinstance(step, Write) else 1 for step in steps)
 
 
 def test_each_line_is_one_entry_at_its_place(tmp_path: Path) -> None:
@@ -197,9 +211,10 @@ def test_every_record_is_planned_skipped_or_rejected_and_none_twice(
     entries = read(path)
     report = Report()
     with Spool() as spool, RejectsFile(folder / "rejects") as rejects:
-        plan = plan_entries(
+        plan = plan_records(
             discover([str(path)]),
             ReadingOptions(),
+            PlanOptions(),
             spool,
             report,
             stdin=io.BytesIO(),
@@ -217,7 +232,7 @@ def test_every_record_is_planned_skipped_or_rejected_and_none_twice(
     assert written == rejected.total()
     alone = Counter(each.outcome.code for each in entries if isinstance(each.outcome, Skip))
     found_in_planning = report.skipped.counts - alone
-    assert set(found_in_planning) <= {"duplicate", "unidentified"}
+    assert set(found_in_planning) <= {"duplicate"}
     assert alone <= report.skipped.counts
 
 
@@ -228,10 +243,12 @@ def test_a_repeated_message_id_is_planned_once(plan_of: PlanOf) -> None:
     assert held(plan) == 2
 
 
-def test_who_has_no_id_that_wootric_knows_is_skipped_as_unidentified(plan_of: PlanOf) -> None:
+def test_who_has_no_id_that_wootric_knows_is_kept_since_somebody_may_yet_be_found(
+    plan_of: PlanOf,
+) -> None:
     plan, report = plan_of({"type": "identify", "anonymousId": "a", "traits": {"plan": "pro"}})
-    assert report.skipped.counts == {"unidentified": 1}
-    assert len(plan) == 0
+    assert not report.skipped.counts
+    assert held(plan) == 1
 
 
 def test_the_options_reach_the_plan(plan_of: PlanOf) -> None:
@@ -240,7 +257,8 @@ def test_the_options_reach_the_plan(plan_of: PlanOf) -> None:
     assert strict.skipped.counts == {"integration_disabled": 1}
     assert strict.rejected.counts == {"line_too_long": 1}
     assert strict.mapped == 1
-    plan, lenient = plan_of(*lines, ignore_integrations=True, amount_suffix=True)
+    suffix = PlanOptions(amount_suffix=True)
+    plan, lenient = plan_of(*lines, ignore_integrations=True, planning=suffix)
     assert lenient.mapped == 3
     properties = {
         name
@@ -252,11 +270,21 @@ def test_the_options_reach_the_plan(plan_of: PlanOf) -> None:
     assert properties == {"seats_amount"}
 
 
-def test_warnings_are_counted_at_the_place_of_their_record(plan_of: PlanOf) -> None:
-    _, report = plan_of(page("1"), identify("1", seats=5))
-    assert report.warnings.counts == {"integer_without_amount": 1}
-    (place,) = report.warnings.places["integer_without_amount"]
-    assert place.line == 2
+def test_a_warning_about_whom_a_record_names_is_counted_at_its_place(plan_of: PlanOf) -> None:
+    _, report = plan_of(page("1"), identify("1", createdAt="never"))
+    assert report.warnings.counts == {"invalid_created_at": 1}
+    (place,) = report.warnings.places["invalid_created_at"]
+    assert (place.line, place.field) == (2, "traits.createdAt")
+
+
+def test_a_warning_about_a_trait_waits_for_the_write_that_it_goes_into(plan_of: PlanOf) -> None:
+    early, late = ({"timestamp": f"2024-03-0{day}"} for day in (1, 2))
+    plan, report = plan_of(
+        page("1"), identify("1", seats=5) | early, identify("1", seats="five") | late
+    )
+    assert not report.warnings.counts
+    (user,) = plan
+    assert [step.warnings for step in plan.steps(user) if isinstance(step, Write)] == [()]
 
 
 def test_the_rejects_file_gets_each_rejected_record_with_its_line_and_nothing_else(
@@ -279,21 +307,18 @@ def test_the_rejects_file_gets_each_rejected_record_with_its_line_and_nothing_el
     assert kinds(read(path)) == [each["code"] for each in entries]
 
 
-def test_the_plan_keeps_lines_only_where_a_rejects_file_may_want_them(
-    plan_of: PlanOf, tmp_path: Path
-) -> None:
-    record = identify("1", "ada@example.com")
-    with RejectsFile(tmp_path / "rejects.ndjson") as rejects:
-        plan, _ = plan_of(record, rejects=rejects)
+def test_the_plan_keeps_the_lines_of_messages_only_where_asked_to(plan_of: PlanOf) -> None:
+    record = identify("1", "ada@example.com") | {"messageId": "m"}
+    for keep, raw in ((True, orjson.dumps(record)), (False, b"")):
+        plan, _ = plan_of(record, planning=PlanOptions(keep_lines=keep))
         (user,) = plan
-        assert plan.raw(user.refs[0]) == orjson.dumps(record)
-    plan, _ = plan_of(record)
-    (user,) = plan
-    assert plan.raw(user.refs[0]) == b""
+        (write,) = plan.steps(user)
+        assert isinstance(write, Write)
+        assert [plan.raw(ref) for ref in write.refs] == [raw]
 
 
 def test_no_source_makes_an_empty_plan() -> None:
     report = Report()
     with Spool() as spool:
-        plan = plan_entries([], ReadingOptions(), spool, report, stdin=io.BytesIO())
-        assert (len(plan), list(plan), report.records) == (0, [], 0)
+        plan = plan_records([], ReadingOptions(), PlanOptions(), spool, report, stdin=io.BytesIO())
+        assert (list(plan), report.records) == ([], 0)

@@ -17,15 +17,16 @@ from wootric_map import (
     Entry,
     Mapped,
     MappingWarning,
+    PlanOptions,
     ReadingOptions,
     Rejection,
     Skip,
     discover,
+    plan_records,
     read_entries,
+    rehearse,
 )
 from wootric_map.outcome import Failure, Outcome, Ref
-from wootric_map.plan import rehearse
-from wootric_map.planning import plan_entries
 from wootric_map.report import RejectsFile, Report
 from wootric_map.spool import Spool
 
@@ -301,12 +302,42 @@ def test_the_first_few_places_of_a_code_are_kept_and_all_are_counted() -> None:
     assert len(lines) < 20
 
 
+def test_the_unidentified_are_counted_by_reason_too() -> None:
+    report = Report(records=4)
+    for reason in ("no_email", "anonymous", "no_email"):
+        report.skip("a", 1, Skip("unidentified", "page", "userId", "who?", reason))
+    report.skip("a", 1, Skip("duplicate", "track", "messageId", "taken"))
+    assert report.unidentified == {"no_email": 2, "anonymous": 1}
+    assert report.skipped.counts == {"unidentified": 3, "duplicate": 1}
+
+
+def test_warnings_about_one_key_keep_one_place_and_those_about_none_one_each() -> None:
+    report = Report()
+    for line in (1, 2):
+        report.warn("a", line, MappingWarning("key_renamed", "traits.$a", "renamed"))
+        report.warn("a", line, MappingWarning("shared_email", "", f"the ids {line}"))
+    assert report.warnings.counts == {"key_renamed": 2, "shared_email": 2}
+    places = report.warnings.places
+    assert [place.line for place in places["key_renamed"]] == [1]
+    assert [place.message for place in places["shared_email"]] == ["the ids 1", "the ids 2"]
+
+
+def test_the_summary_lists_codes_in_an_order_of_their_own() -> None:
+    report = Report()
+    for code in ("zeta", "alpha"):
+        report.skip("a", 1, Skip(code, "track", None, ""))
+    assert list(report.summary()["skipped"]) == ["alpha", "zeta"]  # type: ignore[call-overload]
+
+
 def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
     assert list(Report().summary()) == [
         "records",
         "mapped",
         "skipped",
+        "unidentified",
         "rejected",
+        "warnings",
+        "ambiguous_anonymous_ids",
         "create",
         "update",
         "unchanged",
@@ -354,13 +385,17 @@ def test_every_record_ends_as_mapped_skipped_or_rejected(lines: list[bytes]) -> 
         export.write_bytes(b"\n".join([b'{"type":"page","userId":"9"}', *lines]))
         options = ReadingOptions(max_line_bytes=500)
         read_alone = sum(1 for _ in read(export, limit=500))
-        plan = plan_entries(discover([str(export)]), options, spool, report, stdin=io.BytesIO())
-        outcomes = [outcome for _, _, outcome, _ in rehearse(plan)]
-    for outcome in outcomes:
-        report.deliver(outcome)
-    carried_out = sum(len(outcome.refs) for outcome in outcomes if outcome.result is None)
+        sources = discover([str(export)])
+        plan = plan_records(sources, options, PlanOptions(), spool, report, stdin=io.BytesIO())
+        outcomes = []
+        carried_out = 0
+        for each in rehearse(plan):
+            outcomes.append(each.outcome)
+            report.deliver(each.outcome)
+            carried_out += 0 if each.outcome.result else len(each.outcome.refs)
     skipped, rejected = report.skipped.counts.total(), report.rejected.counts.total()
     assert report.records == read_alone
     assert report.mapped == carried_out
     assert report.records == carried_out + skipped + rejected
+    assert report.unidentified.total() == report.skipped.counts["unidentified"]
     assert report.summary()["api_calls"] == sum(1 for each in outcomes if each.result is None)

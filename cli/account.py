@@ -1,0 +1,64 @@
+"""The account that a command works on: the customer's, or an embedded sandbox."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack, closing
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from cli import embedded, options
+
+if TYPE_CHECKING:
+    from wootric_map.client import Credentials, Pace, Wootric
+    from wootric_map.services import Services
+
+
+_LOGIN: Final = ("client_id", "client_secret_file", "username", "password_file")
+
+
+class Account(NamedTuple):
+    """What it takes to reach an account."""
+
+    services: "Services"
+    token: str
+    credentials: "Credentials"
+
+
+def account(given: Mapping[str, Any], stack: ExitStack) -> Account:
+    """The account that the options and the environment name.
+
+    Args:
+        given: the values of `options.account_options`, `credential_options` and `sandbox_option`.
+        stack: ends an embedded sandbox.
+
+    Raises:
+        click.UsageError: something is missing.
+    """
+    from wootric_map.services import services  # noqa: PLC0415 - a dry run may need none
+
+    if given["sandbox"]:
+        return Account(*embedded.account(stack.enter_context(embedded.running_sandbox())))
+    token = given["account_token"]
+    if not token:
+        raise click.UsageError("no account: set WOOTRIC_ACCOUNT_TOKEN, or add --sandbox")
+    login = options.credentials(*(given[name] for name in _LOGIN))
+    return Account(services(token, given["base_url"]), token, login)
+
+
+def connected(
+    to: Account, pace: "Pace", *, connections: int, retries: int
+) -> "AbstractContextManager[Wootric]":
+    """A client of the account; nothing is sent yet."""
+    from wootric_map.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
+
+    return closing(
+        Wootric(
+            *to,
+            pace,
+            wait=pace.wait,
+            connections=connections,
+            retries=retries,
+            ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE"),
+        )
+    )

@@ -1,0 +1,73 @@
+"""How far a walk through the list of end users has come; nobody knows how many there are."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import click
+
+from cli.render.progress import LINE_EVERY, REDRAWS, Paced, console, regularly
+from cli.render.text import duration, plural
+
+
+class ListingProgress:
+    """Counts of what was listed, for a terminal or for lines."""
+
+    def __init__(self, held: int, pace: Paced) -> None:
+        self._pace = pace
+        self._begun = time.monotonic()
+        self.end_users = held
+
+    def add(self, count: int) -> None:
+        """Count end users that have come."""
+        self.end_users += count
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        elapsed = max(time.monotonic() - self._begun, 0.001)
+        calls = self._pace.calls
+        parts = [
+            plural(self.end_users, "end user"),
+            plural(calls, "call"),
+            f"{calls / elapsed:,.1f}/s",
+        ]
+        until = self._pace.waiting_until
+        wait = until - time.time() if until is not None else 0.0
+        if wait > 1:
+            parts.append(f"waiting {duration(wait)} {self._pace.waiting_for}")
+        return ", ".join(parts)
+
+
+@contextmanager
+def listing_progress(held: int, pace: Paced, *, shown: bool) -> Iterator[ListingProgress]:
+    """Show how many end users have come: on a terminal all the time, elsewhere a line now and then.
+
+    Args:
+        held: how many an earlier run has left.
+        pace: tells what the run is waiting for.
+        shown: whether to show anything.
+    """
+    progress = ListingProgress(held, pace)
+    if shown and sys.stderr.isatty():
+        context: Any = _drawn(progress)
+    elif shown:
+        context = regularly(LINE_EVERY, lambda: click.echo(f"listing: {progress.text}", err=True))
+    else:
+        context = nullcontext()
+    with context:
+        yield progress
+
+
+@contextmanager
+def _drawn(progress: ListingProgress) -> Iterator[None]:
+    from rich.live import Live  # noqa: PLC0415 - slow, and only a terminal needs it
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    def draw() -> Text:
+        return Text(f"Listing  {progress.text}")
+
+    with Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS):
+        yield

@@ -1,0 +1,405 @@
+"""What holds of every plan, whatever the export: no order of lines matters, and done is done.
+
+For speed the command runs inside this process; it still talks real HTTP to the sandbox.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+from replaying import Diff, Replay, alias
+
+from cli.app import app
+from wootric_map.sandbox import RunningSandbox, run_sandbox
+
+Records = list[dict[str, Any]]
+Options = tuple[str | Path, ...]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[RunningSandbox]:
+    with run_sandbox() as running:
+        yield running
+
+
+class InProcess(Replay):
+    """The command without a process of its own."""
+
+    def call(self, *args: str | Path) -> Result:
+        """Run it; it may end in any exit code, `exit_code`, but in no exception."""
+        environment = dict(self.environment())
+        result = CliRunner().invoke(
+            app, [str(each) for each in args], env=environment, standalone_mode=False
+        )
+        if result.exception:
+            raise result.exception
+        result.exit_code = result.return_value or 0
+        return result
+
+    def output(self, *args: str | Path) -> bytes:
+        """What it prints; it must end well."""
+        result = self.call(*args)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout_bytes
+
+    def sends(self, *args: str | Path) -> bool:
+        """Push; tells whether all went well."""
+        rejects = self.folder / "rejects.ndjson"
+        result = self.call("push", "--quiet", "--rejects", rejects, *args)
+        assert result.exit_code in (0, 1), result.stderr
+        rejects.unlink(missing_ok=True)
+        return result.exit_code == 0
+
+    def shows(self, *args: str | Path) -> Diff:
+        """The diff of a dry run."""
+        output = self.output("dry-run", "--format", "json", *args)
+        return Diff(tuple(orjson.loads(line) for line in output.splitlines()))
+
+    def takes_snapshot(self, name: str) -> Path:
+        """A snapshot of the account as it is now."""
+        path = self.folder / name
+        path.unlink(missing_ok=True)
+        self.output("snapshot", "-o", path)
+        return path
+
+
+@contextmanager
+def empty_account(sandbox: RunningSandbox) -> Iterator[InProcess]:
+    """A fresh folder, and the sandbox with nothing in it."""
+    sandbox.state.reset()
+    with tempfile.TemporaryDirectory() as folder:
+        yield InProcess(Path(folder), sandbox)
+
+
+# Records that collide: few ids, emails, phones and times, and every way to spell them.
+
+USER_IDS = ["1", "2", "3", 1, "b@x.io"]
+EMAILS = ["a@x.io", " A@X.io", "b@x.io", "B@x.io ", "c@x.io"]
+DEVICES = ["d", "e"]
+PHONES = ["+44 1", "+44 2"]
+TIMES: list[dict[str, Any]] = [
+    {},
+    {"timestamp": "2024-01-01T00:00:00Z"},
+    {"timestamp": "2024-01-01T00:00:00.000Z"},
+    {"timestamp": "2024-01-01T01:00:00+01:00"},
+    {"timestamp": "2024-01-02"},
+    {"timestamp": "2024-01-03T00:00:00Z"},
+    {"receivedAt": "2024-01-02T00:00:00Z"},
+    {"originalTimestamp": "2024-01-01T12:00:00Z", "sentAt": "2024-01-04T00:00:00Z"},
+]
+
+SCALARS = (
+    st.sampled_from(["free", "pro", "", "5", "é"])
+    | st.integers(-5, 5)
+    | st.booleans()
+    | st.sampled_from([0.5, 1e300, "2024-02-29", "2024-02-30"])
+)
+ADDRESSES = st.none() | st.fixed_dictionaries(
+    {}, optional={"city": SCALARS, "zip": SCALARS, "geo": st.fixed_dictionaries({"lat": SCALARS})}
+)
+TRAITS = st.fixed_dictionaries(
+    {},
+    optional={
+        "email": st.sampled_from(EMAILS) | st.none(),
+        "phone": st.sampled_from(PHONES) | st.none(),
+        "plan": SCALARS | st.none(),
+        "address": ADDRESSES,
+        "address_city": SCALARS | st.none(),
+        "address.zip": SCALARS,
+        "tags": st.lists(SCALARS, max_size=2) | st.none(),
+        "createdAt": st.sampled_from([1420099200, "2015-01-01", "nonsense", None]),
+        "language": st.sampled_from(["en", "it", None]),
+    },
+)
+WHO: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.fixed_dictionaries({"userId": st.sampled_from(USER_IDS)}),
+    st.fixed_dictionaries({"anonymousId": st.sampled_from(DEVICES)}),
+    st.fixed_dictionaries(
+        {"userId": st.sampled_from(USER_IDS), "anonymousId": st.sampled_from(DEVICES)}
+    ),
+)
+CONTEXTS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {},
+        {},
+        {},
+        {"traits": {"email": "a@x.io"}},
+        {"externalId": [{"type": "wootricEndUserId", "id": "7"}]},
+    ]
+).map(lambda context: {"context": context} if context else {})
+
+
+def made_of(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """One record out of parts of it."""
+    return st.tuples(*parts).map(lambda drawn: {k: v for part in drawn for k, v in part.items()})
+
+
+WHEN = st.sampled_from(TIMES)
+MESSAGE = st.sampled_from([{}, {}, {"messageId": "m-1"}, {"messageId": "m-2"}])
+IDENTIFIES = made_of(
+    st.just({"type": "identify"}), WHO, TRAITS.map(lambda traits: {"traits": traits}), WHEN, MESSAGE
+)
+TRACKS = made_of(
+    st.sampled_from(
+        [
+            {"type": "track", "event": "Signed Up"},
+            {"type": "track", "event": "Other", "properties": {"total": 1}},
+            {"type": "track", "event": "Signed Up", "properties": {"email": "c@x.io"}},
+        ]
+    ),
+    WHO,
+    WHEN,
+    MESSAGE,
+    CONTEXTS,
+)
+PAGES = made_of(
+    st.sampled_from(["/a", "/b"]).map(lambda path: {"type": "page", "properties": {"path": path}}),
+    WHO,
+    WHEN,
+    MESSAGE,
+    CONTEXTS,
+)
+OTHERS = made_of(
+    st.tuples(st.sampled_from(["1", "2", "d", "e"]), st.sampled_from(["1", "2", "3"])).map(
+        lambda ids: alias(*ids)
+    )
+    | st.just({"type": "screen", "userId": "1"}),
+    WHEN,
+    MESSAGE,
+)
+EXPORTS = st.lists(
+    IDENTIFIES | IDENTIFIES | made_of(IDENTIFIES, CONTEXTS) | TRACKS | PAGES | OTHERS,
+    min_size=1,
+    max_size=10,
+)
+
+
+@st.composite
+def shuffled_and_split(draw: st.DrawFn) -> tuple[Records, list[Records]]:
+    """An export, and the same records in another order, over one to three files."""
+    records = draw(EXPORTS)
+    if draw(st.booleans()):
+        records = [*records, *records[:2]]  # delivered twice
+    parts: list[Records] = [[] for _ in range(draw(st.integers(1, 3)))]
+    for record in draw(st.permutations(records)):
+        draw(st.sampled_from(parts)).append(record)
+    return records, parts
+
+
+CHOICES = [
+    (),
+    (),
+    (),
+    ("--limit", "3"),
+    ("--since", "2024-01-02"),
+    ("--until", "2024-01-01"),
+    ("--type", "identify"),
+    ("--type", "page", "--type", "track"),
+    ("--event", "S*"),
+    ("--user", "1"),
+    ("--user", "a@x.io"),
+]
+LINKING = [(), ("--link-anonymous",)]
+FOLDING = [(), ("--no-fold",)]
+
+
+@settings(max_examples=50)
+@given(
+    split=shuffled_and_split(),
+    linking=st.sampled_from(LINKING),
+    folding=st.sampled_from(FOLDING),
+    choice=st.sampled_from(CHOICES),
+)
+def test_no_order_of_lines_and_no_split_over_files_changes_the_plan(
+    sandbox: RunningSandbox,
+    split: tuple[Records, list[Records]],
+    linking: tuple[str, ...],
+    folding: tuple[str, ...],
+    choice: tuple[str, ...],
+) -> None:
+    records, parts = split
+    with empty_account(sandbox) as replay:
+
+        def planned(paths: Iterable[Path], name: str) -> tuple[bytes, bytes]:
+            plan = replay.folder / name
+            options: Options = ("--format", "json", "--out", plan, *linking, *folding, *choice)
+            return replay.output("dry-run", *options, *paths), plan.read_bytes()
+
+        whole = planned([replay.write(records)], "whole")
+        paths = [replay.write(part, f"{9 - n}.ndjson") for n, part in enumerate(parts)]
+        assert planned(paths, "split") == whole
+
+
+@settings(max_examples=30)
+@given(split=shuffled_and_split(), linking=st.sampled_from(LINKING))
+def test_no_order_of_lines_changes_the_plan_against_what_is_held(
+    sandbox: RunningSandbox, split: tuple[Records, list[Records]], linking: tuple[str, ...]
+) -> None:
+    records, parts = split
+    with empty_account(sandbox) as replay:
+        replay.holds("1", "a@x.io", plan="free")
+        replay.holds("9", "c@x.io", phone_number="+44 1")
+        replay.holds(None, "b@x.io", address_city="5")
+        snapshot = replay.takes_snapshot("snapshot")
+
+        def planned(paths: Iterable[Path], name: str) -> tuple[bytes, bytes]:
+            plan = replay.folder / name
+            options: Options = ("--format", "json", "--out", plan, "--against", snapshot, *linking)
+            return replay.output("dry-run", *options, *paths), plan.read_bytes()
+
+        whole = planned([replay.write(records)], "whole")
+        paths = [replay.write(part, f"{9 - n}.ndjson") for n, part in enumerate(parts)]
+        assert planned(paths, "split") == whole
+
+
+@settings(max_examples=50)
+@given(records=EXPORTS, linking=st.sampled_from(LINKING), folding=st.sampled_from(FOLDING))
+def test_every_record_is_counted_exactly_once(
+    sandbox: RunningSandbox,
+    records: Records,
+    linking: tuple[str, ...],
+    folding: tuple[str, ...],
+) -> None:
+    with empty_account(sandbox) as replay:
+        diff = replay.shows(*linking, *folding, replay.write(records))
+    summary = diff.summary
+    assert summary["records"] == len(records)
+    assert summary["mapped"] + sum(summary["skipped"].values()) == len(records)
+    assert sum(summary["unidentified"].values()) == diff.skipped("unidentified")
+    assert len(diff.users("create")) == summary["create"]
+
+
+# Done is done.
+
+
+def state_of_users(held: Sequence[dict[str, Any]]) -> st.SearchStrategy[Records]:
+    """Some of those end users."""
+    return st.lists(st.sampled_from(held), unique_by=lambda user: user["email"], max_size=3)
+
+
+HELD = state_of_users(
+    [
+        {"external_id": "1", "email": "a@x.io", "plan": "free"},
+        {"external_id": "2", "email": "b@x.io", "phone_number": "+44 1"},
+        {"external_id": None, "email": "c@x.io", "address_city": "5"},
+        {"external_id": "9", "email": "z@x.io", "external_created_at": 7},
+    ]
+)
+HELD_APART = state_of_users(
+    # Each is known to the export by one thing alone, so that no two of its end users are one here.
+    [
+        {"external_id": "1", "email": "old-1@x.io", "plan": "free"},
+        {"external_id": "2", "email": "old-2@x.io", "address_city": "5"},
+        {"external_id": None, "email": "a@x.io", "plan": "pro"},
+        {"external_id": "old-c", "email": "c@x.io", "external_created_at": 7},
+        {"external_id": "9", "email": "z@x.io", "phone_number": "+44 1"},
+    ]
+)
+PEOPLE = st.lists(IDENTIFIES, min_size=1, max_size=8)
+
+
+def assert_nothing_is_left_to_do(replay: InProcess, *args: str | Path) -> None:
+    """Neither the account nor a fresh snapshot of it needs another write."""
+    for against in ("account", replay.takes_snapshot("after")):
+        diff = replay.shows("--against", against, *args)
+        assert diff.writes == (0, 0), (against, diff.lines)
+
+
+@settings(max_examples=25)
+@given(records=PEOPLE, linking=st.sampled_from(LINKING))
+@pytest.mark.parametrize("against", ["nothing", "account", "snapshot"])
+def test_a_push_to_an_empty_account_leaves_nothing_to_do(
+    sandbox: RunningSandbox, against: str, records: Records, linking: tuple[str, ...]
+) -> None:
+    with empty_account(sandbox) as replay:
+        way = replay.takes_snapshot("before") if against == "snapshot" else against
+        export = replay.write(records)
+        assert replay.sends("--against", way, *linking, export)
+        assert_nothing_is_left_to_do(replay, *linking, export)
+
+
+@settings(max_examples=25)
+@given(held=HELD_APART, records=PEOPLE, linking=st.sampled_from(LINKING))
+@pytest.mark.parametrize("against", ["account", "snapshot"])
+def test_a_push_to_an_account_that_holds_users_leaves_nothing_to_do(
+    sandbox: RunningSandbox,
+    against: str,
+    held: Records,
+    records: Records,
+    linking: tuple[str, ...],
+) -> None:
+    with empty_account(sandbox) as replay:
+        for user in held:
+            replay.holds(**user)
+        way = replay.takes_snapshot("before") if against == "snapshot" else against
+        export = replay.write(records)
+        # An email or id that somebody else in the account has is refused, and stays to be done.
+        sent = replay.sends("--against", way, *linking, export)
+        event("sent" if sent else "refused")
+        assume(sent)
+        assert_nothing_is_left_to_do(replay, *linking, export)
+
+
+@settings(max_examples=25)
+@given(records=PEOPLE, linking=st.sampled_from(LINKING))
+def test_a_saved_plan_that_was_done_leaves_nothing_to_do(
+    sandbox: RunningSandbox, records: Records, linking: tuple[str, ...]
+) -> None:
+    with empty_account(sandbox) as replay:
+        export, plan = replay.write(records), replay.folder / "plan"
+        replay.output("dry-run", "--out", plan, *linking, export)
+        assert replay.sends("--plan", plan)
+        assert_nothing_is_left_to_do(replay, *linking, export)
+
+
+@settings(max_examples=25)
+@given(records=PEOPLE, linking=st.sampled_from(LINKING))
+def test_a_push_leaves_in_the_account_what_the_dry_run_showed(
+    sandbox: RunningSandbox, records: Records, linking: tuple[str, ...]
+) -> None:
+    with empty_account(sandbox) as replay:
+        export = replay.write(records)
+        shown = replay.shows(*linking, export).users("create")
+        assert replay.sends(*linking, export)
+        held = []
+        for user in (each.to_json() for each in sandbox.state.end_users):
+            properties = user["properties"]
+            assert isinstance(properties, dict)
+            fields = {f"properties.{key}": value for key, value in properties.items()}
+            for name in ("email", "external_id", "phone_number", "external_created_at"):
+                if user[name] is not None:
+                    fields[name] = str(user[name])
+            held.append(fields)
+    wanted = [
+        {
+            name: str(value).strip() if name == "email" else str(value)
+            for name, value in user.items()
+        }
+        for user in shown
+    ]
+    assert sorted(map(sorted, map(dict.items, held))) == sorted(
+        map(sorted, map(dict.items, wanted))
+    )
+
+
+@settings(max_examples=25)
+@given(held=HELD, records=PEOPLE, linking=st.sampled_from(LINKING))
+def test_a_snapshot_gives_the_plan_that_the_account_gives(
+    sandbox: RunningSandbox, held: Records, records: Records, linking: tuple[str, ...]
+) -> None:
+    with empty_account(sandbox) as replay:
+        for user in held:
+            replay.holds(**user)
+        export = replay.write(records)
+        asked = replay.shows("--against", "account", *linking, export)
+        snapshot = replay.takes_snapshot("snapshot")
+        saved = replay.shows("--against", snapshot, *linking, export)
+        assert saved.lines[:-1] == asked.lines[:-1]
+        assert saved.summary["skipped"] == asked.summary["skipped"]

@@ -1,0 +1,76 @@
+"""What an export wants of an end user against what Wootric holds: the difference, and no more."""
+
+from dataclasses import replace
+from typing import Any
+
+from wootric_map.calls import EndUser, EndUserUpsert
+from wootric_map.properties import PropertyValue
+
+
+def difference(wanted: EndUserUpsert, held: EndUser) -> EndUserUpsert | None:
+    """What has to be sent for Wootric to hold an end user as wanted.
+
+    A number and its text are equal, as Wootric stores them; properties that Wootric has and the export
+    does not are left alone; emails compare trimmed and without case.
+
+    Returns:
+        Only the fields that differ, or None where there are none.
+    """
+    same_email = wanted.email is None or comparable(wanted.email) == comparable(held.email)
+    changed = EndUserUpsert(
+        email=None if same_email else wanted.email,
+        external_id=_unless_same(wanted.external_id, held.external_id),
+        phone_number=_unless_same(wanted.phone_number, held.phone_number),
+        external_created_at=_unless_same(wanted.external_created_at, held.external_created_at),
+        properties={
+            name: value
+            for name, value in wanted.properties.items()
+            if not _same(value, held.properties.get(name))
+        },
+    )
+    return changed if changed.fields() else None
+
+
+def written(changes: EndUserUpsert, held: EndUser | None) -> EndUser:
+    """What Wootric holds once these fields were written.
+
+    Args:
+        changes: the fields.
+        held: the end user before; None where they are created, whose number then is 0.
+    """
+    before = held or EndUser(0, None, None, None, None, {})
+    texts = {name: str(value) for name, value in changes.properties.items()}
+    return replace(
+        before,
+        email=changes.email or before.email,
+        external_id=changes.external_id or before.external_id,
+        phone_number=changes.phone_number or before.phone_number,
+        external_created_at=first(changes.external_created_at, before.external_created_at),
+        properties={**before.properties, **texts},
+    )
+
+
+def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
+    """Whether an end user found by phone is somebody else: their email or external id differs."""
+    return bool(
+        (wanted.email and held.email and comparable(wanted.email) != comparable(held.email))
+        or (wanted.external_id and held.external_id and wanted.external_id != held.external_id)
+    )
+
+
+def comparable(email: str | None) -> str:
+    """What two spellings of one email share."""
+    return (email or "").strip().lower()
+
+
+def first(*values: int | None) -> int | None:
+    """The first that is there; 0 is a time like any other."""
+    return next((value for value in values if value is not None), None)
+
+
+def _same(value: PropertyValue, held: object) -> bool:
+    return held is not None and str(value) == str(held)
+
+
+def _unless_same(value: Any, held: object) -> Any:
+    return None if value is None or _same(value, held) else value

@@ -1,0 +1,263 @@
+"""Folding: all identifies of an end user as one desired state, trait by trait, later over earlier."""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from wootric_map import dates
+from wootric_map.calls import EndUserUpsert, stored, trimmed
+from wootric_map.comparing import comparable
+from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
+from wootric_map.outcome import Ref
+from wootric_map.properties import MappingWarning
+from wootric_map.record import Fields
+from wootric_map.spelling import find, spelling
+from wootric_map.spool import NO_TIME
+
+_MOST_SHARED: Final = 100
+"""User ids with one email that are remembered; a shared mailbox may have a million."""
+
+
+class Identified(NamedTuple):
+    """One identify record, as folding needs it."""
+
+    ref: Ref
+    time: int | None
+    chosen: bool
+    """Whether it is replayed; else it only serves to know who is who."""
+    user: User
+    origins: Mapping[str, Origin]
+    """As in `Mapped`."""
+    traits: Fields
+
+
+class State(NamedTuple):
+    """What the identifies up to a time said of an end user; track and page records carry it."""
+
+    email: str | None
+    created_at: int | None
+    language: str | None
+
+
+NOTHING_KNOWN: Final = State(None, None, None)
+
+
+class PlacedWarning(NamedTuple):
+    """A warning, and the record that it is about."""
+
+    ref: Ref
+    warning: MappingWarning
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """All identifies of one end user as one."""
+
+    upsert: EndUserUpsert
+    """What Wootric is to hold; who they are is in it also where only records say so that are not
+    replayed."""
+    replayed: int
+    """How many of the identifies are replayed; without any, nothing is to be written."""
+    origins: Mapping[str, Origin]
+    """Where each field came from, under Wootric's name for it; a property's is `properties.name`."""
+    states: tuple[State, ...]
+    """What was known when, in time order: from the first email on, if there ever was one."""
+    times: "array[int]"
+    """From when on each of `states` holds, in milliseconds; no time is before all others."""
+    shared: tuple[tuple[str, str], ...]
+    """Pairs of userIds, the earlier first, that said to have one email."""
+    last: Ref
+    """The last of the identifies."""
+    warnings: tuple[PlacedWarning, ...]
+
+    def state_at(self, time: int | None) -> State:
+        """What is known at or before a time, else the earliest after it."""
+        index = bisect_right(self.times, NO_TIME if time is None else time) - 1
+        return self.states[max(index, 0)] if self.states else NOTHING_KNOWN
+
+
+def fold(identifies: Iterable[Identified], *, amount_suffix: bool = False) -> Folded | None:
+    """Fold an end user's identifies into one.
+
+    A trait is taken whole: a later `address` replaces an earlier one with all that was in it, and null
+    takes it out. An email stays all the same, since it is who they are.
+
+    Args:
+        identifies: in time order.
+        amount_suffix: give integer properties whose key lacks it the ending `_amount`.
+
+    Returns:
+        None where there are none.
+    """
+    each = None
+    folding = _Folding()
+    for each in identifies:
+        folding.add(each)
+    return None if each is None else folding.result(each.ref, amount_suffix=amount_suffix)
+
+
+def write_of(identified: Identified, folded: Folded, *, amount_suffix: bool = False) -> Folded:
+    """One identify for itself, as it is replayed unfolded.
+
+    Args:
+        identified: the record.
+        folded: all identifies of its end user, of which it takes who they are at its time.
+        amount_suffix: as above.
+    """
+    folding = _Folding()
+    folding.add(identified)
+    own = folding.result(identified.ref, amount_suffix=amount_suffix)
+    upsert = own.upsert
+    if not upsert.email:
+        known = folded.state_at(identified.time).email
+        upsert = replace(
+            upsert, email=known, wootric_id=upsert.wootric_id or folded.upsert.wootric_id
+        )
+    return replace(own, upsert=upsert)
+
+
+class _Known:
+    """What identifies say, of which some traits have a field of their own."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+        self.language: str | None = None
+        self._created: dict[str, object] = {}
+        self._has_email = False
+
+    def add(self, identified: Identified) -> None:
+        """Take the next identify in, trait by trait."""
+        user, traits = identified.user, identified.traits
+        self.fields |= {
+            name: value
+            for name, value in (("external_id", user.user_id), ("wootric_id", user.wootric_id))
+            if value is not None
+        }
+        self._take_email(identified)
+        if user.phone is not None:
+            self.fields["phone_number"] = user.phone
+        elif any(value != "" and spelling(key) == "phone" for key, value in traits.items()):
+            self.fields.pop("phone_number", None)  # null, or nothing that could be one
+        if traits.get("language", "") != "":
+            self.language = user.language
+        for name in CREATED:
+            found = find(traits, name)
+            if found:
+                self._created[name] = found.value
+            elif any(
+                value is None and spelling(key) == name.lower() for key, value in traits.items()
+            ):
+                self._created.pop(name, None)
+
+    def _take_email(self, identified: Identified) -> None:
+        """Take the email in; null leaves it, and a userId that looks like one is one only for want of one."""
+        email = trimmed(identified.user.email)
+        if not email:
+            return
+        origin = identified.origins.get("email")
+        derived = origin is not None and origin.source == "userId"
+        if not (derived and self._has_email):
+            self.fields["email"] = email
+        self._has_email = self._has_email or not derived
+
+    @property
+    def created_at(self) -> int | None:
+        """The creation date in unix seconds: `created`, else `createdAt` (segment.md 4)."""
+        created = (self._created[name] for name in CREATED if name in self._created)
+        moment = dates.parse(next((each for each in created if each is not False), None))
+        return None if moment is None else dates.unix_seconds(moment)
+
+
+class _Folding:
+    """The state of a fold between two identifies."""
+
+    def __init__(self) -> None:
+        self._replayed = 0
+        self._all = _Known()
+        self._chosen = _Known()
+        self._traits: dict[str, object] = {}
+        self._refs: dict[str, Ref] = {}
+        self._origins: dict[str, Origin] = {}
+        self._states: list[State] = []
+        self._same: dict[tuple[object, ...], State] = {}
+        self._times = array("q")
+        self._claims: dict[str, str] = {}
+        self._shared: dict[tuple[str, str], None] = {}
+
+    def add(self, identified: Identified) -> None:
+        """Take the next identify in."""
+        self._all.add(identified)
+        self._origins |= identified.origins
+        self._note_claim(identified.user)
+        if identified.chosen:
+            self._replayed += 1
+            self._chosen.add(identified)
+            for key, value in identified.traits.items():
+                if value is None:
+                    self._traits.pop(key, None)
+                else:
+                    self._traits[key] = value
+                    self._refs[key] = identified.ref
+        self._note_state(identified.time)
+
+    def _note_claim(self, user: User) -> None:
+        """Note where two userIds have one email."""
+        email = comparable(user.email)
+        if email and user.user_id and len(self._shared) < _MOST_SHARED:
+            before = self._claims.setdefault(email, user.user_id)
+            if before != user.user_id:
+                self._shared[before, user.user_id] = None
+                self._claims[email] = user.user_id
+
+    def _note_state(self, time: int | None) -> None:
+        known = self._all
+        state = State(known.fields.get("email"), known.created_at, known.language)
+        if self._states and self._states[-1].email is None:
+            # An email that comes later is better than none.
+            self._states.clear()
+            del self._times[:]
+        if not self._states or self._states[-1] != state:
+            # One who goes to and fro is in few states, however often.
+            self._states.append(self._same.setdefault(state, state))
+            self._times.append(NO_TIME if time is None else time)
+
+    def result(self, last: Ref, *, amount_suffix: bool) -> Folded:
+        """What all identifies come to, of which this is the last."""
+        chosen = self._chosen
+        fields = self._all.fields | chosen.fields
+        if "email" in fields and "phone_number" not in chosen.fields:
+            fields.pop(
+                "phone_number", None
+            )  # a trait like others, where it is not all that names them
+        warnings: list[PlacedWarning] = []
+        if self._replayed:
+            fields["external_created_at"] = chosen.created_at
+            properties, found = traits_as_properties(
+                self._traits,
+                has_user_id="external_id" in fields,
+                amount_suffix=amount_suffix,
+            )
+            kept = stored(properties)
+            fields["properties"] = {each.name: each.value for each in kept}
+            for each in kept:
+                self._origins[f"properties.{each.name}"] = Origin(each.source, each.original)
+            warnings += (PlacedWarning(self._ref_of(each, last), each) for each in found)
+        return Folded(
+            EndUserUpsert(**fields),
+            self._replayed,
+            self._origins,
+            tuple(self._states),
+            self._times,
+            tuple(self._shared),
+            last,
+            tuple(warnings),
+        )
+
+    def _ref_of(self, warning: MappingWarning, last: Ref) -> Ref:
+        """The record that the trait came from which a warning is about."""
+        key = warning.field.removeprefix("traits.")
+        while key not in self._refs and "." in key:
+            key = key.rpartition(".")[0]
+        return self._refs.get(key, last)

@@ -1,0 +1,366 @@
+"""A plan as a file: what a dry run saves, and a push then does to the letter.
+
+Newline-delimited JSON, version 1. It holds nothing of the files it was made from, nor when: the same
+records give the same bytes.
+
+- `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
+  (services.py), or null where the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
+- `{"end_user": n, "action": "create", "fields": {…}, "records": k}` creates an end user out of k
+  identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id` it
+  is written to the end user of that id, whom the export names itself.
+- `{"end_user": n, "action": "update", "id": …, "fields": {…}, "records": k}` changes these fields. Without
+  an `id` it is the end user whom a line above creates.
+- `{"end_user": n, "action": "eligibility_check", "key": …, "call": {…}}` and the same with `page_view`
+  send a call; `key` tells its record from every other.
+- `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
+  counts what stands between.
+
+The lines of one end user stand together, in the order they are sent.
+"""
+
+import os
+import tempfile
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
+
+import orjson
+
+from wootric_map.calls import EligibilityCheck, EndUserUpsert, PageView
+from wootric_map.outcome import Action, Ref
+from wootric_map.plan import Event, Write
+from wootric_map.rehearsal import Rehearsed
+from wootric_map.source import SourceError
+
+VERSION: Final = 1
+
+_HEADER: Final = "wootric_replay_plan"
+_ACTIONS: Final[tuple[Action, ...]] = ("create", "update", "eligibility_check", "page_view")
+_LONGEST_LINE: Final = 64 * 1024 * 1024
+
+
+class PlanFileError(SourceError):
+    """A file that can't be pushed as a plan; the message says why and what to do."""
+
+
+class PlannedWrite(NamedTuple):
+    """An end user to create or change."""
+
+    ref: Ref
+    """Where its line stands; its number is that of its first byte."""
+    action: Action
+    """`create` or `update`."""
+    id: int | None
+    """Wootric's own id; None where the end user is to be created, or was by the step before."""
+    fields: EndUserUpsert
+
+
+class PlannedCall(NamedTuple):
+    """An eligibility check or page view."""
+
+    ref: Ref
+    """As above."""
+    key: str
+    call: EligibilityCheck | PageView
+
+    @property
+    def action(self) -> Action:
+        """What it is counted as."""
+        return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
+
+
+Planned: TypeAlias = PlannedWrite | PlannedCall
+
+
+class PlanWriter:
+    """Saves a plan as it is rehearsed; the file is in its place only when it is whole."""
+
+    def __init__(self, path: Path, *, account: str | None, against: str) -> None:
+        """Begin a plan file.
+
+        Args:
+            path: where it goes; a file that is there is replaced.
+            account: the account's fingerprint; None where any will do.
+            against: what it was compared with: `nothing`, `account` or `snapshot`.
+
+        Raises:
+            OSError: nothing can be written there, or what is there is no plan.
+        """
+        if path.exists() and not _is_replaceable(path):
+            raise FileExistsError("it is there, and no plan; it would be lost: choose another name")
+        self._path = path.resolve()
+        # mkstemp makes it readable for its owner alone, as personal data should be.
+        descriptor, name = tempfile.mkstemp(
+            dir=self._path.parent, prefix=f".{path.name}.", suffix=".partial"
+        )
+        self._partial: Path | None = Path(name)
+        self._file = os.fdopen(descriptor, "wb")
+        self._counts: Counter[str] = Counter()
+        self._write({_HEADER: VERSION, "account": account, "against": against})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._file.close()
+        if self._partial:
+            self._partial.unlink(missing_ok=True)
+
+    def add(self, rehearsed: Rehearsed) -> None:
+        """Write what a push would send at this point; nothing where it would send nothing."""
+        call, step, action = rehearsed.call, rehearsed.step, rehearsed.outcome.action
+        if call is None:
+            return
+        line: dict[str, object] = {"end_user": rehearsed.end_user.person.number, "action": action}
+        if isinstance(step, Write) and isinstance(call, EndUserUpsert):
+            id_ = rehearsed.held.id if rehearsed.held else None
+            if id_ or call.wootric_id:
+                line["id"] = id_ or int(call.wootric_id or 0)
+            line |= {"fields": _given(call), "records": len(step.refs)}
+        elif isinstance(step, Event):
+            line |= {"key": step.key, "call": _given(call)}
+        self._counts[action] += 1
+        self._write(line)
+
+    def finish(self) -> None:
+        """Put the whole file in its place."""
+        self._write({"end": {action: self._counts[action] for action in _ACTIONS}})
+        self._file.close()
+        if self._partial:
+            self._partial.rename(self._path)
+            self._partial = None
+
+    def _write(self, line: dict[str, object]) -> None:
+        self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+class PlanFile:
+    """A saved plan, checked from its first line to its last before anything of it is done."""
+
+    def __init__(self, path: Path) -> None:
+        """Read a plan file through.
+
+        Raises:
+            PlanFileError: it is no plan, of a newer version, cut short, or changed.
+            OSError: it can't be read.
+        """
+        self.path = path
+        if path.exists() and not path.is_file():
+            raise PlanFileError(f"{path} is no file; a plan is read more than once")
+        self.account: str | None = None
+        """The fingerprint of the account that it was made for; None where any will do."""
+        self.counts: Counter[str] = Counter()
+        """How many calls it holds, by action."""
+        self.checks: Counter[str] = Counter()
+        """How many eligibility checks it holds, by the event's name."""
+        self._file: BinaryIO = path.open("rb")
+        self._lock = threading.Lock()
+        # Of each end user: where their first line begins, and its number.
+        self._offsets = array("q")
+        self._lines = array("q")
+        try:
+            self._check()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        """How many end users it is about."""
+        return len(self._offsets)
+
+    @property
+    def has_tracks(self) -> bool:
+        """Whether it holds any eligibility check."""
+        return bool(self.counts["eligibility_check"])
+
+    def steps(self, index: int) -> Iterator[Planned]:
+        """What is to be sent of one end user, in its order.
+
+        Args:
+            index: from 0 to the number of end users.
+        """
+        offset, number = self._offsets[index], self._lines[index]
+        end_user: object = None
+        while True:
+            with self._lock:
+                begin = self._file.seek(offset)
+                raw = self._file.readline(_LONGEST_LINE)
+                offset = self._file.tell()
+            line = self._parse(raw, number)
+            if "end" in line or (end_user is not None and line["end_user"] != end_user):
+                return
+            end_user = line["end_user"]
+            yield self._step(line, Ref(begin, str(self.path), number))
+            number += 1
+
+    def raw(self, ref: Ref) -> bytes:
+        """The line that something was sent for."""
+        with self._lock:
+            self._file.seek(ref.number)
+            return self._file.readline(_LONGEST_LINE).rstrip(b"\n")
+
+    def _check(self) -> None:
+        self._check_header()
+        last, number, offset = -1, 1, self._file.tell()
+        while raw := self._file.readline(_LONGEST_LINE):
+            number += 1
+            line = self._parse(raw, number)
+            if "end" in line:
+                counted = {action: self.counts[action] for action in _ACTIONS}
+                if line["end"] != counted or self._file.read(1):
+                    raise self._wrong(number, "its last line does not count what stands before it")
+                return
+            step = self._step(line, Ref(offset, str(self.path), number))
+            if isinstance(step, PlannedCall) and isinstance(step.call, EligibilityCheck):
+                self.checks[step.call.event_name] += 1
+            end_user = line["end_user"]
+            if end_user < last:
+                raise self._wrong(number, "the lines of an end user do not stand together")
+            if end_user > last:
+                last = end_user
+                self._offsets.append(offset)
+                self._lines.append(number)
+            self.counts[step.action] += 1
+            offset = self._file.tell()
+        raise self._wrong(number, "it is cut short: its last line is missing")
+
+    def _check_header(self) -> None:
+        raw = self._file.readline(_LONGEST_LINE)
+        header = _header(raw)
+        if header is None:
+            hint = "; it is gzip: unpack it first" if raw.startswith(b"\x1f\x8b") else ""
+            raise PlanFileError(f"{self.path} is no plan; dry-run --out writes one{hint}")
+        version, account = header[_HEADER], header.get("account", 0)
+        if type(version) is int and version > VERSION:
+            raise PlanFileError(
+                f"{self.path} is a plan of version {version}, and this program reads {VERSION}; "
+                "push it with the release that made it, or make it anew"
+            )
+        if type(version) is not int or version < 1 or not isinstance(account, str | None):
+            raise self._wrong(1, "its first line does not say which version it is, and for whom")
+        self.account = account
+
+    def _parse(self, raw: bytes, number: int) -> dict[str, Any]:
+        try:
+            line = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            line = None
+        if not isinstance(line, dict):
+            raise self._wrong(number, "the line is not whole")
+        return line
+
+    def _step(self, line: dict[str, Any], ref: Ref) -> Planned:
+        try:
+            action, _ = line["action"], _whole(line["end_user"])
+            if action in {"create", "update"}:
+                id_ = line.get("id")
+                wootric_id = None if id_ is None else _wootric_id(id_)
+                fields = _made(EndUserUpsert, line["fields"])
+                return PlannedWrite(ref, action, wootric_id, _if(fields.fields(), fields))
+            kind = {"eligibility_check": EligibilityCheck, "page_view": PageView}[action]
+            call = _made(kind, line["call"])
+            by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
+            return PlannedCall(ref, _text(line["key"]), _if(call.email or by_id, call))
+        except (KeyError, TypeError) as error:
+            raise self._wrong(ref.line, "the line is no part of a plan") from error
+
+    def _wrong(self, number: int, what: str) -> PlanFileError:
+        return PlanFileError(f"{self.path}:{number}: {what}; make the plan anew")
+
+
+def _header(raw: bytes) -> dict[str, Any] | None:
+    """The first line of a plan; None where it is none."""
+    try:
+        header = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return header if isinstance(header, dict) and _HEADER in header else None
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether no more than a plan is lost if a file is replaced."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        raw = file.readline(_LONGEST_LINE)
+    return not raw or _header(raw) is not None
+
+
+def _if(condition: object, value: Any) -> Any:
+    """The value.
+
+    Raises:
+        TypeError: the condition is not met.
+    """
+    if not condition:
+        raise TypeError
+    return value
+
+
+def _text(value: object) -> str:
+    """A text as it is; anything else as in `_if`."""
+    return str(_if(isinstance(value, str), value))
+
+
+def _wootric_id(value: object) -> int:
+    """An id of Wootric's; anything else as in `_if`."""
+    return int(_if(_whole(value) > 0, value))
+
+
+def _whole(value: object) -> int:
+    """An integer as it is.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+_TYPES: Final = {"external_created_at": int, "end_user_created_at": int, "created_at": int}
+"""Fields that are no text."""
+
+
+def _given(call: EndUserUpsert | EligibilityCheck | PageView) -> dict[str, object]:
+    """The fields of a call that have a value; Wootric's own id is none that is sent."""
+    return {
+        each.name: value
+        for each in fields(call)
+        if each.name != "wootric_id"
+        and (value := getattr(call, each.name)) is not None
+        and value != {}
+    }
+
+
+def _made(kind: type[Any], values: Any) -> Any:
+    """A call out of its fields.
+
+    Raises:
+        TypeError: a field is unknown or of the wrong type.
+    """
+    if not isinstance(values, dict) or "wootric_id" in values:
+        raise TypeError
+    for name, value in values.items():
+        if name == "properties":
+            right = isinstance(value, dict) and all(
+                isinstance(each, str | int) and not isinstance(each, bool)
+                for each in value.values()
+            )
+        else:
+            right = type(value) is _TYPES.get(name, str)
+        if not right:
+            raise TypeError
+    return kind(**values)

@@ -1,0 +1,124 @@
+"""Going through a plan as a push would, sending nothing: what a dry run shows."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple
+
+from wootric_map.addressing import UNKNOWN_USER, Change
+from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.comparing import written
+from wootric_map.course import Answer, Course, LookUp, Turn, course
+from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip
+from wootric_map.plan import EndUserPlan, Find, Plan, Step
+
+
+class Rehearsed(NamedTuple):
+    """What a push would do at one point of a plan."""
+
+    end_user: EndUserPlan
+    step: Step
+    outcome: Outcome
+    call: EndUserUpsert | EligibilityCheck | PageView | None
+    """What would be sent; None where nothing is."""
+    held: EndUser | None
+    """The end user as Wootric would hold them before."""
+    look_ups: int
+    """Look-ups that a push would make first at most, where it asks the account."""
+
+
+def rehearse(
+    plan: Plan,
+    registered: frozenset[str] | None = None,
+    find: Find | None = None,
+    *,
+    workers: int = 1,
+) -> Iterator[Rehearsed]:
+    """Go through a plan as a push would, sending nothing.
+
+    Args:
+        plan: closed.
+        registered: the events that count; None, where that is not known, counts them all.
+        find: looks an end user up; None stands for an account that nobody is asked about.
+        workers: how many end users are looked up at once.
+    """
+    if find is None or workers == 1:
+        for end_user in plan:
+            yield from _rehearse(plan, end_user, registered, find, None)
+        return
+    with ThreadPoolExecutor(workers, "look-up") as pool:
+        try:
+            for end_user, found in _looked_up_ahead(plan, find, pool, 2 * workers):
+                yield from _rehearse(plan, end_user, registered, find, found)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _looked_up_ahead(
+    plan: Plan, find: Find, pool: ThreadPoolExecutor, ahead: int
+) -> Iterator[tuple[EndUserPlan, Future[EndUser | None] | None]]:
+    """The end users in their order, while those who come next are looked up for their writes."""
+    end_users = iter(plan)
+    waiting: deque[tuple[EndUserPlan, Future[EndUser | None] | None]] = deque()
+    while True:
+        for end_user in islice(end_users, ahead - len(waiting)):
+            first = next(end_user.known_as(), None) if end_user.is_written else None
+            waiting.append((end_user, pool.submit(find, first) if first else None))
+        if not waiting:
+            return
+        yield waiting.popleft()
+
+
+def _rehearse(
+    plan: Plan,
+    end_user: EndUserPlan,
+    registered: frozenset[str] | None,
+    find: Find | None,
+    found: Future[EndUser | None] | None,
+) -> Iterator[Rehearsed]:
+    """Go through one end user's steps; `found` is the answer to the first look-up, under way already."""
+    way: Course = course(end_user, plan.steps(end_user), registered, asks=find is not None)
+    answer: Answer = None
+    look_ups = 0
+    if find is None and end_user.is_written:
+        look_ups = next((each.look_ups for each in end_user.known_as()), 0)
+    foretold = look_ups
+    while True:
+        try:
+            asked = way.send(answer)
+            while isinstance(asked, LookUp):
+                look_ups += asked.wanted.look_ups
+                try:
+                    answer = found.result() if found else find(asked.wanted) if find else None
+                except CallFailedError as error:
+                    asked = way.throw(error)
+                else:
+                    asked = way.send(answer)
+                found = None
+        except StopIteration:
+            return
+        if find is None and not foretold and _is_unknown(asked):
+            look_ups = foretold = 1  # the account may know them all the same
+        yield _rehearsed(end_user, asked, look_ups)
+        answer = _afterwards(asked)
+        look_ups = 0
+
+
+def _rehearsed(end_user: EndUserPlan, turn: Turn, look_ups: int) -> Rehearsed:
+    step, fate, held = turn
+    refs = step.refs
+    if isinstance(fate, Skip | Failure):
+        return Rehearsed(end_user, step, Outcome(turn.action, refs, fate), None, held, look_ups)
+    call = fate.fields if isinstance(fate, Change) else fate
+    return Rehearsed(end_user, step, Outcome(turn.action, refs, None), call, held, look_ups)
+
+
+def _is_unknown(turn: Turn) -> bool:
+    return isinstance(turn.fate, Skip) and turn.fate.reason == UNKNOWN_USER
+
+
+def _afterwards(turn: Turn) -> EndUser | None:
+    """What Wootric would hold after a step."""
+    fate = turn.fate
+    return written(fate.fields, turn.held) if isinstance(fate, Change) and fate.fields else None
