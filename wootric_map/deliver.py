@@ -303,7 +303,8 @@ class _ExactDelivery:
                 else:
                     self._created = self._wootric.update(number, step.fields).id
             except CallFailedError as error:
-                if step.action != "create" or number is None or not _gone(error):
+                named = step.fields.email or step.fields.phone_number
+                if step.action != "create" or number is None or not (_gone(error) and named):
                     return error.failure
                 number = None  # the id that the export names does not exist, so they are created
             except NoAnswerError as error:

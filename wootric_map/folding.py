@@ -13,7 +13,7 @@ from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
 from wootric_map.outcome import Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Fields
-from wootric_map.spelling import find, spelling
+from wootric_map.spelling import Found, find, spelling
 from wootric_map.spool import NO_TIME
 
 _MOST_SHARED: Final = 100
@@ -123,21 +123,20 @@ class _Known:
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
+        self.origins: dict[str, Origin] = {}
+        """Where each of the fields came from."""
         self.language: str | None = None
-        self._created: dict[str, object] = {}
+        self._created: dict[str, Found] = {}
         self._has_email = False
 
     def add(self, identified: Identified) -> None:
         """Take the next identify in, trait by trait."""
         user, traits = identified.user, identified.traits
-        self.fields |= {
-            name: value
-            for name, value in (("external_id", user.user_id), ("wootric_id", user.wootric_id))
-            if value is not None
-        }
+        self._take("external_id", user.user_id, identified)
+        self._take("wootric_id", user.wootric_id, identified)
         self._take_email(identified)
         if user.phone is not None:
-            self.fields["phone_number"] = user.phone
+            self._take("phone_number", user.phone, identified)
         elif any(value != "" and spelling(key) == "phone" for key, value in traits.items()):
             self.fields.pop("phone_number", None)  # null, or nothing that could be one
         if traits.get("language", "") != "":
@@ -145,7 +144,7 @@ class _Known:
         for name in CREATED:
             found = find(traits, name)
             if found:
-                self._created[name] = found.value
+                self._created[name] = found
             elif any(
                 value is None and spelling(key) == name.lower() for key, value in traits.items()
             ):
@@ -159,14 +158,25 @@ class _Known:
         origin = identified.origins.get("email")
         derived = origin is not None and origin.source == "userId"
         if not (derived and self._has_email):
-            self.fields["email"] = email
+            self._take("email", email, identified)
         self._has_email = self._has_email or not derived
+
+    def _take(self, name: str, value: str | None, identified: Identified) -> None:
+        if value is not None:
+            self.fields[name] = value
+            if name in identified.origins:
+                self.origins[name] = identified.origins[name]
+
+    @property
+    def created(self) -> Found | None:
+        """The trait that is the creation date: `created`, else `createdAt` (segment.md 4)."""
+        created = (self._created[name] for name in CREATED if name in self._created)
+        return next((each for each in created if each.value is not False), None)
 
     @property
     def created_at(self) -> int | None:
-        """The creation date in unix seconds: `created`, else `createdAt` (segment.md 4)."""
-        created = (self._created[name] for name in CREATED if name in self._created)
-        moment = dates.parse(next((each for each in created if each is not False), None))
+        """The creation date in unix seconds."""
+        moment = dates.parse(self.created.value) if self.created else None
         return None if moment is None else dates.unix_seconds(moment)
 
 
@@ -179,7 +189,6 @@ class _Folding:
         self._chosen = _Known()
         self._traits: dict[str, object] = {}
         self._refs: dict[str, Ref] = {}
-        self._origins: dict[str, Origin] = {}
         self._states: list[State] = []
         self._same: dict[tuple[object, ...], State] = {}
         self._times = array("q")
@@ -189,7 +198,6 @@ class _Folding:
     def add(self, identified: Identified) -> None:
         """Take the next identify in."""
         self._all.add(identified)
-        self._origins |= identified.origins
         self._note_claim(identified.user)
         if identified.chosen:
             self._replayed += 1
@@ -227,6 +235,7 @@ class _Folding:
         """What all identifies come to, of which this is the last."""
         chosen = self._chosen
         fields = self._all.fields | chosen.fields
+        origins = self._all.origins | chosen.origins
         if "email" in fields and "phone_number" not in chosen.fields:
             fields.pop(
                 "phone_number", None
@@ -234,6 +243,9 @@ class _Folding:
         warnings: list[PlacedWarning] = []
         if self._replayed:
             fields["external_created_at"] = chosen.created_at
+            if chosen.created:
+                key, value = chosen.created
+                origins["external_created_at"] = Origin(f"traits.{key}", value)
             properties, found = traits_as_properties(
                 self._traits,
                 has_user_id="external_id" in fields,
@@ -242,12 +254,12 @@ class _Folding:
             kept = stored(properties)
             fields["properties"] = {each.name: each.value for each in kept}
             for each in kept:
-                self._origins[f"properties.{each.name}"] = Origin(each.source, each.original)
+                origins[f"properties.{each.name}"] = Origin(each.source, each.original)
             warnings += (PlacedWarning(self._ref_of(each, last), each) for each in found)
         return Folded(
             EndUserUpsert(**fields),
             self._replayed,
-            self._origins,
+            origins,
             tuple(self._states),
             self._times,
             tuple(self._shared),

@@ -38,6 +38,10 @@ _NEVER: Final = 2**63 - 1
 """The time of a record that does not exist."""
 
 
+_SEVERAL: Final = -1
+"""In place of one end user of Wootric's."""
+
+
 class Identity(NamedTuple):
     """An id of an end user: its kind, and the text that names it."""
 
@@ -150,12 +154,11 @@ class Identities:
         self._keep_names()
         self._keep_hints()
         if held:
-            self._tie_held(USER, held)
-            self._tie_held(EMAIL, held)
+            self._tie_held((USER, EMAIL), held)
         for phone, seen in self._seen_with(PREFIXES[PHONE]):
             self._tie_by_phone(phone, seen)
         if held:
-            self._tie_held(PHONE, held)
+            self._tie_held((PHONE,), held)
         for anonymous, seen in self._seen_with(PREFIXES[ANONYMOUS]):
             self._tie_anonymous(anonymous, seen)
 
@@ -166,16 +169,23 @@ class Identities:
             time = None if first_seen == _NEVER else first_seen
             yield Membership(number, root, self._group_kinds[root], time)
 
-    def _tie_held(self, kind: int, held: Held) -> None:
-        """Tie what Wootric holds as one end user."""
-        prefix = PREFIXES[kind]
-        for name, number in self._spool.names(prefix):
-            # A phone counts where it is all that names somebody.
-            if kind == PHONE and self._group_kinds[self._root(number)] & (_UNIQUE | AMBIGUOUS):
-                continue
-            known = held(Identity(kind, name.removeprefix(prefix)))
-            if known is not None:
-                self.unite(number, self.number(Identity(WOOTRIC, str(known))))
+    def _tie_held(self, kinds: tuple[int, ...], held: Held) -> None:
+        """Tie what Wootric holds as one end user, but never two whom it holds as two."""
+        # By the number of a group's root: the one end user of Wootric's that its ids name.
+        named = array("q", bytes(8 * len(self._parents)))
+        for kind in kinds:
+            prefix = PREFIXES[kind]
+            for name, number in self._spool.names(prefix):
+                root = self._root(number)
+                # A phone counts where it is all that names somebody.
+                if kind == PHONE and self._group_kinds[root] & (_UNIQUE | AMBIGUOUS):
+                    continue
+                known = held(Identity(kind, name.removeprefix(prefix)))
+                if known is not None:
+                    named[root] = known if named[root] in (0, known) else _SEVERAL
+        for root, known in enumerate(named):
+            if known > 0:
+                self.unite(root, self.number(Identity(WOOTRIC, str(known))))
 
     def _tie_by_phone(self, phone: int, seen: Iterator[int]) -> None:
         roots: set[int] = set()

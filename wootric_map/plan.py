@@ -5,7 +5,7 @@ The records wait in a `Spool`, so that memory grows by a few bytes an end user.
 
 import marshal
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from heapq import merge
@@ -49,6 +49,8 @@ _IDS_SHOWN: Final = 4
 _OTHER_IDS: Final = 5
 """Ids of one end user that are tried beside the last: one who changes them often is a robot."""
 _LONGEST_ID: Final = 200
+_DIGEST: Final = "\0"
+"""What the name of a longer id begins with, which is its digest, and nothing to look it up by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class EndUserPlan:
         last = self.folded.upsert if self.folded else EndUserUpsert()
         if any(last.look_up_keys()):
             yield last
-        tried = set(last.look_up_keys())
+        tried = set(replace(last, email=comparable(last.email)).look_up_keys())
         others = (each for each in self.other_ids() if not tried.issuperset(each.look_up_keys()))
         yield from islice(others, _OTHER_IDS)
 
@@ -178,6 +180,8 @@ class Plan:
         """Whether any eligibility check is planned."""
         self.ambiguous_anonymous_ids = 0
         """How many anonymousIds were seen with several end users, and so left alone."""
+        self.unknown_users: tuple[str, ...] = ()
+        """Of the end users that were chosen, those whom no record names."""
 
     def add(self, place: tuple[str, int], line: bytes, record: Record, named: Named) -> Skip | None:
         """Take a record in.
@@ -242,16 +246,20 @@ class Plan:
             The records that are found only now to be left out: repeated, or not chosen.
         """
         choice = self._options.choice
-        users = [_identity(USER, name).name for name in choice.users]
-        users += [_identity(EMAIL, comparable(name)).name for name in choice.users]
+        users = {name: _chosen(name) for name in sorted(choice.users)}
         self._identities.resolve(partial(_held, find) if find else None)
         self._spool.close_intake(
             self._identities.members(),
             events_apart=self._options.fold,
-            users=users,
+            users=chain.from_iterable(users.values()),
             limit=choice.limit,
         )
         self.ambiguous_anonymous_ids = self._identities.ambiguous_anonymous_ids
+        self.unknown_users = tuple(
+            user
+            for user, names in users.items()
+            if not any(self._spool.identity(name) is not None for name in names)
+        )
         self._identities = Identities(self._spool)
         yield from self._spool.left_out()
 
@@ -338,8 +346,9 @@ class Plan:
         names = list(self._spool.names_of(person))
         for kind in (WOOTRIC, USER, EMAIL):
             for name in names:
-                if name.startswith(PREFIXES[kind]):
-                    yield _looked_up_by(Identity(kind, name.removeprefix(PREFIXES[kind])))
+                text = name.removeprefix(PREFIXES[kind])
+                if text != name and not text.startswith(_DIGEST):
+                    yield _looked_up_by(Identity(kind, text))
 
     def _write(self, folded: Folded, refs: Collection[Ref]) -> Write:
         warnings = folded.warnings
@@ -416,9 +425,15 @@ class _Identifies(Collection[Ref]):
         return any(ref == each for each in self)
 
 
+def _chosen(user: str) -> tuple[str, str]:
+    """The names of the ids that somebody may be chosen by: a userId, an email."""
+    email = comparable(user)
+    return _identity(USER, user).name, _identity(EMAIL, email).name
+
+
 def _held(find: Find, identity: Identity) -> int | None:
     """Wootric's own id of the end user whom it knows by an id."""
-    found = find(_looked_up_by(identity))
+    found = None if identity.text.startswith(_DIGEST) else find(_looked_up_by(identity))
     return None if found is None else found.id
 
 
@@ -437,7 +452,7 @@ def _looked_up_by(identity: Identity) -> EndUserUpsert:
 def _identity(kind: int, text: str) -> Identity:
     """An id; a very long text is named by its digest."""
     if len(text) > _LONGEST_ID:
-        text = blake2b(text.encode()).hexdigest()
+        text = _DIGEST + blake2b(text.encode()).hexdigest()
     return Identity(kind, text)
 
 

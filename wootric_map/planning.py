@@ -62,6 +62,7 @@ def plan_records(
     for left_out in plan.close(snapshot):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
     report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids
+    report.unknown_users = plan.unknown_users
     return plan
 
 

@@ -10,8 +10,10 @@ from wootric_map.addressing import UNKNOWN_USER, Change
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.comparing import written
 from wootric_map.course import Answer, Course, LookUp, Turn, course
+from wootric_map.folding import PlacedWarning
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip
 from wootric_map.plan import EndUserPlan, Find, Plan, Step
+from wootric_map.properties import MappingWarning
 
 
 class Rehearsed(NamedTuple):
@@ -26,6 +28,8 @@ class Rehearsed(NamedTuple):
     """The end user as Wootric would hold them before."""
     look_ups: int
     """Look-ups that a push would make first at most, where it asks the account."""
+    warnings: tuple[PlacedWarning, ...] = ()
+    """What a person should know before it is sent."""
 
 
 def rehearse(
@@ -34,6 +38,7 @@ def rehearse(
     find: Find | None = None,
     *,
     workers: int = 1,
+    look_ups_are_free: bool = False,
 ) -> Iterator[Rehearsed]:
     """Go through a plan as a push would, sending nothing.
 
@@ -42,10 +47,17 @@ def rehearse(
         registered: the events that count; None, where that is not known, counts them all.
         find: looks an end user up; None stands for an account that nobody is asked about.
         workers: how many end users are looked up at once.
+        look_ups_are_free: whether to look up as well whose each new email and external id is, to warn of
+            writes that Wootric will refuse.
     """
     if find is None or workers == 1:
         for end_user in plan:
-            yield from _rehearse(plan, end_user, registered, find, None)
+            for each in _rehearse(plan, end_user, registered, find, None):
+                if find and look_ups_are_free and isinstance(each.call, EndUserUpsert):
+                    taken = tuple(_taken(each, each.call, find))
+                    yield each._replace(warnings=each.warnings + taken)
+                else:
+                    yield each
         return
     with ThreadPoolExecutor(workers, "look-up") as pool:
         try:
@@ -111,7 +123,24 @@ def _rehearsed(end_user: EndUserPlan, turn: Turn, look_ups: int) -> Rehearsed:
     if isinstance(fate, Skip | Failure):
         return Rehearsed(end_user, step, Outcome(turn.action, refs, fate), None, held, look_ups)
     call = fate.fields if isinstance(fate, Change) else fate
-    return Rehearsed(end_user, step, Outcome(turn.action, refs, None), call, held, look_ups)
+    outcome = Outcome(turn.action, refs, None)
+    warnings = step.warnings if call is not None else ()
+    return Rehearsed(end_user, step, outcome, call, held, look_ups, warnings)
+
+
+def _taken(rehearsed: Rehearsed, fields: EndUserUpsert, find: Find) -> Iterator[PlacedWarning]:
+    """Warn of an email or external id that is another end user's: both are unique (wootric.md 3)."""
+    for name, wanted in (
+        ("email", EndUserUpsert(email=fields.email)),
+        ("external_id", EndUserUpsert(external_id=fields.external_id)),
+    ):
+        other = find(wanted) if any(wanted.look_up_keys()) else None
+        if other and not (rehearsed.held and rehearsed.held.id == other.id):
+            message = (
+                f"Wootric's end user {other.id} has this {name} already: it will refuse the write"
+            )
+            ref = next(iter(rehearsed.step.refs))
+            yield PlacedWarning(ref, MappingWarning("already_taken", "", message))
 
 
 def _is_unknown(turn: Turn) -> bool:

@@ -65,6 +65,8 @@ class Report:
     """Records skipped as `unidentified`, by reason."""
     ambiguous_anonymous_ids: int = 0
     """anonymousIds that were seen with several end users, and left alone."""
+    unknown_users: tuple[str, ...] = ()
+    """End users who were chosen, and whom no record names."""
 
     @property
     def mapped(self) -> int:

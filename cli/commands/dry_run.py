@@ -116,6 +116,8 @@ def dry_run(
             return interruption.exit_code
         if saved:
             saved.finish()
+    for line in summary.unknown_users(report):
+        click.echo(line, err=True)
     for title, found in (("Rejected", report.rejected), ("Failed", report.failed)):
         for line in summary.findings(title, found, "red"):
             click.echo(line, err=True)
@@ -177,19 +179,25 @@ def _changes(
     workers: int,
 ) -> Iterator[diff.Changed]:
     """Count everything, save it, and give the end users that would be created or updated."""
-    for each in rehearse(plan, held.registered, held.find, workers=workers if held.asks else 1):
+    for each in rehearse(
+        plan,
+        held.registered,
+        held.find,
+        workers=workers if held.asks else 1,
+        look_ups_are_free=not held.asks,
+    ):
         report.deliver(each.outcome)
         report.done["look_up"] += each.look_ups
         if saved:
             saved.add(each)
         if each.call is None:
             continue
-        for ref, warning in each.step.warnings:
+        for ref, warning in each.warnings:
             report.warn(ref.source, ref.line, warning)
         if not isinstance(each.step, Write):
             tally.add(each.step.action, each.step.label)
         elif isinstance(each.call, EndUserUpsert):
-            warnings = tuple((warning.code, warning.message) for _, warning in each.step.warnings)
+            warnings = tuple((warning.code, warning.message) for _, warning in each.warnings)
             yield diff.Changed(each.call, each.held, each.step.origins, warnings)
 
 

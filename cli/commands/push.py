@@ -232,14 +232,14 @@ class _Run:
         find = self.find if self.is_snapshot else None
         asks = self.find is not None and not self.is_snapshot
         calls = look_ups = 0
-        for each in rehearse(plan, registered, find):
+        for each in rehearse(plan, registered, find, look_ups_are_free=True):
             if self.interruption.exit_code:
                 raise StoppedError
             # Whoever the export does not name may still be known to the account.
             unknown = asks and isinstance(each.outcome.result, Skip) and each.look_ups > 0
             calls += each.call is not None or unknown
             look_ups += each.look_ups
-            for ref, warning in each.step.warnings if each.call is not None else ():
+            for ref, warning in each.warnings:
                 self.report.warn(ref.source, ref.line, warning)
         return _promise(calls, look_ups) if asks else _promise(calls)
 
@@ -346,6 +346,7 @@ def _show(report: Report, calls: int, seconds: float) -> None:
 
 def _show_problems(report: Report, *, quiet: bool) -> None:
     lines = [
+        *summary.unknown_users(report),
         *summary.findings("Rejected", report.rejected, "red"),
         *summary.findings("Failed", report.failed, "red"),
     ]

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from cli.render.progress import LINE_EVERY, REDRAWS, Paced, console, regularly
-from cli.render.text import duration, plural
+from cli.render.progress import LINE_EVERY, REDRAWS, Paced, console, regularly, waiting
+from cli.render.text import plural
 
 
 class ListingProgress:
@@ -34,11 +34,7 @@ class ListingProgress:
             plural(calls, "call"),
             f"{calls / elapsed:,.1f}/s",
         ]
-        until = self._pace.waiting_until
-        wait = until - time.time() if until is not None else 0.0
-        if wait > 1:
-            parts.append(f"waiting {duration(wait)} {self._pace.waiting_for}")
-        return ", ".join(parts)
+        return ", ".join([*parts, *waiting(self._pace)])
 
 
 @contextmanager

@@ -105,6 +105,14 @@ class _Lines:
             click.echo(f"reading: {self._read / 1e6:,.0f}{share} MB", err=True)
 
 
+def waiting(pace: Paced) -> Iterator[str]:
+    """How long calls wait, and for what; nothing where they do not."""
+    until = pace.waiting_until
+    wait = until - time.time() if until is not None else 0.0
+    if wait > 1:
+        yield f"waiting {duration(wait)} {pace.waiting_for}"
+
+
 class SendingProgress:
     """Counts of what was sent, for a bar or for lines."""
 
@@ -135,11 +143,7 @@ class SendingProgress:
             f"updated {counts['update']:,}",
             f"failed {counts['failed']:,}",
         ]
-        until = self._pace.waiting_until
-        wait = until - time.time() if until is not None else 0.0
-        if wait > 1:
-            parts.append(f"waiting {duration(wait)} {self._pace.waiting_for}")
-        return ", ".join(parts)
+        return ", ".join([*parts, *waiting(self._pace)])
 
     @property
     def remaining(self) -> str:

@@ -41,6 +41,12 @@ def left_out(report: Report) -> Iterator[str]:
         yield counts("Rejected", report.rejected)
 
 
+def unknown_users(report: Report) -> Iterator[str]:
+    """Lines that tell which `--user` is nobody's."""
+    for user in report.unknown_users:
+        yield f"--user {printable(user)}: no record names them"
+
+
 def reasons(report: Report) -> str:
     """Why records are unidentified: each reason with its count, most frequent first."""
     found = [f"{name} {count:,}" for name, count in report.unidentified.most_common()]

@@ -446,3 +446,13 @@ def test_ids_that_only_the_snapshot_knows_to_be_one_end_users_are_one_entry(
     assert replay.push("--against", snapshot, export).returncode == 0
     assert replay.users()["9"]["properties"] == {"plan": "pro"}
     assert replay.paths("PUT") == ["/v1/end_users/1"]
+
+
+def test_a_snapshot_warns_of_an_email_that_another_end_user_has(replay: Replay) -> None:
+    replay.holds("1", ADA)
+    replay.holds("2", BYRON)
+    snapshot = replay.snapshot()
+    export = replay.write([identify("1", "carol@example.com"), identify("3", phone="+1")])
+    assert "already_taken" not in replay.run("dry-run", "--against", snapshot, export).stdout
+    export = replay.write([by_device("d", identify("", ADA)), identify("2", "ada@example.com")])
+    assert replay.diff("--against", snapshot, export).summary["warnings"]["already_taken"] == 1

@@ -359,3 +359,33 @@ def test_a_push_takes_what_a_dry_run_takes(
     assert replay.users().keys() == users
     assert (len(state.eligibility_checks), len(state.page_views)) == events
     assert f"filtered_out {diff.skipped('filtered_out')}" in done.stdout
+
+
+def test_a_user_whom_no_record_names_is_named(replay: Replay) -> None:
+    export = replay.write([identify("1", ADA)])
+    for command in ("dry-run", "push"):
+        done = replay.run(command, "--user", "nobody", "--user", "1", export)
+        assert done.returncode == 0
+        assert "--user nobody: no record names them" in done.stderr
+        assert "--user 1" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "choice", [("--user", " "), ("--since", "2024-02-01", "--until", "2024-01-01")]
+)
+def test_a_choice_that_can_choose_nothing_is_wrong_usage(
+    replay: Replay, choice: tuple[str, ...]
+) -> None:
+    assert replay.run("dry-run", *choice, replay.write([identify("1", ADA)])).returncode == 2
+
+
+def test_a_pattern_takes_no_time_however_hostile_the_name(replay: Replay) -> None:
+    # With a regular expression this would not end today.
+    export = replay.write([track("1", "a" * 5000)])
+    assert replay.diff("--event", "*a*a*a*a*a*b", export).skipped("filtered_out") == 1
+
+
+@pytest.mark.parametrize("until", ["2024-01-03", "01/03/2024", "20240103", "2024-01"])
+def test_a_day_of_until_is_taken_whole_in_any_form(replay: Replay, until: str) -> None:
+    late = identify("1", ADA) | {"timestamp": "2024-01-03T23:59:59Z"}
+    assert replay.diff("--until", until, replay.write([late])).writes == (1, 0)

@@ -1,5 +1,6 @@
 """The plan that a dry run saves, and the push that does exactly what it says."""
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -406,3 +407,27 @@ def test_a_plan_that_is_not_there_is_wrong_usage(replay: Replay) -> None:
     assert done.returncode == 2
     assert "no-such-plan" in done.stderr
     assert replay.paths() == []
+
+
+def test_a_plan_that_is_stopped_leaves_nothing_behind(replay: Replay) -> None:
+    # What it reads never ends, so that the signal is sure to meet it at work.
+    os.mkfifo(replay.folder / "export")
+    with (
+        replay.start("dry-run", "--out", "plan", "export") as process,
+        (replay.folder / "export").open("wb") as export,
+    ):
+        export.write(orjson.dumps(identify("1", ADA)) + b"\n")
+        export.flush()
+        process.terminate()
+        assert process.wait(20) == 143
+    assert sorted(path.name for path in replay.folder.iterdir()) == ["export"]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_what_reads_the_diff_may_go_away(replay: Replay, style: str) -> None:
+    export = replay.write(identify(str(number), f"{number}@example.com") for number in range(3000))
+    with replay.start("dry-run", "--format", style, export) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 141

@@ -284,14 +284,6 @@ def state_of_users(held: Sequence[dict[str, Any]]) -> st.SearchStrategy[Records]
     return st.lists(st.sampled_from(held), unique_by=lambda user: user["email"], max_size=3)
 
 
-HELD = state_of_users(
-    [
-        {"external_id": "1", "email": "a@x.io", "plan": "free"},
-        {"external_id": "2", "email": "b@x.io", "phone_number": "+44 1"},
-        {"external_id": None, "email": "c@x.io", "address_city": "5"},
-        {"external_id": "9", "email": "z@x.io", "external_created_at": 7},
-    ]
-)
 HELD_APART = state_of_users(
     # Each is known to the export by one thing alone, so that no two of its end users are one here.
     [
@@ -389,8 +381,15 @@ def test_a_push_leaves_in_the_account_what_the_dry_run_showed(
     )
 
 
+def without_warnings(diff: Diff) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in line.items() if name != "warnings"}
+        for line in diff.lines[:-1]
+    ]
+
+
 @settings(max_examples=25)
-@given(held=HELD, records=PEOPLE, linking=st.sampled_from(LINKING))
+@given(held=HELD_APART, records=PEOPLE, linking=st.sampled_from(LINKING))
 def test_a_snapshot_gives_the_plan_that_the_account_gives(
     sandbox: RunningSandbox, held: Records, records: Records, linking: tuple[str, ...]
 ) -> None:
@@ -401,5 +400,6 @@ def test_a_snapshot_gives_the_plan_that_the_account_gives(
         asked = replay.shows("--against", "account", *linking, export)
         snapshot = replay.takes_snapshot("snapshot")
         saved = replay.shows("--against", snapshot, *linking, export)
-        assert saved.lines[:-1] == asked.lines[:-1]
+        # That a write will be refused, only a snapshot tells before.
+        assert without_warnings(saved) == without_warnings(asked)
         assert saved.summary["skipped"] == asked.summary["skipped"]

@@ -312,9 +312,19 @@ def test_a_create_that_nobody_answered_is_looked_up_and_never_made_twice(
     reset = answering(ResetConnection(), 1, method="POST", path=END_USERS, carried_out=carried_out)
     account = account_of(reset)
     outcomes = account.push(identify("1", "ada@example.com"), page("1"))
-    assert [each.result for each in outcomes] == [None, None]
+    assert summed(outcomes) == {"create": 1, "page_view": 1}
     assert len(account.sandbox.state.end_users) == 1
     assert len(account.requests("POST", END_USERS)) == (1 if carried_out else 2)
+
+
+def test_an_end_user_who_cannot_be_looked_up_fails_with_all_their_events(
+    account_of: AccountOf,
+) -> None:
+    down = JSONResponse({"error": "Down"}, 503)
+    account = account_of(answering(down, method="GET", path=f"{END_USERS}/1"))
+    outcomes = account.push(identify("1", "ada@example.com"), page("1"), track("1"))
+    assert summed(outcomes) == {"server_error": 1, "end_user_failed": 2}
+    assert account.sandbox.state.page_views == ()
 
 
 def test_a_create_that_is_never_answered_is_in_doubt(account_of: AccountOf) -> None:

@@ -257,6 +257,8 @@ def test_user_ids_that_share_an_email_are_told_in_pairs_the_earlier_first() -> N
         says(5, "3", email="c@d.co"),
     )
     assert made.shared == (("2", "1"), ("2", "3"))
+    three = folded(*(says(n, str(n), email="a@b.co") for n in range(3)))
+    assert three.shared == (("0", "1"), ("1", "2"))
     assert made.upsert.external_id == "3"
 
 
@@ -405,3 +407,20 @@ def test_unfolded_an_identify_says_what_it_says_itself_and_the_email_of_its_time
 def test_the_time_of_a_record_is_in_milliseconds(plan_of: PlanOf) -> None:
     made = plan_of(identify(minute=1, email="a@b.co"), identify(minute=2, email="c@d.co"))
     assert list(made.folded.times) == [millis(1), millis(2)]
+
+
+def test_an_origin_is_that_of_the_value_that_counts(plan_of: PlanOf) -> None:
+    folded = plan_of(
+        identify("x@y.zz", 1, email="a@b.co", created=5000), identify("x@y.zz", 2, createdAt=6000)
+    ).folded
+    assert folded.origins["email"] == ("traits.email", "a@b.co")
+    assert folded.upsert.external_created_at == 5000
+    assert folded.origins["external_created_at"] == ("traits.created", 5000)
+
+
+def test_nobody_is_looked_up_twice_by_one_email_or_by_a_digest(plan_of: PlanOf) -> None:
+    assert list(plan_of(identify("1", email="A@b.co")).user.known_as()) == [
+        EndUserUpsert(email="A@b.co", external_id="1")
+    ]
+    (known,) = plan_of(identify("x" * 300, email="a@b.co")).user.known_as()
+    assert known.external_id == "x" * 300

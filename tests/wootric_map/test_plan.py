@@ -167,6 +167,7 @@ def test_whoever_is_named_by_no_more_than_an_events_email_is_one_end_user(plan_o
         page(None, 1, anonymousId="a", properties={"email": "a@b.co"}),
         track(None, 2, anonymousId="b", properties={"email": "A@b.co"}),
     )
+    assert len(made.users) == 1
     assert len(made.events()) == 2
 
 

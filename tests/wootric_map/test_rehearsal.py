@@ -152,6 +152,18 @@ def test_wootrics_own_id_is_enough_where_nobody_is_asked_and_not_where_it_leads_
     assert known.results(None, Account((ADA,)).find) == ["update"]
 
 
+def test_an_end_user_is_found_by_what_they_were_known_as_before(plan_of: PlanOf) -> None:
+    account = Account((ADA,))
+    made = plan_of(
+        identify("new", 1, email="ada@b.co"), identify("new", 2, email="late@b.co"), page("new", 3)
+    )
+    write, _ = made.rehearsed(None, account.find)
+    assert write.call == EndUserUpsert("late@b.co", "new")
+    assert write.held == ADA
+    assert [each.email for each in account.asked] == ["late@b.co", "ada@b.co"]
+    assert write.look_ups == 3
+
+
 def test_whoever_has_a_shared_phone_is_not_looked_up(plan_of: PlanOf) -> None:
     phone: Mapping[str, Any] = {"context": {"traits": {"phone": "+1"}}}
     account = Account((EndUser(9, None, None, "+1", None, {}),))
