@@ -78,7 +78,7 @@ class EndUserPlan:
     folded: Folded | None
     """None where the export holds no identify of theirs."""
     other_ids: Callable[[], Iterable[EndUserUpsert]]
-    """Every id of theirs, each to be looked up by."""
+    """Their ids, each to be looked up by."""
 
     @property
     def is_ambiguous(self) -> bool:
@@ -342,13 +342,24 @@ class Plan:
                     yield Identified(_ref(row), row.time, False, told, {}, {})
 
     def _ids_of(self, person: Person) -> Iterator[EndUserUpsert]:
-        """Every id of an end user, each to be looked up by: Wootric's own, then userIds, then emails."""
-        names = list(self._spool.names_of(person))
+        """Every id of an end user, each to be looked up by: Wootric's own, then userIds, then emails.
+
+        An id that an alias alone names counts where there is no email: most are anonymous ones, which
+        Wootric never knew.
+        """
+        names = self._spool.names_of(person)
+        told: list[EndUserUpsert] = []
         for kind in (WOOTRIC, USER, EMAIL):
-            for name in names:
+            for name, is_filed in names:
                 text = name.removeprefix(PREFIXES[kind])
                 if text != name and not text.startswith(_DIGEST):
-                    yield _looked_up_by(Identity(kind, text))
+                    wanted = _looked_up_by(Identity(kind, text))
+                    if kind == USER and not is_filed:
+                        told.append(wanted)
+                    else:
+                        yield wanted
+        if not person.kinds & EMAIL:
+            yield from told
 
     def _write(self, folded: Folded, refs: Collection[Ref]) -> Write:
         warnings = folded.warnings

@@ -187,6 +187,10 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     named = data.get("type")
     if not isinstance(named, str) or not named:
         message = 'name the call in "type": identify, track or page'
+        if "wootric_replay_plan" in data or {"end_user", "action"} <= data.keys():
+            message = "this is a plan, not an export: push it with --plan"
+        elif {"account", "as_of"} <= data.keys():
+            message = "this is a snapshot, not an export: compare with it by --against"
         return Rejection("missing_type", "type", message)
     kind = named.lower()
     if kind not in _OWN_FIELDS:

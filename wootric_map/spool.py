@@ -205,10 +205,14 @@ class Spool:
                 return
             after = found[-1][0]
 
-    def names_of(self, person: Person) -> list[str]:
-        """The names of an end user's ids, in order; only the first of very many."""
+    def names_of(self, person: Person) -> list[tuple[str, bool]]:
+        """The names of an end user's ids, in order, and whether records are filed under each.
+
+        Of very many only the first.
+        """
         query = (
-            "SELECT name FROM person JOIN identity USING (root) JOIN name USING (number) "
+            "SELECT name, first_seen IS NOT NULL FROM person "
+            "JOIN identity USING (root) JOIN name USING (number) "
             "WHERE person = ? ORDER BY name LIMIT ?"
         )
         with self._lock:
@@ -218,7 +222,7 @@ class Spool:
                 self._database.execute("CREATE INDEX name_number ON name (number)")
                 self._is_indexed = True
             found = self._database.execute(query, (person.number, _NAMES_SHOWN)).fetchall()
-        return [name for (name,) in found]
+        return [(name, bool(is_filed)) for name, is_filed in found]
 
     def keep_identities(self, names: Iterable[tuple[str, int]]) -> None:
         """Keep ids' names with their numbers."""

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from replaying import Diff, Environment, Replay, at, by_device, identify, page, track
+from replaying import Diff, Environment, Replay, alias, at, by_device, identify, page, track
 
 ADA = "ada@example.com"
 BYRON = "byron@example.com"
@@ -456,3 +456,18 @@ def test_a_snapshot_warns_of_an_email_that_another_end_user_has(replay: Replay) 
     assert "already_taken" not in replay.run("dry-run", "--against", snapshot, export).stdout
     export = replay.write([by_device("d", identify("", ADA)), identify("2", "ada@example.com")])
     assert replay.diff("--against", snapshot, export).summary["warnings"]["already_taken"] == 1
+
+
+def test_whom_an_alias_made_out_of_a_visitor_costs_no_more_reads(replay: Replay) -> None:
+    export = replay.write([alias("visitor-1", "1"), identify("1", ADA)])
+    assert replay.push(export).returncode == 0
+    assert end_user_calls(replay) == {"GET": 2, "POST": 1}
+
+
+def test_a_plan_or_snapshot_among_the_exports_is_named(replay: Replay) -> None:
+    replay.holds("1", ADA)
+    replay.snapshot("snapshot.ndjson")
+    replay.plan(replay.write([identify("2", BYRON)]), name="plan.ndjson")
+    said = replay.run("validate", ".").stdout
+    assert "push it with --plan" in said
+    assert "compare with it by --against" in said
