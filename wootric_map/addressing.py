@@ -3,15 +3,12 @@
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.calls import NOBODY, EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.comparing import comparable, difference, first
 from wootric_map.folding import NOTHING_KNOWN
 from wootric_map.identities import EMAIL, PHONE, USER, WOOTRIC
 from wootric_map.outcome import Action, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
-
-_NOBODY: Final = EndUser(0, None, None, None, None, {})
-
 
 UNKNOWN_USER: Final = "unknown_user"
 """The reason of whom the export names by an id alone."""
@@ -119,7 +116,7 @@ def address(
         return unidentified(event.type, end_user)
     state = folded.state_at(event.time) if folded else NOTHING_KNOWN
     upsert = folded.upsert if folded else EndUserUpsert()
-    held = known or _NOBODY
+    held = known or NOBODY
     theirs = state.email or held.email
     if event.email_from == "properties" and comparable(call.email) != comparable(theirs):
         # An event may speak of somebody else, as an invitation does: what is known of its user is

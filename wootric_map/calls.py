@@ -104,6 +104,10 @@ class EndUser:
     properties: Mapping[str, str]
 
 
+NOBODY: Final = EndUser(0, None, None, None, None, {})
+"""An end user of whom Wootric holds nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class EligibilityCheck:
     """A track record, as Wootric's kits report it (wootric.md 5)."""

@@ -13,8 +13,6 @@ from wootric_map.record import Record, Track
 _DAY: Final = re.compile(r"([0-9]{4})(?:-?([0-9]{2})(?:-?([0-9]{2}))?)?")
 """A date without a time: a day, a month or a year."""
 
-_MONTH_DAY_YEAR: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -94,7 +92,7 @@ def until(text: str) -> int | None:
     """The moment before which records are chosen: a day, month or year is taken whole."""
     first = dates.parse(text)
     matched = _DAY.fullmatch(text)
-    american = _MONTH_DAY_YEAR.fullmatch(text)
+    american = dates.MONTH_DAY_YEAR.fullmatch(text)
     if first is None or not (matched or american):
         return first
     if american:

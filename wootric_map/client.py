@@ -29,7 +29,7 @@ from wootric_map.calls import (
     PageView,
 )
 from wootric_map.comparing import contradicts
-from wootric_map.end_users import end_user_from
+from wootric_map.end_users import clean, end_user_from
 from wootric_map.outcome import CallFailedError, StoppedError, WootricError
 from wootric_map.services import Services, is_loopback
 
@@ -636,21 +636,16 @@ def _words(response: requests.Response) -> str:
         errors = reply.get("errors")
         if isinstance(errors, list):
             words = [str(each.get("message")) for each in errors if isinstance(each, dict)]
-            return _clean("; ".join(words)) or "no reason given"
+            return clean("; ".join(words)) or "no reason given"
         said = reply.get("error_description") or reply.get("error")
         if isinstance(said, str):
-            return _clean(said)
+            return clean(said)
     return "no reason given"
 
 
 def _body(response: requests.Response) -> str:
     """The beginning of a reply; as UTF-8, since what it says of its character set may be rubbish."""
     return response.content[:10_000].decode(errors="replace")
-
-
-def _clean(text: str) -> str:
-    """Text that can be written down: a reply may hold half of a surrogate pair."""
-    return text.encode(errors="replace").decode()
 
 
 def _token(reply: Any, now: float) -> _Token | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from wootric_map.calls import EndUser, EndUserUpsert
+from wootric_map.calls import NOBODY, EndUser, EndUserUpsert
 from wootric_map.properties import PropertyValue
 
 
@@ -38,7 +38,7 @@ def written(changes: EndUserUpsert, held: EndUser | None) -> EndUser:
         changes: the fields.
         held: the end user before; None where they are created, whose number then is 0.
     """
-    before = held or EndUser(0, None, None, None, None, {})
+    before = held or NOBODY
     texts = {name: str(value) for name, value in changes.properties.items()}
     return replace(
         before,

@@ -18,7 +18,7 @@ _ISO: Final = re.compile(
 )
 _ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LEADING_DIGITS: Final = re.compile(r"[0-9]{10,}")
-_MONTH_DAY_YEAR: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
+MONTH_DAY_YEAR: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 
 _MILLISECOND_DIGITS: Final = 13
 _FIRST_MILLISECONDS: Final = 31_557_600_000
@@ -78,7 +78,7 @@ def _parse_text(text: str) -> int | None:
             return _instant(int(number) * 1000)
         stripped = number.lstrip("0")
         return _instant(int(stripped or "0")) if len(stripped) <= 16 else None  # noqa: PLR2004
-    american = _MONTH_DAY_YEAR.fullmatch(text)
+    american = MONTH_DAY_YEAR.fullmatch(text)
     if american:
         return _midnight(int(american[3]), int(american[1]), int(american[2]))
     return None

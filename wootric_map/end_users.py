@@ -54,7 +54,7 @@ def end_user_from(reply: Any) -> EndUser:
             phone_number=_held_text(reply.get("phone_number")),
             external_created_at=None if created_at in (None, "") else int(created_at),
             properties={
-                _clean(str(name)): _property_text(value)
+                clean(str(name)): _property_text(value)
                 for name, value in properties.items()
                 if value is not None
             },
@@ -104,19 +104,20 @@ def _held_text(value: object) -> str | None:
 
     Half of a surrogate pair, which a reply may hold, can't be written down.
     """
-    return None if value is None else _clean(str(value))
+    return None if value is None else clean(str(value))
 
 
 def _property_text(value: object) -> str:
     """A property as the text that Wootric stores, whatever JSON tells it as."""
     if isinstance(value, str):
-        return _clean(value)
+        return clean(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return decimal_text(value)
-    return _clean(json.dumps(value, ensure_ascii=False))
+    return clean(json.dumps(value, ensure_ascii=False))
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Text that can be written down: a reply may hold half of a surrogate pair."""
     return text.encode(errors="replace").decode()

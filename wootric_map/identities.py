@@ -24,7 +24,7 @@ ANONYMOUS: Final = 16
 AMBIGUOUS: Final = 32
 """Beside `PHONE` or `ANONYMOUS`: several end users have it, so it names none."""
 
-_UNIQUE: Final = USER | EMAIL | WOOTRIC
+UNIQUE: Final = USER | EMAIL | WOOTRIC
 """Kinds of which two groups of ids can't both have one and still be one end user."""
 
 PREFIXES: Final = {USER: "u:", EMAIL: "e:", WOOTRIC: "w:", PHONE: "p:", ANONYMOUS: "a:"}
@@ -36,7 +36,6 @@ _HINTS_AT_HAND: Final = 50_000
 
 _NEVER: Final = 2**63 - 1
 """The time of a record that does not exist."""
-
 
 _SEVERAL: Final = -1
 """In place of one end user of Wootric's."""
@@ -83,9 +82,8 @@ class Identities:
         self._recent: dict[str, int] = {}
         self._spilled = 0
         self._hints: dict[tuple[int, int], None] = {}
-        # By an id's number: its parent, its kind, the kinds of its group, its first record's time.
+        # By an id's number: its parent, the kinds of its group, its first record's time.
         self._parents = array("q")
-        self._kinds = array("B")
         self._group_kinds = array("B")
         self._first_seen = array("q")
         self.ambiguous_anonymous_ids = 0
@@ -135,7 +133,6 @@ class Identities:
         if number is None:
             number = len(self._parents)
             self._parents.append(number)
-            self._kinds.append(identity.kind)
             self._group_kinds.append(identity.kind)
             self._first_seen.append(_NEVER)
         self._recent[name] = number
@@ -178,7 +175,7 @@ class Identities:
             for name, number in self._spool.names(prefix):
                 root = self._root(number)
                 # A phone counts where it is all that names somebody.
-                if kind == PHONE and self._group_kinds[root] & (_UNIQUE | AMBIGUOUS):
+                if kind == PHONE and self._group_kinds[root] & (UNIQUE | AMBIGUOUS):
                     continue
                 known = held(Identity(kind, name.removeprefix(prefix)))
                 if known is not None:
@@ -192,7 +189,7 @@ class Identities:
         kinds = 0
         for root in map(self._root, seen):
             if root not in roots:
-                if kinds & self._group_kinds[root] & _UNIQUE:
+                if kinds & self._group_kinds[root] & UNIQUE:
                     self._group_kinds[self._root(phone)] |= AMBIGUOUS
                     return
                 roots.add(root)

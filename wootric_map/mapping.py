@@ -22,7 +22,7 @@ CREATED: Final = ("created", "createdAt")
 """The traits that hold the creation date, the better first (segment.md 4)."""
 _CREATED: Final = frozenset(map(str.lower, CREATED))
 
-_WOOTRIC_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
+WOOTRIC_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 _EMAIL_PLACES: Final = ("traits", "context.traits", "properties", "userId")
 
@@ -305,7 +305,7 @@ def _wootric_id(external_ids: object) -> str | None:
         if isinstance(each, dict) and each.get("type") == "wootricEndUserId":
             number = _text(each.get("id"))
             # Wootric's ids are integers; anything else would only be a path that leads elsewhere.
-            if number and _WOOTRIC_ID.fullmatch(number):
+            if number and WOOTRIC_ID.fullmatch(number):
                 return number
     return None
 

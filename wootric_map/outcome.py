@@ -6,6 +6,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 Action: TypeAlias = Literal["create", "update", "unchanged", "eligibility_check", "page_view"]
 
 
+CALLS: Final[tuple[Action, ...]] = ("create", "update", "eligibility_check", "page_view")
+"""The actions that send something."""
+
+
 class Skip(NamedTuple):
     """A record that is fine, but not for Wootric."""
 

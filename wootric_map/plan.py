@@ -4,7 +4,7 @@ The records wait in a `Spool`, so that memory grows by a few bytes an end user.
 """
 
 import marshal
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -12,7 +12,6 @@ from heapq import merge
 from itertools import chain, islice
 from typing import Any, Final, TypeAlias
 
-from wootric_map import identities
 from wootric_map.calls import (
     EligibilityCheck,
     EndUser,
@@ -31,6 +30,7 @@ from wootric_map.identities import (
     EMAIL,
     PHONE,
     PREFIXES,
+    UNIQUE,
     USER,
     WOOTRIC,
     Identities,
@@ -83,7 +83,7 @@ class EndUserPlan:
     @property
     def is_ambiguous(self) -> bool:
         """Whether all that names them is a phone or anonymous id of several end users."""
-        return bool(self.person.kinds & AMBIGUOUS) and not self.person.kinds & _OWN
+        return bool(self.person.kinds & AMBIGUOUS) and not self.person.kinds & UNIQUE
 
     @property
     def is_written(self) -> bool:
@@ -111,7 +111,7 @@ class Write:
 
     upsert: EndUserUpsert
     """What Wootric is to hold."""
-    origins: "dict[str, Origin]"
+    origins: Mapping[str, Origin]
     """As in `Folded`."""
     refs: Collection[Ref]
     """The identifies."""
@@ -156,8 +156,6 @@ class Event:
 
 
 Step: TypeAlias = Write | Event
-
-_OWN: Final = USER | EMAIL | WOOTRIC
 
 
 class Plan:
@@ -370,7 +368,7 @@ class Plan:
             named = ", ".join(ids[:_IDS_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
             message = f"these userIds share one end user's email: {named}; the latest is kept"
             warnings += (PlacedWarning(folded.last, MappingWarning("shared_email", "", message)),)
-        return Write(folded.upsert, dict(folded.origins), refs, warnings)
+        return Write(folded.upsert, folded.origins, refs, warnings)
 
     def _event(self, row: Row, key: str) -> Event:
         email_from, user, *own = marshal.loads(row.payload)  # noqa: S302 - our own
@@ -449,15 +447,13 @@ def _held(find: Find, identity: Identity) -> int | None:
 
 
 def _looked_up_by(identity: Identity) -> EndUserUpsert:
-    match identity.kind:
-        case identities.WOOTRIC:
-            return EndUserUpsert(wootric_id=identity.text)
-        case identities.USER:
-            return EndUserUpsert(external_id=identity.text)
-        case identities.PHONE:
-            return EndUserUpsert(phone_number=identity.text)
-        case _:
-            return EndUserUpsert(email=identity.text)
+    if identity.kind == WOOTRIC:
+        return EndUserUpsert(wootric_id=identity.text)
+    if identity.kind == USER:
+        return EndUserUpsert(external_id=identity.text)
+    if identity.kind == PHONE:
+        return EndUserUpsert(phone_number=identity.text)
+    return EndUserUpsert(email=identity.text)
 
 
 def _identity(kind: int, text: str) -> Identity:

@@ -32,7 +32,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 import orjson
 
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, PageView
-from wootric_map.outcome import Action, Ref
+from wootric_map.outcome import CALLS, Action, Ref
 from wootric_map.plan import Event, Write
 from wootric_map.rehearsal import Rehearsed
 from wootric_map.source import SourceError
@@ -40,7 +40,6 @@ from wootric_map.source import SourceError
 VERSION: Final = 1
 
 _HEADER: Final = "wootric_replay_plan"
-_ACTIONS: Final[tuple[Action, ...]] = ("create", "update", "eligibility_check", "page_view")
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 
 
@@ -130,7 +129,7 @@ class PlanWriter:
 
     def finish(self) -> None:
         """Put the whole file in its place."""
-        self._write({"end": {action: self._counts[action] for action in _ACTIONS}})
+        self._write({"end": {action: self._counts[action] for action in CALLS}})
         self._file.close()
         if self._partial:
             self._partial.rename(self._path)
@@ -218,7 +217,7 @@ class PlanFile:
             number += 1
             line = self._parse(raw, number)
             if "end" in line:
-                counted = {action: self.counts[action] for action in _ACTIONS}
+                counted = {action: self.counts[action] for action in CALLS}
                 if line["end"] != counted or self._file.read(1):
                     raise self._wrong(number, "its last line does not count what stands before it")
                 return

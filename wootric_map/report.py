@@ -12,14 +12,12 @@ from typing import Final, NamedTuple, Self
 
 import orjson
 
-from wootric_map.outcome import Failure, Outcome, Rejection, Skip
+from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line
 
 PLACES: Final = 5
 """How many places of each kind are remembered."""
-
-_CALLS: Final = ("create", "update", "eligibility_check", "page_view")
 
 
 _LONGEST_LINE: Final = 64 * 1024 * 1024
@@ -76,7 +74,7 @@ class Report:
     @property
     def api_calls(self) -> int:
         """Calls that change something: writes, eligibility checks and page views."""
-        return sum(self.done[action] for action in _CALLS)
+        return sum(self.done[action] for action in CALLS)
 
     @property
     def flawless(self) -> bool:

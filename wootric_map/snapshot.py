@@ -26,6 +26,7 @@ import orjson
 from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.comparing import comparable, contradicts
 from wootric_map.end_users import Place, Reached, end_user_from, place_of
+from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.source import SourceError
 
 PARTIAL: Final = ".partial"
@@ -41,7 +42,6 @@ _LONGEST_LINE: Final = 64 * 1024 * 1024
 _BLOCK: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
-_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 _ACCOUNT: Final = re.compile(r"[0-9a-f]{12}")
 
 _TAIL: Final = re.compile(
@@ -155,7 +155,7 @@ class Snapshot:
         """
         for by, key in wanted.look_up_keys():
             found = None
-            if by == "id" and _ID.fullmatch(key):
+            if by == "id" and WOOTRIC_ID.fullmatch(key):
                 found = self._by("id", int(key))
             elif by == "external_id":
                 found = self._by("external_id", key)
