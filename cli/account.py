@@ -10,7 +10,8 @@ import click
 from cli import embedded, options
 
 if TYPE_CHECKING:
-    from wootric_map.client import Credentials, Pace, Wootric
+    from wootric_map.client import Credentials, Wootric
+    from wootric_map.pace import Pace
     from wootric_map.services import Services
 
 

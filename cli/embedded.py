@@ -33,7 +33,8 @@ def running_sandbox() -> "Iterator[RunningSandbox]":
 
 def registered_events(running: "RunningSandbox") -> frozenset[str]:
     """Ask a sandbox which events it has registered, as a push would."""
-    from wootric_map.client import Pace, Wootric  # noqa: PLC0415 - slow, and most dry runs need none
+    from wootric_map.client import Wootric  # noqa: PLC0415 - slow, and most dry runs need none
+    from wootric_map.pace import Pace  # noqa: PLC0415 - as above
 
     wait = threading.Event().wait
     with closing(Wootric(*account(running), Pace(None, wait=wait), wait=wait)) as wootric:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from math import isfinite
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -31,6 +30,7 @@ from wootric_map.calls import (
 from wootric_map.comparing import contradicts
 from wootric_map.end_users import clean, end_user_from
 from wootric_map.outcome import CallFailedError, StoppedError, WootricError
+from wootric_map.pace import Pace, number
 from wootric_map.services import Services, is_loopback
 
 TIMEOUT: Final = (10.0, 60.0)
@@ -38,12 +38,6 @@ TIMEOUT: Final = (10.0, 60.0)
 
 _TOO_FAST_RETRIES: Final = 100
 """A 429 is no fault of the call's: other traffic of the account may take a share of every window."""
-
-_SHORTEST_WAIT: Final = 1.0
-"""Seconds after a 429 that does not say how long."""
-
-_LONGEST_WAIT: Final = 3600.0
-"""Seconds; a reset time further away than this is a mistake, of a clock for instance."""
 
 _LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts."""
@@ -109,94 +103,6 @@ class PasswordCredentials:
 
 
 Credentials: TypeAlias = ClientCredentials | PasswordCredentials
-
-
-class Pace:
-    """When the next call may go: by a rate of the caller's, and by what replies say (wootric.md 4)."""
-
-    def __init__(
-        self,
-        rate: float | None,
-        *,
-        wait: Callable[[float], bool],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """Start with nothing known of the account's limits.
-
-        Args:
-            rate: calls a minute at most, over all endpoints; None leaves it to the replies.
-            wait: waits so many seconds; True if the run was told to stop.
-            clock: the unix time.
-        """
-        self._interval = 60.0 / rate if rate else 0.0
-        self.wait = wait
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._next = 0.0
-        self._windows: dict[str, tuple[int, float]] = {}
-        self.calls = 0
-        """How many calls have had their turn."""
-        self.waiting_until: float | None = None
-        """Unix time at which a call that waits will go."""
-        self.waiting_for = ""
-        """What it waits for."""
-
-    def take_turn(self, endpoint: str) -> None:
-        """Wait until a call to this endpoint may go.
-
-        Raises:
-            StoppedError: the run was told to stop.
-        """
-        while True:
-            with self._lock:
-                now = self._clock()
-                at = max(self._next, self._opens(endpoint, now))
-                if at <= now:
-                    self._next = max(self._next, now) + self._interval
-                    remaining, reset = self._windows.get(endpoint, (1, now))
-                    self._windows[endpoint] = remaining - 1, reset
-                    self.waiting_until = None
-                    self.calls += 1
-                    return
-                self.waiting_until = at
-                by_rate = at == self._next
-                self.waiting_for = "for --rate" if by_rate else "for Wootric's limit"
-            if self.wait(min(at - now, _LONGEST_WAIT)):
-                raise StoppedError
-
-    def note_wait(self, seconds: float, reason: str) -> None:
-        """Say that a call waits for something else than its turn."""
-        self.waiting_until = self._clock() + seconds
-        self.waiting_for = reason
-
-    def learn(self, endpoint: str, headers: Mapping[str, str], *, refused: bool) -> None:
-        """Take in what a reply says of its endpoint's limit."""
-        with self._lock:
-            now = self._clock()
-            reset = _number(headers.get("X-Rate-Limit-Reset"))
-            retry_after = _number(headers.get("Retry-After"))
-            if refused:
-                opens = now + max(retry_after or 0.0, _SHORTEST_WAIT)
-                if reset is not None and reset > now:
-                    opens = min(reset, opens) if retry_after else reset
-                self._windows[endpoint] = 0, min(opens, now + _LONGEST_WAIT)
-                return
-            remaining = _number(headers.get("X-Rate-Limit-Remaining"))
-            if remaining is None or reset is None:
-                self._windows.pop(endpoint, None)
-                return
-            known, known_reset = self._windows.get(endpoint, (int(remaining), reset))
-            if reset < known_reset and known_reset > now:
-                return  # a late reply, of a window that has ended
-            # Replies overtake each other: within one window the smaller figure is the newer.
-            left = min(known, int(remaining)) if known_reset == reset else int(remaining)
-            self._windows[endpoint] = left, min(reset, now + _LONGEST_WAIT)
-
-    def _opens(self, endpoint: str, now: float) -> float:
-        remaining, reset = self._windows.get(endpoint, (1, 0.0))
-        if remaining <= 0 and reset <= now:
-            del self._windows[endpoint]
-        return reset if remaining <= 0 else 0.0
 
 
 class Wootric:
@@ -653,7 +559,7 @@ def _token(reply: Any, now: float) -> _Token | None:
     if not isinstance(reply, dict):
         return None
     value, refresh = reply.get("access_token"), reply.get("refresh_token")
-    lifetime = _number(str(reply.get("expires_in", _TOKEN_LIFETIME)))
+    lifetime = number(str(reply.get("expires_in", _TOKEN_LIFETIME)))
     if not isinstance(value, str) or not _SENDABLE.fullmatch(value):
         return None
     renew_at = now + max((lifetime or _TOKEN_LIFETIME) - _EARLY, 1.0)
@@ -675,11 +581,3 @@ def _unix_time(date: str | None) -> int | None:
         return int(parsedate_to_datetime(date or "").timestamp())
     except (OverflowError, TypeError, ValueError):
         return None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else None
-    except ValueError:
-        return None
-    return number if number is None or isfinite(number) else None

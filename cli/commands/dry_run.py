@@ -152,7 +152,7 @@ def _compared(
         snapshot = stack.enter_context(comparison.snapshot_of(against, token))
         fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
         return _Held(snapshot and snapshot.find, registered, False, fingerprint)
-    from wootric_map.client import Pace  # noqa: PLC0415 - slow, and most dry runs need none
+    from wootric_map.pace import Pace  # noqa: PLC0415 - slow, and most dry runs need none
 
     to = account.account(given, stack)
     pace = Pace(given["rate"], wait=wait)

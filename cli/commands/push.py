@@ -19,9 +19,10 @@ from cli.render import summary
 from cli.render.progress import reading_progress, sending_progress, working
 from cli.render.text import duration, plural, printable
 from wootric_map.calls import USUAL_RATE
-from wootric_map.client import Pace, Wootric
+from wootric_map.client import Wootric
 from wootric_map.deliver import deliver, deliver_file
 from wootric_map.outcome import Failure, Outcome, Skip, StoppedError
+from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
 from wootric_map.plan_file import PlanFile, PlanFileError
 from wootric_map.planning import plan_records

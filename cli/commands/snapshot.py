@@ -12,9 +12,10 @@ from cli import account, options
 from cli.interrupt import Interruption, gentle_interruption
 from cli.render.listing import listing_progress
 from cli.render.text import duration, plural, printable
-from wootric_map.client import Pace, Wootric
+from wootric_map.client import Wootric
 from wootric_map.listing import Query, Row, walk
 from wootric_map.outcome import StoppedError
+from wootric_map.pace import Pace
 from wootric_map.services import account_fingerprint
 from wootric_map.snapshot import PARTIAL, EarlierSnapshot, PartialSnapshot, SnapshotError
 

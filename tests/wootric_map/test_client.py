@@ -27,13 +27,13 @@ from wootric_map.client import (
     ClientCredentials,
     Credentials,
     NoAnswerError,
-    Pace,
     PasswordCredentials,
     SignInRefusedError,
     UnreachableError,
     Wootric,
 )
 from wootric_map.outcome import CallFailedError, StoppedError, WootricError
+from wootric_map.pace import Pace
 from wootric_map.sandbox import (
     Fault,
     FaultRule,

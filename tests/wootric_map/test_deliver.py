@@ -20,13 +20,13 @@ from wootric_map import PlanOptions, ReadingOptions, discover, plan_records, reh
 from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.client import (
     ClientCredentials,
-    Pace,
     SignInRefusedError,
     UnreachableError,
     Wootric,
 )
 from wootric_map.deliver import deliver, deliver_file
 from wootric_map.outcome import Failure, Outcome, Skip
+from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
 from wootric_map.plan_file import PlanFile, PlanWriter
 from wootric_map.report import Report
