@@ -29,6 +29,7 @@ from wootric_map.calls import (
 )
 from wootric_map.comparing import contradicts
 from wootric_map.end_users import clean, end_user_from
+from wootric_map.flight import UNTRACKED, Flight
 from wootric_map.outcome import CallFailedError, StoppedError, WootricError
 from wootric_map.pace import Pace, number
 from wootric_map.services import Services, is_loopback
@@ -227,8 +228,12 @@ class Wootric:
             raise CallFailedError("bad_reply", message, None, None)
         return rows
 
-    def create(self, wanted: EndUserUpsert) -> EndUser:
+    def create(self, wanted: EndUserUpsert, flight: Flight = UNTRACKED) -> EndUser:
         """Create an end user.
+
+        Args:
+            wanted: the fields.
+            flight: told of each exchange.
 
         Raises:
             NoAnswerError: it may have been created, or not.
@@ -236,20 +241,38 @@ class Wootric:
             WootricError: it could not be asked.
         """
         call = wanted.create(self._services)
-        return _end_user(self._json("end_users/create", call, repeatable=False))
+        return _end_user(self._json("end_users/create", call, repeatable=False, flight=flight))
 
-    def update(self, wootric_id: int, changes: EndUserUpsert) -> EndUser:
+    def update(
+        self, wootric_id: int, changes: EndUserUpsert, flight: Flight = UNTRACKED
+    ) -> EndUser:
         """Change an end user's fields.
+
+        Args:
+            wootric_id: whose.
+            changes: the fields that change.
+            flight: told of each exchange.
 
         Raises:
             CallFailedError: Wootric refuses it.
             WootricError: it could not be asked.
         """
         call = changes.update(self._services, wootric_id)
-        return _end_user(self._json("end_users/update", call))
+        return _end_user(self._json("end_users/update", call, flight=flight))
 
-    def send(self, event: EligibilityCheck | PageView) -> None:
+    def send(
+        self,
+        event: EligibilityCheck | PageView,
+        flight: Flight = UNTRACKED,
+        *,
+        again: bool = False,
+    ) -> None:
         """Check eligibility, or send a page view; neither can be taken back (wootric.md 5).
+
+        Args:
+            event: what to send.
+            flight: told of each exchange.
+            again: send it again if no answer comes, although it may count twice then.
 
         Raises:
             NoAnswerError: it may have been counted, or not.
@@ -258,9 +281,9 @@ class Wootric:
         """
         call = event.call(self._services, self._account_token)
         if isinstance(event, EligibilityCheck):
-            self._json("eligible", call, authorized=False, repeatable=False)
+            self._json("eligible", call, authorized=False, repeatable=again, flight=flight)
         else:
-            self._request("pixel", call, authorized=False, repeatable=False)
+            self._request("pixel", call, authorized=False, repeatable=again, flight=flight)
 
     def _json(
         self,
@@ -270,10 +293,13 @@ class Wootric:
         authorized: bool = True,
         repeatable: bool = True,
         missing: bool = False,
+        flight: Flight = UNTRACKED,
     ) -> Any:
         """The reply's JSON; None for a 404 where `missing` may be."""
         try:
-            response = self._request(endpoint, call, authorized=authorized, repeatable=repeatable)
+            response = self._request(
+                endpoint, call, authorized=authorized, repeatable=repeatable, flight=flight
+            )
         except CallFailedError as error:
             if missing and error.status == requests.codes.not_found:
                 return None
@@ -287,7 +313,13 @@ class Wootric:
             raise CallFailedError("bad_reply", message, response.status_code, None) from error
 
     def _request(
-        self, endpoint: str, call: HttpCall, *, authorized: bool, repeatable: bool
+        self,
+        endpoint: str,
+        call: HttpCall,
+        *,
+        authorized: bool,
+        repeatable: bool,
+        flight: Flight,
     ) -> requests.Response:
         """Make a call, again where that may help."""
         again: tuple[type[Exception], ...] = (_NotSentError, _ServerError, _TooFastError)
@@ -302,7 +334,7 @@ class Wootric:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, endpoint, call, authorized, repeatable)
+            return retrying(self._attempt, endpoint, call, authorized, repeatable, flight)
         except _NotSentError as error:
             raise self._given_up(error) from error
         except NoAnswerError as error:
@@ -319,16 +351,16 @@ class Wootric:
         return CallFailedError("unreachable", str(error), None, None)
 
     def _attempt(
-        self, endpoint: str, call: HttpCall, authorized: bool, repeatable: bool
+        self, endpoint: str, call: HttpCall, authorized: bool, repeatable: bool, flight: Flight
     ) -> requests.Response:
         self._pace.take_turn(endpoint)
         # The token is taken after the wait for the turn, which may outlive it.
         token = self._bearer(refused=None) if authorized else None
-        response = self._exchange(endpoint, call, token)
+        response = self._exchange(endpoint, call, token, flight)
         if authorized and response.status_code == requests.codes.unauthorized:
             self._pace.take_turn(endpoint)
             token = self._bearer(refused=token)
-            response = self._exchange(endpoint, call, token)
+            response = self._exchange(endpoint, call, token, flight)
             if response.status_code == requests.codes.unauthorized:
                 raise SignInRefusedError(
                     f"Wootric refuses a token that it has just given out ({_words(response)}); "
@@ -336,8 +368,11 @@ class Wootric:
                 )
         return self._checked(endpoint, response, repeatable=repeatable)
 
-    def _exchange(self, endpoint: str, call: HttpCall, token: str | None) -> requests.Response:
+    def _exchange(
+        self, endpoint: str, call: HttpCall, token: str | None, flight: Flight
+    ) -> requests.Response:
         """One request and its reply, whatever it says."""
+        flight.departs()
         host = urlsplit(call.url).netloc
         try:
             response = self._session.request(
@@ -351,13 +386,17 @@ class Wootric:
             )
         except requests.RequestException as error:
             if _untrusted(error):
+                flight.returns()
                 raise UnreachableError(
                     f"{host} can't be trusted: its TLS certificate was refused; "
                     "REQUESTS_CA_BUNDLE names a certificate authority of your own"
                 ) from error
             if _never_left(error):
+                flight.returns()
                 raise _NotSentError(f"no connection to {host} ({_reason(error)})") from error
             raise NoAnswerError(f"no answer from {host} ({_reason(error)})") from error
+        if _was_not_taken(response.status_code):
+            flight.returns()
         self._unanswered = 0
         self.server_time = _unix_time(response.headers.get("Date")) or self.server_time
         too_fast = response.status_code == requests.codes.too_many_requests
@@ -381,8 +420,8 @@ class Wootric:
             message = f"Wootric refused it with {status}: {words}"
             raise CallFailedError("refused", message, status, _body(response))
         message = f"Wootric failed with {status}: {words}"
-        if status in _GATEWAY_ERRORS and not repeatable:
-            # These come from a gateway: what stands behind it may have taken the call.
+        if not (repeatable or _was_not_taken(status)):
+            # It comes from a gateway: what stands behind that may have taken the call.
             raise NoAnswerError(message)
         raise _ServerError("server_error", message, status, _body(response))
 
@@ -464,7 +503,9 @@ class _TooFastError(CallFailedError):
     """Past the limit; the pace knows until when."""
 
 
-_GATEWAY_ERRORS: Final = frozenset({502, 504})
+_FAILED_ITSELF: Final = frozenset({500, 501, 503})
+"""What Wootric's own failures look like; any other 5xx is a gateway's."""
+
 _FEATURE_OFF: Final = frozenset({404, 423})
 _SIGN_IN_REFUSALS: Final = frozenset({400, 401, 403})
 
@@ -497,6 +538,12 @@ class _Tries:
     @staticmethod
     def _was_too_fast(state: RetryCallState) -> bool:
         return state.outcome is not None and isinstance(state.outcome.exception(), _TooFastError)
+
+
+def _was_not_taken(status: int) -> bool:
+    """Whether a reply proves that its call was not carried out."""
+    refused = requests.codes.multiple_choices <= status < requests.codes.server_error
+    return refused or status in _FAILED_ITSELF
 
 
 def _untrusted(error: requests.RequestException) -> bool:

@@ -7,8 +7,8 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from itertools import count
@@ -997,6 +997,129 @@ def test_every_call_takes_a_turn(account: Account) -> None:
     for _ in range(9):
         client.send(VIEW)
     assert account.time.now - NOON >= 8
+
+
+# A call's flight: what is on record of it, exchange by exchange.
+
+
+@dataclass
+class Recorded:
+    """A flight that remembers what it was told, and how many requests had come in by then."""
+
+    account: Account
+    told: list[tuple[str, int]] = field(default_factory=list)
+    refuses: bool = False
+
+    def departs(self) -> None:
+        self.told.append(("departs", len(self.account.asked())))
+        if self.refuses:
+            raise OSError("the disk is full")
+
+    def returns(self) -> None:
+        self.told.append(("returns", len(self.account.asked())))
+
+    @property
+    def words(self) -> list[str]:
+        return [word for word, _ in self.told]
+
+
+TRACKED = pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda client, flight: client.create(ADA, flight), id="create"),
+        pytest.param(lambda client, flight: client.send(CHECK, flight), id="eligibility"),
+        pytest.param(lambda client, flight: client.send(VIEW, flight), id="page"),
+    ],
+)
+TrackedCall = Callable[[Wootric, Recorded], object]
+
+
+@TRACKED
+def test_a_call_is_on_record_before_it_is_sent_and_stays_there_once_taken(
+    account: Account, call: TrackedCall
+) -> None:
+    flight = Recorded(account)
+    call(account.client(), flight)
+    assert flight.told == [("departs", 0)]
+    assert len(account.asked()) == 1
+
+
+def test_an_update_has_a_flight_too(account: Account) -> None:
+    client = account.client()
+    made = client.create(ADA)
+    flight = Recorded(account)
+    client.update(made.id, EndUserUpsert(phone_number="+491"), flight)
+    assert flight.told == [("departs", 1)]
+
+
+@TRACKED
+@pytest.mark.parametrize("number", [302, 400, 404, 422, 423, 429, 500, 503])
+def test_a_reply_that_proves_a_call_not_taken_takes_it_off_the_record(
+    account_of: AccountOf, call: TrackedCall, number: int
+) -> None:
+    account = account_of(answering(status(number), 1))
+    flight = Recorded(account)
+    with suppress(CallFailedError):
+        call(account.client(), flight)
+    assert flight.told[:2] == [("departs", 0), ("returns", 1)]
+    again = ["departs"] if number in {429, 500, 503} else []
+    assert flight.words[2:] == again
+
+
+@TRACKED
+@pytest.mark.parametrize("answer", [ResetConnection, status(502), status(504), status(520)])
+def test_a_call_without_an_answer_stays_on_record(
+    account_of: AccountOf, call: TrackedCall, answer: Callable[[], ASGIApp]
+) -> None:
+    account = account_of(answering(answer))
+    flight = Recorded(account)
+    with pytest.raises(NoAnswerError):
+        call(account.client(), flight)
+    assert flight.words == ["departs"]
+
+
+def test_a_token_that_is_refused_brings_the_call_back_and_signing_in_is_no_part_of_it(
+    account: Account,
+) -> None:
+    client = account.client()
+    client.sign_in()
+    account.sandbox.state.expire_tokens()
+    flight = Recorded(account)
+    client.create(ADA, flight)
+    assert flight.words == ["departs", "returns", "departs"]
+    assert account.grants() == ["client_credentials"] * 2
+
+
+@TRACKED
+def test_a_call_that_never_left_comes_back_each_time(account: Account, call: TrackedCall) -> None:
+    there = account.client()
+    there.sign_in()
+    nobody = f"http://127.0.0.1:{closed_port()}"
+    at = replace(services(None, nobody), oauth=f"{account.sandbox.base_url}/oauth/token")
+    flight = Recorded(account)
+    with pytest.raises(CallFailedError):
+        call(account.client(at=at, retries=2), flight)
+    assert flight.words == ["departs", "returns"] * 3
+
+
+@TRACKED
+def test_a_call_that_cannot_be_put_on_record_is_not_sent(
+    account: Account, call: TrackedCall
+) -> None:
+    with pytest.raises(OSError, match="disk is full"):
+        call(account.client(), Recorded(account, refuses=True))
+    assert account.asked() == []
+
+
+@pytest.mark.parametrize("event", [CHECK, VIEW])
+def test_an_event_that_may_count_twice_is_sent_again(
+    account_of: AccountOf, event: EligibilityCheck | PageView
+) -> None:
+    account = account_of(answering(ResetConnection, 2))
+    flight = Recorded(account)
+    account.client().send(event, flight, again=True)
+    assert flight.words == ["departs"] * 3
+    assert len(account.asked()) == 3
 
 
 # What must not leak.
