@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from wootric_map import choosing
-from wootric_map.calls import RETRIES
+from wootric_map import choosing, patience
 from wootric_map.plan import PlanOptions
 from wootric_map.reading import ReadingOptions
 from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, Source, discover
@@ -207,7 +206,7 @@ def retries_option(command: F) -> F:
     return click.option(
         "--retries",
         type=click.IntRange(min=0),
-        default=RETRIES,
+        default=patience.RETRIES,
         show_default=True,
         help="How often a call is tried again after a fault that may pass.",
     )(command)

@@ -21,9 +21,6 @@ _LONGEST_KEY: Final = 200
 
 LookUpKey: TypeAlias = Literal["id", "external_id", "email", "phone_number"]
 
-RETRIES: Final = 5
-"""How often a call is tried again unless told otherwise."""
-
 USUAL_RATE: Final = 100.0
 """Calls a minute that many endpoints allow an account (wootric.md 4)."""
 

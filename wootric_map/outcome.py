@@ -94,6 +94,18 @@ class WootricError(Exception):
     """Wootric could not do what it was asked; the message is for a person."""
 
 
+class SignInRefusedError(WootricError):
+    """The credentials, or the token they gave, were refused."""
+
+
+class UnreachableError(WootricError):
+    """No connection, or no answer, however often it was tried."""
+
+
+class NoAnswerError(WootricError):
+    """A call that must not be repeated was sent, and no answer came: it may have been taken."""
+
+
 class CallFailedError(WootricError):
     """Wootric answered that it won't do this; trying again would not help."""
 

@@ -97,6 +97,9 @@ class Pace:
             left = min(known, int(remaining)) if known_reset == reset else int(remaining)
             self._windows[endpoint] = left, min(reset, now + _LONGEST_WAIT)
 
+    def unanswered(self, endpoint: str) -> None:
+        """Note that a call which had its turn ended without a reply."""
+
     def _opens(self, endpoint: str, now: float) -> float:
         remaining, reset = self._windows.get(endpoint, (1, 0.0))
         if remaining <= 0 and reset <= now:

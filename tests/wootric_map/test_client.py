@@ -1,5 +1,6 @@
 """The HTTP side of Wootric: pace, signing in, look-ups and retries, against a sandbox over real HTTP."""
 
+import logging
 import socket
 import sys
 import threading
@@ -19,6 +20,7 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_server import RawServer, raw_server, read_request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
@@ -344,9 +346,11 @@ class Account:
             at or services(settings.account_token, self.sandbox.base_url),
             token,
             credentials or ClientCredentials(settings.client_id, settings.client_secret),
-            Pace(options.pop("rate", None), wait=self.time.wait, clock=self.time),
+            options.pop("pace", None)
+            or Pace(options.pop("rate", None), wait=self.time.wait, clock=self.time),
             wait=self.time.wait,
             clock=self.time,
+            monotonic=self.time,
             **options,
         )
         return self.stack.enter_context(closing(client))
@@ -458,6 +462,15 @@ def answering(
 
 def status(number: int, headers: Mapping[str, str] | None = None) -> Callable[[], ASGIApp]:
     return lambda: JSONResponse({"error": "As asked for"}, number, headers)
+
+
+def one_by_one(numbers: list[int]) -> Callable[[], ASGIApp]:
+    left = iter(numbers)
+
+    def answer() -> ASGIApp:
+        return status(next(left))()
+
+    return answer
 
 
 def closed_port() -> int:
@@ -675,6 +688,98 @@ def test_a_token_refused_twice_ends_the_run(account_of: AccountOf) -> None:
     assert len(account.asked()) == 2
 
 
+OFF = b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+SIGN_INS = {
+    "reset": b"",
+    "down": OFF,
+    "refused": b"HTTP/1.1 403 No\r\nContent-Length: 16\r\n\r\n{'wrong-secret'}",
+    "no JSON": b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nwrong-secret",
+    "no token": b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"wrong-secret":"\\ud800"}',
+    "redirect": b"HTTP/1.1 302 Go\r\nLocation: /wrong-secret\r\nContent-Length: 0\r\n\r\n",
+}
+"""What a server may answer to a sign-in; its words may repeat what it was sent."""
+
+
+@dataclass
+class SigningIn:
+    """An account where signing in goes wrong."""
+
+    account: Account
+    server: RawServer
+
+    def client(self, **options: Any) -> Wootric:
+        there = services(None, self.account.sandbox.base_url)
+        oauth = f"http://127.0.0.1:{self.server.port}/oauth/token"
+        login = ClientCredentials("sandbox-client-id", "wrong-secret")
+        return self.account.client(login, at=replace(there, oauth=oauth), **options)
+
+
+@pytest.fixture
+def signing_in(account: Account) -> Iterator[Callable[..., SigningIn]]:
+    with ExitStack() as stack:
+
+        def start(answer: bytes, wait: threading.Event | None = None) -> SigningIn:
+            def script(_: RawServer, connection: socket.socket) -> None:
+                read_request(connection)
+                if wait:
+                    wait.wait(20)
+                connection.sendall(answer)
+
+            return SigningIn(account, stack.enter_context(raw_server(script)))
+
+        yield start
+
+
+@pytest.mark.parametrize("answer", SIGN_INS)
+def test_threads_that_wait_for_a_sign_in_share_its_failure(
+    signing_in: Callable[..., SigningIn], answer: str
+) -> None:
+    turns = threading.Semaphore(0)
+    everybody = threading.Event()
+
+    class Counted(Turns):
+        def take_turn(self, endpoint: str) -> None:
+            turns.release()
+
+    failing = signing_in(SIGN_INS[answer], everybody)
+    client = failing.client(pace=Counted(), retries=0)
+
+    def call(number: int) -> str:
+        with pytest.raises((UnreachableError, SignInRefusedError)) as raised:
+            client.find(EndUserUpsert(external_id=str(number)))
+        assert "wrong-secret" not in all_said(raised.value)
+        return str(raised.value)
+
+    with ThreadPoolExecutor(6) as pool:
+        ends = pool.map(call, range(6))
+        for _ in range(7):  # the turns of six look-ups and of one sign-in
+            turns.acquire(timeout=20)
+        threading.Event().wait(0.1)  # what comes after a turn
+        everybody.set()
+        assert len(set(ends)) == 1
+    assert failing.server.connections == 1
+
+
+def test_a_sign_in_that_failed_is_tried_again_when_it_is_asked_for_again(
+    signing_in: Callable[..., SigningIn],
+) -> None:
+    failing = signing_in(OFF)
+    client = failing.client(retries=1)
+    for _ in range(2):
+        with pytest.raises(UnreachableError, match="signing in failed with status 503"):
+            client.sign_in()
+    assert failing.server.connections == 4
+
+
+def test_a_stop_ends_the_tries_of_signing_in_too(signing_in: Callable[..., SigningIn]) -> None:
+    failing = signing_in(OFF)
+    failing.account.time.stopped = True
+    with pytest.raises(StoppedError):
+        failing.client().find(ADA)
+    assert failing.server.connections == 1
+    assert failing.account.asked() == []
+
+
 @pytest.mark.parametrize(
     "credentials",
     [
@@ -763,7 +868,7 @@ def test_a_server_error_that_passes_costs_the_call_nothing(
 def test_waits_between_tries_grow_but_never_past_half_a_minute(account_of: AccountOf) -> None:
     account = account_of(answering(status(503), path="/pixel.gif"))
     with pytest.raises(CallFailedError):
-        account.client(retries=30).send(VIEW)
+        account.client(retries=30, deadline=1e4, give_up_after=1e4).send(VIEW)
     waits = account.time.waits
     assert len(waits) == 30
     assert all(seconds <= 0.5 * 2**tried for tried, seconds in enumerate(waits))
@@ -814,7 +919,7 @@ def test_an_unrepeatable_call_that_times_out_is_not_sent_again(
     account_of: AccountOf, call: Callable[[Wootric], object]
 ) -> None:
     account = account_of()
-    client = account.client(timeout=(5.0, 0.15))
+    client = account.client(read_timeout=0.15)
     client.sign_in()
     with account.sandbox.state.lock, pytest.raises(NoAnswerError, match="timed out"):
         call(client)  # the sandbox can't answer while its lock is held
@@ -853,12 +958,7 @@ def test_being_too_fast_uses_up_no_retry(account_of: AccountOf) -> None:
 
 
 def test_a_server_error_between_two_refusals_for_speed_counts_alone(account_of: AccountOf) -> None:
-    replies = iter([429, 503, 429, 429, 503, 429, 503])
-
-    def reply() -> ASGIApp:
-        return status(next(replies))()
-
-    account = account_of(answering(reply, 7))
+    account = account_of(answering(one_by_one([429, 503, 429, 429, 503, 429, 503])))
     with pytest.raises(CallFailedError) as raised:
         account.client(retries=2).send(VIEW)
     assert raised.value.code == "server_error"
@@ -935,24 +1035,14 @@ def test_a_host_that_cannot_be_reached_ends_the_run(account: Account) -> None:
         account.client(at=nobody, retries=0).find(ADA)
 
 
-def test_one_call_in_vain_is_its_own_failure_the_third_in_a_row_the_runs(
-    account_of: AccountOf,
-) -> None:
+def test_one_call_in_vain_is_its_own_failure(account_of: AccountOf) -> None:
     account = account_of(answering(ResetConnection, path=END_USERS))
     client = account.client(retries=1)
-    failures = []
-    for _ in range(2):
+    for _ in range(20):
         with pytest.raises(CallFailedError) as raised:
             client.find(ADA)
-        failures.append(raised.value.code)
-    client.send(VIEW)  # an answer, to whatever call, begins the count anew
-    for _ in range(2):
-        with pytest.raises(CallFailedError) as raised:
-            client.find(ADA)
-        failures.append(raised.value.code)
-    assert failures == ["unreachable"] * 4
-    with pytest.raises(UnreachableError):
-        client.find(ADA)
+        assert raised.value.code == "unreachable"
+        client.send(VIEW)  # an answer, to whatever call: Wootric is not down
 
 
 def test_a_call_that_never_left_is_tried_again_even_if_it_is_unrepeatable(
@@ -991,12 +1081,247 @@ def test_every_call_says_who_makes_it(account: Account) -> None:
     assert agents == {f"wootric-replay/{version('wootric-replay')}"}
 
 
+@dataclass
+class Turns:
+    """A pace that keeps a list of what it was told."""
+
+    told: list[str] = field(default_factory=list)
+
+    def take_turn(self, endpoint: str) -> None:
+        self.told.append(f"turn {endpoint}")
+
+    def learn(self, endpoint: str, _: Mapping[str, str], *, refused: bool) -> None:
+        self.told.append(f"{'refused' if refused else 'reply'} {endpoint}")
+
+    def unanswered(self, endpoint: str) -> None:
+        self.told.append(f"nothing {endpoint}")
+
+    def note_wait(self, _: float, reason: str) -> None:
+        self.told.append(reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (status(404), ["turn pixel", "reply pixel"]),
+        (status(429), ["turn pixel", "refused pixel", "turn pixel", "reply pixel"]),
+        (status(503), ["turn pixel", "reply pixel", "after a fault", "turn pixel", "reply pixel"]),
+        (ResetConnection, ["turn pixel", "nothing pixel"]),
+    ],
+)
+def test_every_exchange_takes_one_turn_and_tells_the_pace_what_came_of_it(
+    account_of: AccountOf, answer: Callable[[], ASGIApp], told: list[str]
+) -> None:
+    account = account_of(answering(answer, 1))
+    turns = Turns()
+    with suppress(WootricError):
+        account.client(pace=turns, jitter=longest).send(VIEW)
+    assert turns.told == told
+
+
+def test_a_call_that_is_not_sent_after_all_gives_its_turn_back(account: Account) -> None:
+    turns = Turns()
+    with suppress(OSError):
+        account.client(pace=turns).create(ADA, Recorded(account, refuses=True))
+    create = "end_users/create"
+    assert turns.told == [f"turn {create}", "turn oauth", "reply oauth", f"nothing {create}"]
+    turns.told.clear()
+    wrong = ClientCredentials("nobody", "wrong-secret")
+    with suppress(SignInRefusedError):
+        account.client(wrong, pace=turns).create(ADA)
+    assert turns.told == [f"turn {create}", "turn oauth", "reply oauth", f"nothing {create}"]
+
+
+def test_a_refused_token_costs_the_call_a_second_turn(account: Account) -> None:
+    turns = Turns()
+    client = account.client(pace=turns)
+    client.sign_in()
+    account.sandbox.state.expire_tokens()
+    turns.told.clear()
+    client.create(ADA)
+    create, oauth = "end_users/create", "oauth"
+    assert turns.told == [
+        *(f"turn {create}", f"reply {create}"),
+        *(f"turn {create}", f"turn {oauth}", f"reply {oauth}", f"reply {create}"),
+    ]
+
+
 def test_every_call_takes_a_turn(account: Account) -> None:
     client = account.client(rate=60)
     client.sign_in()
     for _ in range(9):
         client.send(VIEW)
     assert account.time.now - NOON >= 8
+
+
+# Deadlines, and when Wootric stays down; every pause is as long as it may be.
+
+
+def longest(_: float, most: float) -> float:
+    return most
+
+
+@pytest.mark.parametrize("deadline", [1.0, 10.0, 100.0])
+def test_a_call_is_given_up_before_a_pause_would_go_past_its_deadline(
+    account_of: AccountOf, deadline: float
+) -> None:
+    account = account_of(answering(status(503)))
+    client = account.client(deadline=deadline, retries=99, give_up_after=1e9, jitter=longest)
+    with pytest.raises(CallFailedError) as raised:
+        client.send(VIEW)
+    assert raised.value.code == "server_error"
+    spent = account.time.now - NOON
+    assert spent < deadline <= spent + account.time.waits[-1] * 2
+
+
+def test_the_wait_for_a_turn_is_no_part_of_a_calls_deadline(account_of: AccountOf) -> None:
+    slow = {"X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": str(NOON + 3000)}
+    account = account_of(answering(status(503, slow), 1))
+    account.client(deadline=10, jitter=longest).send(VIEW)
+    assert account.time.now - NOON >= 3000
+
+
+def test_a_run_that_meets_nothing_but_faults_ends_before_a_pause_would_go_past_its_patience(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(answering(status(503), path=END_USERS))
+    client = account.client(retries=2, give_up_after=60, jitter=longest)
+    client.sign_in()
+    ends: list[type[WootricError]] = []
+    while UnreachableError not in ends:
+        with pytest.raises((CallFailedError, UnreachableError)) as raised:
+            client.find(EndUserUpsert(external_id="1"))
+        ends.append(raised.type)
+    assert "status 503" in str(raised.value)
+    assert "--give-up-after" in str(raised.value)
+    assert len(ends) > 2
+    assert 58 <= account.time.now - NOON < 60
+
+
+def test_where_no_call_is_ever_tried_again_none_is_sent_once_patience_has_run_out(
+    account_of: AccountOf, shared: Shared
+) -> None:
+    def slow() -> ASGIApp:
+        shared.time.now += 25
+        return ResetConnection()
+
+    account = account_of(answering(slow))
+    client = account.client(give_up_after=60)
+    for _ in range(4):  # of which the first begins the count
+        with pytest.raises(NoAnswerError):
+            client.send(VIEW)
+    with pytest.raises(UnreachableError, match="75 s"):
+        client.send(VIEW)
+    assert len(account.asked()) == 4
+
+
+@pytest.mark.parametrize("number", [200, 302, 404, 422])
+def test_any_good_answer_ends_the_time_that_wootric_was_down(
+    account_of: AccountOf, number: int
+) -> None:
+    account = account_of(
+        answering(status(503), path=END_USERS), answering(status(number), path="/pixel.gif")
+    )
+    client = account.client(retries=2, give_up_after=6, jitter=longest)
+    for _ in range(10):
+        with pytest.raises(CallFailedError):
+            client.find(EndUserUpsert(external_id="1"))
+        with suppress(CallFailedError):
+            client.send(VIEW)
+    assert account.time.now - NOON == 15
+
+
+def test_being_too_fast_neither_begins_nor_ends_the_time_that_wootric_was_down(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(
+        answering(one_by_one([429] * 50 + [503, 429, 429] * 50), path="/pixel.gif")
+    )
+    client = account.client(retries=99, deadline=1e9, give_up_after=60, jitter=longest)
+    with pytest.raises(UnreachableError):
+        client.send(VIEW)
+    assert account.time.now - NOON > 50, "it was waited for, and none of that counts"
+    assert account.sandbox.state.request_counts.by_status[503] >= 5
+
+
+def test_an_hour_for_a_limit_is_no_time_that_wootric_was_down(
+    account_of: AccountOf, shared: Shared
+) -> None:
+    def answer() -> ASGIApp:
+        until = str(int(shared.time.now) + 3000)
+        return status(503, {"X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": until})()
+
+    account = account_of(answering(answer, 4))
+    account.client(give_up_after=20, jitter=longest).send(VIEW)
+    assert account.time.now - NOON >= 4 * 3000
+
+
+def test_an_event_without_an_answer_is_in_doubt_even_when_wootric_stays_down(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(answering(ResetConnection))
+    client = account.client(give_up_after=60)
+    for _ in range(2):
+        with pytest.raises(NoAnswerError):
+            client.send(VIEW)
+        account.time.now += 100  # which passes while nobody calls, and does not count
+    assert len(account.asked()) == 2
+
+
+# Replies that are no JSON, or the wrong one.
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"[" * 100_000, b'{"id":1} {"id":2}'])
+def test_a_look_up_or_update_that_is_answered_with_no_json_is_sent_again(
+    account_of: AccountOf, body: bytes
+) -> None:
+    account = account_of(
+        answering(lambda: Response(body), 2, method="GET"),
+        answering(lambda: Response(body), 2, method="PUT"),
+    )
+    client = account.client(retries=2)
+    made = client.create(ADA)
+    assert client.find(ADA) == made
+    assert client.update(made.id, EndUserUpsert(phone_number="+491")).phone_number == "+491"
+    assert Counter(each.split()[0] for each in account.asked()) == {"POST": 1, "GET": 3, "PUT": 3}
+
+
+def test_no_json_to_the_end_is_a_bad_reply(account_of: AccountOf) -> None:
+    account = account_of(answering(lambda: Response("<html>"), method="GET"))
+    with pytest.raises(CallFailedError) as raised:
+        account.client(retries=2).find(ADA)
+    assert (raised.value.code, raised.value.status) == ("bad_reply", 200)
+    assert len(account.asked()) == 3
+
+
+def test_an_eligibility_check_answered_with_no_json_may_have_been_counted(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(answering(lambda: Response("<html>")))
+    flight = Recorded(account)
+    with pytest.raises(NoAnswerError):
+        account.client().send(CHECK, flight)
+    assert flight.words == ["departs"]
+    assert len(account.asked()) == 1
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"{}", b'{"id":"seven"}'])
+def test_a_create_answered_with_no_end_user_may_have_been_taken(
+    account_of: AccountOf, body: bytes
+) -> None:
+    account = account_of(answering(lambda: Response(body), method="POST", path=END_USERS))
+    flight = Recorded(account)
+    with pytest.raises(NoAnswerError, match="no end user"):
+        account.client().create(ADA, flight)
+    assert flight.words == ["departs"]
+
+
+def test_half_of_a_surrogate_pair_makes_no_reply_unreadable(account_of: AccountOf) -> None:
+    body = b'{"id":7,"email":"ada@example.com","properties":{"name":"\\ud800Ada"}}'
+    account = account_of(answering(lambda: Response(body), method="GET"))
+    found = account.client().find(ADA)
+    assert found is not None
+    assert found.properties == {"name": "?Ada"}
 
 
 # A call's flight: what is on record of it, exchange by exchange.
@@ -1111,6 +1436,28 @@ def test_a_call_that_cannot_be_put_on_record_is_not_sent(
     assert account.asked() == []
 
 
+def test_what_may_have_been_taken_once_is_not_said_to_have_come_back_later(
+    account_of: AccountOf,
+) -> None:
+    account = account_of(answering(one_by_one([502, 503, 422])))
+    flight = Recorded(account)
+    with pytest.raises(CallFailedError):
+        account.client().send(VIEW, flight, again=True)
+    assert flight.words == ["departs"] * 3
+
+
+@pytest.mark.parametrize("answer", [ResetConnection, status(502)])
+def test_an_event_that_is_sent_again_in_vain_is_in_doubt(
+    account_of: AccountOf, answer: Callable[[], ASGIApp]
+) -> None:
+    account = account_of(answering(answer))
+    with pytest.raises(NoAnswerError):
+        account.client(retries=2).send(VIEW, again=True)
+    assert len(account.asked()) == 3
+    with pytest.raises(NoAnswerError):
+        account.client(retries=99, give_up_after=10, jitter=longest).send(VIEW, again=True)
+
+
 @pytest.mark.parametrize("event", [CHECK, VIEW])
 def test_an_event_that_may_count_twice_is_sent_again(
     account_of: AccountOf, event: EligibilityCheck | PageView
@@ -1190,6 +1537,82 @@ def test_an_error_names_the_host_but_no_personal_data(account: Account) -> None:
         account.client(at=nobody, retries=0).send(VIEW)
     assert "127.0.0.1" in str(raised.value)
     assert "ada" not in str(raised.value)
+
+
+def test_a_token_that_an_error_repeats_is_taken_out_of_it(account_of: AccountOf) -> None:
+    def repeat(request: SandboxRequest) -> Fault | None:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return Fault(JSONResponse({"error": f"no good: {token}"}, 422)) if token else None
+
+    with pytest.raises(CallFailedError, match=r"no good: \[token\]") as raised:
+        account_of(repeat).client().find(ADA)
+    assert "secret-token" not in all_said(raised.value)
+    assert raised.value.body == '{"error":"no good: [token]"}'
+
+
+# What `--verbose` shows.
+
+
+def test_each_exchange_is_a_line_of_the_log(
+    account_of: AccountOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="wootric_map")
+    account = account_of(
+        answering(status(503), 1, method="POST"), answering(ResetConnection, 1, method="GET")
+    )
+    client = account.client(jitter=longest)
+    made = client.create(ADA)
+    client.find(EndUserUpsert(wootric_id=str(made.id)))
+    host = account.sandbox.base_url.removeprefix("http://")
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("woo")] == [
+        "signing in by client_credentials",
+        "POST oauth: 200 in 0 ms, attempt 1",
+        "POST end_users/create: 503 in 0 ms, attempt 1",
+        "trying again in 0.5 s, after status 503",
+        "POST end_users/create: 201 in 0 ms, attempt 2",
+        f"GET end_users/{{}}: no answer from {host} (Connection reset by peer) in 0 ms, attempt 1",
+        f"trying again in 0.5 s, after no answer from {host} (Connection reset by peer)",
+        "GET end_users/{}: 200 in 0 ms, attempt 2",
+    ]
+
+
+def test_giving_up_is_a_line_of_the_log(
+    account_of: AccountOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="wootric_map")
+    account = account_of(answering(status(503)))
+    with pytest.raises(UnreachableError):
+        account.client(give_up_after=10, jitter=longest).send(VIEW)
+    assert caplog.records[-1].getMessage() == "giving up: down for 8 s, latest status 503"
+
+
+@pytest.mark.parametrize("answer", [status(500), status(422), status(429), ResetConnection])
+@pytest.mark.parametrize("login", ["client credentials", "password"])
+def test_the_log_shows_neither_secrets_nor_people(
+    account_of: AccountOf,
+    caplog: pytest.LogCaptureFixture,
+    answer: Callable[[], ASGIApp],
+    login: str,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="wootric_map")
+    account = account_of(answering(answer, 3))
+    client = account.client(account.password() if login == "password" else None, retries=1)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: client.find(EndUserUpsert("ada@example.com", "person-7", "+4917", wootric_id="9")),
+        lambda: client.create(ADA),
+        lambda: client.send(VIEW),
+        lambda: client.send(CHECK),
+        lambda: client.list_end_users({"email": "ada@example.com"}),
+    )
+    for call in calls:
+        with suppress(WootricError):
+            call()
+    lines = [record for record in caplog.records if record.name.startswith("wootric")]
+    assert {record.name for record in lines} == {"wootric_map.client"}
+    assert len(lines) >= 7
+    shown = "\n".join(record.getMessage() for record in lines)
+    personal = ("ada", "person-7", "4917", "sandbox@", account.sandbox.settings.account_token)
+    assert not [each for each in (*SECRETS, *personal, "?", "As asked") if each in shown]
 
 
 @pytest.mark.parametrize("where", ["HOME", "NETRC"])

@@ -1,0 +1,357 @@
+"""One exchange over HTTP: a request out, a reply in, never past its deadline."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3 import PoolManager
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
+
+from wootric_map.calls import HttpCall
+from wootric_map.outcome import NoAnswerError, UnreachableError, WootricError
+
+LARGEST_REPLY: Final = 64 * 1024 * 1024
+"""Bytes of a reply, unpacked, that are kept; the rest is not read."""
+
+_LARGEST_REFUSAL: Final = 64 * 1024
+"""Bytes of any reply but a 2xx: its words stand at the beginning."""
+
+_CHUNK: Final = 64 * 1024
+
+
+class Reply(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    """In any case of their names."""
+    body: bytes
+    """Unpacked; of more than the limit, the beginning."""
+
+
+class NotSentError(WootricError):
+    """There was no connection, so the call can't have been taken."""
+
+
+class Wire:
+    """Connections that are kept open, for any number of threads."""
+
+    def __init__(
+        self,
+        *,
+        connections: int,
+        connect_timeout: float,
+        read_timeout: float,
+        loopback: bool,
+        ca_bundle: str | None,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            connections: how many are kept open at most.
+            connect_timeout: seconds to wait for a connection.
+            read_timeout: seconds of silence to bear once a request is sent.
+            loopback: whether the servers are on this machine.
+            ca_bundle: certificate authorities to trust on loopback; elsewhere requests itself asks
+                the environment.
+        """
+        self._timeouts = connect_timeout, read_timeout
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"wootric-replay/{version('wootric-replay')}"
+        self._session.headers["Accept-Encoding"] = "gzip"
+        if loopback:
+            # A proxy stands between machines, not between this one and itself. What else the
+            # environment says, of certificates, holds here too.
+            self._session.trust_env = False
+            self._session.verify = ca_bundle or True
+        adapter = _Adapter(pool_connections=4, pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._watchdog = _Watchdog()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+        self._watchdog.close()
+
+    def exchange(self, call: HttpCall, token: str | None, seconds: float) -> Reply:
+        """Send a request and read its reply, whatever it says; redirects are not followed.
+
+        Args:
+            call: the request.
+            token: what signs it.
+            seconds: how long all of it may take.
+
+        Raises:
+            NotSentError: it never left.
+            NoAnswerError: it may have arrived, but no whole reply came back.
+            UnreachableError: the server can't be trusted.
+        """
+        with self._watchdog.watching(seconds) as exchange:
+            try:
+                return self._reply(call, token, exchange, seconds)
+            except (OSError, HTTPError) as error:
+                failure = _failure(error, urlsplit(call.url).netloc, exchange)
+        # Out here it has no context: the texts of those below hold the query, and so personal data.
+        raise failure
+
+    def _reply(
+        self, call: HttpCall, token: str | None, exchange: "_Exchange", seconds: float
+    ) -> Reply:
+        prepared = self._session.prepare_request(
+            requests.Request(call.method, call.url, data=call.form, auth=_Bearer(token))
+        )
+        settings: Any = self._session.merge_environment_settings(call.url, {}, True, None, None)
+        _check_authorities(settings["verify"])
+        connect, read = (min(each, seconds) for each in self._timeouts)
+        # Not by the session's own `send`, which reads the whole of a reply that redirects, whatever
+        # its size, and keeps cookies.
+        adapter = self._session.get_adapter(call.url)
+        response = adapter.send(prepared, timeout=(connect, read), **settings)
+        with closing(response):
+            if response.status_code < requests.codes.ok and response.raw.connection:
+                # The reply proper may still come, and must not be taken for the next call's.
+                response.raw.connection.close()
+            return Reply(response.status_code, response.headers, _body(response, exchange))
+
+
+class _Bearer(AuthBase):
+    """Signs a request; even without a token it keeps `~/.netrc` from signing it with something else."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _Exchange:
+    """How far one exchange has come."""
+
+    def __init__(self, ends: float) -> None:
+        self.ends = ends
+        """Its deadline, by the monotonic clock."""
+        self.left = False
+        """Whether any of the request may have reached the server."""
+        self.expired = False
+        """Whether its deadline cut it off."""
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def uses(self, connection: socket.socket) -> None:
+        """Note the connection; by a descriptor of its own, which TLS does not take away."""
+        with self._lock:
+            if self._socket is None:
+                self._socket = socket.fromfd(
+                    connection.fileno(), socket.AF_INET, socket.SOCK_STREAM
+                )
+            if self.expired:
+                self._cut()
+
+    def expire(self) -> None:
+        """End it: whoever reads from the connection, or writes to it, is woken."""
+        with self._lock:
+            self.expired = True
+            self._cut()
+
+    def finish(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if self._socket:
+                self._socket.close()
+
+    def _cut(self) -> None:
+        if self._socket:
+            with suppress(OSError):  # the other side was quicker
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Watchdog:
+    """Ends exchanges at their deadlines.
+
+    A timeout of a socket's begins anew with each byte, so that a server which drips them could hold a
+    call for ever. One thread sees to all exchanges.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._exchanges: set[_Exchange] = set()
+        self._wakes = float("inf")
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @contextmanager
+    def watching(self, seconds: float) -> Iterator[_Exchange]:
+        """Watch what this thread sends and reads meanwhile; it may take so many seconds."""
+        exchange = _Exchange(time.monotonic() + seconds)
+        with self._changed:
+            self._exchanges.add(exchange)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+                self._thread.start()
+            if exchange.ends < self._wakes:
+                self._changed.notify()
+        before = _exchange.set(exchange)
+        try:
+            yield exchange
+        finally:
+            _exchange.reset(before)
+            with self._changed:
+                self._exchanges.discard(exchange)
+            exchange.finish()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._closed:
+                now = time.monotonic()
+                for each in [each for each in self._exchanges if each.ends <= now]:
+                    self._exchanges.discard(each)
+                    each.expire()
+                self._wakes = min((each.ends for each in self._exchanges), default=float("inf"))
+                wait = None if self._wakes == float("inf") else self._wakes - now
+                self._changed.wait(wait)
+
+
+_exchange: Final[ContextVar[_Exchange]] = ContextVar("exchange")
+"""What a connection, which urllib3 makes and keeps, is used for at the moment."""
+
+
+class _Watched(HTTPConnection):
+    """A connection that tells the exchange under way of its socket, and when the request leaves."""
+
+    _is_open = False
+
+    def connect(self) -> None:
+        self._is_open = False
+        super().connect()
+        self._is_open = True
+
+    def _new_conn(self) -> socket.socket:
+        made = super()._new_conn()
+        _exchange.get().uses(made)
+        return made
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if self._is_open:  # else it is to a proxy, to be connected
+            exchange = _exchange.get()
+            exchange.uses(self.sock)
+            exchange.left = True
+        super().send(data)
+
+
+class _Adapter(HTTPAdapter):
+    """Makes watched connections, through proxies too."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _watch(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        _watch(manager)
+        return manager
+
+
+def _watch(manager: PoolManager) -> None:
+    """Have a manager make watched connections of whatever kind it makes."""
+    manager.pool_classes_by_scheme = {
+        scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
+
+
+def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    made: Any = pool.ConnectionCls
+    if issubclass(made, _Watched):
+        return pool
+    connection = type(f"Watched{made.__name__}", (_Watched, made), {})
+    return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+
+def _body(response: requests.Response, exchange: _Exchange) -> bytes:
+    """What is kept of a reply's body."""
+    taken = response.status_code < requests.codes.multiple_choices
+    limit = LARGEST_REPLY if taken else _LARGEST_REFUSAL
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > limit:
+                break
+    except requests.RequestException:
+        if taken:
+            raise
+        # A refusal stands in its status; of one cut short only words are missing.
+    if taken and exchange.expired:
+        raise requests.Timeout  # where a body ends with its connection, cut short it looks whole
+    return bytes(body[:limit])
+
+
+def _failure(error: Exception, host: str, exchange: _Exchange) -> WootricError:
+    """What a failed exchange means; in words without addresses, which may hold personal data."""
+    if isinstance(error, _NoAuthoritiesError):
+        return UnreachableError(
+            "REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) names certificate authorities that are not "
+            "there; mend its path, or unset it"
+        )
+    chain = list(_causes(error))
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in chain):
+        return UnreachableError(
+            f"{host} can't be trusted: its TLS certificate was refused; "
+            "REQUESTS_CA_BUNDLE names a certificate authority of your own"
+        )
+    if exchange.expired or isinstance(error, requests.Timeout):
+        reason = "it timed out"
+    else:
+        told = (each.strerror for each in chain if isinstance(each, OSError) and each.strerror)
+        reason = next(told, "the connection broke")
+        if any(isinstance(each, ProxyError) for each in chain):
+            reason = f"by way of the proxy: {reason}"
+    if exchange.left:
+        return NoAnswerError(f"no answer from {host} ({reason})")
+    return NotSentError(f"no connection to {host} ({reason})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it is about."""
+    seen: list[BaseException] = []
+    inner: BaseException | None = error
+    while inner is not None and inner not in seen:
+        seen.append(inner)
+        yield inner
+        about = (inner.reason,) if isinstance(inner, MaxRetryError) else inner.args
+        nested = (each for each in about if isinstance(each, BaseException))
+        inner = next(nested, inner.__cause__ or inner.__context__)
+
+
+class _NoAuthoritiesError(OSError):
+    """There is nothing where the certificate authorities should be."""
+
+
+def _check_authorities(verify: object) -> None:
+    if isinstance(verify, str) and not Path(verify).exists():
+        raise _NoAuthoritiesError
