@@ -1,8 +1,10 @@
 """The account that a command works on: the customer's, or an embedded sandbox."""
 
+import logging
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack, closing
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from wootric_map.services import Services
 
 
+_PATIENCE: Final = ("retries", "connect_timeout", "read_timeout", "deadline", "give_up_after")
 _LOGIN: Final = ("client_id", "client_secret_file", "username", "password_file")
 
 
@@ -47,19 +50,42 @@ def account(given: Mapping[str, Any], stack: ExitStack) -> Account:
     return Account(services(token, given["base_url"]), token, login)
 
 
+@contextmanager
 def connected(
-    to: Account, pace: "Pace", *, connections: int, retries: int
-) -> "AbstractContextManager[Wootric]":
-    """A client of the account; nothing is sent yet."""
+    to: Account, pace: "Pace", given: Mapping[str, Any], *, connections: int
+) -> "Iterator[Wootric]":
+    """A client of the account; nothing is sent yet.
+
+    Args:
+        to: the account.
+        pace: gives each call its turn.
+        given: the values of `options.patience_options`.
+        connections: how many are kept open at most.
+    """
     from wootric_map.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
 
-    return closing(
-        Wootric(
-            *to,
-            pace,
-            wait=pace.wait,
-            connections=connections,
-            retries=retries,
-            ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE"),
-        )
+    wootric = Wootric(
+        *to,
+        pace,
+        wait=pace.wait,
+        connections=connections,
+        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE"),
+        **{name: given[name] for name in _PATIENCE},
     )
+    with _calls_shown(shown=given["verbose"]), closing(wootric):
+        yield wootric
+
+
+@contextmanager
+def _calls_shown(*, shown: bool) -> Iterator[None]:
+    """Write the client's own log to standard error; urllib3's would show addresses with emails."""
+    log = logging.getLogger("wootric_map.client")
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(asctime)s %(threadName)s %(message)s"))
+    if shown:
+        log.addHandler(lines)
+        log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)

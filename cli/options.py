@@ -31,6 +31,8 @@ ACCOUNT: Final = "account"
 _LONGEST_SECRET: Final = 64 * 1024
 _SLOWEST, _FASTEST = 0.01, 1e9
 
+_DAY: Final = 86_400.0
+
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/min)?")
 
 
@@ -70,6 +72,26 @@ class Rate(click.ParamType[float]):
         if not _SLOWEST <= rate <= _FASTEST:
             self.fail("write calls a minute, such as 100 or 100/min", param, ctx)
         return rate
+
+
+class Seconds(click.ParamType[float]):
+    """A length of time: more than none, a day at most."""
+
+    name = "SECONDS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number of seconds."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= _DAY:
+            self.fail(
+                "write a number of seconds: more than 0, and a day (86400) at most", param, ctx
+            )
+        return seconds
 
 
 def reading_options(command: F) -> F:
@@ -201,15 +223,47 @@ def against_option(default: str) -> Callable[[F], F]:
     )
 
 
-def retries_option(command: F) -> F:
-    """How often a call is tried again."""
-    return click.option(
-        "--retries",
-        type=click.IntRange(min=0),
-        default=patience.RETRIES,
-        show_default=True,
-        help="How often a call is tried again after a fault that may pass.",
-    )(command)
+def patience_options(command: F) -> F:
+    """How long faults are borne with, and whether calls are shown."""
+    for option in (
+        click.option(
+            "--verbose",
+            "-v",
+            is_flag=True,
+            help="Show each call on standard error, without personal data.",
+        ),
+        _seconds_option(
+            "--give-up-after",
+            patience.GIVE_UP_AFTER,
+            "Seconds that Wootric may be down before the run ends; what is undone is left for the next.",
+        ),
+        _seconds_option(
+            "--deadline",
+            patience.DEADLINE,
+            "Seconds for all tries of a call together; its wait for Wootric's limit is no part of them.",
+        ),
+        _seconds_option(
+            "--read-timeout",
+            patience.READ_TIMEOUT,
+            "Seconds of silence to bear once a call is sent.",
+        ),
+        _seconds_option(
+            "--connect-timeout", patience.CONNECT_TIMEOUT, "Seconds to wait for a connection."
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(min=0),
+            default=patience.RETRIES,
+            show_default=True,
+            help="How often a call is tried again after a fault that may pass.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _seconds_option(name: str, default: float, what: str) -> Callable[[F], F]:
+    return click.option(name, type=Seconds(), default=f"{default:g}", show_default=True, help=what)
 
 
 def workers_option(command: F) -> F:

@@ -58,7 +58,7 @@ _LABELS: Final = 20
 @options.account_options
 @options.credential_options
 @options.workers_option
-@options.retries_option
+@options.patience_options
 @click.option(
     "--rate",
     type=options.Rate(),
@@ -156,7 +156,7 @@ def _compared(
 
     to = account.account(given, stack)
     pace = Pace(given["rate"], wait=wait)
-    connected = account.connected(to, pace, connections=given["workers"], retries=given["retries"])
+    connected = account.connected(to, pace, given, connections=given["workers"])
     wootric = stack.enter_context(connected)
     wootric.sign_in()
     registered = wootric.registered_events()

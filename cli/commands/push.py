@@ -65,7 +65,7 @@ _UNFINISHED_PLAN: Final = (
     type=options.Rate(),
     help="Calls a minute at most; else as many as Wootric's replies allow.",
 )
-@options.retries_option
+@options.patience_options
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
@@ -114,7 +114,7 @@ def push(
         interruption = stack.enter_context(gentle_interruption())
         pace = Pace(rate, wait=interruption.stop.wait)
         workers = given["workers"]
-        connected = account.connected(to, pace, connections=workers, retries=given["retries"])
+        connected = account.connected(to, pace, given, connections=workers)
         wootric = stack.enter_context(connected)
         find = None if against == options.NOTHING else wootric.find
         run = _Run(
@@ -128,6 +128,7 @@ def push(
             workers,
             quiet=quiet,
             shown=not (quiet or no_progress),
+            live=not given["verbose"],
         )
         error: Exception | None = None
         try:
@@ -169,6 +170,8 @@ class _Run:
     workers: int
     quiet: bool
     shown: bool
+    live: bool
+    """Whether a bar may be drawn, rather than lines."""
 
     def send(
         self, sources: list[Source], given: dict[str, Any], stack: ExitStack
@@ -249,7 +252,9 @@ class _Run:
     ) -> Exception | None:
         """Count the outcomes, and keep the records of those that failed."""
         error: Exception | None = None
-        with sending_progress(total, self.pace, shown=self.shown, lines=True) as progress:
+        with sending_progress(
+            total, self.pace, shown=self.shown, lines=True, live=self.live
+        ) as progress:
             for outcome in outcomes:
                 self.report.deliver(outcome)
                 progress.add(outcome)

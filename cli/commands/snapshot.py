@@ -45,7 +45,7 @@ from wootric_map.snapshot import PARTIAL, EarlierSnapshot, PartialSnapshot, Snap
     type=options.Rate(),
     help="Calls a minute at most; else as many as Wootric's replies allow.",
 )
-@options.retries_option
+@options.patience_options
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
 def snapshot(
@@ -80,9 +80,7 @@ def snapshot(
         to = account.account(given, stack)
         interruption = stack.enter_context(gentle_interruption())
         pace = Pace(rate, wait=interruption.stop.wait)
-        wootric = stack.enter_context(
-            account.connected(to, pace, connections=1, retries=given["retries"])
-        )
+        wootric = stack.enter_context(account.connected(to, pace, given, connections=1))
         since = None
         try:
             fingerprint = account_fingerprint(to.token)
@@ -98,7 +96,9 @@ def snapshot(
                 partial.begin(wootric.server_time or int(time.time()))
                 # A page under way is written before a signal stops the run.
                 with (
-                    listing_progress(partial.count, pace, shown=shown) as progress,
+                    listing_progress(
+                        partial.count, pace, shown=shown, live=not given["verbose"]
+                    ) as progress,
                     interruption.sending(),
                 ):
                     for rows in _pages(wootric, interruption, partial, since):

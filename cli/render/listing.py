@@ -38,16 +38,19 @@ class ListingProgress:
 
 
 @contextmanager
-def listing_progress(held: int, pace: Paced, *, shown: bool) -> Iterator[ListingProgress]:
+def listing_progress(
+    held: int, pace: Paced, *, shown: bool, live: bool
+) -> Iterator[ListingProgress]:
     """Show how many end users have come: on a terminal all the time, elsewhere a line now and then.
 
     Args:
         held: how many an earlier run has left.
         pace: tells what the run is waiting for.
         shown: whether to show anything.
+        live: whether a terminal may be drawn on; else it gets the lines too.
     """
     progress = ListingProgress(held, pace)
-    if shown and sys.stderr.isatty():
+    if shown and live and sys.stderr.isatty():
         context: Any = _drawn(progress)
     elif shown:
         context = regularly(LINE_EVERY, lambda: click.echo(f"listing: {progress.text}", err=True))

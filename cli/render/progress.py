@@ -161,7 +161,7 @@ class SendingProgress:
 
 @contextmanager
 def sending_progress(
-    total: int, pace: Paced, *, shown: bool, lines: bool
+    total: int, pace: Paced, *, shown: bool, lines: bool, live: bool
 ) -> Iterator[SendingProgress]:
     """Show how much of a plan has been delivered.
 
@@ -170,9 +170,10 @@ def sending_progress(
         pace: tells what the run is waiting for.
         shown: whether to show anything.
         lines: whether to write lines where there is no terminal.
+        live: whether a terminal may be drawn on; else it gets the lines too.
     """
     progress = SendingProgress(total, pace)
-    if shown and sys.stderr.isatty():
+    if shown and live and sys.stderr.isatty():
         context: Any = _drawn(progress, total)
     elif shown and lines:
         context = _written(progress)

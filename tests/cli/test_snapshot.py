@@ -114,9 +114,10 @@ def test_help_has_examples_and_says_what_an_update_leaves_in(run: "Run") -> None
     assert "deleted in Wootric stay" in " ".join(shown.stdout.split())
 
 
-def test_a_terminal_gets_its_progress_and_the_summary_stays(start: "Start") -> None:
+def on_a_terminal(start: "Start", *args: str) -> bytes:
+    """What a terminal for standard error gets."""
     ours, theirs = pty.openpty()
-    with start("snapshot", "--sandbox", "-o", "new", stderr=theirs) as process:
+    with start(*args, stderr=theirs) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -126,5 +127,17 @@ def test_a_terminal_gets_its_progress_and_the_summary_stays(start: "Start") -> N
             pass  # the other side is closed
         assert process.wait(timeout=20) == 0
     os.close(ours)
+    return shown
+
+
+def test_a_terminal_gets_its_progress_and_the_summary_stays(start: "Start") -> None:
+    shown = on_a_terminal(start, "snapshot", "--sandbox", "-o", "new")
     assert b"Listing" in shown
     assert b"0 end users in new, 2 calls" in shown
+
+
+def test_where_calls_are_shown_nothing_is_drawn_over_them(start: "Start") -> None:
+    shown = on_a_terminal(start, "snapshot", "--sandbox", "-o", "new", "--verbose")
+    assert b"GET end_users/list: 200 in" in shown
+    assert b"0 end users in new, 2 calls" in shown
+    assert b"\x1b" not in shown

@@ -56,13 +56,57 @@ def test_one_end_user_without_an_answer_does_not_end_the_run(replay: Replay) -> 
     assert [entry["code"] for entry in replay.rejects()] == ["unreachable"]
 
 
-@pytest.mark.parametrize("settings", [SandboxSettings(faults=(about("/v1", ResetConnection()),))])
-def test_several_in_a_row_without_an_answer_end_it_with_5(replay: Replay) -> None:
-    users = [identify(str(n), f"u{n}@example.com") for n in range(50)]
-    done = replay.push(replay.write(users), "--workers", "1", "--retries", "0")
-    assert done.returncode == 5
+@pytest.mark.parametrize("answer", [ResetConnection(), JSONResponse({"error": "Down"}, 503)])
+def test_when_wootric_stays_down_the_run_ends_with_5_and_the_next_does_what_is_left(
+    replaying: Start, answer: Any
+) -> None:
+    down = [answer]
+    done_before = count(1)
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        after_some = request.path.startswith("/v1") and next(done_before) > 20
+        return Fault(down[0]) if down and after_some else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    export = replay.write([identify(str(n), f"u{n}@example.com") for n in range(50)])
+    patience = ("--retries", "1000", "--give-up-after", "0.5")
+    done = replay.push(export, "--workers", "4", *patience)
+    assert done.returncode == 5, done.stderr
     assert "did not finish" in done.stderr
-    assert len(replay.rejects()) < 5
+    assert "--give-up-after" in done.stderr
+    assert replay.rejects() == []
+    assert 0 < len(replay.users()) < 50
+    down.clear()
+    assert replay.push(export).returncode == 0
+    assert len(replay.users()) == 50
+
+
+def test_what_is_shown_of_the_calls_holds_nobody_and_no_secret(replaying: Start) -> None:
+    lost = first(1, "/v1/end_users", JSONResponse({"error": "ada@example.com is down"}, 503))
+    replay = replaying(SandboxSettings(faults=(lost,)))
+    records = [identify("person-7", "ada@example.com"), track("person-7"), page("person-7")]
+    done = replay.push(replay.write(records), "--verbose", "--rate", "6000/min")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "signing in by client_credentials",
+        "GET end_users/{}: 503 in",
+        "after status 503",
+        "GET end_users/{}: 404 in",
+        "POST end_users/create: 201 in",
+        "GET eligible: 200 in",
+        "GET pixel: 200 in",
+    ):
+        assert words in done.stderr
+    settings = replay.sandbox.settings
+    for secret in ("ada", "person-7", settings.client_secret, settings.account_token, "earer"):
+        assert secret not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["push"], ["dry-run", "--against", "account"]])
+def test_calls_are_shown_only_if_asked_for(replay: Replay, command: list[str]) -> None:
+    export = replay.write([identify("1", "ada@example.com")])
+    assert " ms, attempt " not in replay.run(*command, export).stderr
+    assert " ms, attempt 1" in replay.run(*command, "-v", export).stderr
 
 
 @pytest.mark.parametrize(
@@ -112,7 +156,8 @@ def test_a_reply_that_makes_no_sense_fails_its_record_and_keeps_it(
     replaying: Start, answer: Any
 ) -> None:
     replay = replaying(SandboxSettings(faults=(about("/v1/end_users", answer),)))
-    done = replay.push(replay.write([identify("1", "ada@example.com"), page("1")]))
+    export = replay.write([identify("1", "ada@example.com"), page("1")])
+    done = replay.push(export, "--retries", "1")
     assert done.returncode == 1, done.stderr
     assert {entry["code"] for entry in replay.rejects()} == {"bad_reply", "end_user_failed"}
     assert replay.sandbox.state.page_views == ()
