@@ -31,6 +31,10 @@ _LARGEST_REFUSAL: Final = 64 * 1024
 
 _CHUNK: Final = 64 * 1024
 
+_LONGEST_IDLE: Final = 15.0
+"""Seconds. Many servers hang up on a connection that was idle for 20 or more; a request that crosses
+with that gets no answer, and would leave an event in doubt."""
+
 
 class Reply(NamedTuple):
     """What came back."""
@@ -243,6 +247,13 @@ class _Watched(HTTPConnection):
     """A connection that tells the exchange under way of its socket, and when the request leaves."""
 
     _is_open = False
+    _used = 0.0
+    """When it was last written to, by the monotonic clock."""
+
+    @property
+    def is_connected(self) -> bool:
+        fresh = time.monotonic() - self._used < _LONGEST_IDLE
+        return fresh and super().is_connected
 
     def connect(self) -> None:
         self._is_open = False
@@ -261,6 +272,7 @@ class _Watched(HTTPConnection):
             exchange = _exchange.get()
             exchange.uses(self.sock)
             exchange.left = True
+            self._used = time.monotonic()
         super().send(data)
 
 

@@ -71,6 +71,16 @@ def test_a_connection_is_used_again() -> None:
         assert server.connections == 1
 
 
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wootric_map.wire._LONGEST_IDLE", 0.0)
+    with raw_server(saying(ok(b"1"), ok(b"2"))) as server, closing(wire()) as made:
+        call = HttpCall("GET", f"http://127.0.0.1:{server.port}/")
+        assert [made.exchange(call, None, LONG).body for _ in range(2)] == [b"1", b"1"]
+        assert server.connections == 2
+
+
 # Deadlines: a socket's timeout begins anew with each byte.
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
