@@ -400,8 +400,8 @@ class Wootric:
         outage = self._outage
         log.info("giving up: down for %.0f s, latest %s", outage.seconds, outage.latest)
         return UnreachableError(
-            f"Wootric is down, for {outage.seconds:.0f} s so far ({outage.latest}); run the same "
-            "command again when it is up, or be more patient with --give-up-after"
+            f"Wootric has been down for {outage.seconds:.0f} s (the latest: {outage.latest}); run "
+            "the same command again later, or be more patient with --give-up-after"
         )
 
 

@@ -1,10 +1,14 @@
 """What goes wrong on the way: each fault costs what it must and no more."""
 
+import socket
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from certified import certificate_in, server_context
+from raw_server import RawServer, raw_server, read_request
 from replaying import Replay, identify, page, track
 from starlette.responses import JSONResponse, Response
 
@@ -169,6 +173,31 @@ def test_a_wait_for_the_rate_may_outlive_the_token(replay: Replay) -> None:
     done = replay.push(replay.write(users), "--rate", "60/min", "--workers", "8")
     assert done.returncode == 0, done.stderr
     assert len(replay.users()) == 3
+
+
+def test_a_certificate_of_ones_own_is_named_in_the_environment_and_no_redirect_is_followed(
+    replay: Replay, tmp_path: Path
+) -> None:
+    certificate = certificate_in(tmp_path)
+    context = server_context(certificate)
+    asked: list[bytes] = []
+
+    def script(_: RawServer, connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as tls:
+            asked.append(read_request(tls))
+            to = f"Location: {replay.sandbox.base_url}/oauth/token"
+            tls.sendall(f"HTTP/1.1 307 There\r\n{to}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    export = replay.write([identify("1", "ada@example.com")])
+    with raw_server(script) as server:
+        there = {"WOOTRIC_BASE_URL": f"https://127.0.0.1:{server.port}"}
+        untrusted = replay.push(export, env=there | {"REQUESTS_CA_BUNDLE": None})
+        trusted = replay.push(export, env=there | {"REQUESTS_CA_BUNDLE": str(certificate)})
+    assert untrusted.returncode == trusted.returncode == 5
+    assert "REQUESTS_CA_BUNDLE names a certificate authority" in untrusted.stderr
+    assert "signing in failed with status 307" in trusted.stderr
+    assert len(asked) == 1
+    assert replay.sandbox.requests == ()
 
 
 def test_wootrics_own_id_is_looked_up_for_events_too(replay: Replay) -> None:

@@ -3,8 +3,6 @@
 import gzip
 import os
 import socket
-import ssl
-import subprocess
 import threading
 import time
 import tracemalloc
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certified import HOST, certificate_in, server_context
 from raw_server import RawServer, raw_server, read_request
 
 from wootric_map.calls import HttpCall
@@ -299,6 +298,21 @@ def test_a_refused_connection_never_left() -> None:
             get(free.getsockname()[1])
 
 
+def test_a_connection_that_does_not_come_about_is_waited_for_as_long_as_told() -> None:
+    with socket.socket() as busy, ExitStack() as stack:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen(0)
+        for _ in range(4):  # more than may wait for a server that takes none of them
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(busy.getsockname())
+        with (
+            closing(wire(connect_timeout=0.2)) as made,
+            pytest.raises(NotSentError, match="timed out"),
+        ):
+            made.exchange(HttpCall("GET", f"http://127.0.0.1:{busy.getsockname()[1]}/"), None, LONG)
+
+
 def test_a_tls_handshake_that_breaks_never_left() -> None:
     def script(_: RawServer, connection: socket.socket) -> None:
         connection.recv(10)
@@ -313,29 +327,10 @@ def test_a_tls_handshake_that_breaks_never_left() -> None:
 
 # TLS and proxies.
 
-HOST = "api.wootric.example"
-"""Reached through a proxy on loopback alone."""
-
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate that nobody trusts, and its key, in one file."""
-    folder = tmp_path_factory.mktemp("tls")
-    pem = folder / "both.pem"
-    made = subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", f"/CN={HOST}"),
-            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-addext", f"subjectAltName=IP:127.0.0.1,DNS:{HOST}"),
-            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    pem.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
-    return pem
+    return certificate_in(tmp_path_factory.mktemp("tls"))
 
 
 class Page(BaseHTTPRequestHandler):
@@ -381,9 +376,7 @@ Serve = Callable[[ThreadingHTTPServer], int]
 @pytest.fixture
 def tls_port(certificate: Path, serve: Serve) -> int:
     server = QuietServer(("127.0.0.1", 0), Page)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(
+    server.socket = server_context(certificate).wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
     return serve(server)
@@ -411,6 +404,27 @@ def test_a_bundle_of_authorities_that_is_not_there_is_said(tls_port: int, tmp_pa
         pytest.raises(UnreachableError, match="REQUESTS_CA_BUNDLE"),
     ):
         made.exchange(HttpCall("GET", f"https://127.0.0.1:{tls_port}/"), None, LONG)
+
+
+def test_a_server_that_drips_under_tls_is_cut_off_too_on_a_connection_used_before(
+    certificate: Path,
+) -> None:
+    context = server_context(certificate)
+
+    def script(server: RawServer, connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as tls:
+            read_request(tls)
+            tls.sendall(ok(b"1"))
+            read_request(tls)
+            tls.sendall(HEAD + b"Content-Length: 400\r\n\r\n")
+            server.drip(tls, b" ")
+
+    with raw_server(script) as server, closing(wire(ca_bundle=str(certificate))) as made:
+        call = HttpCall("GET", f"https://127.0.0.1:{server.port}/")
+        assert made.exchange(call, None, LONG).body == b"1"
+        with pytest.raises(NoAnswerError, match="timed out"):
+            made.exchange(call, None, 0.3)
+        assert server.connections == 1
 
 
 class Tunnel(BaseHTTPRequestHandler):
