@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from wootric_map.calls import NOBODY, EligibilityCheck, EndUser, EndUserUpsert, PageView
-from wootric_map.comparing import comparable, difference, first
+from wootric_map.calls import NOBODY, EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
+from wootric_map.comparing import difference, first
 from wootric_map.folding import NOTHING_KNOWN
 from wootric_map.identities import EMAIL, PHONE, USER, WOOTRIC
+from wootric_map.known import Known
 from wootric_map.outcome import Action, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
 
@@ -24,14 +25,14 @@ class Change(NamedTuple):
 
 
 def change(
-    end_user: EndUserPlan, write: Write, held: EndUser | None, *, asked: bool = True
+    end_user: EndUserPlan, write: Write, held: EndUser | Known | None, *, asked: bool = True
 ) -> Change | Skip:
     """What has to be written for Wootric to hold an end user as wanted.
 
     Args:
         end_user: whose identifies they are.
         write: what is wanted.
-        held: the end user as Wootric holds them; None where it does not.
+        held: the end user as Wootric holds them, or as an earlier run left them; None where it does not.
         asked: whether it was looked up; else an id of Wootric's own is taken to be there.
 
     Returns:

@@ -100,6 +100,18 @@ class EndUser:
     """Unix seconds."""
     properties: Mapping[str, str]
 
+    def holds(self, field: str, value: str | int) -> bool:
+        """Whether a field has this value; a number and its text are equal, and emails in any case."""
+        held = getattr(self, field)
+        if field == "email":
+            return comparable(str(value)) == comparable(held)
+        return held is not None and str(value) == str(held)
+
+    def holds_property(self, name: str, value: PropertyValue) -> bool:
+        """The same of a property."""
+        held = self.properties.get(name)
+        return held is not None and str(value) == str(held)
+
 
 NOBODY: Final = EndUser(0, None, None, None, None, {})
 """An end user of whom Wootric holds nothing."""
@@ -258,8 +270,18 @@ def trimmed(email: str | None) -> str | None:
     return email.strip() if email else None
 
 
+def comparable(email: str | None) -> str:
+    """What two spellings of one email share."""
+    return (email or "").strip().lower()
+
+
 def _given(**fields: str | int | None) -> Pairs:
     return [(name, str(value)) for name, value in fields.items() if value is not None]
+
+
+def property_field(name: str) -> str:
+    """The name that a property has in a form."""
+    return f"properties[{name}]"
 
 
 def _hash(name: str, values: Mapping[str, PropertyValue], *, blank: bool = True) -> Pairs:

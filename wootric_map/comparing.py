@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from wootric_map.calls import NOBODY, EndUser, EndUserUpsert
-from wootric_map.properties import PropertyValue
+from wootric_map.calls import NOBODY, EndUser, EndUserUpsert, comparable
+from wootric_map.known import Known
 
 
-def difference(wanted: EndUserUpsert, held: EndUser) -> EndUserUpsert | None:
+def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | None:
     """What has to be sent for Wootric to hold an end user as wanted.
 
     A number and its text are equal, as Wootric stores them; properties that Wootric has and the export
@@ -16,16 +16,19 @@ def difference(wanted: EndUserUpsert, held: EndUser) -> EndUserUpsert | None:
     Returns:
         Only the fields that differ, or None where there are none.
     """
-    same_email = wanted.email is None or comparable(wanted.email) == comparable(held.email)
+
+    def unless_held(field: str, value: Any) -> Any:
+        return None if value is None or held.holds(field, value) else value
+
     changed = EndUserUpsert(
-        email=None if same_email else wanted.email,
-        external_id=_unless_same(wanted.external_id, held.external_id),
-        phone_number=_unless_same(wanted.phone_number, held.phone_number),
-        external_created_at=_unless_same(wanted.external_created_at, held.external_created_at),
+        email=unless_held("email", wanted.email),
+        external_id=unless_held("external_id", wanted.external_id),
+        phone_number=unless_held("phone_number", wanted.phone_number),
+        external_created_at=unless_held("external_created_at", wanted.external_created_at),
         properties={
             name: value
             for name, value in wanted.properties.items()
-            if not _same(value, held.properties.get(name))
+            if not held.holds_property(name, value)
         },
     )
     return changed if changed.fields() else None
@@ -58,19 +61,6 @@ def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
     )
 
 
-def comparable(email: str | None) -> str:
-    """What two spellings of one email share."""
-    return (email or "").strip().lower()
-
-
 def first(*values: int | None) -> int | None:
     """The first that is there; 0 is a time like any other."""
     return next((value for value in values if value is not None), None)
-
-
-def _same(value: PropertyValue, held: object) -> bool:
-    return held is not None and str(value) == str(held)
-
-
-def _unless_same(value: Any, held: object) -> Any:
-    return None if value is None or _same(value, held) else value

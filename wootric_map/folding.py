@@ -4,11 +4,11 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
-from wootric_map.calls import EndUserUpsert, stored, trimmed
-from wootric_map.comparing import comparable
+from wootric_map.calls import EndUserUpsert, comparable, stored, trimmed
 from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
 from wootric_map.outcome import Ref
 from wootric_map.properties import MappingWarning
@@ -31,6 +31,8 @@ class Identified(NamedTuple):
     origins: Mapping[str, Origin]
     """As in `Mapped`."""
     traits: Fields
+    key: str = ""
+    """What tells it from every other record, whatever file it stands in."""
 
 
 class State(NamedTuple):
@@ -71,6 +73,8 @@ class Folded:
     last: Ref
     """The last of the identifies."""
     warnings: tuple[PlacedWarning, ...]
+    key: bytes
+    """A digest of the replayed identifies' keys, in their order."""
 
     def state_at(self, time: int | None) -> State:
         """What is known at or before a time, else the earliest after it."""
@@ -185,6 +189,7 @@ class _Folding:
 
     def __init__(self) -> None:
         self._replayed = 0
+        self._key = blake2b(digest_size=16)
         self._all = _Known()
         self._chosen = _Known()
         self._traits: dict[str, object] = {}
@@ -201,6 +206,7 @@ class _Folding:
         self._note_claim(identified.user)
         if identified.chosen:
             self._replayed += 1
+            self._key.update(identified.key.encode() + b"\0")
             self._chosen.add(identified)
             for key, value in identified.traits.items():
                 if value is None:
@@ -265,6 +271,7 @@ class _Folding:
             tuple(self._shared),
             last,
             tuple(warnings),
+            self._key.digest(),
         )
 
     def _ref_of(self, warning: MappingWarning, last: Ref) -> Ref:

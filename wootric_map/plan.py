@@ -17,12 +17,12 @@ from wootric_map.calls import (
     EndUser,
     EndUserUpsert,
     PageView,
+    comparable,
     page_view,
     record_key,
     trimmed,
 )
 from wootric_map.choosing import Choice, not_chosen
-from wootric_map.comparing import comparable
 from wootric_map.folding import Folded, Identified, PlacedWarning, fold, write_of
 from wootric_map.identities import (
     AMBIGUOUS,
@@ -116,6 +116,17 @@ class Write:
     refs: Collection[Ref]
     """The identifies."""
     warnings: tuple[PlacedWarning, ...]
+    identifies: bytes
+    """A digest of the identifies' keys."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other write: the identifies it was made from, and what came of them."""
+        digest = blake2b(self.identifies, digest_size=16)
+        wanted = self.upsert
+        for name, value in (("id", wanted.wootric_id or ""), *wanted.fields()):
+            digest.update(f"{name}\0{value}\0".encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +379,7 @@ class Plan:
             named = ", ".join(ids[:_IDS_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
             message = f"these userIds share one end user's email: {named}; the latest is kept"
             warnings += (PlacedWarning(folded.last, MappingWarning("shared_email", "", message)),)
-        return Write(folded.upsert, folded.origins, refs, warnings)
+        return Write(folded.upsert, folded.origins, refs, warnings, folded.key)
 
     def _event(self, row: Row, key: str) -> Event:
         email_from, user, *own = marshal.loads(row.payload)  # noqa: S302 - our own
@@ -486,6 +497,7 @@ def _load_identify(row: Row) -> Identified:
         User(*user),
         {name: Origin(*origin) for name, origin in origins.items()},
         traits,
+        record_key(row.message_id, row.digest),
     )
 
 

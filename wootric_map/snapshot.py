@@ -5,13 +5,11 @@ the snapshot may have missed a change. A snapshot is whole: what an interrupted 
 its place as `FILE.partial`, from which the same command goes on.
 """
 
-import fcntl
 import gzip
 import json
 import os
 import re
 import sqlite3
-import stat
 import tempfile
 import threading
 import zlib
@@ -23,9 +21,10 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple, NoReturn, Self, Ty
 
 import orjson
 
-from wootric_map.calls import EndUser, EndUserUpsert
-from wootric_map.comparing import comparable, contradicts
+from wootric_map.calls import EndUser, EndUserUpsert, comparable
+from wootric_map.comparing import contradicts
 from wootric_map.end_users import Place, Reached, end_user_from, place_of
+from wootric_map.locking import LockedError, NotAFileError, open_alone
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.source import SourceError
 
@@ -550,27 +549,14 @@ def _check_replaceable(path: Path, account: str) -> None:
 
 def _locked(path: Path) -> FileIO:
     """Open a file to go on with, made if there is none, that no other run has open."""
-    while True:
-        try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-            file = FileIO(os.open(path, flags, 0o600), "r+")
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                file.close()
-                raise SnapshotError(f"{path} is in the way; move or delete it")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(file.fileno(), 0o600)
-        except BlockingIOError as error:
-            file.close()
-            raise SnapshotError(f"another run is writing {path} just now") from error
-        except OSError as error:
-            raise SnapshotError(f"{path}: can't be written to: {error.strerror}") from error
-        try:
-            if os.path.samestat(status, path.stat()):
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()  # the run that had it moved it away just now
+    try:
+        return open_alone(path)
+    except NotAFileError as error:
+        raise SnapshotError(f"{path} is in the way; move or delete it") from error
+    except LockedError as error:
+        raise SnapshotError(f"another run is writing {path} just now") from error
+    except OSError as error:
+        raise SnapshotError(f"{path}: can't be written to: {error.strerror}") from error
 
 
 @contextmanager

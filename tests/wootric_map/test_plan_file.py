@@ -315,7 +315,7 @@ def rehearsed(number: int, step: Any) -> Rehearsed:
     if isinstance(step[0], EndUserUpsert):
         call, action, id_ = step
         held = EndUser(id_, None, None, None, None, {}) if id_ else None
-        write = Write(call, {}, (ref,), ())
+        write = Write(call, {}, (ref,), (), b"")
         return Rehearsed(end_user, write, Outcome(action, (ref,), None), call, held, 0)
     call, key = step
     event = Event(ref, None, key, None, call)

@@ -1,0 +1,143 @@
+"""Files that one run at a time has open. A lock goes with its process, however that ends."""
+
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+import orjson
+
+_LOOK_EVERY: Final = 0.25
+"""Seconds between two looks at a lock that somebody else has."""
+
+_LONGEST_NOTE: Final = 4096
+
+
+class LockedError(Exception):
+    """Another run has it just now."""
+
+
+class NotAFileError(Exception):
+    """Something that is no file stands in its place."""
+
+
+class Holder(NamedTuple):
+    """Who has a lock."""
+
+    process: int
+    host: str
+    since: float
+    """Unix time."""
+
+
+def open_alone(path: Path) -> FileIO:
+    """Open a file to read and write, made if there is none, that no other run has open.
+
+    Only its owner may read it.
+
+    Raises:
+        LockedError: another run has it.
+        NotAFileError: it is a folder, a link, a device or a pipe.
+        OSError: it can't be opened.
+    """
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        file = FileIO(os.open(path, flags, 0o600), "r+")
+        try:
+            status = os.fstat(file.fileno())
+            _check_file(status)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(file.fileno(), 0o600)
+            if os.path.samestat(status, path.stat()):
+                return file
+        except BlockingIOError as error:
+            file.close()
+            raise LockedError from error
+        except FileNotFoundError:
+            pass  # as below
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # the run that had it moved it away just now
+
+
+def _check_file(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFileError
+
+
+class RunLock:
+    """Keeps two runs from working on one account at once."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+
+    @classmethod
+    def take(
+        cls,
+        path: Path,
+        *,
+        patience: float,
+        wait: Callable[[float], bool],
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> Self:
+        """Take the lock, and leave a note of who has it.
+
+        Args:
+            path: the lock's file; it stays when the lock is let go.
+            patience: seconds to wait for whoever has it.
+            wait: waits so many seconds; True if the run was told to stop.
+            clock: the unix time.
+            monotonic: seconds that only ever grow.
+
+        Raises:
+            LockedError: somebody else still has it.
+            NotAFileError: it is no file.
+            OSError: it can't be written.
+        """
+        # Whoever only looks who has it keeps it for a moment too.
+        deadline = monotonic() + max(patience, _LOOK_EVERY)
+        while True:
+            try:
+                file = open_alone(path)
+            except LockedError:
+                left = deadline - monotonic()
+                if left <= 0 or wait(min(left, _LOOK_EVERY)):
+                    raise
+            else:
+                note = Holder(os.getpid(), socket.gethostname(), clock())
+                file.truncate(0)
+                file.write(orjson.dumps(note._asdict()))
+                return cls(file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def holder(path: Path) -> Holder | None:
+    """Who has a lock, as far as can be told; None where nobody has it."""
+    try:
+        with FileIO(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _noted(file.read(_LONGEST_NOTE))
+    except OSError:
+        return None
+    return None
+
+
+def _noted(note: bytes) -> Holder:
+    try:
+        said: Any = orjson.loads(note)
+        return Holder(int(said["process"]), str(said["host"]), float(said["since"]))
+    except (ValueError, TypeError, KeyError):
+        return Holder(0, "", 0.0)  # it has been taken, and not noted yet
