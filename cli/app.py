@@ -13,6 +13,7 @@ import click
 EXIT_USAGE: Final = 2
 EXIT_SIGN_IN: Final = 4
 EXIT_UNREACHABLE: Final = 5
+EXIT_BUSY: Final = 6
 EXIT_UNFORESEEN: Final = 70
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
@@ -22,6 +23,8 @@ _COMMANDS: Final = {
     "map": ("map:map_command", "Show what each record becomes, as JSON lines."),
     "dry-run": ("dry_run:dry_run", "Show what a push would change."),
     "push": ("push:push", "Send an export to Wootric."),
+    "status": ("status:status", "Show what was delivered, and what is in doubt."),
+    "journal": ("journal:journal", "Forget what was delivered."),
     "snapshot": ("snapshot:snapshot", "Write the account's end users to a file."),
     "sandbox": ("sandbox:sandbox", "Run a stand-in Wootric on this machine."),
 }
@@ -61,7 +64,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all done; 1 finished, but something was rejected or failed; 2 wrong usage or "
     "configuration; 4 signing in was refused; 5 Wootric could not be reached, or the disk not be "
-    "written; 70 unforeseen; "
+    "written; 6 another run is at work on the account; 70 unforeseen; "
     "130 interrupted (143 by SIGTERM); 141 the reader of the output went away.",
 )
 @click.version_option(package_name="wootric-replay")
@@ -90,7 +93,8 @@ def main() -> NoReturn:
     except click.ClickException as error:
         code = _misused(error)
     except Exception as error:  # noqa: BLE001 - the last resort
-        code = _foreseen(error) or _unforeseen(error)
+        meant = foreseen(error)
+        code = _say(*meant) if meant else _unforeseen(error)
     sys.exit(code)
 
 
@@ -120,35 +124,44 @@ def _misused(error: click.ClickException) -> int:
     return _say(error.format_message(), EXIT_USAGE)
 
 
-def _foreseen(error: Exception) -> int | None:
-    """Say what an error of the library's means, if it is one; gives the exit code."""
-    from wootric_map.outcome import StoppedError  # noqa: PLC0415 - as below
-    from wootric_map.services import SettingsError  # noqa: PLC0415 - errors are rare, starts are not
+def foreseen(error: Exception) -> tuple[str, int] | None:
+    """What an error of the library's means, if it is one: a message, and the exit code."""
+    from wootric_map.locking import LockedError  # noqa: PLC0415 - errors are rare, starts are not
+    from wootric_map.outcome import StoppedError  # noqa: PLC0415
+    from wootric_map.services import SettingsError  # noqa: PLC0415
     from wootric_map.source import SourceError  # noqa: PLC0415
 
     if isinstance(error, StoppedError):
-        return _say("interrupted", EXIT_INTERRUPTED)
+        return "interrupted", EXIT_INTERRUPTED
     if isinstance(error, SourceError | SettingsError):
-        return _say(str(error), EXIT_USAGE)
+        return str(error), EXIT_USAGE
+    if isinstance(error, LockedError):
+        return str(error), EXIT_BUSY
     # By name, since importing SQLite would slow every start.
     if isinstance(error, OSError) or type(error).__qualname__ == "OperationalError":
-        reason = getattr(error, "strerror", None) or str(error)
-        place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-        if "database or disk is full" in reason:
-            place = (
-                "; the temporary database needs about as much room as the export: SQLITE_TMPDIR "
-            )
-            place += "names another folder for it"
-        return _say(f"the disk or output can't be used: {reason}{place}", EXIT_UNREACHABLE)
+        return _of_the_disk(error), EXIT_UNREACHABLE
+    if type(error).__qualname__ == "JournalFailedError":
+        return str(error), EXIT_UNREACHABLE
     if "wootric_map.client" in sys.modules:
         from wootric_map.client import SignInRefusedError  # noqa: PLC0415
         from wootric_map.outcome import WootricError  # noqa: PLC0415
 
         if isinstance(error, SignInRefusedError):
-            return _say(str(error), EXIT_SIGN_IN)
+            return str(error), EXIT_SIGN_IN
         if isinstance(error, WootricError):
-            return _say(str(error), EXIT_UNREACHABLE)
+            return str(error), EXIT_UNREACHABLE
     return None
+
+
+def _of_the_disk(error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+    if "database or disk is full" in reason:
+        place = (
+            "; the temporary database needs about as much room as the export: SQLITE_TMPDIR "
+            "names another folder for it"
+        )
+    return f"the disk or output can't be used: {reason}{place}"
 
 
 def _unforeseen(error: Exception) -> int:

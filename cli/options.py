@@ -211,6 +211,43 @@ def planning(given: Mapping[str, Any], *, keep_lines: bool = False) -> PlanOptio
     )
 
 
+def journal_options(command: F) -> F:
+    """How earlier runs count, and runs beside this one."""
+    for option in (
+        click.option(
+            "--wait",
+            type=click.FloatRange(min=0),
+            default=0.0,
+            metavar="SECONDS",
+            help="Wait so long for a run that is at work on the account; else exit with 6 at once.",
+        ),
+        click.option(
+            "--in-doubt",
+            type=click.Choice(["skip", "resend"]),
+            default="skip",
+            show_default=True,
+            help="What becomes of eligibility checks and page views that were sent and got no answer: sent "
+            "again, they may count twice.",
+        ),
+        click.option(
+            "--again", is_flag=True, help="Send what the journal says is delivered once more."
+        ),
+        journal_option,
+    ):
+        command = option(command)
+    return command
+
+
+def journal_option(command: F) -> F:
+    """Where the journal is."""
+    return click.option(
+        "--journal",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The journal of what was delivered.  [default: one an account, in your state folder]",
+    )(command)
+
+
 def against_option(default: str) -> Callable[[F], F]:
     """What a plan is compared with: one of `NOTHING`, `ACCOUNT`, or a snapshot's path."""
     return click.option(

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Generator, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from wootric_map.addressing import (
     Change,
@@ -14,27 +14,36 @@ from wootric_map.addressing import (
     unregistered,
 )
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.known import Fate, Known
 from wootric_map.outcome import Action, CallFailedError, Failure, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
 
-Fate: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
+Turned: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
 """What becomes of a step."""
+
+
+class Recall(NamedTuple):
+    """A step of which an earlier run may have taken care; to be answered with what it did about it."""
+
+    key: str
 
 
 class LookUp(NamedTuple):
     """An end user to be looked up; to be answered with whoever is found."""
 
     wanted: EndUserUpsert
+    compares: bool
+    """Whether it will do to know what an earlier run left of them."""
 
 
 class Turn(NamedTuple):
     """A step whose turn it is; to be answered with what Wootric then holds, or why it failed."""
 
     step: Step
-    fate: Fate
+    fate: Turned
     """What is to be written or sent, or why nothing is."""
-    held: EndUser | None
-    """The end user as Wootric holds them."""
+    held: EndUser | Known | None
+    """The end user as Wootric holds them, or as an earlier run left them."""
 
     @property
     def action(self) -> Action:
@@ -44,8 +53,14 @@ class Turn(NamedTuple):
         return "create" if isinstance(self.step, Write) else self.step.action
 
 
-Answer: TypeAlias = EndUser | Failure | None
-Course: TypeAlias = Generator[LookUp | Turn, Answer, None]
+_NOBODY: Final = 0
+_JOURNAL: Final = 1
+_ACCOUNT: Final = 2
+"""Who has been asked after an end user."""
+
+Answer: TypeAlias = EndUser | Known | Failure | Fate | None
+Asked: TypeAlias = Recall | LookUp
+Course: TypeAlias = Generator[Asked | Turn, Answer, None]
 
 
 def course(
@@ -54,6 +69,7 @@ def course(
     registered: frozenset[str] | None,
     *,
     asks: bool,
+    recalls: bool = False,
 ) -> Course:
     """Take an end user's steps in their order.
 
@@ -64,39 +80,70 @@ def course(
         steps: as `Plan.steps` gives them.
         registered: the events that count; None, where that is not known, counts them all.
         asks: whether anybody may be looked up; else Wootric is taken to hold nobody.
+        recalls: whether earlier runs are asked what they did.
     """
-    held: EndUser | None = None
+    held: EndUser | Known | None = None
     refused: Failure | None = None
-    looked_up = not asks
+    asked = _NOBODY
+    most = _ACCOUNT if asks else _JOURNAL if recalls else _NOBODY
     for step in steps:
-        fate: Fate | None = None
+        fate: Turned | None = None
         if isinstance(step, Event):
-            fate = unregistered(step.call, registered) or after(refused)
-        if fate is None and not looked_up and needs_look_up(step, end_user):
+            fate = unregistered(step.call, registered)
+        if fate is None and recalls:
+            fate = _done(step, (yield Recall(step.key)))
+        if fate is None and isinstance(step, Event):
+            fate = after(refused)
+        # To compare with, it will do to know what an earlier run left of them.
+        compares = isinstance(step, Write)
+        enough = min(_JOURNAL if compares else _ACCOUNT, most)
+        if fate is None and asked < enough and needs_look_up(step, end_user):
             try:
-                held = yield from _found(end_user)
-                looked_up = True
+                held = yield from _found(end_user, compares=compares)
+                asked = _JOURNAL if isinstance(held, Known) else most
             except CallFailedError as error:
                 fate = error.failure
         if fate is None:
             fate = (
                 change(end_user, step, held, asked=asks)
                 if isinstance(step, Write)
-                else address(step, end_user, held)
+                else address(step, end_user, held if isinstance(held, EndUser) else None)
             )
         answer = yield Turn(step, fate, held)
         failure = answer if isinstance(answer, Failure) else None
         if isinstance(step, Write):
             refused = fate if isinstance(fate, Failure) else failure
         if isinstance(answer, EndUser):
-            held, looked_up = answer, True
+            held, asked = answer, _ACCOUNT
+        elif isinstance(answer, Known):
+            held = answer
 
 
-def _found(end_user: EndUserPlan) -> Generator[LookUp | Turn, Answer, EndUser | None]:
+def _done(step: Step, answer: Answer) -> Turned | None:
+    """What becomes of a step that an earlier run took care of; None where it did not."""
+    if isinstance(step, Event):
+        return left_out(step.type, answer)
+    return Change("unchanged", None) if answer == "delivered" else None
+
+
+def left_out(kind: str, fate: object) -> Skip | None:
+    """The skip of a track or page record that an earlier run has sent; None where it has not."""
+    if fate == "delivered":
+        message = "an earlier run has delivered it"
+        return Skip("duplicate", kind, "messageId", message)
+    if fate == "in_doubt":
+        message = "an earlier run sent it and saw no answer; sent again it may count twice"
+        return Skip("in_doubt", kind, "messageId", message)
+    return None
+
+
+def _found(
+    end_user: EndUserPlan, *, compares: bool
+) -> Generator[Asked | Turn, Answer, EndUser | Known | None]:
     """Look the end user up: by what they are known as now, then by what they were known as before."""
     for wanted in end_user.known_as():
-        answer = yield LookUp(wanted)
-        if isinstance(answer, EndUser):
+        answer = yield LookUp(wanted, compares)
+        if isinstance(answer, EndUser | Known):
             return answer
     return None
 

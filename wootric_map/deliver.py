@@ -2,8 +2,10 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import requests
@@ -12,19 +14,29 @@ from wootric_map.addressing import Change, change, unregistered
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.client import NoAnswerError, Wootric
 from wootric_map.comparing import difference
-from wootric_map.course import Answer, Course, LookUp, Turn, after, course
+from wootric_map.course import Answer, Asked, Course, Recall, Turn, after, course, left_out
+from wootric_map.journal import Journal, JournalFailedError
+from wootric_map.known import Known
 from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.plan import EndUserPlan, Find, Plan, Write
-from wootric_map.plan_file import PlanFile, PlannedWrite
+from wootric_map.plan_file import PlanFile, Planned, PlannedWrite
 
 _ATTEMPTS: Final = 3
 """How often an end user is looked up anew after a write that nobody answered."""
+
+GRACE: Final = 10.0
+"""Seconds that calls under way may take to finish once the run is told to stop."""
 
 Run: TypeAlias = Callable[[], Iterator[Outcome]]
 """Makes one end user's calls."""
 
 _BACKLOG: Final = 1000
 """Outcomes that may wait for the caller before the workers do."""
+
+_UNPROCESSABLE: Final = int(requests.codes.unprocessable_entity)
+
+_LOOK_EVERY: Final = 0.25
+"""Seconds between two looks at how long a stop has lasted."""
 
 
 def deliver(
@@ -35,6 +47,7 @@ def deliver(
     workers: int,
     stop: threading.Event,
     find: Find | None,
+    journal: Journal,
 ) -> Iterator[Outcome]:
     """Carry a plan out.
 
@@ -45,23 +58,27 @@ def deliver(
         wootric: the account.
         registered: the events that count for eligibility.
         workers: how many end users are under way at once.
-        stop: set it to make no new calls; those under way are finished and their outcomes given.
+        stop: set it to make no new calls; those under way are finished and their outcomes given, if that
+            takes no longer than `GRACE`.
         find: looks end users up, in the account or a snapshot; None takes Wootric to hold nobody.
+        journal: what earlier runs did, which is not done again; is told of every call.
 
     Yields:
         An outcome for every call, as they come.
 
     Raises:
         WootricError: the run can't go on: signing in was refused, or Wootric can't be reached.
+        JournalFailedError: the journal can't be written, so that nothing more may be sent.
     """
     turns = _Turns()
+    sender = _Sender(wootric, journal)
 
     def runs() -> Iterator[Run]:
         for end_user in plan:
-            delivery = _Delivery(plan, end_user, wootric, find, registered, turns, stop)
+            delivery = _Delivery(plan, end_user, wootric, find, registered, turns, stop, sender)
             yield delivery.run
 
-    return _spread(runs(), workers=workers, stop=stop)
+    return _spread(runs(), journal, workers=workers, stop=stop)
 
 
 def deliver_file(
@@ -71,20 +88,25 @@ def deliver_file(
     registered: frozenset[str],
     workers: int,
     stop: threading.Event,
+    journal: Journal,
 ) -> Iterator[Outcome]:
     """Carry out a plan that was saved, to the letter; arguments and outcomes as in `deliver`.
 
     An end user to create who is there by now is not changed, since that was not in the plan.
     """
 
+    sender = _Sender(wootric, journal)
+
     def runs() -> Iterator[Run]:
         for index in range(len(plan)):
-            yield _ExactDelivery(plan, index, wootric, registered, stop).run
+            yield _ExactDelivery(plan, index, wootric, registered, stop, sender).run
 
-    return _spread(runs(), workers=workers, stop=stop)
+    return _spread(runs(), journal, workers=workers, stop=stop)
 
 
-def _spread(runs: Iterator[Run], *, workers: int, stop: threading.Event) -> Iterator[Outcome]:
+def _spread(
+    runs: Iterator[Run], journal: Journal, *, workers: int, stop: threading.Event
+) -> Iterator[Outcome]:
     """Do the runs, as many at once as there are workers."""
     turn = threading.Lock()
     outcomes: queue.Queue[Outcome | BaseException | None] = queue.Queue(_BACKLOG)
@@ -106,14 +128,21 @@ def _spread(runs: Iterator[Run], *, workers: int, stop: threading.Event) -> Iter
         finally:
             outcomes.put(None)
 
-    threads = [threading.Thread(target=work, name=f"worker-{n}") for n in range(workers)]
+    # As daemons they keep no run from ending whose last calls get no answer in time.
+    threads = [
+        threading.Thread(target=work, name=f"worker-{n}", daemon=True) for n in range(workers)
+    ]
     for thread in threads:
         thread.start()
+    patience = _Patience(stop)
     running = workers
     failed: BaseException | None = None
     try:
-        while running:
-            outcome = outcomes.get()
+        while running and not patience.is_over:
+            try:
+                outcome = outcomes.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                continue
             if outcome is None:
                 running -= 1
             elif isinstance(outcome, BaseException):
@@ -121,14 +150,102 @@ def _spread(runs: Iterator[Run], *, workers: int, stop: threading.Event) -> Iter
             else:
                 yield outcome
     finally:
-        if running:  # the caller wants no more
+        if running:  # the caller wants no more, or the last calls get no answer
             stop.set()
-        while running:
-            running -= outcomes.get() is None
-        for thread in threads:
-            thread.join()
+        while running and not patience.is_over:
+            with suppress(queue.Empty):
+                running -= outcomes.get(timeout=_LOOK_EVERY) is None
+        if not running:
+            for thread in threads:
+                thread.join()
     if failed:
         raise failed
+    if journal.failure:
+        raise JournalFailedError(journal.failure)
+
+
+class _Patience:
+    """How long calls under way are waited for once the run is told to stop."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._since: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to its end."""
+        if not self._stop.is_set():
+            return False
+        now = time.monotonic()
+        self._since = self._since or now
+        return now - self._since >= GRACE
+
+
+class _Departure:
+    """Keeps the journal of one call: what was sent and may have been taken stays in doubt."""
+
+    def __init__(
+        self, journal: Journal, key: str, action: Action, wanted: EndUserUpsert | None = None
+    ) -> None:
+        self._journal = journal
+        self._key = key
+        self._action: Action = action
+        self._wanted = wanted
+        self._away = False
+        self._in_doubt = False
+
+    def departs(self) -> None:
+        self._in_doubt = self._in_doubt or self._away
+        self._away = True
+        self._journal.depart(self._key, self._action, self._wanted)
+
+    def returns(self) -> None:
+        self._away = False
+        if not self._in_doubt:
+            self._journal.returned(self._key)
+
+
+class _Sender:
+    """Makes calls, and keeps the journal of them."""
+
+    def __init__(self, wootric: Wootric, journal: Journal) -> None:
+        self._wootric = wootric
+        self.journal = journal
+
+    def send(self, key: str, action: Action, call: EligibilityCheck | PageView) -> Failure | None:
+        """Send a call that can't be taken back; gives why it failed."""
+        journal = self.journal
+        failure = None
+        try:
+            departure = _Departure(journal, key, action)
+            self._wootric.send(call, departure, again=journal.resends)
+        except CallFailedError as error:
+            failure = error.failure
+        except NoAnswerError as error:
+            message = f"{error}; it may have been counted, and sent again it would count twice"
+            failure = Failure("in_doubt", message)
+        if failure:
+            journal.failed(key, action)
+        else:
+            journal.delivered(key, action)
+        return failure
+
+    def create(self, key: str, fields: EndUserUpsert, wanted: EndUserUpsert) -> EndUser:
+        """Create an end user, who then holds what is wanted; raises as the client does."""
+        departure = _Departure(self.journal, key, "create", wanted)
+        created = self._wootric.create(fields, departure)
+        self.journal.written(key, created.id, wanted)
+        return created
+
+    def update(
+        self, key: str, number: int, fields: EndUserUpsert, wanted: EndUserUpsert
+    ) -> EndUser:
+        """Change an end user, who then holds what is wanted; raises as the client does."""
+        known = replace(wanted, wootric_id=str(number))
+        departure = _Departure(self.journal, key, "update", known)
+        updated = self._wootric.update(number, fields, departure)
+        self.journal.written(key, updated.id, wanted)
+        return updated
 
 
 class _Delivery:
@@ -143,10 +260,13 @@ class _Delivery:
         registered: frozenset[str],
         turns: "_Turns",
         stop: threading.Event,
+        sender: _Sender,
     ) -> None:
         self._plan = plan
         self._end_user = end_user
         self._wootric = wootric
+        self._sender = sender
+        self._journal = sender.journal
         self._find = find
         self._registered = registered
         self._stop = stop
@@ -161,23 +281,29 @@ class _Delivery:
             self._plan.steps(self._end_user),
             self._registered,
             asks=self._find is not None,
+            recalls=True,
         )
         answer: Answer = None
         with self._stack:
             while not self._stop.is_set():
                 try:
                     asked = way.send(answer)
-                    while isinstance(asked, LookUp):
+                    while not isinstance(asked, Turn):
                         asked = self._answer(way, asked)
                 except StopIteration:
                     return
                 outcome, answer = self._take(asked)
                 yield outcome
 
-    def _answer(self, way: Course, asked: LookUp) -> LookUp | Turn:
+    def _answer(self, way: Course, asked: Asked) -> Asked | Turn:
+        if isinstance(asked, Recall):
+            return way.send(self._journal.fate(asked.key))
+        known = self._journal.find(asked.wanted) if asked.compares else None
+        if known and not self._have_to_oneself(known.id):
+            return way.send(known)
         try:
             found = self._find(asked.wanted) if self._find else None
-            if found and self._have_to_oneself(found):
+            if found and self._have_to_oneself(found.id):
                 # Somebody else has changed them since; no snapshot knows that.
                 found = self._wootric.find(asked.wanted)
         except CallFailedError as error:
@@ -188,13 +314,19 @@ class _Delivery:
         """Do what a step's turn asks for."""
         step, fate = turn.step, turn.fate
         if isinstance(step, Write) and isinstance(fate, Change):
-            return self._write(step, fate, turn.held)
+            outcome, answer = self._write(step, fate, turn.held)
+            if isinstance(outcome.result, Failure):
+                self._journal.failed(step.key, outcome.action)
+            return outcome, answer
         if isinstance(fate, EligibilityCheck | PageView):
-            return Outcome(turn.action, step.refs, _sent(self._wootric, fate)), None
+            failure = self._sender.send(step.key, turn.action, fate)
+            return Outcome(turn.action, step.refs, failure), None
         result = fate if isinstance(fate, Skip | Failure) else None
         return Outcome(turn.action, step.refs, result), None
 
-    def _write(self, write: Write, wanted: Change, held: EndUser | None) -> tuple[Outcome, Answer]:
+    def _write(
+        self, write: Write, wanted: Change, held: EndUser | Known | None
+    ) -> tuple[Outcome, Answer]:
         """Create or update the end user; looks again where it turns out that they have changed."""
         unanswered = False
         attempt = 0
@@ -202,44 +334,55 @@ class _Delivery:
             attempt += 1
             failure: Failure | None = None
             try:
-                answer = self._made(wanted.fields, held)
+                answer = self._made(write, wanted.fields, held)
                 return Outcome(wanted.action, write.refs, None), answer
             except NoAnswerError as error:
                 unanswered = True
                 failure = Failure("in_doubt", str(error))
             except CallFailedError as error:
                 failure = error.failure
-                if not _outdated(wanted.action, error):
+                if not _outdated(error):
                     return Outcome(wanted.action, write.refs, failure), failure
             if attempt == _ATTEMPTS:
                 return Outcome(wanted.action, write.refs, failure), failure
             # It may be there by now: looking tells, sending it again would not.
             try:
-                held = self._looked_up_anew(write)
+                before, held = held, self._looked_up_anew(write)
             except CallFailedError as error:
                 return Outcome(wanted.action, write.refs, error.failure), error.failure
+            if failure.status == _UNPROCESSABLE and before and held and before.id == held.id:
+                # It is somebody else who has this email or external id.
+                return Outcome(wanted.action, write.refs, failure), failure
             changed = change(self._end_user, write, held)
             if isinstance(changed, Skip):
                 return Outcome(wanted.action, write.refs, changed), None
             if changed.fields is None and unanswered:
                 # With nothing left to do, a write that nobody answered has been taken.
+                self._note(write, held)
                 return Outcome(wanted.action, write.refs, None), held
             wanted = changed
+        self._note(write, held)
         return Outcome("unchanged", write.refs, None), held
 
-    def _made(self, fields: EndUserUpsert, held: EndUser | None) -> EndUser:
-        """Write the fields; gives what Wootric then holds."""
+    def _note(self, write: Write, held: EndUser | Known | None) -> None:
+        """Put on record that there is nothing left to do about a write."""
         if held is not None:
-            return self._wootric.update(held.id, fields)
+            self._journal.written(write.key, held.id, write.upsert)
+
+    def _made(self, write: Write, fields: EndUserUpsert, held: EndUser | Known | None) -> EndUser:
+        """Write the fields; gives what Wootric then holds."""
+        sender, key = self._sender, write.key
+        if held is not None:
+            return sender.update(key, held.id, fields, write.upsert)
         if fields.wootric_id is not None:
             # The export names them by Wootric's own id, and nobody was to be asked.
             try:
-                return self._wootric.update(int(fields.wootric_id), fields)
+                return sender.update(key, int(fields.wootric_id), fields, write.upsert)
             except CallFailedError as error:
                 if not (_gone(error) and (fields.email or fields.phone_number)):
                     raise
-        created = self._wootric.create(fields)
-        self._have_to_oneself(created)
+        created = sender.create(key, fields, write.upsert)
+        self._have_to_oneself(created.id)
         return created
 
     def _looked_up_anew(self, write: Write) -> EndUser | None:
@@ -247,16 +390,16 @@ class _Delivery:
         for wanted in (write.upsert, *self._end_user.known_as()):
             found = self._wootric.find(wanted)
             if found:
-                self._have_to_oneself(found)
+                self._have_to_oneself(found.id)
                 return found
         return None
 
-    def _have_to_oneself(self, known: EndUser) -> bool:
+    def _have_to_oneself(self, number: int) -> bool:
         """Whether somebody else was at work on them until now."""
         if self._holds:
             return False  # one at a time, or two deliveries could wait for each other
         self._holds = True
-        return self._stack.enter_context(self._turns.of(known.id))
+        return self._stack.enter_context(self._turns.of(number))
 
 
 class _ExactDelivery:
@@ -269,58 +412,88 @@ class _ExactDelivery:
         wootric: Wootric,
         registered: frozenset[str],
         stop: threading.Event,
+        sender: _Sender,
     ) -> None:
         self._plan = plan
         self._index = index
+        self._sender = sender
+        self._journal = sender.journal
         self._wootric = wootric
         self._registered = registered
         self._stop = stop
         self._created: int | None = None
+        self._refused: Failure | None = None
 
     def run(self) -> Iterator[Outcome]:
         """Make the calls in order."""
-        refused: Failure | None = None
         for step in self._plan.steps(self._index):
             if self._stop.is_set():
                 return
-            result: Skip | Failure | None
-            if isinstance(step, PlannedWrite):
-                result = refused = self._write(step)
-            else:
-                result = unregistered(step.call, self._registered)
-                if result is None:
-                    result = after(refused) or _sent(self._wootric, step.call)
-            yield Outcome(step.action, (step.ref,), result)
+            yield self._take(step)
+
+    def _take(self, step: Planned) -> Outcome:
+        """Do one step."""
+        fate = self._journal.fate(step.key)
+        refs = (step.ref,)
+        if isinstance(step, PlannedWrite):
+            if fate == "delivered":
+                if step.action == "create":
+                    self._created = step.id or self._number_of(step.fields)
+                return Outcome("unchanged", refs, None)
+            self._refused = self._write(step)
+            if self._refused:
+                self._journal.failed(step.key, step.action)
+            return Outcome(step.action, refs, self._refused)
+        result = (
+            unregistered(step.call, self._registered)
+            or left_out(step.type, fate)
+            or after(self._refused)
+            or self._sender.send(step.key, step.action, step.call)
+        )
+        return Outcome(step.action, refs, result)
 
     def _write(self, step: PlannedWrite) -> Failure | None:
         number = self._created if step.id is None and step.action == "update" else step.id
         if number is None and step.action == "update":
             return Failure("end_user_failed", "not sent, since its end user was not created")
+        sender, key, fields = self._sender, step.key, step.fields
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 if number is None:
-                    self._created = self._wootric.create(step.fields).id
+                    self._created = sender.create(key, fields, fields).id
                 else:
-                    self._created = self._wootric.update(number, step.fields).id
+                    self._created = sender.update(key, number, fields, fields).id
             except CallFailedError as error:
-                named = step.fields.email or step.fields.phone_number
+                named = fields.email or fields.phone_number
                 if step.action != "create" or number is None or not (_gone(error) and named):
                     return error.failure
                 number = None  # the id that the export names does not exist, so they are created
             except NoAnswerError as error:
                 failure = Failure("in_doubt", str(error))
                 try:
-                    held = self._wootric.find(step.fields)
+                    held = self._wootric.find(fields)
                 except CallFailedError as other:
                     return other.failure
-                if held and difference(step.fields, held) is None:
+                if held and difference(fields, held) is None:
                     self._created = held.id
+                    self._journal.written(key, held.id, fields)
                     return None  # it was taken after all
                 if held or attempt == _ATTEMPTS:
                     return failure
             else:
                 return None
         return Failure("in_doubt", "given up after several attempts")
+
+    def _number_of(self, fields: EndUserUpsert) -> int | None:
+        """Wootric's own id of an end user whom an earlier run has created."""
+        known = self._journal.find(fields)
+        if known:
+            return known.id
+        try:
+            found = self._wootric.find(fields)
+        except CallFailedError:
+            return None
+        return found.id if found else None
 
 
 class _Turns:
@@ -345,21 +518,10 @@ class _Turns:
                 self._freed.notify_all()
 
 
-def _sent(wootric: Wootric, call: EligibilityCheck | PageView) -> Failure | None:
-    """Send a call that can't be taken back; gives why it failed."""
-    try:
-        wootric.send(call)
-    except CallFailedError as error:
-        return error.failure
-    except NoAnswerError as error:
-        message = f"{error}; it may have been counted, and sent again it would count twice"
-        return Failure("in_doubt", message)
-    return None
-
-
-def _outdated(action: Action, error: CallFailedError) -> bool:
-    """Whether a write failed since somebody else has created or removed the end user by now."""
-    return "already been taken" in str(error) if action == "create" else _gone(error)
+def _outdated(error: CallFailedError) -> bool:
+    """Whether a write failed since what was known of the end user holds no more: somebody has created or
+    removed them, or has taken their email or external id, by now."""
+    return _gone(error) or "already been taken" in str(error)
 
 
 def _gone(error: CallFailedError) -> bool:

@@ -5,17 +5,18 @@ records give the same bytes.
 
 - `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
   (services.py), or null where the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
-- `{"end_user": n, "action": "create", "fields": {…}, "records": k}` creates an end user out of k
-  identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id` it
+- `{"end_user": n, "action": "create", "key": …, "fields": {…}, "records": k}` creates an end user out of
+  k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id` it
   is written to the end user of that id, whom the export names itself.
-- `{"end_user": n, "action": "update", "id": …, "fields": {…}, "records": k}` changes these fields. Without
-  an `id` it is the end user whom a line above creates.
+- `{"end_user": n, "action": "update", "key": …, "id": …, "fields": {…}, "records": k}` changes these
+  fields. Without an `id` it is the end user whom a line above creates.
 - `{"end_user": n, "action": "eligibility_check", "key": …, "call": {…}}` and the same with `page_view`
-  send a call; `key` tells its record from every other.
+  send a call.
 - `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
   counts what stands between.
 
-The lines of one end user stand together, in the order they are sent.
+`key` tells what is delivered from all else, so that a journal knows it again. The lines of one end user
+stand together, in the order they are sent.
 """
 
 import os
@@ -57,6 +58,8 @@ class PlannedWrite(NamedTuple):
     id: int | None
     """Wootric's own id; None where the end user is to be created, or was by the step before."""
     fields: EndUserUpsert
+    key: str
+    """What tells it from every other write."""
 
 
 class PlannedCall(NamedTuple):
@@ -71,6 +74,11 @@ class PlannedCall(NamedTuple):
     def action(self) -> Action:
         """What it is counted as."""
         return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
+
+    @property
+    def type(self) -> str:
+        """The type of its record."""
+        return "track" if isinstance(self.call, EligibilityCheck) else "page"
 
 
 Planned: TypeAlias = PlannedWrite | PlannedCall
@@ -116,14 +124,15 @@ class PlanWriter:
         call, step, action = rehearsed.call, rehearsed.step, rehearsed.outcome.action
         if call is None:
             return
-        line: dict[str, object] = {"end_user": rehearsed.end_user.person.number, "action": action}
+        number = rehearsed.end_user.person.number
+        line: dict[str, object] = {"end_user": number, "action": action, "key": step.key}
         if isinstance(step, Write) and isinstance(call, EndUserUpsert):
             id_ = rehearsed.held.id if rehearsed.held else None
             if id_ or call.wootric_id:
                 line["id"] = id_ or int(call.wootric_id or 0)
             line |= {"fields": _given(call), "records": len(step.refs)}
         elif isinstance(step, Event):
-            line |= {"key": step.key, "call": _given(call)}
+            line["call"] = _given(call)
         self._counts[action] += 1
         self._write(line)
 
@@ -267,7 +276,9 @@ class PlanFile:
                 id_ = line.get("id")
                 wootric_id = None if id_ is None else _wootric_id(id_)
                 fields = _made(EndUserUpsert, line["fields"])
-                return PlannedWrite(ref, action, wootric_id, _if(fields.fields(), fields))
+                # A plan of an earlier release has no keys for writes: their lines stand for them.
+                key = _text(line.get("key", orjson.dumps(line).decode()))
+                return PlannedWrite(ref, action, wootric_id, _if(fields.fields(), fields), key)
             kind = {"eligibility_check": EligibilityCheck, "page_view": PageView}[action]
             call = _made(kind, line["call"])
             by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)

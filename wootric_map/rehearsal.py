@@ -9,10 +9,11 @@ from typing import NamedTuple
 from wootric_map.addressing import UNKNOWN_USER, Change
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.comparing import written
-from wootric_map.course import Answer, Course, LookUp, Turn, course
+from wootric_map.course import Answer, Course, LookUp, Recall, Turn, course
 from wootric_map.folding import PlacedWarning
+from wootric_map.known import Fate, Known, Memory
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip
-from wootric_map.plan import EndUserPlan, Find, Plan, Step
+from wootric_map.plan import EndUserPlan, Find, Plan, Step, Write
 from wootric_map.properties import MappingWarning
 
 
@@ -24,8 +25,8 @@ class Rehearsed(NamedTuple):
     outcome: Outcome
     call: EndUserUpsert | EligibilityCheck | PageView | None
     """What would be sent; None where nothing is."""
-    held: EndUser | None
-    """The end user as Wootric would hold them before."""
+    held: EndUser | Known | None
+    """The end user as Wootric would hold them before, or as an earlier run left them."""
     look_ups: int
     """Look-ups that a push would make first at most, where it asks the account."""
     warnings: tuple[PlacedWarning, ...] = ()
@@ -39,6 +40,7 @@ def rehearse(
     *,
     workers: int = 1,
     look_ups_are_free: bool = False,
+    memory: Memory | None = None,
 ) -> Iterator[Rehearsed]:
     """Go through a plan as a push would, sending nothing.
 
@@ -49,10 +51,11 @@ def rehearse(
         workers: how many end users are looked up at once.
         look_ups_are_free: whether to look up as well whose each new email and external id is, to warn of
             writes that Wootric will refuse.
+        memory: what earlier runs did, if that counts; nobody is looked up ahead then.
     """
-    if find is None or workers == 1:
+    if find is None or workers == 1 or memory:
         for end_user in plan:
-            for each in _rehearse(plan, end_user, registered, find, None):
+            for each in _rehearse(plan, end_user, registered, find, None, memory):
                 if find and look_ups_are_free and isinstance(each.call, EndUserUpsert):
                     taken = tuple(_taken(each, each.call, find))
                     yield each._replace(warnings=each.warnings + taken)
@@ -88,18 +91,26 @@ def _rehearse(
     registered: frozenset[str] | None,
     find: Find | None,
     found: Future[EndUser | None] | None,
+    memory: Memory | None = None,
 ) -> Iterator[Rehearsed]:
     """Go through one end user's steps; `found` is the answer to the first look-up, under way already."""
-    way: Course = course(end_user, plan.steps(end_user), registered, asks=find is not None)
+    way: Course = course(
+        end_user,
+        plan.steps(end_user),
+        registered,
+        asks=find is not None,
+        recalls=memory is not None,
+    )
     answer: Answer = None
-    look_ups = 0
-    if find is None and end_user.is_written:
-        look_ups = next((each.look_ups for each in end_user.known_as()), 0)
-    foretold = look_ups
+    look_ups = foretold = 0
     while True:
         try:
             asked = way.send(answer)
-            while isinstance(asked, LookUp):
+            while not isinstance(asked, Turn):
+                answer = _recalled(asked, memory)
+                if answer or isinstance(asked, Recall):
+                    asked = way.send(answer)
+                    continue
                 look_ups += asked.wanted.look_ups
                 try:
                     answer = found.result() if found else find(asked.wanted) if find else None
@@ -110,11 +121,30 @@ def _rehearse(
                 found = None
         except StopIteration:
             return
-        if find is None and not foretold and _is_unknown(asked):
-            look_ups = foretold = 1  # the account may know them all the same
+        if find is None and not foretold:
+            look_ups = foretold = _foretold(end_user, asked)
         yield _rehearsed(end_user, asked, look_ups)
         answer = _afterwards(asked)
         look_ups = 0
+
+
+def _recalled(asked: Recall | LookUp, memory: Memory | None) -> Fate | Known | None:
+    """What earlier runs know to answer."""
+    if memory is None:
+        return None
+    if isinstance(asked, Recall):
+        return memory.fate(asked.key)
+    return memory.find(asked.wanted) if asked.compares else None
+
+
+def _foretold(end_user: EndUserPlan, turn: Turn) -> int:
+    """How many look-ups a step takes at most, where a push will ask the account."""
+    done = isinstance(turn.fate, Change) and turn.fate.fields is None
+    if turn.held is not None or done:
+        return 0
+    if isinstance(turn.step, Write):
+        return next((each.look_ups for each in end_user.known_as()), 0)
+    return int(_is_unknown(turn))  # the account may know them all the same
 
 
 def _rehearsed(end_user: EndUserPlan, turn: Turn, look_ups: int) -> Rehearsed:
@@ -147,7 +177,9 @@ def _is_unknown(turn: Turn) -> bool:
     return isinstance(turn.fate, Skip) and turn.fate.reason == UNKNOWN_USER
 
 
-def _afterwards(turn: Turn) -> EndUser | None:
+def _afterwards(turn: Turn) -> EndUser | Known | None:
     """What Wootric would hold after a step."""
-    fate = turn.fate
-    return written(fate.fields, turn.held) if isinstance(fate, Change) and fate.fields else None
+    fate, held = turn.fate, turn.held
+    if not (isinstance(fate, Change) and fate.fields):
+        return None
+    return held.written(fate.fields) if isinstance(held, Known) else written(fate.fields, held)

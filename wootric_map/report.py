@@ -63,6 +63,8 @@ class Report:
     """Records skipped as `unidentified`, by reason."""
     ambiguous_anonymous_ids: int = 0
     """anonymousIds that were seen with several end users, and left alone."""
+    delivered_before: int = 0
+    """Track and page records that an earlier run had delivered."""
     unknown_users: tuple[str, ...] = ()
     """End users who were chosen, and whom no record names."""
 
@@ -108,6 +110,7 @@ class Report:
             self.done[outcome.action] += 1
         for ref in outcome.refs:
             if isinstance(outcome.result, Skip):
+                self.delivered_before += outcome.result.code == "duplicate"
                 self.skip(ref.source, ref.line, outcome.result)
             elif isinstance(outcome.result, Failure):
                 place = Place(ref.source, ref.line, None, outcome.result.message)

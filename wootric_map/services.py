@@ -101,6 +101,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def journal_account(account_token: str, at: Services) -> str:
+    """What a journal says of the account it is about: a stand-in at another address is another account.
+
+    Args:
+        account_token: the account's.
+        at: where it stands.
+    """
+    if at == services(account_token):
+        return account_fingerprint(account_token)
+    return account_fingerprint(f"{account_token} {at.rest}")
+
+
 def account_fingerprint(account_token: str) -> str:
     """What a file says of the account it is about, in place of its token: twelve hex digits."""
     digest = blake2b(account_token.encode(), digest_size=6, person=b"wootric account")

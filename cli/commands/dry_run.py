@@ -16,7 +16,7 @@ from cli.interrupt import gentle_interruption
 from cli.render import diff, summary
 from cli.render.progress import reading_progress
 from cli.render.text import duration, json_line, plural, printable, styled
-from wootric_map.calls import USUAL_RATE, EndUserUpsert
+from wootric_map.calls import USUAL_RATE, EndUser, EndUserUpsert
 from wootric_map.outcome import StoppedError
 from wootric_map.plan import Find, Plan, Write
 from wootric_map.plan_file import PlanWriter
@@ -198,7 +198,8 @@ def _changes(
             tally.add(each.step.action, each.step.label)
         elif isinstance(each.call, EndUserUpsert):
             warnings = tuple((warning.code, warning.message) for _, warning in each.warnings)
-            yield diff.Changed(each.call, each.held, each.step.origins, warnings)
+            before = each.held if isinstance(each.held, EndUser) else None
+            yield diff.Changed(each.call, before, each.step.origins, warnings)
 
 
 def _write_data(changes: Iterator[diff.Changed], report: Report, tally: Tally) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli import account, comparison, options
+from cli import account, comparison, keeping, options
 from cli.interrupt import Interruption, gentle_interruption
 from cli.render import summary
 from cli.render.progress import reading_progress, sending_progress, working
@@ -21,6 +21,7 @@ from cli.render.text import duration, plural, printable
 from wootric_map.calls import USUAL_RATE
 from wootric_map.client import Wootric
 from wootric_map.deliver import deliver, deliver_file
+from wootric_map.journal import Journal
 from wootric_map.outcome import Failure, Outcome, Skip, StoppedError
 from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
@@ -29,16 +30,13 @@ from wootric_map.planning import plan_records
 from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report, is_rejects_file
 from wootric_map.services import account_fingerprint
+from wootric_map.settling import settle
 from wootric_map.source import Source
 from wootric_map.spool import Spool
 
 _UNFINISHED: Final = (
-    "The run did not finish. Run the same command again to go on: end users that are written already "
-    "are found unchanged, but eligibility checks and page views sent so far would count twice."
-)
-_UNFINISHED_PLAN: Final = (
-    "The run did not finish. What it has sent, the same plan would send again: make a new one, with "
-    "--against account, for what is left."
+    "The run did not finish. Run the same command again to go on: what has been delivered is in the "
+    "journal, and is not sent again."
 )
 
 
@@ -66,6 +64,7 @@ _UNFINISHED_PLAN: Final = (
     help="Calls a minute at most; else as many as Wootric's replies allow.",
 )
 @options.patience_options
+@options.journal_options
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path),
@@ -88,7 +87,8 @@ def push(
     """Send an export's history to Wootric.
 
     End users are created or updated, events checked for eligibility, page views sent; one end user's
-    calls always in order.
+    calls always in order. What is delivered is kept in a journal: run again, also after a crash, it goes
+    on where it was, and sends nothing twice.
 
     \b
     Example:
@@ -98,6 +98,10 @@ def push(
       wootric-replay push rejects.ndjson
     """
     _check_use(paths, plan_path)
+    if given["sandbox"] and given["journal"]:
+        raise click.UsageError(
+            "--journal has no place beside --sandbox, which holds nobody at first"
+        )
     sources = options.sources(paths, leave_out=rejects) if paths else []
     begun = time.monotonic()
     with ExitStack() as stack:
@@ -112,6 +116,9 @@ def push(
             raise click.UsageError(f"--plan {plan_path}: it was made for another account")
         snapshot = stack.enter_context(comparison.snapshot_of(against, to.token))
         interruption = stack.enter_context(gentle_interruption())
+        journal = stack.enter_context(
+            keeping.kept(to, given, interruption.stop.wait, temporary=given["sandbox"])
+        )
         pace = Pace(rate, wait=interruption.stop.wait)
         workers = given["workers"]
         connected = account.connected(to, pace, given, connections=workers)
@@ -123,6 +130,7 @@ def push(
             interruption,
             Report(),
             rejects_file,
+            journal,
             snapshot.find if snapshot else find,
             snapshot is not None,
             workers,
@@ -134,6 +142,7 @@ def push(
         try:
             # Wrong credentials should not cost the time of reading a million records.
             run.wootric.sign_in()
+            run.settle()
             error = run.send_file(saved, stack) if saved else run.send(sources, given, stack)
         except StoppedError:
             pass
@@ -141,9 +150,12 @@ def push(
             error = fatal
         complete = error is None and not interruption.exit_code
         kept = rejects_file.finish(replayed=replayed, complete=complete)
-    report = run.report
+        report = run.report
+        code = interruption.exit_code or (0 if report.flawless else 1)
+        doubts = journal.doubts()
+        journal.end_run(_code(error) or code, report.done, report.failed.counts.total())
     if not quiet and (complete or report.records):
-        _show(report, pace.calls, time.monotonic() - begun)
+        _show(report, pace.calls, doubts, time.monotonic() - begun)
     _show_problems(report, quiet=quiet)
     for line in _advice(
         rejects, rejects_file, report, kept, complete=complete, from_plan=bool(saved)
@@ -151,7 +163,7 @@ def push(
         click.echo(line, err=True)
     if error:
         raise error
-    return interruption.exit_code or (0 if report.flawless else 1)
+    return code
 
 
 @dataclass(frozen=True)
@@ -163,6 +175,7 @@ class _Run:
     interruption: Interruption
     report: Report
     rejects: RejectsFile
+    journal: Journal
     find: Find | None
     """Looks an end user up; None takes Wootric to hold nobody."""
     is_snapshot: bool
@@ -172,6 +185,17 @@ class _Run:
     shown: bool
     live: bool
     """Whether a bar may be drawn, rather than lines."""
+
+    def settle(self) -> None:
+        """Find out what became of the writes that an earlier run sent and got no answer to."""
+        settled = settle(self.journal, self.wootric.find)
+        if any(settled) and not self.quiet:
+            left = f", {settled.left:,} could not be looked up" if settled.left else ""
+            click.echo(
+                f"An earlier run left {plural(sum(settled), 'write')} without an answer: "
+                f"{settled.arrived:,} had arrived, {settled.undone:,} had not{left}.",
+                err=True,
+            )
 
     def send(
         self, sources: list[Source], given: dict[str, Any], stack: ExitStack
@@ -205,6 +229,7 @@ class _Run:
             workers=self.workers,
             stop=self.interruption.stop,
             find=self.find,
+            journal=self.journal,
         )
         return self._take(outcomes, report.mapped, plan)
 
@@ -225,6 +250,7 @@ class _Run:
             registered=registered,
             workers=self.workers,
             stop=self.interruption.stop,
+            journal=self.journal,
         )
         return self._take(outcomes, calls, saved)
 
@@ -236,7 +262,7 @@ class _Run:
         find = self.find if self.is_snapshot else None
         asks = self.find is not None and not self.is_snapshot
         calls = look_ups = 0
-        for each in rehearse(plan, registered, find, look_ups_are_free=True):
+        for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=self.journal):
             if self.interruption.exit_code:
                 raise StoppedError
             # Whoever the export does not name may still be known to the account.
@@ -325,7 +351,17 @@ def _is_replayed(rejects: Path, sources: list[Source]) -> bool:
     return replayed
 
 
-def _show(report: Report, calls: int, seconds: float) -> None:
+def _code(error: Exception | None) -> int | None:
+    """The exit code that an error will end in."""
+    from cli.app import EXIT_UNFORESEEN, foreseen  # noqa: PLC0415 - it imports the commands in turn
+
+    if error is None:
+        return None
+    meant = foreseen(error)
+    return meant[1] if meant else EXIT_UNFORESEEN
+
+
+def _show(report: Report, calls: int, doubts: int, seconds: float) -> None:
     """The summary table."""
     done = report.done
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -340,10 +376,20 @@ def _show(report: Report, calls: int, seconds: float) -> None:
         ("Unchanged", done["unchanged"], "end users"),
         ("Eligibility checks", done["eligibility_check"], ""),
         ("Page views", done["page_view"], ""),
+        *(
+            [("Delivered before", report.delivered_before, "by an earlier run")]
+            if report.delivered_before
+            else ()
+        ),
         ("Skipped", report.skipped.counts.total(), summary.codes(report.skipped)),
         *([("Unidentified", report.unidentified.total(), unidentified)] if unidentified else ()),
         ("Rejected", report.rejected.counts.total(), summary.codes(report.rejected)),
         ("Failed", report.failed.counts.total(), summary.codes(report.failed)),
+        *(
+            [("In doubt", doubts, "sent by this run or an earlier one, never answered")]
+            if doubts
+            else ()
+        ),
         ("API calls", calls, f"look-ups included, in {duration(seconds)}"),
     ):
         table.add_row(title, f"{count:,}", Text(note))
@@ -380,7 +426,7 @@ def _advice(
     if not complete and report.records and not report.api_calls:
         yield "The run did not finish, and has sent nothing. Run the same command again."
     elif not complete and report.records:
-        yield _UNFINISHED_PLAN if from_plan else _UNFINISHED
+        yield _UNFINISHED
     elif rejects.count and from_plan:
         yield "Make a new plan, with --against account, for what did not go through."
     elif rejects.count:
@@ -388,13 +434,17 @@ def _advice(
         doubtful = report.failed.counts["in_doubt"]
         if doubtful:
             yield (
-                f"{doubtful:,} of them in doubt: sent, but never answered. Take those out unless "
-                "you would rather have them count twice than not at all."
+                f"{doubtful:,} of them in doubt: sent, but never answered. Pushed again they are left "
+                "out, unless with --in-doubt resend; they may count twice then."
             )
+    elif report.skipped.counts["in_doubt"]:
+        yield (
+            f"{plural(report.skipped.counts['in_doubt'], 'record')} left out in doubt: an earlier run "
+            "sent them, and got no answer. --in-doubt resend sends them again; they may count twice then."
+        )
     elif rejects.is_left_over:
         yield (
-            f"{name} is of an earlier run. If this run had the same records, they went through "
-            "now: pushing that file would send them twice."
+            f"{name} is of an earlier run. If this run had the same records, they went through now."
         )
 
 

@@ -108,6 +108,7 @@ class Replay:
             "WOOTRIC_CLIENT_ID": settings.client_id,
             "WOOTRIC_CLIENT_SECRET": settings.client_secret,
             "WOOTRIC_BASE_URL": self.sandbox.base_url,
+            "XDG_STATE_HOME": str(self.folder / "state"),
             **changes,
         }
         return {name: value for name, value in values.items() if value is not None}

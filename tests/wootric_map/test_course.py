@@ -16,7 +16,7 @@ def test_a_write_is_looked_up_first_and_changes_only_what_differs(plan_of: PlanO
     made = plan_of(identify(email="a@b.co", plan="pro"))
     way = course(made.user, made.plan.steps(made.user), None, asks=True)
     asked = way.send(None)
-    assert asked == LookUp(made.upsert)
+    assert asked == LookUp(made.upsert, True)
     turn = way.send(HELD)
     assert isinstance(turn, Turn)
     assert turn.fate == Change("update", EndUserUpsert(properties={"plan": "pro"}))

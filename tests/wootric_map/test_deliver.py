@@ -25,6 +25,7 @@ from wootric_map.client import (
     Wootric,
 )
 from wootric_map.deliver import deliver, deliver_file
+from wootric_map.journal import Journal
 from wootric_map.outcome import Failure, Outcome, Skip
 from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
@@ -105,6 +106,7 @@ class Account:
                 workers=workers,
                 stop=self.stop,
                 find=find or (client.find if asks else None),
+                journal=stack.enter_context(Journal.temporary()),
             )
 
     def _plan(
@@ -140,10 +142,16 @@ class Account:
         return path
 
     def push_file(self, path: Path, workers: int = 4) -> list[Outcome]:
-        with self.client() as client, PlanFile(path) as plan:
-            registered = self.registered()
+        with self.client() as client, PlanFile(path) as plan, Journal.temporary() as journal:
             return list(
-                deliver_file(plan, client, registered=registered, workers=workers, stop=self.stop)
+                deliver_file(
+                    plan,
+                    client,
+                    registered=self.registered(),
+                    workers=workers,
+                    stop=self.stop,
+                    journal=journal,
+                )
             )
 
     def requests(self, method: str = "", path: str = "") -> list[Mapping[str, Any]]:
@@ -1004,9 +1012,9 @@ def test_told_to_stop_a_saved_plan_sends_nothing_more(account_of: AccountOf) -> 
     account = account_of(latency=0.005)
     path = account.save(*users(40), *(page(str(n)) for n in range(40)))
     outcomes: list[Outcome] = []
-    with account.client() as client, PlanFile(path) as plan:
+    with account.client() as client, PlanFile(path) as plan, Journal.temporary() as journal:
         for outcome in deliver_file(
-            plan, client, registered=frozenset(), workers=2, stop=account.stop
+            plan, client, registered=frozenset(), workers=2, stop=account.stop, journal=journal
         ):
             outcomes.append(outcome)
             account.stop.set()

@@ -1,0 +1,111 @@
+"""`status`: what the journals hold."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import keeping, options
+from cli.render.text import duration, json_line, plural, printable, styled
+from wootric_map.journal import Contents, JournalError, Run, contents
+from wootric_map.services import journal_account, services
+
+_RUNS = 5
+"""How many of the last runs are shown."""
+
+_NAMES = {
+    "write": "end user write",
+    "eligibility_check": "eligibility check",
+    "page_view": "page view",
+}
+
+
+@click.command()
+@options.journal_option
+@options.account_options
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+def status(
+    journal: Path | None, account_token: str | None, base_url: str | None, style: str
+) -> int:
+    """Show what has been delivered, for each account: the last runs, what is in doubt, what failed.
+
+    Nothing is sent, and no credentials are needed. Accounts are told apart by a fingerprint of their token;
+    that of WOOTRIC_ACCOUNT_TOKEN is marked.
+
+    \b
+    Example:
+      wootric-replay status
+      wootric-replay status --format json | jq .in_doubt
+    """
+    folder = keeping.state_folder()
+    paths = [journal] if journal else sorted(folder.glob(f"*{keeping.JOURNAL}"))
+    own = None
+    if account_token:
+        own = journal_account(account_token, services(account_token, base_url))
+    code = 0
+    for path in paths:
+        try:
+            held = contents(path, runs=_RUNS)
+        except JournalError as error:
+            if journal:
+                raise
+            click.echo(f"Error: {printable(str(error))}", err=True)
+            code = 1
+            continue
+        if style == "json":
+            click.echo(json_line(_data(path, held)), nl=False)
+        else:
+            for line in _lines(path, held, is_own=held.account == own):
+                click.echo(line)
+    if not paths and style == "text":
+        click.echo(
+            f"Nothing has been delivered yet: there is no journal in {printable(str(folder))}."
+        )
+    return code
+
+
+def _data(path: Path, held: Contents) -> dict[str, object]:
+    found = keeping.under_way(path)
+    data: dict[str, Any] = {"journal": str(path)} | asdict(held)
+    data["runs"] = [run._asdict() for run in held.runs]
+    data["under_way"] = found._asdict() if found else None
+    return data
+
+
+def _lines(path: Path, held: Contents, *, is_own: bool) -> Iterator[str]:
+    mark = "  ← WOOTRIC_ACCOUNT_TOKEN" if is_own else ""
+    yield (
+        styled(f"Account {printable(held.account)}", bold=True) + f"  {printable(str(path))}{mark}"
+    )
+    found = keeping.under_way(path)
+    if found:
+        yield f"  A run is under way: {keeping.who(found)}"
+    yield f"  Delivered  {_counted(held.delivered)}; {plural(held.end_users, 'end user')} known"
+    doubt = "Under way" if found else "In doubt"
+    yield f"  {doubt:9}  {_counted(held.in_doubt)}"
+    yield f"  Failed     {_counted(held.failed)}"
+    for run in held.runs:
+        yield f"  {_run(run, is_under_way=bool(found) and run is held.runs[0])}"
+    yield ""
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    found = [plural(count, _NAMES[kind]) for kind, count in counts.items() if count]
+    return ", ".join(found) or "nothing"
+
+
+def _run(run: Run, *, is_under_way: bool) -> str:
+    began = datetime.fromtimestamp(run.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    name = f"Run {run.number}, {began}"
+    if run.ended is None:
+        return f"{name}: under way" if is_under_way else f"{name}: did not end by itself"
+    lasted = duration(max(run.ended - run.began, 0))
+    return (
+        f"{name}, {lasted}, exit {run.exit_code}: {run.created or 0:,} created, "
+        f"{run.updated or 0:,} updated, {run.unchanged or 0:,} unchanged; "
+        f"{plural(run.eligibility_checks or 0, 'eligibility check')}, "
+        f"{plural(run.page_views or 0, 'page view')}; {run.failed or 0:,} failed"
+    )

@@ -1,0 +1,136 @@
+"""The journal that a push keeps: where it stands, and that one run at a time has it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cli.account import Account
+from cli.render.text import duration, printable
+from wootric_map.locking import Holder, LockedError, NotAFileError, RunLock, holder
+from wootric_map.services import journal_account
+
+if TYPE_CHECKING:
+    from wootric_map.journal import Journal
+
+JOURNAL: Final = ".journal"
+LOCK: Final = ".lock"
+"""What the names of an account's two files end in; both begin with its fingerprint."""
+
+
+def state_folder() -> Path:
+    """Where journals stand unless told otherwise, as the platform has it."""
+    from platformdirs import user_state_path  # noqa: PLC0415 - not every command needs it
+
+    return user_state_path("wootric-replay", appauthor=False)
+
+
+def place(account: str, journal: Path | None) -> Path:
+    """Where an account's journal is."""
+    return journal or state_folder() / f"{account}{JOURNAL}"
+
+
+@contextmanager
+def kept(
+    to: Account, given: Mapping[str, Any], wait: Any, *, temporary: bool
+) -> "Iterator[Journal]":
+    """The account's journal, which no other run has meanwhile.
+
+    Args:
+        to: the account.
+        given: the values of `options.journal_options`.
+        wait: waits so many seconds; True if the run was told to stop.
+        temporary: whether to keep one for this run alone.
+
+    Raises:
+        LockedError: another run is at work on the account.
+        JournalError: the journal can't be used.
+    """
+    from wootric_map.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+
+    if temporary:
+        with Journal.temporary() as journal:
+            yield journal
+        return
+    account = journal_account(to.token, to.services)
+    path = place(account, given["journal"])
+    with ExitStack() as stack:
+        stack.enter_context(locked(account, path, patience=given["wait"], wait=wait))
+        yield stack.enter_context(
+            Journal.open(
+                path, account, recalls=not given["again"], resends=given["in_doubt"] == "resend"
+            )
+        )
+
+
+@contextmanager
+def locked(account: str, path: Path, *, patience: float, wait: Any) -> Iterator[None]:
+    """Keep every other run from working on an account, and from writing to a journal.
+
+    Args:
+        account: as `journal_account` gives it.
+        path: the journal.
+        patience: seconds to wait for whoever is at work on it.
+        wait: as above.
+
+    Raises:
+        LockedError: somebody still is; the message says who.
+        JournalFailedError: there is no place for the lock.
+        click.UsageError: what is in its place is no file.
+    """
+    from wootric_map.journal import JournalFailedError  # noqa: PLC0415 - as above
+
+    folder = state_folder()
+    # Wherever the journal stands, the account is one; and wherever its lock stands, so is the journal.
+    locks = [folder / f"{account}{LOCK}"]
+    if path.parent != folder:
+        locks.append(path.with_name(path.name + LOCK))
+    deadline = time.monotonic() + patience
+    with ExitStack() as stack:
+        for lock in locks:
+            try:
+                if lock.parent == folder:
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                taken = RunLock.take(
+                    lock,
+                    patience=deadline - time.monotonic(),
+                    wait=wait,
+                    clock=time.time,
+                    monotonic=time.monotonic,
+                )
+            except LockedError:
+                raise LockedError(_busy(holder(lock))) from None
+            except NotAFileError as error:
+                raise click.UsageError(f"{lock} is in the way; move or delete it") from error
+            except OSError as error:
+                if lock.parent == folder and path.parent != folder:
+                    continue  # without a home of one's own, the journal's lock has to do
+                raise JournalFailedError(
+                    f"{lock} can't be written: {error.strerror}; --journal FILE keeps the journal elsewhere"
+                ) from error
+            stack.enter_context(taken)
+        yield
+
+
+def under_way(path: Path) -> Holder | None:
+    """Who is at work with a journal just now; None where nobody is."""
+    own = path.with_name(path.name + LOCK)
+    return holder(path.with_suffix(LOCK) if path.suffix == JOURNAL else own) or holder(own)
+
+
+def who(found: Holder) -> str:
+    """Who has a lock, for people."""
+    if not found.process:
+        return "another process"
+    since = datetime.fromtimestamp(found.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    length = duration(max(time.time() - found.since, 0))
+    return f"process {found.process} on {printable(found.host)}, since {since} ({length})"
+
+
+def _busy(found: Holder | None) -> str:
+    name = who(found) if found else "another process, which has just ended"
+    return f"another run is at work on this account: {name}; --wait SECONDS waits for its end"

@@ -1,0 +1,506 @@
+"""What a push does that follows another: nothing twice, nothing lost."""
+
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from replaying import COMMAND, Replay, at, by_device, identify, page, track
+from starlette.responses import Response
+
+from wootric_map.sandbox import Fault, FaultRule, ResetConnection, SandboxRequest, SandboxSettings
+
+Start = Callable[[SandboxSettings], Replay]
+
+ADA = identify("1", "ada@example.com", plan="pro")
+BOB = identify("2", "bob@example.com", seats=3)
+EXPORT = [ADA, BOB, track("1", messageId="t-1"), page("2"), page("2", "/b", messageId="p-2")]
+
+
+def calls(replay: Replay) -> list[str]:
+    """All requests but signing in and asking for the registered events."""
+    return [
+        f"{request['method']} {request['path']}"
+        for request in replay.sandbox.requests
+        if request["path"] not in ("/oauth/token", "/registered_events.json")
+    ]
+
+
+def made_by(replay: Replay, push: Callable[[], subprocess.CompletedProcess[str]]) -> list[str]:
+    """The requests that a push makes, which must end well."""
+    before = len(calls(replay))
+    done = push()
+    assert done.returncode == 0, done.stderr
+    return calls(replay)[before:]
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to that"
+        time.sleep(0.005)
+
+
+def lost_reply(path: str, number: int = 1, *, carried_out: bool = True) -> FaultRule:
+    """Loses the replies to the first requests of a path."""
+    left = iter(range(number))
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        if request.path.startswith(path) and next(left, None) is not None:
+            return Fault(ResetConnection(), carried_out=carried_out)
+        return None
+
+    return rule
+
+
+@pytest.mark.parametrize("against", ["account", "nothing"])
+def test_the_same_export_pushed_twice_makes_no_call_the_second_time(
+    replay: Replay, against: str
+) -> None:
+    export = replay.write(EXPORT)
+    first = made_by(replay, lambda: replay.push(export, "--against", against))
+    assert len([call for call in first if not call.startswith("GET /v1")]) == 5
+    held = replay.sandbox.state.to_json() | {"requests": None}
+    assert made_by(replay, lambda: replay.push(export, "--against", against)) == []
+    assert replay.sandbox.state.to_json() | {"requests": None} == held
+
+
+def test_what_was_delivered_before_is_named_and_is_no_failure(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    replay.push(export)
+    done = replay.push(export)
+    assert done.returncode == 0
+    assert "Delivered before" in done.stdout
+    assert "duplicate 3" in done.stdout
+    assert "0 API calls to make" in done.stderr
+
+
+def test_a_longer_export_sends_only_what_is_new(replay: Replay) -> None:
+    replay.push(replay.write(EXPORT))
+    longer = [
+        *EXPORT,
+        at(9, identify("1", plan="team")),
+        at(9, identify("2", seats=3)),
+        identify("3", "cy@example.com"),
+        page("1", "/new"),
+    ]
+    made = made_by(replay, lambda: replay.push(replay.write(longer, "longer.ndjson")))
+    number = replay.users()["1"]["id"]
+    assert sorted(made) == [
+        "GET /pixel.gif",
+        "GET /v1/end_users/3",
+        "GET /v1/end_users/cy%40example.com",
+        "POST /v1/end_users",
+        f"PUT /v1/end_users/{number}",
+    ]
+    (update,) = [each for each in replay.sandbox.requests if each["method"] == "PUT"]
+    assert update["form"] == {"properties[plan]": "team"}
+
+
+def test_an_older_export_pushed_once_more_takes_nothing_back(replay: Replay) -> None:
+    older = replay.write([at(1, ADA)], "older.ndjson")
+    replay.push(older)
+    replay.push(replay.write([at(2, identify("1", plan="team"))], "newer.ndjson"))
+    assert made_by(replay, lambda: replay.push(older)) == []
+    assert replay.users()["1"]["properties"]["plan"] == "team"
+
+
+def test_a_value_that_comes_back_is_sent_again(replay: Replay) -> None:
+    history = [at(day, identify("1", "ada@example.com", plan=plan)) for day, plan in PLANS]
+    for day in range(1, len(history) + 1):
+        replay.push(replay.write(history[:day]))
+        assert replay.users()["1"]["properties"]["plan"] == PLANS[day - 1][1]
+
+
+PLANS = [(1, "pro"), (2, "free"), (3, "pro"), (4, "free")]
+
+
+def test_unfolded_each_write_is_made_once(replay: Replay) -> None:
+    history = [at(day, identify("1", "ada@example.com", plan=plan)) for day, plan in PLANS]
+    export = replay.write(history)
+    made = made_by(replay, lambda: replay.push(export, "--no-fold"))
+    assert len([call for call in made if not call.startswith("GET")]) == 4
+    assert made_by(replay, lambda: replay.push(export, "--no-fold")) == []
+
+
+def test_again_sends_it_all_once_more(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    replay.push(export)
+    made = made_by(replay, lambda: replay.push(export, "--again"))
+    assert [call for call in made if call.startswith(("POST", "PUT"))] == []
+    assert len(replay.sandbox.state.eligibility_checks) == 2
+    assert len(replay.sandbox.state.page_views) == 4
+    assert made_by(replay, lambda: replay.push(export)) == []
+
+
+def test_what_wootric_refused_is_tried_again(replaying: Start) -> None:
+    refuses = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        if refuses and request.path == "/pixel.gif":
+            return Fault(Response('{"error":"no"}', 422))
+        return None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    export = replay.write(EXPORT)
+    assert replay.push(export).returncode == 1
+    assert orjson.loads(replay.run("status", "--format", "json").stdout)["failed"] == {
+        "write": 0, "eligibility_check": 0, "page_view": 2
+    }  # fmt: skip
+    refuses.clear()
+    assert made_by(replay, lambda: replay.push(export)) == ["GET /pixel.gif"] * 2
+    assert orjson.loads(replay.run("status", "--format", "json").stdout)["failed"] == {
+        "write": 0, "eligibility_check": 0, "page_view": 0
+    }  # fmt: skip
+
+
+def test_an_end_user_deleted_since_is_made_anew(replay: Replay) -> None:
+    replay.push(replay.write([ADA]))
+    replay.sandbox.state.reset()
+    changed = identify("1", "ada@example.com", plan="team", seats=1)
+    assert replay.push(replay.write([at(1, changed)], "b.ndjson")).returncode == 0
+    assert replay.users()["1"]["properties"] == {"plan": "team", "seats": "1"}
+
+
+def test_an_email_that_somebody_else_has_by_now_is_looked_up(replay: Replay) -> None:
+    """The journal knows end user 1 by an email that live traffic has given to another since."""
+    replay.push(replay.write([by_device("d", identify("", "shared@example.com", plan="pro"))]))
+    state = replay.sandbox.state
+    (user,) = state.end_users
+    form = {"email": "moved@example.com"}
+    with state.lock:
+        path = {"id": str(user.id)}
+        state.update_end_user(SandboxRequest("", "PUT", "", path, {}, form, {}, False))
+    replay.holds("9", "shared@example.com")
+    done = replay.push(
+        replay.write([at(1, identify("9", "shared@example.com", plan="x"))], "b.ndjson")
+    )
+    assert done.returncode == 0, done.stderr
+    assert replay.users()["9"]["properties"] == {"plan": "x"}
+
+
+# A plan that was saved.
+
+
+def test_a_saved_plan_pushed_twice_makes_no_call_the_second_time(replay: Replay) -> None:
+    plan = replay.plan(replay.write(EXPORT))
+    made_by(replay, lambda: replay.push("--plan", plan))
+    assert made_by(replay, lambda: replay.push("--plan", plan)) == []
+
+
+def test_a_plan_and_its_export_know_each_others_deliveries(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    plan = replay.plan(export)
+    made_by(replay, lambda: replay.push("--plan", plan))
+    assert made_by(replay, lambda: replay.push(export)) == []
+    other = replay.write([identify("5", "eve@example.com"), page("5")], "other.ndjson")
+    plan = replay.plan(other, name="other")
+    made_by(replay, lambda: replay.push(other))
+    assert made_by(replay, lambda: replay.push("--plan", plan)) == []
+
+
+def test_half_a_plan_goes_on_where_it_was(replaying: Start) -> None:
+    broken = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        if broken and request.form.get("properties[plan]") == "free":
+            return Fault(Response('{"error":"no"}', 422))
+        return None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    history = [at(day, identify("1", "ada@example.com", plan=plan)) for day, plan in PLANS]
+    plan = replay.plan(replay.write(history), "--no-fold")
+    assert replay.push("--plan", plan).returncode == 1
+    broken.clear()
+    before = len(calls(replay))
+    assert replay.push("--plan", plan).returncode == 0
+    assert [call.split("/")[0] for call in calls(replay)[before:]] == ["PUT "] * 2
+    assert len(replay.users()) == 1
+
+
+# Doubt.
+
+
+@pytest.mark.parametrize("path", ["/eligible.json", "/pixel.gif"])
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_an_event_without_an_answer_is_left_out_the_next_time(
+    replaying: Start, path: str, carried_out: bool
+) -> None:
+    replay = replaying(SandboxSettings(faults=(lost_reply(path, carried_out=carried_out),)))
+    export = replay.write([ADA, track("1"), page("1")])
+    done = replay.push(export)
+    assert done.returncode == 1
+    assert [entry["code"] for entry in replay.rejects()] == ["in_doubt"]
+    assert "In doubt" in done.stdout
+    done = replay.push(export)
+    assert done.returncode == 0
+    assert "in_doubt 1" in done.stdout
+    assert "1 record left out in doubt" in done.stderr
+    assert calls(replay).count(f"GET {path}") == 1
+    assert replay.push("rejects.ndjson").returncode == 0
+    assert calls(replay).count(f"GET {path}") == 1
+
+
+@pytest.mark.parametrize("path", ["/eligible.json", "/pixel.gif"])
+def test_asked_to_it_is_sent_again(replaying: Start, path: str) -> None:
+    replay = replaying(SandboxSettings(faults=(lost_reply(path),)))
+    export = replay.write([ADA, track("1"), page("1")])
+    replay.push(export)
+    done = replay.push(export, "--in-doubt", "resend")
+    assert done.returncode == 0, done.stderr
+    assert calls(replay).count(f"GET {path}") == 2
+    assert "In doubt" not in done.stdout
+    assert made_by(replay, lambda: replay.push(export, "--in-doubt", "resend")) == []
+
+
+@pytest.mark.parametrize("path", ["/eligible.json", "/pixel.gif"])
+def test_asked_to_it_is_sent_again_at_once(replaying: Start, path: str) -> None:
+    replay = replaying(SandboxSettings(faults=(lost_reply(path, carried_out=False),)))
+    export = replay.write([ADA, track("1"), page("1")])
+    done = replay.push(export, "--in-doubt", "resend")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.sandbox.state.eligibility_checks) == 1
+    assert len(replay.sandbox.state.page_views) == 1
+
+
+# One run at a time.
+
+
+@pytest.fixture
+def slow(replaying: Start) -> Replay:
+    return replaying(SandboxSettings(latency=0.05))
+
+
+@pytest.fixture
+def running(slow: Replay) -> Iterator["subprocess.Popen[str]"]:
+    """A push of 60 end users that has just created the first."""
+    export = slow.write(identify(str(n), f"u{n}@example.com") for n in range(60))
+    with slow.start("push", export, "--workers", "2") as process:
+        try:
+            until(lambda: bool(slow.sandbox.state.end_users))
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_push_exits_with_6_and_says_who_is_at_work(
+    slow: Replay, running: "subprocess.Popen[str]"
+) -> None:
+    done = slow.push(slow.write([ADA], "second.ndjson"))
+    assert done.returncode == 6
+    assert f"process {running.pid} on" in done.stderr
+    assert "--wait" in done.stderr
+    assert "1" not in slow.users() or "plan" not in slow.users()["1"]["properties"]
+    (line,) = slow.run("status", "--format", "json").stdout.splitlines()
+    assert orjson.loads(line)["under_way"]["process"] == running.pid
+    forgetting = slow.run("journal", "forget", "--yes")
+    assert forgetting.returncode == 6
+    # Wherever its journal stands, the account is the same.
+    elsewhere = slow.push(slow.folder / "second.ndjson", "--journal", slow.folder / "own.journal")
+    assert elsewhere.returncode == 6
+
+
+def test_told_to_wait_it_waits_and_then_does_its_own(
+    slow: Replay, running: "subprocess.Popen[str]"
+) -> None:
+    done = slow.push(slow.write([at(1, ADA)], "second.ndjson"), "--wait", "60")
+    assert done.returncode == 0, done.stderr
+    assert running.wait() == 0
+    assert slow.users()["1"]["properties"] == {"plan": "pro"}
+    assert len(slow.users()) == 60
+
+
+def test_a_lock_of_a_dead_process_is_no_obstacle(
+    slow: Replay, running: "subprocess.Popen[str]"
+) -> None:
+    running.kill()
+    running.wait()
+    assert list((slow.folder / "state").rglob("*.lock"))
+    done = slow.push(slow.folder / "export.ndjson")
+    assert done.returncode == 0, done.stderr
+    assert len(slow.users()) == 60
+    assert calls(slow).count("POST /v1/end_users") <= 60 + 2
+
+
+# Stopped, and continued.
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_push_that_was_stopped_goes_on(replaying: Start, number: int, code: int) -> None:
+    replay = replaying(SandboxSettings(latency=0.02))
+    records = [
+        *(identify(str(n), f"u{n}@example.com") for n in range(40)),
+        *(track(str(n)) for n in range(40)),
+        *(page(str(n)) for n in range(40)),
+    ]
+    export = replay.write(records)
+    with replay.start("push", export) as process:
+        until(lambda: len(replay.sandbox.state.page_views) > 5)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "Run the same command again to go on" in errors
+    assert "Traceback" not in errors
+    assert len(replay.sandbox.state.page_views) < 40
+    assert "In doubt" not in output
+    done = replay.push(export)
+    assert done.returncode == 0, done.stderr
+    state = replay.sandbox.state
+    assert len(state.end_users) == len(state.eligibility_checks) == len(state.page_views) == 40
+    assert calls(replay).count("POST /v1/end_users") == 40
+    runs = orjson.loads(replay.run("status", "--format", "json").stdout)["runs"]
+    assert [run["exit_code"] for run in runs] == [0, code]
+
+
+def test_a_stop_waits_for_no_answer_longer_than_ten_seconds(replaying: Start) -> None:
+    replay = replaying(SandboxSettings(latency=30))
+    with replay.start("push", replay.write([ADA])) as process:
+        # Signing in is waited for too, so that the stop comes while the sandbox holds its answer back.
+        until(lambda: bool(list((replay.folder / "state").rglob("*.journal"))))
+        time.sleep(0.5)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=25)
+    assert process.returncode == 143
+    assert time.monotonic() - begun < 15
+
+
+# The file.
+
+
+def test_the_journal_and_its_folder_are_their_owners_alone(replay: Replay) -> None:
+    replay.push(replay.write(EXPORT))
+    found = list((replay.folder / "state").rglob("*.journal"))
+    assert len(found) == 1
+    assert stat.S_IMODE(found[0].stat().st_mode) == 0o600
+    assert stat.S_IMODE(found[0].parent.stat().st_mode) == 0o700
+
+
+def test_secrets_and_emails_are_not_in_the_journal(replay: Replay) -> None:
+    replay.push(replay.write(EXPORT))
+    settings = replay.sandbox.settings
+    for path in (replay.folder / "state").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            for secret in (settings.client_secret, settings.account_token, "ada@example.com"):
+                assert secret.encode() not in content
+
+
+def test_a_journal_of_ones_own_choice(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    own = replay.folder / "own.journal"
+    made_by(replay, lambda: replay.push(export, "--journal", own))
+    assert made_by(replay, lambda: replay.push(export, "--journal", own)) == []
+    assert len(made_by(replay, lambda: replay.push(export))) > 0
+    (line,) = replay.run("status", "--journal", own, "--format", "json").stdout.splitlines()
+    assert orjson.loads(line)["delivered"] == {
+        "write": 2, "eligibility_check": 1, "page_view": 2
+    }  # fmt: skip
+
+
+def test_another_address_is_another_account(replay: Replay, replaying: Start) -> None:
+    export = replay.write(EXPORT)
+    replay.push(export)
+    other = replaying(SandboxSettings())
+    assert len(made_by(other, lambda: other.push(export))) > 0
+
+
+def test_the_embedded_sandbox_keeps_no_journal(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    for _ in range(2):
+        done = replay.push("--sandbox", export)
+        assert "Created              2" in done.stdout
+    assert not (replay.folder / "state").exists()
+    done = replay.push("--sandbox", export, "--journal", replay.folder / "x")
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("content", ["hello\n" * 1000, '{"type":"identify"}\n'])
+def test_a_file_that_is_no_journal_is_refused_and_kept(replay: Replay, content: str) -> None:
+    path = replay.folder / "other"
+    path.write_text(content)
+    done = replay.push(replay.write(EXPORT), "--journal", path)
+    assert done.returncode == 2
+    assert "other" in done.stderr
+    assert path.read_text() == content
+    assert calls(replay) == []
+
+
+def test_a_full_disk_ends_the_run_with_5_before_what_it_could_not_put_on_record(
+    replay: Replay,
+) -> None:
+    users = [identify(str(n), f"u{n}@example.com", bio="x" * 100) for n in range(2000)]
+    export = replay.write(users)
+    # No file may grow past 200 KiB, which the journal needs and nothing else does.
+    limited = subprocess.run(
+        ["/bin/bash", "-c", 'ulimit -f 200; exec "$0" "$@"', COMMAND, "push", export],
+        cwd=replay.folder,
+        env=replay.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert limited.returncode == 5, limited.stderr
+    assert "the journal can't be written" in limited.stderr
+    assert "Traceback" not in limited.stderr
+    assert 0 < len(replay.sandbox.state.end_users) < 2000
+    done = replay.push(export)
+    assert done.returncode == 0, done.stderr
+    assert len(replay.sandbox.state.end_users) == 2000
+    assert calls(replay).count("POST /v1/end_users") == 2000
+
+
+# status, and forgetting.
+
+
+def test_status_without_a_journal_says_so(replay: Replay) -> None:
+    done = replay.run("status")
+    assert done.returncode == 0
+    assert "Nothing has been delivered yet" in done.stdout
+
+
+def test_status_shows_each_account_and_marks_ones_own(replay: Replay, replaying: Start) -> None:
+    export = replay.write(EXPORT)
+    replay.push(export)
+    replaying(SandboxSettings(account_token="NPS-EU-abcd1234")).push(export)
+    done = replay.run("status")
+    assert done.returncode == 0
+    assert done.stdout.count("Account ") == 2
+    assert done.stdout.count("← WOOTRIC_ACCOUNT_TOKEN") == 1
+    assert "2 end user writes, 1 eligibility check, 2 page views" in done.stdout
+    assert "exit 0: 2 created, 0 updated" in done.stdout
+
+
+def test_forgetting_asks_first(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    replay.push(export)
+    done = replay.run("journal", "forget")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert made_by(replay, lambda: replay.push(export)) == []
+    assert replay.run("journal", "forget", "--yes").returncode == 0
+    assert not list((replay.folder / "state").rglob("*.journal*"))
+    assert len(made_by(replay, lambda: replay.push(export))) > 0
+
+
+def test_there_is_nothing_to_forget_where_there_is_no_journal(replay: Replay) -> None:
+    done = replay.run("journal", "forget", "--yes")
+    assert done.returncode == 2
+    assert "no such journal" in done.stderr
+
+
+def test_a_state_folder_that_can_not_be_made_is_said_with_5(replay: Replay, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    env = {"XDG_STATE_HOME": str(tmp_path / "file")}
+    done = replay.push(replay.write(EXPORT), env=env)
+    assert done.returncode == 5
+    assert "--journal" in done.stderr
+    assert calls(replay) == []
+    own = replay.folder / "own.journal"
+    assert replay.push(replay.folder / "export.ndjson", "--journal", own, env=env).returncode == 0
+    assert own.with_name("own.journal.lock").exists()

@@ -1,0 +1,412 @@
+"""The journal: what it remembers, what it doubts, and what it refuses."""
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wootric_map.calls import EndUser, EndUserUpsert
+from wootric_map.comparing import difference
+from wootric_map.journal import (
+    MIGRATIONS,
+    Journal,
+    JournalError,
+    JournalFailedError,
+    contents,
+    forget,
+)
+from wootric_map.known import Fingerprints, packed, unpacked
+from wootric_map.outcome import StoppedError
+
+ACCOUNT = "0123456789ab"
+ADA = EndUserUpsert("ada@example.com", "1", "+44 1", 1420099200, {"plan": "pro", "seats_amount": 5})
+HELD = EndUser(
+    7, "ada@example.com", "1", "+44 1", 1420099200, {"plan": "pro", "seats_amount": "5", "x": "y"}
+)
+
+FIRST_VERSION = """
+    CREATE TABLE account (account TEXT NOT NULL, secret BLOB NOT NULL);
+    CREATE TABLE run (
+        number INTEGER PRIMARY KEY, began REAL NOT NULL, ended REAL, exit_code INTEGER
+    );
+    CREATE TABLE delivered (key BLOB PRIMARY KEY, kind INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE in_flight (
+        key BLOB PRIMARY KEY, kind INTEGER NOT NULL, run INTEGER NOT NULL,
+        wootric_id TEXT, external_id TEXT, email TEXT, phone TEXT, fields BLOB
+    ) WITHOUT ROWID;
+    CREATE TABLE end_user (
+        id INTEGER PRIMARY KEY, external_id BLOB, email BLOB, phone BLOB, fields BLOB NOT NULL
+    );
+    CREATE INDEX by_external_id ON end_user (external_id) WHERE external_id IS NOT NULL;
+    CREATE INDEX by_email ON end_user (email) WHERE email IS NOT NULL;
+    CREATE INDEX by_phone ON end_user (phone) WHERE phone IS NOT NULL;
+    PRAGMA application_id = 1465018988;
+    PRAGMA user_version = 1;
+"""
+"""A journal as the first form of it was made, to the letter."""
+
+Open = Callable[..., Journal]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.journal"
+
+
+@pytest.fixture
+def reopened(path: Path) -> Iterator[Open]:
+    """Open the journal for another run; the one before is closed as it is."""
+    opened: list[Journal] = []
+
+    def reopen(*, recalls: bool = True, resends: bool = False) -> Journal:
+        if opened:
+            opened[-1].close()
+        opened.append(Journal.open(path, ACCOUNT, recalls=recalls, resends=resends))
+        return opened[-1]
+
+    yield reopen
+    opened[-1].close()
+
+
+def killed(path: Path, do: Callable[[Journal], object]) -> None:
+    """Do something in a process of its own that is then killed."""
+    child = os.fork()
+    if not child:
+        try:
+            do(Journal.open(path, ACCOUNT))
+        finally:
+            os._exit(9)
+    os.waitpid(child, 0)
+
+
+# What it remembers.
+
+
+def test_what_was_delivered_is_known_to_the_next_run(reopened: Open) -> None:
+    journal = reopened()
+    assert journal.fate("m-1") is None
+    journal.depart("m-1", "page_view")
+    journal.delivered("m-1", "page_view")
+    assert reopened().fate("m-1") == "delivered"
+    assert reopened().fate("m-2") is None
+
+
+def test_a_write_is_known_by_its_key_and_its_end_user_by_each_id(reopened: Open) -> None:
+    reopened().written("w", 7, ADA)
+    journal = reopened()
+    assert journal.fate("w") == "delivered"
+    for wanted in (
+        EndUserUpsert(external_id="1"),
+        EndUserUpsert(email=" ADA@example.com"),
+        EndUserUpsert(wootric_id="7"),
+    ):
+        known = journal.find(wanted)
+        assert known
+        assert known.id == 7
+        assert difference(ADA, known) is None
+    assert journal.find(EndUserUpsert(external_id="2")) is None
+
+
+def test_only_what_is_new_differs_from_what_was_left(reopened: Open) -> None:
+    reopened().written("w", 7, ADA)
+    wanted = replace(ADA, phone_number="+44 2", properties={"plan": "free", "seats_amount": 5})
+    known = reopened().find(wanted)
+    assert known
+    assert difference(wanted, known) == EndUserUpsert(
+        phone_number="+44 2", properties={"plan": "free"}
+    )
+
+
+def test_later_writes_add_to_what_is_known(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA)
+    journal.written("b", 7, EndUserUpsert(external_id="1", properties={"plan": "free"}))
+    known = reopened().find(ADA)
+    assert known
+    assert difference(ADA, known) == EndUserUpsert(properties={"plan": "pro"})
+
+
+def test_an_email_that_somebody_else_has_by_now_names_them_alone(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, EndUserUpsert("shared@example.com", "1"))
+    assert journal.find(EndUserUpsert("shared@example.com", "2")) is None
+    journal.written("b", 8, EndUserUpsert("shared@example.com", "2"))
+    known = reopened().find(EndUserUpsert("shared@example.com"))
+    assert known
+    assert known.id == 8
+
+
+def test_a_phone_names_only_whom_nothing_else_names(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA)
+    assert journal.find(EndUserUpsert(phone_number="+44 1")) is None
+    journal.written("b", 8, EndUserUpsert(phone_number="+44 9"))
+    known = journal.find(EndUserUpsert(phone_number="+44 9"))
+    assert known
+    assert known.id == 8
+
+
+def test_told_to_it_ignores_earlier_runs_but_writes_down_its_own(reopened: Open) -> None:
+    reopened().written("w", 7, ADA)
+    journal = reopened(recalls=False)
+    assert journal.fate("w") is None
+    assert journal.find(ADA) is None
+    journal.delivered("m", "page_view")
+    assert reopened().fate("m") == "delivered"
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=9), st.one_of(st.text(max_size=9), st.integers()), max_size=20
+    ),
+    st.binary(min_size=32, max_size=32),
+)
+def test_fingerprints_come_back_as_they_were_put_down(
+    properties: dict[str, str | int], secret: bytes
+) -> None:
+    fields = Fingerprints(secret).of(EndUserUpsert("a@b.co", "1", properties=properties))
+    assert unpacked(packed(fields)) == fields
+    assert len(fields) == 2 + len(properties)
+
+
+# What is in doubt.
+
+
+def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
+    path: Path, reopened: Open
+) -> None:
+    def run(journal: Journal) -> None:
+        for key in ("answered", "refused", "lost"):
+            journal.depart(key, "eligibility_check")
+        journal.delivered("answered", "eligibility_check")
+        journal.returned("refused")
+        journal.depart("next", "page_view")
+
+    killed(path, run)
+    journal = reopened()
+    fates = {key: journal.fate(key) for key in ("answered", "refused", "lost", "next", "never")}
+    assert fates == {
+        "answered": "delivered", "refused": None, "lost": "in_doubt", "next": "in_doubt", "never": None
+    }  # fmt: skip
+    assert journal.doubts() == 2
+
+
+def test_what_this_run_has_under_way_is_no_doubt_of_its_own(reopened: Open) -> None:
+    journal = reopened()
+    journal.depart("m", "page_view")
+    assert journal.fate("m") is None
+
+
+def test_sent_again_and_turned_away_it_stays_in_doubt(path: Path, reopened: Open) -> None:
+    killed(path, lambda journal: journal.depart("m", "page_view"))
+    journal = reopened(resends=True)
+    assert journal.fate("m") is None
+    journal.depart("m", "page_view")
+    journal.returned("m")
+    assert reopened().fate("m") == "in_doubt"
+
+
+def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> None:
+    killed(path, lambda journal: journal.depart("m", "page_view"))
+    journal = reopened(resends=True)
+    journal.depart("m", "page_view")
+    journal.delivered("m", "page_view")
+    assert reopened().fate("m") == "delivered"
+    assert reopened().doubts() == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "arrived"),
+    [
+        (HELD, True),
+        (replace(HELD, email="Ada@Example.com"), True),
+        (None, False),
+        (replace(HELD, properties={"plan": "free", "seats_amount": "5"}), False),
+        (replace(HELD, properties={}), False),
+        (replace(HELD, phone_number=None), False),
+    ],
+)
+def test_a_doubtful_write_is_settled_by_what_wootric_holds(
+    path: Path, reopened: Open, held: EndUser | None, arrived: bool
+) -> None:
+    killed(path, lambda journal: journal.depart("w", "create", ADA))
+    journal = reopened()
+    (doubt,) = journal.doubtful_writes()
+    assert doubt.wanted == EndUserUpsert("ada@example.com", "1", "+44 1")
+    assert journal.settle(doubt, held) is arrived
+    assert journal.doubts() == 0
+    journal = reopened()
+    assert journal.fate("w") == ("delivered" if arrived else None)
+    known = journal.find(ADA)
+    assert (known.id if known else None) == (7 if arrived else None)
+
+
+def test_many_threads_have_no_more_in_doubt_than_each_has_under_way(
+    path: Path, reopened: Open
+) -> None:
+    workers = 8
+
+    def run(journal: Journal) -> None:
+        last = threading.Barrier(workers + 1)
+
+        def work(number: int) -> None:
+            for nth in range(50):
+                journal.depart(f"{number}-{nth}", "page_view")
+                if nth < 49:
+                    journal.delivered(f"{number}-{nth}", "page_view")
+            last.wait()
+
+        for number in range(workers):
+            threading.Thread(target=work, args=(number,), daemon=True).start()
+        last.wait()
+
+    killed(path, run)
+    journal = reopened()
+    assert journal.doubts() == workers
+    assert all(journal.fate(f"{number}-49") == "in_doubt" for number in range(workers))
+    delivered = [journal.fate(f"{n}-{nth}") for n in range(workers) for nth in range(49)]
+    assert delivered == ["delivered"] * (workers * 49)
+
+
+# The file.
+
+
+def test_only_its_owner_may_read_it_and_its_companions(path: Path, reopened: Open) -> None:
+    path.touch(0o644)
+    os.umask(os.umask(0))
+    reopened().written("w", 7, ADA)
+    for each in path.parent.iterdir():
+        assert stat.S_IMODE(each.stat().st_mode) == 0o600, each.name
+    assert path.with_name(path.name + "-wal").exists()
+
+
+def test_it_holds_nobodys_data_once_nothing_is_under_way(path: Path, reopened: Open) -> None:
+    journal = reopened()
+    journal.depart("w", "create", ADA)
+    assert b"ada@example" in b"".join(each.read_bytes() for each in path.parent.iterdir())
+    journal.written("w", 7, ADA)
+    journal.close()
+    assert b"ada@example" not in path.read_bytes()
+    assert b"+44 1" not in path.read_bytes()
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path, reopened: Open) -> None:
+    assert MIGRATIONS[0].split() == FIRST_VERSION.partition("PRAGMA")[0].split()
+    fingerprints = Fingerprints(bytes(32))
+    with sqlite3.connect(path) as old:
+        old.executescript(FIRST_VERSION)
+        old.execute("INSERT INTO account VALUES (?, ?)", (ACCOUNT, bytes(32)))
+        old.execute("INSERT INTO run VALUES (1, 5.0, 6.0, 0)")
+        old.execute(
+            "INSERT INTO end_user VALUES (7, ?, NULL, NULL, ?)",
+            (fingerprints.identity("external_id", "1"), packed(fingerprints.of(ADA))),
+        )
+    old.close()
+    journal = reopened()
+    known = journal.find(EndUserUpsert(external_id="1"))
+    assert known
+    assert difference(ADA, known) is None
+    journal.failed("m", "page_view")
+    journal.end_run(1, {"create": 2}, 1)
+    journal.close()
+    held = contents(path)
+    assert held.failed == {"write": 0, "eligibility_check": 0, "page_view": 1}
+    assert [(run.number, run.ended is None, run.created, run.failed) for run in held.runs] == [
+        (2, False, 2, 1),
+        (1, False, None, None),
+    ]
+
+
+def test_a_newer_one_is_refused_and_left_as_it_is(path: Path, reopened: Open) -> None:
+    reopened().close()
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    before = path.read_bytes()
+    for use in (lambda: Journal.open(path, ACCOUNT), lambda: contents(path), lambda: forget(path)):
+        with pytest.raises(JournalError, match=r"version 99.*newer"):
+            use()
+    assert path.read_bytes() == before
+
+
+def test_another_accounts_is_refused(path: Path, reopened: Open) -> None:
+    reopened()
+    with pytest.raises(JournalError, match="another account's"):
+        Journal.open(path, "ba9876543210")
+
+
+@pytest.mark.parametrize("content", [b"hello, world\n" * 1000, b"\x1f\x8b\x08\0", b"{}\n"])
+def test_a_file_that_is_no_journal_is_left_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    for use in (lambda: Journal.open(path, ACCOUNT), lambda: contents(path), lambda: forget(path)):
+        with pytest.raises(JournalError, match=r"a\.journal"):
+            use()
+    assert path.read_bytes() == content
+
+
+def test_a_database_that_is_no_journal_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE mine (x)")
+    other.close()
+    before = path.read_bytes()
+    for use in (lambda: Journal.open(path, ACCOUNT), lambda: forget(path)):
+        with pytest.raises(JournalError, match="no journal"):
+            use()
+    assert path.read_bytes() == before
+
+
+def test_a_folder_a_pipe_or_no_folder_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "none" / "a.journal"):
+        with pytest.raises(JournalError):
+            Journal.open(path, ACCOUNT)
+
+
+def test_what_can_not_be_put_on_record_is_not_to_be_sent(path: Path, reopened: Open) -> None:
+    journal = reopened()
+    journal.depart("before", "page_view")
+    # A file that may not grow, as on a full disk.
+    journal._database.execute("COMMIT")
+    (pages,) = journal._database.execute("PRAGMA page_count").fetchone()
+    journal._database.execute(f"PRAGMA max_page_count = {pages}")
+    journal._database.execute("BEGIN")
+    big = EndUserUpsert(email="x" * 100_000)
+    with pytest.raises(JournalFailedError, match="full"):
+        journal.depart("w", "create", big)
+    with pytest.raises(JournalFailedError):
+        journal.depart("after", "page_view")
+    assert journal.failure
+    assert reopened().fate("before") == "in_doubt"
+
+
+def test_after_it_is_closed_nothing_departs(reopened: Open) -> None:
+    journal = reopened()
+    journal.close()
+    with pytest.raises(StoppedError):
+        journal.depart("m", "page_view")
+    journal.delivered("m", "page_view")
+    assert reopened().fate("m") is None
+
+
+def test_forgotten_it_is_gone_with_its_companions(path: Path, reopened: Open) -> None:
+    reopened().delivered("m", "page_view")
+    reopened().close()
+    forget(path)
+    assert list(path.parent.iterdir()) == []
+    assert reopened().fate("m") is None
+
+
+def test_a_temporary_one_leaves_no_file(tmp_path: Path) -> None:
+    with Journal.temporary() as journal:
+        journal.depart("m", "page_view")
+        journal.delivered("m", "page_view")
+        journal.written("w", 7, ADA)
+        assert journal.fate("m") == "delivered"
+    assert list(tmp_path.iterdir()) == []

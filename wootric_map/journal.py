@@ -1,0 +1,616 @@
+"""The journal: what has been delivered to an account, and what was under way, in SQLite.
+
+It outlives the run. A call is on record before it is sent and when it was answered, so that after a
+crash no more is in doubt than what was truly under way. Of end users it holds fingerprints, and what
+they are looked up by only while a write about them has no answer.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+from wootric_map.calls import EndUser, EndUserUpsert
+from wootric_map.known import Fate, Fingerprints, Known, packed, unpacked
+from wootric_map.mapping import WOOTRIC_ID
+from wootric_map.outcome import CALLS, Action, StoppedError
+from wootric_map.source import SourceError
+
+_APPLICATION: Final = int.from_bytes(b"WRjl")
+"""Tells a journal from other SQLite files."""
+
+_KEY: Final = 16
+_SECRET: Final = 32
+_PATIENCE: Final = 30.0
+"""Seconds that SQLite waits for whoever else has the file open."""
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE account (account TEXT NOT NULL, secret BLOB NOT NULL);
+    CREATE TABLE run (
+        number INTEGER PRIMARY KEY, began REAL NOT NULL, ended REAL, exit_code INTEGER
+    );
+    CREATE TABLE delivered (key BLOB PRIMARY KEY, kind INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE in_flight (
+        key BLOB PRIMARY KEY, kind INTEGER NOT NULL, run INTEGER NOT NULL,
+        wootric_id TEXT, external_id TEXT, email TEXT, phone TEXT, fields BLOB
+    ) WITHOUT ROWID;
+    CREATE TABLE end_user (
+        id INTEGER PRIMARY KEY, external_id BLOB, email BLOB, phone BLOB, fields BLOB NOT NULL
+    );
+    CREATE INDEX by_external_id ON end_user (external_id) WHERE external_id IS NOT NULL;
+    CREATE INDEX by_email ON end_user (email) WHERE email IS NOT NULL;
+    CREATE INDEX by_phone ON end_user (phone) WHERE phone IS NOT NULL;
+    """,
+    """
+    CREATE TABLE failed (key BLOB PRIMARY KEY, kind INTEGER NOT NULL) WITHOUT ROWID;
+    ALTER TABLE run ADD COLUMN created INTEGER;
+    ALTER TABLE run ADD COLUMN updated INTEGER;
+    ALTER TABLE run ADD COLUMN unchanged INTEGER;
+    ALTER TABLE run ADD COLUMN eligibility_checks INTEGER;
+    ALTER TABLE run ADD COLUMN page_views INTEGER;
+    ALTER TABLE run ADD COLUMN failed INTEGER;
+    """,
+)
+"""What brings a journal from each version of its form to the next, the first from nothing."""
+
+WRITE: Final = 0
+ELIGIBILITY_CHECK: Final = 1
+PAGE_VIEW: Final = 2
+KINDS: Final = ("write", "eligibility_check", "page_view")
+"""What is delivered, each in the place of its number."""
+
+_KIND_OF: Final[Mapping[Action, int]] = {
+    "create": WRITE,
+    "update": WRITE,
+    "unchanged": WRITE,
+    "eligibility_check": ELIGIBILITY_CHECK,
+    "page_view": PAGE_VIEW,
+}
+
+
+class JournalError(SourceError):
+    """A file that can't serve as the account's journal; the message says why and what to do."""
+
+
+class JournalFailedError(Exception):
+    """The journal can't be written any more, so nothing more may be sent."""
+
+
+class Doubt(NamedTuple):
+    """A write that an earlier run sent, and whose answer it did not see."""
+
+    key: bytes
+    wanted: EndUserUpsert
+    """What its end user is looked up by."""
+    fields: Mapping[bytes, bytes]
+    """The fingerprints of what Wootric holds if it has arrived."""
+
+
+class Run(NamedTuple):
+    """A push as the journal remembers it."""
+
+    number: int
+    began: float
+    """Unix time."""
+    ended: float | None
+    """Unix time; None where it was killed, or is still under way."""
+    exit_code: int | None
+    created: int | None
+    updated: int | None
+    unchanged: int | None
+    eligibility_checks: int | None
+    page_views: int | None
+    failed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a journal holds."""
+
+    account: str
+    """As `account_fingerprint` gives it."""
+    runs: tuple[Run, ...]
+    """The last ones, the latest first."""
+    end_users: int
+    """End users of Wootric's that were met."""
+    delivered: Mapping[str, int]
+    """How many deliveries of each of `KINDS` were made."""
+    in_doubt: Mapping[str, int]
+    """How many were sent, and not answered."""
+    failed: Mapping[str, int]
+    """How many failed when they were last tried."""
+
+
+class Journal:
+    """An account's journal, open for one run; may be used from several threads."""
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        name: str,
+        clock: Callable[[], float],
+        *,
+        recalls: bool = True,
+        resends: bool = False,
+    ) -> None:
+        self._database = database
+        self._name = name
+        self._clock = clock
+        self._recalls = recalls
+        self.resends: Final = resends
+        """Whether what is in doubt is sent again."""
+        self._lock = threading.RLock()
+        self._commit_lock = threading.Lock()
+        self._written = self._durable = 0
+        self._news = threading.Event()
+        self._closed = False
+        self._failure: str | None = None
+        (secret,) = database.execute("SELECT secret FROM account").fetchone()
+        self.fingerprints: Final = Fingerprints(secret)
+        (self._run,) = database.execute(
+            "INSERT INTO run (began) VALUES (?) RETURNING number", (clock(),)
+        ).fetchone()
+        query = "SELECT count(*) FROM in_flight"
+        (self._doubts,) = database.execute(query).fetchone()
+        database.execute("BEGIN")
+        self._committer = threading.Thread(target=self._commit_news, name="journal", daemon=True)
+        self._committer.start()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        account: str,
+        *,
+        recalls: bool = True,
+        resends: bool = False,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> Self:
+        """Open an account's journal, made if there is none.
+
+        Args:
+            path: its place; only its owner may read the file.
+            account: which account it is about, as `account_fingerprint` gives it.
+            recalls: whether it tells what earlier runs did; it writes down what this one does either way.
+            resends: whether eligibility checks and page views that are in doubt are sent again.
+            clock: the unix time.
+            random: so many random bytes.
+
+        Raises:
+            JournalError: the file is no journal, another account's, or of a newer release.
+            JournalFailedError: it can't be written to.
+        """
+        try:
+            _make_private(path)
+        except OSError as error:
+            raise JournalFailedError(f"{path} can't be written: {error.strerror}") from error
+        database = _connected(path)
+        try:
+            _migrate(database, path, account, random)
+            return cls(database, str(path), clock, recalls=recalls, resends=resends)
+        except sqlite3.OperationalError as error:
+            database.close()
+            raise JournalFailedError(f"{path} can't be written: {error}") from error
+        except sqlite3.Error as error:
+            database.close()
+            raise JournalError(_spoilt(path, error)) from error
+        except BaseException:
+            database.close()
+            raise
+
+    @classmethod
+    def temporary(
+        cls, *, clock: Callable[[], float] = time.time, random: Callable[[int], bytes] = os.urandom
+    ) -> Self:
+        """A journal that knows nothing, and is gone when it is closed."""
+        database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        for script in MIGRATIONS:
+            database.executescript(script)
+        database.execute("INSERT INTO account VALUES ('', ?)", (random(_SECRET),))
+        return cls(database, "temporary", clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What earlier runs did.
+
+    def fate(self, key: str) -> Fate | None:
+        """What an earlier run has done about a delivery; None where it is still to be made."""
+        if not self._recalls:
+            return None
+        name = _key(key)
+        with self._lock:
+            if self._one("SELECT 1 FROM delivered WHERE key = ?", name):
+                return "delivered"
+            query = "SELECT 1 FROM in_flight WHERE key = ? AND run < ?"
+            if self._doubts and not self.resends and self._one(query, name, self._run):
+                return "in_doubt"
+        return None
+
+    def find(self, wanted: EndUserUpsert) -> Known | None:
+        """Look an end user up among those whom earlier writes left in Wootric.
+
+        By the same ids as Wootric does. Whoever is found by email or phone but was known by another
+        external id is somebody else by now, perhaps: only Wootric can tell.
+        """
+        if not self._recalls:
+            return None
+        identity = self.fingerprints.identity
+        for by, value in wanted.look_up_keys():
+            if by == "id":
+                found = self._known("id", int(value)) if WOOTRIC_ID.fullmatch(value) else None
+            else:
+                found = self._known(_COLUMNS[by], identity(by, value))
+            if found is None:
+                continue
+            known, external_id, email = found
+            if by == "phone_number" and (email or external_id):
+                return None
+            other = identity("external_id", wanted.external_id)
+            if by == "email" and external_id and other and external_id != other:
+                return None
+            return known
+        return None
+
+    def doubtful_writes(self) -> list[Doubt]:
+        """The writes that earlier runs sent, and whose answers they did not see."""
+        query = (
+            "SELECT key, wootric_id, external_id, email, phone, fields FROM in_flight "
+            "WHERE kind = ? AND run < ?"
+        )
+        with self._lock:
+            found = self._database.execute(query, (WRITE, self._run)).fetchall()
+        return [
+            Doubt(
+                key,
+                EndUserUpsert(
+                    wootric_id=wootric_id, external_id=external_id, email=email, phone_number=phone
+                ),
+                unpacked(fields),
+            )
+            for key, wootric_id, external_id, email, phone, fields in found
+        ]
+
+    # What this run does.
+
+    def depart(self, key: str, action: Action, wanted: EndUserUpsert | None = None) -> None:
+        """Put on record that something is about to be sent; returns once the disk has it.
+
+        Args:
+            key: what tells the delivery from every other.
+            action: what it is.
+            wanted: of a write, all that its end user is to hold.
+
+        Raises:
+            JournalFailedError: it can't be put on record, so it must not be sent.
+            StoppedError: the journal is closed.
+        """
+        ids: tuple[object, ...] = (None,) * 5
+        if wanted is not None:
+            ids = (
+                wanted.wootric_id, wanted.external_id, wanted.email, wanted.phone_number,
+                packed(self.fingerprints.of(wanted)),
+            )  # fmt: skip
+        self._write(
+            "INSERT INTO in_flight VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (_key(key), _KIND_OF[action], self._run, *ids),
+        )
+        if self._closed:
+            raise StoppedError
+        self._commit(self._written)
+        if self._failure:
+            raise JournalFailedError(self._failure)
+
+    def returned(self, key: str) -> None:
+        """Put on record that it has not been taken; what was in doubt before stays so."""
+        query = "DELETE FROM in_flight WHERE key = ? AND run = ?"
+        self._write(query, (_key(key), self._run))
+        self._news.set()
+
+    def delivered(self, key: str, action: Action) -> None:
+        """Put on record that an eligibility check or page view was taken."""
+        self._done(_key(key), _KIND_OF[action])
+        self._news.set()
+
+    def written(self, key: str, number: int, wanted: EndUserUpsert) -> None:
+        """Put on record that Wootric holds an end user as wanted.
+
+        Args:
+            key: what tells the write from every other.
+            number: Wootric's own id of the end user.
+            wanted: all that was asked for, whether it had to be sent or not.
+        """
+        self._settle(_key(key), number, wanted, self.fingerprints.of(wanted))
+
+    def failed(self, key: str, action: Action) -> None:
+        """Put on record that a delivery failed, for now."""
+        query = "INSERT OR REPLACE INTO failed VALUES (?, ?)"
+        self._write(query, (_key(key), _KIND_OF[action]))
+        self._news.set()
+
+    def settle(self, doubt: Doubt, held: EndUser | None) -> bool:
+        """Settle what became of a write of an earlier run, given what Wootric holds.
+
+        Returns:
+            Whether it had arrived; else it is forgotten, and so still to be made.
+        """
+        if held is None or not self._arrived(doubt, held):
+            self._write("DELETE FROM in_flight WHERE key = ?", (doubt.key,))
+            self._news.set()
+            return False
+        self._settle(doubt.key, held.id, doubt.wanted, doubt.fields)
+        return True
+
+    def doubts(self) -> int:
+        """How many deliveries are under way or in doubt."""
+        with self._lock:
+            (count,) = self._database.execute("SELECT count(*) FROM in_flight").fetchone()
+        return int(count)
+
+    def end_run(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
+        """Put on record how the run ended.
+
+        Args:
+            exit_code: the process's.
+            done: how many of each action were done.
+            failed: how many records failed.
+        """
+        counts = (*(done.get(action, 0) for action in (*CALLS[:2], "unchanged", *CALLS[2:])),)
+        self._write(
+            "UPDATE run SET ended = ?, exit_code = ?, created = ?, updated = ?, unchanged = ?, "
+            "eligibility_checks = ?, page_views = ?, failed = ? WHERE number = ?",
+            (self._clock(), exit_code, *counts, failed, self._run),
+        )
+
+    def close(self) -> None:
+        """Write down what is left, and close the file; whatever comes later is not taken any more."""
+        with self._lock:
+            if self._closed:
+                return
+        self._commit(self._written)
+        with self._commit_lock, self._lock:
+            self._closed = True
+            with suppress(sqlite3.Error):
+                self._database.execute("COMMIT")
+            self._database.close()
+        self._news.set()
+        self._committer.join()
+
+    @property
+    def failure(self) -> str | None:
+        """Why it can't be written any more; None where it can."""
+        return self._failure
+
+    def _known(self, column: str, value: object) -> tuple[Known, bytes | None, bytes | None] | None:
+        query = f"SELECT id, external_id, email, fields FROM end_user WHERE {column} = ?"  # noqa: S608
+        with self._lock:
+            row = self._one(query, value)
+        if row is None:
+            return None
+        number, external_id, email, fields = row
+        return Known(number, unpacked(fields), self.fingerprints), external_id, email
+
+    def _arrived(self, doubt: Doubt, held: EndUser) -> bool:
+        """Whether an end user holds all that a write would have left."""
+        have = self.fingerprints.of(
+            EndUserUpsert(
+                held.email,
+                held.external_id,
+                held.phone_number,
+                held.external_created_at,
+                held.properties,
+            )
+        )
+        return all(have.get(field) == value for field, value in doubt.fields.items())
+
+    def _settle(
+        self, key: bytes, number: int, wanted: EndUserUpsert, fields: Mapping[bytes, bytes]
+    ) -> None:
+        identity = self.fingerprints.identity
+        external_id = identity("external_id", wanted.external_id)
+        email = identity("email", wanted.email)
+        phone = identity("phone_number", wanted.phone_number)
+        with self._lock:
+            self._done(key, WRITE)
+            known = self._known("id", number) if not self._closed else None
+            before = known[0].fields if known else {}
+            # Both are unique in an account (wootric.md 3): whoever had them has them no more.
+            for column, value in (("external_id", external_id), ("email", email)):
+                if value:
+                    query = f"DELETE FROM end_user WHERE {column} = ? AND id <> ?"  # noqa: S608
+                    self._write(query, (value, number))
+            self._write(
+                "INSERT INTO end_user VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "external_id = coalesce(excluded.external_id, external_id), "
+                "email = coalesce(excluded.email, email), "
+                "phone = coalesce(excluded.phone, phone), fields = excluded.fields",
+                (number, external_id, email, phone, packed({**before, **fields})),
+            )
+        self._news.set()
+
+    def _done(self, key: bytes, kind: int) -> None:
+        with self._lock:
+            self._write("DELETE FROM in_flight WHERE key = ?", (key,))
+            self._write("DELETE FROM failed WHERE key = ?", (key,))
+            self._write("INSERT OR REPLACE INTO delivered VALUES (?, ?)", (key, kind))
+
+    def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
+        return found
+
+    def _write(self, query: str, values: tuple[object, ...]) -> None:
+        """Write something down, for the next commit; what can't be is known by `failure`."""
+        with self._lock:
+            if self._closed or self._failure:
+                return
+            try:
+                self._database.execute(query, values)
+            except sqlite3.Error as error:
+                self._fail(error)
+            self._written += 1
+
+    def _commit(self, reached: int) -> None:
+        """Bring to disk what was written down by then, for all threads that wait for that at once."""
+        with self._commit_lock:
+            if self._durable >= reached:
+                return
+            with self._lock:
+                if self._closed or self._failure:
+                    return
+                reached = self._written
+                try:
+                    self._database.execute("COMMIT")
+                    self._database.execute("BEGIN")
+                except sqlite3.Error as error:
+                    self._fail(error)
+                    return
+            self._durable = reached
+
+    def _commit_news(self) -> None:
+        """Commit what nobody waits for."""
+        while not self._closed:
+            self._news.wait()
+            self._news.clear()
+            self._commit(self._written)
+
+    def _fail(self, error: sqlite3.Error) -> None:
+        self._failure = (
+            f"the journal can't be written: {error} ({self._name}); nothing more was sent. Make room, "
+            "then run the same command again: it goes on where this run stopped"
+        )
+
+
+_COLUMNS: Final = {"external_id": "external_id", "email": "email", "phone_number": "phone"}
+
+
+def contents(path: Path, *, runs: int = 10) -> Contents:
+    """What a journal holds, whether a run has it open or not.
+
+    Args:
+        path: the journal.
+        runs: so many of the last runs.
+
+    Raises:
+        JournalError: there is none, or it can't be read.
+    """
+    if not path.is_file():
+        raise JournalError(f"{path}: there is no such journal")
+    try:
+        database = _connected(path)
+    except sqlite3.Error as error:
+        raise JournalError(_spoilt(path, error)) from error
+    try:
+        if not _version(database, path):
+            raise JournalError(f"{path} is empty, and no journal yet")
+        _migrate(database, path, _account_of(database), os.urandom)
+        database.execute("BEGIN")
+        columns = ", ".join(Run._fields)
+        query = f"SELECT {columns} FROM run ORDER BY number DESC LIMIT ?"  # noqa: S608
+        last = tuple(Run(*row) for row in database.execute(query, (runs,)))
+        (end_users,) = database.execute("SELECT count(*) FROM end_user").fetchone()
+        return Contents(
+            _account_of(database),
+            last,
+            end_users,
+            *(_counts(database, table) for table in ("delivered", "in_flight", "failed")),
+        )
+    except sqlite3.Error as error:
+        raise JournalError(_spoilt(path, error)) from error
+    finally:
+        database.close()
+
+
+def forget(path: Path) -> None:
+    """Delete a journal, once nobody has it open."""
+    contents(path, runs=0)  # nothing but a journal is deleted
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _counts(database: sqlite3.Connection, table: str) -> dict[str, int]:
+    query = f"SELECT kind, count(*) FROM {table} GROUP BY kind ORDER BY kind"  # noqa: S608
+    found = dict(database.execute(query))
+    return {name: found.get(kind, 0) for kind, name in enumerate(KINDS)}
+
+
+def _make_private(path: Path) -> None:
+    """Make sure that only its owner may read the file; SQLite gives its companions the same rights.
+
+    Raises:
+        JournalError: it is no file.
+        OSError: it can't be made.
+    """
+    if path.exists() and not path.is_file():
+        raise JournalError(f"{path} is no file; a journal is one")
+    if not path.parent.is_dir():
+        raise JournalError(f"{path}: the folder {path.parent} is missing")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # One connection serves all threads, one at a time.
+    return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+
+
+def _migrate(
+    database: sqlite3.Connection, path: Path, account: str, random: Callable[[int], bytes]
+) -> None:
+    """Bring a journal to the form of this release, and make sure that it is the account's."""
+    version = _version(database, path)
+    database.execute("PRAGMA journal_mode = WAL")
+    # What is on record is on the disk, also when the power fails.
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute("PRAGMA secure_delete = ON")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        database.executescript(
+            f"BEGIN;{script};PRAGMA application_id = {_APPLICATION};PRAGMA user_version = {number};"
+        )
+        if number == 1:
+            database.execute("INSERT INTO account VALUES (?, ?)", (account, random(_SECRET)))
+        database.execute("COMMIT")
+    if _account_of(database) != account:
+        raise JournalError(
+            f"{path} is another account's journal; name another file with --journal, or check "
+            "WOOTRIC_ACCOUNT_TOKEN"
+        )
+
+
+def _version(database: sqlite3.Connection, path: Path) -> int:
+    """The version of a journal's form; 0 of an empty file."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != _APPLICATION and (version or tables):
+        raise JournalError(f"{path} is a database, but no journal; name another file")
+    if version > len(MIGRATIONS):
+        raise JournalError(
+            f"{path} is a journal of version {version}, and this program knows {len(MIGRATIONS)}; "
+            "use the release that wrote it, or a newer one"
+        )
+    return int(version)
+
+
+def _account_of(database: sqlite3.Connection) -> str:
+    row = database.execute("SELECT account FROM account").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _spoilt(path: Path, error: sqlite3.Error) -> str:
+    return f"{path} can't be used as a journal: {error}"
+
+
+def _key(key: str) -> bytes:
+    return blake2b(key.encode(errors="surrogatepass"), digest_size=_KEY).digest()
