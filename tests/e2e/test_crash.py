@@ -1,0 +1,117 @@
+"""A push that is killed again and again, and run again until it ends."""
+
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import orjson
+import pytest
+from replaying import Replay, by_device, identify, page, track
+
+from wootric_map.sandbox import SandboxSettings
+
+USERS = 150
+WORKERS = 8
+SETTINGS = SandboxSettings(latency=0.01)
+
+EXPORT = [
+    *(identify(str(n), f"u{n}@example.com", plan="pro", seats=n) for n in range(USERS)),
+    # Nothing but a phone names these: were they created twice, Wootric would not mind.
+    *(by_device(f"d{n}", identify("", phone=f"+44 {n}", nth=n)) for n in range(USERS)),
+    *(track(str(n), properties={"nth": n}, messageId=f"t-{n}") for n in range(USERS)),
+    *(page(str(n), f"/{n}") for n in range(USERS)),
+]
+
+
+def in_doubt(replay: Replay) -> Counter[str]:
+    done = replay.run("status", "--format", "json")
+    held = orjson.loads(done.stdout) if done.stdout else {"in_doubt": {}}
+    return Counter(held["in_doubt"])
+
+
+def killed_and_run_again(replay: Replay, kills: int, seed: int, *options: str) -> list[int]:
+    """Push until it ends, killed so often on the way; gives how many each kill left in doubt."""
+    draw = random.Random(seed)
+    export = replay.write(EXPORT)
+    push: tuple[str | Path, ...] = (
+        "push",
+        export,
+        "--workers",
+        str(WORKERS),
+        "--no-progress",
+        *options,
+    )
+    before, left = in_doubt(replay), []
+    for _ in range(kills):
+        with replay.start(*push) as process:
+            requests = replay.sandbox.state.request_counts.total
+            # Signing in is one, and each run looks up what the last has left in doubt.
+            more = requests + draw.randrange(2, 26)
+            while replay.sandbox.state.request_counts.total < more and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(draw.random() * 0.012)
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=30)
+        now = in_doubt(replay)
+        left.append((now - before).total())
+        before = now
+    done = replay.push(*push[1:])
+    assert done.returncode == 0, done.stderr
+    return left
+
+
+def check_end_users(replay: Replay) -> None:
+    """Everybody is there, once, with all that the export says of them."""
+    state = replay.sandbox.state
+    by_email = {user.email: user for user in state.end_users if user.email}
+    phones = Counter(user.phone_number for user in state.end_users if not user.email)
+    assert sorted(by_email) == sorted(f"u{n}@example.com" for n in range(USERS))
+    assert all(
+        by_email[f"u{n}@example.com"].properties == {"plan": "pro", "seats": str(n)}
+        for n in range(USERS)
+    )
+    assert phones == Counter({f"+44 {n}": 1 for n in range(USERS)})
+    assert state.request_counts.by_status.get(422, 0) == 0
+
+
+def events(replay: Replay) -> Counter[str]:
+    state = replay.sandbox.state
+    return Counter(
+        [f"track {check.params['properties[nth]']}" for check in state.eligibility_checks]
+        + [f"page {view.params['page_info[path]']}" for view in state.page_views]
+    )
+
+
+ALL_EVENTS = {f"track {n}" for n in range(USERS)} | {f"page /{n}" for n in range(USERS)}
+
+
+@pytest.mark.parametrize("settings", [SETTINGS])
+def test_killed_at_50_moments_it_loses_nothing_and_sends_nothing_twice(replay: Replay) -> None:
+    left = killed_and_run_again(replay, 50, 1)
+    assert max(left) <= WORKERS
+    assert sum(left) > 0, "no kill came at a moment that matters"
+    check_end_users(replay)
+    sent = events(replay)
+    assert set(sent.values()) == {1}
+    # What is missing was under way when a kill came: nothing else was left out.
+    doubt = in_doubt(replay)
+    assert doubt["write"] == 0
+    missing = ALL_EVENTS - set(sent)
+    assert len(missing) <= doubt["eligibility_check"] + doubt["page_view"]
+    calls = replay.sandbox.state.request_counts.total
+    assert replay.push("export.ndjson").returncode == 0
+    assert (
+        replay.sandbox.state.request_counts.total - calls == 2
+    )  # it signs in, and asks for events
+
+
+@pytest.mark.parametrize("settings", [SETTINGS])
+def test_killed_and_told_to_send_again_it_delivers_everything(replay: Replay) -> None:
+    left = killed_and_run_again(replay, 8, 2, "--in-doubt", "resend")
+    check_end_users(replay)
+    sent = events(replay)
+    assert set(sent) == ALL_EVENTS
+    assert sum(count - 1 for count in sent.values()) <= sum(left)
+    assert in_doubt(replay).total() == 0
