@@ -6,9 +6,14 @@ import os
 import sys
 import tempfile
 import traceback
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
+
+from cli import redacting
+
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
 
 EXIT_USAGE: Final = 2
 EXIT_SIGN_IN: Final = 4
@@ -79,8 +84,12 @@ def app() -> None:
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     _open_streams()
+    redaction = None
     try:
-        code = app(standalone_mode=False) or 0
+        redaction = redacting.redaction_for(sys.argv[1:], os.environ, os.urandom(32))
+        if redaction:
+            redacting.redact_streams(redaction)
+        code = app(standalone_mode=False, obj=redaction) or 0
         sys.stdout.flush()
     except (BrokenPipeError, _ReaderGoneError):
         # The reader has gone, as `head` does; Python must not try to flush to it once more.
@@ -94,7 +103,7 @@ def main() -> NoReturn:
         code = _misused(error)
     except Exception as error:  # noqa: BLE001 - the last resort
         meant = foreseen(error)
-        code = _say(*meant) if meant else _unforeseen(error)
+        code = _say(*meant) if meant else _unforeseen(error, redaction)
     sys.exit(code)
 
 
@@ -164,12 +173,13 @@ def _of_the_disk(error: Exception) -> str:
     return f"the disk or output can't be used: {reason}{place}"
 
 
-def _unforeseen(error: Exception) -> int:
+def _unforeseen(error: Exception, redaction: "Redaction | None") -> int:
     """Keep the details where only their owner can read them, and say where."""
     try:
         descriptor, name = tempfile.mkstemp(prefix="wootric-replay-", suffix=".log")
         with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
-            traceback.print_exception(error, file=file)
+            details = "".join(traceback.format_exception(error))
+            file.write(redaction.text(details) if redaction else details)
     except OSError as fault:
         details = f"the details could not be kept: {fault.strerror}"
     else:

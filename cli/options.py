@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 from click.core import ParameterSource
 
+from cli import redacting
 from wootric_map import choosing, patience
 from wootric_map.plan import PlanOptions
 from wootric_map.reading import ReadingOptions
@@ -18,6 +19,7 @@ from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, Source, discov
 
 if TYPE_CHECKING:
     from wootric_map.client import Credentials
+    from wootric_map.redaction import Redaction
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -246,6 +248,24 @@ def journal_option(command: F) -> F:
         metavar="FILE",
         help="The journal of what was delivered.  [default: one an account, in your state folder]",
     )(command)
+
+
+def redact_option(command: F) -> F:
+    """Whether personal data is hidden; the streams have seen to it by the time a command runs."""
+    return click.option(
+        redacting.OPTION,
+        is_flag=True,
+        expose_value=False,
+        help="Show emails, phones and names as short keyed hashes, to share them. Plans, snapshots "
+        "and rejects keep them, since another command is to read those.  [env: "
+        f"{redacting.KEY}: a secret, for the same hashes in every run]",
+    )(command)
+
+
+def redaction() -> "Redaction | None":
+    """What hides personal data in output that is no text; None where nothing is to be hidden."""
+    held: Redaction | None = click.get_current_context().obj
+    return held
 
 
 def against_option(default: str) -> Callable[[F], F]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -25,6 +25,9 @@ from wootric_map.rehearsal import rehearse
 from wootric_map.report import Report
 from wootric_map.services import account_fingerprint
 from wootric_map.spool import Spool, Tally
+
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
 
 EXIT_CHANGES: Final = 3
 
@@ -66,6 +69,7 @@ _LABELS: Final = 20
     "100/min, and look-ups as many as Wootric's replies allow]",
 )
 @click.option("--sandbox", is_flag=True, help="Ask an embedded sandbox which events it knows.")
+@options.redact_option
 def dry_run(
     paths: tuple[str, ...],
     against: str,
@@ -107,8 +111,11 @@ def dry_run(
                 )
             tally = Tally(spool)
             changes = _changes(plan, report, tally, held, saved, given["workers"])
+            redaction = options.redaction()
+            if redaction:
+                changes = (diff.redacted(each, redaction) for each in changes)
             if style == "json":
-                _write_data(changes, report, tally)
+                _write_data(changes, report, tally, redaction)
             else:
                 _write_text(changes, report, tally, held, limit_users, given["rate"] or USUAL_RATE)
         except StoppedError:
@@ -202,7 +209,9 @@ def _changes(
             yield diff.Changed(each.call, before, each.step.origins, warnings)
 
 
-def _write_data(changes: Iterator[diff.Changed], report: Report, tally: Tally) -> None:
+def _write_data(
+    changes: Iterator[diff.Changed], report: Report, tally: Tally, redaction: "Redaction | None"
+) -> None:
     output = sys.stdout.buffer
 
     def write(data: object) -> None:
@@ -212,7 +221,8 @@ def _write_data(changes: Iterator[diff.Changed], report: Report, tally: Tally) -
         write(diff.end_user_data(changed))
     for action, name in (("eligibility_check", "event_name"), ("page_view", "path")):
         for label, count in tally.most_common(action):
-            write({"action": action, name: label, "count": count})
+            shown = redaction.text(label) if redaction else label
+            write({"action": action, name: shown, "count": count})
     write({"summary": report.summary()})
     output.flush()
 

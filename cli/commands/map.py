@@ -2,7 +2,7 @@
 
 import sys
 from hashlib import blake2b
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -19,6 +19,7 @@ from wootric_map.services import Services, services
 @options.paths_argument()
 @options.reading_options
 @options.account_options
+@options.redact_option
 def map_command(
     paths: tuple[str, ...], account_token: str | None, base_url: str | None, **reading: Any
 ) -> int:
@@ -32,11 +33,13 @@ def map_command(
     """
     addresses = services(account_token, base_url)
     output = sys.stdout.buffer
+    redaction = options.redaction()
     rejected = False
     found = options.sources(paths)
     for entry in read_entries(found, options.reading(reading), stdin=options.standard_input()):
         rejected = rejected or isinstance(entry.outcome, Rejection)
-        _write(output, _as_data(entry, addresses, account_token))
+        data = _as_data(entry, addresses, account_token)
+        output.write(json_line(redaction.value("", data) if redaction else data))
     output.flush()
     return 1 if rejected else 0
 
@@ -66,7 +69,3 @@ def _as_data(entry: Entry, addresses: Services, account_token: str | None) -> di
 def _key(entry: Entry, mapped: Mapped) -> str:
     digest = blake2b(entry.raw, digest_size=16).digest()
     return record_key(mapped.record.message_id, digest)
-
-
-def _write(output: BinaryIO, data: dict[str, object]) -> None:
-    output.write(json_line(data))

@@ -74,6 +74,7 @@ _UNFINISHED: Final = (
 )
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
+@options.redact_option
 def push(
     paths: tuple[str, ...],
     against: str,

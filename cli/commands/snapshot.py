@@ -48,6 +48,7 @@ from wootric_map.snapshot import PARTIAL, EarlierSnapshot, PartialSnapshot, Snap
 @options.patience_options
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
+@options.redact_option
 def snapshot(
     output: Path | None,
     update: Path | None,

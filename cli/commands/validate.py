@@ -18,6 +18,7 @@ from wootric_map.report import Findings, Report
 @options.paths_argument()
 @options.reading_options
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@options.redact_option
 def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
     """Check every record; report what is rejected, and how to mend it.
 
@@ -41,7 +42,8 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
     except KeyboardInterrupt:
         interrupted = True
     if style == "json":
-        click.echo(json_line(_as_data(report)), nl=False)
+        data, redaction = _as_data(report), options.redaction()
+        click.echo(json_line(redaction.value("", data) if redaction else data), nl=False)
     else:
         _show(report)
     if interrupted:

@@ -1,13 +1,18 @@
 """The diff of a dry run: what would change, field by field, and where each value came from."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cli.render.text import printable, shown, styled
 from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.mapping import Origin
 
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
+
 _FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
+_PROPERTY: Final = "properties."
 _WIDEST: Final = 40
 
 
@@ -63,6 +68,43 @@ def end_user_data(changed: Changed) -> dict[str, object]:
     return data
 
 
+def redacted(changed: Changed, redaction: "Redaction") -> Changed:
+    """The same change with all that is personal in it hidden."""
+    wanted, held = changed.fields, changed.held
+    names = redaction.keys(wanted.properties)
+    value = redaction.value
+
+    def ids(of: EndUserUpsert | EndUser) -> dict[str, Any]:
+        return {
+            name: value(name, getattr(of, name))
+            for name in ("email", "external_id", "phone_number")
+        }
+
+    def properties(of: EndUserUpsert | EndUser) -> dict[str, str]:
+        return {
+            hidden: value(f"{_PROPERTY}{name}", of.properties[name])
+            for name, hidden in names.items()
+            if name in of.properties
+        }
+
+    return Changed(
+        replace(wanted, **ids(wanted), properties=properties(wanted)),
+        replace(held, **ids(held), properties=properties(held)) if held else None,
+        {
+            _renamed(name, names): Origin(
+                redaction.text(origin.source), value(origin.source, origin.original)
+            )
+            for name, origin in changed.origins.items()
+        },
+        tuple((code, redaction.text(message)) for code, message in changed.warnings),
+    )
+
+
+def _renamed(field: str, names: Mapping[str, str]) -> str:
+    name = field.removeprefix(_PROPERTY)
+    return field if name == field else _PROPERTY + names.get(name, name)
+
+
 def _fields(changed: Changed) -> Iterator[_Field]:
     """The fields with their values and origins, in the order they are sent."""
     held, origins = changed.held, changed.origins
@@ -73,7 +115,7 @@ def _fields(changed: Changed) -> Iterator[_Field]:
             yield _Field(name, before, value, origins.get(name))
     for name, value in changed.fields.properties.items():
         before = held.properties.get(name) if held else None
-        key = f"properties.{name}"
+        key = f"{_PROPERTY}{name}"
         yield _Field(key, before, value, origins.get(key))
 
 
