@@ -1,5 +1,6 @@
 """The README is part of the product: what it shows is what the command prints."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -23,6 +24,7 @@ def run(command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [Path(sys.executable).with_name(program), *arguments],
             cwd=folder,
+            env={**os.environ, "XDG_STATE_HOME": folder},
             capture_output=True,
             text=True,
             timeout=60,
