@@ -182,7 +182,7 @@ class _Patience:
 
 
 class _Departure:
-    """Keeps the journal of one call: what was sent and may have been taken stays in doubt."""
+    """Keeps the journal of one call."""
 
     def __init__(
         self, journal: Journal, key: str, action: Action, wanted: EndUserUpsert | None = None
@@ -191,18 +191,12 @@ class _Departure:
         self._key = key
         self._action: Action = action
         self._wanted = wanted
-        self._away = False
-        self._in_doubt = False
 
     def departs(self) -> None:
-        self._in_doubt = self._in_doubt or self._away
-        self._away = True
         self._journal.depart(self._key, self._action, self._wanted)
 
     def returns(self) -> None:
-        self._away = False
-        if not self._in_doubt:
-            self._journal.returned(self._key)
+        self._journal.returned(self._key)
 
 
 class _Sender:
@@ -214,20 +208,21 @@ class _Sender:
 
     def send(self, key: str, action: Action, call: EligibilityCheck | PageView) -> Failure | None:
         """Send a call that can't be taken back; gives why it failed."""
-        journal = self.journal
-        failure = None
+        departure = _Departure(self.journal, key, action)
         try:
-            departure = _Departure(journal, key, action)
-            self._wootric.send(call, departure, again=journal.resends)
+            self._wootric.send(call, departure, again=self.journal.resends)
         except CallFailedError as error:
-            failure = error.failure
+            return self.failed(key, action, error.failure)
         except NoAnswerError as error:
             message = f"{error}; it may have been counted, and sent again it would count twice"
-            failure = Failure("in_doubt", message)
-        if failure:
-            journal.failed(key, action)
-        else:
-            journal.delivered(key, action)
+            return self.failed(key, action, Failure("in_doubt", message))
+        self.journal.delivered(key, action)
+        return None
+
+    def failed(self, key: str, action: Action, failure: Failure) -> Failure:
+        """Put on record that a delivery failed; what is in doubt is on record already."""
+        if failure.code != "in_doubt":
+            self.journal.failed(key, action)
         return failure
 
     def create(self, key: str, fields: EndUserUpsert, wanted: EndUserUpsert) -> EndUser:
@@ -298,11 +293,12 @@ class _Delivery:
     def _answer(self, way: Course, asked: Asked) -> Asked | Turn:
         if isinstance(asked, Recall):
             return way.send(self._journal.fate(asked.key))
-        known = self._journal.find(asked.wanted) if asked.compares else None
-        if known and not self._have_to_oneself(known.id):
-            return way.send(known)
+        found: EndUser | Known | None = None
+        if asked.compares:
+            found = self._journal.find(asked.wanted)
         try:
-            found = self._find(asked.wanted) if self._find else None
+            if found is None and self._find:
+                found = self._find(asked.wanted)
             if found and self._have_to_oneself(found.id):
                 # Somebody else has changed them since; no snapshot knows that.
                 found = self._wootric.find(asked.wanted)
@@ -316,7 +312,7 @@ class _Delivery:
         if isinstance(step, Write) and isinstance(fate, Change):
             outcome, answer = self._write(step, fate, turn.held)
             if isinstance(outcome.result, Failure):
-                self._journal.failed(step.key, outcome.action)
+                self._sender.failed(step.key, outcome.action, outcome.result)
             return outcome, answer
         if isinstance(fate, EligibilityCheck | PageView):
             failure = self._sender.send(step.key, turn.action, fate)
@@ -442,7 +438,7 @@ class _ExactDelivery:
                 return Outcome("unchanged", refs, None)
             self._refused = self._write(step)
             if self._refused:
-                self._journal.failed(step.key, step.action)
+                self._sender.failed(step.key, step.action, self._refused)
             return Outcome(step.action, refs, self._refused)
         result = (
             unregistered(step.call, self._registered)
