@@ -3,42 +3,57 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from math import isfinite
+from email.utils import parsedate_to_datetime
+from math import inf, isfinite
 from typing import Final
 
+from wootric_map.allowance import Allowance, Told
 from wootric_map.outcome import StoppedError
 
-_SHORTEST_WAIT: Final = 1.0
-"""Seconds after a 429 that does not say how long."""
+_SLICE: Final = 2.0
+"""Seconds to wait at a time: a machine that slept, or a reply, may have changed how long."""
 
+_LATELY: Final = 5.0
+"""Seconds after which a call that was held back no longer stands for those at present."""
 
-_LONGEST_WAIT: Final = 3600.0
-"""Seconds; a reset time further away than this is a mistake, of a clock for instance."""
+_LARGEST: Final = 1e9
+"""The largest limit that is believed."""
 
 
 class Pace:
-    """When the next call may go: by a rate of the caller's, and by what replies say (wootric.md 4)."""
+    """When the next call may go; may be used from several threads.
+
+    After each turn either `learn` or `unanswered` is to be called, once.
+    """
 
     def __init__(
         self,
         rate: float | None,
         *,
         wait: Callable[[float], bool],
+        reserve: float = 0.0,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start with nothing known of the account's limits.
 
         Args:
             rate: calls a minute at most, over all endpoints; None leaves it to the replies.
             wait: waits so many seconds; True if the run was told to stop.
+            reserve: the share of each endpoint's limit, from 0 up to but not including 1, that is left
+                to the account's other traffic.
             clock: the unix time.
+            monotonic: seconds since whenever, by a clock that is never set.
         """
         self._interval = 60.0 / rate if rate else 0.0
         self.wait = wait
+        self._reserve = reserve
         self._clock = clock
+        self._monotonic = monotonic
+        self._ahead = -inf
         self._lock = threading.Lock()
         self._next = 0.0
-        self._windows: dict[str, tuple[int, float]] = {}
+        self._endpoints: dict[str, _Endpoint] = {}
         self.calls = 0
         """How many calls have had their turn."""
         self.waiting_until: float | None = None
@@ -46,28 +61,44 @@ class Pace:
         self.waiting_for = ""
         """What it waits for."""
 
+    @property
+    def limit(self) -> str | None:
+        """The limit of Wootric's that holds calls back, such as `100 a minute`; None where none does."""
+        with self._lock:
+            since = self._now() - _LATELY
+            held = [each for each in self._endpoints.values() if each.is_held and each.turn > since]
+            return max(held, key=lambda each: each.turn).allowance.limit if held else None
+
     def take_turn(self, endpoint: str) -> None:
         """Wait until a call to this endpoint may go.
 
         Raises:
             StoppedError: the run was told to stop.
         """
-        while True:
-            with self._lock:
-                now = self._clock()
-                at = max(self._next, self._opens(endpoint, now))
-                if at <= now:
-                    self._next = max(self._next, now) + self._interval
-                    remaining, reset = self._windows.get(endpoint, (1, now))
-                    self._windows[endpoint] = remaining - 1, reset
-                    self.waiting_until = None
-                    self.calls += 1
-                    return
-                self.waiting_until = at
-                by_rate = at == self._next
-                self.waiting_for = "for --rate" if by_rate else "for Wootric's limit"
-            if self.wait(min(at - now, _LONGEST_WAIT)):
-                raise StoppedError
+        with self._lock:
+            known = self._known(endpoint)
+        # One call of an endpoint watches the clock, and those behind it wait for that one.
+        with known.queue:
+            is_held = waited = False
+            while True:
+                with self._lock:
+                    now = self._now()
+                    opens = known.allowance.opens(now)
+                    at = max(self._next, opens)
+                    if at <= now:
+                        self._next = max(self._next, now) + self._interval
+                        known.allowance.send(now)
+                        known.is_held, known.turn = is_held, now
+                        self.calls += 1
+                        if waited:
+                            self.waiting_until = None
+                        return
+                    by_rate = at == self._next
+                    is_held, waited = not by_rate, True
+                    self.waiting_until = self._clock() + at - now
+                    self.waiting_for = "for --rate" if by_rate else "for Wootric's limit"
+                if self.wait(min(at - now, _SLICE)):
+                    raise StoppedError
 
     def note_wait(self, seconds: float, reason: str) -> None:
         """Say that a call waits for something else than its turn."""
@@ -75,36 +106,75 @@ class Pace:
         self.waiting_for = reason
 
     def learn(self, endpoint: str, headers: Mapping[str, str], *, refused: bool) -> None:
-        """Take in what a reply says of its endpoint's limit."""
+        """Take in what a reply says of its endpoint's limit.
+
+        Args:
+            endpoint: as it was given to `take_turn`.
+            headers: the reply's; nothing in them is trusted.
+            refused: whether it is a 429.
+        """
+        told = _told(headers)
         with self._lock:
-            now = self._clock()
-            reset = number(headers.get("X-Rate-Limit-Reset"))
-            retry_after = number(headers.get("Retry-After"))
+            allowance = self._known(endpoint).allowance
             if refused:
-                opens = now + max(retry_after or 0.0, _SHORTEST_WAIT)
-                if reset is not None and reset > now:
-                    opens = min(reset, opens) if retry_after else reset
-                self._windows[endpoint] = 0, min(opens, now + _LONGEST_WAIT)
-                return
-            remaining = number(headers.get("X-Rate-Limit-Remaining"))
-            if remaining is None or reset is None:
-                self._windows.pop(endpoint, None)
-                return
-            known, known_reset = self._windows.get(endpoint, (int(remaining), reset))
-            if reset < known_reset and known_reset > now:
-                return  # a late reply, of a window that has ended
-            # Replies overtake each other: within one window the smaller figure is the newer.
-            left = min(known, int(remaining)) if known_reset == reset else int(remaining)
-            self._windows[endpoint] = left, min(reset, now + _LONGEST_WAIT)
+                allowance.refused(self._now(), told)
+            else:
+                allowance.answered(self._now(), told)
 
     def unanswered(self, endpoint: str) -> None:
-        """Note that a call which had its turn ended without a reply."""
+        """Take in that a call which had its turn ended without any reply."""
+        with self._lock:
+            self._known(endpoint).allowance.unanswered()
 
-    def _opens(self, endpoint: str, now: float) -> float:
-        remaining, reset = self._windows.get(endpoint, (1, 0.0))
-        if remaining <= 0 and reset <= now:
-            del self._windows[endpoint]
-        return reset if remaining <= 0 else 0.0
+    def _known(self, endpoint: str) -> "_Endpoint":
+        known = self._endpoints.get(endpoint)
+        if known is None:
+            known = self._endpoints[endpoint] = _Endpoint(Allowance(self._reserve))
+        return known
+
+    def _now(self) -> float:
+        """The unix time by a clock that never runs backwards.
+
+        The monotonic one stands still while the machine sleeps, and the other one may be set back:
+        whichever has come further is right.
+        """
+        wall = self._clock()
+        passed = self._monotonic()
+        self._ahead = max(self._ahead, wall - passed)
+        return passed + self._ahead
+
+
+class _Endpoint:
+    """An endpoint's limit, and whoever waits for it."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        self.allowance = allowance
+        self.queue = threading.Lock()
+        self.is_held = False
+        """Whether its latest call had to wait for the limit."""
+        self.turn = 0.0
+        """When that went."""
+
+
+def _told(headers: Mapping[str, str]) -> Told:
+    """What a reply's headers say of its endpoint's limit."""
+    limit = number(headers.get("X-Rate-Limit-Limit"))
+    remaining = number(headers.get("X-Rate-Limit-Remaining"))
+    return Told(
+        limit=None if limit is None else int(min(max(limit, 1.0), _LARGEST)),
+        remaining=None if remaining is None else int(min(max(remaining, 0.0), _LARGEST)),
+        reset=number(headers.get("X-Rate-Limit-Reset")),
+        retry_after=number(headers.get("Retry-After")),
+        date=_unix_time(headers.get("Date")),
+    )
+
+
+def _unix_time(date: str | None) -> float | None:
+    """The time that a `Date` header tells."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 def number(text: str | None) -> float | None:
