@@ -36,6 +36,8 @@ _SLOWEST, _FASTEST = 0.01, 1e9
 _DAY: Final = 86_400.0
 
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/min)?")
+_PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)%|(0|[1-9][0-9]*(?:\.[0-9]+)?)")
+"""Whoever writes 0.2 most likely means 20%, so below 1 the sign must be there."""
 
 
 class Moment(click.ParamType[int]):
@@ -94,6 +96,24 @@ class Seconds(click.ParamType[float]):
                 "write a number of seconds: more than 0, and a day (86400) at most", param, ctx
             )
         return seconds
+
+
+class Share(click.ParamType[float]):
+    """A part of a hundred: `20%` or `20`; gives it as a part of one, below one."""
+
+    name = "PERCENT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a share; less than all."""
+        if isinstance(value, float):
+            return value
+        matched = _PERCENT.fullmatch(str(value).strip())
+        share = float(matched[1] or matched[2]) / 100 if matched else 1.0
+        if share >= 1:
+            self.fail("write a share below 100%, such as 20%", param, ctx)
+        return share
 
 
 def reading_options(command: F) -> F:
@@ -321,6 +341,31 @@ def patience_options(command: F) -> F:
 
 def _seconds_option(name: str, default: float, what: str) -> Callable[[F], F]:
     return click.option(name, type=Seconds(), default=f"{default:g}", show_default=True, help=what)
+
+
+def pace_options(
+    rate: str = "Calls a minute at most; else as many as Wootric's replies allow.",
+) -> Callable[[F], F]:
+    """How fast calls go.
+
+    Args:
+        rate: what `--rate` means to the command.
+    """
+
+    def add(command: F) -> F:
+        for option in (
+            click.option(
+                "--reserve",
+                type=Share(),
+                default=0.0,
+                help="The share of each of Wootric's limits to leave to live traffic, such as 20%.",
+            ),
+            click.option("--rate", type=Rate(), help=rate),
+        ):
+            command = option(command)
+        return command
+
+    return add
 
 
 def workers_option(command: F) -> F:

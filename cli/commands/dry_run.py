@@ -62,10 +62,8 @@ _LABELS: Final = 20
 @options.credential_options
 @options.workers_option
 @options.patience_options
-@click.option(
-    "--rate",
-    type=options.Rate(),
-    help="The account's pace, to tell how long a push takes; look-ups keep to it too.  [default: "
+@options.pace_options(
+    rate="The account's pace, to tell how long a push takes; look-ups keep to it too.  [default: "
     "100/min, and look-ups as many as Wootric's replies allow]",
 )
 @click.option("--sandbox", is_flag=True, help="Ask an embedded sandbox which events it knows.")
@@ -162,7 +160,7 @@ def _compared(
     from wootric_map.pace import Pace  # noqa: PLC0415 - slow, and most dry runs need none
 
     to = account.account(given, stack)
-    pace = Pace(given["rate"], wait=wait)
+    pace = Pace(given["rate"], wait=wait, reserve=given["reserve"])
     connected = account.connected(to, pace, given, connections=given["workers"])
     wootric = stack.enter_context(connected)
     wootric.sign_in()

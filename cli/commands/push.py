@@ -58,11 +58,7 @@ _UNFINISHED: Final = (
     "--sandbox", is_flag=True, help="Push to an embedded sandbox; no credentials are needed."
 )
 @options.workers_option
-@click.option(
-    "--rate",
-    type=options.Rate(),
-    help="Calls a minute at most; else as many as Wootric's replies allow.",
-)
+@options.pace_options()
 @options.patience_options
 @options.journal_options
 @click.option(
@@ -79,7 +75,6 @@ def push(
     paths: tuple[str, ...],
     against: str,
     plan_path: Path | None,
-    rate: float | None,
     rejects: Path,
     quiet: bool,
     no_progress: bool,
@@ -94,7 +89,7 @@ def push(
     \b
     Example:
       wootric-replay push --sandbox sample_events/segment-logs
-      wootric-replay push --rate 80/min segment-logs
+      wootric-replay push --reserve 20% segment-logs
       wootric-replay push --plan plan.ndjson
       wootric-replay push rejects.ndjson
     """
@@ -120,7 +115,7 @@ def push(
         journal = stack.enter_context(
             keeping.kept(to, given, interruption.stop.wait, temporary=given["sandbox"])
         )
-        pace = Pace(rate, wait=interruption.stop.wait)
+        pace = Pace(given["rate"], wait=interruption.stop.wait, reserve=given["reserve"])
         workers = given["workers"]
         connected = account.connected(to, pace, given, connections=workers)
         wootric = stack.enter_context(connected)

@@ -40,11 +40,7 @@ from wootric_map.snapshot import PARTIAL, EarlierSnapshot, PartialSnapshot, Snap
 @click.option(
     "--sandbox", is_flag=True, help="Ask an embedded sandbox, which is empty; to rehearse."
 )
-@click.option(
-    "--rate",
-    type=options.Rate(),
-    help="Calls a minute at most; else as many as Wootric's replies allow.",
-)
+@options.pace_options()
 @options.patience_options
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
@@ -52,7 +48,6 @@ from wootric_map.snapshot import PARTIAL, EarlierSnapshot, PartialSnapshot, Snap
 def snapshot(
     output: Path | None,
     update: Path | None,
-    rate: float | None,
     quiet: bool,
     no_progress: bool,
     **given: Any,
@@ -80,7 +75,7 @@ def snapshot(
     with ExitStack() as stack:
         to = account.account(given, stack)
         interruption = stack.enter_context(gentle_interruption())
-        pace = Pace(rate, wait=interruption.stop.wait)
+        pace = Pace(given["rate"], wait=interruption.stop.wait, reserve=given["reserve"])
         wootric = stack.enter_context(account.connected(to, pace, given, connections=1))
         since = None
         try:

@@ -28,6 +28,10 @@ class Paced(Protocol):
     waiting_until: float | None
     waiting_for: str
 
+    @property
+    def limit(self) -> str | None:
+        """The limit of Wootric's that calls are held back by."""
+
 
 @contextmanager
 def reading_progress(
@@ -106,11 +110,14 @@ class _Lines:
 
 
 def waiting(pace: Paced) -> Iterator[str]:
-    """How long calls wait, and for what; nothing where they do not."""
+    """How long calls wait, and for what, or what they are spaced by; nothing where they are not."""
     until = pace.waiting_until
     wait = until - time.time() if until is not None else 0.0
+    limit = pace.limit
     if wait > 1:
         yield f"waiting {duration(wait)} {pace.waiting_for}"
+    elif limit:
+        yield f"spaced by Wootric's limit of {limit}"
 
 
 class SendingProgress:

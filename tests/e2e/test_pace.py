@@ -1,0 +1,70 @@
+"""A limit is used and kept to: the installed command against the sandbox over real HTTP (wootric.md 4)."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import pytest
+from replaying import Replay, page
+
+from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings
+
+WINDOW: Final = 4.5
+"""Seconds: as windows end on a whole one, they last 5."""
+
+SECONDS: Final = 5
+
+
+def pushed(
+    replaying: Callable[[SandboxSettings], Replay], limit: int, calls: int, *args: str
+) -> tuple[Replay, list[int]]:
+    """Push so many page views, each of somebody else.
+
+    Returns:
+        The account, and how many calls each window let through; the last one may not be used up.
+    """
+    passed: list[float] = []
+
+    def note(request: SandboxRequest) -> Fault | None:
+        if request.path == "/pixel.gif":
+            passed.append(time.time())
+        return None
+
+    replay = replaying(SandboxSettings(rate_limit=limit, rate_window=WINDOW, faults=(note,)))
+    export = replay.write(page(f"user-{number}@example.com") for number in range(calls))
+    done = replay.push("--against", "nothing", *args, export)
+    assert done.returncode == 0, done.stderr
+    return replay, windows(passed)
+
+
+def windows(passed: Sequence[float]) -> list[int]:
+    """How many calls fell into each window; the first one after a reset opens the next."""
+    counts: list[int] = []
+    reset = 0.0
+    for when in passed:
+        if when >= reset:
+            counts.append(0)
+            reset = math.ceil(when + WINDOW)
+        counts[-1] += 1
+    return counts
+
+
+@pytest.mark.parametrize("per_minute", [600, 6000])
+def test_two_windows_are_used_without_a_refusal(
+    replaying: Callable[[SandboxSettings], Replay], per_minute: int
+) -> None:
+    limit = per_minute * SECONDS // 60
+    calls = 2 * limit + 1
+    replay, used = pushed(replaying, limit, calls, "--workers", "32")
+    assert sum(used[:2]) >= 0.95 * 2 * limit
+    assert replay.sandbox.state.request_counts.by_status.get(429, 0) < 0.01 * calls
+    assert len(replay.sandbox.state.page_views) == calls
+
+
+def test_a_reserve_is_left_free_in_every_window(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    _, used = pushed(replaying, 50, 81, "--reserve", "20%")
+    assert max(used) <= 40
+    assert sum(used[:2]) >= 0.95 * 2 * 40
