@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
@@ -35,7 +34,7 @@ from wootric_map.outcome import (
     UnreachableError,
     WootricError,
 )
-from wootric_map.pace import Pace
+from wootric_map.pace import Pace, unix_time
 from wootric_map.patience import Outage, Tries, was_too_fast
 from wootric_map.services import Services, is_loopback
 from wootric_map.sign_in import (
@@ -364,7 +363,8 @@ class Wootric:
         tries.in_doubt |= not _was_not_taken(reply.status)
         if not tries.in_doubt:
             asked.flight.returns()
-        self.server_time = _unix_time(reply.headers.get("Date")) or self.server_time
+        date = unix_time(reply.headers.get("Date"))
+        self.server_time = self.server_time if date is None else int(date)
         return _without(token, reply)
 
     def _note(self, asked: "_Asked", tries: Tries, ended: str, begun: float) -> None:
@@ -529,11 +529,3 @@ def _end_user(reply: Any) -> EndUser:
     except ValueError as error:
         message = "Wootric's reply is no end user"
         raise CallFailedError("bad_reply", message, None, None) from error
-
-
-def _unix_time(date: str | None) -> int | None:
-    """The time that a `Date` header tells."""
-    try:
-        return int(parsedate_to_datetime(date or "").timestamp())
-    except (OverflowError, TypeError, ValueError):
-        return None

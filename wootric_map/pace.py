@@ -165,12 +165,12 @@ def _told(headers: Mapping[str, str]) -> Told:
         remaining=None if remaining is None else int(min(max(remaining, 0.0), _LARGEST)),
         reset=number(headers.get("X-Rate-Limit-Reset")),
         retry_after=number(headers.get("Retry-After")),
-        date=_unix_time(headers.get("Date")),
+        date=unix_time(headers.get("Date")),
     )
 
 
-def _unix_time(date: str | None) -> float | None:
-    """The time that a `Date` header tells."""
+def unix_time(date: str | None) -> float | None:
+    """The unix time that a `Date` header tells; None where it tells none."""
     try:
         return parsedate_to_datetime(date or "").timestamp()
     except (OverflowError, TypeError, ValueError):

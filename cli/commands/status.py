@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,10 +13,10 @@ from cli.render.text import duration, json_line, plural, printable, styled
 from wootric_map.journal import Contents, JournalError, Run, contents
 from wootric_map.services import journal_account, services
 
-_RUNS = 5
+_RUNS: Final = 5
 """How many of the last runs are shown."""
 
-_NAMES = {
+_NAMES: Final = {
     "write": "end user write",
     "eligibility_check": "eligibility check",
     "page_view": "page view",
