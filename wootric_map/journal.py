@@ -358,6 +358,30 @@ class Journal:
             (count,) = self._database.execute("SELECT count(*) FROM in_flight").fetchone()
         return int(count)
 
+    @property
+    def knows_until(self) -> float | None:
+        """Until when earlier runs met end users, in unix time; None where they met none, or one of the
+        runs did not end by itself."""
+        query = (
+            "SELECT CASE WHEN count(*) = count(ended) THEN max(ended) END FROM run "
+            "WHERE number < ? AND EXISTS (SELECT 1 FROM end_user)"
+        )
+        with self._lock:
+            (until,) = self._database.execute(query, (self._run,)).fetchone()
+        return None if until is None else float(until)
+
+    @property
+    def knows_anybody(self) -> bool:
+        """Whether earlier runs met any end user."""
+        with self._lock:
+            return self._one("SELECT 1 FROM end_user LIMIT 1") is not None
+
+    def begin_anew(self) -> None:
+        """Forget what earlier runs did."""
+        for table in ("delivered", "in_flight", "failed", "end_user"):
+            self._write(f"DELETE FROM {table}", ())  # noqa: S608
+        self._news.set()
+
     def end_run(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
         """Put on record how the run ended.
 

@@ -1,7 +1,9 @@
-"""What became of the writes that an earlier run sent, and whose answers it did not see."""
+"""What has become, since the journal was written, of what it doubts and of the account itself."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
+from wootric_map.end_users import place_of
 from wootric_map.journal import Journal
 from wootric_map.outcome import CallFailedError
 from wootric_map.plan import Find
@@ -15,6 +17,28 @@ class Settled(NamedTuple):
     """Not there, and so still to be made."""
     left: int = 0
     """Still in doubt, since Wootric would not tell."""
+
+
+OLDEST: Final = {"page": "1", "per_page": "1", "sort_key": "created_at", "sort_order": "asc"}
+"""Asks for the end user that an account has had for longest."""
+
+
+def is_another(journal: Journal, oldest: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an account can't be the one that a journal was written of.
+
+    A stand-in that is started anew has the same address and token, and has forgotten everybody.
+
+    Args:
+        journal: open for this run.
+        oldest: the account's answer to `OLDEST`.
+    """
+    if not oldest:
+        return journal.knows_anybody
+    until = journal.knows_until
+    try:
+        return until is not None and place_of(oldest[0]).created_at > until
+    except ValueError:
+        return False  # it does not say when
 
 
 def settle(journal: Journal, find: Find) -> Settled:

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -22,15 +23,15 @@ from wootric_map.calls import USUAL_RATE
 from wootric_map.client import Wootric
 from wootric_map.deliver import deliver, deliver_file
 from wootric_map.journal import Journal
-from wootric_map.outcome import Failure, Outcome, Skip, StoppedError
+from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
 from wootric_map.plan_file import PlanFile, PlanFileError
 from wootric_map.planning import plan_records
 from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report, is_rejects_file
-from wootric_map.services import account_fingerprint
-from wootric_map.settling import settle
+from wootric_map.services import account_fingerprint, is_loopback
+from wootric_map.settling import OLDEST, is_another, settle
 from wootric_map.source import Source
 from wootric_map.spool import Spool
 
@@ -127,6 +128,7 @@ def push(
             Report(),
             rejects_file,
             journal,
+            is_loopback(urlsplit(to.services.rest).hostname or ""),
             snapshot.find if snapshot else find,
             snapshot is not None,
             workers,
@@ -172,6 +174,8 @@ class _Run:
     report: Report
     rejects: RejectsFile
     journal: Journal
+    is_stand_in: bool
+    """Whether it is no account of Wootric's, but something on this machine that may have forgotten all."""
     find: Find | None
     """Looks an end user up; None takes Wootric to hold nobody."""
     is_snapshot: bool
@@ -184,6 +188,12 @@ class _Run:
 
     def settle(self) -> None:
         """Find out what became of the writes that an earlier run sent and got no answer to."""
+        if self.is_stand_in and self.journal.knows_anybody:
+            with suppress(CallFailedError):
+                if is_another(self.journal, self.wootric.list_end_users(OLDEST)):
+                    self.journal.begin_anew()
+                    words = "This stand-in was started anew since the last push: so is its journal."
+                    click.echo(words, err=True)
         settled = settle(self.journal, self.wootric.find)
         if any(settled) and not self.quiet:
             left = f", {settled.left:,} could not be looked up" if settled.left else ""

@@ -22,11 +22,12 @@ EXPORT = [ADA, BOB, track("1", messageId="t-1"), page("2"), page("2", "/b", mess
 
 
 def calls(replay: Replay) -> list[str]:
-    """All requests but signing in and asking for the registered events."""
+    """All requests but signing in, asking for the registered events, and whether it is the same sandbox."""
     return [
         f"{request['method']} {request['path']}"
         for request in replay.sandbox.requests
         if request["path"] not in ("/oauth/token", "/registered_events.json")
+        and (request["method"], request["path"]) != ("GET", "/v1/end_users")
     ]
 
 
@@ -159,8 +160,15 @@ def test_what_wootric_refused_is_tried_again(replaying: Start) -> None:
 
 
 def test_an_end_user_deleted_since_is_made_anew(replay: Replay) -> None:
+    replay.holds("9", "eve@example.com")
     replay.push(replay.write([ADA]))
-    replay.sandbox.state.reset()
+    state = replay.sandbox.state
+    state.reset()
+    with state.lock:  # as if she, who was there before, were the only one left
+        now = state.clock
+        state.clock = lambda: 1.0
+        replay.holds("9", "eve@example.com")
+        state.clock = now
     changed = identify("1", "ada@example.com", plan="team", seats=1)
     assert replay.push(replay.write([at(1, changed)], "b.ndjson")).returncode == 0
     assert replay.users()["1"]["properties"] == {"plan": "team", "seats": "1"}
@@ -181,6 +189,23 @@ def test_an_email_that_somebody_else_has_by_now_is_looked_up(replay: Replay) -> 
     )
     assert done.returncode == 0, done.stderr
     assert replay.users()["9"]["properties"] == {"plan": "x"}
+
+
+@pytest.mark.parametrize("meanwhile", [[], ["somebody"]])
+def test_a_stand_in_that_was_started_anew_gets_everything_once_more(
+    replay: Replay, meanwhile: list[str]
+) -> None:
+    export = replay.write(EXPORT)
+    replay.push(export)
+    replay.sandbox.state.reset()
+    time.sleep(1.1)  # the age of end users is told in whole seconds
+    for name in meanwhile:
+        replay.holds(name, f"{name}@example.com")
+    done = replay.push(export)
+    assert done.returncode == 0, done.stderr
+    assert "started anew" in done.stderr
+    assert len(replay.sandbox.state.page_views) == 2
+    assert {"1", "2"} <= set(replay.users())
 
 
 # A plan that was saved.
