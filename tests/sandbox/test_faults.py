@@ -47,6 +47,19 @@ def test_an_error_rate_of_one_spares_signing_in(start: Start, sign_in: SignIn) -
         assert reply.json()["error"]
 
 
+def test_signing_in_has_faults_of_its_own(start: Start) -> None:
+    down = Fault(Response("", 503))
+    running = start(
+        faults=(lambda _: Fault(Response("", 500)),),
+        sign_in_faults=(lambda request: down if request.path == "/oauth/token" else None,),
+    )
+    replies = [
+        requests.request(method, f"{running.base_url}{path}", timeout=10).status_code
+        for method, path in (("POST", "/oauth/token"), ("GET", "/nowhere"), ("GET", "/pixel.gif"))
+    ]
+    assert replies == [503, 404, 500]
+
+
 def test_a_reply_may_be_replaced(start: Start, sign_in: SignIn) -> None:
     fault = Fault(Response("<html>", 200, media_type="application/json"))
     running = start(faults=(on_create(fault),), rate_limit=5)

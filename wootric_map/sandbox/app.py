@@ -37,7 +37,7 @@ class _Door(enum.Enum):
     """Who may come in by an endpoint, and what stands in the way."""
 
     SIGN_IN = enum.auto()
-    """Anyone; no rate limit, no faults."""
+    """Anyone; no rate limit, and faults of its own."""
     REST = enum.auto()
     """Whoever has an access token."""
     PUBLIC = enum.auto()
@@ -74,9 +74,15 @@ def build_app(state: SandboxState, log: LogRequest | None = None) -> Starlette:
     if settings.error_rate:
         rng = random.Random(settings.seed)  # noqa: S311 - it draws errors, not secrets
         faults = (random_errors(settings.error_rate, rng), *faults)
+    faults_by_door = {
+        _Door.REST: faults,
+        _Door.PUBLIC: faults,
+        _Door.SIGN_IN: settings.sign_in_faults,
+        _Door.INTROSPECTION: (),
+    }
 
     def route(path: str, door: _Door, **handlers: Handler) -> Route:
-        return Route(path, _Endpoint(path, door, handlers, state, faults, log))
+        return Route(path, _Endpoint(path, door, handlers, state, faults_by_door[door], log))
 
     end_user = "/v1/end_users/{id}"
     app = Starlette(
@@ -145,7 +151,7 @@ class _Endpoint:
         self._handlers = handlers
         self._allow = ", ".join(handlers)
         self._state = state
-        self._faults = faults if door in (_Door.REST, _Door.PUBLIC) else ()
+        self._faults = faults
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

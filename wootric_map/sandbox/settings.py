@@ -60,6 +60,9 @@ class SandboxSettings:
     faults: "tuple[FaultRule, ...]" = ()
     """Asked in turn about each request that `error_rate` could hit; see `faults.Fault`."""
 
+    sign_in_faults: "tuple[FaultRule, ...]" = ()
+    """The same for requests to sign in, which neither of them hits."""
+
     def __post_init__(self) -> None:
         if not _ACCOUNT_TOKEN.fullmatch(self.account_token):
             raise ValueError(
