@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Generator, Iterable
+from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
 from wootric_map.addressing import (
@@ -14,7 +15,7 @@ from wootric_map.addressing import (
     unregistered,
 )
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
-from wootric_map.known import Fate, Known
+from wootric_map.known import Delivered, Fate, Known
 from wootric_map.outcome import Action, CallFailedError, Failure, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
 
@@ -85,13 +86,17 @@ def course(
     held: EndUser | Known | None = None
     refused: Failure | None = None
     asked = _NOBODY
+    latest: float = 0
     most = _ACCOUNT if asks else _JOURNAL if recalls else _NOBODY
     for step in steps:
         fate: Turned | None = None
         if isinstance(step, Event):
             fate = unregistered(step.call, registered)
         if fate is None and recalls:
-            fate = _done(step, (yield Recall(step.key)))
+            answer = yield Recall(step.key)
+            fate = _done(step, answer, latest)
+            if fate and isinstance(step, Write) and isinstance(answer, Delivered):
+                latest = answer.run
         if fate is None and isinstance(step, Event):
             fate = after(refused)
         # To compare with, it will do to know what an earlier run left of them.
@@ -109,6 +114,8 @@ def course(
                 if isinstance(step, Write)
                 else address(step, end_user, held if isinstance(held, EndUser) else None)
             )
+        if isinstance(step, Write) and isinstance(fate, Change) and fate.fields is not None:
+            latest = inf
         answer = yield Turn(step, fate, held)
         failure = answer if isinstance(answer, Failure) else None
         if isinstance(step, Write):
@@ -119,16 +126,24 @@ def course(
             held = answer
 
 
-def _done(step: Step, answer: Answer) -> Turned | None:
-    """What becomes of a step that an earlier run took care of; None where it did not."""
+def _done(step: Step, answer: Answer, latest: float) -> Turned | None:
+    """What becomes of a step that an earlier run took care of; None where it did not.
+
+    `latest` is the run that made the end user's writes up to here, infinite where it is this one.
+    """
     if isinstance(step, Event):
         return left_out(step.type, answer)
-    return Change("unchanged", None) if answer == "delivered" else None
+    return Change("unchanged", None) if still_holds(answer, latest) else None
+
+
+def still_holds(fate: object, latest: float) -> bool:
+    """Whether a write was delivered, and none that comes before it later on, which may have undone it."""
+    return isinstance(fate, Delivered) and fate.run >= latest
 
 
 def left_out(kind: str, fate: object) -> Skip | None:
     """The skip of a track or page record that an earlier run has sent; None where it has not."""
-    if fate == "delivered":
+    if isinstance(fate, Delivered):
         message = "an earlier run has delivered it"
         return Skip("duplicate", kind, "messageId", message)
     if fate == "in_doubt":

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from math import inf
 from typing import Final, TypeAlias
 
 import requests
@@ -14,9 +15,19 @@ from wootric_map.addressing import Change, change, unregistered
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.client import NoAnswerError, Wootric
 from wootric_map.comparing import difference
-from wootric_map.course import Answer, Asked, Course, Recall, Turn, after, course, left_out
+from wootric_map.course import (
+    Answer,
+    Asked,
+    Course,
+    Recall,
+    Turn,
+    after,
+    course,
+    left_out,
+    still_holds,
+)
 from wootric_map.journal import Journal, JournalFailedError
-from wootric_map.known import Known
+from wootric_map.known import Delivered, Known
 from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.plan import EndUserPlan, Find, Plan, Write
 from wootric_map.plan_file import PlanFile, Planned, PlannedWrite
@@ -419,6 +430,8 @@ class _ExactDelivery:
         self._stop = stop
         self._created: int | None = None
         self._refused: Failure | None = None
+        self._latest: float = 0
+        """The run that made the writes up to here; infinite where it is this one."""
 
     def run(self) -> Iterator[Outcome]:
         """Make the calls in order."""
@@ -432,10 +445,13 @@ class _ExactDelivery:
         fate = self._journal.fate(step.key)
         refs = (step.ref,)
         if isinstance(step, PlannedWrite):
-            if fate == "delivered":
+            if isinstance(fate, Delivered) and still_holds(fate, self._latest):
+                self._latest = fate.run
+                self._refused = None
                 if step.action == "create":
                     self._created = step.id or self._number_of(step.fields)
                 return Outcome("unchanged", refs, None)
+            self._latest = inf
             self._refused = self._write(step)
             if self._refused:
                 self._sender.failed(step.key, step.action, self._refused)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from wootric_map.calls import EndUser, EndUserUpsert
-from wootric_map.known import Fate, Fingerprints, Known, packed, unpacked
+from wootric_map.known import Delivered, Fate, Fingerprints, Known, packed, unpacked
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.outcome import CALLS, Action, StoppedError
 from wootric_map.source import SourceError
@@ -56,6 +56,9 @@ MIGRATIONS: Final = (
     ALTER TABLE run ADD COLUMN eligibility_checks INTEGER;
     ALTER TABLE run ADD COLUMN page_views INTEGER;
     ALTER TABLE run ADD COLUMN failed INTEGER;
+    """,
+    """
+    ALTER TABLE delivered ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
     """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
@@ -231,8 +234,9 @@ class Journal:
             return None
         name = _key(key)
         with self._lock:
-            if self._one("SELECT 1 FROM delivered WHERE key = ?", name):
-                return "delivered"
+            found = self._one("SELECT run FROM delivered WHERE key = ?", name)
+            if found:
+                return Delivered(*found)
             query = "SELECT 1 FROM in_flight WHERE key = ? AND run < ?"
             if self._doubts and not self.resends and self._one(query, name, self._run):
                 return "in_doubt"
@@ -467,7 +471,8 @@ class Journal:
         with self._lock:
             self._write("DELETE FROM in_flight WHERE key = ?", (key,))
             self._write("DELETE FROM failed WHERE key = ?", (key,))
-            self._write("INSERT OR REPLACE INTO delivered VALUES (?, ?)", (key, kind))
+            query = "INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)"
+            self._write(query, (key, kind, self._run))
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()

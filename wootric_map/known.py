@@ -3,12 +3,20 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from wootric_map.calls import EndUserUpsert, comparable, property_field
 from wootric_map.properties import PropertyValue
 
-Fate: TypeAlias = Literal["delivered", "in_doubt"]
+
+class Delivered(NamedTuple):
+    """An earlier run has made a delivery."""
+
+    run: int
+    """Its number: later runs have greater ones."""
+
+
+Fate: TypeAlias = Delivered | Literal["in_doubt"]
 """What an earlier run has done about a delivery."""
 
 _FIELD: Final = 4

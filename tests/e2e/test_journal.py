@@ -243,8 +243,37 @@ def test_half_a_plan_goes_on_where_it_was(replaying: Start) -> None:
     broken.clear()
     before = len(calls(replay))
     assert replay.push("--plan", plan).returncode == 0
-    assert [call.split("/")[0] for call in calls(replay)[before:]] == ["PUT "] * 2
+    # Between the two that failed, one that went through is made again, which the first undoes.
+    assert [call.split("/")[0] for call in calls(replay)[before:]] == ["PUT "] * 3
     assert len(replay.users()) == 1
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("fails_again", [False, True])
+def test_an_earlier_write_that_is_made_up_for_does_not_undo_a_later_one(
+    replaying: Start, saved: bool, fails_again: bool
+) -> None:
+    """The second of three writes fails at first; the third may fail when the second goes through."""
+    refused: list[str | None] = ["free"]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        if request.form.get("properties[plan]") in refused:
+            return Fault(Response('{"error":"no"}', 422))
+        return None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    plans = [(1, "pro"), (2, "free"), (3, "team")]
+    export = replay.write([at(day, identify("1", "ada@example.com", plan=p)) for day, p in plans])
+    push = ("--plan", replay.plan(export, "--no-fold")) if saved else (export, "--no-fold")
+    assert replay.push(*push).returncode == 1
+    assert replay.users()["1"]["properties"] == {"plan": "team"}
+    refused[:] = ["team"] if fails_again else []
+    assert replay.push(*push).returncode == int(fails_again)
+    refused.clear()
+    made = made_by(replay, lambda: replay.push(*push))
+    assert len([call for call in made if call.startswith("PUT")]) == int(fails_again)
+    assert replay.users()["1"]["properties"] == {"plan": "team"}
+    assert made_by(replay, lambda: replay.push(*push)) == []
 
 
 # Doubt.

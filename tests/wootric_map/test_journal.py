@@ -22,7 +22,7 @@ from wootric_map.journal import (
     contents,
     forget,
 )
-from wootric_map.known import Fingerprints, packed, unpacked
+from wootric_map.known import Delivered, Fingerprints, packed, unpacked
 from wootric_map.outcome import StoppedError
 
 ACCOUNT = "0123456789ab"
@@ -94,14 +94,14 @@ def test_what_was_delivered_is_known_to_the_next_run(reopened: Open) -> None:
     assert journal.fate("m-1") is None
     journal.depart("m-1", "page_view")
     journal.delivered("m-1", "page_view")
-    assert reopened().fate("m-1") == "delivered"
+    assert isinstance(reopened().fate("m-1"), Delivered)
     assert reopened().fate("m-2") is None
 
 
 def test_a_write_is_known_by_its_key_and_its_end_user_by_each_id(reopened: Open) -> None:
     reopened().written("w", 7, ADA)
     journal = reopened()
-    assert journal.fate("w") == "delivered"
+    assert isinstance(journal.fate("w"), Delivered)
     for wanted in (
         EndUserUpsert(external_id="1"),
         EndUserUpsert(email=" ADA@example.com"),
@@ -159,7 +159,7 @@ def test_told_to_it_ignores_earlier_runs_but_writes_down_its_own(reopened: Open)
     assert journal.fate("w") is None
     assert journal.find(ADA) is None
     journal.delivered("m", "page_view")
-    assert reopened().fate("m") == "delivered"
+    assert isinstance(reopened().fate("m"), Delivered)
 
 
 @given(
@@ -193,7 +193,7 @@ def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
     journal = reopened()
     fates = {key: journal.fate(key) for key in ("answered", "refused", "lost", "next", "never")}
     assert fates == {
-        "answered": "delivered", "refused": None, "lost": "in_doubt", "next": "in_doubt", "never": None
+        "answered": Delivered(1), "refused": None, "lost": "in_doubt", "next": "in_doubt", "never": None
     }  # fmt: skip
     assert journal.doubts() == 2
 
@@ -218,7 +218,7 @@ def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> 
     journal = reopened(resends=True)
     journal.depart("m", "page_view")
     journal.delivered("m", "page_view")
-    assert reopened().fate("m") == "delivered"
+    assert isinstance(reopened().fate("m"), Delivered)
     assert reopened().doubts() == 0
 
 
@@ -243,7 +243,7 @@ def test_a_doubtful_write_is_settled_by_what_wootric_holds(
     assert journal.settle(doubt, held) is arrived
     assert journal.doubts() == 0
     journal = reopened()
-    assert journal.fate("w") == ("delivered" if arrived else None)
+    assert journal.fate("w") == (Delivered(2) if arrived else None)
     known = journal.find(ADA)
     assert (known.id if known else None) == (7 if arrived else None)
 
@@ -272,7 +272,7 @@ def test_many_threads_have_no_more_in_doubt_than_each_has_under_way(
     assert journal.doubts() == workers
     assert all(journal.fate(f"{number}-49") == "in_doubt" for number in range(workers))
     delivered = [journal.fate(f"{n}-{nth}") for n in range(workers) for nth in range(49)]
-    assert delivered == ["delivered"] * (workers * 49)
+    assert delivered == [Delivered(1)] * (workers * 49)
 
 
 # The file.
@@ -408,5 +408,5 @@ def test_a_temporary_one_leaves_no_file(tmp_path: Path) -> None:
         journal.depart("m", "page_view")
         journal.delivered("m", "page_view")
         journal.written("w", 7, ADA)
-        assert journal.fate("m") == "delivered"
+        assert isinstance(journal.fate("m"), Delivered)
     assert list(tmp_path.iterdir()) == []
