@@ -198,6 +198,7 @@ class Journal:
         database = _connected(path)
         try:
             _migrate(database, path, account, random)
+            _check_whole(database, path)
             return cls(database, str(path), clock, recalls=recalls, resends=resends)
         except sqlite3.OperationalError as error:
             database.close()
@@ -617,6 +618,13 @@ def _migrate(
         )
 
 
+def _check_whole(database: sqlite3.Connection, path: Path) -> None:
+    """Make sure that no part of a journal is spoilt, before anything is sent that it may know of."""
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise JournalError(_spoilt(path, "parts of it are spoilt"))
+
+
 def _version(database: sqlite3.Connection, path: Path) -> int:
     """The version of a journal's form; 0 of an empty file."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
@@ -637,8 +645,11 @@ def _account_of(database: sqlite3.Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def _spoilt(path: Path, error: sqlite3.Error) -> str:
-    return f"{path} can't be used as a journal: {error}"
+def _spoilt(path: Path, why: object) -> str:
+    return (
+        f"{path} can't be used as a journal: {why}. Put a copy of it back, or move it away: a new one is "
+        "begun then, and eligibility checks and page views that it knew of are sent again"
+    )
 
 
 def _key(key: str) -> bytes:

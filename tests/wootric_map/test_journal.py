@@ -362,6 +362,21 @@ def test_a_database_that_is_no_journal_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_journal_of_which_a_part_is_spoilt_is_refused_and_left_alone(
+    path: Path, reopened: Open
+) -> None:
+    with reopened() as journal:
+        for number in range(1000):
+            journal.delivered(f"{number}", "page_view")
+    spoilt = bytearray(path.read_bytes())
+    middle = len(spoilt) // 2 // 4096 * 4096
+    spoilt[middle : middle + 4096] = bytes(4096)
+    path.write_bytes(spoilt)
+    with pytest.raises(JournalError, match=r"spoilt.*move it away"):
+        Journal.open(path, ACCOUNT)
+    assert path.read_bytes() == spoilt
+
+
 def test_a_folder_a_pipe_or_no_folder_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "none" / "a.journal"):
