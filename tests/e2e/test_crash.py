@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import orjson
 import pytest
 from replaying import Replay, by_device, identify, page, track
 
@@ -25,12 +24,6 @@ EXPORT = [
 ]
 
 
-def in_doubt(replay: Replay) -> Counter[str]:
-    done = replay.run("status", "--format", "json")
-    held = orjson.loads(done.stdout) if done.stdout else {"in_doubt": {}}
-    return Counter(held["in_doubt"])
-
-
 def killed_and_run_again(replay: Replay, kills: int, seed: int, *options: str) -> list[int]:
     """Push until it ends, killed so often on the way; gives how many each kill left in doubt."""
     draw = random.Random(seed)
@@ -43,7 +36,7 @@ def killed_and_run_again(replay: Replay, kills: int, seed: int, *options: str) -
         "--no-progress",
         *options,
     )
-    before, left = in_doubt(replay), []
+    before, left = replay.in_doubt(), []
     for _ in range(kills):
         with replay.start(*push) as process:
             requests = replay.sandbox.state.request_counts.total
@@ -54,7 +47,7 @@ def killed_and_run_again(replay: Replay, kills: int, seed: int, *options: str) -
             time.sleep(draw.random() * 0.012)
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=30)
-        now = in_doubt(replay)
+        now = replay.in_doubt()
         left.append((now - before).total())
         before = now
     done = replay.push(*push[1:])
@@ -96,7 +89,7 @@ def test_killed_at_50_moments_it_loses_nothing_and_sends_nothing_twice(replay: R
     sent = events(replay)
     assert set(sent.values()) == {1}
     # What is missing was under way when a kill came: nothing else was left out.
-    doubt = in_doubt(replay)
+    doubt = replay.in_doubt()
     assert doubt["write"] == 0
     missing = ALL_EVENTS - set(sent)
     assert len(missing) <= doubt["eligibility_check"] + doubt["page_view"]
@@ -115,4 +108,4 @@ def test_killed_and_told_to_send_again_it_delivers_everything(replay: Replay) ->
     sent = events(replay)
     assert set(sent) == ALL_EVENTS
     assert sum(count - 1 for count in sent.values()) <= sum(left)
-    assert in_doubt(replay).total() == 0
+    assert replay.in_doubt().total() == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from replaying import COMMAND, Replay, at, by_device, identify, page, track
+from replaying import COMMAND, Replay, at, by_device, identify, page, track, until
 from starlette.responses import Response
 
 from wootric_map.sandbox import Fault, FaultRule, ResetConnection, SandboxRequest, SandboxSettings
@@ -37,13 +37,6 @@ def made_by(replay: Replay, push: Callable[[], subprocess.CompletedProcess[str]]
     done = push()
     assert done.returncode == 0, done.stderr
     return calls(replay)[before:]
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come to that"
-        time.sleep(0.005)
 
 
 def lost_reply(path: str, number: int = 1, *, carried_out: bool = True) -> FaultRule:

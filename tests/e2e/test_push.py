@@ -1,21 +1,23 @@
 """What a push leaves in Wootric, and what it says: the installed command against real HTTP."""
 
-import re
+import socket
 import stat
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from certified import certificate_in, server_context
+from raw_server import RawServer, raw_server, read_request
 from replaying import SAMPLES, Replay, identify, page, track
 from starlette.responses import JSONResponse, RedirectResponse
 
 from wootric_map.sandbox import (
     Fault,
-    ResetConnection,
     SandboxRequest,
     SandboxSettings,
-    TruncatedReply,
 )
 
 
@@ -302,6 +304,28 @@ def test_tokens_that_expire_are_renewed(replay: Replay) -> None:
     assert replay.paths().count("/oauth/token") > 1
 
 
+@pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=3)])
+def test_a_wait_for_the_rate_may_outlive_the_token(replay: Replay) -> None:
+    users = [identify(str(n), f"u{n}@example.com") for n in range(3)]
+    done = replay.push(replay.write(users), "--rate", "60/min", "--workers", "8")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.users()) == 3
+
+
+def test_being_too_fast_uses_up_no_retry(replaying: Callable[[SandboxSettings], Replay]) -> None:
+    statuses = iter([429] * 6 + [503] * 4)
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        status = next(statuses, None) if request.path.startswith("/v1") else None
+        return Fault(JSONResponse({"error": "Not now"}, status)) if status else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    done = replay.push(
+        replay.write([identify("1", "ada@example.com")]), "--retries", "4", "--workers", "1"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_person_may_sign_in_with_a_password(replay: Replay) -> None:
     settings = replay.sandbox.settings
     password = replay.folder / "password"
@@ -328,18 +352,6 @@ def test_a_wrong_secret_ends_with_4_and_is_not_shown(replay: Replay) -> None:
     assert "Traceback" not in done.stderr
 
 
-def _refuse_rest(request: SandboxRequest) -> Fault | None:
-    refused = JSONResponse({"error": "The access token is invalid"}, 401)
-    return Fault(refused) if request.path.startswith("/v1") else None
-
-
-@pytest.mark.parametrize("settings", [SandboxSettings(faults=(_refuse_rest,))])
-def test_a_token_refused_twice_ends_with_4(replay: Replay) -> None:
-    done = replay.push(replay.write([identify("1", "ada@example.com")]))
-    assert done.returncode == 4
-    assert replay.paths().count("/oauth/token") == 2
-
-
 def test_no_wootric_ends_with_5(replay: Replay) -> None:
     export = replay.write([identify("1", "ada@example.com")])
     done = replay.push(export, "--retries", "1", env={"WOOTRIC_BASE_URL": "http://127.0.0.1:9"})
@@ -357,38 +369,6 @@ def test_a_redirect_is_not_followed(replay: Replay) -> None:
     assert done.returncode == 1
     (entry,) = replay.rejects()
     assert entry["code"] == "redirected"
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        SandboxSettings(
-            faults=(only("/v1/end_users", ResetConnection(), carried_out=True, method="POST"),)
-        )
-    ],
-)
-def test_a_create_without_an_answer_is_looked_up_before_it_is_sent_again(replay: Replay) -> None:
-    done = replay.push(replay.write([identify("1", "ada@example.com", plan="pro")]))
-    assert done.returncode == 0, done.stderr
-    assert [user["email"] for user in replay.users().values()] == ["ada@example.com"]
-    assert replay.paths("POST").count("/v1/end_users") == 1
-    assert re.search(r"Created +1 ", done.stdout)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        SandboxSettings(faults=(only("/pixel.gif", ResetConnection(), carried_out=True),)),
-        SandboxSettings(
-            faults=(only("/pixel.gif", TruncatedReply(b"GIF89a" * 9), carried_out=True),)
-        ),
-    ],
-)
-def test_a_page_view_without_an_answer_is_in_doubt_and_not_repeated(replay: Replay) -> None:
-    done = replay.push(replay.write([identify("1", "ada@example.com"), page("1")]))
-    assert done.returncode == 1
-    assert len(replay.sandbox.state.page_views) == 1
-    assert [entry["code"] for entry in replay.rejects()] == ["in_doubt"]
 
 
 @pytest.mark.parametrize("settings", [SandboxSettings(latency=0.2)])
@@ -423,3 +403,86 @@ def test_records_come_from_standard_input_too(replay: Replay) -> None:
     done = replay.push("-", stdin=export.read_text())
     assert done.returncode == 0, done.stderr
     assert len(replay.sandbox.state.page_views) == 1
+
+
+def test_a_certificate_of_ones_own_is_named_in_the_environment_and_no_redirect_is_followed(
+    replay: Replay, tmp_path: Path
+) -> None:
+    certificate = certificate_in(tmp_path)
+    context = server_context(certificate)
+    asked: list[bytes] = []
+
+    def script(_: RawServer, connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as tls:
+            asked.append(read_request(tls))
+            to = f"Location: {replay.sandbox.base_url}/oauth/token"
+            tls.sendall(f"HTTP/1.1 307 There\r\n{to}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    export = replay.write([identify("1", "ada@example.com")])
+    with raw_server(script) as server:
+        there = {"WOOTRIC_BASE_URL": f"https://127.0.0.1:{server.port}"}
+        untrusted = replay.push(export, env=there | {"REQUESTS_CA_BUNDLE": None})
+        trusted = replay.push(export, env=there | {"REQUESTS_CA_BUNDLE": str(certificate)})
+    assert untrusted.returncode == trusted.returncode == 5
+    assert "REQUESTS_CA_BUNDLE names a certificate authority" in untrusted.stderr
+    assert "signing in failed with status 307" in trusted.stderr
+    assert len(asked) == 1
+    assert replay.sandbox.requests == ()
+
+
+def test_wootrics_own_id_is_looked_up_for_events_too(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", "ada@example.com")]))
+    number = str(replay.users()["1"]["id"])
+    named = {"context": {"externalId": [{"type": "wootricEndUserId", "id": number}]}}
+    events = [
+        {**event, "userId": None, "anonymousId": "a", **named} for event in (track("1"), page("1"))
+    ]
+    done = replay.push(replay.write(events))
+    assert done.returncode == 0, done.stderr
+    (check,) = replay.sandbox.state.eligibility_checks
+    assert check.params["email"] == "ada@example.com"
+    assert len(replay.sandbox.state.page_views) == 1
+
+
+def test_an_event_that_speaks_of_somebody_else_does_not_mix_the_two(replay: Replay) -> None:
+    invitation = track("1", properties={"email": "friend@example.com"})
+    known = identify("1", "ada@example.com", createdAt=1420099200)
+    replay.push(replay.write([known, invitation]))
+    (check,) = replay.sandbox.state.eligibility_checks
+    assert check.params["email"] == "friend@example.com"
+    assert "external_id" not in check.params
+    assert "end_user_created_at" not in check.params
+
+
+def test_an_unknown_user_is_looked_up_once(replay: Replay) -> None:
+    replay.push(replay.write([identify("1", plan="pro"), track("1"), page("1"), page("1")]))
+    assert [path for path in replay.paths() if path.startswith("/v1/end_users")] == [
+        "/v1/end_users/1"
+    ]
+
+
+def test_what_an_earlier_run_rejected_is_named(replay: Replay) -> None:
+    replay.push(replay.write([{"type": "identify"}], "bad.ndjson"))
+    done = replay.push(replay.write([identify("1", "ada@example.com")], "good.ndjson"))
+    assert done.returncode == 0
+    assert "rejects.ndjson is of an earlier run" in done.stderr
+
+
+def test_a_login_on_the_command_line_beats_the_environments(replay: Replay) -> None:
+    wrong = replay.folder / "wrong"
+    wrong.write_text("wrong")
+    export = replay.write([identify("1", "ada@example.com")])
+    login = ("--username", "nobody@example.com", "--password-file", wrong)
+    assert replay.push(export, *login).returncode == 4
+    assert replay.push(export, *login, "--client-id", "x").returncode == 2
+
+
+def test_a_long_line_in_the_rejects_can_be_tried_again(replay: Replay) -> None:
+    record = identify("1", "no email", bio='"' * 400_000)
+    assert replay.push(replay.write([record])).returncode == 1
+    rejects = replay.folder / "rejects.ndjson"
+    assert rejects.stat().st_size > 1024 * 1024
+    rejects.write_text(rejects.read_text().replace("no email", "ada@example.com"))
+    done = replay.push("rejects.ndjson")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.users()["1"]["properties"]["bio"]) == 400_000

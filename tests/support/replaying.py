@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +53,14 @@ def by_device(anonymous_id: str, record: Mapping[str, Any]) -> dict[str, Any]:
         **{key: value for key, value in record.items() if key != "userId"},
         "anonymousId": anonymous_id,
     }
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Wait until something has come about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to that"
+        time.sleep(0.005)
 
 
 @dataclass(frozen=True)
@@ -173,6 +183,12 @@ class Replay:
         return (
             [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
         )
+
+    def in_doubt(self) -> Counter[str]:
+        """How many deliveries of each kind the journal has in doubt."""
+        done = self.run("status", "--format", "json")
+        held = orjson.loads(done.stdout) if done.stdout else {"in_doubt": {}}
+        return Counter(held["in_doubt"])
 
     def holds(self, external_id: str | None, email: str | None = None, **others: Any) -> None:
         """Put an end user into the account, behind the back of the command.
