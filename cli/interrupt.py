@@ -30,6 +30,10 @@ class Interruption:
             raise StoppedError
         click.echo("stopping: the calls under way are finished first; again ends at once", err=True)
 
+    def hold(self) -> None:
+        """From here on to the end a stop is only asked for: what follows sums up, and closes files."""
+        self._sending = True
+
     @contextmanager
     def sending(self) -> Iterator[None]:
         """For as long as calls are under way, which a stop lets finish."""

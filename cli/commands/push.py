@@ -141,7 +141,7 @@ def push(
             # Wrong credentials should not cost the time of reading a million records.
             run.wootric.sign_in()
             run.settle()
-            error = run.send_file(saved, stack) if saved else run.send(sources, given, stack)
+            error = run.send_file(saved) if saved else run.send(sources, given, stack)
         except StoppedError:
             pass
         except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
@@ -227,7 +227,7 @@ class _Run:
                 foreseen = self._foresee(plan, registered)
             click.echo(foreseen, err=True)
         # From here on, to the end of the summing up, a signal only asks for a stop.
-        stack.enter_context(self.interruption.sending())
+        self.interruption.hold()
         outcomes = deliver(
             plan,
             self.wootric,
@@ -239,7 +239,7 @@ class _Run:
         )
         return self._take(outcomes, report.mapped, plan)
 
-    def send_file(self, saved: PlanFile, stack: ExitStack) -> Exception | None:
+    def send_file(self, saved: PlanFile) -> Exception | None:
         """Deliver a plan that was saved; gives what ended the run early, if anything."""
         calls = saved.counts.total()
         self.report.records = calls
@@ -249,7 +249,7 @@ class _Run:
                 count for name, count in saved.checks.items() if name not in registered
             )
             click.echo(_promise(calls - unregistered), err=True)
-        stack.enter_context(self.interruption.sending())
+        self.interruption.hold()
         outcomes = deliver_file(
             saved,
             self.wootric,
