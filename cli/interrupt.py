@@ -46,12 +46,19 @@ class Interruption:
 
 @contextmanager
 def gentle_interruption() -> Iterator[Interruption]:
-    """Turn Ctrl-C and SIGTERM into a stop that the run can finish by itself."""
+    """Turn Ctrl-C and SIGTERM into a stop that the run can finish by itself.
+
+    Raises:
+        click.exceptions.Exit: the run was told to stop, and did not see to that itself.
+    """
     interruption = Interruption()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, interruption.handle) for number in signals]
     try:
         yield interruption
+    except StoppedError as error:
+        click.echo("Error: interrupted", err=True)
+        raise click.exceptions.Exit(interruption.exit_code) from error
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)

@@ -36,7 +36,7 @@ def place(account: str, journal: Path | None) -> Path:
 
 @contextmanager
 def kept(
-    to: Account, given: Mapping[str, Any], wait: Any, *, temporary: bool
+    to: Account, given: Mapping[str, Any], wait: Any, *, temporary: bool, quiet: bool
 ) -> "Iterator[Journal]":
     """The account's journal, which no other run has meanwhile.
 
@@ -45,6 +45,7 @@ def kept(
         given: the values of `options.journal_options`.
         wait: waits so many seconds; True if the run was told to stop.
         temporary: whether to keep one for this run alone.
+        quiet: whether not to say that it waits.
 
     Raises:
         LockedError: another run is at work on the account.
@@ -59,7 +60,8 @@ def kept(
     account = journal_account(to.token, to.services)
     path = place(account, given["journal"])
     with ExitStack() as stack:
-        stack.enter_context(locked(account, path, patience=given["wait"], wait=wait))
+        locks = locked(account, path, patience=given["wait"], wait=wait, quiet=quiet)
+        stack.enter_context(locks)
         yield stack.enter_context(
             Journal.open(
                 path, account, recalls=not given["again"], resends=given["in_doubt"] == "resend"
@@ -68,14 +70,16 @@ def kept(
 
 
 @contextmanager
-def locked(account: str, path: Path, *, patience: float, wait: Any) -> Iterator[None]:
+def locked(
+    account: str, path: Path, *, patience: float, wait: Any, quiet: bool = False
+) -> Iterator[None]:
     """Keep every other run from working on an account, and from writing to a journal.
 
     Args:
         account: as `journal_account` gives it.
         path: the journal.
         patience: seconds to wait for whoever is at work on it.
-        wait: as above.
+        wait, quiet: as above.
 
     Raises:
         LockedError: somebody still is; the message says who.
@@ -95,6 +99,9 @@ def locked(account: str, path: Path, *, patience: float, wait: Any) -> Iterator[
             try:
                 if lock.parent == folder:
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                found = holder(lock) if patience and not quiet else None
+                if found:
+                    click.echo(f"Waiting for another run to end: {who(found)}", err=True)
                 taken = RunLock.take(
                     lock,
                     patience=deadline - time.monotonic(),

@@ -361,6 +361,20 @@ def test_told_to_wait_it_waits_and_then_does_its_own(
     assert len(slow.users()) == 60
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_told_to_stop_it_waits_no_longer(
+    slow: Replay, running: "subprocess.Popen[str]", number: int, code: int
+) -> None:
+    export = slow.write([at(1, ADA)], "second.ndjson")
+    with slow.start("push", export, "--wait", "60") as waiting:
+        assert waiting.stderr
+        assert f"process {running.pid} on" in waiting.stderr.readline()
+        waiting.send_signal(number)
+        _, errors = waiting.communicate(timeout=30)
+    assert waiting.returncode == code
+    assert errors == "Error: interrupted\n"
+
+
 def test_a_lock_of_a_dead_process_is_no_obstacle(
     slow: Replay, running: "subprocess.Popen[str]"
 ) -> None:
