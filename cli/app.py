@@ -126,6 +126,9 @@ def _open_streams() -> None:
 
 def _misused(error: click.ClickException) -> int:
     """Say what was wrong with the command line; what it quotes is shown, never obeyed."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return EXIT_USAGE
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context:
         help_line = f"Try '{context.command_path} --help' for help."

@@ -75,7 +75,7 @@ def mapped(run: "Run", write: "Write", record: Mapping[str, Any] | bytes) -> dic
 # Help and exit codes
 
 
-@pytest.mark.parametrize("command", ["validate", "map", "dry-run", "push", "sandbox"])
+@pytest.mark.parametrize("command", ["validate", "map", "dry-run", "push", "status", "sandbox"])
 def test_every_command_has_help_with_an_example(run: "Run", command: str) -> None:
     shown = run(command, "--help")
     assert shown.returncode == 0
@@ -91,6 +91,13 @@ def test_help_lists_the_commands_and_the_exit_codes(run: "Run") -> None:
     words = " ".join(shown.stdout.split())
     for code in ("0 all done", "1 finished", "2 wrong usage", "4 signing in", "5 Wootric", "130"):
         assert code in words
+
+
+@pytest.mark.parametrize("arguments", [(), ("journal",)])
+def test_without_a_command_the_help_is_shown(run: "Run", arguments: tuple[str, ...]) -> None:
+    shown = run(*arguments)
+    assert shown.returncode == 2
+    assert shown.stderr == run(*arguments, "--help").stdout
 
 
 def test_the_version_is_told(run: "Run") -> None:
