@@ -30,8 +30,14 @@ def state_folder() -> Path:
 
 
 def place(account: str, journal: Path | None) -> Path:
-    """Where an account's journal is."""
-    return journal or state_folder() / f"{account}{JOURNAL}"
+    """Where an account's journal is; by one name, since a link to it has no companions of its own.
+
+    Raises:
+        click.UsageError: it is a folder.
+    """
+    if journal and journal.is_dir():
+        raise click.UsageError(f"--journal {journal} is a folder; name a file in it")
+    return journal.resolve() if journal else state_folder() / f"{account}{JOURNAL}"
 
 
 @contextmanager

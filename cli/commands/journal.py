@@ -35,7 +35,8 @@ def forget_command(
       wootric-replay journal forget --journal backfill.journal --yes
     """
     if journal:
-        path, account = journal, contents(journal, runs=0).account
+        path = journal.resolve()
+        account = contents(path, runs=0).account
     elif account_token:
         account = journal_account(account_token, services(account_token, base_url))
         path = keeping.place(account, None)

@@ -463,6 +463,23 @@ def test_a_journal_of_ones_own_choice(replay: Replay) -> None:
     }  # fmt: skip
 
 
+def test_a_link_to_a_journal_is_that_journal(replay: Replay) -> None:
+    export, link = replay.write(EXPORT), replay.folder / "link"
+    replay.push(export, "--journal", "own.journal")
+    link.symlink_to("own.journal")
+    assert made_by(replay, lambda: replay.push(export, "--journal", link)) == []
+    assert [path.name for path in replay.folder.glob("*.lock")] == ["own.journal.lock"]
+    assert replay.run("journal", "forget", "--journal", link, "--yes").returncode == 0
+    assert not (replay.folder / "own.journal").exists()
+
+
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_folder_is_no_journal(replay: Replay, name: str) -> None:
+    done = replay.push(replay.write(EXPORT), "--journal", name)
+    assert done.returncode == 2
+    assert "is a folder" in done.stderr
+
+
 def test_another_address_is_another_account(replay: Replay, replaying: Start) -> None:
     export = replay.write(EXPORT)
     replay.push(export)
