@@ -22,7 +22,7 @@ from cli.render.text import duration, plural, printable
 from wootric_map.calls import USUAL_RATE
 from wootric_map.client import Wootric
 from wootric_map.deliver import deliver, deliver_file
-from wootric_map.journal import Journal
+from wootric_map.journal import Journal, JournalFailedError
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
@@ -152,6 +152,9 @@ def push(
         code = interruption.exit_code or (0 if report.flawless else 1)
         doubts = journal.doubts()
         journal.end_run(_code(error) or code, report.done, report.failed.counts.total())
+        journal.close()
+        if journal.failure and not error:
+            error = JournalFailedError(journal.failure)
     if not quiet and (complete or report.records):
         _show(report, pace.calls, doubts, time.monotonic() - begun)
     _show_problems(report, quiet=quiet)

@@ -1,5 +1,6 @@
 """What a push does that follows another: nothing twice, nothing lost."""
 
+import resource
 import signal
 import stat
 import subprocess
@@ -531,6 +532,26 @@ def test_a_full_disk_ends_the_run_with_5_before_what_it_could_not_put_on_record(
     assert done.returncode == 0, done.stderr
     assert len(replay.sandbox.state.end_users) == 2000
     assert calls(replay).count("POST /v1/end_users") == 2000
+
+
+def test_a_disk_that_is_full_at_the_very_end_is_said_with_5(replaying: Start) -> None:
+    started: list[subprocess.Popen[str]] = []
+
+    def fill(request: SandboxRequest) -> Fault | None:
+        if request.path == "/pixel.gif":
+            resource.prlimit(started[0].pid, resource.RLIMIT_FSIZE, (0, 0))
+        return None
+
+    replay = replaying(SandboxSettings(faults=(fill,), latency=0.1))
+    with replay.start("push", replay.write([ADA, page("1")])) as process:
+        started.append(process)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 5, errors
+    assert "the journal can't be written" in errors
+    assert "never answered" in output
+    assert calls(replay).count("GET /pixel.gif") == 1
+    assert replay.push("export.ndjson").returncode == 0
+    assert calls(replay).count("GET /pixel.gif") == 1
 
 
 # status, and forgetting.
