@@ -14,7 +14,8 @@ def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | 
     does not are left alone; emails compare trimmed and without case.
 
     Returns:
-        Only the fields that differ, or None where there are none.
+        Only the fields that differ, or None where there are none. Of whom an earlier run left, with the
+        email and external id besides.
     """
 
     def unless_held(field: str, value: Any) -> Any:
@@ -31,7 +32,12 @@ def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | 
             if not held.holds_property(name, value)
         },
     )
-    return changed if changed.fields() else None
+    if not changed.fields():
+        return None
+    if isinstance(held, Known):
+        # Nobody has looked whether these ids are theirs still; Wootric refuses what is another's.
+        return replace(changed, email=wanted.email, external_id=wanted.external_id)
+    return changed
 
 
 def written(changes: EndUserUpsert, held: EndUser | None) -> EndUser:

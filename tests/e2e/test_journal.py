@@ -93,7 +93,9 @@ def test_a_longer_export_sends_only_what_is_new(replay: Replay) -> None:
         f"PUT /v1/end_users/{number}",
     ]
     (update,) = [each for each in replay.sandbox.requests if each["method"] == "PUT"]
-    assert update["form"] == {"properties[plan]": "team"}
+    assert update["form"] == {
+        "email": "ada@example.com", "external_id": "1", "properties[plan]": "team"
+    }  # fmt: skip
 
 
 def test_an_older_export_pushed_once_more_takes_nothing_back(replay: Replay) -> None:
@@ -183,6 +185,22 @@ def test_an_email_that_somebody_else_has_by_now_is_looked_up(replay: Replay) -> 
     )
     assert done.returncode == 0, done.stderr
     assert replay.users()["9"]["properties"] == {"plan": "x"}
+
+
+def test_an_external_id_that_somebody_else_has_by_now_is_looked_up(replay: Replay) -> None:
+    """The journal knows end user 1 by a userId that live traffic has given to another since."""
+    replay.push(replay.write([identify("1", "ada@example.com", plan="pro")]))
+    state = replay.sandbox.state
+    (ada,) = state.end_users
+    with state.lock:
+        path = {"id": str(ada.id)}
+        form = {"external_id": "one"}
+        state.update_end_user(SandboxRequest("", "PUT", "", path, {}, form, {}, False))
+    replay.holds("1", "bob@example.com")
+    done = replay.push(replay.write([at(1, identify("1", plan="x"))], "b.ndjson"))
+    assert done.returncode == 0, done.stderr
+    assert replay.users()["1"]["properties"] == {"plan": "x"}
+    assert replay.users()["one"]["properties"] == {"plan": "pro"}
 
 
 @pytest.mark.parametrize("meanwhile", [[], ["somebody"]])
