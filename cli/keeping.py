@@ -42,7 +42,13 @@ def place(account: str, journal: Path | None) -> Path:
 
 @contextmanager
 def kept(
-    to: Account, given: Mapping[str, Any], wait: Any, *, temporary: bool, quiet: bool
+    to: Account,
+    given: Mapping[str, Any],
+    wait: Any,
+    *,
+    since: float | None,
+    temporary: bool,
+    quiet: bool,
 ) -> "Iterator[Journal]":
     """The account's journal, which no other run has meanwhile.
 
@@ -50,6 +56,7 @@ def kept(
         to: the account.
         given: the values of `options.journal_options`.
         wait: waits so many seconds; True if the run was told to stop.
+        since: as in `Journal.open`.
         temporary: whether to keep one for this run alone.
         quiet: whether not to say that it waits.
 
@@ -70,7 +77,11 @@ def kept(
         stack.enter_context(locks)
         yield stack.enter_context(
             Journal.open(
-                path, account, recalls=not given["again"], resends=given["in_doubt"] == "resend"
+                path,
+                account,
+                recalls=not given["again"],
+                resends=given["in_doubt"] == "resend",
+                since=since,
             )
         )
 

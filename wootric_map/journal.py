@@ -59,6 +59,7 @@ MIGRATIONS: Final = (
     """,
     """
     ALTER TABLE delivered ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE end_user ADD COLUMN met REAL;
     """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
@@ -142,11 +143,13 @@ class Journal:
         *,
         recalls: bool = True,
         resends: bool = False,
+        since: float | None = None,
     ) -> None:
         self._database = database
         self._name = name
         self._clock = clock
         self._recalls = recalls
+        self._since = since
         self.resends: Final = resends
         """Whether what is in doubt is sent again."""
         self._lock = threading.RLock()
@@ -174,6 +177,7 @@ class Journal:
         *,
         recalls: bool = True,
         resends: bool = False,
+        since: float | None = None,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
@@ -184,6 +188,7 @@ class Journal:
             account: which account it is about, as `account_fingerprint` gives it.
             recalls: whether it tells what earlier runs did; it writes down what this one does either way.
             resends: whether eligibility checks and page views that are in doubt are sent again.
+            since: whom no run has met since then, in unix time, is not known: a snapshot knows better.
             clock: the unix time.
             random: so many random bytes.
 
@@ -199,7 +204,7 @@ class Journal:
         try:
             _migrate(database, path, account, random)
             _check_whole(database, path)
-            return cls(database, str(path), clock, recalls=recalls, resends=resends)
+            return cls(database, str(path), clock, recalls=recalls, resends=resends, since=since)
         except sqlite3.OperationalError as error:
             database.close()
             raise JournalFailedError(f"{path} can't be written: {error}") from error
@@ -259,7 +264,9 @@ class Journal:
                 found = self._known(_COLUMNS[by], identity(by, value))
             if found is None:
                 continue
-            known, external_id, email = found
+            known, external_id, email, met = found
+            if self._since is not None and (met or 0.0) < self._since:
+                return None
             if by == "phone_number" and (email or external_id):
                 return None
             other = identity("external_id", wanted.external_id)
@@ -421,14 +428,16 @@ class Journal:
         """Why it can't be written any more; None where it can."""
         return self._failure
 
-    def _known(self, column: str, value: object) -> tuple[Known, bytes | None, bytes | None] | None:
-        query = f"SELECT id, external_id, email, fields FROM end_user WHERE {column} = ?"  # noqa: S608
+    def _known(
+        self, column: str, value: object
+    ) -> tuple[Known, bytes | None, bytes | None, float | None] | None:
+        query = f"SELECT id, fields, external_id, email, met FROM end_user WHERE {column} = ?"  # noqa: S608
         with self._lock:
             row = self._one(query, value)
         if row is None:
             return None
-        number, external_id, email, fields = row
-        return Known(number, unpacked(fields), self.fingerprints), external_id, email
+        number, fields, *others = row
+        return Known(number, unpacked(fields), self.fingerprints), *others
 
     def _arrived(self, doubt: Doubt, held: EndUser) -> bool:
         """Whether an end user holds all that a write would have left."""
@@ -460,11 +469,13 @@ class Journal:
                     query = f"DELETE FROM end_user WHERE {column} = ? AND id <> ?"  # noqa: S608
                     self._write(query, (value, number))
             self._write(
-                "INSERT INTO end_user VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "INSERT INTO end_user (id, external_id, email, phone, fields, met) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
                 "external_id = coalesce(excluded.external_id, external_id), "
                 "email = coalesce(excluded.email, email), "
-                "phone = coalesce(excluded.phone, phone), fields = excluded.fields",
-                (number, external_id, email, phone, packed({**before, **fields})),
+                "phone = coalesce(excluded.phone, phone), fields = excluded.fields, "
+                "met = excluded.met",
+                (number, external_id, email, phone, packed({**before, **fields}), self._clock()),
             )
         self._news.set()
 

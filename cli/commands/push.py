@@ -114,7 +114,14 @@ def push(
         snapshot = stack.enter_context(comparison.snapshot_of(against, to.token))
         interruption = stack.enter_context(gentle_interruption())
         journal = stack.enter_context(
-            keeping.kept(to, given, interruption.stop.wait, temporary=given["sandbox"], quiet=quiet)
+            keeping.kept(
+                to,
+                given,
+                interruption.stop.wait,
+                since=snapshot.as_of if snapshot else None,
+                temporary=given["sandbox"],
+                quiet=quiet,
+            )
         )
         pace = Pace(given["rate"], wait=interruption.stop.wait, reserve=given["reserve"])
         workers = given["workers"]

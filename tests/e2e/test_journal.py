@@ -1,5 +1,6 @@
 """What a push does that follows another: nothing twice, nothing lost."""
 
+import re
 import resource
 import signal
 import stat
@@ -218,6 +219,25 @@ def test_a_stand_in_that_was_started_anew_gets_everything_once_more(
     assert "started anew" in done.stderr
     assert len(replay.sandbox.state.page_views) == 2
     assert {"1", "2"} <= set(replay.users())
+
+
+@pytest.mark.parametrize(("newer", "sent"), [(3600, ["PUT"]), (-3600, [])])
+def test_the_newer_of_journal_and_snapshot_is_compared_with(
+    replay: Replay, newer: int, sent: list[str]
+) -> None:
+    replay.push(replay.write([ADA]))
+    state = replay.sandbox.state
+    (ada,) = state.end_users
+    with state.lock:
+        path = {"id": str(ada.id)}
+        form = {"properties[plan]": "live"}
+        state.update_end_user(SandboxRequest("", "PUT", "", path, {}, form, {}, False))
+    snapshot = replay.snapshot()
+    taken = re.sub(r'(?<="as_of":)[0-9]+', lambda at: str(int(at[0]) + newer), snapshot.read_text())
+    snapshot.write_text(taken)
+    export = replay.write([at(1, ADA)], "newer.ndjson")
+    made = made_by(replay, lambda: replay.push(export, "--against", snapshot))
+    assert [call.split()[0] for call in made] == sent
 
 
 # A plan that was saved.

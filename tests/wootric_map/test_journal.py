@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -65,10 +66,10 @@ def reopened(path: Path) -> Iterator[Open]:
     """Open the journal for another run; the one before is closed as it is."""
     opened: list[Journal] = []
 
-    def reopen(*, recalls: bool = True, resends: bool = False) -> Journal:
+    def reopen(**options: Any) -> Journal:
         if opened:
             opened[-1].close()
-        opened.append(Journal.open(path, ACCOUNT, recalls=recalls, resends=resends))
+        opened.append(Journal.open(path, ACCOUNT, **options))
         return opened[-1]
 
     yield reopen
@@ -324,6 +325,26 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path, reopen
         (2, False, 2, 1),
         (1, False, None, None),
     ]
+
+
+def test_a_journal_of_the_version_before_is_brought_up_to_date(path: Path, reopened: Open) -> None:
+    fingerprints = Fingerprints(bytes(32))
+    with sqlite3.connect(path) as old:
+        old.executescript(f"{FIRST_VERSION};{MIGRATIONS[1]};PRAGMA user_version = 2;")
+        old.execute("INSERT INTO account VALUES (?, ?)", (ACCOUNT, bytes(32)))
+        for number, name in ((7, "1"), (8, "2")):
+            old.execute(
+                "INSERT INTO end_user VALUES (?, ?, NULL, NULL, ?)",
+                (number, fingerprints.identity("external_id", name), b""),
+            )
+    old.close()
+    reopened().written("w", 8, EndUserUpsert(external_id="2"))
+    journal = reopened()
+    assert journal.find(EndUserUpsert(external_id="1"))
+    # When the first was met is not known, so that any snapshot is newer.
+    journal = reopened(since=1.0)
+    assert journal.find(EndUserUpsert(external_id="1")) is None
+    assert journal.find(EndUserUpsert(external_id="2"))
 
 
 def test_a_newer_one_is_refused_and_left_as_it_is(path: Path, reopened: Open) -> None:
