@@ -230,10 +230,12 @@ class _Sender:
         self.journal.delivered(key, action)
         return None
 
-    def failed(self, key: str, action: Action, failure: Failure) -> Failure:
+    def failed(
+        self, key: str, action: Action, failure: Failure, wanted: EndUserUpsert | None = None
+    ) -> Failure:
         """Put on record that a delivery failed; what is in doubt is on record already."""
         if failure.code != "in_doubt":
-            self.journal.failed(key, action)
+            self.journal.failed(key, action, wanted)
         return failure
 
     def create(self, key: str, fields: EndUserUpsert, wanted: EndUserUpsert) -> EndUser:
@@ -323,12 +325,15 @@ class _Delivery:
         if isinstance(step, Write) and isinstance(fate, Change):
             outcome, answer = self._write(step, fate, turn.held)
             if isinstance(outcome.result, Failure):
-                self._sender.failed(step.key, outcome.action, outcome.result)
+                self._sender.failed(step.key, outcome.action, outcome.result, step.upsert)
             return outcome, answer
         if isinstance(fate, EligibilityCheck | PageView):
             failure = self._sender.send(step.key, turn.action, fate)
             return Outcome(turn.action, step.refs, failure), None
         result = fate if isinstance(fate, Skip | Failure) else None
+        if isinstance(result, Failure):
+            whom = step.upsert if isinstance(step, Write) else None
+            self._sender.failed(step.key, turn.action, result, whom)
         return Outcome(turn.action, step.refs, result), None
 
     def _write(
@@ -454,15 +459,16 @@ class _ExactDelivery:
             self._latest = inf
             self._refused = self._write(step)
             if self._refused:
-                self._sender.failed(step.key, step.action, self._refused)
+                self._sender.failed(step.key, step.action, self._refused, step.fields)
             return Outcome(step.action, refs, self._refused)
-        result = (
-            unregistered(step.call, self._registered)
-            or left_out(step.type, fate)
-            or after(self._refused)
-            or self._sender.send(step.key, step.action, step.call)
-        )
-        return Outcome(step.action, refs, result)
+        skip = unregistered(step.call, self._registered) or left_out(step.type, fate)
+        if skip:
+            return Outcome(step.action, refs, skip)
+        refused = after(self._refused)
+        if refused:
+            self._sender.failed(step.key, step.action, refused)
+        failure = refused or self._sender.send(step.key, step.action, step.call)
+        return Outcome(step.action, refs, failure)
 
     def _write(self, step: PlannedWrite) -> Failure | None:
         number = self._created if step.id is None and step.action == "update" else step.id

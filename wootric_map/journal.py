@@ -9,9 +9,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -345,10 +345,18 @@ class Journal:
         """
         self._settle(_key(key), number, wanted, self.fingerprints.of(wanted))
 
-    def failed(self, key: str, action: Action) -> None:
-        """Put on record that a delivery failed, for now."""
+    def failed(self, key: str, action: Action, wanted: EndUserUpsert | None = None) -> None:
+        """Put on record that a delivery failed, for now.
+
+        Args:
+            key: what tells the delivery from every other.
+            action: what it is.
+            wanted: of a write, whom it is about: the next that they take makes up for it, be it mended
+                or folded with more.
+        """
+        name = next(self._names(wanted), None) if wanted else None
         query = "INSERT OR REPLACE INTO failed VALUES (?, ?)"
-        self._write(query, (_key(key), _KIND_OF[action]))
+        self._write(query, (name or _key(key), _KIND_OF[action]))
         self._news.set()
 
     def settle(self, doubt: Doubt, held: EndUser | None) -> bool:
@@ -461,6 +469,8 @@ class Journal:
         phone = identity("phone_number", wanted.phone_number)
         with self._lock:
             self._done(key, WRITE)
+            for name in self._names(replace(wanted, wootric_id=str(number))):
+                self._write("DELETE FROM failed WHERE key = ?", (name,))
             known = self._known("id", number) if not self._closed else None
             before = known[0].fields if known else {}
             # Both are unique in an account (wootric.md 3): whoever had them has them no more.
@@ -478,6 +488,18 @@ class Journal:
                 (number, external_id, email, phone, packed({**before, **fields}), self._clock()),
             )
         self._news.set()
+
+    def _names(self, wanted: EndUserUpsert) -> Iterator[bytes]:
+        """The fingerprints of all that an end user is known by, the surest first."""
+        for by, value in (
+            ("id", wanted.wootric_id),
+            ("external_id", wanted.external_id),
+            ("email", wanted.email),
+            ("phone_number", wanted.phone_number),
+        ):
+            name = self.fingerprints.identity(by, value)
+            if name:
+                yield name
 
     def _done(self, key: bytes, kind: int) -> None:
         with self._lock:

@@ -146,14 +146,33 @@ def test_what_wootric_refused_is_tried_again(replaying: Start) -> None:
     replay = replaying(SandboxSettings(faults=(rule,)))
     export = replay.write(EXPORT)
     assert replay.push(export).returncode == 1
-    assert orjson.loads(replay.run("status", "--format", "json").stdout)["failed"] == {
-        "write": 0, "eligibility_check": 0, "page_view": 2
-    }  # fmt: skip
+    assert failed(replay) == {"write": 0, "eligibility_check": 0, "page_view": 2}
     refuses.clear()
     assert made_by(replay, lambda: replay.push(export)) == ["GET /pixel.gif"] * 2
-    assert orjson.loads(replay.run("status", "--format", "json").stdout)["failed"] == {
-        "write": 0, "eligibility_check": 0, "page_view": 0
-    }  # fmt: skip
+    assert failed(replay) == {"write": 0, "eligibility_check": 0, "page_view": 0}
+
+
+@pytest.mark.parametrize("from_plan", [False, True])
+def test_what_failed_is_made_up_for_by_what_was_mended(replaying: Start, from_plan: bool) -> None:
+    def rule(request: SandboxRequest) -> Fault | None:
+        if request.method == "POST" and request.form.get("properties[plan]") == "pro":
+            return Fault(Response('{"error":"no"}', 422))
+        return None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    export = replay.write([ADA, track("1"), page("1")])
+    pushed = replay.push("--plan", replay.plan(export)) if from_plan else replay.push(export)
+    assert pushed.returncode == 1
+    assert failed(replay) == {"write": 1, "eligibility_check": 1, "page_view": 1}
+    mended = [identify("1", "ada@example.com", plan="team"), track("1"), page("1")]
+    assert replay.push(replay.write(mended)).returncode == 0
+    assert failed(replay) == {"write": 0, "eligibility_check": 0, "page_view": 0}
+
+
+def failed(replay: Replay) -> dict[str, int]:
+    """What `status` says has failed."""
+    held: dict[str, int] = orjson.loads(replay.run("status", "--format", "json").stdout)["failed"]
+    return held
 
 
 def test_an_end_user_deleted_since_is_made_anew(replay: Replay) -> None:
