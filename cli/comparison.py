@@ -34,9 +34,6 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[Snapshot |
     if not Path(against).is_file():
         problem = "it is no file" if Path(against).exists() else "there is no such file"
         raise click.UsageError(f"--against {against}: {problem}; wootric-replay snapshot makes one")
-    if not Path(against).is_file():
-        problem = "it is no file" if Path(against).exists() else "there is no such file"
-        raise click.UsageError(f"--against {against}: {problem}; wootric-replay snapshot makes one")
     from wootric_map.snapshot import Snapshot, SnapshotError  # noqa: PLC0415 - seldom needed
 
     try:

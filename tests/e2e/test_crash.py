@@ -95,10 +95,8 @@ def test_killed_at_50_moments_it_loses_nothing_and_sends_nothing_twice(replay: R
     assert len(missing) <= doubt["eligibility_check"] + doubt["page_view"]
     calls = replay.sandbox.state.request_counts.total
     assert replay.push("export.ndjson").returncode == 0
-    assert (
-        replay.sandbox.state.request_counts.total - calls
-        == 3  # it signs in, and asks for events and the oldest end user
-    )  # it signs in, and asks for events
+    # It signs in, and asks for the registered events and the oldest end user.
+    assert replay.sandbox.state.request_counts.total - calls == 3
 
 
 @pytest.mark.parametrize("settings", [SETTINGS])
