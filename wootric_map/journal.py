@@ -632,17 +632,20 @@ def _migrate(
     database: sqlite3.Connection, path: Path, account: str, random: Callable[[int], bytes]
 ) -> None:
     """Bring a journal to the form of this release, and make sure that it is the account's."""
-    version = _version(database, path)
+    _version(database, path)  # nothing but a journal is written to
     database.execute("PRAGMA journal_mode = WAL")
     # What is on record is on the disk, also when the power fails.
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA secure_delete = ON")
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        database.executescript(
-            f"BEGIN;{script};PRAGMA application_id = {_APPLICATION};PRAGMA user_version = {number};"
-        )
-        if number == 1:
-            database.execute("INSERT INTO account VALUES (?, ?)", (account, random(_SECRET)))
+    while (version := _version(database, path)) < len(MIGRATIONS):
+        database.execute("BEGIN IMMEDIATE")
+        if _version(database, path) == version:  # else another process has been at it
+            for statement in MIGRATIONS[version].split(";"):
+                database.execute(statement)
+            if version == 0:
+                database.execute("INSERT INTO account VALUES (?, ?)", (account, random(_SECRET)))
+            database.execute(f"PRAGMA application_id = {_APPLICATION}")
+            database.execute(f"PRAGMA user_version = {version + 1}")
         database.execute("COMMIT")
     if _account_of(database) != account:
         raise JournalError(
@@ -680,8 +683,9 @@ def _account_of(database: sqlite3.Connection) -> str:
 
 def _spoilt(path: Path, why: object) -> str:
     return (
-        f"{path} can't be used as a journal: {why}. Put a copy of it back, or move it away: a new one is "
-        "begun then, and eligibility checks and page views that it knew of are sent again"
+        f"{path} can't be used as a journal: {why}. Name another file with --journal; or, if it was one and "
+        "is damaged, put a copy of it back, or move it away: a new one is begun then, and eligibility checks "
+        "and page views that it knew of are sent again"
     )
 
 

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,21 @@ def test_a_journal_of_the_version_before_is_brought_up_to_date(path: Path, reope
     journal = reopened(since=1.0)
     assert journal.find(EndUserUpsert(external_id="1")) is None
     assert journal.find(EndUserUpsert(external_id="2"))
+
+
+def test_it_is_brought_up_to_date_once_however_many_are_at_it(path: Path) -> None:
+    with sqlite3.connect(path) as old:
+        old.executescript(FIRST_VERSION)
+        old.execute("INSERT INTO account VALUES (?, ?)", (ACCOUNT, bytes(32)))
+    old.close()
+    start = threading.Barrier(4)
+
+    def look(_: int) -> str:
+        start.wait()
+        return contents(path).account
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(look, range(4))) == [ACCOUNT] * 4
 
 
 def test_a_newer_one_is_refused_and_left_as_it_is(path: Path, reopened: Open) -> None:
