@@ -166,7 +166,13 @@ def push(
         _show(report, pace.calls, doubts, time.monotonic() - begun)
     _show_problems(report, quiet=quiet)
     for line in _advice(
-        rejects, rejects_file, report, kept, complete=complete, from_plan=bool(saved)
+        rejects,
+        rejects_file,
+        report,
+        kept,
+        complete=complete,
+        interrupted=bool(interruption.exit_code),
+        from_plan=bool(saved),
     ):
         click.echo(line, err=True)
     if error:
@@ -431,6 +437,7 @@ def _advice(
     kept: Path | None,
     *,
     complete: bool,
+    interrupted: bool,
     from_plan: bool,
 ) -> Iterator[str]:
     """What to do next."""
@@ -439,7 +446,9 @@ def _advice(
         yield f"The {name} that was there before is now {printable(str(kept))}."
     if rejects.count:
         yield f"{plural(rejects.count, 'record')} kept in {name}."
-    if not complete and report.records and not report.api_calls:
+    if interrupted and not report.records:
+        yield "Interrupted before anything was sent."
+    elif not complete and report.records and not report.api_calls:
         yield "The run did not finish, and has sent nothing. Run the same command again."
     elif not complete and report.records:
         yield _UNFINISHED

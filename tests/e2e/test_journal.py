@@ -3,6 +3,7 @@
 import re
 import resource
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -473,6 +474,20 @@ def test_a_push_that_was_stopped_goes_on(replaying: Start, number: int, code: in
     assert calls(replay).count("POST /v1/end_users") == 40
     runs = orjson.loads(replay.run("status", "--format", "json").stdout)["runs"]
     assert [run["exit_code"] for run in runs] == [0, code]
+
+
+def test_stopped_before_anything_was_sent_it_says_so(replay: Replay) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with replay.start("push", replay.write([ADA]), "--base-url", url) as process:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                process.send_signal(signal.SIGTERM)
+                _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert errors == "Interrupted before anything was sent.\n"
 
 
 def test_a_stop_waits_for_no_answer_longer_than_ten_seconds(replaying: Start) -> None:
