@@ -380,11 +380,14 @@ class Journal:
 
     @property
     def knows_until(self) -> float | None:
-        """Until when earlier runs met end users, in unix time; None where they met none, or one of the
-        runs did not end by itself."""
+        """Until when earlier runs met end users, in unix time; None where they met none.
+
+        A run that was killed was over when the next one began.
+        """
         query = (
-            "SELECT CASE WHEN count(*) = count(ended) THEN max(ended) END FROM run "
-            "WHERE number < ? AND EXISTS (SELECT 1 FROM end_user)"
+            "SELECT max(coalesce(ended, "
+            "(SELECT min(began) FROM run AS later WHERE later.number > run.number))) "
+            "FROM run WHERE number < ? AND EXISTS (SELECT 1 FROM end_user)"
         )
         with self._lock:
             (until,) = self._database.execute(query, (self._run,)).fetchone()

@@ -180,6 +180,23 @@ def test_fingerprints_come_back_as_they_were_put_down(
     assert len(fields) == 2 + len(properties)
 
 
+def test_a_killed_run_was_over_when_the_next_began(path: Path, reopened: Open) -> None:
+    def run(journal: Journal) -> None:
+        journal.written("w", 7, ADA)
+        journal.depart("m", "page_view")
+
+    killed(path, run)
+    journal = reopened(clock=lambda: 5e9)
+    assert journal.knows_until == 5e9
+    journal.end_run(0, {}, 0)
+    assert reopened(clock=lambda: 6e9).knows_until == 5e9
+
+
+def test_who_met_nobody_knows_nobody(reopened: Open) -> None:
+    reopened().end_run(0, {}, 0)
+    assert reopened().knows_until is None
+
+
 # What is in doubt.
 
 
