@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,10 +23,20 @@ LOCK: Final = ".lock"
 
 
 def state_folder() -> Path:
-    """Where journals stand unless told otherwise, as the platform has it."""
+    """Where journals stand unless told otherwise, as the platform has it.
+
+    Raises:
+        click.UsageError: whoever runs this has no home.
+    """
     from platformdirs import user_state_path  # noqa: PLC0415 - not every command needs it
 
-    return user_state_path("wootric-replay", appauthor=False)
+    try:
+        return user_state_path("wootric-replay", appauthor=False)
+    except RuntimeError as error:
+        raise click.UsageError(
+            "there is no home folder to keep the journal in: set HOME or XDG_STATE_HOME, or name a "
+            "place with --journal FILE"
+        ) from error
 
 
 def place(account: str, journal: Path | None) -> Path:
@@ -105,16 +115,18 @@ def locked(
     """
     from wootric_map.journal import JournalFailedError  # noqa: PLC0415 - as above
 
-    folder = state_folder()
+    folder = None
+    with suppress(click.UsageError):  # without a home of one's own, the journal's lock has to do
+        folder = state_folder()
     # Wherever the journal stands, the account is one; and wherever its lock stands, so is the journal.
-    locks = [folder / f"{account}{LOCK}"]
+    locks = [folder / f"{account}{LOCK}"] if folder else []
     if path.parent != folder:
         locks.append(path.with_name(path.name + LOCK))
     deadline = time.monotonic() + patience
     with ExitStack() as stack:
         for lock in locks:
             try:
-                if lock.parent == folder:
+                if folder and lock.parent == folder:
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 found = holder(lock) if patience and not quiet else None
                 if found:
@@ -132,7 +144,7 @@ def locked(
                 raise click.UsageError(f"{lock} is in the way; move or delete it") from error
             except OSError as error:
                 if lock.parent == folder and path.parent != folder:
-                    continue  # without a home of one's own, the journal's lock has to do
+                    continue  # as above
                 raise JournalFailedError(
                     f"{lock} can't be written: {error.strerror}; --journal FILE keeps the journal elsewhere"
                 ) from error

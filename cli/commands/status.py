@@ -40,8 +40,11 @@ def status(
       wootric-replay status
       wootric-replay status --format json | jq .in_doubt
     """
-    folder = keeping.state_folder()
-    paths = [journal.resolve()] if journal else sorted(folder.glob(f"*{keeping.JOURNAL}"))
+    if journal:
+        paths = [journal.resolve()]
+    else:
+        folder = keeping.state_folder()
+        paths = sorted(folder.glob(f"*{keeping.JOURNAL}"))
     own = None
     if account_token:
         own = journal_account(account_token, services(account_token, base_url))
