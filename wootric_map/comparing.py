@@ -15,7 +15,7 @@ def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | 
 
     Returns:
         Only the fields that differ, or None where there are none. Of whom an earlier run left, with the
-        email and external id besides.
+        external id, else the email, besides.
     """
 
     def unless_held(field: str, value: Any) -> Any:
@@ -35,8 +35,10 @@ def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | 
     if not changed.fields():
         return None
     if isinstance(held, Known):
-        # Nobody has looked whether these ids are theirs still; Wootric refuses what is another's.
-        return replace(changed, email=wanted.email, external_id=wanted.external_id)
+        # Nobody has looked whether this id is theirs still; Wootric refuses what is another's.
+        if wanted.external_id:
+            return replace(changed, external_id=wanted.external_id)
+        return replace(changed, email=wanted.email)
     return changed
 
 

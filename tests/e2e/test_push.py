@@ -78,7 +78,7 @@ def test_a_second_push_writes_no_end_user(replay: Replay) -> None:
 
 
 def test_an_update_sends_only_what_differs_and_keeps_what_wootric_has(replay: Replay) -> None:
-    replay.push(replay.write([identify("1", "ada@example.com", plan="free", city="London")]))
+    replay.holds("1", "ada@example.com", plan="free", city="London")
     replay.push(replay.write([identify("1", "ADA@example.com", plan="pro", seats=3)]))
     (update,) = [each for each in replay.sandbox.requests if each["method"] == "PUT"]
     assert update["form"] == {"properties[plan]": "pro", "properties[seats]": "3"}

@@ -116,13 +116,13 @@ def test_a_write_is_known_by_its_key_and_its_end_user_by_each_id(reopened: Open)
     assert journal.find(EndUserUpsert(external_id="2")) is None
 
 
-def test_what_is_new_is_sent_with_the_ids_of_whom_it_is_about(reopened: Open) -> None:
+def test_what_is_new_is_sent_with_the_id_of_whom_it_is_about(reopened: Open) -> None:
     reopened().written("w", 7, ADA)
     wanted = replace(ADA, phone_number="+44 2", properties={"plan": "free", "seats_amount": 5})
     known = reopened().find(wanted)
     assert known
     assert difference(wanted, known) == EndUserUpsert(
-        "ada@example.com", "1", "+44 2", properties={"plan": "free"}
+        None, "1", "+44 2", properties={"plan": "free"}
     )
 
 
@@ -132,8 +132,10 @@ def test_later_writes_add_to_what_is_known(reopened: Open) -> None:
     journal.written("b", 7, EndUserUpsert(external_id="1", properties={"plan": "free"}))
     known = reopened().find(ADA)
     assert known
-    assert difference(ADA, known) == EndUserUpsert(
-        "ada@example.com", "1", properties={"plan": "pro"}
+    assert difference(ADA, known) == EndUserUpsert(None, "1", properties={"plan": "pro"})
+    only_email = replace(ADA, external_id=None)
+    assert difference(only_email, known) == EndUserUpsert(
+        "ada@example.com", properties={"plan": "pro"}
     )
 
 
