@@ -474,6 +474,30 @@ def test_a_push_that_was_stopped_goes_on(replaying: Start, number: int, code: in
     assert [run["exit_code"] for run in runs] == [0, code]
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_told_twice_it_stops_at_once_and_loses_nothing(
+    replaying: Start, number: int, code: int
+) -> None:
+    replay = replaying(SandboxSettings(latency=0.5))
+    export = replay.write([*(identify(str(n), f"u{n}@example.com") for n in range(4)), page("0")])
+    with replay.start("push", export, "--workers", "2", "--no-progress") as process:
+        assert process.stderr
+        until(lambda: bool(replay.sandbox.state.end_users))
+        process.send_signal(number)
+        assert any("again ends at once" in line for line in process.stderr)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert output == "", "it took the time to sum up"
+    done = replay.push(export)
+    assert done.returncode == 0, done.stderr
+    assert sorted(replay.users()) == ["0", "1", "2", "3"]
+    assert len(replay.sandbox.state.end_users) == 4
+    doubtful = orjson.loads(replay.run("status", "--format", "json").stdout)["in_doubt"]
+    assert len(replay.sandbox.state.page_views) + doubtful["page_view"] >= 1
+    assert len(replay.sandbox.state.page_views) <= 1
+
+
 def test_stopped_before_anything_was_sent_it_says_so(replay: Replay) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
