@@ -70,7 +70,8 @@ class _Commands(click.Group):
     epilog="Exit codes: 0 all done; 1 finished, but something was rejected or failed; 2 wrong usage or "
     "configuration; 4 signing in was refused; 5 Wootric could not be reached, or the disk not be "
     "written; 6 another run is at work on the account; 70 unforeseen; "
-    "130 interrupted (143 by SIGTERM); 141 the reader of the output went away.",
+    "130 interrupted (143 by SIGTERM, 129 by a terminal that closed); "
+    "141 the reader of the output went away.",
 )
 @click.version_option(package_name="wootric-replay")
 def app() -> None:

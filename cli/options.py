@@ -79,9 +79,12 @@ class Rate(click.ParamType[float]):
 
 
 class Seconds(click.ParamType[float]):
-    """A length of time: more than none, a day at most."""
+    """A length of time: a day at most, and more than none unless that may be, too."""
 
     name = "SECONDS"
+
+    def __init__(self, *, or_none: bool = False) -> None:
+        self._or_none = or_none
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -91,10 +94,9 @@ class Seconds(click.ParamType[float]):
             seconds = float(value)
         except ValueError:
             seconds = 0.0
-        if not 0 < seconds <= _DAY:
-            self.fail(
-                "write a number of seconds: more than 0, and a day (86400) at most", param, ctx
-            )
+        if not (0 < seconds <= _DAY or (seconds == 0 and self._or_none)):
+            least = "0 or more" if self._or_none else "more than 0"
+            self.fail(f"write a number of seconds: {least}, and a day (86400) at most", param, ctx)
         return seconds
 
 
@@ -238,8 +240,8 @@ def journal_options(command: F) -> F:
     for option in (
         click.option(
             "--wait",
-            type=click.FloatRange(min=0),
-            default=0.0,
+            type=Seconds(or_none=True),
+            default="0",
             metavar="SECONDS",
             help="Wait so long for a run that is at work on the account; else exit with 6 at once.",
         ),

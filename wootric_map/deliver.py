@@ -29,7 +29,7 @@ from wootric_map.course import (
 from wootric_map.journal import Journal, JournalFailedError
 from wootric_map.known import Delivered, Known
 from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
-from wootric_map.plan import EndUserPlan, Find, Plan, Write
+from wootric_map.plan import EndUserPlan, Event, Find, Plan, Write
 from wootric_map.plan_file import PlanFile, Planned, PlannedWrite
 
 _ATTEMPTS: Final = 3
@@ -329,12 +329,13 @@ class _Delivery:
             return outcome, answer
         if isinstance(fate, EligibilityCheck | PageView):
             failure = self._sender.send(step.key, turn.action, fate)
-            return Outcome(turn.action, step.refs, failure), None
+            return Outcome(turn.action, step.refs, failure, step.key), None
         result = fate if isinstance(fate, Skip | Failure) else None
         if isinstance(result, Failure):
             whom = step.upsert if isinstance(step, Write) else None
             self._sender.failed(step.key, turn.action, result, whom)
-        return Outcome(turn.action, step.refs, result), None
+        key = step.key if isinstance(step, Event) else None
+        return Outcome(turn.action, step.refs, result, key), None
 
     def _write(
         self, write: Write, wanted: Change, held: EndUser | Known | None

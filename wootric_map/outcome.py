@@ -84,6 +84,8 @@ class Outcome(NamedTuple):
     """The records it was made from."""
     result: Skip | Failure | None
     """None where it was delivered, or there was nothing to do."""
+    key: str | None = None
+    """Of an eligibility check or page view: what tells its record from every other."""
 
 
 class StoppedError(Exception):

@@ -136,7 +136,10 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
             if isinstance(kept, Rejection):
                 yield Read(line, kept)
                 return
-            line, data = kept, _parse(kept)
+            key, line, data = data.get("key"), kept, _parse(kept)
+            if isinstance(data, dict) and isinstance(key, str) and not data.get("messageId"):
+                # It keeps the key that it failed under: what is mended has other bytes.
+                data["messageId"] = key
         if isinstance(data, dict) and "type" not in data and isinstance(data.get("batch"), list):
             lent = {key: data[key] for key in _ENVELOPE_FIELDS if data.get(key) is not None}
             if len(data["batch"]) * _written_size(lent) > _LENT_LIMIT:

@@ -176,12 +176,14 @@ class RejectsFile:
         """Write a rejected record."""
         self._write(source, line, rejection.code, rejection.field, rejection.message, None, raw)
 
-    def fail(self, source: str, line: int, failure: Failure, raw: bytes) -> None:
-        """Write a failed delivery."""
+    def fail(
+        self, source: str, line: int, failure: Failure, raw: bytes, key: str | None = None
+    ) -> None:
+        """Write a failed delivery; `key` tells a track or page record from every other, also once mended."""
         http: dict[str, object] | None = None
         if failure.status is not None:
             http = {"status": failure.status, "body": failure.body}
-        self._write(source, line, failure.code, None, failure.message, http, raw)
+        self._write(source, line, failure.code, None, failure.message, http, raw, key)
 
     def finish(self, *, replayed: bool, complete: bool) -> Path | None:
         """Move what was written to its place.
@@ -232,6 +234,7 @@ class RejectsFile:
         message: str,
         http: dict[str, object] | None,
         raw: bytes,
+        key: str | None = None,
     ) -> None:
         if self._file is None and self._is_special:
             self._file = FileIO(self._path, "w")
@@ -250,6 +253,8 @@ class RejectsFile:
             "message": message,
             "http": http,
         }
+        if key is not None:
+            entry["key"] = key
         try:
             entry["record"] = raw.decode() or None
         except UnicodeDecodeError:

@@ -264,7 +264,8 @@ class _Run:
             unregistered = sum(
                 count for name, count in saved.checks.items() if name not in registered
             )
-            click.echo(_promise(calls - unregistered), err=True)
+            known = self.journal.knows_anybody
+            click.echo(_promise(calls - unregistered, may_be_fewer=known), err=True)
         self.interruption.hold()
         outcomes = deliver_file(
             saved,
@@ -318,7 +319,7 @@ class _Run:
         """Write the records of a failed delivery to the rejects file."""
         if isinstance(outcome.result, Failure):
             for ref in outcome.refs:
-                self.rejects.fail(ref.source, ref.line, outcome.result, plan.raw(ref))
+                self.rejects.fail(ref.source, ref.line, outcome.result, plan.raw(ref), outcome.key)
 
 
 def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
@@ -343,7 +344,7 @@ _NOT_WITH_PLAN: Final = (
 )  # fmt: skip
 
 
-def _promise(calls: int, look_ups: int = 0) -> str:
+def _promise(calls: int, look_ups: int = 0, *, may_be_fewer: bool = False) -> str:
     """How many calls are to come, and how long they take at Wootric's usual pace."""
     time_left = duration((calls + look_ups) / USUAL_RATE * 60)
     if look_ups:
@@ -351,7 +352,8 @@ def _promise(calls: int, look_ups: int = 0) -> str:
             f"At most {plural(calls, 'API call')} and {plural(look_ups, 'look-up')}: "
             f"{time_left} at {USUAL_RATE:g} a minute."
         )
-    return f"{plural(calls, 'API call')} to make: {time_left} at {USUAL_RATE:g} a minute."
+    most = "At most " if may_be_fewer else ""
+    return f"{most}{plural(calls, 'API call')} to make: {time_left} at {USUAL_RATE:g} a minute."
 
 
 def _plan_file(path: Path) -> PlanFile:

@@ -326,6 +326,52 @@ def test_an_earlier_write_that_is_made_up_for_does_not_undo_a_later_one(
     assert made_by(replay, lambda: replay.push(*push)) == []
 
 
+# Records that were mended.
+
+
+@pytest.fixture
+def refusing(replaying: Start) -> tuple[Replay, list[str]]:
+    """A sandbox that refuses the first page view of each of these paths."""
+    paths: list[str] = []
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        path = request.query.get("page_info[path]")
+        if path in paths:
+            paths.remove(path)
+            return Fault(Response('{"error":"no"}', 422))
+        return None
+
+    return replaying(SandboxSettings(faults=(rule,))), paths
+
+
+def test_of_two_that_are_the_same_the_one_that_failed_is_sent_from_the_rejects(
+    refusing: tuple[Replay, list[str]],
+) -> None:
+    replay, paths = refusing
+    paths.append("/same")
+    export = replay.write([ADA, page("1", "/same"), page("1", "/same")])
+    assert replay.push(export, "--workers", "1").returncode == 1
+    done = replay.push("rejects.ndjson")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.sandbox.state.page_views) == 2
+    assert made_by(replay, lambda: replay.push(export)) == []
+
+
+def test_what_was_mended_is_not_sent_once_more_as_it_was(
+    refusing: tuple[Replay, list[str]],
+) -> None:
+    replay, paths = refusing
+    paths.append("/wrong")
+    export = replay.write([ADA, page("1", "/wrong")])
+    assert replay.push(export).returncode == 1
+    rejects = replay.folder / "rejects.ndjson"
+    rejects.write_text(rejects.read_text().replace("/wrong", "/mended"))
+    assert replay.push(rejects).returncode == 0
+    assert made_by(replay, lambda: replay.push(export)) == []
+    (view,) = replay.sandbox.state.page_views
+    assert view.params["page_info[path]"] == "/mended"
+
+
 # Doubt.
 
 
