@@ -7,7 +7,7 @@ raises: what is no date is `None`.
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from math import floor, isnan
 from typing import Final
 
@@ -16,6 +16,10 @@ _ISO: Final = re.compile(
     r"(?:[ T]([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[,.]([0-9]+))?)?"
     r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
 )
+_COMMON: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-5][0-9])"
+)
+"""How Segment itself writes a time: of `_ISO`, the form that Python's own reader takes as well."""
 _ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LEADING_DIGITS: Final = re.compile(r"[0-9]{10,}")
 MONTH_DAY_YEAR: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
@@ -27,6 +31,7 @@ _FIRST_MILLISECONDS: Final = 31_557_600_000
 _LAST_INSTANT: Final = 8_640_000_000_000_000
 """The farthest millisecond from 1970 that a JavaScript date, and so the published destination, has."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 
@@ -40,7 +45,7 @@ def parse(value: object) -> int | None:
         Milliseconds since the epoch, or None where `value` is no date.
     """
     if isinstance(value, str):
-        return _parse_text(value)
+        return _from_common(value) if _COMMON.fullmatch(value) else _parse_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and isnan(value):
@@ -57,12 +62,23 @@ def parse_iso_day(text: str) -> int | None:
     Returns:
         Milliseconds since the epoch, or None.
     """
-    return _parse_iso(text) if _ISO_DAY.match(text) else None
+    if not _ISO_DAY.match(text):
+        return None
+    return _from_common(text) if _COMMON.fullmatch(text) else _parse_iso(text)
 
 
 def unix_seconds(milliseconds: int) -> int:
     """Round to the nearest whole second, halves up (segment.md 5)."""
     return (milliseconds + 500) // 1000
+
+
+def _from_common(text: str) -> int | None:
+    """Read what `_COMMON` matches: as `_parse_iso` would, in a quarter of the time."""
+    try:
+        since = datetime.fromisoformat(text) - _EPOCH
+    except (ValueError, OverflowError):
+        return _parse_iso(text)  # 24:00:00 is a time here, and the year 0 and 30 February are none
+    return (since.days * 86400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def _parse_text(text: str) -> int | None:

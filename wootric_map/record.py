@@ -216,7 +216,8 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     time = _time(data)
     if isinstance(time, Rejection):
         return time
-    enabled = ignore_integrations or _enabled(data.get("integrations") or {})
+    integrations = data.get("integrations")
+    enabled = ignore_integrations or not integrations or _enabled(integrations)
     if kind not in _SUPPORTED:
         message = f"Wootric has no use for {kind} records"
         previous = _identity(data.get("previousId"))
@@ -261,6 +262,8 @@ def _identity(value: object) -> str | None:
     """An id as text: a number is its decimal text, an empty string is none (segment.md 2)."""
     if isinstance(value, str):
         return value or None
+    if value is None:
+        return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return decimal_text(value)
     return None
@@ -314,6 +317,14 @@ def _kept_line(entry: Fields) -> bytes | Rejection:
 
 def _has_imprecise_id(data: Fields) -> bool:
     """Whether an id is an integer past 64 bits, which the fast parser gives as a float."""
+    get = data.get
+    if not (
+        type(get("userId")) is float
+        or type(get("anonymousId")) is float
+        or type(get("messageId")) is float
+        or "batch" in data
+    ):
+        return False
     return any(
         isinstance(value := record.get(field), float) and abs(value) >= 2**63
         for record in _records(data)

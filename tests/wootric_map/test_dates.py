@@ -527,3 +527,24 @@ def test_nothing_raises_and_what_is_read_is_whole(value: object) -> None:
     if isinstance(value, str):
         day = parse_iso_day(value)
         assert day is None or day == milliseconds
+
+
+@settings(max_examples=500)
+@given(
+    st.integers(0, 9999),
+    st.integers(0, 13),
+    st.integers(0, 32),
+    st.tuples(st.integers(0, 25), st.integers(0, 61), st.integers(0, 61)),
+    st.from_regex(r"(\.[0-9]{1,12})?", fullmatch=True),
+    st.just("Z") | st.builds("{:+03}:{:02}".format, st.integers(-25, 25), st.integers(0, 61)),
+)
+@example(2024, 2, 29, (24, 0, 0), "", "Z")
+@example(1, 1, 1, (0, 0, 0), "", "+23:59")
+@example(2024, 1, 1, (0, 0, 0), "", "+00:60")
+@example(9999, 12, 31, (23, 59, 59), ".9999999", "-23:59")
+def test_a_time_as_segment_writes_it_is_read_as_every_other_form_is(
+    year: int, month: int, day: int, clock: tuple[int, int, int], fraction: str, zone: str
+) -> None:
+    hour, minute, second = clock
+    written = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"
+    assert parse(written) == parse(written.replace("T", " "))
