@@ -148,6 +148,25 @@ def paths_argument(*, required: bool = True) -> Callable[[F], F]:
     return click.argument("paths", nargs=-1, required=required, metavar="PATHS...")
 
 
+def _processes_at_once() -> int:
+    """How many processes may run at once on this machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processes_option(command: F) -> F:
+    """How many processes work side by side."""
+    return click.option(
+        "--processes",
+        type=click.IntRange(1, 256),
+        default=_processes_at_once,
+        show_default="as many as the machine runs at once",
+        metavar="N",
+        help="Processes that read a large export side by side.",
+    )(command)
+
+
 def planning_options(command: F) -> F:
     """What is replayed, and how records become a plan."""
     for option in (

@@ -106,6 +106,12 @@ _LENT_LIMIT: Final = 256 * 1024 * 1024
 _NAMES: Final = frozenset({"wootric", "inmoment (wootric)"})
 """The destination's names, in lower case (segment.md 3)."""
 
+_ORDINARY_TIME: Final = re.compile(
+    r"[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z"
+)
+"""A time that needs no calendar to be one."""
+
 _IDS: Final = ("userId", "anonymousId", "messageId")
 
 _ESCAPE: Final = re.compile(
@@ -129,14 +135,58 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
     Yields:
         Each record with its reading; at least one.
     """
-    data = _parse(line)
+    return read_parsed(line, parse(line), ignore_integrations=ignore_integrations)
+
+
+def is_ordinary(data: object) -> bool:
+    """Whether a line's JSON is a record of the commonest form, with nothing wrong and nothing special.
+
+    `read_parsed` gives a record with a userId for it, and no more than that. Any doubt is a no.
+    """
+    if not isinstance(data, dict):
+        return False
+    get = data.get
+    kind, user_id, time = get("type"), get("userId"), get("timestamp")
+    if not (type(kind) is str and type(user_id) is str and user_id and type(time) is str):
+        return False
+    if kind == "track":
+        event = get("event")
+        fields = get("properties")
+        if type(event) is not str or not event:
+            return False
+    elif kind == "identify":
+        fields = get("traits")
+    elif kind == "page":
+        fields = get("properties")
+    else:
+        return False
+    context, integrations = get("context"), get("integrations")
+    return (
+        (fields is None or type(fields) is dict)
+        and (context is None or type(context) is dict)
+        and (integrations is None or (type(integrations) is dict and not integrations))
+        and type(get("messageId")) is not float
+        and type(get("anonymousId")) is not float
+        and "batch" not in data
+        and _ORDINARY_TIME.fullmatch(time) is not None
+    )
+
+
+def read_parsed(line: bytes, data: object, *, ignore_integrations: bool = False) -> Iterator[Read]:
+    """Read the records in a line that is parsed already; see `read_line`.
+
+    Args:
+        line: without its line ending.
+        data: as `parse` gives it.
+        ignore_integrations: as above.
+    """
     if isinstance(data, dict) and "type" not in data:
         if is_rejects_line(data):
             kept = _kept_line(data)
             if isinstance(kept, Rejection):
                 yield Read(line, kept)
                 return
-            key, line, data = data.get("key"), kept, _parse(kept)
+            key, line, data = data.get("key"), kept, parse(kept)
             if isinstance(data, dict) and isinstance(key, str) and not data.get("messageId"):
                 # It keeps the key that it failed under: what is mended has other bytes.
                 data["messageId"] = key
@@ -160,7 +210,7 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
     yield Read(line, _read(data, ignore_integrations))
 
 
-def _parse(line: bytes) -> object:
+def parse(line: bytes) -> object:
     """The line's JSON, or a Rejection."""
     try:
         data = orjson.loads(line)
@@ -169,7 +219,7 @@ def _parse(line: bytes) -> object:
         # same, but no text, so the half becomes the replacement character.
         mended = _ESCAPE.sub(_mend_escape, line) if "surrogate" in error.msg else line
         if mended != line:
-            return _parse(mended)
+            return parse(mended)
         return Rejection("invalid_json", None, _json_message(line, error))
     if isinstance(data, dict) and _has_imprecise_id(data):
         try:

@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -47,6 +48,14 @@ class Findings:
         if len(places) < PLACES:
             places.append(place)
 
+    def extend(self, other: "Findings", lines_before: int) -> None:
+        """Add what was found after all this; `lines_before` as in `Report.add`."""
+        self.counts += other.counts
+        for code, found in other.places.items():
+            places = self.places.setdefault(code, [])
+            moved = (each._replace(line=each.line + lines_before) for each in found)
+            places += islice(moved, PLACES - len(places))
+
 
 @dataclass(slots=True)
 class Report:
@@ -67,6 +76,20 @@ class Report:
     """Track and page records that an earlier run had delivered."""
     unknown_users: tuple[str, ...] = ()
     """End users who were chosen, and whom no record names."""
+
+    def add(self, other: "Report", lines_before: int = 0) -> None:
+        """Add what was counted of records that come after those counted so far.
+
+        Args:
+            other: as `checking.check` gives it; only what it finds in records is added.
+            lines_before: lines of the same source before those that its places count from.
+        """
+        self.records += other.records
+        self.unidentified += other.unidentified
+        for mine, theirs in (
+            (self.skipped, other.skipped), (self.rejected, other.rejected), (self.warnings, other.warnings)
+        ):  # fmt: skip
+            mine.extend(theirs, lines_before)
 
     @property
     def mapped(self) -> int:

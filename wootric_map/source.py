@@ -12,11 +12,11 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, dropwhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
 from wootric_map.outcome import Rejection
 from wootric_map.shape import ARRAY_HINT, WINDOW, foreign_shape, looks_like_record
@@ -83,6 +83,10 @@ class Source:
     """None for standard input."""
     size: int | None
     """Bytes on disk; None where that is not known, as for a pipe."""
+    begin: int = 0
+    """Where what is read of it begins: 0, or the first byte of a line."""
+    end: int | None = None
+    """Where that ends: behind a line; None at its own end."""
 
 
 def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Source]:
@@ -116,6 +120,48 @@ def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Sou
     return sources
 
 
+def parts(source: Source, size: int) -> Iterator[Source]:
+    """Cut a file into parts of whole lines, to be read side by side.
+
+    What can't be cut is one part: a pipe, gzip, a file that does not begin as an export does.
+
+    Args:
+        source: what to cut.
+        size: bytes that a part has at least, but the last.
+    """
+    if source.path is None or source.size is None or source.size <= size:
+        yield source
+        return
+    with source.path.open("rb") as file:
+        first = file.readline(MAX_LINE_BYTES).removeprefix(_BOM)
+        if first.startswith(_GZIP) or not looks_like_record(first):
+            yield source
+            return
+        begin = 0
+        while begin + size < source.size:
+            file.seek(begin + size)
+            _skip_line(file)
+            # Its last line is not blank, so that the number of that is the number of its lines.
+            while _skip_line(file):
+                pass
+            end = file.tell()
+            if end >= source.size:
+                break
+            yield replace(source, begin=begin, end=end)
+            begin = end
+        yield replace(source, begin=begin) if begin else source
+
+
+def _skip_line(file: BinaryIO) -> bool:
+    """Read past the rest of a line, a block at a time; gives whether it was blank, and not the last."""
+    is_blank = True
+    while part := file.readline(_BLOCK):
+        is_blank = is_blank and part.isspace()
+        if part.endswith(b"\n"):
+            return is_blank
+    return False
+
+
 def read_lines(
     source: Source,
     *,
@@ -126,7 +172,7 @@ def read_lines(
     """Read a source's lines, without their endings; blank ones are passed over.
 
     Args:
-        source: what to read.
+        source: what to read; of a part of one the lines are counted from its beginning.
         stdin: standard input, for the source that names it.
         max_line_bytes: the longest line taken.
         on_bytes: told how many bytes came from the disk or pipe, before decompression.
@@ -137,6 +183,9 @@ def read_lines(
         all of it, which says what it looks like; so has a foreign beginning of an export.
     """
     lines = _numbered_lines(source, stdin, max_line_bytes, on_bytes or _ignore)
+    if source.begin:
+        yield from lines
+        return
     head: list[Line] = []
     for line in lines:
         content = line.content
@@ -157,13 +206,13 @@ def _numbered_lines(
     source: Source, stdin: ByteStream, max_line_bytes: int, on_bytes: Callable[[int], object]
 ) -> Iterator[Line]:
     """The lines that are not blank; where the source breaks off, a last one that says so."""
-    number = offset = 0
+    number, offset = 0, source.begin
     tail = _Tail(max_line_bytes)
     try:
         with _opened(source, stdin, on_bytes) as reader:
             start_of_file = reader.read(len(_BOM))
-            first = start_of_file.removeprefix(_BOM)
-            offset = len(start_of_file) - len(first)
+            first = start_of_file if source.begin else start_of_file.removeprefix(_BOM)
+            offset += len(start_of_file) - len(first)
             for block in chain((first,), iter(partial(reader.read1, _BLOCK), b"")):
                 lines = block.split(b"\n")
                 unended = lines.pop()
@@ -225,7 +274,14 @@ class _Tail:
 class _Stream(io.RawIOBase):
     """A file or pipe whose first bytes were looked at, and whose reading is counted."""
 
-    def __init__(self, head: bytes, stream: ByteStream, on_bytes: Callable[[int], object]) -> None:
+    def __init__(
+        self,
+        head: bytes,
+        stream: ByteStream,
+        on_bytes: Callable[[int], object],
+        limit: int | None = None,
+    ) -> None:
+        self._left = limit
         self._head = head
         self._stream = stream
         self._on_bytes = on_bytes
@@ -235,8 +291,13 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer)
-        data = self._head + self._stream.read1(len(view) - len(self._head))
+        most = len(view) - len(self._head)
+        if self._left is not None:
+            most = min(most, self._left)
+        data = self._head + self._stream.read1(most)
         self._head = b""
+        if self._left is not None:
+            self._left -= len(data)
         view[: len(data)] = data
         self._on_bytes(len(data))
         return len(data)
@@ -247,6 +308,12 @@ def _opened(
     source: Source, stdin: ByteStream, on_bytes: Callable[[int], object]
 ) -> Iterator[ByteStream]:
     """Open a source, decompressed where its first bytes, not its name, say that it is gzip."""
+    if source.path and (source.begin or source.end is not None):
+        with source.path.open("rb") as part:
+            part.seek(source.begin)
+            limit = None if source.end is None else source.end - source.begin
+            yield io.BufferedReader(_Stream(b"", part, on_bytes, limit), _BLOCK)
+        return
     with source.path.open("rb") if source.path else nullcontext(stdin) as file:
         head = file.read(len(_GZIP))
         stream = io.BufferedReader(_Stream(head, file, on_bytes), _BLOCK)

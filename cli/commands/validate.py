@@ -1,5 +1,6 @@
 """`validate`: check every record, say what is wrong and how to mend it."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -8,18 +9,18 @@ from cli import options
 from cli.render import summary
 from cli.render.progress import reading_progress
 from cli.render.text import json_line
-from wootric_map.mapping import map_record, unidentified
-from wootric_map.outcome import Rejection, Skip
-from wootric_map.reading import Located, read_records
+from wootric_map.checking import check
 from wootric_map.report import Findings, Report
+from wootric_map.side_by_side import SideBySide
 
 
 @click.command()
 @options.paths_argument()
 @options.reading_options
+@options.processes_option
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @options.redact_option
-def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
+def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any) -> int:
     """Check every record; report what is rejected, and how to mend it.
 
     \b
@@ -28,17 +29,16 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
     """
     report = Report()
     found = options.sources(paths)
+    work = partial(check, options=options.reading(reading))
+    lines = 0
     interrupted = False
     try:
-        with reading_progress(found) as on_bytes:
-            records = read_records(
-                found,
-                options.reading(reading),
-                stdin=options.standard_input(),
-                on_bytes=on_bytes,
-            )
-            for record in records:
-                _count(record, report)
+        with SideBySide(found, processes) as workers, reading_progress(found) as on_bytes:
+            here = partial(work, stdin=options.standard_input(), on_bytes=on_bytes)
+            for part, checked in workers.each(work, here, on_bytes):
+                lines = lines if part.begin else 0
+                report.add(checked.report, lines)
+                lines += checked.lines
     except KeyboardInterrupt:
         interrupted = True
     if style == "json":
@@ -49,18 +49,6 @@ def validate(paths: tuple[str, ...], style: str, **reading: Any) -> int:
     if interrupted:
         raise KeyboardInterrupt
     return 0 if report.flawless else 1
-
-
-def _count(record: Located, report: Report) -> None:
-    report.records += 1
-    source, line, _, reading = record
-    if isinstance(reading, Rejection):
-        report.reject(source, line, reading)
-    elif isinstance(reading, Skip):
-        report.skip(source, line, reading)
-    # A userId names somebody: only a record without one has to be mapped to tell.
-    elif not reading.user_id and (skip := unidentified(map_record(reading))):
-        report.skip(source, line, skip)
 
 
 def _show(report: Report) -> None:

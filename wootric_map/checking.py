@@ -1,0 +1,70 @@
+"""Checking records without mapping them: what `validate` reports."""
+
+import io
+from collections.abc import Callable
+from typing import NamedTuple
+
+from wootric_map.mapping import map_record, unidentified
+from wootric_map.outcome import Rejection, Skip
+from wootric_map.reading import ReadingOptions
+from wootric_map.record import Reading, is_ordinary, parse, read_parsed
+from wootric_map.report import Report
+from wootric_map.source import ByteStream, Source, read_lines
+
+
+class Checked(NamedTuple):
+    """What a source, or a part of one, came to."""
+
+    report: Report
+    """Its places count lines from the beginning of what was read."""
+    lines: int
+    """How many lines that was, with what follows the last line ending if there is anything."""
+
+
+def check(
+    source: Source,
+    options: ReadingOptions,
+    *,
+    stdin: ByteStream | None = None,
+    on_bytes: Callable[[int], object] | None = None,
+) -> Checked:
+    """Check every record of a source.
+
+    Args:
+        source: what to read.
+        options: how to read.
+        stdin: standard input, for the source that names it; else there is none.
+        on_bytes: told how many bytes were read, before decompression.
+    """
+    report, number, ordinary = Report(), 0, 0
+    for name, number, _, content in read_lines(
+        source,
+        stdin=stdin or io.BytesIO(),
+        max_line_bytes=options.max_line_bytes,
+        on_bytes=on_bytes,
+    ):
+        if isinstance(content, Rejection):
+            report.records += 1
+            report.reject(name, number, content)
+            continue
+        data = parse(content)
+        if is_ordinary(data):
+            ordinary += 1
+            continue
+        for _, reading in read_parsed(
+            content, data, ignore_integrations=options.ignore_integrations
+        ):
+            report.records += 1
+            _count(name, number, reading, report)
+    report.records += ordinary
+    return Checked(report, number)
+
+
+def _count(source: str, line: int, reading: Reading, report: Report) -> None:
+    if isinstance(reading, Rejection):
+        report.reject(source, line, reading)
+    elif isinstance(reading, Skip):
+        report.skip(source, line, reading)
+    # A userId names somebody: only a record without one has to be mapped to tell.
+    elif not reading.user_id and (skip := unidentified(map_record(reading))):
+        report.skip(source, line, skip)
