@@ -16,6 +16,9 @@ _DOUBLINGS: Final = 6
 _LOOK_AGAIN: Final = 0.02
 """Seconds after which to look whether a call under way has been answered."""
 
+_ASKS: Final = 5.0
+"""Seconds for which the answer to a first call is waited for; then another one asks, beside it."""
+
 _LOST: Final = 120.0
 """Seconds after which a call under way is taken for unanswered, if nobody says what became of it."""
 
@@ -173,7 +176,9 @@ class Allowance:
         if now < self._closed_until:
             return self._closed_until
         if not self._known:
-            return now + _LOOK_AGAIN if self._under_way else now
+            newest = self._under_way[-1] if self._under_way else -inf
+            patience = _LOST if self._refusals else _ASKS
+            return now + _LOOK_AGAIN if newest > now - patience else now
         window = self._window
         if window is None:
             return now

@@ -684,7 +684,7 @@ def test_stopped_twice_it_ends_at_once_and_loses_nothing(replaying: Start) -> No
 
 def test_a_stop_waits_ten_seconds_for_a_call_that_is_never_answered(replaying: Start) -> None:
     def rule(request: SandboxRequest) -> Fault | None:
-        is_silent = place(request) == VIEW and whose(request) == 3
+        is_silent = place(request) == VIEW and len(state.page_views) == 7
         return Fault(FAULTS["silence"](), carried_out=True) if is_silent else None
 
     replay = replaying(SandboxSettings(faults=(rule,)))

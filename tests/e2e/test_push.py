@@ -313,7 +313,7 @@ def test_a_wait_for_the_rate_may_outlive_the_token(replay: Replay) -> None:
 
 
 def test_being_too_fast_uses_up_no_retry(replaying: Callable[[SandboxSettings], Replay]) -> None:
-    statuses = iter([429] * 6 + [503] * 4)
+    statuses = iter([429] * 2 + [503] * 4)
 
     def rule(request: SandboxRequest) -> Fault | None:
         status = next(statuses, None) if request.path.startswith("/v1") else None

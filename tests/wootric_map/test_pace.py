@@ -155,7 +155,7 @@ def test_a_first_call_whose_end_nobody_tells_is_not_waited_for_for_ever(
 ) -> None:
     pace = pace_of(time)
     pace.take_turn("e")
-    assert 60 <= turn(pace, time) <= 300
+    assert 4 < turn(pace, time) < 10, "another one asks beside it"
 
 
 def test_windows_are_an_endpoints_own(time: VirtualTime) -> None:
@@ -583,7 +583,7 @@ def test_a_reply_without_headers_after_a_refusal_leaves_it_to_the_next_to_find_o
     call(pace, time, {"Retry-After": "7"}, refused=True)
     call(pace, time, {})  # a gateway's, say
     at = turn(pace, time)
-    assert turn(pace, time) > at + 10
+    assert turn(pace, time) > at + 4
     time.now = NOON + 300
     call(pace, time, {})
     assert turn(pace, time) == turn(pace, time)  # by now there is no limit any more
