@@ -10,7 +10,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
-from wootric_map.record import Identify, Page, Read, Record, Track, read_line
+from wootric_map.record import (
+    Identify,
+    Page,
+    Read,
+    Record,
+    Track,
+    is_ordinary,
+    parse,
+    read_line,
+)
 
 NOON = 1533297600000  # 2018-08-03T12:00:00Z
 NOON_TEXT = "2018-08-03T12:00:00Z"
@@ -739,3 +748,49 @@ def test_any_line_can_be_kept_in_a_rejects_file_and_tried_again(raw: bytes) -> N
     if raw:
         again = read_all(rejects_line(raw))
         assert [entry.reading for entry in again] == [entry.reading for entry in read_all(raw)]
+
+
+# The quick look at a record, and the long way round
+
+_ODD: Any = st.sampled_from(
+    [None, "", " ", "x", 0, 7, 1.5, 2.0**70, True, [], ["x"], {}, {"a": 1}, {"Wootric": False}]
+)
+_TIMES = st.sampled_from(
+    [
+        NOON_TEXT, "2024-02-29T23:59:59.9Z", "2024-02-30T00:00:00Z", "2024-01-01T24:00:00Z",
+        "2024-13-01T00:00:00Z", "2024-01-01T00:60:00Z", "2024-01-01", "0000-01-01T00:00:00Z",
+        "\u0662024-01-01T00:00:00Z", "2024-01-01T00:00:00Z\n",
+    ]
+)  # fmt: skip
+_NEARLY_ORDINARY = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["identify", "track", "page"]) | st.just("Track") | _ODD,
+        "userId": st.just("u1") | _ODD,
+        "timestamp": _TIMES | _ODD,
+    },
+    optional={
+        "event": st.just("Signed Up") | _ODD,
+        "traits": st.just({"plan": "pro"}) | _ODD,
+        "properties": st.just({"path": "/"}) | _ODD,
+        "context": st.just({"ip": "::1"}) | _ODD,
+        "integrations": st.just({}) | st.just({"All": False}) | _ODD,
+        "messageId": st.just("m1") | _ODD,
+        "anonymousId": st.just("a1") | _ODD,
+        "batch": _ODD,
+    },
+)
+
+
+@settings(max_examples=500)
+@given(_NEARLY_ORDINARY)
+@example({**IDENTIFY, "timestamp": NOON_TEXT})
+@example({**TRACK, "timestamp": NOON_TEXT, "integrations": {"Wootric": False}})
+def test_what_is_ordinary_at_a_glance_is_one_record_the_long_way(data: dict[str, Any]) -> None:
+    line = json.dumps(data).encode()
+    if is_ordinary(parse(line)):
+        assert taken(data).user_id == data["userId"]
+
+
+@pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
+def test_the_commonest_records_are_ordinary_at_a_glance(record: Mapping[str, Any]) -> None:
+    assert is_ordinary({**record, "timestamp": NOON_TEXT, "integrations": {}, "messageId": "m1"})
