@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import orjson
 import requests
@@ -36,7 +36,7 @@ from wootric_map.outcome import (
 )
 from wootric_map.pace import Pace, unix_time
 from wootric_map.patience import Outage, Tries, was_too_fast
-from wootric_map.services import Services, is_loopback
+from wootric_map.services import Services
 from wootric_map.sign_in import (
     ClientCredentials,
     Credentials,
@@ -129,7 +129,7 @@ class Wootric:
             connections=connections,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
-            loopback=is_loopback(urlsplit(services.rest).hostname or ""),
+            loopback=services.is_stand_in,
             ca_bundle=ca_bundle,
         )
         self.server_time: int | None = None

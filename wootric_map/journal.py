@@ -221,9 +221,7 @@ class Journal:
     ) -> Self:
         """A journal that knows nothing, and is gone when it is closed."""
         database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for script in MIGRATIONS:
-            database.executescript(script)
-        database.execute("INSERT INTO account VALUES ('', ?)", (random(_SECRET),))
+        _migrate(database, Path("temporary"), "", random)
         return cls(database, "temporary", clock)
 
     def __enter__(self) -> Self:

@@ -30,6 +30,11 @@ class Services:
     pixel: str
     """The page pixel."""
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether it is nothing of Wootric's, but something on this machine."""
+        return is_loopback(urlsplit(self.rest).hostname or "")
+
 
 _REGIONS: Final = {
     None: Services(

@@ -6,7 +6,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -30,7 +29,7 @@ from wootric_map.plan_file import PlanFile, PlanFileError
 from wootric_map.planning import plan_records
 from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report, is_rejects_file
-from wootric_map.services import account_fingerprint, is_loopback
+from wootric_map.services import account_fingerprint
 from wootric_map.settling import OLDEST, is_another, settle
 from wootric_map.source import Source
 from wootric_map.spool import Spool
@@ -135,7 +134,7 @@ def push(
             Report(),
             rejects_file,
             journal,
-            is_loopback(urlsplit(to.services.rest).hostname or ""),
+            to.services.is_stand_in,
             snapshot.find if snapshot else find,
             snapshot is not None,
             workers,
