@@ -10,15 +10,21 @@ from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3 import PoolManager
+from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+)
 
 from wootric_map.calls import HttpCall
 from wootric_map.outcome import NoAnswerError, UnreachableError, WootricError
@@ -30,6 +36,9 @@ _LARGEST_REFUSAL: Final = 64 * 1024
 """Bytes of any reply but a 2xx: its words stand at the beginning."""
 
 _CHUNK: Final = 64 * 1024
+
+_ONCE: Final = Retry(False, redirect=False)
+"""Tries of urllib3's own: none. What is worth another try is not for the wire to say."""
 
 _LONGEST_IDLE: Final = 15.0
 """Seconds. Many servers hang up on a connection that was idle for 20 or more; a request that crosses
@@ -73,22 +82,26 @@ class Wire:
                 the environment.
         """
         self._timeouts = connect_timeout, read_timeout
+        self._headers = {
+            "User-Agent": f"wootric-replay/{version('wootric-replay')}",
+            "Accept-Encoding": "gzip",
+            "Accept": "*/*",
+            "Connection": "keep-alive",
+        }
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"wootric-replay/{version('wootric-replay')}"
-        self._session.headers["Accept-Encoding"] = "gzip"
         if loopback:
             # A proxy stands between machines, not between this one and itself. What else the
             # environment says, of certificates, holds here too.
             self._session.trust_env = False
             self._session.verify = ca_bundle or True
-        adapter = _Adapter(pool_connections=4, pool_maxsize=connections)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._adapter = _Adapter(pool_connections=4, pool_maxsize=connections)
+        self._routes: dict[str, _Route] = {}
         self._watchdog = _Watchdog()
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        for route in tuple(self._routes.values()):
+            route.pool.close()
         self._watchdog.close()
 
     def exchange(self, call: HttpCall, token: str | None, seconds: float) -> Reply:
@@ -115,33 +128,49 @@ class Wire:
     def _reply(
         self, call: HttpCall, token: str | None, exchange: "_Exchange", seconds: float
     ) -> Reply:
-        prepared = self._session.prepare_request(
-            requests.Request(call.method, call.url, data=call.form, auth=_Bearer(token))
-        )
-        settings: Any = self._session.merge_environment_settings(call.url, {}, True, None, None)
-        _check_authorities(settings["verify"])
+        parts = urlsplit(call.url)
+        server = f"{parts.scheme}://{parts.netloc}"
+        path = call.url[len(server) :]
+        route = self._routes.get(server) or self._route(server)
+        headers = dict(self._headers)
+        if call.form:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         connect, read = (min(each, seconds) for each in self._timeouts)
-        # Not by the session's own `send`, which reads the whole of a reply that redirects, whatever
-        # its size, and keeps cookies.
-        adapter = self._session.get_adapter(call.url)
-        response = adapter.send(prepared, timeout=(connect, read), **settings)
+        response = route.pool.urlopen(
+            call.method,
+            route.prefix + path,
+            body=urlencode(call.form) if call.form else None,
+            headers=headers,
+            retries=_ONCE,
+            redirect=False,
+            assert_same_host=False,
+            timeout=Timeout(connect=connect, read=read),
+            preload_content=False,
+        )
         with closing(response):
-            if response.status_code < requests.codes.ok and response.raw.connection:
+            if response.status < requests.codes.ok and response.connection:
                 # The reply proper may still come, and must not be taken for the next call's.
-                response.raw.connection.close()
-            return Reply(response.status_code, response.headers, _body(response, exchange))
+                response.connection.close()
+            return Reply(response.status, response.headers, _body(response, exchange))
+
+    def _route(self, server: str) -> "_Route":
+        """Ask the environment how a server is reached; once, since that takes longer than a call does."""
+        settings: Any = self._session.merge_environment_settings(server, {}, True, None, None)
+        _check_authorities(settings["verify"])
+        route = self._adapter.route(server, settings["verify"], settings["proxies"])
+        self._routes[server] = route
+        return route
 
 
-class _Bearer(AuthBase):
-    """Signs a request; even without a token it keeps `~/.netrc` from signing it with something else."""
+class _Route(NamedTuple):
+    """How a server is reached."""
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+    pool: HTTPConnectionPool
+    """Connections to it, or to the proxy before it."""
+    prefix: str
+    """What stands before the path in a request: nothing, but for a proxy the server's address."""
 
 
 class _Exchange:
@@ -277,7 +306,24 @@ class _Watched(HTTPConnection):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes watched connections, through proxies too."""
+    """Makes watched connections, through proxies too.
+
+    Calls are made by urllib3. What requests adds to it, proxies and certificate authorities by the
+    environment, is the same for all calls to a server.
+    """
+
+    def route(self, server: str, verify: bool | str, proxies: dict[str, str]) -> _Route:
+        """How a server is reached.
+
+        Args:
+            server: scheme, host and port, as a URL begins.
+            verify: whether its certificate is checked, or by what authorities.
+            proxies: the proxy for each scheme.
+        """
+        request = requests.Request("GET", f"{server}/").prepare()
+        pool: Any = self.get_connection_with_tls_context(request, verify, proxies)
+        self.cert_verify(pool, server, verify, None)  # type: ignore[no-untyped-call]
+        return _Route(pool, self.request_url(request, proxies).removesuffix("/"))
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -304,22 +350,25 @@ def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
     return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-def _body(response: requests.Response, exchange: _Exchange) -> bytes:
+def _body(response: BaseHTTPResponse, exchange: _Exchange) -> bytes:
     """What is kept of a reply's body."""
-    taken = response.status_code < requests.codes.multiple_choices
+    taken = response.status < requests.codes.multiple_choices
     limit = LARGEST_REPLY if taken else _LARGEST_REFUSAL
     body = bytearray()
     try:
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.stream(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > limit:
                 break
-    except requests.RequestException:
+        else:
+            response.release_conn()
+    except HTTPError:
         if taken:
             raise
         # A refusal stands in its status; of one cut short only words are missing.
     if taken and exchange.expired:
-        raise requests.Timeout  # where a body ends with its connection, cut short it looks whole
+        # Where a body ends with its connection, cut short it looks whole.
+        raise TimeoutError
     return bytes(body[:limit])
 
 
@@ -336,7 +385,7 @@ def _failure(error: Exception, host: str, exchange: _Exchange) -> WootricError:
             f"{host} can't be trusted: its TLS certificate was refused; "
             "REQUESTS_CA_BUNDLE names a certificate authority of your own"
         )
-    if exchange.expired or isinstance(error, requests.Timeout):
+    if exchange.expired or any(map(_is_timeout, chain)):
         reason = "it timed out"
     else:
         told = (each.strerror for each in chain if isinstance(each, OSError) and each.strerror)
@@ -346,6 +395,12 @@ def _failure(error: Exception, host: str, exchange: _Exchange) -> WootricError:
     if exchange.left:
         return NoAnswerError(f"no answer from {host} ({reason})")
     return NotSentError(f"no connection to {host} ({reason})")
+
+
+def _is_timeout(error: BaseException) -> bool:
+    # To urllib3 a connection that is refused is one that timed out, too.
+    late = isinstance(error, ConnectTimeoutError | ReadTimeoutError)
+    return late and not isinstance(error, NewConnectionError)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

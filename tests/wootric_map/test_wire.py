@@ -60,6 +60,29 @@ def test_a_reply_is_its_status_headers_and_body() -> None:
     assert reply.headers.get("x-rate-limit-remaining") == "7"
 
 
+def test_what_is_asked_for_goes_out_as_it_is_however_the_scheme_is_written() -> None:
+    asked: list[bytes] = []
+
+    def script(_: RawServer, connection: socket.socket) -> None:
+        while len(asked) < 3:
+            asked.append(read_request(connection))
+            connection.sendall(ok(b"{}"))
+
+    with raw_server(script) as server, closing(wire()) as made:
+        url = f"HTTP://127.0.0.1:{server.port}/v1/end_users/a%2Fb%40c.d?lookup_by_email=true"
+        made.exchange(HttpCall("GET", url), "token", LONG)
+        form = {"email": "ada+l@example.com", "properties[First Name]": "Ada & Bé"}
+        made.exchange(HttpCall("PUT", f"HTTP://127.0.0.1:{server.port}/1", form), "token", LONG)
+        made.exchange(HttpCall("POST", f"HTTP://127.0.0.1:{server.port}/2", {}), None, LONG)
+    assert asked[0].startswith(b"GET /v1/end_users/a%2Fb%40c.d?lookup_by_email=true HTTP/1.1\r\n")
+    head, _, body = asked[1].partition(b"\r\n\r\n")
+    assert body == b"email=ada%2Bl%40example.com&properties%5BFirst+Name%5D=Ada+%26+B%C3%A9"
+    assert b"\r\nContent-Type: application/x-www-form-urlencoded" in head
+    assert b"\r\nAuthorization: Bearer token" in head
+    assert b"\r\nContent-Length: 0\r\n" in asked[2]
+    assert b"Authorization" not in asked[2]
+
+
 def test_a_connection_is_used_again() -> None:
     with (
         raw_server(saying(ok(b"1"), ok(b"2"), ok(b"3"))) as server,
