@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-from wootric_map.calls import EndUser, EndUserUpsert
+from wootric_map.calls import EndUser, EndUserUpsert, LookUpKey
 from wootric_map.known import Delivered, Fate, Fingerprints, Known, packed, unpacked
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.outcome import CALLS, Action, StoppedError
@@ -29,6 +29,9 @@ _KEY: Final = 16
 _SECRET: Final = 32
 _PATIENCE: Final = 30.0
 """Seconds that SQLite waits for whoever else has the file open."""
+
+_SOON: Final = 0.01
+"""Seconds in which the next call to leave may take along to the disk what nobody waits for."""
 
 MIGRATIONS: Final = (
     """
@@ -156,7 +159,7 @@ class Journal:
         self._commit_lock = threading.Lock()
         self._written = self._durable = 0
         self._news = threading.Event()
-        self._closed = False
+        self._closed = threading.Event()
         self._failure: str | None = None
         (secret,) = database.execute("SELECT secret FROM account").fetchone()
         self.fingerprints: Final = Fingerprints(secret)
@@ -255,23 +258,33 @@ class Journal:
         if not self._recalls:
             return None
         identity = self.fingerprints.identity
-        for by, value in wanted.look_up_keys():
-            if by == "id":
-                found = self._known("id", int(value)) if WOOTRIC_ID.fullmatch(value) else None
-            else:
-                found = self._known(_COLUMNS[by], identity(by, value))
-            if found is None:
-                continue
-            known, external_id, email, met = found
-            if self._since is not None and (met or 0.0) < self._since:
-                return None
-            if by == "phone_number" and (email or external_id):
-                return None
-            other = identity("external_id", wanted.external_id)
-            if by == "email" and external_id and other and external_id != other:
-                return None
-            return known
-        return None
+        keys: list[tuple[LookUpKey, object]] = [
+            ("id", int(value)) if by == "id" else (by, identity(by, value))
+            for by, value in wanted.look_up_keys()
+            if by != "id" or WOOTRIC_ID.fullmatch(value)
+        ]
+        # All in one query, since each waits for whatever is being brought to disk.
+        query = " UNION ALL ".join(
+            f"SELECT {nth}, id, fields, external_id, email, met FROM end_user "  # noqa: S608
+            f"WHERE {_COLUMNS[by]} = ?"
+            for nth, (by, _) in enumerate(keys)
+        )
+        row = None
+        if keys:
+            with self._lock:
+                row = self._one(f"{query} ORDER BY 1, 2 LIMIT 1", *(value for _, value in keys))
+        if row is None:
+            return None
+        nth, number, fields, external_id, email, met = row
+        by = keys[nth][0]
+        if self._since is not None and (met or 0.0) < self._since:
+            return None
+        if by == "phone_number" and (email or external_id):
+            return None
+        other = identity("external_id", wanted.external_id)
+        if by == "email" and external_id and other and external_id != other:
+            return None
+        return Known(number, unpacked(fields), self.fingerprints)
 
     def doubtful_writes(self) -> list[Doubt]:
         """The writes that earlier runs sent, and whose answers they did not see."""
@@ -316,7 +329,7 @@ class Journal:
             "INSERT INTO in_flight VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (_key(key), _KIND_OF[action], self._run, *ids),
         )
-        if self._closed:
+        if self._closed.is_set():
             raise StoppedError
         self._commit(self._written)
         if self._failure:
@@ -371,7 +384,8 @@ class Journal:
         return True
 
     def doubts(self) -> int:
-        """How many deliveries are under way or in doubt."""
+        """How many deliveries are under way or in doubt, by what the disk has."""
+        self._commit(self._written)
         with self._lock:
             (count,) = self._database.execute("SELECT count(*) FROM in_flight").fetchone()
         return int(count)
@@ -421,11 +435,11 @@ class Journal:
     def close(self) -> None:
         """Write down what is left, and close the file; whatever comes later is not taken any more."""
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 return
         self._commit(self._written)
         with self._commit_lock, self._lock:
-            self._closed = True
+            self._closed.set()
             with suppress(sqlite3.Error):
                 self._database.execute("COMMIT")
             self._database.close()
@@ -436,17 +450,6 @@ class Journal:
     def failure(self) -> str | None:
         """Why it can't be written any more; None where it can."""
         return self._failure
-
-    def _known(
-        self, column: str, value: object
-    ) -> tuple[Known, bytes | None, bytes | None, float | None] | None:
-        query = f"SELECT id, fields, external_id, email, met FROM end_user WHERE {column} = ?"  # noqa: S608
-        with self._lock:
-            row = self._one(query, value)
-        if row is None:
-            return None
-        number, fields, *others = row
-        return Known(number, unpacked(fields), self.fingerprints), *others
 
     def _arrived(self, doubt: Doubt, held: EndUser) -> bool:
         """Whether an end user holds all that a write would have left."""
@@ -468,17 +471,17 @@ class Journal:
         external_id = identity("external_id", wanted.external_id)
         email = identity("email", wanted.email)
         phone = identity("phone_number", wanted.phone_number)
+        names = tuple(self._names(replace(wanted, wootric_id=str(number))))
         with self._lock:
-            self._done(key, WRITE)
-            for name in self._names(replace(wanted, wootric_id=str(number))):
-                self._write("DELETE FROM failed WHERE key = ?", (name,))
-            known = self._known("id", number) if not self._closed else None
-            before = known[0].fields if known else {}
-            # Both are unique in an account (wootric.md 3): whoever had them has them no more.
-            for column, value in (("external_id", external_id), ("email", email)):
-                if value:
-                    query = f"DELETE FROM end_user WHERE {column} = ? AND id <> ?"  # noqa: S608
-                    self._write(query, (value, number))
+            self._done(key, WRITE, names)
+            before: Mapping[bytes, bytes] = {}
+            query = "SELECT id, fields FROM end_user WHERE id = ? OR external_id = ? OR email = ?"
+            for other, held in self._all(query, number, external_id, email):
+                if other == number:
+                    before = unpacked(held)
+                else:
+                    # Both are unique in an account (wootric.md 3): whoever had one has it no more.
+                    self._write("DELETE FROM end_user WHERE id = ?", (other,))
             self._write(
                 "INSERT INTO end_user (id, external_id, email, phone, fields, met) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
@@ -502,10 +505,12 @@ class Journal:
             if name:
                 yield name
 
-    def _done(self, key: bytes, kind: int) -> None:
+    def _done(self, key: bytes, kind: int, names: tuple[bytes, ...] = ()) -> None:
+        """Put on record that a delivery was made, which makes up for those that failed by any name."""
         with self._lock:
             self._write("DELETE FROM in_flight WHERE key = ?", (key,))
-            self._write("DELETE FROM failed WHERE key = ?", (key,))
+            some = ", ".join("?" * (1 + len(names)))
+            self._write(f"DELETE FROM failed WHERE key IN ({some})", (key, *names))  # noqa: S608
             query = "INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)"
             self._write(query, (key, kind, self._run))
 
@@ -513,10 +518,13 @@ class Journal:
         found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
         return found
 
+    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return [] if self._closed.is_set() else self._database.execute(query, values).fetchall()
+
     def _write(self, query: str, values: tuple[object, ...]) -> None:
         """Write something down, for the next commit; what can't be is known by `failure`."""
         with self._lock:
-            if self._closed or self._failure:
+            if self._closed.is_set() or self._failure:
                 return
             try:
                 self._database.execute(query, values)
@@ -530,7 +538,7 @@ class Journal:
             if self._durable >= reached:
                 return
             with self._lock:
-                if self._closed or self._failure:
+                if self._closed.is_set() or self._failure:
                     return
                 reached = self._written
                 try:
@@ -542,11 +550,13 @@ class Journal:
             self._durable = reached
 
     def _commit_news(self) -> None:
-        """Commit what nobody waits for."""
-        while not self._closed:
+        """Commit what nobody waits for, unless a call that leaves meanwhile has done it."""
+        while not self._closed.is_set():
             self._news.wait()
             self._news.clear()
-            self._commit(self._written)
+            written = self._written
+            self._closed.wait(_SOON)
+            self._commit(written)
 
     def _fail(self, error: sqlite3.Error) -> None:
         self._failure = (
@@ -555,7 +565,12 @@ class Journal:
         )
 
 
-_COLUMNS: Final = {"external_id": "external_id", "email": "email", "phone_number": "phone"}
+_COLUMNS: Final[Mapping[LookUpKey, str]] = {
+    "id": "id",
+    "external_id": "external_id",
+    "email": "email",
+    "phone_number": "phone",
+}
 
 
 def contents(path: Path, *, runs: int = 10) -> Contents:
