@@ -278,6 +278,8 @@ class _Watched(HTTPConnection):
     _is_open = False
     _used = 0.0
     """When it was last written to, by the monotonic clock."""
+    _pieces: list[bytes] | None = None
+    """Head and body of a request, while they are put together."""
 
     @property
     def is_connected(self) -> bool:
@@ -294,9 +296,21 @@ class _Watched(HTTPConnection):
         _exchange.get().uses(made)
         return made
 
+    def request(self, *args: Any, **options: Any) -> None:
+        # In two pieces it would be two packets, and wake the server twice.
+        self._pieces = []
+        try:
+            super().request(*args, **options)
+        finally:
+            pieces, self._pieces = self._pieces, None
+        self.send(b"".join(pieces))
+
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
+        if self._pieces is not None:
+            self._pieces.append(data)
+            return
         if self._is_open:  # else it is to a proxy, to be connected
             exchange = _exchange.get()
             exchange.uses(self.sock)
