@@ -9,9 +9,11 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -155,9 +157,12 @@ class Journal:
         self._since = since
         self.resends: Final = resends
         """Whether what is in doubt is sent again."""
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._commit_lock = threading.Lock()
-        self._written = self._durable = 0
+        self._note_lock = threading.Lock()
+        self._notes: deque[Callable[[], object]] = deque()
+        # How many notes there were, how many of them were written down, and are on the disk.
+        self._noted = self._written = self._durable = 0
         self._news = threading.Event()
         self._closed = threading.Event()
         self._failure: str | None = None
@@ -241,6 +246,7 @@ class Journal:
             return None
         name = _key(key)
         with self._lock:
+            self._write_down()
             found = self._one("SELECT run FROM delivered WHERE key = ?", name)
             if found:
                 return Delivered(*found)
@@ -272,6 +278,7 @@ class Journal:
         row = None
         if keys:
             with self._lock:
+                self._write_down()
                 row = self._one(f"{query} ORDER BY 1, 2 LIMIT 1", *(value for _, value in keys))
         if row is None:
             return None
@@ -293,6 +300,7 @@ class Journal:
             "WHERE kind = ? AND run < ?"
         )
         with self._lock:
+            self._write_down()
             found = self._database.execute(query, (WRITE, self._run)).fetchall()
         return [
             Doubt(
@@ -325,26 +333,24 @@ class Journal:
                 wanted.wootric_id, wanted.external_id, wanted.email, wanted.phone_number,
                 packed(self.fingerprints.of(wanted)),
             )  # fmt: skip
-        self._write(
+        reached = self._note(
             "INSERT INTO in_flight VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (_key(key), _KIND_OF[action], self._run, *ids),
         )
-        if self._closed.is_set():
+        self._commit(reached)
+        if self._durable < reached and self._closed.is_set():
             raise StoppedError
-        self._commit(self._written)
         if self._failure:
             raise JournalFailedError(self._failure)
 
     def returned(self, key: str) -> None:
         """Put on record that it has not been taken; what was in doubt before stays so."""
         query = "DELETE FROM in_flight WHERE key = ? AND run = ?"
-        self._write(query, (_key(key), self._run))
-        self._news.set()
+        self._note(query, (_key(key), self._run))
 
     def delivered(self, key: str, action: Action) -> None:
         """Put on record that an eligibility check or page view was taken."""
-        self._done(_key(key), _KIND_OF[action])
-        self._news.set()
+        self._note_down(partial(self._done, _key(key), _KIND_OF[action]))
 
     def written(self, key: str, number: int, wanted: EndUserUpsert) -> None:
         """Put on record that Wootric holds an end user as wanted.
@@ -367,8 +373,7 @@ class Journal:
         """
         name = next(self._names(wanted), None) if wanted else None
         query = "INSERT OR REPLACE INTO failed VALUES (?, ?)"
-        self._write(query, (name or _key(key), _KIND_OF[action]))
-        self._news.set()
+        self._note(query, (name or _key(key), _KIND_OF[action]))
 
     def settle(self, doubt: Doubt, held: EndUser | None) -> bool:
         """Settle what became of a write of an earlier run, given what Wootric holds.
@@ -377,15 +382,14 @@ class Journal:
             Whether it had arrived; else it is forgotten, and so still to be made.
         """
         if held is None or not self._arrived(doubt, held):
-            self._write("DELETE FROM in_flight WHERE key = ?", (doubt.key,))
-            self._news.set()
+            self._note("DELETE FROM in_flight WHERE key = ?", (doubt.key,))
             return False
         self._settle(doubt.key, held.id, doubt.wanted, doubt.fields)
         return True
 
     def doubts(self) -> int:
         """How many deliveries are under way or in doubt, by what the disk has."""
-        self._commit(self._written)
+        self._commit(self._noted)
         with self._lock:
             (count,) = self._database.execute("SELECT count(*) FROM in_flight").fetchone()
         return int(count)
@@ -402,6 +406,7 @@ class Journal:
             "FROM run WHERE number < ? AND EXISTS (SELECT 1 FROM end_user)"
         )
         with self._lock:
+            self._write_down()
             (until,) = self._database.execute(query, (self._run,)).fetchone()
         return None if until is None else float(until)
 
@@ -409,13 +414,13 @@ class Journal:
     def knows_anybody(self) -> bool:
         """Whether earlier runs met any end user."""
         with self._lock:
+            self._write_down()
             return self._one("SELECT 1 FROM end_user LIMIT 1") is not None
 
     def begin_anew(self) -> None:
         """Forget what earlier runs did."""
         for table in ("delivered", "in_flight", "failed", "end_user"):
-            self._write(f"DELETE FROM {table}", ())  # noqa: S608
-        self._news.set()
+            self._note(f"DELETE FROM {table}", ())  # noqa: S608
 
     def end_run(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
         """Put on record how the run ended.
@@ -426,7 +431,7 @@ class Journal:
             failed: how many records failed.
         """
         counts = (*(done.get(action, 0) for action in (*CALLS[:2], "unchanged", *CALLS[2:])),)
-        self._write(
+        self._note(
             "UPDATE run SET ended = ?, exit_code = ?, created = ?, updated = ?, unchanged = ?, "
             "eligibility_checks = ?, page_views = ?, failed = ? WHERE number = ?",
             (self._clock(), exit_code, *counts, failed, self._run),
@@ -434,11 +439,10 @@ class Journal:
 
     def close(self) -> None:
         """Write down what is left, and close the file; whatever comes later is not taken any more."""
-        with self._lock:
+        with self._commit_lock, self._lock:
             if self._closed.is_set():
                 return
-        self._commit(self._written)
-        with self._commit_lock, self._lock:
+            self._bring_to_disk()
             self._closed.set()
             with suppress(sqlite3.Error):
                 self._database.execute("COMMIT")
@@ -471,27 +475,39 @@ class Journal:
         external_id = identity("external_id", wanted.external_id)
         email = identity("email", wanted.email)
         phone = identity("phone_number", wanted.phone_number)
-        names = tuple(self._names(replace(wanted, wootric_id=str(number))))
-        with self._lock:
-            self._done(key, WRITE, names)
-            before: Mapping[bytes, bytes] = {}
-            query = "SELECT id, fields FROM end_user WHERE id = ? OR external_id = ? OR email = ?"
-            for other, held in self._all(query, number, external_id, email):
-                if other == number:
-                    before = unpacked(held)
-                else:
-                    # Both are unique in an account (wootric.md 3): whoever had one has it no more.
-                    self._write("DELETE FROM end_user WHERE id = ?", (other,))
-            self._write(
-                "INSERT INTO end_user (id, external_id, email, phone, fields, met) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                "external_id = coalesce(excluded.external_id, external_id), "
-                "email = coalesce(excluded.email, email), "
-                "phone = coalesce(excluded.phone, phone), fields = excluded.fields, "
-                "met = excluded.met",
-                (number, external_id, email, phone, packed({**before, **fields}), self._clock()),
-            )
-        self._news.set()
+        ids = (number, external_id, email, phone)
+        name, met = identity("id", str(number)), self._clock()
+        self._note_down(partial(self._arrive, key, name, ids, fields, met))
+
+    def _arrive(
+        self,
+        key: bytes,
+        name: bytes | None,
+        ids: tuple[int, bytes | None, bytes | None, bytes | None],
+        fields: Mapping[bytes, bytes],
+        met: float,
+    ) -> None:
+        """Write down that Wootric holds an end user."""
+        number, external_id, email, phone = ids
+        self._done(key, WRITE, name, external_id, email, phone)
+        execute = self._database.execute
+        query = "SELECT id, fields FROM end_user WHERE id = ? OR external_id = ? OR email = ?"
+        before: Mapping[bytes, bytes] = {}
+        for other, held in execute(query, (number, external_id, email)).fetchall():
+            if other == number:
+                before = unpacked(held)
+            else:
+                # Both are unique in an account (wootric.md 3): whoever had one has it no more.
+                execute("DELETE FROM end_user WHERE id = ?", (other,))
+        execute(
+            "INSERT INTO end_user (id, external_id, email, phone, fields, met) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "external_id = coalesce(excluded.external_id, external_id), "
+            "email = coalesce(excluded.email, email), "
+            "phone = coalesce(excluded.phone, phone), fields = excluded.fields, "
+            "met = excluded.met",
+            (number, external_id, email, phone, packed({**before, **fields}), met),
+        )
 
     def _names(self, wanted: EndUserUpsert) -> Iterator[bytes]:
         """The fingerprints of all that an end user is known by, the surest first."""
@@ -505,60 +521,75 @@ class Journal:
             if name:
                 yield name
 
-    def _done(self, key: bytes, kind: int, names: tuple[bytes, ...] = ()) -> None:
-        """Put on record that a delivery was made, which makes up for those that failed by any name."""
-        with self._lock:
-            self._write("DELETE FROM in_flight WHERE key = ?", (key,))
-            some = ", ".join("?" * (1 + len(names)))
-            self._write(f"DELETE FROM failed WHERE key IN ({some})", (key, *names))  # noqa: S608
-            query = "INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)"
-            self._write(query, (key, kind, self._run))
+    def _done(self, key: bytes, kind: int, *names: bytes | None) -> None:
+        """Write down that a delivery was made, which makes up for those that failed by any name."""
+        execute = self._database.execute
+        execute("DELETE FROM in_flight WHERE key = ?", (key,))
+        some = ", ".join("?" * (1 + len(names)))
+        execute(f"DELETE FROM failed WHERE key IN ({some})", (key, *names))  # noqa: S608
+        execute("INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)", (key, kind, self._run))
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
         return found
 
-    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return [] if self._closed.is_set() else self._database.execute(query, values).fetchall()
+    def _note(self, query: str, values: tuple[object, ...]) -> int:
+        return self._note_down(partial(self._database.execute, query, values))
 
-    def _write(self, query: str, values: tuple[object, ...]) -> None:
-        """Write something down, for the next commit; what can't be is known by `failure`."""
-        with self._lock:
-            if self._closed.is_set() or self._failure:
-                return
-            try:
-                self._database.execute(query, values)
-            except sqlite3.Error as error:
-                self._fail(error)
+    def _note_down(self, write: Callable[[], object]) -> int:
+        """Have something written down with the next commit; gives how many such notes there were.
+
+        Nobody waits here, while others wait for the disk: one of them takes it along.
+        """
+        with self._note_lock:
+            self._notes.append(write)
+            self._noted += 1
+            noted = self._noted
+        self._news.set()
+        return noted
+
+    def _write_down(self) -> None:
+        """Write down what was noted, in that order; what can't be is known by `failure`."""
+        while self._notes:
+            write = self._notes.popleft()
+            if not self._failure:
+                try:
+                    write()
+                except (sqlite3.Error, ValueError, OverflowError) as error:
+                    self._fail(error)
             self._written += 1
 
     def _commit(self, reached: int) -> None:
-        """Bring to disk what was written down by then, for all threads that wait for that at once."""
+        """Bring to disk what was noted by then, for all threads that wait for that at once."""
         with self._commit_lock:
-            if self._durable >= reached:
-                return
-            with self._lock:
-                if self._closed.is_set() or self._failure:
-                    return
-                reached = self._written
-                try:
-                    self._database.execute("COMMIT")
-                    self._database.execute("BEGIN")
-                except sqlite3.Error as error:
-                    self._fail(error)
-                    return
-            self._durable = reached
+            if self._durable < reached:
+                with self._lock:
+                    self._bring_to_disk()
+
+    def _bring_to_disk(self) -> None:
+        if self._closed.is_set():
+            return
+        self._write_down()
+        if self._failure:
+            return
+        try:
+            self._database.execute("COMMIT")
+            self._database.execute("BEGIN")
+        except sqlite3.Error as error:
+            self._fail(error)
+        else:
+            self._durable = self._written
 
     def _commit_news(self) -> None:
         """Commit what nobody waits for, unless a call that leaves meanwhile has done it."""
         while not self._closed.is_set():
             self._news.wait()
             self._news.clear()
-            written = self._written
+            noted = self._noted
             self._closed.wait(_SOON)
-            self._commit(written)
+            self._commit(noted)
 
-    def _fail(self, error: sqlite3.Error) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failure = (
             f"the journal can't be written: {error} ({self._name}); nothing more was sent. Make room, "
             "then run the same command again: it goes on where this run stopped"

@@ -459,6 +459,16 @@ def test_what_can_not_be_put_on_record_is_not_to_be_sent(path: Path, reopened: O
     assert reopened().fate("before") == "in_doubt"
 
 
+def test_an_answer_that_can_not_be_written_down_keeps_all_else_from_leaving(
+    reopened: Open,
+) -> None:
+    journal = reopened()
+    journal.written("w", 2**70, ADA)
+    with pytest.raises(JournalFailedError, match="nothing more was sent"):
+        journal.depart("p", "page_view")
+    assert journal.failure
+
+
 def test_after_it_is_closed_nothing_departs(reopened: Open) -> None:
     journal = reopened()
     journal.close()
