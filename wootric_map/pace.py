@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from math import inf, isfinite
 from typing import Final
 
@@ -169,6 +170,7 @@ def _told(headers: Mapping[str, str]) -> Told:
     )
 
 
+@lru_cache(maxsize=4)  # servers make it once a second, and many replies carry the same
 def unix_time(date: str | None) -> float | None:
     """The unix time that a `Date` header tells; None where it tells none."""
     try:
