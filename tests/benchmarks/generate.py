@@ -27,7 +27,7 @@ PATHS = ("/", "/pricing", "/docs", "/blog/how-we-measure", "/account", "/checkou
 CITIES = ("Lisbon", "Nairobi", "Oslo", "Lima", "Kyoto", "Tallinn")
 TIMEZONES = ("Europe/Lisbon", "Africa/Nairobi", "Europe/Oslo", "America/Lima", "Asia/Tokyo")
 BRANDS = [{"brand": "Chromium", "version": "124"}]
-CAMPAIGNS = (
+CAMPAIGNS: tuple[dict[str, str], ...] = (
     {},
     {},
     {"name": "spring", "source": "newsletter", "medium": "email"},
