@@ -231,7 +231,7 @@ def test_what_is_left_of_another_account_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        gzip.compress(line(ADA) * 9),
+        gzip.compress(line(ADA) * 9, mtime=0),
         b"hello",
         b"hello\n",
         b"{}\n",
