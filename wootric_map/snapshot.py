@@ -5,14 +5,12 @@ the snapshot may have missed a change. A snapshot is whole: what an interrupted 
 its place as `FILE.partial`, from which the same command goes on.
 """
 
-import gzip
 import json
 import os
 import re
 import sqlite3
 import tempfile
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from io import BufferedReader, FileIO
@@ -24,6 +22,7 @@ import orjson
 from wootric_map.calls import EndUser, EndUserUpsert, comparable
 from wootric_map.comparing import contradicts
 from wootric_map.end_users import Place, Reached, end_user_from, place_of
+from wootric_map.gunzip import MAGIC, GzipError, gunzip
 from wootric_map.locking import LockedError, NotAFileError, open_alone
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.source import SourceError
@@ -40,7 +39,6 @@ _SINCE: Final = "snapshot_updated_since"
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 _BLOCK: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
-_GZIP: Final = b"\x1f\x8b"
 _ACCOUNT: Final = re.compile(r"[0-9a-f]{12}")
 
 _TAIL: Final = re.compile(
@@ -443,7 +441,7 @@ class _Lines:
                     content = raw.strip()
                     if content:
                         yield self._line(number, start, content, is_cut=not is_ended)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except GzipError as error:
             self.refuse(number + 1, f"the file broke off or is corrupt here ({error})")
         except OSError as error:
             reason = error.strerror or str(error)
@@ -464,12 +462,8 @@ class _Lines:
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         with BufferedReader(FileIO(self._path), _BLOCK) as file:
-            self.is_gzip = not self._partial and file.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
-            if self.is_gzip:
-                with gzip.GzipFile(fileobj=file) as decompressed:
-                    yield cast("BinaryIO", decompressed)
-            else:
-                yield file
+            self.is_gzip = not self._partial and file.peek(len(MAGIC)).startswith(MAGIC)
+            yield gunzip(file) if self.is_gzip else file
 
     def _line(self, number: int, start: int, content: bytes, *, is_cut: bool) -> _Line:
         try:

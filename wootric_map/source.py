@@ -5,11 +5,9 @@ held. segment.md 1 says what real exports do.
 """
 
 import difflib
-import gzip
 import io
 import os
 import stat
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ from itertools import chain, dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
+from wootric_map.gunzip import MAGIC, GzipError, gunzip
 from wootric_map.outcome import Rejection
 from wootric_map.shape import ARRAY_HINT, WINDOW, foreign_shape, looks_like_record
 
@@ -32,7 +31,6 @@ STDIN: Final = "-"
 
 _BLOCK: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
-_GZIP: Final = b"\x1f\x8b"
 _REJECTS_START: Final = b'{"source":'
 _REJECTS_ESCAPED: Final = 6
 _REJECTS_FIELDS: Final = 64 * 1024
@@ -134,7 +132,7 @@ def parts(source: Source, size: int) -> Iterator[Source]:
         return
     with source.path.open("rb") as file:
         first = file.readline(MAX_LINE_BYTES).removeprefix(_BOM)
-        if first.startswith(_GZIP) or not looks_like_record(first):
+        if first.startswith(MAGIC) or not looks_like_record(first):
             yield source
             return
         begin = 0
@@ -226,9 +224,9 @@ def _numbered_lines(
             content = tail.finish(b"")
             if content:
                 yield Line(source.name, number + 1, offset, content)
-    except (EOFError, OSError, zlib.error) as error:
-        if isinstance(error, OSError) and error.strerror:
-            message = f"it could not be read from here on: {error.strerror}"
+    except (GzipError, OSError) as error:
+        if isinstance(error, OSError):
+            message = f"it could not be read from here on: {error.strerror or error}"
         else:
             message = f"the file broke off or is corrupt here ({error}); export it once more"
         yield Line(source.name, number + 1, offset, Rejection("truncated_input", None, message))
@@ -315,13 +313,9 @@ def _opened(
             yield io.BufferedReader(_Stream(b"", part, on_bytes, limit), _BLOCK)
         return
     with source.path.open("rb") if source.path else nullcontext(stdin) as file:
-        head = file.read(len(_GZIP))
+        head = file.read(len(MAGIC))
         stream = io.BufferedReader(_Stream(head, file, on_bytes), _BLOCK)
-        if head == _GZIP:
-            with gzip.GzipFile(fileobj=stream) as decompressed:
-                yield decompressed
-        else:
-            yield stream
+        yield gunzip(stream) if head == MAGIC else stream
 
 
 def _may_be_record(line: Line) -> bool:

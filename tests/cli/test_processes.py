@@ -1,4 +1,4 @@
-"""One process or many: the output is the same, to the byte."""
+"""One process or many, with the extra `fast` or without: the output is the same, to the byte."""
 
 import gzip
 from collections.abc import Iterator
@@ -40,3 +40,26 @@ def test_processes_change_nothing(run: Run, exports: Path, command: list[str]) -
         many = run(*command, "--processes", processes, exports)
         assert (many.stdout, many.stderr) == (alone.stdout, alone.stderr)
         assert many.returncode == 1
+
+
+@pytest.mark.parametrize("command", [["validate", "--format", "json"], ["map"]])
+def test_the_extra_for_gzip_changes_nothing(run: Run, tmp_path: Path, command: list[str]) -> None:
+    lines = b"\n".join(map(orjson.dumps, records(2000, 200, 1)))
+    whole = gzip.compress(lines, 6)
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "cut.gz").write_bytes(whole[: len(whole) // 2])
+    (folder / "checksum.gz").write_bytes(whole[:-8] + bytes(8))
+    (folder / "members.gz").write_bytes(whole + bytes(512) + whole + b"<html>")
+    corrupt = bytearray(whole)
+    corrupt[len(whole) // 2] ^= 1
+    (folder / "corrupt.gz").write_bytes(corrupt)
+    hidden = tmp_path / "hidden" / "zlib_ng.py"
+    hidden.parent.mkdir()
+    hidden.write_text("raise ModuleNotFoundError(name='zlib_ng')")
+
+    fast = run(*command, folder)
+    slow = run(*command, folder, environment={"PYTHONPATH": str(hidden.parent)})
+    assert fast.returncode == 1
+    assert fast.stdout.count("the file broke off or is corrupt here") == 4
+    assert (slow.stdout, slow.stderr, slow.returncode) == (fast.stdout, fast.stderr, 1)
