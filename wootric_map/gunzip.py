@@ -18,7 +18,7 @@ MAGIC: Final = b"\x1f\x8b"
 _GZIP_WRAPPER: Final = 31
 """For zlib: the data stand in a gzip member, whose checksum it is to compare."""
 _PACKED: Final = 64 * 1024
-_BLOCK: Final = 1024 * 1024
+_BLOCK: Final = 256 * 1024
 
 
 class GzipError(Exception):

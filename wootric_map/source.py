@@ -29,7 +29,8 @@ MAX_LINE_BYTES: Final = 1024 * 1024
 STDIN: Final = "-"
 """The path and the name of standard input."""
 
-_BLOCK: Final = 1024 * 1024
+_BLOCK: Final = 256 * 1024
+"""Bytes read at once; larger blocks no longer stay in the processor's cache, and take longer."""
 _BOM: Final = b"\xef\xbb\xbf"
 _REJECTS_START: Final = b'{"source":'
 _REJECTS_ESCAPED: Final = 6
