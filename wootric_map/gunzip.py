@@ -75,7 +75,8 @@ def _blocks(file: _Packed) -> Iterator[bytes]:
                 block = member.decompress(packed, _BLOCK)
             except zlib.error as error:
                 yield from _up_to_the_fault(before, packed, zlib.error)
-                raise GzipError(str(error)) from error
+                # What is wrong stands behind a number and what was being done.
+                raise GzipError(str(error).rpartition(": ")[2]) from error
             if block:
                 yield block
             packed = member.unconsumed_tail

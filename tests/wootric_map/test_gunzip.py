@@ -99,7 +99,7 @@ def test_tests_have_the_extra() -> None:
 def test_all_that_stands_before_a_fault_is_given(*, fast: bool) -> None:
     packed = bytearray(gzip.compress(NOISE))
     packed[-8] ^= 1  # of the checksum
-    assert unpack(bytes(packed), fast=fast)[0] == NOISE
+    assert unpack(bytes(packed), fast=fast) == (NOISE, "incorrect data check")
     middle = len(packed) // 2
     packed[middle : middle + 64] = b"\xff" * 64
     found, fault = unpack(bytes(packed), fast=fast)
