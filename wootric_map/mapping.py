@@ -5,26 +5,29 @@ and where each value came from.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
 from wootric_map.outcome import Skip
 from wootric_map.properties import MappingWarning, Property, decimal_text, map_properties
 from wootric_map.record import Fields, Identify, Page, Record, Track
-from wootric_map.spelling import Found, find, spelling
+from wootric_map.spelling import key_of, spelled, spelling
 
 _LEFT_OUT: Final = frozenset({"email", "created", "createdat"})
 """Spellings that are settings of their own and so no properties (segment.md 6)."""
 
 CREATED: Final = ("created", "createdAt")
 """The traits that hold the creation date, the better first (segment.md 4)."""
-_CREATED: Final = frozenset(map(str.lower, CREATED))
+_CREATED: Final = {name: name.lower() for name in CREATED}
+"""Their spellings."""
 
 WOOTRIC_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 _EMAIL_PLACES: Final = ("traits", "context.traits", "properties", "userId")
+
+_NO_FIELDS: Final[Fields] = {}
 
 _NESTING_LIMIT: Final = 100
 """How deep a page's property may be nested; the JSON writer stops at 254 levels in all."""
@@ -39,8 +42,7 @@ class Origin(NamedTuple):
     """The value that stands there."""
 
 
-@dataclass(frozen=True, slots=True)
-class WootricSettings:
+class WootricSettings(NamedTuple):
     """The settings object of the published destination (segment.md 6); None is left out."""
 
     segment_user_id: str | None = None
@@ -55,12 +57,11 @@ class WootricSettings:
     def as_dict(self) -> dict[str, Any]:
         """The settings that have a value, under their names."""
         return {
-            name: value for name in self.__slots__ if (value := getattr(self, name)) is not None
+            name: value for name, value in zip(self._fields, self, strict=True) if value is not None
         }
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """Whom a record is about: what it says itself of its end user."""
 
     user_id: str | None = None
@@ -79,8 +80,7 @@ class User:
         return bool(self.email or self.phone or self.user_id or self.wootric_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(NamedTuple):
     """A record as Wootric is to see it."""
 
     record: Record
@@ -135,20 +135,53 @@ class Named(NamedTuple):
         return self.email_from == "properties"
 
 
+# A class's own constructor takes twice as long, and there are several of these a record.
+_origin: Callable[[tuple[str, object]], Origin] = partial(tuple.__new__, Origin)
+_user: Callable[[tuple[object, ...]], User] = partial(tuple.__new__, User)
+_named: Callable[[tuple[object, ...]], Named] = partial(tuple.__new__, Named)
+
+
 def user_of(record: Record) -> Named:
     """Whom a record names, looked at alone (segment.md 4)."""
     origins: dict[str, Origin] = {}
     warnings: list[MappingWarning] = []
+    own_id, context = record.user_id, record.context
+    spoken = traits = _NO_FIELDS
     if isinstance(record, Identify):
-        traits, parent = record.traits, "traits"
-        email = _email(record, ((traits, parent),), origins)
+        spoken = traits = record.traits
+        parent = "traits"
+        email = _email(traits, parent, origins)
     else:
-        known = record.context.get("traits")
-        traits, parent = (known if isinstance(known, dict) else {}), "context.traits"
-        places = ((traits, parent), (record.properties, "properties"))
-        email = _email(record, places, origins)
-    user = _user(record, traits, parent, email, origins, warnings)
-    return Named(user, origins, warnings)
+        known = context.get("traits")
+        if known and isinstance(known, dict):
+            traits = known
+        parent = "context.traits"
+        properties = record.properties
+        email = _email(traits, parent, origins) if traits else None
+        if email is None and properties:
+            email = _email(properties, "properties", origins)
+        # The browser reads a track's language from its properties (segment.md 4, last line).
+        spoken = properties if isinstance(record, Track) else traits
+    user_id = None
+    if own_id:
+        if email is None and "@" in own_id and looks_like_email(own_id):
+            origins["email"] = _origin(("userId", own_id))
+            email = own_id
+        # Nothing but blanks is no id: Wootric holds none, and it would be shared by whoever has it.
+        if not own_id.isspace():
+            origins["external_id"] = _origin(("userId", own_id))
+            user_id = own_id
+    phone = created_at = None
+    if traits:
+        created_at = _created_at(traits, parent, origins, warnings)
+        phone = _phone(traits, parent, origins)
+    language = spoken.get("language")
+    if language is not None and not (isinstance(language, str) and language):
+        language = None
+    external_ids = context.get("externalId")
+    wootric_id = _wootric_id(external_ids) if external_ids else None
+    user = _user((user_id, email, phone, wootric_id, created_at, language))
+    return _named((user, origins, warnings))
 
 
 def traits_as_properties(
@@ -230,73 +263,64 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
     return info, warnings
 
 
-def _user(
-    record: Record,
-    traits: Fields,
-    parent: str,
-    email: str | None,
-    origins: dict[str, Origin],
-    warnings: list[MappingWarning],
-) -> User:
-    # Nothing but blanks is no id: Wootric holds none, and it would be shared by whoever has it.
-    user_id = record.user_id if record.user_id and not record.user_id.isspace() else None
-    if user_id:
-        origins["external_id"] = Origin("userId", user_id)
-    created_at = None
-    created = _created(traits)
-    if created is not None:
-        moment = dates.parse(created.value)
-        place = f"{parent}.{created.key}"
-        if moment is None:
-            message = "no date that can be read; the creation date is left out"
-            warnings.append(MappingWarning("invalid_created_at", place, message))
-        else:
-            created_at = dates.unix_seconds(moment)
-            origins["external_created_at"] = Origin(place, created.value)
-    phone = None
-    found = find(traits, "phone")
-    if found and (phone := _text(found.value)):
-        origins["phone_number"] = Origin(f"{parent}.{found.key}", found.value)
-    # The browser reads a track's language from its properties (segment.md 4, last line).
-    spoken = record.properties if isinstance(record, Track) else traits
-    language = spoken.get("language")
-    return User(
-        user_id=user_id,
-        email=email,
-        phone=phone,
-        wootric_id=_wootric_id(record.context.get("externalId")),
-        created_at=created_at,
-        language=language if isinstance(language, str) and language else None,
-    )
+def _email(fields: Fields, parent: str, origins: dict[str, Origin]) -> str | None:
+    """The email, if the trait or property of that name is one."""
+    key = key_of(fields, "email")
+    if key is None:
+        return None
+    value = fields[key]
+    if not isinstance(value, str) or value.isspace():
+        return None
+    origins["email"] = _origin((f"{parent}.{key}", value))
+    return value
 
 
-def _email(
-    record: Record, places: Iterable[tuple[Fields, str]], origins: dict[str, Origin]
-) -> str | None:
-    """The email from the first place that has one, else a user id that looks like one."""
-    for fields, parent in places:
-        found = find(fields, "email")
-        if found and isinstance(found.value, str) and not found.value.isspace():
-            origins["email"] = Origin(f"{parent}.{found.key}", found.value)
-            return found.value
-    if record.user_id and looks_like_email(record.user_id):
-        origins["email"] = Origin("userId", record.user_id)
-        return record.user_id
-    return None
+def _created_at(
+    traits: Fields, parent: str, origins: dict[str, Origin], warnings: list[MappingWarning]
+) -> int | None:
+    """The creation date in unix seconds."""
+    found = _created(traits)
+    if found is None:
+        return None
+    key, value = found
+    place = f"{parent}.{key}"
+    moment = dates.parse(value)
+    if moment is None:
+        message = "no date that can be read; the creation date is left out"
+        warnings.append(MappingWarning("invalid_created_at", place, message))
+        return None
+    origins["external_created_at"] = _origin((place, value))
+    return dates.unix_seconds(moment)
 
 
-def _created(traits: Fields) -> Found | None:
+def _phone(traits: Fields, parent: str, origins: dict[str, Origin]) -> str | None:
+    key = key_of(traits, "phone")
+    if key is None:
+        return None
+    phone = _text(traits[key])
+    if phone:
+        origins["phone_number"] = _origin((f"{parent}.{key}", traits[key]))
+    return phone
+
+
+def _created(traits: Fields) -> tuple[str, object] | None:
     """The creation date as it stands: `created`, else `createdAt` (segment.md 4)."""
-    empty = None
-    for name in CREATED:
-        found = find(traits, name)
-        if found and found.value is not False:
-            return found
-        empty = empty or found
-    # What is there and says nothing still deserves its warning.
-    blank = (key for key, value in traits.items() if value == "" and spelling(key) in _CREATED)
-    key = next(blank, None)
-    return empty or (None if key is None else Found(key, ""))
+    keys = spelled(traits)
+    empty: tuple[str, object] | None = None
+    blanks: set[str] = set()
+    for name, reduced in _CREATED.items():
+        if reduced in keys:
+            key = key_of(traits, name)
+            if key is None:
+                blanks.update(each for each in keys[reduced] if traits[each] == "")
+            elif traits[key] is not False:
+                return key, traits[key]
+            else:
+                empty = empty or (key, False)
+    if blanks and empty is None:
+        # What is there and says nothing still deserves its warning.
+        empty = next(key for key in traits if key in blanks), ""
+    return empty
 
 
 def _wootric_id(external_ids: object) -> str | None:

@@ -1,10 +1,12 @@
 """Wootric's property rules (wootric.md 6): what each trait or property becomes, and under which name."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Final, NamedTuple, TypeAlias
 
 from wootric_map import dates
+from wootric_map.key_table import KeyTable
 
 PropertyValue: TypeAlias = str | int
 """What Wootric takes: text, an integer, or a date as unix seconds."""
@@ -41,14 +43,17 @@ class Property(NamedTuple):
     """Whether it stands in the traits or properties themselves, not deeper."""
 
 
-class _Leaf(NamedTuple):
-    """A value with the name it will have; `exact` where the record itself spells it so."""
+# A class's own constructor takes twice as long, and there are many of these a record.
+_property: Callable[[tuple[object, ...]], Property] = partial(tuple.__new__, Property)
 
+
+class _Column(NamedTuple):
+    """What becomes of a top-level key, whatever stands under it."""
+
+    key: str
     name: str
     source: str
-    value: object
-    top: bool
-    exact: bool
+    renamed: MappingWarning | None
 
 
 def map_properties(
@@ -63,7 +68,8 @@ def map_properties(
     Args:
         fields: the record's `traits` or `properties`.
         parent: the name of that field, for sources and warnings.
-        omit: tells of a top-level key whether it is left out (segment.md 6).
+        omit: tells of a top-level key whether it is left out (segment.md 6); always the same of the
+            same key, since it is asked once for many records.
         amount_suffix: give integers whose key lacks it the ending `_amount`.
 
     Returns:
@@ -71,75 +77,121 @@ def map_properties(
         `integer_without_amount`, `unsupported_value`, `key_renamed` and `key_collision`.
     """
     warnings: list[MappingWarning] = []
-    chosen: dict[str, tuple[Property, bool]] = {}
-    for name, source, value, top, exact in _leaves(fields, parent, omit, warnings):
+    chosen = _Chosen(parent, amount_suffix, warnings)
+    by_name = chosen.by_name
+    for key, name, source, renamed in _columns(parent, omit)[tuple(fields)]:
+        value = fields[key]
+        if value is None:
+            continue
+        if renamed:
+            warnings.append(renamed)
+        if isinstance(value, dict):
+            if not chosen.take_object(name, source, value):
+                break
+        elif isinstance(value, str) and value[4:5] != "-" and name not in by_name:
+            # The commonest: text that shows at once that it is no date.
+            by_name[name] = _property((name, value, source, value, True))
+        else:
+            chosen.take(name, source, value, top=True)
+    return list(by_name.values()), warnings
+
+
+@lru_cache(maxsize=16)
+def _columns(parent: str, omit: Callable[[str], bool]) -> KeyTable[tuple[_Column, ...]]:
+    """What becomes of top-level keys, by the keys that stand together."""
+
+    def work_out(keys: tuple[str, ...]) -> tuple[_Column, ...]:
+        return tuple(_Column(key, *_named(key, f"{parent}.{key}")) for key in keys if not omit(key))
+
+    return KeyTable(work_out)
+
+
+def _named(key: str, source: str) -> tuple[str, str, MappingWarning | None]:
+    """The name that a key becomes, its place, and the warning if that is not the key itself."""
+    name = key.translate(_FORBIDDEN) or "_"
+    if name == key:
+        return name, source, None
+    message = f"a name may not be empty or hold $, ., NUL or brackets; sent as {name!r}"
+    return name, source, MappingWarning("key_renamed", source, message)
+
+
+class _Chosen:
+    """The properties so far, no name twice."""
+
+    def __init__(self, parent: str, amount_suffix: bool, warnings: list[MappingWarning]) -> None:
+        self.by_name: dict[str, Property] = {}
+        self._parent = parent
+        self._amount_suffix = amount_suffix
+        self._warnings = warnings
+        self._joined = 0
+
+    def take_object(self, name: str, source: str, fields: Mapping[str, object]) -> bool:
+        """Take an object in, flattened to any depth, in the record's order; nulls are left out.
+
+        A loop with its own stack: nesting is bounded by the parser, but not by Python's call stack.
+
+        Returns:
+            Whether there is room for what follows.
+        """
+        stack = [(name, source, iter(fields.items()))]
+        while stack:
+            prefix, place, items = stack[-1]
+            for key, value in items:
+                if value is None:
+                    continue
+                last, source, renamed = _named(key, f"{place}.{key}")
+                if renamed:
+                    self._warnings.append(renamed)
+                name = f"{prefix}_{last}"
+                self._joined += len(name) + len(source)
+                if self._joined > _JOINED_LIMIT:
+                    message = "nested too widely to be flattened; this and what follows is left out"
+                    self._warnings.append(
+                        MappingWarning("unsupported_value", self._parent, message)
+                    )
+                    return False
+                if isinstance(value, dict):
+                    stack.append((name, source, iter(value.items())))
+                    break
+                self.take(name, source, value, top=False)
+            else:
+                stack.pop()
+        return True
+
+    def take(self, name: str, source: str, value: object, *, top: bool) -> None:
+        """Take a value in that is no object."""
         mapped = _value(value)
         if mapped is None:
             message = "a list with objects or lists in it cannot be a Wootric property; left out"
-            warnings.append(MappingWarning("unsupported_value", source, message))
-            continue
+            self._warnings.append(MappingWarning("unsupported_value", source, message))
+            return
+        text, is_date = mapped
         final = name
-        if mapped[1]:
+        if is_date:
             if not name.endswith("_date"):
-                final, exact = f"{name}_date", False  # noqa: PLW2901
-        elif isinstance(mapped[0], int) and not name.endswith("_amount"):
+                final = f"{name}_date"
+        elif isinstance(text, int) and not name.endswith("_amount"):
             message = (
                 f"Wootric expects an integer under a name ending in _amount; {name!r} is sent "
                 "as it is unless you ask for the ending with --amount-suffix"
             )
-            if amount_suffix and not name.endswith("_date"):
-                final, exact = f"{name}_amount", False  # noqa: PLW2901
+            if self._amount_suffix and not name.endswith("_date"):
+                final = f"{name}_amount"
                 message = f"sent as {final!r}: Wootric expects integers under names ending so"
-            warnings.append(MappingWarning("integer_without_amount", source, message))
-        candidate = Property(final, mapped[0], source, value, top)
-        rival = chosen.get(final)
+            self._warnings.append(MappingWarning("integer_without_amount", source, message))
+        candidate = _property((final, text, source, value, top))
+        rival = self.by_name.get(final)
         if rival is None:
-            chosen[final] = candidate, exact
-            continue
-        winner, loser = (candidate, rival[0]) if exact else (rival[0], candidate)
-        chosen[final] = winner, exact or rival[1]
+            self.by_name[final] = candidate
+            return
+        winner, loser = (candidate, rival) if self._is_exact(candidate) else (rival, candidate)
+        self.by_name[final] = winner
         message = f"{winner.source} has the name {final!r} already; this value is left out"
-        warnings.append(MappingWarning("key_collision", loser.source, message))
-    return [each for each, _ in chosen.values()], warnings
+        self._warnings.append(MappingWarning("key_collision", loser.source, message))
 
-
-def _leaves(
-    fields: Mapping[str, object],
-    parent: str,
-    omit: Callable[[str], bool],
-    warnings: list[MappingWarning],
-) -> Iterator[_Leaf]:
-    """Flatten objects to any depth, in the record's order; nulls are left out.
-
-    A loop with its own stack: nesting is bounded by the parser, but not by Python's call stack.
-    """
-    joined = 0
-    stack: list[tuple[str, str, Iterator[tuple[str, object]]]] = [
-        ("", parent, iter(fields.items()))
-    ]
-    while stack:
-        prefix, place, items = stack[-1]
-        for key, value in items:
-            if value is None or (not prefix and omit(key)):
-                continue
-            name = key.translate(_FORBIDDEN) or "_"
-            source = f"{place}.{key}"
-            if name != key:
-                message = f"a name may not be empty or hold $, ., NUL or brackets; sent as {name!r}"
-                warnings.append(MappingWarning("key_renamed", source, message))
-            if prefix:
-                name = f"{prefix}_{name}"
-                joined += len(name) + len(source)
-                if joined > _JOINED_LIMIT:
-                    message = "nested too widely to be flattened; this and what follows is left out"
-                    warnings.append(MappingWarning("unsupported_value", parent, message))
-                    return
-            if isinstance(value, dict):
-                stack.append((name, source, iter(value.items())))
-                break
-            yield _Leaf(name, source, value, not prefix, not prefix and name == key)
-        else:
-            stack.pop()
+    def _is_exact(self, each: Property) -> bool:
+        """Whether the record itself spells the name so."""
+        return each.top and each.source == f"{self._parent}.{each.name}"
 
 
 def _value(value: object) -> tuple[PropertyValue, bool] | None:
@@ -175,5 +227,7 @@ def decimal_text(number: float) -> str:
     """
     if isinstance(number, int):
         return str(number)
-    text = format(Decimal(repr(number)), "f")
+    text = repr(number)
+    if "e" in text:
+        text = format(Decimal(text), "f")
     return text.removesuffix(".0")

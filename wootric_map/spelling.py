@@ -1,8 +1,10 @@
 """Finding a standard trait whatever its spelling (segment.md 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from wootric_map.key_table import KeyTable
 
 _CACHEABLE: Final = 64
 """Longer keys are not kept: a hostile export must not fill the cache with megabytes of names."""
@@ -34,14 +36,32 @@ def find(fields: Mapping[str, object], name: str) -> Found | None:
         The trait spelled exactly so, else the first of another spelling in the record's order. One
         that is null or an empty string is passed over: it has no value to give.
     """
+    key = key_of(fields, name)
+    return None if key is None else Found(key, fields[key])
+
+
+def key_of(fields: Mapping[str, object], name: str) -> str | None:
+    """The key of the trait that `find` finds."""
     value = fields.get(name)
     if value is not None and value != "":
-        return Found(name, value)
-    wanted = name.lower()
-    for key, other in fields.items():
-        if other is not None and other != "" and spelling(key) == wanted:
-            return Found(key, other)
+        return name
+    for key in _SPELLED[tuple(fields)].get(name.lower(), ()):
+        value = fields[key]
+        if value is not None and value != "":
+            return key
     return None
+
+
+def spelled(fields: Mapping[str, object]) -> Mapping[str, Sequence[str]]:
+    """The keys of traits or properties by what `spelling` makes of them, each in the record's order."""
+    return _SPELLED[tuple(fields)]
+
+
+def _spell(keys: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        found.setdefault(spelling(key), []).append(key)
+    return found
 
 
 def _reduce(key: str) -> str:
@@ -49,3 +69,5 @@ def _reduce(key: str) -> str:
 
 
 _cached = lru_cache(maxsize=4096)(_reduce)
+
+_SPELLED: Final = KeyTable(_spell)

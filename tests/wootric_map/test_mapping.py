@@ -1,6 +1,7 @@
 """What each record becomes: segment.md, sections 4, 6 and 7."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wootric_map.mapping import Mapped, looks_like_email, map_record, unidentified
+from wootric_map import dates
+from wootric_map.mapping import Mapped, User, looks_like_email, map_record, unidentified, user_of
+from wootric_map.properties import decimal_text
 from wootric_map.record import Identify, Page, Track, read_line
 
 NEW_YEAR_2015 = 1420070400
@@ -533,3 +536,103 @@ def test_no_spelling_of_a_standard_trait_is_a_property(key: str) -> None:
         "id": "u1",
     }
     assert settings_of(track({key: "2015-01-01", "plan": "pro"}))["properties"] == {"plan": "pro"}
+
+
+def obvious_find(fields: Mapping[str, Any], name: str) -> tuple[str, Any] | None:
+    """segment.md 4: spelled exactly so, else the first that is spelled otherwise; what is empty is none."""
+    given = [(key, value) for key, value in fields.items() if value is not None and value != ""]
+    given.sort(key=lambda each: each[0] != name)
+    for key, value in given:
+        if "".join(filter(str.isalnum, key)).lower() == name.lower():
+            return key, value
+    return None
+
+
+def obvious_text(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return (value.strip() if isinstance(value, str) else decimal_text(value)) or None
+
+
+def says_nothing(created: tuple[str, Any]) -> bool:
+    return created[1] is False or created[1] == "blank"
+
+
+def obvious_user(
+    record: Identify | Track | Page,
+) -> tuple[User, dict[str, tuple[str, Any]], list[str]]:
+    """segment.md 4 and 5, rule by rule: whom a record names, where that stands, and the warnings."""
+    known = record.context.get("traits")
+    traits: Mapping[str, Any] = known if isinstance(known, dict) else {}
+    parent = "context.traits"
+    places: list[tuple[str, Mapping[str, Any]]]
+    if isinstance(record, Identify):
+        traits, parent = record.traits, "traits"
+        places = [(parent, traits)]
+    else:
+        places = [(parent, traits), ("properties", record.properties)]
+    origins: dict[str, tuple[str, Any]] = {}
+    named = [
+        (f"{place}.{found[0]}", found[1])
+        for place, fields in places
+        if (found := obvious_find(fields, "email"))
+        and isinstance(found[1], str)
+        and not found[1].isspace()
+    ]
+    if record.user_id:
+        if looks_like_email(record.user_id):
+            named.append(("userId", record.user_id))
+        if record.user_id.strip():
+            origins["external_id"] = ("userId", record.user_id)
+    if named:
+        origins["email"] = named[0]
+    created = [obvious_find(traits, name) for name in ("created", "createdAt")]
+    created += [
+        obvious_find({key: "blank"}, name)
+        for key, value in traits.items()
+        for name in ("created", "createdAt")
+        if value == ""
+    ]
+    created_at = None
+    warned = any(created)
+    for found in sorted(filter(None, created), key=says_nothing)[:1]:
+        moment = dates.parse(found[1])
+        if moment is not None:
+            created_at, warned = dates.unix_seconds(moment), False
+            origins["external_created_at"] = (f"{parent}.{found[0]}", found[1])
+    found = obvious_find(traits, "phone")
+    phone = obvious_text(found[1]) if found else None
+    if found and phone:
+        origins["phone_number"] = (f"{parent}.{found[0]}", found[1])
+    spoken = record.properties if isinstance(record, Track) else traits
+    language = spoken.get("language")
+    ids = record.context.get("externalId")
+    wootric_ids = [
+        obvious_text(each.get("id")) or ""
+        for each in (ids if isinstance(ids, list) else [])
+        if isinstance(each, dict) and each.get("type") == "wootricEndUserId"
+    ]
+    user = User(
+        user_id=origins["external_id"][1] if "external_id" in origins else None,
+        email=named[0][1] if named else None,
+        phone=phone,
+        wootric_id=next(
+            (each for each in wootric_ids if re.fullmatch("[1-9][0-9]{0,17}", each)), None
+        ),
+        created_at=created_at,
+        language=language if isinstance(language, str) and language else None,
+    )
+    return user, origins, ["invalid_created_at"] * warned
+
+
+@settings(max_examples=500, deadline=None)
+@given(RECORDS)
+def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, Any]) -> None:
+    [read] = read_line(json.dumps(record).encode())
+    assert isinstance(read.reading, Identify | Track | Page)
+    named = user_of(read.reading)
+    assert (
+        named.user,
+        dict(named.origins),
+        [each.code for each in named.warnings],
+    ) == obvious_user(read.reading)

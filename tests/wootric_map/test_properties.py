@@ -1,28 +1,28 @@
 """Wootric's property rules: wootric.md, section 6."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from wootric_map import dates
 from wootric_map.properties import decimal_text, map_properties
 
+OMIT_NOTHING = frozenset[str]().__contains__
 NEW_YEAR_2015 = 1420070400
 TEN_O_CLOCK = NEW_YEAR_2015 + 36000
 
 
 def mapped(fields: Mapping[str, object], *, amount_suffix: bool = False) -> dict[str, str | int]:
-    properties, _ = map_properties(
-        fields, "traits", omit=lambda _: False, amount_suffix=amount_suffix
-    )
+    properties, _ = map_properties(fields, "traits", omit=OMIT_NOTHING, amount_suffix=amount_suffix)
     return {found.name: found.value for found in properties}
 
 
 def warnings(fields: Mapping[str, object]) -> list[str]:
-    _, found = map_properties(fields, "traits", omit=lambda _: False)
+    _, found = map_properties(fields, "traits", omit=OMIT_NOTHING)
     return sorted(warning.code for warning in found)
 
 
@@ -104,7 +104,7 @@ def test_an_integer_under_a_key_with_amount_is_not_warned_of() -> None:
 
 def test_the_warning_stands_once_for_each_key() -> None:
     fields = {"a": 1, "b": 2, "c": {"d": 3, "e": 4}}
-    _, found = map_properties(fields, "traits", omit=lambda _: False)
+    _, found = map_properties(fields, "traits", omit=OMIT_NOTHING)
     assert [warning.code for warning in found] == ["integer_without_amount"] * 4
     assert len({warning.field for warning in found}) == 4
 
@@ -211,9 +211,7 @@ def test_an_object_is_flattened_to_any_depth(depth: int) -> None:
 
 
 def test_a_property_tells_where_it_came_from() -> None:
-    [found], _ = map_properties(
-        {"address": {"since": "2015-01-01"}}, "traits", omit=lambda _: False
-    )
+    [found], _ = map_properties({"address": {"since": "2015-01-01"}}, "traits", omit=OMIT_NOTHING)
     assert found.source == "traits.address.since"
     assert found.original == "2015-01-01"
 
@@ -339,7 +337,7 @@ def test_the_key_spelled_so_wins_over_any_number_of_others() -> None:
 
 def test_an_amount_spelled_so_wins_over_a_renamed_integer() -> None:
     fields = {"total": 1, "total_amount": 2}
-    properties, found = map_properties(fields, "traits", omit=lambda _: False, amount_suffix=True)
+    properties, found = map_properties(fields, "traits", omit=OMIT_NOTHING, amount_suffix=True)
     assert {each.name: each.value for each in properties} == {"total_amount": 2}
     assert [warning.code for warning in found if warning.code == "key_collision"]
 
@@ -377,7 +375,7 @@ def test_the_result_is_always_what_wootric_takes(
     fields: dict[str, Any], amount_suffix: bool
 ) -> None:
     properties, found = map_properties(
-        fields, "traits", omit=lambda _: False, amount_suffix=amount_suffix
+        fields, "traits", omit=OMIT_NOTHING, amount_suffix=amount_suffix
     )
     names = [each.name for each in properties]
     assert len(set(names)) == len(names)
@@ -393,6 +391,69 @@ def test_the_result_is_always_what_wootric_takes(
     }
     once = [warning.field for warning in found if warning.code == "integer_without_amount"]
     assert len(set(once)) == len(once)
+
+
+def obvious_values(
+    fields: Mapping[str, Any], above: str, place: str
+) -> Iterator[tuple[str, str, Any, bool]]:
+    """Name, source, value, and whether the record spells the name so."""
+    for key, value in fields.items():
+        name = re.sub(r"[$.\0\[\]]", "_", key) or "_"
+        if isinstance(value, dict):
+            yield from obvious_values(value, f"{above}{name}_", f"{place}.{key}")
+        elif value is not None:
+            yield f"{above}{name}", f"{place}.{key}", value, not above and name == key
+
+
+def obvious_text(value: object) -> str | int:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and not (value.is_integer() and abs(value) < 2**63):
+        return decimal_text(value)
+    return value if isinstance(value, str) else int(value)  # type: ignore[call-overload]
+
+
+def obvious(
+    fields: Mapping[str, Any], *, amount_suffix: bool
+) -> dict[str, tuple[str | int, str, object]]:
+    """wootric.md 6, rule by rule: the properties' values, sources and originals by their names."""
+    found: dict[str, tuple[str | int, str, object]] = {}
+    kept: dict[str, bool] = {}
+    for name, source, value, exact in obvious_values(fields, "", "traits"):
+        final, text = name, value
+        moment = dates.parse_iso_day(value) if isinstance(value, str) else None
+        if moment is not None:
+            text = dates.unix_seconds(moment)
+            final = name if name.endswith("_date") else f"{name}_date"
+        elif isinstance(value, list):
+            if any(isinstance(each, dict | list) for each in value):
+                continue
+            text = ", ".join(str(obvious_text(each)) for each in value if each is not None)
+        else:
+            text = obvious_text(value)
+            if isinstance(text, int) and amount_suffix and not name.endswith(("_amount", "_date")):
+                final = f"{name}_amount"
+        first_choice = exact and final == name
+        if final not in found or (first_choice and not kept[final]):
+            kept[final] = first_choice
+            found[final] = text, source, value
+    return found
+
+
+@settings(max_examples=500, deadline=None)
+@given(OBJECTS, st.booleans())
+@example({"a.b": 1, "a": {"b": "2015-01-01"}, "a_b": "x"}, False)
+@example({"a": "2015-01-01", "a_date": "2015-01-02"}, False)
+def test_the_properties_are_those_of_the_rules_taken_one_by_one(
+    fields: dict[str, Any], amount_suffix: bool
+) -> None:
+    for known in (False, True):  # the second time the keys have been met
+        properties, _ = map_properties(
+            fields, "traits", omit=OMIT_NOTHING, amount_suffix=amount_suffix
+        )
+        assert {each.name: (each.value, each.source, each.original) for each in properties} == (
+            obvious(fields, amount_suffix=amount_suffix)
+        ), known
 
 
 @settings(deadline=None)
@@ -452,7 +513,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("fields", BOMBS.values(), ids=BOMBS)
 def test_a_record_of_one_line_does_not_grow_without_bounds(fields: dict[str, object]) -> None:
-    properties, found = map_properties(fields, "traits", omit=lambda _: False)
+    properties, found = map_properties(fields, "traits", omit=OMIT_NOTHING)
     size = sum(len(each.name) + len(each.source) for each in properties)
     size += sum(len(warning.field) + len(warning.message) for warning in found)
     assert size <= 64 * 1024 * 1024  # each of them is a line of less than 1 MiB
