@@ -1,27 +1,45 @@
 """`map`: what each record becomes, one JSON object a line."""
 
+import io
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import click
 
 from cli import options
 from cli.render.text import json_line
 from wootric_map.calls import call_for, record_key, request
-from wootric_map.mapping import Mapped, unidentified
+from wootric_map.mapping import Mapped, map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.reading import Entry, read_entries
+from wootric_map.reading import Located, ReadingOptions, read_records
 from wootric_map.services import Services, services
+from wootric_map.side_by_side import SideBySide
+from wootric_map.source import ByteStream, Source
+
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
+
+_HELD: Final = 12 * 1024 * 1024
+"""Bytes of a part's output that are held until those before it are written: a part may grow, or be
+packed."""
 
 
 @click.command("map")
 @options.paths_argument()
 @options.reading_options
+@options.processes_option
 @options.account_options
 @options.redact_option
 def map_command(
-    paths: tuple[str, ...], account_token: str | None, base_url: str | None, **reading: Any
+    paths: tuple[str, ...],
+    processes: int,
+    account_token: str | None,
+    base_url: str | None,
+    **reading: Any,
 ) -> int:
     """Show what each record becomes: its settings and its calls, one JSON object a line.
 
@@ -32,40 +50,96 @@ def map_command(
       wootric-replay map sample_events/segment-logs | jq .settings
     """
     addresses = services(account_token, base_url)
-    output = sys.stdout.buffer
-    redaction = options.redaction()
-    rejected = False
+    shown = _Shown(options.reading(reading), addresses, account_token, options.redaction())
+    stdin, output = options.standard_input(), sys.stdout.buffer
     found = options.sources(paths)
-    for entry in read_entries(found, options.reading(reading), stdin=options.standard_input()):
-        rejected = rejected or isinstance(entry.outcome, Rejection)
-        data = _as_data(entry, addresses, account_token)
-        output.write(json_line(redaction.value("", data) if redaction else data))
+    any_rejected = False
+    lines = 0
+    with SideBySide(found, processes) as workers:
+        for part, begun in workers.each(shown.beginning, _nothing_begun, lambda _: None):
+            lines = lines if part.begin else 0
+            line, place = 0, shown.place(part)
+            rest = () if begun.is_all else shown.records(part, stdin, after=len(begun.records))
+            for line, is_rejected, fields in chain(begun.records, rest):
+                any_rejected = any_rejected or is_rejected
+                output.write(b"%b%d,%b" % (place, lines + line, fields))
+            lines += line
     output.flush()
-    return 1 if rejected else 0
+    return 1 if any_rejected else 0
 
 
-def _as_data(entry: Entry, addresses: Services, account_token: str | None) -> dict[str, object]:
-    place = {"source": entry.source, "line": entry.line}
-    outcome = entry.outcome
-    if isinstance(outcome, Rejection):
-        return place | {"rejected": outcome._asdict()}
-    if isinstance(outcome, Skip):
-        skipped = {"code": outcome.code, "field": outcome.field, "message": outcome.message}
-        return place | {"type": outcome.type, "skipped": skipped}
-    place["type"] = outcome.record.type
-    settings = outcome.settings.as_dict()
-    skip = unidentified(outcome)
-    if skip:
-        skipped = {"code": skip.code, "field": skip.field, "message": skip.message}
-        return place | {"settings": settings, "skipped": skipped}
-    call = request(call_for(outcome, _key(entry, outcome)), addresses, account_token)
-    return place | {
-        "settings": settings,
-        "calls": [{name: part for name, part in call._asdict().items() if part is not None}],
-        "warnings": [warning._asdict() for warning in outcome.warnings],
-    }
+_Record: TypeAlias = tuple[int, bool, bytes]
+"""A record's line, counted from the beginning of the part; whether it is rejected; and the JSON of all that
+is shown behind its place."""
 
 
-def _key(entry: Entry, mapped: Mapped) -> str:
-    digest = blake2b(entry.raw, digest_size=16).digest()
-    return record_key(mapped.record.message_id, digest)
+class _Begun(NamedTuple):
+    """What another process has made of a part."""
+
+    records: list[_Record]
+    is_all: bool
+
+
+def _nothing_begun(_: Source) -> _Begun:
+    return _Begun([], is_all=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How records are shown."""
+
+    reading: ReadingOptions
+    addresses: Services
+    account_token: str | None
+    redaction: "Redaction | None"
+
+    def place(self, part: Source) -> bytes:
+        """The beginning of each line, up to the line number."""
+        return self._json({"source": part.name, "line": 0}).removesuffix(b"0}\n")
+
+    def beginning(self, part: Source) -> _Begun:
+        """The records of a part, or as many of them as are to be held."""
+        records: list[_Record] = []
+        held = 0
+        for record in self.records(part, io.BytesIO()):
+            if held > _HELD:
+                return _Begun(records, is_all=False)
+            records.append(record)
+            held += len(record[2])
+        return _Begun(records, is_all=True)
+
+    def records(self, part: Source, stdin: ByteStream, *, after: int = 0) -> Iterator[_Record]:
+        """The records of a part, but for the first ones."""
+        for record in islice(read_records([part], self.reading, stdin=stdin), after, None):
+            is_rejected = isinstance(record.reading, Rejection)
+            yield record.line, is_rejected, self._json(self._as_data(record))[1:]
+
+    def _json(self, data: dict[str, object]) -> bytes:
+        return json_line(self.redaction.value("", data) if self.redaction else data)
+
+    def _as_data(self, record: Located) -> dict[str, object]:
+        reading = record.reading
+        if isinstance(reading, Rejection):
+            return {"rejected": reading._asdict()}
+        if isinstance(reading, Skip):
+            return {"type": reading.type, "skipped": _skipped(reading)}
+        mapped = map_record(reading, amount_suffix=self.reading.amount_suffix)
+        data: dict[str, object] = {"type": reading.type, "settings": mapped.settings.as_dict()}
+        skip = unidentified(mapped)
+        if skip:
+            return data | {"skipped": _skipped(skip)}
+        call = request(call_for(mapped, _key(record, mapped)), self.addresses, self.account_token)
+        data["calls"] = [{name: part for name, part in call._asdict().items() if part is not None}]
+        data["warnings"] = [warning._asdict() for warning in mapped.warnings]
+        return data
+
+
+def _skipped(skip: Skip) -> dict[str, object]:
+    return {"code": skip.code, "field": skip.field, "message": skip.message}
+
+
+def _key(record: Located, mapped: Mapped) -> str:
+    message_id = mapped.record.message_id
+    # Few records have none, and need their bytes looked at.
+    digest = b"" if message_id is not None else blake2b(record.raw, digest_size=16).digest()
+    return record_key(message_id, digest)

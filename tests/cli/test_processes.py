@@ -1,14 +1,16 @@
 """One process or many, with the extra `fast` or without: the output is the same, to the byte."""
 
 import gzip
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from generate import records
 
-from tests.conftest import Run
+from tests.conftest import Result, Run, Start
 
 BROKEN = (b"{", b"", b'{"type":"identify"}', b'{"type":"group","userId":"1"}', b"[]", b"\r")
 
@@ -29,6 +31,55 @@ def exports(tmp_path: Path) -> Path:
     (folder / "b.ndjson").write_bytes(b"\r\n".join(lines(30_000)))
     (folder / "c.ndjson").write_bytes(gzip.compress(b"\n".join(lines(500)), 1))
     return folder
+
+
+def test_processes_change_nothing_of_what_a_map_shows(run: Run, exports: Path) -> None:
+    # More comes of it than one process may hold: the rest is shown by the command's own.
+    much = {"type": "identify", "userId": "ada@example.com", "traits": {"about": "x" * 4000}}
+    packed = gzip.compress(b"\n".join([orjson.dumps(much)] * 3000), 1)
+    (exports / "c.ndjson").write_bytes(packed)
+    for redact, numbers in (([], ("2", "5")), (["--redact"], ("2",))):
+        command = ["map", *redact, str(exports), "-", "--processes"]
+        settings: dict[str, Any] = {"stdin": b"[]", "environment": {"WOOTRIC_REDACT_KEY": "key"}}
+        alone = run(*command, "1", **settings)
+        assert alone.returncode == 1
+        places = [(each["source"], each["line"]) for each in map(orjson.loads, lines(alone))]
+        assert places == sorted(places, key=lambda place: (place[0] == "-", *place))
+        assert ("ada@example.com" in alone.stdout) == (not redact)
+        for processes in numbers:
+            many = run(*command, processes, **settings)
+            assert (many.stdout, many.stderr) == (alone.stdout, alone.stderr)
+            assert many.returncode == 1
+
+
+def lines(done: Result) -> list[str]:
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_a_map_ends_when_its_reader_has_seen_enough(
+    start: Start, exports: Path, processes: str
+) -> None:
+    process = start("map", "--processes", processes, exports)
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline().startswith(b'{"source":')
+    process.stdout.close()
+    assert process.stderr.read() == b""  # to its end: no process is left that could write to it
+    assert process.wait(timeout=30) == 141
+
+
+@pytest.mark.parametrize("processes", ["1", "3"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_is_stopped_leaves_no_process_behind(
+    start: Start, exports: Path, processes: str, number: signal.Signals
+) -> None:
+    process = start("map", "--processes", processes, exports)
+    assert process.stdout
+    assert process.stdout.readline()
+    process.send_signal(number)
+    process.communicate(timeout=30)  # to the end of its output, as above
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
 
 
 @pytest.mark.parametrize("command", [["validate"], ["validate", "--format", "json"]])
