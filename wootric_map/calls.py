@@ -1,11 +1,14 @@
 """The calls a record becomes: pure data, with their HTTP form (wootric.md 3 and 5)."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
+from wootric_map.key_table import KeyTable
 from wootric_map.mapping import Mapped
 from wootric_map.properties import Property, PropertyValue, decimal_text
 from wootric_map.record import Identify, Track
@@ -15,6 +18,11 @@ from wootric_map.spelling import spelling
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values, in the order they are sent."""
 
+_CACHEABLE: Final = 128
+"""Longer texts are not kept: a hostile export must not fill the cache with megabytes of them."""
+
+_ENCODED: Final = {chr(code): quote_plus(chr(code)) for code in range(128)}
+_TO_ENCODE: Final = re.compile(r"[^A-Za-z0-9_.~-]")
 
 _LONGEST_KEY: Final = 200
 """Characters; of a longer message id a digest stands for it."""
@@ -71,12 +79,12 @@ class EndUserUpsert:
         """The form of `POST /end_users` and `PUT /end_users/{id}`."""
         return [
             *_given(
-                email=self.email,
-                external_id=self.external_id,
-                phone_number=self.phone_number,
-                external_created_at=self.external_created_at,
+                ("email", self.email),
+                ("external_id", self.external_id),
+                ("phone_number", self.phone_number),
+                ("external_created_at", self.external_created_at),
             ),
-            *_hash("properties", self.properties),
+            *_properties(self.properties),
         ]
 
     def create(self, services: Services) -> HttpCall:
@@ -133,17 +141,16 @@ class EligibilityCheck:
     def call(self, services: Services, account_token: str | None) -> HttpCall:
         """The request; without an account token it shows all but that."""
         query = _given(
-            account_token=account_token,
-            email=self.email,
-            event_name=self.event_name,
-            external_id=self.external_id,
-            phone_number=self.phone_number,
-            end_user_created_at=self.end_user_created_at,
+            ("account_token", account_token),
+            ("email", self.email),
+            ("event_name", self.event_name),
+            ("external_id", self.external_id),
+            ("phone_number", self.phone_number),
+            ("end_user_created_at", self.end_user_created_at),
+            ("language[code]", self.language or None),
         )
-        if self.language:
-            query.append(("language[code]", self.language))
-        query += _hash("properties", self.properties)
-        return HttpCall("GET", f"{services.eligibility}/eligible.json?{urlencode(query)}")
+        query += _properties(self.properties)
+        return HttpCall("GET", f"{services.eligibility}/eligible.json?{form_encoded(query)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +169,15 @@ class PageView:
     def call(self, services: Services, account_token: str | None) -> HttpCall:
         """The request; without an account token it shows all but that."""
         query = _given(
-            account_token=account_token,
-            email=self.email,
-            created_at=self.created_at,
-            url=self.url,
-            random=self.random,
+            ("account_token", account_token),
+            ("email", self.email),
+            ("created_at", self.created_at),
+            ("url", self.url),
+            ("random", self.random),
+            ("page_info[name]", self.name or None),
+            ("page_info[path]", self.path or None),
         )
-        query += _hash("page_info", {"name": self.name or "", "path": self.path or ""}, blank=False)
-        return HttpCall("GET", f"{services.pixel}?{urlencode(query)}")
+        return HttpCall("GET", f"{services.pixel}?{form_encoded(query)}")
 
 
 Call: TypeAlias = EndUserUpsert | EligibilityCheck | PageView
@@ -250,12 +258,24 @@ def stored(properties: Iterable[Property]) -> list[Property]:
 
     wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`.
     """
-    return [each for each in properties if each.name != "id" and not _is_phone(each)]
+    kept = [each for each in properties if each.name != "id"]
+    phones = _PHONES[tuple([each.source for each in kept])]
+    return [each for each in kept if not _is_phone(each, phones)] if phones else kept
 
 
-def _is_phone(each: Property) -> bool:
+def _phones(sources: tuple[str, ...]) -> frozenset[str]:
+    """Those of the sources that spell `phone`."""
+    return frozenset(
+        source for source in sources if spelling(source.removeprefix("traits.")) == "phone"
+    )
+
+
+_PHONES: Final = KeyTable(_phones)
+
+
+def _is_phone(each: Property, phones: frozenset[str]) -> bool:
     scalar = isinstance(each.original, str | int | float) and not isinstance(each.original, bool)
-    return each.top and scalar and spelling(each.source.removeprefix("traits.")) == "phone"
+    return each.top and scalar and each.source in phones
 
 
 def request(call: Call, services: Services, account_token: str | None) -> HttpCall:
@@ -275,8 +295,30 @@ def comparable(email: str | None) -> str:
     return (email or "").strip().lower()
 
 
-def _given(**fields: str | int | None) -> Pairs:
-    return [(name, str(value)) for name, value in fields.items() if value is not None]
+def form_encoded(pairs: Pairs) -> str:
+    """Names and values as a query or form has them: as `urlencode` writes it, in a fifth of the time."""
+    return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in pairs])
+
+
+def _encoded(text: str) -> str:
+    if _TO_ENCODE.search(text) is None:
+        return text
+    return _cached(text) if len(text) <= _CACHEABLE else quote_plus(text)
+
+
+def _quoted(text: str) -> str:
+    return _TO_ENCODE.sub(_of_ascii, text) if text.isascii() else quote_plus(text)
+
+
+def _of_ascii(character: re.Match[str]) -> str:
+    return _ENCODED[character[0]]
+
+
+_cached = lru_cache(maxsize=4096)(_quoted)
+
+
+def _given(*fields: tuple[str, str | int | None]) -> Pairs:
+    return [(name, str(value)) for name, value in fields if value is not None]
 
 
 def property_field(name: str) -> str:
@@ -284,8 +326,8 @@ def property_field(name: str) -> str:
     return f"properties[{name}]"
 
 
-def _hash(name: str, values: Mapping[str, PropertyValue], *, blank: bool = True) -> Pairs:
-    return [(f"{name}[{key}]", str(value)) for key, value in values.items() if blank or value != ""]
+def _properties(values: Mapping[str, PropertyValue]) -> Pairs:
+    return [(f"properties[{name}]", str(value)) for name, value in values.items()]
 
 
 def _plain(value: object) -> str | None:

@@ -5,7 +5,7 @@ and where each value came from.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -173,8 +173,11 @@ def user_of(record: Record) -> Named:
             user_id = own_id
     phone = created_at = None
     if traits:
-        created_at = _created_at(traits, parent, origins, warnings)
-        phone = _phone(traits, parent, origins)
+        keys = spelled(traits)
+        if "created" in keys or "createdat" in keys:
+            created_at = _created_at(traits, keys, parent, origins, warnings)
+        if "phone" in keys:
+            phone = _phone(traits, parent, origins)
     language = spoken.get("language")
     if language is not None and not (isinstance(language, str) and language):
         language = None
@@ -247,7 +250,7 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
     page = record.context.get("page")
     info: dict[str, object] = {}
     for key, value in record.properties.items():
-        if _nested_past(value, _NESTING_LIMIT):
+        if isinstance(value, dict | list) and _nested_past(value, _NESTING_LIMIT):
             message = f"nested deeper than {_NESTING_LIMIT} levels; left out"
             warnings.append(MappingWarning("unsupported_value", f"properties.{key}", message))
         elif value is not None:
@@ -276,10 +279,14 @@ def _email(fields: Fields, parent: str, origins: dict[str, Origin]) -> str | Non
 
 
 def _created_at(
-    traits: Fields, parent: str, origins: dict[str, Origin], warnings: list[MappingWarning]
+    traits: Fields,
+    keys: Mapping[str, Sequence[str]],
+    parent: str,
+    origins: dict[str, Origin],
+    warnings: list[MappingWarning],
 ) -> int | None:
     """The creation date in unix seconds."""
-    found = _created(traits)
+    found = _created(traits, keys)
     if found is None:
         return None
     key, value = found
@@ -303,9 +310,8 @@ def _phone(traits: Fields, parent: str, origins: dict[str, Origin]) -> str | Non
     return phone
 
 
-def _created(traits: Fields) -> tuple[str, object] | None:
+def _created(traits: Fields, keys: Mapping[str, Sequence[str]]) -> tuple[str, object] | None:
     """The creation date as it stands: `created`, else `createdAt` (segment.md 4)."""
-    keys = spelled(traits)
     empty: tuple[str, object] | None = None
     blanks: set[str] = set()
     for name, reduced in _CREATED.items():
@@ -352,8 +358,6 @@ def _omit_with_id(key: str) -> bool:
 
 def _nested_past(value: object, limit: int) -> bool:
     """Whether `value` is nested deeper than `limit`; a loop, since it may pass Python's stack too."""
-    if not isinstance(value, dict | list):
-        return False
     level = [value]
     for _ in range(limit):
         level = [

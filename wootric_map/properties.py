@@ -78,7 +78,6 @@ def map_properties(
     """
     warnings: list[MappingWarning] = []
     chosen = _Chosen(parent, amount_suffix, warnings)
-    by_name = chosen.by_name
     for key, name, source, renamed in _columns(parent, omit)[tuple(fields)]:
         value = fields[key]
         if value is None:
@@ -88,12 +87,9 @@ def map_properties(
         if isinstance(value, dict):
             if not chosen.take_object(name, source, value):
                 break
-        elif isinstance(value, str) and value[4:5] != "-" and name not in by_name:
-            # The commonest: text that shows at once that it is no date.
-            by_name[name] = _property((name, value, source, value, True))
         else:
             chosen.take(name, source, value, top=True)
-    return list(by_name.values()), warnings
+    return list(chosen.by_name.values()), warnings
 
 
 @lru_cache(maxsize=16)
@@ -139,10 +135,13 @@ class _Chosen:
             for key, value in items:
                 if value is None:
                     continue
-                last, source, renamed = _named(key, f"{place}.{key}")
-                if renamed:
-                    self._warnings.append(renamed)
-                name = f"{prefix}_{last}"
+                source = f"{place}.{key}"
+                name = f"{prefix}_{key}"
+                if not key.isidentifier():  # what is one, holds nothing that is forbidden
+                    last, _, renamed = _named(key, source)
+                    name = f"{prefix}_{last}"
+                    if renamed:
+                        self._warnings.append(renamed)
                 self._joined += len(name) + len(source)
                 if self._joined > _JOINED_LIMIT:
                     message = "nested too widely to be flattened; this and what follows is left out"
@@ -160,6 +159,10 @@ class _Chosen:
 
     def take(self, name: str, source: str, value: object, *, top: bool) -> None:
         """Take a value in that is no object."""
+        if isinstance(value, str) and value[4:5] != "-" and name not in self.by_name:
+            # Most values are text, and most text shows at its fifth character that it is no date.
+            self.by_name[name] = _property((name, value, source, value, top))
+            return
         mapped = _value(value)
         if mapped is None:
             message = "a list with objects or lists in it cannot be a Wootric property; left out"
@@ -200,9 +203,15 @@ def _value(value: object) -> tuple[PropertyValue, bool] | None:
         moment = dates.parse_iso_day(value)
         return (value, False) if moment is None else (dates.unix_seconds(moment), True)
     if isinstance(value, list):
-        if any(isinstance(item, dict | list) for item in value):
-            return None
-        return ", ".join(_text(item) for item in value if item is not None), False
+        texts = []
+        for item in value:
+            if isinstance(item, str):
+                texts.append(item)
+            elif isinstance(item, dict | list):
+                return None
+            elif item is not None:
+                texts.append(str(_scalar(item)))
+        return ", ".join(texts), False
     return _scalar(value), False
 
 
@@ -213,10 +222,6 @@ def _scalar(value: object) -> PropertyValue:
         # 3.0 and 3 are one number in JSON, and so in the published destination.
         return int(value) if value.is_integer() and abs(value) < _INT64 else decimal_text(value)
     return value if isinstance(value, int) else str(value)
-
-
-def _text(value: object) -> str:
-    return str(_scalar(value))
 
 
 def decimal_text(number: float) -> str:

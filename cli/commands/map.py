@@ -129,7 +129,10 @@ class _Shown:
         if skip:
             return data | {"skipped": _skipped(skip)}
         call = request(call_for(mapped, _key(record, mapped)), self.addresses, self.account_token)
-        data["calls"] = [{name: part for name, part in call._asdict().items() if part is not None}]
+        shown: dict[str, object] = {"method": call.method, "url": call.url}
+        if call.form is not None:
+            shown["form"] = call.form
+        data["calls"] = [shown]
         data["warnings"] = [warning._asdict() for warning in mapped.warnings]
         return data
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -16,11 +16,14 @@ from wootric_map.calls import (
     HttpCall,
     PageView,
     call_for,
+    form_encoded,
     page_view,
     record_key,
     request,
+    stored,
 )
 from wootric_map.mapping import map_record
+from wootric_map.properties import Property
 from wootric_map.record import Identify, Page, Track, read_line
 from wootric_map.services import services
 
@@ -402,12 +405,47 @@ def test_a_call_goes_to_the_region_of_the_account(token: str, rest: str, eligibi
     assert query(check)["account_token"] == token
 
 
+KEPT = st.builds(
+    lambda key, top, value: Property(key, "x", f"traits.{key}", value, top),
+    st.sampled_from(["phone", "Phone", "p.hone", "_phone", "mobile.phone", "phones", "id", "name"]),
+    st.booleans(),
+    st.sampled_from(["+1", 1, 1.5, True, [1]]),
+)
+
+
+@given(st.lists(KEPT | st.just(Property("id", "u1", "userId", "u1"))))
+def test_an_end_user_keeps_all_properties_but_the_id_and_the_phone(
+    properties: list[Property],
+) -> None:
+    def is_kept(each: Property) -> bool:
+        letters = re.sub(r"[^a-z]", "", each.source.lower().removeprefix("traits."))
+        is_one = type(each.original) in {str, int, float}
+        return each.name != "id" and not (each.top and letters == "phone" and is_one)
+
+    assert stored(properties) == list(filter(is_kept, properties))
+
+
 # Percent-encoding
 
 HOSTILE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(
     ["a&b=c", "a+b@x.co", "100%", "%41", "a#b", "a?b", "a;b", "a b", "\r\nHost: x", "ключ[é]", "😀"]
 )
 SAFE_URL = re.compile(r"https://[A-Za-z0-9./_-]+\?[A-Za-z0-9._~*%&=+\[\]/:@!$'(),;?-]*")
+
+
+TEXTS = HOSTILE | st.text(st.characters(max_codepoint=127), max_size=200)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(TEXTS, TEXTS)))
+def test_a_query_is_encoded_as_the_standard_library_does(pairs: list[tuple[str, str]]) -> None:
+    assert form_encoded(pairs) == urlencode(pairs)
+
+
+def test_each_character_is_encoded_as_the_standard_library_does() -> None:
+    for character in map(chr, range(0x3000)):
+        pairs = [(character, f"a{character}b")]
+        assert form_encoded(pairs) == urlencode(pairs)
 
 
 @settings(deadline=None)
