@@ -99,6 +99,8 @@ class _Shown:
 
     def beginning(self, part: Source) -> _Begun:
         """The records of a part, or as many of them as are to be held."""
+        if part.size is None:  # a pipe, which can't be read once more for the rest
+            return _nothing_begun(part)
         records: list[_Record] = []
         held = 0
         for record in self.records(part, io.BytesIO()):

@@ -1,6 +1,7 @@
 """One process or many, with the extra `fast` or without: the output is the same, to the byte."""
 
 import gzip
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,23 @@ def test_processes_change_nothing_of_what_a_map_shows(run: Run, exports: Path) -
             many = run(*command, processes, **settings)
             assert (many.stdout, many.stderr) == (alone.stdout, alone.stderr)
             assert many.returncode == 1
+
+
+def test_a_pipe_among_large_exports_is_read_once_and_whole(
+    start: Start, exports: Path, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    much = {"type": "identify", "userId": "ada@example.com", "traits": {"about": "x" * 4000}}
+    shown = tmp_path / "shown.ndjson"
+    with shown.open("wb") as output:
+        process = start("map", "--processes", "2", pipe, exports, stdout=output)
+        with pipe.open("wb") as writing:
+            writing.write(b"\n".join([orjson.dumps(much)] * 3000))
+        assert process.wait(timeout=60) == 1
+    found = [orjson.loads(line) for line in shown.read_bytes().splitlines()]
+    assert [each["line"] for each in found if each["source"] == str(pipe)] == [*range(1, 3001)]
+    assert found[3000]["source"] == str(exports / "a.ndjson")
 
 
 def lines(done: Result) -> list[str]:
