@@ -104,10 +104,10 @@ class _Shown:
         records: list[_Record] = []
         held = 0
         for record in self.records(part, io.BytesIO()):
-            if held > _HELD:
-                return _Begun(records, is_all=False)
             records.append(record)
             held += len(record[2])
+            if held > _HELD:
+                return _Begun(records, is_all=False)
         return _Begun(records, is_all=True)
 
     def records(self, part: Source, stdin: ByteStream, *, after: int = 0) -> Iterator[_Record]:
