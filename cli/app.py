@@ -1,5 +1,6 @@
 """The command group, and what every command ends in: an exit code, never a traceback."""
 
+import gc
 import importlib
 import io
 import os
@@ -14,6 +15,9 @@ from cli import redacting
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
+
+_COLLECTED_EVERY: Final = 200_000
+"""Objects after which Python looks for cycles."""
 
 EXIT_USAGE: Final = 2
 EXIT_SIGN_IN: Final = 4
@@ -84,6 +88,8 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
+    # What records are made of holds no cycles: to look for some again and again only takes time.
+    gc.set_threshold(_COLLECTED_EVERY, 50, 100)
     _open_streams()
     redaction = None
     try:
@@ -142,12 +148,15 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
     from wootric_map.locking import LockedError  # noqa: PLC0415 - errors are rare, starts are not
     from wootric_map.outcome import StoppedError  # noqa: PLC0415
     from wootric_map.services import SettingsError  # noqa: PLC0415
+    from wootric_map.side_by_side import LostProcessError  # noqa: PLC0415
     from wootric_map.source import SourceError  # noqa: PLC0415
 
     if isinstance(error, StoppedError):
         return "interrupted", EXIT_INTERRUPTED
     if isinstance(error, SourceError | SettingsError):
         return str(error), EXIT_USAGE
+    if isinstance(error, LostProcessError):
+        return str(error), EXIT_UNFORESEEN
     if isinstance(error, LockedError):
         return str(error), EXIT_BUSY
     # By name, since importing SQLite would slow every start.
@@ -168,11 +177,12 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
 
 def _of_the_disk(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
-    place = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-    if "database or disk is full" in reason:
-        place = (
-            "; the temporary database needs about as much room as the export: SQLITE_TMPDIR "
-            "names another folder for it"
+    at = error.filename if isinstance(error, OSError) else None
+    place = f" ({at})" if at else ""
+    if "database or disk is full" in reason or at == tempfile.gettempdir():
+        place += (
+            "; the temporary files take up to twice as much room as the export: TMPDIR "
+            "names another folder for them"
         )
     return f"the disk or output can't be used: {reason}{place}"
 

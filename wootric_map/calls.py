@@ -236,7 +236,7 @@ def page_view(
         path: the page's.
     """
     random = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
-    return PageView(random, email, created_at, _plain(url), _plain(name), _plain(path))
+    return PageView(random, email, created_at, plain(url), plain(name), plain(path))
 
 
 def record_key(message_id: str | None, digest: bytes) -> str:
@@ -330,7 +330,8 @@ def _properties(values: Mapping[str, PropertyValue]) -> Pairs:
     return [(f"properties[{name}]", str(value)) for name, value in values.items()]
 
 
-def _plain(value: object) -> str | None:
+def plain(value: object) -> str | None:
+    """A page's value as it is sent: text, or a number as text; anything else is none."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return decimal_text(value)
     return value if isinstance(value, str) and value else None

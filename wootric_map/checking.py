@@ -1,7 +1,6 @@
 """Checking records without mapping them: what `validate` reports."""
 
 import io
-from collections.abc import Callable
 from typing import NamedTuple
 
 from wootric_map.mapping import map_record, unidentified
@@ -9,7 +8,7 @@ from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import ReadingOptions
 from wootric_map.record import Reading, is_ordinary, parse, read_parsed
 from wootric_map.report import Report
-from wootric_map.source import ByteStream, Source, read_lines
+from wootric_map.source import Source, read_lines
 
 
 class Checked(NamedTuple):
@@ -21,27 +20,16 @@ class Checked(NamedTuple):
     """How many lines that was, with what follows the last line ending if there is anything."""
 
 
-def check(
-    source: Source,
-    options: ReadingOptions,
-    *,
-    stdin: ByteStream | None = None,
-    on_bytes: Callable[[int], object] | None = None,
-) -> Checked:
-    """Check every record of a source.
+def check(source: Source, options: ReadingOptions) -> Checked:
+    """Check every record of a source, or of a part of one, that is a file or was read already.
 
     Args:
         source: what to read.
         options: how to read.
-        stdin: standard input, for the source that names it; else there is none.
-        on_bytes: told how many bytes were read, before decompression.
     """
     report, number, ordinary = Report(), 0, 0
     for name, number, _, content in read_lines(
-        source,
-        stdin=stdin or io.BytesIO(),
-        max_line_bytes=options.max_line_bytes,
-        on_bytes=on_bytes,
+        source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes
     ):
         if isinstance(content, Rejection):
             report.records += 1

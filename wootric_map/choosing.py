@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 from wootric_map import dates
@@ -77,6 +77,7 @@ def _matches(name: str, pattern: str) -> bool:
     return at <= end
 
 
+@cache
 def not_chosen(kind: str) -> Skip:
     """The skip of a record that the run was told to leave out."""
     message = "left out by --since, --until, --type, --event, --user or --limit"

@@ -8,13 +8,13 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
-from wootric_map.calls import EndUserUpsert, comparable, stored, trimmed
+from wootric_map.calls import EndUserUpsert, comparable, stored
+from wootric_map.identities import NO_TIME
 from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
 from wootric_map.outcome import Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Fields
-from wootric_map.spelling import Found, find, spelling
-from wootric_map.spool import NO_TIME
+from wootric_map.spelling import Found, find, spelled
 
 _MOST_SHARED: Final = 100
 """User ids with one email that are remembered; a shared mailbox may have a million."""
@@ -130,58 +130,73 @@ class _Known:
         self.origins: dict[str, Origin] = {}
         """Where each of the fields came from."""
         self.language: str | None = None
+        self.created: Found | None = None
+        """The trait that is the creation date: `created`, else `createdAt` (segment.md 4)."""
+        self.created_at: int | None = None
+        """The creation date in unix seconds."""
         self._created: dict[str, Found] = {}
         self._has_email = False
 
+    def copy(self) -> "_Known":
+        """The same, to be told of different identifies from here on."""
+        copied = _Known()
+        vars(copied).update(vars(self))
+        copied.fields, copied.origins = dict(self.fields), dict(self.origins)
+        copied._created = dict(self._created)
+        return copied
+
     def add(self, identified: Identified) -> None:
         """Take the next identify in, trait by trait."""
-        user, traits = identified.user, identified.traits
-        self._take("external_id", user.user_id, identified)
-        self._take("wootric_id", user.wootric_id, identified)
-        self._take_email(identified)
-        if user.phone is not None:
-            self._take("phone_number", user.phone, identified)
-        elif any(value != "" and spelling(key) == "phone" for key, value in traits.items()):
+        user, origins, traits = identified.user, identified.origins, identified.traits
+        user_id, email, phone, wootric_id, _, _ = user
+        if user_id is not None:
+            self._take("external_id", user_id, origins)
+        if wootric_id is not None:
+            self.fields["wootric_id"] = wootric_id
+        if email:
+            self._take_email(email, origins)
+        keys = spelled(traits)
+        if phone is not None:
+            self._take("phone_number", phone, origins)
+        elif any(traits[key] != "" for key in keys.get("phone", ())):
             self.fields.pop("phone_number", None)  # null, or nothing that could be one
         if traits.get("language", "") != "":
             self.language = user.language
+        if "created" in keys or "createdat" in keys:
+            self._take_created(keys, traits)
+
+    def _take_email(self, email: str, origins: Mapping[str, Origin]) -> None:
+        """Take the email in; null leaves it, and a userId that looks like one is one only for want of one."""
+        email = email.strip()
+        if not email:
+            return
+        origin = origins.get("email")
+        derived = origin is not None and origin.source == "userId"
+        if not (derived and self._has_email):
+            self._take("email", email, origins)
+        self._has_email = self._has_email or not derived
+
+    def _take_created(self, keys: Mapping[str, Iterable[str]], traits: Fields) -> None:
         for name in CREATED:
+            spellings = keys.get(name.lower())
+            if not spellings:
+                continue
             found = find(traits, name)
             if found:
                 self._created[name] = found
-            elif any(
-                value is None and spelling(key) == name.lower() for key, value in traits.items()
-            ):
+            elif any(traits[key] is None for key in spellings):
                 self._created.pop(name, None)
-
-    def _take_email(self, identified: Identified) -> None:
-        """Take the email in; null leaves it, and a userId that looks like one is one only for want of one."""
-        email = trimmed(identified.user.email)
-        if not email:
-            return
-        origin = identified.origins.get("email")
-        derived = origin is not None and origin.source == "userId"
-        if not (derived and self._has_email):
-            self._take("email", email, identified)
-        self._has_email = self._has_email or not derived
-
-    def _take(self, name: str, value: str | None, identified: Identified) -> None:
-        if value is not None:
-            self.fields[name] = value
-            if name in identified.origins:
-                self.origins[name] = identified.origins[name]
-
-    @property
-    def created(self) -> Found | None:
-        """The trait that is the creation date: `created`, else `createdAt` (segment.md 4)."""
         created = (self._created[name] for name in CREATED if name in self._created)
-        return next((each for each in created if each.value is not False), None)
+        before = self.created
+        self.created = next((each for each in created if each.value is not False), None)
+        if self.created != before:
+            moment = dates.parse(self.created.value) if self.created else None
+            self.created_at = None if moment is None else dates.unix_seconds(moment)
 
-    @property
-    def created_at(self) -> int | None:
-        """The creation date in unix seconds."""
-        moment = dates.parse(self.created.value) if self.created else None
-        return None if moment is None else dates.unix_seconds(moment)
+    def _take(self, name: str, value: str, origins: Mapping[str, Origin]) -> None:
+        self.fields[name] = value
+        if name in origins:
+            self.origins[name] = origins[name]
 
 
 class _Folding:
@@ -191,7 +206,7 @@ class _Folding:
         self._replayed = 0
         self._key = blake2b(digest_size=16)
         self._all = _Known()
-        self._chosen = _Known()
+        self._chosen = self._all  # until one comes that is not chosen
         self._traits: dict[str, object] = {}
         self._refs: dict[str, Ref] = {}
         self._states: list[State] = []
@@ -202,18 +217,22 @@ class _Folding:
 
     def add(self, identified: Identified) -> None:
         """Take the next identify in."""
+        if self._chosen is self._all and not identified.chosen:
+            self._chosen = self._all.copy()
         self._all.add(identified)
-        self._note_claim(identified.user)
+        if identified.user.email:
+            self._note_claim(identified.user)
         if identified.chosen:
             self._replayed += 1
             self._key.update(identified.key.encode() + b"\0")
-            self._chosen.add(identified)
-            for key, value in identified.traits.items():
-                if value is None:
-                    self._traits.pop(key, None)
-                else:
-                    self._traits[key] = value
-                    self._refs[key] = identified.ref
+            if self._chosen is not self._all:
+                self._chosen.add(identified)
+            traits, ref = identified.traits, identified.ref
+            self._refs.update(dict.fromkeys(traits, ref))
+            self._traits.update(traits)
+            if None in traits.values():
+                for key in [key for key, value in traits.items() if value is None]:
+                    del self._traits[key], self._refs[key]
         self._note_state(identified.time)
 
     def _note_claim(self, user: User) -> None:
@@ -241,11 +260,10 @@ class _Folding:
         """What all identifies come to, of which this is the last."""
         chosen = self._chosen
         fields = self._all.fields | chosen.fields
-        origins = self._all.origins | chosen.origins
+        origins: dict[str, Origin] = self._all.origins | chosen.origins
         if "email" in fields and "phone_number" not in chosen.fields:
-            fields.pop(
-                "phone_number", None
-            )  # a trait like others, where it is not all that names them
+            # A trait like others, where it is not all that names them.
+            fields.pop("phone_number", None)
         warnings: list[PlacedWarning] = []
         if self._replayed:
             fields["external_created_at"] = chosen.created_at
@@ -259,8 +277,8 @@ class _Folding:
             )
             kept = stored(properties)
             fields["properties"] = {each.name: each.value for each in kept}
-            for each in kept:
-                origins[f"properties.{each.name}"] = Origin(each.source, each.original)
+            for name, _, source, original, _ in kept:
+                origins[f"properties.{name}"] = Origin(source, original)
             warnings += (PlacedWarning(self._ref_of(each, last), each) for each in found)
         return Folded(
             EndUserUpsert(**fields),

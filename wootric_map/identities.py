@@ -1,15 +1,15 @@
 """Who is who: ids that name one end user, tied together as the records are read.
 
-The ids' names wait in the spool, so that memory grows by a few bytes an id.
+The ids' names wait in `Names`, so that memory grows by a few bytes an id.
 """
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
-from wootric_map.spool import NO_TIME, Spool
+from wootric_map.names import Names
 
 USER: Final = 1
 """A `userId`, Wootric's external id."""
@@ -28,13 +28,17 @@ UNIQUE: Final = USER | EMAIL | WOOTRIC
 """Kinds of which two groups of ids can't both have one and still be one end user."""
 
 PREFIXES: Final = {USER: "u:", EMAIL: "e:", WOOTRIC: "w:", PHONE: "p:", ANONYMOUS: "a:"}
+_KINDS: Final = {prefix: kind for kind, prefix in PREFIXES.items()}
 
-_NAMES_AT_HAND: Final = 200_000
-"""Ids whose numbers are kept in memory; those of the others are asked for in the spool."""
+NO_TIME: Final = -(2**63)
+"""Stands for no time, and sorts before every one."""
+
+_NAMES_AT_HAND: Final = 1_000_000
+"""Ids whose numbers are kept in memory; those of the others are asked for in `Names`."""
 
 _HINTS_AT_HAND: Final = 50_000
 
-_NEVER: Final = 2**63 - 1
+NEVER: Final = 2**63 - 1
 """The time of a record that does not exist."""
 
 _SEVERAL: Final = -1
@@ -57,84 +61,69 @@ Held: TypeAlias = Callable[[Identity], int | None]
 """Tells Wootric's own id of the end user whom an id names."""
 
 
-class Membership(NamedTuple):
-    """What came of an id."""
-
-    number: int
-    root: int
-    """A number that all ids of an end user share."""
-    kinds: int
-    """The kinds of all these ids, added up."""
-    first_seen: int | None
-    """The time of the first record that is filed under this id; None where none is."""
-
-
 class Identities:
     """A union-find over ids."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, names: Names) -> None:
         """Start with nobody.
 
         Args:
-            spool: keeps the names, and what each phone and anonymous id was seen with.
+            names: keeps the ids' names, and what each phone and anonymous id was seen with.
         """
-        self._spool = spool
+        self._names = names
         self._recent: dict[str, int] = {}
         self._spilled = 0
         self._hints: dict[tuple[int, int], None] = {}
+        self._has_hints = False
         # By an id's number: its parent, the kinds of its group, its first record's time.
         self._parents = array("q")
         self._group_kinds = array("B")
-        self._first_seen = array("q")
+        self.first_seen = array("q")
+        """Of each id the time of the first record that is filed under it; `NEVER` where none is."""
         self.ambiguous_anonymous_ids = 0
         """How many anonymous ids were seen with several end users; known once resolved."""
 
-    def tie(self, ids: tuple[Identity, ...], time: int | None) -> int:
-        """Say that these ids name one end user, of whom a record is filed under the first.
+    def __len__(self) -> int:
+        """How many ids there are; they are numbered from 0."""
+        return len(self._parents)
 
-        Args:
-            ids: at least one.
-            time: when the record happened.
-
-        Returns:
-            The number of the first id.
-        """
-        first = self.number(ids[0])
-        for each in ids[1:]:
-            self.unite(first, self.number(each))
-        self._first_seen[first] = min(self._first_seen[first], NO_TIME if time is None else time)
-        return first
+    def see(self, numbers: Iterable[int], times: Iterable[int]) -> None:
+        """Say that records are filed under ids: of each the time when it happened, or `NO_TIME`."""
+        first_seen = self.first_seen
+        for number, time in zip(numbers, times, strict=True):
+            if time < first_seen[number]:  # noqa: PLR1730 - seldom so, and min() takes longer
+                first_seen[number] = time
 
     def unite(self, one: int, other: int) -> None:
         """Say that two ids, by their numbers, name one end user."""
-        one, other = self._root(one), self._root(other)
+        one, other = self.root(one), self.root(other)
         if one != other:
             self._parents[other] = one
             self._group_kinds[one] |= self._group_kinds[other]
 
-    def hint(self, shared: Identity, number: int) -> None:
+    def hint(self, shared: int, number: int) -> None:
         """Say that a phone or anonymous id was seen with an id; what that means, `resolve` decides."""
-        hint = self.number(shared), number
+        self._has_hints = True
+        hint = shared, number
         if hint not in self._hints:
             self._hints[hint] = None
             if len(self._hints) >= _HINTS_AT_HAND:
                 self._keep_hints()
 
-    def number(self, identity: Identity) -> int:
-        """The number of an id, which is given one when it is first met."""
-        name = identity.name
+    def number(self, name: str) -> int:
+        """The number of an id by its name, which is given one when it is first met."""
         number = self._recent.get(name)
         if number is not None:
             return number
         if self._spilled:
-            number = self._spool.identity(name)
+            number = self._names.identity(name)
         if len(self._recent) >= _NAMES_AT_HAND:
             self._keep_names()
         if number is None:
             number = len(self._parents)
             self._parents.append(number)
-            self._group_kinds.append(identity.kind)
-            self._first_seen.append(_NEVER)
+            self._group_kinds.append(_KINDS[name[:2]])
+            self.first_seen.append(NEVER)
         self._recent[name] = number
         return number
 
@@ -148,6 +137,11 @@ class Identities:
             held: the number of the end user whom Wootric knows by a userId, email or phone, where that
                 can be told without asking it; None where it knows nobody.
         """
+        if self._has_hints or held:
+            self._resolve(held)
+        self._names.keep_later(self._unkept)
+
+    def _resolve(self, held: Held | None) -> None:
         self._keep_names()
         self._keep_hints()
         if held:
@@ -159,21 +153,14 @@ class Identities:
         for anonymous, seen in self._seen_with(PREFIXES[ANONYMOUS]):
             self._tie_anonymous(anonymous, seen)
 
-    def members(self) -> Iterator[Membership]:
-        """All ids, in the order of their numbers, and what came of each."""
-        for number, first_seen in enumerate(self._first_seen):
-            root = self._root(number)
-            time = None if first_seen == _NEVER else first_seen
-            yield Membership(number, root, self._group_kinds[root], time)
-
     def _tie_held(self, kinds: tuple[int, ...], held: Held) -> None:
         """Tie what Wootric holds as one end user, but never two whom it holds as two."""
         # By the number of a group's root: the one end user of Wootric's that its ids name.
         named = array("q", bytes(8 * len(self._parents)))
         for kind in kinds:
             prefix = PREFIXES[kind]
-            for name, number in self._spool.names(prefix):
-                root = self._root(number)
+            for name, number in self._names.beginning(prefix):
+                root = self.root(number)
                 # A phone counts where it is all that names somebody.
                 if kind == PHONE and self._group_kinds[root] & (UNIQUE | AMBIGUOUS):
                     continue
@@ -182,15 +169,15 @@ class Identities:
                     named[root] = known if named[root] in (0, known) else _SEVERAL
         for root, known in enumerate(named):
             if known > 0:
-                self.unite(root, self.number(Identity(WOOTRIC, str(known))))
+                self.unite(root, self.number(Identity(WOOTRIC, str(known)).name))
 
     def _tie_by_phone(self, phone: int, seen: Iterator[int]) -> None:
         roots: set[int] = set()
         kinds = 0
-        for root in map(self._root, seen):
+        for root in map(self.root, seen):
             if root not in roots:
                 if kinds & self._group_kinds[root] & UNIQUE:
-                    self._group_kinds[self._root(phone)] |= AMBIGUOUS
+                    self._group_kinds[self.root(phone)] |= AMBIGUOUS
                     return
                 roots.add(root)
                 kinds |= self._group_kinds[root]
@@ -198,24 +185,34 @@ class Identities:
             self.unite(phone, root)
 
     def _tie_anonymous(self, anonymous: int, seen: Iterator[int]) -> None:
-        root = self._root(anonymous)
+        root = self.root(anonymous)
         # An alias may have tied it already.
         roots = {root} if self._group_kinds[root] & USER else set()
         for number in seen:
             if len(roots) <= 1:
-                roots.add(self._root(number))
+                roots.add(self.root(number))
         if len(roots) == 1:
             self.unite(anonymous, roots.pop())
         else:
             self.ambiguous_anonymous_ids += 1
-            self._group_kinds[self._root(anonymous)] |= AMBIGUOUS
+            self._group_kinds[self.root(anonymous)] |= AMBIGUOUS
 
     def _seen_with(self, prefix: str) -> Iterator[tuple[int, Iterator[int]]]:
         """Each id of a kind, in the order of their names, with the numbers it was seen with."""
-        for shared, hints in groupby(self._spool.hints(prefix), key=itemgetter(0)):
+        for shared, hints in groupby(self._names.hints(prefix), key=itemgetter(0)):
             yield shared, (number for _, number in hints)
 
-    def _root(self, number: int) -> int:
+    def members(self) -> Iterator[tuple[int, int, bool]]:
+        """Of each id its number, its root, and whether records are filed under it."""
+        for number, first in enumerate(self.first_seen):
+            yield number, self.root(number), first != NEVER
+
+    def kinds(self, number: int) -> int:
+        """The kinds of all ids of an end user, added up."""
+        return self._group_kinds[self.root(number)]
+
+    def root(self, number: int) -> int:
+        """The number that an id shares with all others of its end user."""
         parents = self._parents
         while parents[number] != number:
             # Halving the path as it is walked keeps it short.
@@ -224,11 +221,15 @@ class Identities:
         return number
 
     def _keep_names(self) -> None:
-        new = ((name, each) for name, each in self._recent.items() if each >= self._spilled)
-        self._spool.keep_identities(new)
-        self._spilled = len(self._parents)
+        self._names.keep(self._unkept())
         self._recent.clear()
 
+    def _unkept(self) -> list[tuple[str, int]]:
+        """The names that `Names` is still to be told; it has to be told of them then."""
+        new = [(name, each) for name, each in self._recent.items() if each >= self._spilled]
+        self._spilled = len(self._parents)
+        return new
+
     def _keep_hints(self) -> None:
-        self._spool.keep_hints(self._hints)
+        self._names.keep_hints(self._hints)
         self._hints.clear()

@@ -29,6 +29,7 @@ _EMAIL_PLACES: Final = ("traits", "context.traits", "properties", "userId")
 
 _NO_FIELDS: Final[Fields] = {}
 
+_NESTING: Final = (dict, list)
 _NESTING_LIMIT: Final = 100
 """How deep a page's property may be nested; the JSON writer stops at 254 levels in all."""
 
@@ -187,6 +188,26 @@ def user_of(record: Record) -> Named:
     return _named((user, origins, warnings))
 
 
+def named_by_user_id(record: Record) -> User | None:
+    """Whom a track or page record names, if it says nothing of them but a userId: as most do.
+
+    Any doubt gives None: then `user_of` tells, of which this is a part.
+    """
+    user_id, context = record.user_id, record.context
+    if (
+        user_id is None
+        or isinstance(record, Identify)
+        or "@" in user_id
+        or user_id.isspace()
+        or "traits" in context
+        or "externalId" in context
+        or "language" in record.properties
+        or "email" in spelled(record.properties)
+    ):
+        return None
+    return _user((user_id, None, None, None, None, None))
+
+
 def traits_as_properties(
     traits: Fields, *, has_user_id: bool, amount_suffix: bool
 ) -> tuple[list[Property], list[MappingWarning]]:
@@ -244,6 +265,24 @@ def _map_page(record: Page) -> Mapped:
     return Mapped(record, settings, user, (), origins, (*warnings, *more))
 
 
+def page_address(record: Page) -> tuple[object, object, object]:
+    """The url, name and path that a page's `page_info` has, without the rest of it."""
+    own, known = record.properties, record.context.get("page")
+    url, name, path = own.get("url"), record.name or own.get("name"), own.get("path")
+    if isinstance(url, _NESTING) or isinstance(path, _NESTING):
+        info, _ = page_info(record)  # which looks how deep they are
+        return info.get("url"), info.get("name"), info.get("path")
+    if isinstance(known, dict):
+        url = _own_or_known(url, known.get("url"))
+        path = _own_or_known(path, known.get("path"))
+    return url, name, path
+
+
+def _own_or_known(own: object, known: object) -> object:
+    """A page's own value, else the one that `context.page` knows (segment.md 6)."""
+    return known if own in (None, "") and isinstance(known, str) and known else own
+
+
 def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
     """A page's `page_info` (segment.md 6), and what had to be left out of it."""
     warnings: list[MappingWarning] = []
@@ -256,9 +295,9 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
         elif value is not None:
             info[key] = value
     for key in ("url", "path"):
-        known = page.get(key) if isinstance(page, dict) else None
-        if isinstance(known, str) and known and info.get(key) in (None, ""):
-            info[key] = known
+        value = _own_or_known(info.get(key), page.get(key) if isinstance(page, dict) else None)
+        if value is not None:
+            info[key] = value
     if record.name:
         info["name"] = record.name
     if record.category:

@@ -1,16 +1,16 @@
 """Records → a plan: repeats dropped, folded per end user, in the order the calls must be made.
 
-The records wait in a `Spool`, so that memory grows by a few bytes an end user.
+The records wait in a `Spool`, so that memory grows by a few bytes a record and an end user.
 """
 
-import marshal
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from heapq import merge
 from itertools import chain, islice
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from wootric_map.calls import (
     EligibilityCheck,
@@ -22,12 +22,13 @@ from wootric_map.calls import (
     record_key,
     trimmed,
 )
-from wootric_map.choosing import Choice, not_chosen
+from wootric_map.choosing import Choice
 from wootric_map.folding import Folded, Identified, PlacedWarning, fold, write_of
 from wootric_map.identities import (
     AMBIGUOUS,
     ANONYMOUS,
     EMAIL,
+    NO_TIME,
     PHONE,
     PREFIXES,
     UNIQUE,
@@ -36,11 +37,13 @@ from wootric_map.identities import (
     Identities,
     Identity,
 )
-from wootric_map.mapping import Named, Origin, User, event_properties, page_info
-from wootric_map.outcome import Action, Ref, Skip
+from wootric_map.intake import DIGEST, Taken, identity
+from wootric_map.mapping import Origin, User, event_properties, user_of
+from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
-from wootric_map.record import Identify, Page, Record, Track
-from wootric_map.spool import IDENTIFY, NO_TIME, PAGE, TRACK, Person, Row, SkippedRow, Spool
+from wootric_map.record import Identify
+from wootric_map.spelling import spelled
+from wootric_map.spool import CHOSEN, IDENTIFY, PAGE, Person, Row, Rows, SkippedRow, Spool
 
 Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 """Looks an end user up."""
@@ -48,9 +51,6 @@ Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 _IDS_SHOWN: Final = 4
 _OTHER_IDS: Final = 5
 """Ids of one end user that are tried beside the last: one who changes them often is a robot."""
-_LONGEST_ID: Final = 200
-_DIGEST: Final = "\0"
-"""What the name of a longer id begins with, which is its digest, and nothing to look it up by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,12 @@ class Event:
         """What it is listed under: the event's name, or the page's path."""
         if isinstance(self.call, EligibilityCheck):
             return self.call.event_name
-        return self.call.path or self.call.url or self.call.name or "(no path)"
+        return page_label(self.call.url, self.call.name, self.call.path)
+
+
+def page_label(url: str | None, name: str | None, path: str | None) -> str:
+    """What a page view is listed under."""
+    return path or url or name or "(no path)"
 
 
 Step: TypeAlias = Write | Event
@@ -182,9 +187,9 @@ class Plan:
             spool: where the records wait.
             options: how they become a plan.
         """
-        self._spool = spool
+        self.spool = spool
         self._options = options or PlanOptions()
-        self._identities = Identities(spool)
+        self._identities = Identities(spool.names)
         self.has_tracks = False
         """Whether any eligibility check is planned."""
         self.ambiguous_anonymous_ids = 0
@@ -192,58 +197,28 @@ class Plan:
         self.unknown_users: tuple[str, ...] = ()
         """Of the end users that were chosen, those whom no record names."""
 
-    def add(self, place: tuple[str, int], line: bytes, record: Record, named: Named) -> Skip | None:
-        """Take a record in.
+    def take(self, taken: Taken, source: str, lines_before: int) -> None:
+        """Take a part in; parts come in their order.
 
         Args:
-            place: source and line number.
-            line: the record's own bytes.
-            record: as `read_line` gives it.
-            named: whom it names, as `user_of` gives it.
-
-        Returns:
-            None, or why it is left out: `filtered_out`. Such an identify still serves to know who is who.
-        """
-        chosen = self._options.choice.takes(record)
-        if not chosen and not isinstance(record, Identify):
-            if record.message_id is not None:
-                # Delivered once more, it may have a time that is chosen; it is the same all the same.
-                self._spool.add_left_out(record.time, record.message_id, line)
-            return not_chosen(record.type)
-        number, other = self._file(record, named)
-        if isinstance(record, Identify):
-            kind, payload = IDENTIFY, _dump_identify(record, named)
-        elif isinstance(record, Track):
-            kind, payload = TRACK, _dump_track(record, named)
-            self.has_tracks = True
-        else:
-            kind, payload = PAGE, _dump_page(record, named)
-        self._spool.add(
-            number,
-            kind,
-            record.time,
-            record.message_id,
-            line,
-            place,
-            payload,
-            other=other,
-            chosen=chosen,
-            keep_line=self._options.keep_lines,
-        )
-        return None if chosen else not_chosen(record.type)
-
-    def tie(self, previous: str, user: str) -> None:
-        """Take in what an alias says: that two ids are one user's.
-
-        Args:
-            previous: a userId or an anonymousId.
-            user: a userId.
+            taken: the part.
+            source: the name of its source.
+            lines_before: lines of the source before the part.
         """
         known = self._identities
-        number = known.number(_identity(USER, user))
-        for kind in (USER, ANONYMOUS):
-            known.unite(number, known.number(_identity(kind, previous)))
-        self._spool.keep_alias(previous, user)
+        numbers = array("I", map(known.number, taken.names))
+        for first, *more in taken.ties:
+            for other in more:
+                known.unite(numbers[first], numbers[other])
+        for shared, seen in taken.hints:
+            known.hint(numbers[shared], numbers[seen])
+        for previous, user in taken.aliases:
+            self._tie(previous, user)
+        filed = array("I", map(numbers.__getitem__, taken.filed))
+        others = array("q", (each if each < 0 else numbers[each] for each in taken.others))
+        known.see(filed, taken.firsts)
+        self.has_tracks = self.has_tracks or taken.has_tracks
+        self.spool.take(taken, source, lines_before, filed, others)
 
     def close(self, find: Find | None = None) -> Iterator[SkippedRow]:
         """Say that all records are in.
@@ -257,8 +232,9 @@ class Plan:
         choice = self._options.choice
         users = {name: _chosen(name) for name in sorted(choice.users)}
         self._identities.resolve(partial(_held, find) if find else None)
-        self._spool.close_intake(
-            self._identities.members(),
+        self.spool.names.keep_members(self._identities.members)
+        self.spool.close(
+            self._identities,
             events_apart=self._options.fold,
             users=chain.from_iterable(users.values()),
             limit=choice.limit,
@@ -267,88 +243,62 @@ class Plan:
         self.unknown_users = tuple(
             user
             for user, names in users.items()
-            if not any(self._spool.identity(name) is not None for name in names)
+            if not any(self.spool.names.identity(name) is not None for name in names)
         )
-        self._identities = Identities(self._spool)
-        yield from self._spool.left_out()
+        yield from self.spool.left_out()
 
     def __iter__(self) -> Iterator[EndUserPlan]:
         """The end users, in the order they were first met."""
-        for person in self._spool.people():
-            folded = fold(self._identifies(person), amount_suffix=self._options.amount_suffix)
-            # An identify without an email may have one that only its user's track records tell.
-            if person.kinds & (EMAIL | PHONE) and not (folded and folded.upsert.email):
-                identifies = merge(
-                    self._identifies(person), self._told_by_events(person), key=_time_order
-                )
-                folded = fold(identifies, amount_suffix=self._options.amount_suffix)
-            yield EndUserPlan(person, folded, partial(self._ids_of, person))
+        return map(self.end_user, self.spool.people())
+
+    def end_user(self, person: Person) -> EndUserPlan:
+        """What the export says of one end user."""
+        suffix = self._options.amount_suffix
+        folded = fold(map(_identified, person.identifies), amount_suffix=suffix)
+        # An identify without an email may have one that only its user's track records tell.
+        if person.kinds & (EMAIL | PHONE) and not (folded and folded.upsert.email):
+            told = _told_by_events(person)
+            identifies = merge(map(_identified, person.identifies), told, key=_time_order)
+            folded = fold(identifies, amount_suffix=suffix)
+        return EndUserPlan(person, folded, partial(self._ids_of, person))
+
+    def in_short(self, person: Person) -> EndUserPlan:
+        """The same as far as one write for all identifies goes, sooner.
+
+        Of identifies that say the same things of their user, each later one leaves nothing of those
+        before. Where all do, only the last is folded, and so `Folded` counts and knows no more than that.
+        """
+        last = _superseding(person.identifies)
+        if last is None:
+            return self.end_user(person)
+        folded = fold((last,), amount_suffix=self._options.amount_suffix)
+        return EndUserPlan(person, folded, partial(self._ids_of, person))
 
     def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
         """What is to be done about an end user, in its order."""
         folded, person = end_user.folded, end_user.person
-        begin = person.first
-        if self._options.fold:
-            begin = person.events
-            if folded and folded.replayed:
-                yield self._write(folded, _Identifies(self._spool, person, folded.replayed))
+        if self._options.fold and folded and folded.replayed:
+            yield self._write(folded, _Replayed(person.identifies, folded.replayed))
         repeats = _Repeats()
-        for row in self._spool.rows(begin, person.past):
+        for row in person.turns:
             if row.kind != IDENTIFY:
                 yield self._event(row, repeats.key(row))
             elif row.chosen and folded:
-                identify = _load_identify(row)
+                identify = _identified(row)
                 own = write_of(identify, folded, amount_suffix=self._options.amount_suffix)
                 yield self._write(own, (identify.ref,))
 
     def raw(self, ref: Ref) -> bytes:
         """The line of a record; empty where it was not kept."""
-        return self._spool.raw(ref.number)
+        return self.spool.raw(ref.number)
 
-    def _file(self, record: Record, named: Named) -> tuple[int, int | None]:
-        """Tie the ids of a record.
-
-        Returns:
-            The id that it is filed under, and an id to file it under if nobody is identified by that.
-        """
-        user, known = named.user, self._identities
-        email = _identity(EMAIL, comparable(user.email)) if user.email else None
-        own = [_identity(USER, user.user_id)] if user.user_id else []
-        direct = [_identity(WOOTRIC, user.wootric_id)] if user.wootric_id else []
-        phone = _identity(PHONE, user.phone) if user.phone else None
-        # A userId of nothing but blanks names nobody, but tells a visitor from others.
-        visitor = record.anonymous_id or record.user_id
-        anonymous = _identity(ANONYMOUS, visitor) if visitor else None
-        other = None
-        if email and named.may_be_other and (own or direct):
-            # It may be somebody else's, as in an invitation, so it ties nobody.
-            other = known.number(email)
-            email = None
-        ids = (*own, *([email] if email else ()), *direct)
-        shared = [each for each in (phone, anonymous) if each]
-        number = known.tie(ids or (shared[0],), record.time)
-        if phone and (ids or shared[0] != phone):
-            known.hint(phone, number)
-        if anonymous and self._options.link_anonymous and (ids or shared[0] != anonymous):
-            known.hint(anonymous, number)
-        return number, other
-
-    def _identifies(self, person: Person) -> Iterator[Identified]:
-        """An end user's identifies, one by one: there may be very many."""
-        past = person.events if self._options.fold else person.past
-        for row in self._spool.rows(person.first, past, only_identifies=True):
-            yield _load_identify(row)
-
-    def _told_by_events(self, person: Person) -> Iterator[Identified]:
-        """What track and page records say of their user, beside what happened."""
-        for row in self._spool.rows(person.events, person.past):
-            if row.kind != IDENTIFY:
-                email_from, user = marshal.loads(row.payload)[:2]  # noqa: S302 - our own
-                _, email, phone, wootric_id, _, _ = user
-                email = email if email_from == "context.traits" else None
-                if email or phone:
-                    told = User(email=email, phone=phone, wootric_id=wootric_id)
-                    yield Identified(_ref(row), row.time, False, told, {}, {})
+    def _tie(self, previous: str, user: str) -> None:
+        """Take in what an alias says: that two ids, the first perhaps an anonymous one, are one user's."""
+        known = self._identities
+        number = known.number(identity(USER, user).name)
+        for kind in (USER, ANONYMOUS):
+            known.unite(number, known.number(identity(kind, previous).name))
+        self.spool.names.keep_alias(previous, user)
 
     def _ids_of(self, person: Person) -> Iterator[EndUserUpsert]:
         """Every id of an end user, each to be looked up by: Wootric's own, then userIds, then emails.
@@ -356,12 +306,12 @@ class Plan:
         An id that an alias alone names counts where there is no email: most are anonymous ones, which
         Wootric never knew.
         """
-        names = self._spool.names_of(person)
+        names = self.spool.names.of(person.root)
         told: list[EndUserUpsert] = []
         for kind in (WOOTRIC, USER, EMAIL):
             for name, is_filed in names:
                 text = name.removeprefix(PREFIXES[kind])
-                if text != name and not text.startswith(_DIGEST):
+                if text != name and not text.startswith(DIGEST):
                     wanted = _looked_up_by(Identity(kind, text))
                     if kind == USER and not is_filed:
                         told.append(wanted)
@@ -372,7 +322,7 @@ class Plan:
 
     def _write(self, folded: Folded, refs: Collection[Ref]) -> Write:
         warnings = folded.warnings
-        pairs = [pair for pair in folded.shared if not self._spool.has_alias(*pair)]
+        pairs = [pair for pair in folded.shared if not self.spool.names.has_alias(*pair)]
         if pairs:
             ids = list(dict.fromkeys(chain.from_iterable(pairs)))
             more = len(ids) - _IDS_SHOWN
@@ -382,7 +332,7 @@ class Plan:
         return Write(folded.upsert, folded.origins, refs, warnings, folded.key)
 
     def _event(self, row: Row, key: str) -> Event:
-        email_from, user, *own = marshal.loads(row.payload)  # noqa: S302 - our own
+        email_from, user, *own = row.payload
         user_id, email, phone, _, created_at, language = user
         email = trimmed(email)
         call: EligibilityCheck | PageView
@@ -426,20 +376,18 @@ class _Repeats:
         return f"{key}#{self._count}" if self._count else key
 
 
-class _Identifies(Collection[Ref]):
+class _Replayed(Collection[Ref]):
     """The replayed identifies of an end user, read as they are asked for: there may be very many."""
 
-    def __init__(self, spool: Spool, person: Person, count: int) -> None:
-        self._spool = spool
-        self._person = person
+    def __init__(self, identifies: Rows, count: int) -> None:
+        self._identifies = identifies
         self._count = count
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Ref]:
-        rows = self._spool.rows(self._person.first, self._person.events, only_identifies=True)
-        return (_ref(row) for row in rows if row.chosen)
+        return (_ref(row) for row in self._identifies if row.chosen)
 
     def __contains__(self, ref: object) -> bool:
         return any(ref == each for each in self)
@@ -448,12 +396,12 @@ class _Identifies(Collection[Ref]):
 def _chosen(user: str) -> tuple[str, str]:
     """The names of the ids that somebody may be chosen by: a userId, an email."""
     email = comparable(user)
-    return _identity(USER, user).name, _identity(EMAIL, email).name
+    return identity(USER, user).name, identity(EMAIL, email).name
 
 
 def _held(find: Find, identity: Identity) -> int | None:
     """Wootric's own id of the end user whom it knows by an id."""
-    found = None if identity.text.startswith(_DIGEST) else find(_looked_up_by(identity))
+    found = None if identity.text.startswith(DIGEST) else find(_looked_up_by(identity))
     return None if found is None else found.id
 
 
@@ -467,55 +415,60 @@ def _looked_up_by(identity: Identity) -> EndUserUpsert:
     return EndUserUpsert(email=identity.text)
 
 
-def _identity(kind: int, text: str) -> Identity:
-    """An id; a very long text is named by its digest."""
-    if len(text) > _LONGEST_ID:
-        text = _DIGEST + blake2b(text.encode()).hexdigest()
-    return Identity(kind, text)
-
-
-def _time_order(identified: Identified) -> int:
-    return NO_TIME if identified.time is None else identified.time
-
-
-def _dump(*values: Any) -> bytes:
-    """Values as Python's own format: it nests as deep as JSON is read, and never leaves the process."""
-    return marshal.dumps(values)
-
-
-def _dump_identify(record: Identify, named: Named) -> bytes:
-    origins = {name: tuple(origin) for name, origin in named.origins.items()}
-    return _dump(_user(named.user), origins, record.traits)
-
-
-def _load_identify(row: Row) -> Identified:
-    user, origins, traits = marshal.loads(row.payload)  # noqa: S302 - our own
+def _identified(row: Row) -> Identified:
+    """An identify as folding needs it."""
+    user_id, wootric_id, traits = row.payload
+    user, origins, _ = user_of(Identify(user_id, None, None, row.time, {}, traits))
     return Identified(
         _ref(row),
         row.time,
         row.chosen,
-        User(*user),
-        {name: Origin(*origin) for name, origin in origins.items()},
+        user._replace(wootric_id=wootric_id) if wootric_id else user,
+        origins,
         traits,
         record_key(row.message_id, row.digest),
     )
 
 
-def _dump_track(record: Track, named: Named) -> bytes:
-    user = _user(named.user)
-    return _dump(named.email_from, user, record.event, record.properties)
+def _superseding(identifies: Rows) -> Identified | None:
+    """The last of these, if it says again, and says more than null, whatever those before it said."""
+    if not identifies:
+        return None
+    *before, last = identifies.found
+    user_id, wootric_id, traits = last[6]
+    values = traits.values()
+    if wootric_id or not last[3] & CHOSEN or None in values or "" in values:
+        return None
+    keys = tuple(traits)
+    for each in before:
+        earlier_id, earlier_wootric_id, earlier = each[6]
+        if (
+            earlier_id != user_id
+            or earlier_wootric_id
+            or not each[3] & CHOSEN
+            or tuple(earlier) != keys
+        ):
+            return None
+    identified = _identified(identifies.row(last))
+    # An email that is none leaves the one before it.
+    has_email = identified.user.email is not None and identified.origins["email"].source != "userId"
+    return identified if has_email or "email" not in spelled(traits) else None
 
 
-def _dump_page(record: Page, named: Named) -> bytes:
-    info, _ = page_info(record)
-    own = info.get("url"), info.get("name"), info.get("path")
-    return _dump(named.email_from, _user(named.user), *own)
+def _told_by_events(person: Person) -> Iterator[Identified]:
+    """What track and page records say of their user, beside what happened."""
+    for row in person.turns:
+        if row.kind != IDENTIFY:
+            email_from, user, *_ = row.payload
+            _, email, phone, wootric_id, _, _ = user
+            email = email if email_from == "context.traits" else None
+            if email or phone:
+                told = User(email=email, phone=phone, wootric_id=wootric_id)
+                yield Identified(_ref(row), row.time, False, told, {}, {})
 
 
-def _user(user: User) -> tuple[Any, ...]:
-    return (
-        user.user_id, user.email, user.phone, user.wootric_id, user.created_at, user.language
-    )  # fmt: skip
+def _time_order(identified: Identified) -> int:
+    return NO_TIME if identified.time is None else identified.time
 
 
 def _ref(row: Row) -> Ref:

@@ -1,28 +1,62 @@
 """Reading the sources into a plan: what `dry-run` and `push` begin with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from wootric_map.choosing import not_chosen
-from wootric_map.mapping import user_of
-from wootric_map.outcome import Rejection, Skip
+from wootric_map.intake import IntakeOptions, Taken, take_in
+from wootric_map.outcome import Skip
 from wootric_map.plan import Find, Plan, PlanOptions
-from wootric_map.reading import ReadingOptions, read_records
+from wootric_map.reading import ReadingOptions, read_in_parts, worth
 from wootric_map.report import RejectsFile, Report
+from wootric_map.side_by_side import SideBySide
 from wootric_map.source import ByteStream, Source
 from wootric_map.spool import SkippedRow, Spool
 
 
+def intake_workers(
+    sources: Sequence[Source],
+    reading: ReadingOptions,
+    options: PlanOptions,
+    *,
+    processes: int = 1,
+    keep_rejected: bool = False,
+) -> SideBySide[Source, Taken]:
+    """Start the processes that take records in; to be entered before any thread is started.
+
+    Args:
+        sources: as `discover` gives them.
+        reading: how to read.
+        options: how records become a plan.
+        processes: how many there may be.
+        keep_rejected: keep the rejected records with their lines.
+    """
+    how = _intake(reading, options, keep_rejected=keep_rejected)
+    return SideBySide(partial(take_in, options=how), worth(processes, sources))
+
+
+def _intake(reading: ReadingOptions, options: PlanOptions, *, keep_rejected: bool) -> IntakeOptions:
+    return IntakeOptions(
+        reading,
+        options.choice,
+        link_anonymous=options.link_anonymous,
+        keep_lines=options.keep_lines,
+        keep_rejected=keep_rejected,
+    )
+
+
 def plan_records(
-    sources: Iterable[Source],
+    sources: Sequence[Source],
     reading: ReadingOptions,
     options: PlanOptions,
     spool: Spool,
     report: Report,
     *,
     stdin: ByteStream,
+    workers: SideBySide[Source, Taken] | None = None,
     snapshot: Find | None = None,
     rejects: RejectsFile | None = None,
-    on_bytes: Callable[[int], object] | None = None,
+    on_bytes: Callable[[int], object] = int,
 ) -> Plan:
     """Read every record into a plan.
 
@@ -33,6 +67,8 @@ def plan_records(
         spool: where the plan keeps its records.
         report: counts the records, skips, rejections and warnings.
         stdin: standard input, for the source that names it.
+        workers: who take the records in, as `intake_workers` gives them for the same arguments; None
+            leaves it to this process.
         snapshot: looks an end user up, where that takes no call.
         rejects: gets the rejected records.
         on_bytes: told how many bytes were read, before decompression.
@@ -41,24 +77,22 @@ def plan_records(
         The plan, closed.
     """
     plan = Plan(spool, options)
-    for source, line, raw, record in read_records(sources, reading, stdin=stdin, on_bytes=on_bytes):
-        report.records += 1
-        if isinstance(record, Rejection):
-            report.reject(source, line, record)
+    how = _intake(reading, options, keep_rejected=rejects is not None)
+    if workers is None:
+        workers = SideBySide(partial(take_in, options=how), 1)
+    for part, lines, first in read_in_parts(
+        workers, sources, stdin=stdin, max_line_bytes=reading.max_line_bytes, on_bytes=on_bytes
+    ):
+        taken = first
+        while True:
+            report.add(taken.report, lines)
             if rejects:
-                rejects.reject(source, line, record, raw)
-            continue
-        if isinstance(record, Skip):
-            report.skip(source, line, record)
-            if record.ties:
-                plan.tie(*record.ties)
-            continue
-        named = user_of(record)
-        for warning in named.warnings:
-            report.warn(source, line, warning)
-        skip = plan.add((source, line), raw, record, named)
-        if skip:
-            report.skip(source, line, skip)
+                for line, rejection, raw in taken.rejected:
+                    rejects.reject(part.name, lines + line, rejection, raw)
+            plan.take(taken, part.name, lines)
+            if taken.stopped_after is None:
+                break
+            taken = take_in(part, how, after=taken.stopped_after)
     for left_out in plan.close(snapshot):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
     report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids

@@ -92,6 +92,31 @@ def map_properties(
     return list(chosen.by_name.values()), warnings
 
 
+def cannot_warn(fields: Mapping[str, object]) -> bool:
+    """Whether a quick look shows that `map_properties` has no warning for these; any doubt is a no."""
+    if not _WELL_NAMED[tuple(fields)]:
+        return False
+    types = set(map(type, fields.values()))
+    if float not in types:
+        return types <= _QUIET
+    types.remove(float)
+    return types <= _QUIET and not any(
+        type(value) is float and value.is_integer() for value in fields.values()
+    )
+
+
+_QUIET: Final = frozenset({str, bool, type(None)})
+"""Types of values that become properties without a warning; so do floats that are no integers."""
+
+
+def _are_well_named(keys: tuple[str, ...]) -> bool:
+    """Whether each key keeps its name, and no date's new name can be another's."""
+    return all(key.translate(_FORBIDDEN) == key != "" and key[-5:] != "_date" for key in keys)
+
+
+_WELL_NAMED: Final = KeyTable(_are_well_named)
+
+
 @lru_cache(maxsize=16)
 def _columns(parent: str, omit: Callable[[str], bool]) -> KeyTable[tuple[_Column, ...]]:
     """What becomes of top-level keys, by the keys that stand together."""

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.record import Reading, read_line
-from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, read_lines
+from wootric_map.record import Reading, is_ordinary, ordinary, parse, read_parsed
+from wootric_map.side_by_side import SideBySide
+from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,66 @@ class Located(NamedTuple):
 # The class's own constructor takes twice as long.
 _located: Callable[[tuple[object, ...]], Located] = partial(tuple.__new__, Located)
 
+PART_BYTES: Final = 4 * 1024 * 1024
+"""What a part has at least: enough that handing it over costs nothing beside reading it."""
+
+
+class Counted(Protocol):
+    """What came of a part."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines the part has, with what follows the last line ending if there is anything."""
+
+
+C = TypeVar("C", bound=Counted)
+
+
+def worth(processes: int, sources: Iterable[Source]) -> int:
+    """How many processes these sources are worth reading with: one alone where all is one part."""
+    size = sum(PART_BYTES if each.size is None else each.size for each in sources)
+    return processes if size >= PART_BYTES else 1
+
+
+def read_in_parts(
+    workers: SideBySide[Source, C],
+    sources: Iterable[Source],
+    *,
+    stdin: ByteStream,
+    max_line_bytes: int,
+    on_bytes: Callable[[int], object] = int,
+    live: bool = False,
+) -> Iterator[tuple[Source, int, C]]:
+    """Cut the sources into parts, and have them worked on side by side.
+
+    Args:
+        workers: who works on them.
+        sources: as `discover` gives them.
+        stdin: standard input, for the source that names it.
+        max_line_bytes: the longest line taken.
+        on_bytes: told how many bytes were read, before decompression.
+        live: hand over what comes through a pipe as soon as a line is there.
+
+    Yields:
+        Each part in its order, how many lines of its source come before it, and what came of it.
+    """
+    cut = (
+        parts(
+            each,
+            1 if live and each.size is None else PART_BYTES,
+            stdin=stdin,
+            max_line_bytes=max_line_bytes,
+            on_bytes=on_bytes,
+        )
+        for each in sources
+    )
+    lines = 0
+    for part, result in workers.each(chain.from_iterable(cut)):
+        on_bytes(part.unread)
+        lines = lines if part.nth else 0
+        yield part, lines, result
+        lines += result.lines
+
 
 def read_records(
     sources: Iterable[Source],
@@ -74,7 +136,13 @@ def read_records(
             if isinstance(content, Rejection):
                 yield Located(name, number, b"", content)
                 continue
-            for raw, reading in read_line(content, ignore_integrations=options.ignore_integrations):
+            data = parse(content)
+            if is_ordinary(data):
+                yield _located((name, number, content, ordinary(data)))
+                continue
+            for raw, reading in read_parsed(
+                content, data, ignore_integrations=options.ignore_integrations
+            ):
                 yield _located((name, number, raw, reading))
 
 

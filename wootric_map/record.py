@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard
 
 import orjson
 
@@ -101,16 +101,19 @@ _TIME_FIELDS: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
 """Where a record's time stands, first found first taken (segment.md 1)."""
 _ENVELOPE_FIELDS: Final = ("context", "integrations", "sentAt")
 """What a batch envelope lends to an element that has none of its own (segment.md 1)."""
-_LENT_LIMIT: Final = 256 * 1024 * 1024
+_LENT_LIMIT: Final = 64 * 1024 * 1024
 """Bytes that an envelope may lend its elements in all: each takes a copy, which makes a small line grow."""
 _NAMES: Final = frozenset({"wootric", "inmoment (wootric)"})
 """The destination's names, in lower case (segment.md 3)."""
 
 _ORDINARY_TIME: Final = re.compile(
-    r"[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"[12][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z"
 )
 """A time that needs no calendar to be one."""
+
+_NO_FIELDS: Final[Fields] = {}
 
 _IDS: Final = ("userId", "anonymousId", "messageId")
 
@@ -138,7 +141,7 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
     return read_parsed(line, parse(line), ignore_integrations=ignore_integrations)
 
 
-def is_ordinary(data: object) -> bool:
+def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:
     """Whether a line's JSON is a record of the commonest form, with nothing wrong and nothing special.
 
     `read_parsed` gives a record with a userId for it, and no more than that. Any doubt is a no.
@@ -170,6 +173,23 @@ def is_ordinary(data: object) -> bool:
         and "batch" not in data
         and _ORDINARY_TIME.fullmatch(time) is not None
     )
+
+
+def ordinary(data: dict[str, Any]) -> Record:
+    """The record in a line's JSON of which `is_ordinary` says yes, in half the time."""
+    get = data.get
+    kind, user_id, context = data["type"], data["userId"], get("context") or _NO_FIELDS
+    anonymous_id, message_id = identity(get("anonymousId")), identity(get("messageId"))
+    time = dates.parse_common(data["timestamp"])
+    if kind == "track":
+        properties = get("properties") or _NO_FIELDS
+        return Track(user_id, anonymous_id, message_id, time, context, data["event"], properties)
+    if kind == "identify":
+        traits = get("traits") or _NO_FIELDS
+        return Identify(user_id, anonymous_id, message_id, time, context, traits)
+    name, category = identity(get("name")), identity(get("category"))
+    properties = get("properties") or _NO_FIELDS
+    return Page(user_id, anonymous_id, message_id, time, context, name, category, properties)
 
 
 def read_parsed(line: bytes, data: object, *, ignore_integrations: bool = False) -> Iterator[Read]:
@@ -249,7 +269,7 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     if kind not in _OWN_FIELDS:
         message = f"{_quoted(named)} is no Segment call; use identify, track or page"
         return Rejection("unknown_type", "type", message)
-    user_id, anonymous_id = _identity(data.get("userId")), _identity(data.get("anonymousId"))
+    user_id, anonymous_id = identity(data.get("userId")), identity(data.get("anonymousId"))
     if user_id is None and anonymous_id is None:
         message = "give the record a userId or an anonymousId, as text that is not empty"
         return Rejection("missing_identity", "userId", message)
@@ -270,19 +290,19 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     enabled = ignore_integrations or not integrations or _enabled(integrations)
     if kind not in _SUPPORTED:
         message = f"Wootric has no use for {kind} records"
-        previous = _identity(data.get("previousId"))
+        previous = identity(data.get("previousId"))
         ties = (previous, user_id) if kind == "alias" and enabled and previous and user_id else None
         return Skip("unsupported_type", kind, "type", message, ties=ties)
     if not enabled:
         message = "its integrations turn Wootric off; --ignore-integrations sends it all the same"
         return Skip("integration_disabled", kind, "integrations", message)
-    message_id = _identity(data.get("messageId"))
+    message_id = identity(data.get("messageId"))
     context, fields = data.get("context") or {}, data.get(own) or {}
     if kind == "identify":
         return Identify(user_id, anonymous_id, message_id, time, context, fields)
     if kind == "track":
         return Track(user_id, anonymous_id, message_id, time, context, str(event), fields)
-    name, category = _identity(data.get("name")), _identity(data.get("category"))
+    name, category = identity(data.get("name")), identity(data.get("category"))
     return Page(user_id, anonymous_id, message_id, time, context, name, category, fields)
 
 
@@ -308,7 +328,7 @@ def _written_size(value: object) -> int:
         return _LENT_LIMIT + 1
 
 
-def _identity(value: object) -> str | None:
+def identity(value: object) -> str | None:
     """An id as text: a number is its decimal text, an empty string is none (segment.md 2)."""
     if isinstance(value, str):
         return value or None

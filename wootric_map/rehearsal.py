@@ -55,7 +55,7 @@ def rehearse(
     """
     if find is None or workers == 1 or memory:
         for end_user in plan:
-            for each in _rehearse(plan, end_user, registered, find, None, memory):
+            for each in rehearse_end_user(plan, end_user, registered, find, memory):
                 if find and look_ups_are_free and isinstance(each.call, EndUserUpsert):
                     taken = tuple(_taken(each, each.call, find))
                     yield each._replace(warnings=each.warnings + taken)
@@ -65,7 +65,7 @@ def rehearse(
     with ThreadPoolExecutor(workers, "look-up") as pool:
         try:
             for end_user, found in _looked_up_ahead(plan, find, pool, 2 * workers):
-                yield from _rehearse(plan, end_user, registered, find, found)
+                yield from _rehearse(plan, end_user, registered, find, None, found)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -85,13 +85,24 @@ def _looked_up_ahead(
         yield waiting.popleft()
 
 
+def rehearse_end_user(
+    plan: Plan,
+    end_user: EndUserPlan,
+    registered: frozenset[str] | None = None,
+    find: Find | None = None,
+    memory: Memory | None = None,
+) -> Iterator[Rehearsed]:
+    """Go through one end user's steps as a push would, sending nothing; arguments as in `rehearse`."""
+    return _rehearse(plan, end_user, registered, find, memory, None)
+
+
 def _rehearse(
     plan: Plan,
     end_user: EndUserPlan,
     registered: frozenset[str] | None,
     find: Find | None,
+    memory: Memory | None,
     found: Future[EndUser | None] | None,
-    memory: Memory | None = None,
 ) -> Iterator[Rehearsed]:
     """Go through one end user's steps; `found` is the answer to the first look-up, under way already."""
     way: Course = course(

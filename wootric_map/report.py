@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
-from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -44,17 +43,29 @@ class Findings:
     def add(self, code: str, place: Place) -> None:
         """Count one, and remember where it is while places of its code are still few."""
         self.counts[code] += 1
-        places = self.places.setdefault(code, [])
-        if len(places) < PLACES:
-            places.append(place)
+        if not self.has_enough(code):
+            self.places.setdefault(code, []).append(place)
 
-    def extend(self, other: "Findings", lines_before: int) -> None:
-        """Add what was found after all this; `lines_before` as in `Report.add`."""
+    def has_enough(self, code: str) -> bool:
+        """Whether no more places of a code are remembered."""
+        places = self.places.get(code)
+        return places is not None and len(places) >= PLACES
+
+    def extend(self, other: "Findings", lines_before: int, *, one_a_field: bool = False) -> None:
+        """Add what was found after all this.
+
+        Args:
+            other: what was found.
+            lines_before: as in `Report.add`.
+            one_a_field: whether the first place of a field stands for all that share it.
+        """
         self.counts += other.counts
         for code, found in other.places.items():
             places = self.places.setdefault(code, [])
-            moved = (each._replace(line=each.line + lines_before) for each in found)
-            places += islice(moved, PLACES - len(places))
+            for each in found:
+                known = one_a_field and each.field and any(each.field == at.field for at in places)
+                if len(places) < PLACES and not known:
+                    places.append(each._replace(line=each.line + lines_before))
 
 
 @dataclass(slots=True)
@@ -81,15 +92,15 @@ class Report:
         """Add what was counted of records that come after those counted so far.
 
         Args:
-            other: as `checking.check` gives it; only what it finds in records is added.
+            other: what was counted of a part; failures, and what only a whole run has, are not added.
             lines_before: lines of the same source before those that its places count from.
         """
         self.records += other.records
+        self.done += other.done
         self.unidentified += other.unidentified
-        for mine, theirs in (
-            (self.skipped, other.skipped), (self.rejected, other.rejected), (self.warnings, other.warnings)
-        ):  # fmt: skip
+        for mine, theirs in ((self.skipped, other.skipped), (self.rejected, other.rejected)):
             mine.extend(theirs, lines_before)
+        self.warnings.extend(other.warnings, lines_before, one_a_field=True)
 
     @property
     def mapped(self) -> int:
@@ -108,7 +119,10 @@ class Report:
 
     def skip(self, source: str, line: int, skip: Skip) -> None:
         """Count a skipped record."""
-        self.skipped.add(skip.code, Place(source, line, skip.field, skip.message))
+        if self.skipped.has_enough(skip.code):
+            self.skipped.counts[skip.code] += 1
+        else:
+            self.skipped.add(skip.code, Place(source, line, skip.field, skip.message))
         if skip.reason:
             self.unidentified[skip.reason] += 1
 
@@ -131,6 +145,7 @@ class Report:
         """Count what became of a call."""
         if outcome.result is None:
             self.done[outcome.action] += 1
+            return
         for ref in outcome.refs:
             if isinstance(outcome.result, Skip):
                 self.delivered_before += outcome.result.code == "duplicate"

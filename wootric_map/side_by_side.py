@@ -1,110 +1,129 @@
-"""Work on parts of the sources in several processes, its results in the order of the parts."""
+"""Work on many things in several processes, its results in the order of the things."""
 
+import gc
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, Self, TypeVar
-
-from wootric_map.source import Source, parts
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
+T = TypeVar("T")
 R = TypeVar("R")
 
-PART_BYTES: Final = 8 * 1024 * 1024
-"""What a part has at least: enough that handing it over costs nothing beside reading it."""
-
 _AHEAD: Final = 2
-"""Parts under way or done for each process, so that none waits and memory stays small."""
+"""Things under way or done for each process, so that none waits and memory stays small."""
 
 
-class SideBySide:
-    """Sources in parts, each worked on by one of several processes; used as a context.
+class LostProcessError(Exception):
+    """A process was ended from outside, and its work with it; the message says what to do."""
 
-    The processes are there from the beginning: forked, they start at once, and no thread is running yet
-    that could be torn in two.
+
+class SideBySide(Generic[T, R]):
+    """Several processes that do the same work on many things; used as a context.
+
+    They are there from the beginning: forked, they start at once and know all that this process knows,
+    and no thread may be running yet that could be torn in two.
     """
 
-    def __init__(self, sources: Sequence[Source], processes: int) -> None:
-        """Start the processes, if there is work for more than one.
+    def __init__(self, work: Callable[[T], R], processes: int) -> None:
+        """Start the processes.
 
         Args:
-            sources: what is to be read.
+            work: what to do; what it takes and gives must be picklable.
             processes: how many there may be beside this one; with 1 it does all itself.
         """
-        self._sources = sources
+        self._work = work
         self._processes = processes
         self._pool: ProcessPoolExecutor | None = None
-        size = sum(each.size or 0 for each in sources)
-        if processes > 1 and size > PART_BYTES:
-            # Slow to import, and a small export needs none.
+        if processes > 1:
+            # Slow to import, and not every run needs them.
             import multiprocessing  # noqa: PLC0415
             from concurrent import futures  # noqa: PLC0415
 
             context = multiprocessing.get_context("fork")
-            self._pool = futures.ProcessPoolExecutor(
-                processes, context, _leave_signals_to_the_parent
-            )
-            self._pool.submit(os.getpid).result()
+            # Nothing that is there already is looked at by the children's collector, which would copy it.
+            gc.freeze()
+            self._pool = futures.ProcessPoolExecutor(processes, context, _begin, (work,))
+            self._pool.submit(int).result()
+            gc.unfreeze()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            # Waited for, since an interpreter that ends meanwhile stumbles over the pool's pipes.
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def each(
-        self,
-        work: Callable[[Source], R],
-        here: Callable[[Source], R],
-        on_bytes: Callable[[int], object],
-    ) -> Iterator[tuple[Source, R]]:
-        """Do some work on each part.
+    def each(self, things: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Do the work on each thing.
 
         Args:
-            work: what to do with a part; what it is and what it gives must be picklable.
-            here: the same, for what this process does itself: standard input can't be handed over.
-            on_bytes: told how many bytes were read by the others.
+            things: asked for as they are needed.
 
         Yields:
-            The parts with their results, in the order of the parts.
+            The things with the results, in the order of the things.
+
+        Raises:
+            LostProcessError: a process was ended from outside.
         """
         if self._pool is None:
-            for source in self._sources:
-                yield source, here(source)
+            for thing in things:
+                yield thing, self._work(thing)
             return
-        coming = chain.from_iterable(parts(each, PART_BYTES) for each in self._sources)
-        waiting: deque[tuple[Source, Future[R] | None]] = deque()
+        coming = iter(things)
+        waiting: deque[tuple[T, Future[R]]] = deque()
         while True:
-            for part in islice(coming, _AHEAD * self._processes - len(waiting)):
-                waiting.append((part, self._pool.submit(work, part) if part.path else None))
+            for thing in islice(coming, _AHEAD * self._processes - len(waiting)):
+                with _nobody_lost():
+                    waiting.append((thing, self._pool.submit(_do, thing)))
             if not waiting:
                 return
-            part, future = waiting.popleft()
-            if future:
-                yield part, future.result()
-                on_bytes(_bytes(part))
-            else:
-                yield part, here(part)
+            thing, future = waiting.popleft()
+            with _nobody_lost():
+                result = future.result()
+            yield thing, result
 
 
-def _bytes(part: Source) -> int:
-    end = part.size if part.end is None else part.end
-    return (end or 0) - part.begin
+@contextmanager
+def _nobody_lost() -> Iterator[None]:
+    """Say it in our own words if a process was ended."""
+    from concurrent.futures import BrokenExecutor  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise LostProcessError(
+            "a process that worked beside this one was ended from outside, as happens where memory "
+            "runs out; run it again with --processes 1"
+        ) from error
 
 
-def _leave_signals_to_the_parent() -> None:
+_work: Callable[[Any], Any] = int
+"""What this process does, if it is one of several."""
+
+
+def _do(thing: Any) -> Any:
+    return _work(thing)
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    """Leave Ctrl-C to the parent, and end when it ends, however that is."""
+    global _work  # noqa: PLW0603 - handed over by the fork, not through a pipe
+    _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
 def _end_with_the_parent() -> None:
-    """Wait for the parent to be gone, however that came: nobody else would end this process."""
     from multiprocessing import parent_process  # noqa: PLC0415 - as above
 
     parent = parent_process()

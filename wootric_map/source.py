@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, dropwhile
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
@@ -82,10 +83,21 @@ class Source:
     """None for standard input."""
     size: int | None
     """Bytes on disk; None where that is not known, as for a pipe."""
+    nth: int = 0
+    """Of a part of it, the place among all parts."""
     begin: int = 0
     """Where what is read of it begins: 0, or the first byte of a line."""
     end: int | None = None
     """Where that ends: behind a line; None at its own end."""
+    held: bytes | tuple[Line, ...] | None = None
+    """Of a part that was read already, what it holds: whole lines, or single ones, numbered from 1."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes on disk that are still to be read of it, if that is known."""
+        if self.held is not None or self.size is None:
+            return 0
+        return (self.size if self.end is None else self.end) - self.begin
 
 
 def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Source]:
@@ -119,36 +131,62 @@ def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Sou
     return sources
 
 
-def parts(source: Source, size: int) -> Iterator[Source]:
-    """Cut a file into parts of whole lines, to be read side by side.
+def parts(
+    source: Source,
+    size: int,
+    *,
+    stdin: ByteStream,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    on_bytes: Callable[[int], object] | None = None,
+) -> Iterator[Source]:
+    """Cut a source into parts of whole lines, to be read side by side.
 
-    What can't be cut is one part: a pipe, gzip, a file that does not begin as an export does.
+    A plain file is cut without being read. What can't be cut is read here, and its parts hold what was
+    read: a pipe, gzip, a file that does not begin as an export does.
 
     Args:
         source: what to cut.
-        size: bytes that a part has at least, but the last.
+        size: about how many bytes a part has; the last may have few.
+        stdin: standard input, for the source that names it.
+        max_line_bytes: the longest line taken.
+        on_bytes: told how many bytes were read here.
+
+    Yields:
+        The parts. The last line of each but the last is not blank, so that its number is the number of
+        the part's lines.
     """
-    if source.path is None or source.size is None or source.size <= size:
-        yield source
+    if source.path and source.size is not None and _can_be_cut(source.path, source.size <= size):
+        with source.path.open("rb") as file:
+            yield from _cut(source, source.size, file, size)
         return
-    with source.path.open("rb") as file:
-        first = file.readline(MAX_LINE_BYTES).removeprefix(_BOM)
-        if first.startswith(MAGIC) or not looks_like_record(first):
-            yield source
-            return
-        begin = 0
-        while begin + size < source.size:
-            file.seek(begin + size)
-            _skip_line(file)
-            # Its last line is not blank, so that the number of that is the number of its lines.
-            while _skip_line(file):
-                pass
-            end = file.tell()
-            if end >= source.size:
-                break
-            yield replace(source, begin=begin, end=end)
-            begin = end
-        yield replace(source, begin=begin) if begin else source
+    held = _read_ahead(source, size, stdin, max_line_bytes, on_bytes or _ignore)
+    for nth, (begin, part) in enumerate(held):
+        yield replace(source, nth=nth, begin=begin, held=part)
+
+
+def _can_be_cut(path: Path, is_small: bool) -> bool:
+    """Whether a file is plain, and begins as an export does or is one part anyway."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(MAX_LINE_BYTES).removeprefix(_BOM)
+    except OSError:
+        return False  # whoever reads it says why
+    return not first.startswith(MAGIC) and (is_small or looks_like_record(first))
+
+
+def _cut(source: Source, whole: int, file: BinaryIO, size: int) -> Iterator[Source]:
+    begin = nth = 0
+    while begin + size < whole:
+        file.seek(begin + size)
+        _skip_line(file)
+        while _skip_line(file):
+            pass
+        end = file.tell()
+        if end >= whole:
+            break
+        yield replace(source, nth=nth, begin=begin, end=end)
+        begin, nth = end, nth + 1
+    yield replace(source, nth=nth, begin=begin)
 
 
 def _skip_line(file: BinaryIO) -> bool:
@@ -159,6 +197,69 @@ def _skip_line(file: BinaryIO) -> bool:
         if part.endswith(b"\n"):
             return is_blank
     return False
+
+
+def _read_ahead(
+    source: Source,
+    size: int,
+    stdin: ByteStream,
+    max_line_bytes: int,
+    on_bytes: Callable[[int], object],
+) -> Iterator[tuple[int, bytes | tuple[Line, ...]]]:
+    """Read a source into blocks of whole lines; from anything unusual on, line by line.
+
+    Unusual is a foreign beginning, a block without a line's end or with nothing but blank lines, and an
+    end where the source breaks off.
+
+    Yields:
+        Where the block begins, and the block.
+    """
+    blocks = _Blocks(source, stdin, on_bytes)
+    coming = iter(blocks)
+    first = next(coming, b"")
+    begin = blocks.begin
+    if not looks_like_record(first.partition(b"\n")[0]):
+        lines = _numbered(source.name, blocks, chain((first,), coming), begin, max_line_bytes)
+        yield from _batches(_without_foreign(lines), size)
+        return
+    buffer = bytearray()
+    for block in chain((first,), coming):
+        buffer += block
+        if len(buffer) >= size:
+            end = _end_of_lines(buffer)
+            if not end:
+                break
+            yield begin, bytes(buffer[:end])
+            begin += end
+            del buffer[:end]
+    else:
+        if not blocks.broken:
+            yield begin, bytes(buffer)
+            return
+    rest = chain((bytes(buffer),), coming)
+    yield from _batches(_numbered(source.name, blocks, rest, begin, max_line_bytes), size)
+
+
+def _end_of_lines(buffer: bytearray) -> int:
+    """Where the last line that is whole and not blank ends; 0 where there is none."""
+    end = buffer.rfind(b"\n") + 1
+    written = len(buffer[:end].rstrip())
+    return buffer.find(b"\n", written) + 1 if written else 0
+
+
+def _batches(lines: Iterable[Line], size: int) -> Iterator[tuple[int, tuple[Line, ...]]]:
+    """Lines → batches of about so many bytes, in each of which they are numbered from 1."""
+    batch: list[Line] = []
+    held = before = 0
+    for line in lines:
+        batch.append(line._replace(number=line.number - before))
+        held += len(line.content)
+        if held >= size:
+            yield batch[0].offset, tuple(batch)
+            batch.clear()
+            held, before = 0, line.number
+    if batch:
+        yield batch[0].offset, tuple(batch)
 
 
 def read_lines(
@@ -181,10 +282,19 @@ def read_lines(
         `truncated_input` where the file broke off. A file that is no export has one rejection for
         all of it, which says what it looks like; so has a foreign beginning of an export.
     """
-    lines = _numbered_lines(source, stdin, max_line_bytes, on_bytes or _ignore)
-    if source.begin:
-        yield from lines
+    if isinstance(source.held, tuple):
+        yield from source.held
         return
+    blocks = _Blocks(source, stdin, on_bytes or _ignore)
+    coming = iter(blocks)
+    first = next(coming, b"")
+    lines = _numbered(source.name, blocks, chain((first,), coming), blocks.begin, max_line_bytes)
+    is_begun = source.nth or source.held is not None
+    yield from lines if is_begun else _without_foreign(lines)
+
+
+def _without_foreign(lines: Iterator[Line]) -> Iterator[Line]:
+    """The lines of a source, with one rejection for all of a foreign beginning."""
     head: list[Line] = []
     for line in lines:
         content = line.content
@@ -201,36 +311,100 @@ def read_lines(
         yield from dropwhile(lambda line: not _may_be_record(line), chain(head, lines))
 
 
-def _numbered_lines(
-    source: Source, stdin: ByteStream, max_line_bytes: int, on_bytes: Callable[[int], object]
+def _numbered(
+    source: str, blocks: "_Blocks", coming: Iterable[bytes], offset: int, max_line_bytes: int
 ) -> Iterator[Line]:
-    """The lines that are not blank; where the source breaks off, a last one that says so."""
-    number, offset = 0, source.begin
+    """The lines in blocks that are not blank; where the source breaks off, a last one that says so.
+
+    Args:
+        source: its name.
+        blocks: tells whether it broke off.
+        coming: the blocks.
+        offset: where the first of them begins.
+        max_line_bytes: the longest line taken.
+    """
+    number = 0
     tail = _Tail(max_line_bytes)
-    try:
-        with _opened(source, stdin, on_bytes) as reader:
-            start_of_file = reader.read(len(_BOM))
-            first = start_of_file if source.begin else start_of_file.removeprefix(_BOM)
-            offset += len(start_of_file) - len(first)
-            for block in chain((first,), iter(partial(reader.read1, _BLOCK), b"")):
-                lines = block.split(b"\n")
-                unended = lines.pop()
-                for raw in lines:
-                    start, offset = offset, offset + tail.size + len(raw) + 1
-                    number += 1
-                    content = tail.finish(raw)
-                    if content:
-                        yield Line(source.name, number, start, content)
-                tail.add(unended)
-            content = tail.finish(b"")
+    line = partial(tuple.__new__, Line)  # a class's own constructor takes twice as long
+    content: bytes | Rejection
+    for block in coming:
+        lines = block.split(b"\n")
+        unended = lines.pop()
+        for raw in lines:
+            start, offset = offset, offset + tail.size + len(raw) + 1
+            number += 1
+            if tail.size or len(raw) > max_line_bytes:
+                content = tail.finish(raw)
+            else:
+                content = raw.removesuffix(b"\r")
+                if content.isspace():
+                    continue
             if content:
-                yield Line(source.name, number + 1, offset, content)
-    except (GzipError, OSError) as error:
-        if isinstance(error, OSError):
-            message = f"it could not be read from here on: {error.strerror or error}"
-        else:
-            message = f"the file broke off or is corrupt here ({error}); export it once more"
-        yield Line(source.name, number + 1, offset, Rejection("truncated_input", None, message))
+                yield line((source, number, start, content))
+        tail.add(unended)
+    content = blocks.broken or tail.finish(b"")
+    if content:
+        yield Line(source, number + 1, offset, content)
+
+
+class _Blocks:
+    """What is in a source, decompressed, block by block."""
+
+    def __init__(
+        self, source: Source, stdin: ByteStream, on_bytes: Callable[[int], object]
+    ) -> None:
+        self._source = source
+        self._stdin = stdin
+        self._on_bytes = on_bytes
+        self.begin = source.begin
+        """Where the first block begins, once it was read."""
+        self.broken: Rejection | None = None
+        """Once all were read, why these are not all there are."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        held = self._source.held
+        if isinstance(held, bytes):
+            yield held
+            return
+        start, is_begun = b"", False
+        try:
+            for block in self._read():
+                if is_begun:
+                    yield block
+                else:
+                    start += block
+                    is_begun = len(start) >= len(_BOM)
+                    if is_begun:
+                        yield self._without_mark(start)
+        except (GzipError, OSError) as error:
+            if isinstance(error, OSError):
+                message = f"it could not be read from here on: {error.strerror or error}"
+            else:
+                message = f"the file broke off or is corrupt here ({error}); export it once more"
+            self.broken = Rejection("truncated_input", None, message)
+        if not is_begun:
+            yield self._without_mark(start)
+
+    def _read(self) -> Iterator[bytes]:
+        path, begin, end = self._source.path, self._source.begin, self._source.end
+        if path is None or (begin == 0 and end is None):
+            with _opened(self._source, self._stdin, self._on_bytes) as reader:
+                yield from iter(partial(reader.read1, _BLOCK), b"")
+            return
+        with path.open("rb", buffering=0) as file:
+            file.seek(begin)
+            left = inf if end is None else end - begin
+            while left and (block := file.read(int(min(_BLOCK, left)))):
+                left -= len(block)
+                self._on_bytes(len(block))
+                yield block
+
+    def _without_mark(self, start: bytes) -> bytes:
+        """The beginning without a byte-order mark."""
+        if self._source.begin or not start.startswith(_BOM):
+            return start
+        self.begin += len(_BOM)
+        return start.removeprefix(_BOM)
 
 
 class _Tail:
@@ -278,9 +452,7 @@ class _Stream(io.RawIOBase):
         head: bytes,
         stream: ByteStream,
         on_bytes: Callable[[int], object],
-        limit: int | None = None,
     ) -> None:
-        self._left = limit
         self._head = head
         self._stream = stream
         self._on_bytes = on_bytes
@@ -290,13 +462,8 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer)
-        most = len(view) - len(self._head)
-        if self._left is not None:
-            most = min(most, self._left)
-        data = self._head + self._stream.read1(most)
+        data = self._head + self._stream.read1(len(view) - len(self._head))
         self._head = b""
-        if self._left is not None:
-            self._left -= len(data)
         view[: len(data)] = data
         self._on_bytes(len(data))
         return len(data)
@@ -307,12 +474,6 @@ def _opened(
     source: Source, stdin: ByteStream, on_bytes: Callable[[int], object]
 ) -> Iterator[ByteStream]:
     """Open a source, decompressed where its first bytes, not its name, say that it is gzip."""
-    if source.path and (source.begin or source.end is not None):
-        with source.path.open("rb") as part:
-            part.seek(source.begin)
-            limit = None if source.end is None else source.end - source.begin
-            yield io.BufferedReader(_Stream(b"", part, on_bytes, limit), _BLOCK)
-        return
     with source.path.open("rb") if source.path else nullcontext(stdin) as file:
         head = file.read(len(MAGIC))
         stream = io.BufferedReader(_Stream(head, file, on_bytes), _BLOCK)

@@ -1,15 +1,34 @@
-"""Where a plan keeps its records until all are read: a private temporary SQLite database.
+"""Where a plan keeps its records until all are read: in temporary files, sorted in the end by end user.
 
-SQLite makes it on disk when it outgrows the cache and removes it by itself, also after a crash, since
-the file has no name from the start.
+The files have no name from the start, so they are gone when the run ends, also by a crash. Memory holds
+a few bytes a record and an id. Records come in parts (`intake.Taken`), each sorted by id; once all are
+in, and it is known whose each id is, they are gathered into stretches: all records of so many end users,
+in the order these were first met. A stretch is read whole, and may be read in another process; an end
+user who alone is too much for that is sorted on disk.
 """
 
-import sqlite3
-import threading
+import errno
+import heapq
+import marshal
+import os
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
-from typing import Final, NamedTuple, Self
+from itertools import chain, repeat
+from operator import attrgetter, itemgetter
+from tempfile import TemporaryFile, gettempdir
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
+
+from wootric_map.identities import NEVER, NO_TIME, Identities
+from wootric_map.names import Names
+
+if TYPE_CHECKING:
+    from wootric_map.intake import Taken
 
 IDENTIFY: Final = 0
 TRACK: Final = 1
@@ -17,66 +36,54 @@ PAGE: Final = 2
 KINDS: Final = ("identify", "track", "page")
 """The records' types, each in the place of its number."""
 
-NO_TIME: Final = -(2**63)
-"""Stands for no time, and sorts before every one."""
+CHOSEN: Final = 4
+"""Added to a kind: the record is replayed, as far as can be told of it alone."""
 
-# What a record's `chosen` may be.
-_LEFT_OUT: Final = 0
-_CHOSEN: Final = 1
-_LEFT_OUT_LATE: Final = 2
-_REPEATED: Final = 3
-"""A repeated message is so far from what it was: `_LEFT_OUT` or `_CHOSEN`."""
+NOBODY: Final = 2**32 - 1
+"""In place of a group: no more is kept of a record than that its message was met."""
 
-_NOBODY: Final = -1
-"""In place of an id."""
+# What becomes of a record once all are in.
+_TAKEN: Final = 0
+_REPEATED: Final = 1
+_LEFT_OUT: Final = 2
 
-_BATCH: Final = 2000
-_BATCH_BYTES: Final = 4 * 1024 * 1024
-_CHUNK: Final = 64
-"""Rows fetched at once; each may hold a megabyte."""
-_NAMES_SHOWN: Final = 100
-_LABELS_AT_HAND: Final = 10_000
-_CACHE_KIB: Final = 32 * 1024
+_STRETCH_BYTES: Final = 2 * 1024 * 1024
+"""About what the records of a stretch take on disk; in memory it is several times that."""
+_GIANT_BYTES: Final = 16 * 1024 * 1024
+"""More than that of one end user is sorted on disk, in runs of about that."""
+_HELD_BYTES: Final = 4 * 1024 * 1024
+"""What each of the two files holds in memory before it goes to disk."""
+_GATHERED_BYTES: Final = 32 * 1024 * 1024
+"""What is held of all stretches before it is written."""
+_SLICE_BYTES: Final = 64 * 1024
+"""What is read of a run at once, unless a single record is more."""
+_RUNS_AT_ONCE: Final = 64
+"""Runs that are merged at once."""
+_MESSAGES_AT_ONCE: Final = 2_000_000
+"""Message ids that are compared in one pass; each takes about 60 bytes."""
 
-_SCHEMA: Final = f"""
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
-    PRAGMA temp_store = FILE;
-    PRAGMA cache_size = -{_CACHE_KIB};
-    CREATE TABLE record (
-        number INTEGER PRIMARY KEY, identity INTEGER, other INTEGER, kind INTEGER, chosen INTEGER,
-        time INTEGER, tie BLOB, message BLOB, digest BLOB, source INTEGER, line INTEGER,
-        payload BLOB, raw BLOB
-    );
-    CREATE TABLE name (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-    CREATE TABLE hint (
-        shared INTEGER, number INTEGER, PRIMARY KEY (shared, number)
-    ) WITHOUT ROWID;
-    CREATE TABLE alias (previous TEXT, user TEXT, PRIMARY KEY (previous, user)) WITHOUT ROWID;
-    CREATE TABLE identity (
-        number INTEGER PRIMARY KEY, root INTEGER, kinds INTEGER, first_seen INTEGER
-    );
-    CREATE TABLE person (person INTEGER PRIMARY KEY, root INTEGER UNIQUE, kinds INTEGER);
-    CREATE TABLE span (person INTEGER PRIMARY KEY, first INTEGER, events INTEGER, past INTEGER);
-    CREATE TABLE turn (position INTEGER PRIMARY KEY, person INTEGER, kind INTEGER, record INTEGER);
-    CREATE TABLE tally (
-        kind TEXT, label TEXT, count INTEGER, PRIMARY KEY (kind, label)
-    ) WITHOUT ROWID;
-    BEGIN;
-"""
+Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any]
+"""A record as a part keeps it: its time (or `NO_TIME`), whether it has a message id, that or else its own
+line, its kind (and `CHOSEN`), its line number in the part, its number in the part, and its payload. A plain
+tuple, which `marshal` takes, and whose first three put an end user's records in their order."""
 
-_NEXT_ROWS: Final = (
-    "SELECT position, number, record.kind, chosen, time, "
-    "CASE WHEN message IS NULL THEN NULL ELSE substr(tie, 2) END, digest, source, line, payload "
-    "FROM turn JOIN record ON number = record "
-    "WHERE position >= ? AND position < ? AND (record.kind = ? OR ?) ORDER BY position LIMIT ?"
-)
+Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, int]
+"""The same, read again: `CHOSEN` says whether it is replayed after all; behind it the number of its part."""
+
+in_order: Final = itemgetter(0, 1, 2)
+"""By time, then those without a message id by their line, then by message id."""
+
+
+def line_digest(line: bytes) -> bytes:
+    """A digest of a record's line."""
+    return blake2b(line, digest_size=16).digest()
 
 
 class Row(NamedTuple):
-    """A record as the spool keeps it."""
+    """A record as the plan reads it again."""
 
     number: int
+    """Counted from 1 in the order in which records were read."""
     kind: int
     """`IDENTIFY`, `TRACK` or `PAGE`."""
     chosen: bool
@@ -85,24 +92,10 @@ class Row(NamedTuple):
     """Milliseconds since the epoch."""
     message_id: str | None
     digest: bytes
-    """Of the record's line."""
+    """Of the record's line, where it has no message id; else empty."""
     source: str
     line: int
-    payload: bytes
-
-
-class Person(NamedTuple):
-    """An end user's place in the spool."""
-
-    number: int
-    kinds: int
-    """The kinds of ids they have (identities.py), added up."""
-    first: int
-    """Where their rows begin."""
-    events: int
-    """Where their track and page records begin, if these are kept apart."""
-    past: int
-    """Where the next one's rows begin."""
+    payload: Any
 
 
 class SkippedRow(NamedTuple):
@@ -115,150 +108,180 @@ class SkippedRow(NamedTuple):
     """Whether its `messageId` was taken already; else it was not chosen."""
 
 
+class Rows(Collection[Row]):
+    """Some of an end user's records in their order; may be gone through more than once."""
+
+    def __init__(self, spool: "Spool", found: Collection[Found]) -> None:
+        self.row = spool.row
+        """Makes a row of one of them."""
+        self.found = found
+        """The same as plain tuples."""
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self.row, self.found)
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == each for each in self)
+
+
+class Person(NamedTuple):
+    """An end user with their records."""
+
+    number: int
+    """Counted from 1 in the order in which end users were first met."""
+    root: int
+    """The number that all their ids share."""
+    kinds: int
+    """The kinds of ids they have (identities.py), added up."""
+    identifies: Rows
+    """Those of them that are replayed, or serve to know who they are."""
+    turns: Rows
+    """What is replayed beside one write for all identifies; or, unfolded, everything in its turn."""
+
+
+class Columns(NamedTuple):
+    """What a part tells of each of its records, one after the other."""
+
+    messages: "array[int]"
+    """A hash of the message id, the same in all processes of a run; 0 where there is none."""
+    checks: "array[int]"
+    """Another, so that nothing but the same message has both."""
+    digests: "array[int]"
+    """Of the line, where there is a message id."""
+    times: "array[int]"
+    lines: "array[int]"
+    groups: "array[int]"
+    """The place of its group in the part, or `NOBODY`."""
+    marks: "array[int]"
+    """Its kind (and `CHOSEN`)."""
+    raw: "array[int]"
+    """Bytes of its line, where lines are kept; else empty."""
+
+
+_CODES: Final = ("q", "I", "I", "q", "I", "I", "B", "I")
+"""Of each column the type of its numbers."""
+
+
+def columns(facts: Sequence[tuple[int, ...]], raw: Iterable[int]) -> Columns:
+    """Make columns of what is told of the records one by one, and of the sizes of their lines."""
+    each = zip(*facts, strict=True) if facts else repeat(())
+    return Columns(
+        *(array(code, values) for code, values in zip(_CODES, chain(each, [raw]), strict=False))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Where a part's records lie in the file of the intake."""
+
+    source: str
+    lines_before: int
+    first: int
+    """The number of its first record, less one."""
+    count: int
+    """How many records it has."""
+    data: tuple[int, int]
+    """Offset and length of the groups."""
+    numbers: tuple[int, int]
+    """The same of the numbers of the ids that the groups are filed under."""
+    others: tuple[int, int]
+    """Of the ids to file them under if nobody is identified by the first; -1 is none."""
+    sizes: tuple[int, int]
+    """Of the groups' lengths."""
+    columns: tuple[tuple[int, int], ...]
+    raw: int
+    """Where the lines begin, if they are kept."""
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """So many end users in their order, and where their records lie in the other file."""
+
+    first: int
+    """The place of the first of them among all."""
+    past: int
+    """The place of the first of the next."""
+    size: int = 0
+    """Bytes that their records take."""
+    pieces: list[tuple[int, int]] = field(default_factory=list)
+    """Offset and length of each."""
+    waiting: list[tuple[int, int, bytes]] = field(default_factory=list)
+    """Groups that are not written yet: the place of their end user, the part, the records."""
+
+
 class Spool:
-    """Records by end user, in time order; may be read from several threads."""
+    """Records by end user, in time order.
+
+    Take the parts in, `close` the intake, then read. Reading changes nothing but what is kept of giants,
+    so that several threads may do it, and processes forked then, but for giants.
+    """
 
     def __init__(self) -> None:
-        # "" is SQLite's own temporary file. One connection serves all threads, one at a time.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._lock = threading.Lock()
-        self._sources: dict[str, int] = {}
-        self._waiting_bytes = 0
-        self._is_indexed = False
-        self._names: list[str] = []
-        self._waiting: list[tuple[object, ...]] = []
-        self._database.executescript(_SCHEMA)
+        """Make the files, which are gone when the spool is closed."""
+        self._open = ExitStack()
+        self.names = self._open.enter_context(Names())
+        """Where the plan keeps the ids' names."""
+        self._intake = self._open.enter_context(_File())
+        self._sorted = self._open.enter_context(_File())
+        self._parts: list[_Part] = []
+        self._count = 0
+        self._fates = bytearray()
+        self._has_others = False
+        self._events_apart = True
+        self._people = array("I")
+        self._kinds = array("B")
+        self._stretches: list[_Stretch] = []
+        self._giants: dict[int, Person] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        self._open.close()
 
-    def add(
+    def take(
         self,
-        identity: int,
-        kind: int,
-        time: int | None,
-        message_id: str | None,
-        line: bytes,
-        place: tuple[str, int],
-        payload: bytes,
-        *,
-        other: int | None = None,
-        chosen: bool = True,
-        keep_line: bool = False,
+        taken: "Taken",
+        source: str,
+        lines_before: int,
+        numbers: "array[int]",
+        others: "array[int]",
     ) -> None:
-        """Keep a record.
+        """Take a part in.
 
         Args:
-            identity: the number of an id of its end user.
-            kind: `IDENTIFY`, `TRACK` or `PAGE`.
-            time: when it happened; records without a time come first.
-            message_id: tells a repeated delivery, and orders records of one time.
-            line: the record's own bytes, which order what is left.
-            place: source and line number.
-            payload: what the plan needs of it.
-            other: the number of an id that its end user has, if nothing is known of `identity`.
-            chosen: whether it is replayed.
-            keep_line: whether `raw` may ask for the line.
+            taken: the part.
+            source: the name of its source.
+            lines_before: lines of the source before the part.
+            numbers: of each of its groups the number of the id that it is filed under.
+            others: of each group the number of an id that its end user has, if nothing is known of the
+                first, or -1; empty where none has one.
         """
-        source = self._sources.setdefault(place[0], len(self._sources))
-        when = NO_TIME if time is None else time
-        if message_id is None:
-            tie, message, raw = b"\0" + line, None, None
-        else:
-            named = message_id.encode()
-            tie, message = b"\1" + named, blake2b(named, digest_size=16).digest()
-            raw = line if keep_line else None
-        digest = blake2b(line, digest_size=16).digest()
-        self._waiting.append(
-            (
-                identity, other, kind, _CHOSEN if chosen else _LEFT_OUT,
-                when, tie, message, digest, source, place[1], payload, raw,
+        at = self._intake.add
+        columns = taken.columns
+        self._parts.append(
+            _Part(
+                source,
+                lines_before,
+                self._count,
+                len(columns.marks),
+                at(taken.data),
+                at(numbers.tobytes()),
+                at(others.tobytes()),
+                at(taken.sizes.tobytes()),
+                tuple(at(column.tobytes()) for column in columns),
+                at(taken.raw)[0],
             )
-        )  # fmt: skip
-        self._waiting_bytes += len(payload) + len(tie) + len(raw or b"")
-        if len(self._waiting) >= _BATCH or self._waiting_bytes >= _BATCH_BYTES:
-            self._flush()
-
-    def add_left_out(self, time: int | None, message_id: str, line: bytes) -> None:
-        """Keep no more of a record than that its message was met."""
-        self.add(_NOBODY, TRACK, time, message_id, line, ("", 0), b"", chosen=False)
-
-    def identity(self, name: str) -> int | None:
-        """The number that was kept of a name."""
-        with self._lock:
-            query = "SELECT number FROM name WHERE name = ?"
-            found = self._database.execute(query, (name,)).fetchone()
-        return None if found is None else int(found[0])
-
-    def names(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """The names that begin so, with their numbers, in order; more may be kept meanwhile."""
-        query = "SELECT name, number FROM name WHERE name > ? AND name < ? ORDER BY name LIMIT ?"
-        after, past = prefix, _past(prefix)
-        while True:
-            with self._lock:
-                found = self._database.execute(query, (after, past, _BATCH)).fetchall()
-            yield from found
-            if len(found) < _BATCH:
-                return
-            after = found[-1][0]
-
-    def names_of(self, person: Person) -> list[tuple[str, bool]]:
-        """The names of an end user's ids, in order, and whether records are filed under each.
-
-        Of very many only the first.
-        """
-        query = (
-            "SELECT name, first_seen IS NOT NULL FROM person "
-            "JOIN identity USING (root) JOIN name USING (number) "
-            "WHERE person = ? ORDER BY name LIMIT ?"
         )
-        with self._lock:
-            if not self._is_indexed:
-                # Not every run looks anybody up.
-                self._database.execute("CREATE INDEX identity_root ON identity (root)")
-                self._database.execute("CREATE INDEX name_number ON name (number)")
-                self._is_indexed = True
-            found = self._database.execute(query, (person.number, _NAMES_SHOWN)).fetchall()
-        return [(name, bool(is_filed)) for name, is_filed in found]
+        self._count += len(columns.marks)
+        self._has_others = self._has_others or bool(others)
 
-    def keep_identities(self, names: Iterable[tuple[str, int]]) -> None:
-        """Keep ids' names with their numbers."""
-        with self._lock:
-            # Sorted, they go to neighbouring pages.
-            self._database.executemany("INSERT INTO name VALUES (?, ?)", sorted(names))
-
-    def keep_hints(self, hints: Iterable[tuple[int, int]]) -> None:
-        """Keep which shared id was seen with which other, by their numbers."""
-        with self._lock:
-            self._database.executemany("INSERT OR IGNORE INTO hint VALUES (?, ?)", sorted(hints))
-
-    def hints(self, prefix: str) -> Iterator[tuple[int, int]]:
-        """The hints of all shared ids whose names begin so, in the order of these names."""
-        query = (
-            "SELECT shared, hint.number FROM name JOIN hint ON shared = name.number "
-            "WHERE name >= ? AND name < ? ORDER BY name"
-        )
-        yield from self._database.execute(query, (prefix, _past(prefix)))
-
-    def keep_alias(self, previous: str, user: str) -> None:
-        """Keep that two ids were said to be one user's."""
-        with self._lock:
-            values = (min(previous, user), max(previous, user))
-            self._database.execute("INSERT OR IGNORE INTO alias VALUES (?, ?)", values)
-
-    def has_alias(self, previous: str, user: str) -> bool:
-        """Whether two ids were said to be one user's."""
-        query = "SELECT 1 FROM alias WHERE previous = ? AND user = ?"
-        values = (min(previous, user), max(previous, user))
-        with self._lock:
-            return self._database.execute(query, values).fetchone() is not None
-
-    def close_intake(
+    def close(
         self,
-        members: Iterable[tuple[int, int, int, int | None]],
+        identities: Identities,
         *,
         events_apart: bool,
         users: Iterable[str] = (),
@@ -269,203 +292,474 @@ class Spool:
         End users are numbered in the order they were first met, whatever order the records came in.
 
         Args:
-            members: of each id its number, a number that all ids of its end user share, the kinds of
-                these ids, and the time of the first record filed under it.
+            identities: resolved.
             events_apart: whether an end user's track and page records come after all identifies.
             users: names of ids; if there are any, only their end users' records are replayed.
             limit: so many records are replayed at most, the first in time order.
         """
-        self._flush()
-        self._names = list(self._sources)
+        self._events_apart = events_apart
+        roots = array("I", map(identities.root, range(len(identities))))
+        self._leave_out_repeated()
+        identified = self._identified(roots) if self._has_others else frozenset()
         names = list(users)
-        with self._lock:
-            self._database.executemany("INSERT INTO identity VALUES (?, ?, ?, ?)", members)
-            self._leave_out_repeated()
-            self._file_by_other()
-            if names:
-                self._leave_out_all_but(names)
-            if limit is not None:
-                self._leave_out_past(limit)
-            self._number_people()
-            self._give_turns(events_apart=events_apart)
-
-    def _leave_out_repeated(self) -> None:
-        """Take each message once: the earliest, then the one whose line comes first."""
-        self._database.execute(
-            "UPDATE record SET chosen = chosen + ? WHERE number IN (SELECT number FROM ("
-            "SELECT number, row_number() OVER (PARTITION BY message ORDER BY time, digest, number) "
-            "AS nth FROM record WHERE message IS NOT NULL) WHERE nth > 1)",
-            (_REPEATED,),
-        )
-
-    def _file_by_other(self) -> None:
-        """File a record by its other id, if that has identifies and the first has none."""
-        query = "SELECT 1 FROM record WHERE other IS NOT NULL LIMIT 1"
-        if self._database.execute(query).fetchone() is None:
-            return
-        self._database.execute(
-            "CREATE TABLE identified AS SELECT DISTINCT root FROM record JOIN identity "
-            "ON identity.number = record.identity WHERE kind = ? AND chosen < ?",
-            (IDENTIFY, _REPEATED),
-        )
-        self._database.execute(
-            "UPDATE record SET identity = other WHERE other IS NOT NULL "
-            "AND (SELECT root FROM identity WHERE identity.number = record.identity) "
-            "NOT IN identified "
-            "AND (SELECT root FROM identity WHERE identity.number = record.other) IN identified"
-        )
-
-    def _leave_out_all_but(self, names: list[str]) -> None:
-        roots: set[int] = set()
-        for name in names:
-            query = "SELECT root FROM identity JOIN name USING (number) WHERE name = ?"
-            roots.update(root for (root,) in self._database.execute(query, (name,)))
-        self._database.execute("CREATE TABLE wanted (root INTEGER PRIMARY KEY)")
-        self._database.executemany("INSERT INTO wanted VALUES (?)", ((root,) for root in roots))
-        self._database.execute(
-            "UPDATE record SET chosen = ? WHERE chosen = ? AND identity NOT IN "
-            "(SELECT number FROM identity WHERE root IN wanted)",
-            (_LEFT_OUT_LATE, _CHOSEN),
-        )
-
-    def _leave_out_past(self, limit: int) -> None:
-        self._database.execute(
-            "UPDATE record SET chosen = ? WHERE chosen = ? AND number NOT IN "
-            "(SELECT number FROM record WHERE chosen = ? ORDER BY time, tie, number LIMIT ?)",
-            (_LEFT_OUT_LATE, _CHOSEN, _CHOSEN, limit),
-        )
-
-    def _number_people(self) -> None:
-        self._database.execute(
-            "INSERT INTO person (root, kinds) SELECT root, max(kinds) FROM identity "
-            "JOIN name USING (number) GROUP BY root HAVING min(first_seen) IS NOT NULL "
-            "ORDER BY min(first_seen), min(name)"
-        )
-
-    def _give_turns(self, *, events_apart: bool) -> None:
-        """Put each end user's records in their order, one end user after the other."""
-        self._database.execute(
-            "INSERT INTO turn (person, kind, record) "
-            "SELECT person, record.kind, record.number FROM record "
-            "JOIN identity ON identity.number = record.identity "
-            "JOIN person ON person.root = identity.root "
-            "WHERE chosen = ? OR (chosen < ? AND kind = ?) "
-            "ORDER BY person, record.kind != ? AND ?, time, tie, record.number",
-            (_CHOSEN, _REPEATED, IDENTIFY, IDENTIFY, events_apart),
-        )
-        self._database.execute(
-            "INSERT INTO span "
-            "SELECT person, first, CASE WHEN ? THEN coalesce(event, past) ELSE first END, past FROM ("
-            "SELECT person, min(position) AS first, max(position) + 1 AS past, "
-            "min(CASE WHEN kind != ? THEN position END) AS event FROM turn GROUP BY person)",
-            (events_apart, IDENTIFY),
-        )
+        if names:
+            numbers = (self.names.identity(name) for name in names)
+            wanted = {roots[number] for number in numbers if number is not None}
+            self._leave_out_all_but(wanted, roots, identified)
+        if limit is not None:
+            self._leave_out_past(limit)
+        places = self._number_people(identities, roots)
+        self._gather(places, roots, identified)
 
     def left_out(self) -> Iterator[SkippedRow]:
         """The records that were found to be left out when the intake was closed."""
-        query = (
-            "SELECT source, line, kind, chosen FROM record WHERE chosen IN (?, ?) ORDER BY number"
-        )
-        chosen = (_LEFT_OUT_LATE, _CHOSEN + _REPEATED)
-        for source, line, kind, fate in self._database.execute(query, chosen):
-            yield SkippedRow(self._names[source], line, KINDS[kind], fate != _LEFT_OUT_LATE)
+        if not any(self._fates):
+            return
+        for part in self._parts:
+            lines, marks = self._column(part, "lines"), self._column(part, "marks")
+            fates = self._fates[part.first : part.first + len(marks)]
+            for fate, mark, line in zip(fates, marks, lines, strict=True):
+                if fate and mark & CHOSEN:
+                    yield SkippedRow(
+                        part.source, part.lines_before + line, KINDS[mark & 3], fate == _REPEATED
+                    )
+
+    @property
+    def stretches(self) -> int:
+        """How many stretches there are, counted from 0."""
+        return len(self._stretches)
 
     def people(self) -> Iterator[Person]:
         """The end users that have records, in the order they were first met."""
-        after = 0
-        while True:
-            query = (
-                "SELECT person, kinds, first, events, past FROM span JOIN person USING (person) "
-                "WHERE person > ? ORDER BY person LIMIT ?"
-            )
-            with self._lock:
-                found = self._database.execute(query, (after, _CHUNK)).fetchall()
-            yield from (Person(*row) for row in found)
-            if len(found) < _CHUNK:
-                return
-            after = found[-1][0]
+        for index in range(len(self._stretches)):
+            yield from self.people_of(index)
 
-    def rows(self, first: int, past: int, *, only_identifies: bool = False) -> Iterator[Row]:
-        """The records that have these turns, in their order."""
-        names = self._names
-        while first < past:
-            with self._lock:
-                found = self._database.execute(
-                    _NEXT_ROWS, (first, past, IDENTIFY, not only_identifies, _CHUNK)
-                ).fetchall()
-            for _, number, kind, chosen, time, message_id, digest, source, line, payload in found:
-                yield Row(
-                    number,
-                    kind,
-                    chosen == _CHOSEN,
-                    None if time == NO_TIME else time,
-                    None if message_id is None else message_id.decode(),
-                    digest,
-                    names[source],
-                    line,
-                    payload,
-                )
-            if len(found) < _CHUNK:
-                return
-            first = found[-1][0] + 1
+    def people_of(self, index: int) -> Iterator[Person]:
+        """Those of one stretch."""
+        stretch = self._stretches[index]
+        if self.is_giant(index):
+            if index not in self._giants:
+                self._giants[index] = self._person(stretch.first, *self._sort_on_disk(stretch))
+            giants = self._giants[index]
+            if len(giants.identifies) or len(giants.turns):
+                yield giants
+            return
+        by_person: dict[int, list[Found]] = {}
+        for place, part, records in self._groups(stretch):
+            by_person.setdefault(place, []).extend(self._found(part, records))
+        for place in sorted(by_person):
+            found = by_person.pop(place)
+            if found:
+                identifies = [each for each in found if not each[3] & 3]
+                turns = [each for each in found if each[3] & 3] if self._events_apart else found
+                identifies.sort(key=in_order)
+                turns.sort(key=in_order)
+                yield self._person(place, identifies, turns)
+
+    def first_of(self, index: int) -> int:
+        """The number of a stretch's first end user."""
+        return self._stretches[index].first + 1
+
+    def is_giant(self, index: int) -> bool:
+        """Whether a stretch is one end user who has too many records to be held in memory."""
+        stretch = self._stretches[index]
+        return stretch.size > _GIANT_BYTES and stretch.past == stretch.first + 1
+
+    def row(self, found: Found) -> Row:
+        """A record, made of what was kept of it."""
+        time, _, tie, mark, line, number, payload, of = found
+        part = self._parts[of]
+        return Row(
+            part.first + number + 1,
+            mark & 3,
+            bool(mark & CHOSEN),
+            None if time == NO_TIME else time,
+            tie if isinstance(tie, str) else None,
+            b"" if isinstance(tie, str) else line_digest(tie),
+            part.source,
+            part.lines_before + line,
+            payload,
+        )
 
     def raw(self, number: int) -> bytes:
-        """The line of a record that was to be kept; empty where it was not."""
-        query = (
-            "SELECT coalesce(raw, CASE WHEN message IS NULL THEN substr(tie, 2) END) "
-            "FROM record WHERE number = ?"
+        """The line of a record, by its number; empty where lines were not kept."""
+        at = bisect_right(self._parts, number - 1, key=attrgetter("first")) - 1
+        part = self._parts[at]
+        sizes = self._column(part, "raw")
+        if not sizes:
+            return b""
+        index = number - 1 - part.first
+        return self._intake.read(part.raw + sum(sizes[:index]), sizes[index])
+
+    def _person(
+        self, place: int, identifies: Collection[Found], turns: Collection[Found]
+    ) -> Person:
+        return Person(
+            place + 1,
+            self._people[place],
+            self._kinds[place],
+            Rows(self, identifies),
+            Rows(self, turns),
         )
-        with self._lock:
-            (raw,) = self._database.execute(query, (number,)).fetchone()
-        return raw or b""
 
-    def count(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Add to the tallies: how often each label of a kind occurred."""
-        with self._lock:
-            self._database.executemany(
-                "INSERT INTO tally VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET count = count + excluded.count",
-                ((kind, label, count) for (kind, label), count in counts.items()),
+    def _found(self, of: int, records: bytes) -> list[Found]:
+        return [(*each, of) for each in marshal.loads(records)]  # noqa: S302 - our own
+
+    def _judged(self, first: int, records: bytes) -> bytes:
+        """A group's records, but for those that are no good to anybody, as is known by now."""
+        judged: list[Kept] = []
+        for time, has_message, tie, mark, line, number, payload in marshal.loads(records):  # noqa: S302
+            fate = self._fates[first + number]
+            if fate == _LEFT_OUT:
+                mark &= ~CHOSEN  # noqa: PLW2901
+            if fate != _REPEATED and (mark & CHOSEN or mark == IDENTIFY):
+                judged.append((time, has_message, tie, mark, line, number, payload))
+        return marshal.dumps(judged, 2)
+
+    def _concerned(self, part: _Part) -> set[int]:
+        """The groups of a part in which anything was found to be left out."""
+        fates = self._fates[part.first : part.first + part.count]
+        if not any(fates):
+            return set()
+        groups = self._column(part, "groups")
+        return {group for group, fate in zip(groups, fates, strict=True) if fate}
+
+    def _groups(self, stretch: _Stretch) -> Iterator[tuple[int, int, bytes]]:
+        for piece in stretch.pieces:
+            yield from marshal.loads(self._sorted.read(*piece))  # noqa: S302 - our own
+
+    def _column(self, part: _Part, name: str) -> "array[int]":
+        index = Columns._fields.index(name)
+        return self._array(_CODES[index], part.columns[index])
+
+    def _array(self, code: str, where: tuple[int, int]) -> "array[int]":
+        return array(code, self._intake.read(*where))
+
+    def _numbers(
+        self, part: _Part, roots: "array[int]", identified: Collection[int]
+    ) -> "array[int]":
+        """The ids that a part's groups are filed under: by the other, if that alone has identifies."""
+        numbers = self._array("I", part.numbers)
+        if identified:
+            for index, other in enumerate(self._array("q", part.others)):
+                known = other >= 0 and roots[numbers[index]] in identified
+                if other >= 0 and not known and roots[other] in identified:
+                    numbers[index] = other
+        return numbers
+
+    def _leave_out_repeated(self) -> None:
+        """Take each message once: the earliest, then the one whose line comes first."""
+        passes = self._count // _MESSAGES_AT_ONCE + 1
+        for nth in range(passes):
+            repeated = self._repeated(nth, passes)
+            if repeated:
+                self._take_earliest(repeated)
+
+    def _repeated(self, nth: int, passes: int) -> set[int]:
+        """The messages, one in so many of them, that were met more than once."""
+        seen: set[int] = set()
+        repeated: set[int] = set()
+        for part in self._parts:
+            messages = list(filter(None, self._column(part, "messages")))
+            if passes > 1:
+                messages = [each for each in messages if each % passes == nth]
+            own = set(messages)
+            if len(own) < len(messages):
+                repeated.update(each for each, count in Counter(messages).items() if count > 1)
+            repeated |= seen & own
+            seen |= own
+        return repeated
+
+    def _take_earliest(self, repeated: set[int]) -> None:
+        taken: dict[tuple[int, int], tuple[int, int, int]] = {}
+        for part in self._parts:
+            messages = self._column(part, "messages")
+            if repeated.isdisjoint(messages):
+                continue
+            checks, digests, times = (
+                self._column(part, name) for name in ("checks", "digests", "times")
             )
+            for index, message in enumerate(messages):
+                if message in repeated:
+                    candidate = times[index], digests[index], part.first + index
+                    rival = taken.setdefault((message, checks[index]), candidate)
+                    if rival is not candidate:
+                        taken[message, checks[index]] = min(rival, candidate)
+                        self._settle(max(rival, candidate)[-1], _REPEATED)
 
-    def tallies(self, kind: str) -> Iterator[tuple[str, int]]:
-        """The labels of a kind with their counts, most frequent first."""
-        query = "SELECT label, count FROM tally WHERE kind = ? ORDER BY count DESC, label"
-        yield from self._database.execute(query, (kind,))
+    def _settle(self, number: int, fate: int) -> None:
+        if not self._fates:
+            self._fates = bytearray(self._count)
+        self._fates[number] = fate
 
-    def _flush(self) -> None:
-        with self._lock:
-            self._database.executemany(
-                "INSERT INTO record VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                self._waiting,
+    def _identified(self, roots: "array[int]") -> frozenset[int]:
+        """The roots of whom an identify names."""
+        identified: set[int] = set()
+        for part in self._parts:
+            numbers = self._array("I", part.numbers)
+            marks, groups = self._column(part, "marks"), self._column(part, "groups")
+            fates = self._fates[part.first : part.first + len(marks)] or bytes(len(marks))
+            identified.update(
+                roots[numbers[group]]
+                for group, mark, fate in zip(groups, marks, fates, strict=True)
+                if not mark & 3 and group != NOBODY and fate != _REPEATED
             )
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        return frozenset(identified)
+
+    def _choosable(self, part: _Part) -> Iterator[int]:
+        """Of a part's records those that are replayed, as far as is known, by their place in it."""
+        marks = self._column(part, "marks")
+        fates = self._fates[part.first : part.first + len(marks)] or bytes(len(marks))
+        for index, (mark, fate) in enumerate(zip(marks, fates, strict=True)):
+            if mark & CHOSEN and fate == _TAKEN:
+                yield index
+
+    def _leave_out_all_but(
+        self, wanted: Collection[int], roots: "array[int]", identified: Collection[int]
+    ) -> None:
+        for part in self._parts:
+            numbers, groups = self._numbers(part, roots, identified), self._column(part, "groups")
+            for index in list(self._choosable(part)):
+                if roots[numbers[groups[index]]] not in wanted:
+                    self._settle(part.first + index, _LEFT_OUT)
+
+    def _leave_out_past(self, limit: int) -> None:
+        first = heapq.nsmallest(limit, chain.from_iterable(map(self._choosable_times, self._parts)))
+        last = first[-1] if first else NO_TIME
+        left = limit - bisect_left(first, last)
+        # Of those of the last time it takes more than the time to tell which come first.
+        ties = chain.from_iterable(map(partial(self._ties, last), range(len(self._parts))))
+        taken = {number for _, _, number in heapq.nsmallest(left, ties)}
+        for part in self._parts:
+            times = self._column(part, "times")
+            for index in list(self._choosable(part)):
+                number = part.first + index
+                if times[index] > last or (times[index] == last and number not in taken):
+                    self._settle(number, _LEFT_OUT)
+
+    def _choosable_times(self, part: _Part) -> Iterator[int]:
+        times = self._column(part, "times")
+        return (times[index] for index in self._choosable(part))
+
+    def _ties(self, time: int, of: int) -> Iterator[tuple[bool, str | bytes, int]]:
+        """What orders the choosable records of one time."""
+        part = self._parts[of]
+        choosable = set(self._choosable(part))
+        data, at = self._intake.read(*part.data), 0
+        for size in self._array("I", part.sizes):
+            for each in marshal.loads(data[at : at + size]):  # noqa: S302 - our own
+                if each[0] == time and each[5] in choosable:
+                    yield each[1], each[2], part.first + each[5]
+            at += size
+
+    def _number_people(self, identities: Identities, roots: "array[int]") -> "array[int]":
+        """Number the end users; gives of each id the place of its end user among them."""
+        firsts = array("q", [NEVER]) * len(roots)
+        for root, first in zip(roots, identities.first_seen, strict=True):
+            firsts[root] = min(firsts[root], first)
+        met = [root for root, first in enumerate(firsts) if first != NEVER]
+        met.sort(key=firsts.__getitem__)
+        self._sort_by_name(met, firsts, roots)
+        self._people = array("I", met)
+        self._kinds = array("B", map(identities.kinds, met))
+        by_root = array("I", [NOBODY]) * len(roots)
+        for place, root in enumerate(met):
+            by_root[root] = place
+        return array("I", map(by_root.__getitem__, roots))
+
+    def _sort_by_name(self, met: list[int], firsts: "array[int]", roots: "array[int]") -> None:
+        """Put those who were first met at one time in the order of their least names."""
+        times = Counter(firsts[root] for root in met)
+        if len(times) == len(met):
+            return
+        members = (
+            (number, root, firsts[root])
+            for number, root in enumerate(roots)
+            if times[firsts[root]] > 1
+        )
+        ordered = iter(self.names.by_least_name(members))
+        met[:] = [next(ordered) if times[firsts[root]] > 1 else root for root in met]
+
+    def _gather(
+        self, places: "array[int]", roots: "array[int]", identified: Collection[int]
+    ) -> None:
+        """Bring each end user's records together."""
+        weights = array("Q", bytes(8 * len(self._people)))
+        for part in self._parts:
+            sizes = self._array("I", part.sizes)
+            for number, size in zip(self._numbers(part, roots, identified), sizes, strict=True):
+                weights[places[number]] += size
+        self._stretches = _stretches(weights)
+        which = array("I")
+        for index, stretch in enumerate(self._stretches):
+            which.extend(array("I", [index]) * (stretch.past - stretch.first))
+        held = 0
+        for of, part in enumerate(self._parts):
+            data, at = self._intake.read(*part.data), 0
+            sizes = self._array("I", part.sizes)
+            numbers = self._numbers(part, roots, identified)
+            concerned = self._concerned(part)
+            for index, (number, size) in enumerate(zip(numbers, sizes, strict=True)):
+                place, records = places[number], data[at : at + size]
+                if index in concerned:
+                    records = self._judged(part.first, records)
+                self._stretches[which[place]].waiting.append((place, of, records))
+                at += size
+            held += at
+            if held > _GATHERED_BYTES:
+                self._write_waiting()
+                held = 0
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        for stretch in self._stretches:
+            if stretch.waiting:
+                stretch.pieces.append(self._sorted.add(marshal.dumps(stretch.waiting, 2)))
+                stretch.waiting.clear()
+
+    def _sort_on_disk(self, stretch: _Stretch) -> tuple["_Runs", "_Runs"]:
+        """A giant's records in their order: runs that are sorted, to be merged as they are read."""
+        identifies, turns = _Runs(self._sorted), _Runs(self._sorted)
+        held: list[Found] = []
+        size = 0
+        for _, of, records in chain(self._groups(stretch), [(0, 0, b"")]):
+            if size > _GIANT_BYTES or not records:
+                identifies.add(each for each in held if not each[3] & 3)
+                turns.add(each for each in held if each[3] & 3 or not self._events_apart)
+                held, size = [], 0
+            if records:
+                held += self._found(of, records)
+                size += len(records)
+        identifies.merge()
+        turns.merge()
+        return identifies, turns
 
 
-def _past(prefix: str) -> str:
-    """What sorts after everything that begins so."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+class _File:
+    """A temporary file without a name, written at its end and read anywhere, also by several at once.
+
+    It comes into being when there is more to hold than is held in memory.
+    """
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+        self._held = bytearray()
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def add(self, data: bytes) -> tuple[int, int]:
+        """Write something; gives its offset and length.
+
+        Raises:
+            OSError: it can't be written; its file name is that of the folder.
+        """
+        where = self._size, len(data)
+        self._size += len(data)
+        if self._file is None and self._size <= _HELD_BYTES:
+            self._held += data
+            return where
+        if self._file is None:
+            self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the whole
+            self._write(self._held, 0)
+            self._held = bytearray()
+        self._write(data, where[0])
+        return where
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read something again."""
+        if self._file is None:
+            return bytes(self._held[offset : offset + size])
+        data = os.pread(self._file.fileno(), size, offset)
+        while len(data) < size:  # a system gives two gigabytes at once at the most
+            more = os.pread(self._file.fileno(), size - len(data), offset + len(data))
+            if not more:
+                raise OSError(errno.EIO, "a temporary file was cut short")
+            data += more
+        return data
+
+    def _write(self, data: bytes | bytearray, offset: int) -> None:
+        assert self._file  # noqa: S101 - whoever calls has made it
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(self._file.fileno(), view, offset)
+                view, offset = view[written:], offset + written
+        except OSError as error:
+            # It has no name, but the folder that it is in tells which disk is full.
+            raise OSError(error.errno, error.strerror, gettempdir()) from error
 
 
-class Tally:
-    """Counts by kind and label; many labels wait in the spool, not in memory."""
+class _Runs(Collection[Found]):
+    """Very many records, sorted on disk: each run is in order, and they are merged as they are read."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._recent: Counter[tuple[str, str]] = Counter()
+    def __init__(self, file: _File) -> None:
+        self._file = file
+        self._runs: list[list[tuple[int, int]]] = []
+        self._count = 0
 
-    def add(self, kind: str, label: str) -> None:
-        """Count one."""
-        self._recent[kind, label] += 1
-        if len(self._recent) >= _LABELS_AT_HAND:
-            self._flush()
+    def add(self, records: Iterable[Found]) -> None:
+        """Write a run."""
+        run = sorted(records, key=in_order)
+        self._runs.append(self._write(run))
+        self._count += len(run)
 
-    def most_common(self, kind: str) -> Iterator[tuple[str, int]]:
-        """The labels of a kind with their counts, most frequent first."""
-        self._flush()
-        return self._spool.tallies(kind)
+    def merge(self) -> None:
+        """Merge the runs until few are left: as they are read, a slice of each is held."""
+        while len(self._runs) > _RUNS_AT_ONCE:
+            some = (
+                self._runs[at : at + _RUNS_AT_ONCE]
+                for at in range(0, len(self._runs), _RUNS_AT_ONCE)
+            )
+            self._runs = [self._write(self._merged(each)) for each in some]
 
-    def _flush(self) -> None:
-        self._spool.count(self._recent)
-        self._recent.clear()
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Found]:
+        return self._merged(self._runs)
+
+    def __contains__(self, found: object) -> bool:
+        return any(found == each for each in self)
+
+    def _write(self, run: Iterable[Found]) -> list[tuple[int, int]]:
+        return [self._file.add(marshal.dumps(each, 2)) for each in _slices(run)]
+
+    def _merged(self, runs: Iterable[list[tuple[int, int]]]) -> Iterator[Found]:
+        return heapq.merge(*map(self._run, runs), key=in_order)
+
+    def _run(self, slices: Iterable[tuple[int, int]]) -> Iterator[Found]:
+        for where in slices:
+            yield from map(marshal.loads, marshal.loads(self._file.read(*where)))  # noqa: S302
+
+
+def _slices(run: Iterable[Found]) -> Iterator[list[bytes]]:
+    """Cut a run into what is read of it at once; records may be large, so each waits packed."""
+    held: list[bytes] = []
+    size = 0
+    for each in run:
+        held.append(marshal.dumps(each, 2))
+        size += len(held[-1])
+        if size >= _SLICE_BYTES:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def _stretches(weights: Sequence[int]) -> list[_Stretch]:
+    """Cut the end users, of whom this is what their records weigh, into stretches; giants are alone."""
+    stretches: list[_Stretch] = []
+    for place, weight in enumerate(weights):
+        last = stretches[-1] if stretches else None
+        if last is None or last.size > _STRETCH_BYTES or weight > _GIANT_BYTES:
+            last = _Stretch(place, place)
+            stretches.append(last)
+        last.size += weight
+        last.past = place + 1
+    return stretches

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import click
 
@@ -17,14 +18,17 @@ from cli.render import diff, summary
 from cli.render.progress import reading_progress
 from cli.render.text import duration, json_line, plural, printable, styled
 from wootric_map.calls import USUAL_RATE, EndUser, EndUserUpsert
+from wootric_map.names import Tally
 from wootric_map.outcome import StoppedError
+from wootric_map.overview import overview
 from wootric_map.plan import Find, Plan, Write
 from wootric_map.plan_file import PlanWriter
-from wootric_map.planning import plan_records
-from wootric_map.rehearsal import rehearse
+from wootric_map.planning import intake_workers, plan_records
+from wootric_map.rehearsal import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.report import Report
 from wootric_map.services import account_fingerprint
-from wootric_map.spool import Spool, Tally
+from wootric_map.side_by_side import SideBySide
+from wootric_map.spool import Spool
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
@@ -39,6 +43,7 @@ _LABELS: Final = 20
 @options.paths_argument()
 @options.reading_options
 @options.planning_options
+@options.processes_option
 @options.against_option(options.NOTHING)
 @click.option(
     "--out",
@@ -92,28 +97,35 @@ def dry_run(
     sources = options.sources(paths)
     with ExitStack() as stack:
         interruption = stack.enter_context(gentle_interruption())
-        held = _compared(against, given, stack, interruption.stop.wait)
-        spool = stack.enter_context(Spool())
-        saved = stack.enter_context(_plan_file(out, held, against)) if out else None
+        how, planning = options.reading(given), options.planning(given)
+        saved: PlanWriter | None = None
         try:
-            with reading_progress(sources, lines=style == "text") as on_bytes:
-                plan = plan_records(
-                    sources,
-                    options.reading(given),
-                    options.planning(given),
-                    spool,
-                    report,
-                    stdin=options.standard_input(),
-                    snapshot=None if held.asks else held.find,
-                    on_bytes=on_bytes,
-                )
-            tally = Tally(spool)
-            changes = _changes(plan, report, tally, held, saved, given["workers"])
-            redaction = options.redaction()
-            if redaction:
-                changes = (diff.redacted(each, redaction) for each in changes)
+            # Its processes are forked before anything starts a thread.
+            with intake_workers(sources, how, planning, processes=given["processes"]) as workers:
+                held = _compared(against, given, stack, interruption.stop.wait)
+                spool = stack.enter_context(Spool())
+                saved = stack.enter_context(_plan_file(out, held, against)) if out else None
+                with reading_progress(sources, lines=style == "text") as on_bytes:
+                    plan = plan_records(
+                        sources,
+                        how,
+                        planning,
+                        spool,
+                        report,
+                        stdin=options.standard_input(),
+                        workers=workers,
+                        snapshot=None if held.asks else held.find,
+                        on_bytes=on_bytes,
+                    )
+            tally = Tally(spool.names)
+            show = partial(_shown, style=style, redaction=options.redaction())
+            if held.find or held.registered is not None or saved or given["no_fold"]:
+                at_once = given["workers"] if held.asks else 1
+                changes = _changes(plan, report, tally, held, saved, at_once, show)
+            else:
+                changes = _overview(plan, report, tally, given, show)
             if style == "json":
-                _write_data(changes, report, tally, redaction)
+                _write_data(changes, report, tally, options.redaction())
             else:
                 _write_text(changes, report, tally, held, limit_users, given["rate"] or USUAL_RATE)
         except StoppedError:
@@ -175,6 +187,32 @@ def _plan_file(out: Path, held: _Held, against: str) -> PlanWriter:
         raise click.UsageError(f"--out {out}: {error.strerror or error}") from error
 
 
+class _Change(NamedTuple):
+    """An end user who would be created or updated."""
+
+    is_update: bool
+    shown: str | bytes
+    """What is shown of it: text, or a line of JSON."""
+
+
+def _shown(each: Rehearsed, *, style: str, redaction: "Redaction | None") -> _Change:
+    """What is shown of a write."""
+    assert isinstance(each.call, EndUserUpsert)  # noqa: S101 - the caller has seen to it
+    assert isinstance(each.step, Write)  # noqa: S101 - as above
+    before = each.held if isinstance(each.held, EndUser) else None
+    warnings = tuple((warning.code, warning.message) for _, warning in each.warnings)
+    changed = diff.Changed(each.call, before, each.step.origins, warnings)
+    if redaction:
+        changed = diff.redacted(changed, redaction)
+    if style == "json":
+        return _Change(before is not None, json_line(diff.end_user_data(changed)))
+    text = "".join(f"{line}\n" for line in (*diff.end_user_text(changed), ""))
+    return _Change(before is not None, text)
+
+
+_Show: TypeAlias = Callable[[Rehearsed], _Change]
+
+
 def _changes(
     plan: Plan,
     report: Report,
@@ -182,62 +220,85 @@ def _changes(
     held: _Held,
     saved: PlanWriter | None,
     workers: int,
-) -> Iterator[diff.Changed]:
+    show: _Show,
+) -> Iterator[_Change]:
     """Count everything, save it, and give the end users that would be created or updated."""
     for each in rehearse(
         plan,
         held.registered,
         held.find,
-        workers=workers if held.asks else 1,
+        workers=workers,
         look_ups_are_free=not held.asks,
     ):
-        report.deliver(each.outcome)
-        report.done["look_up"] += each.look_ups
         if saved:
             saved.add(each)
-        if each.call is None:
-            continue
-        for ref, warning in each.warnings:
-            report.warn(ref.source, ref.line, warning)
-        if not isinstance(each.step, Write):
-            tally.add(each.step.action, each.step.label)
-        elif isinstance(each.call, EndUserUpsert):
-            warnings = tuple((warning.code, warning.message) for _, warning in each.warnings)
-            before = each.held if isinstance(each.held, EndUser) else None
-            yield diff.Changed(each.call, before, each.step.origins, warnings)
+        yield from _counted(each, report, tally, show)
+
+
+def _counted(each: Rehearsed, report: Report, tally: Tally, show: _Show) -> Iterator[_Change]:
+    """Count one step, and give what is shown of it."""
+    report.deliver(each.outcome)
+    report.done["look_up"] += each.look_ups
+    if each.call is None:
+        return
+    for ref, warning in each.warnings:
+        report.warn(ref.source, ref.line, warning)
+    if isinstance(each.step, Write):
+        yield show(each)
+    else:
+        tally.add(each.step.action, each.step.label)
+
+
+def _overview(
+    plan: Plan, report: Report, tally: Tally, given: Mapping[str, Any], show: _Show
+) -> Iterator[_Change]:
+    """The same where nobody is asked, by several processes side by side."""
+    work = partial(overview, plan, show=show, amount_suffix=given["amount_suffix"])
+    stretches = range(plan.spool.stretches)
+    processes = given["processes"] if len(stretches) > 1 else 1
+    with SideBySide(work, processes) as workers:
+        for stretch, told in workers.each(stretches):
+            people = plan.spool.people_of(stretch)
+            for part in told:
+                if isinstance(part, int):
+                    # Of a giant nothing may be left.
+                    person = next((each for each in people if each.number == part), None)
+                    end_user = plan.end_user(person) if person else None
+                    for each in rehearse_end_user(plan, end_user) if end_user else ():
+                        yield from _counted(each, report, tally, show)
+                    continue
+                report.add(part.report)
+                for (action, label), count in part.calls.items():
+                    tally.add(action, label, count)
+                yield from part.shown
 
 
 def _write_data(
-    changes: Iterator[diff.Changed], report: Report, tally: Tally, redaction: "Redaction | None"
+    changes: Iterator[_Change], report: Report, tally: Tally, redaction: "Redaction | None"
 ) -> None:
     output = sys.stdout.buffer
-
-    def write(data: object) -> None:
-        output.write(json_line(data))
-
-    for changed in changes:
-        write(diff.end_user_data(changed))
+    for _, line in changes:
+        assert isinstance(line, bytes)  # noqa: S101 - as `_shown` makes it
+        output.write(line)
     for action, name in (("eligibility_check", "event_name"), ("page_view", "path")):
         for label, count in tally.most_common(action):
             shown = redaction.text(label) if redaction else label
-            write({"action": action, name: shown, "count": count})
-    write({"summary": report.summary()})
+            output.write(json_line({"action": action, name: shown, "count": count}))
+    output.write(json_line({"summary": report.summary()}))
     output.flush()
 
 
 def _write_text(
-    changes: Iterator[diff.Changed],
+    changes: Iterator[_Change],
     report: Report,
     tally: Tally,
     held: _Held,
     limit_users: int | None,
     rate: float,
 ) -> None:
-    for changed in islice(changes, limit_users):
-        for line in diff.end_user_text(changed):
-            click.echo(line)
-        click.echo()
-    hidden = Counter(changed.held is not None for changed in changes)
+    for change in islice(changes, limit_users):
+        click.echo(change.shown, nl=False)
+    hidden = Counter(change.is_update for change in changes)
     for count, what in ((hidden[False], "create"), (hidden[True], "update")):
         if count:
             click.echo(f"… and {plural(count, 'more end user')} to {what}\n")

@@ -15,17 +15,22 @@ from cli.render.text import json_line
 from wootric_map.calls import call_for, record_key, request
 from wootric_map.mapping import Mapped, map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.reading import Located, ReadingOptions, read_records
+from wootric_map.reading import (
+    Located,
+    ReadingOptions,
+    read_in_parts,
+    read_records,
+    worth,
+)
 from wootric_map.services import Services, services
 from wootric_map.side_by_side import SideBySide
-from wootric_map.source import ByteStream, Source
+from wootric_map.source import Source
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
 
 _HELD: Final = 12 * 1024 * 1024
-"""Bytes of a part's output that are held until those before it are written: a part may grow, or be
-packed."""
+"""Bytes of a part's output that are held until those before it are written; a hostile part may grow."""
 
 
 @click.command("map")
@@ -50,20 +55,28 @@ def map_command(
       wootric-replay map sample_events/segment-logs | jq .settings
     """
     addresses = services(account_token, base_url)
-    shown = _Shown(options.reading(reading), addresses, account_token, options.redaction())
-    stdin, output = options.standard_input(), sys.stdout.buffer
+    how = options.reading(reading)
+    shown = _Shown(how, addresses, account_token, options.redaction())
+    output = sys.stdout.buffer
     found = options.sources(paths)
+    # Who writes to a pipe may want to see each record before the next.
+    is_live = any(each.size is None for each in found)
     any_rejected = False
-    lines = 0
-    with SideBySide(found, processes) as workers:
-        for part, begun in workers.each(shown.beginning, _nothing_begun, lambda _: None):
-            lines = lines if part.begin else 0
-            line, place = 0, shown.place(part)
-            rest = () if begun.is_all else shown.records(part, stdin, after=len(begun.records))
+    with SideBySide(shown.part, 1 if is_live else worth(processes, found)) as workers:
+        for part, lines, begun in read_in_parts(
+            workers,
+            found,
+            stdin=options.standard_input(),
+            max_line_bytes=how.max_line_bytes,
+            live=is_live,
+        ):
+            place = shown.place(part)
+            rest = () if begun.is_all else shown.records(part, after=len(begun.records))
             for line, is_rejected, fields in chain(begun.records, rest):
                 any_rejected = any_rejected or is_rejected
                 output.write(b"%b%d,%b" % (place, lines + line, fields))
-            lines += line
+            if is_live:
+                output.flush()
     output.flush()
     return 1 if any_rejected else 0
 
@@ -74,14 +87,12 @@ is shown behind its place."""
 
 
 class _Begun(NamedTuple):
-    """What another process has made of a part."""
+    """What was made of a part, as far as that is to be held."""
 
     records: list[_Record]
     is_all: bool
-
-
-def _nothing_begun(_: Source) -> _Begun:
-    return _Begun([], is_all=False)
+    lines: int
+    """How many the part has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +108,28 @@ class _Shown:
         """The beginning of each line, up to the line number."""
         return self._json({"source": part.name, "line": 0}).removesuffix(b"0}\n")
 
-    def beginning(self, part: Source) -> _Begun:
+    def part(self, part: Source) -> _Begun:
         """The records of a part, or as many of them as are to be held."""
-        if part.size is None:  # a pipe, which can't be read once more for the rest
-            return _nothing_begun(part)
         records: list[_Record] = []
-        held = 0
-        for record in self.records(part, io.BytesIO()):
+        held = line = 0
+        for record in self.records(part):
+            line = record[0]
             records.append(record)
             held += len(record[2])
             if held > _HELD:
-                return _Begun(records, is_all=False)
-        return _Begun(records, is_all=True)
+                for located in self._read(part):
+                    line = located.line
+                return _Begun(records, is_all=False, lines=line)
+        return _Begun(records, is_all=True, lines=line)
 
-    def records(self, part: Source, stdin: ByteStream, *, after: int = 0) -> Iterator[_Record]:
+    def records(self, part: Source, *, after: int = 0) -> Iterator[_Record]:
         """The records of a part, but for the first ones."""
-        for record in islice(read_records([part], self.reading, stdin=stdin), after, None):
+        for record in islice(self._read(part), after, None):
             is_rejected = isinstance(record.reading, Rejection)
             yield record.line, is_rejected, self._json(self._as_data(record))[1:]
+
+    def _read(self, part: Source) -> Iterator[Located]:
+        return read_records([part], self.reading, stdin=io.BytesIO())
 
     def _json(self, data: dict[str, object]) -> bytes:
         return json_line(self.redaction.value("", data) if self.redaction else data)

@@ -10,6 +10,7 @@ from cli.render import summary
 from cli.render.progress import reading_progress
 from cli.render.text import json_line
 from wootric_map.checking import check
+from wootric_map.reading import read_in_parts, worth
 from wootric_map.report import Findings, Report
 from wootric_map.side_by_side import SideBySide
 
@@ -29,16 +30,21 @@ def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any)
     """
     report = Report()
     found = options.sources(paths)
-    work = partial(check, options=options.reading(reading))
-    lines = 0
+    how = options.reading(reading)
     interrupted = False
     try:
-        with SideBySide(found, processes) as workers, reading_progress(found) as on_bytes:
-            here = partial(work, stdin=options.standard_input(), on_bytes=on_bytes)
-            for part, checked in workers.each(work, here, on_bytes):
-                lines = lines if part.begin else 0
+        with (
+            SideBySide(partial(check, options=how), worth(processes, found)) as workers,
+            reading_progress(found) as on_bytes,
+        ):
+            for _, lines, checked in read_in_parts(
+                workers,
+                found,
+                stdin=options.standard_input(),
+                max_line_bytes=how.max_line_bytes,
+                on_bytes=on_bytes,
+            ):
                 report.add(checked.report, lines)
-                lines += checked.lines
     except KeyboardInterrupt:
         interrupted = True
     if style == "json":

@@ -52,16 +52,19 @@ def end_user_text(changed: Changed) -> Iterator[str]:
 def end_user_data(changed: Changed) -> dict[str, object]:
     """One end user's change, for programs."""
     ids = _ids(changed)
+    fields: list[dict[str, object]] = []
+    for name, before, after, origin in _fields(changed):
+        entry: dict[str, object] = {"field": name}
+        if changed.held:
+            entry["before"] = before
+        entry["after"] = after
+        if origin:
+            entry["source"], entry["original"] = origin
+        fields.append(entry)
     data: dict[str, object] = {
         "action": "update" if changed.held else "create",
         "end_user": {name: value for name, value in ids.items() if value is not None},
-        "fields": [
-            {"field": each.name}
-            | ({"before": each.before} if changed.held else {})
-            | {"after": each.after}
-            | (each.origin._asdict() if each.origin else {})
-            for each in _fields(changed)
-        ],
+        "fields": fields,
     }
     if changed.warnings:
         data["warnings"] = [{"code": code, "message": text} for code, text in changed.warnings]

@@ -421,7 +421,6 @@ def main() -> None:
     print(*table(rows), sep="\n")  # noqa: T201
     print(  # noqa: T201
         f"\n{chosen.records:,} records of {chosen.users:,} users, {megabytes:,.0f} MB; "
-        f""
         f"ratios are medians of {chosen.rounds} rounds; memory is {MEASURE}.\n"
         f"{machine()}.\n\n"
         f"    python tests/benchmarks/compare.py {shlex.join(sys.argv[1:])}".rstrip()

@@ -5,6 +5,7 @@ import gzip
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+
+from cli.app import EXIT_UNREACHABLE, foreseen
+from wootric_map.names import Names
 
 if TYPE_CHECKING:
     from tests.conftest import Run, Start, Write
@@ -575,3 +579,15 @@ def test_an_output_that_is_full_is_told_and_does_not_end_in_0(
     assert process.returncode > 1
     assert b"Traceback" not in errors
     assert errors
+
+
+def test_a_full_disk_under_sqlite_says_where_temporary_files_may_go_instead() -> None:
+    with Names() as names:
+        names._database.execute("PRAGMA max_page_count = 20")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            names.keep((f"u:{number}" * 10, number) for number in range(10_000))
+    told = foreseen(caught.value)
+    assert told
+    assert "is full" in told[0]
+    assert "TMPDIR" in told[0]
+    assert told[1] == EXIT_UNREACHABLE

@@ -3,7 +3,10 @@
 import gzip
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,16 @@ from generate import records
 
 from tests.conftest import Result, Run, Start
 
+LATE = b'{"type":"track","userId":"1"}'
 BROKEN = (b"{", b"", b'{"type":"identify"}', b'{"type":"group","userId":"1"}', b"[]", b"\r")
 
 
 @pytest.fixture
 def exports(tmp_path: Path) -> Path:
-    """Two exports, one of them large enough to be cut, and one packed; with faults in all of them."""
+    """Two exports, one of them large enough to be cut, and one packed; with faults in all of them.
+
+    The last line of the large one has a fault that no other has.
+    """
 
     def lines(count: int) -> Iterator[bytes]:
         for number, record in enumerate(records(count, count // 10, 1)):
@@ -29,7 +36,7 @@ def exports(tmp_path: Path) -> Path:
     folder = tmp_path / "exports"
     folder.mkdir()
     (folder / "a.ndjson").write_bytes(b"\n".join(lines(500)))
-    (folder / "b.ndjson").write_bytes(b"\r\n".join(lines(30_000)))
+    (folder / "b.ndjson").write_bytes(b"\r\n".join((*lines(14_000), LATE)))
     (folder / "c.ndjson").write_bytes(gzip.compress(b"\n".join(lines(500)), 1))
     return folder
 
@@ -100,13 +107,31 @@ def test_a_command_that_is_stopped_leaves_no_process_behind(
     assert process.returncode == (130 if number == signal.SIGINT else -number)
 
 
-@pytest.mark.parametrize("command", [["validate"], ["validate", "--format", "json"]])
-def test_processes_change_nothing(run: Run, exports: Path, command: list[str]) -> None:
-    alone = run(*command, "--processes", "1", exports)
+@pytest.mark.parametrize(
+    ("command", "is_piped"),
+    [
+        (["validate"], False),
+        (["validate"], True),
+        (["validate", "--format", "json"], False),
+        (["dry-run"], True),
+        (["dry-run", "--format", "json"], False),
+        (["dry-run", "--format", "json", "--no-fold"], False),
+    ],
+)
+def test_processes_change_nothing(
+    run: Run, exports: Path, command: list[str], is_piped: bool
+) -> None:
+    stdin = b""
+    given: list[str | Path] = [exports]
+    if is_piped:
+        stdin = (exports / "b.ndjson").read_bytes()
+        given = ["-"]
+    alone = run(*command, "--processes", "1", *given, stdin=stdin)
     assert alone.returncode == 1
-    assert "b.ndjson:" in alone.stdout or '"line"' in alone.stdout
+    told = alone.stdout + alone.stderr
+    assert str((exports / "b.ndjson").read_bytes().count(b"\n") + 1) in told, "the line of LATE"
     for processes in ("2", "5"):
-        many = run(*command, "--processes", processes, exports)
+        many = run(*command, "--processes", processes, *given, stdin=stdin)
         assert (many.stdout, many.stderr) == (alone.stdout, alone.stderr)
         assert many.returncode == 1
 
@@ -132,3 +157,111 @@ def test_the_extra_for_gzip_changes_nothing(run: Run, tmp_path: Path, command: l
     assert fast.returncode == 1
     assert fast.stdout.count("the file broke off or is corrupt here") == 4
     assert (slow.stdout, slow.stderr, slow.returncode) == (fast.stdout, fast.stderr, 1)
+
+
+# Runs that end before their time. The processes hold the output open: that ends once they all have.
+
+
+@pytest.fixture
+def reading(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """Starts a command that reads standard input, which does not end, and is at work on it."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_reading(*command: str) -> "subprocess.Popen[bytes]":
+        arguments = (*command, "--processes", "2", "-")
+        process = start(*arguments, stdin=subprocess.PIPE, start_new_session=True)
+        started.append(process)
+        feed(process, 12)  # two parts, and half of one
+        return process
+
+    yield start_reading
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+LINE = orjson.dumps({"type": "page", "userId": "1", "properties": {"path": "/" + "x" * 1000}})
+
+
+def feed(process: "subprocess.Popen[bytes]", megabytes: int) -> None:
+    """Write so much to it; all but what a pipe holds is read then."""
+    assert process.stdin
+    process.stdin.write((LINE + b"\n") * (megabytes * 1_000_000 // len(LINE)))
+    process.stdin.flush()
+
+
+def finish(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
+    """What it exits with, and its errors; no process of its is left."""
+    assert process.stdout
+    assert process.stderr
+    with ThreadPoolExecutor(2) as pool:
+        output, errors = (pool.submit(each.read) for each in (process.stdout, process.stderr))
+        output.result(timeout=30)
+        told = errors.result(timeout=30)
+    assert b"Traceback" not in told
+    return process.wait(timeout=30), told
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [
+        ("dry-run", signal.SIGINT, 130),
+        ("dry-run", signal.SIGTERM, 143),
+        ("dry-run", signal.SIGHUP, 129),
+        ("validate", signal.SIGINT, 130),
+        ("validate", signal.SIGTERM, -signal.SIGTERM),
+    ],
+)
+def test_a_signal_ends_all_processes(
+    reading: Callable[..., "subprocess.Popen[bytes]"],
+    command: str,
+    number: signal.Signals,
+    code: int,
+    everybody: bool,
+) -> None:
+    """Sent to one of them, or to all, as a terminal does."""
+    process = reading(command)
+    if everybody:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    assert finish(process)[0] == code
+
+
+@pytest.mark.parametrize("command", ["dry-run", "validate"])
+def test_nothing_is_left_of_a_run_that_is_killed(
+    reading: Callable[..., "subprocess.Popen[bytes]"], command: str
+) -> None:
+    process = reading(command)
+    process.kill()
+    assert finish(process) == (-signal.SIGKILL, b"")
+
+
+def children(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children there")
+@pytest.mark.parametrize("command", ["dry-run", "validate"])
+def test_a_process_that_is_killed_ends_the_run_with_a_word(
+    reading: Callable[..., "subprocess.Popen[bytes]"], command: str
+) -> None:
+    process = reading(command)
+    first, _ = children(process.pid)
+    os.kill(first, signal.SIGKILL)
+    with suppress(BrokenPipeError):
+        feed(process, 40)
+    code, errors = finish(process)
+    assert code == 70
+    assert b"--processes 1" in errors
+
+
+def test_a_reader_that_goes_away_ends_all_processes(start: Start, exports: Path) -> None:
+    process = start("dry-run", "--format", "json", "--processes", "2", str(exports))
+    assert process.stdout
+    assert orjson.loads(process.stdout.readline())["action"] == "create"
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=30) == 141

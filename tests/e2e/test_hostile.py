@@ -143,6 +143,30 @@ def test_a_full_disk_is_told_and_nothing_more_is_sent(replay: Replay) -> None:
     assert replay.paths("POST").count("/v1/end_users") < 50
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_disk_that_is_full_while_records_are_put_aside_is_said_with_5(
+    replay: Replay, processes: str
+) -> None:
+    pages = [page(f"u{n % 100}@example.com", "/" + "x" * 5000) for n in range(2000)]
+    temporary = replay.folder / "temporary"
+    temporary.mkdir()
+    # No file may grow past 2 MiB; only a temporary one would.
+    shell = ["/bin/bash", "-c", 'ulimit -f 2048; exec "$0" "$@"']
+    limited = subprocess.run(
+        [*shell, COMMAND, "dry-run", "--processes", processes, replay.write(pages)],
+        cwd=replay.folder,
+        env=replay.environment({"TMPDIR": str(temporary)}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert limited.returncode == 5, limited.stderr
+    assert f"File too large ({temporary})" in limited.stderr
+    assert "TMPDIR names another folder" in limited.stderr
+    assert list(temporary.iterdir()) == []
+
+
 def test_an_empty_path_is_not_the_current_folder(replay: Replay) -> None:
     replay.write([identify("1", "ada@example.com")])
     assert replay.push("").returncode == 2

@@ -14,28 +14,29 @@ from wootric_map.identities import (
     AMBIGUOUS,
     ANONYMOUS,
     EMAIL,
+    NEVER,
+    NO_TIME,
     PHONE,
     USER,
     WOOTRIC,
     Identities,
     Identity,
-    Membership,
 )
-from wootric_map.spool import NO_TIME, Spool
+from wootric_map.names import Names
 
 Seen: TypeAlias = tuple[tuple[Identity, ...], tuple[Identity, ...], int | None]
 """What a record names: its own ids, the phone and anonymous id beside them, and its time."""
 
 
 @pytest.fixture
-def spool() -> Iterator[Spool]:
-    with Spool() as opened:
+def names() -> Iterator[Names]:
+    with Names() as opened:
         yield opened
 
 
 @pytest.fixture
-def identities(spool: Spool) -> Identities:
-    return Identities(spool)
+def identities(names: Names) -> Identities:
+    return Identities(names)
 
 
 def user(name: str) -> Identity:
@@ -58,78 +59,94 @@ def wootric(name: str) -> Identity:
     return Identity(WOOTRIC, name)
 
 
+def tie(identities: Identities, *ids: Identity, time: int | None = None) -> int:
+    """File a record under the first of its ids; gives the number of that."""
+    first, *more = (identities.number(each.name) for each in ids)
+    for other in more:
+        identities.unite(first, other)
+    identities.see([first], [NO_TIME if time is None else time])
+    return first
+
+
 def see(identities: Identities, *seen: Seen) -> None:
     """Tie as a plan does."""
     for own, shared, time in seen:
-        number = identities.tie(own or (shared[0],), time)
+        number = tie(identities, *(own or shared[:1]), time=time)
         for each in shared if own else shared[1:]:
-            identities.hint(each, number)
+            identities.hint(identities.number(each.name), number)
 
 
-def people(identities: Identities, *ids: Identity) -> list[Membership]:
-    """What came of these ids."""
-    numbers = [identities.number(each) for each in ids]
-    members = {each.number: each for each in identities.members()}
-    return [members[number] for number in numbers]
+def kinds(identities: Identities, *ids: Identity) -> list[int]:
+    """Of each id the kinds of all that its end user has."""
+    return [identities.kinds(identities.number(each.name)) for each in ids]
 
 
 def same(identities: Identities, *ids: Identity) -> bool:
-    return len({each.root for each in people(identities, *ids)}) == 1
+    return len(roots(identities, *ids)) == 1
+
+
+def roots(identities: Identities, *ids: Identity) -> set[int]:
+    return {identities.root(identities.number(each.name)) for each in ids}
 
 
 # Ids of one end user
 
 
 def test_ids_that_a_record_names_are_one_end_user(identities: Identities) -> None:
-    identities.tie((user("1"), email("a"), wootric("7")), 5)
-    members = people(identities, user("1"), email("a"), wootric("7"))
-    assert len({each.root for each in members}) == 1
-    assert {each.kinds for each in members} == {USER | EMAIL | WOOTRIC}
+    ids = (user("1"), email("a"), wootric("7"))
+    tie(identities, *ids)
+    assert same(identities, *ids)
+    assert kinds(identities, *ids) == [USER | EMAIL | WOOTRIC] * 3
 
 
 def test_the_time_of_an_id_is_that_of_the_first_record_filed_under_it(
     identities: Identities,
 ) -> None:
-    for ids, time in (((user("1"), email("a")), 7), ((user("1"),), 5), ((user("1"),), 9)):
-        identities.tie(ids, time)
-    identities.tie((user("2"),), None)
-    identities.tie((user("2"),), -(2**62))
-    times = [each.first_seen for each in people(identities, user("1"), email("a"), user("2"))]
-    assert times == [5, None, NO_TIME]
+    one, other, undated = (
+        identities.number(each.name) for each in (user("1"), email("a"), user("2"))
+    )
+    for number, time in ((one, 7), (one, 5), (one, 9), (undated, NO_TIME), (undated, -(2**62))):
+        identities.see([number], [time])
+    assert list(identities.first_seen) == [5, NEVER, NO_TIME]
+    identities.unite(one, other)
+    assert [is_filed for *_, is_filed in identities.members()] == [True, False, True]
 
 
-def test_a_tie_gives_the_number_of_its_first_id(identities: Identities) -> None:
-    first = identities.tie((user("1"), user("2")), 1)
-    assert identities.tie((user("2"), user("1")), 2) != first
-    assert identities.tie((user("1"),), 3) == first == identities.number(user("1"))
+def test_an_id_has_one_number_however_often_it_is_met(identities: Identities) -> None:
+    ids = [user("1"), user("2"), user("1"), email("1"), user("2")]
+    assert [identities.number(each.name) for each in ids] == [0, 1, 0, 2, 1]
+    assert len(identities) == 3
 
 
 def test_the_same_text_of_two_kinds_is_two_ids(identities: Identities) -> None:
-    kinds = (user("x"), Identity(EMAIL, "x"), wootric("x"), phone("x"), device("x"))
-    assert len({identities.number(each) for each in kinds}) == 5
-    assert len({each.name for each in kinds}) == 5
-    assert len({each.root for each in people(identities, *kinds)}) == 5
+    every = (user("x"), Identity(EMAIL, "x"), wootric("x"), phone("x"), device("x"))
+    assert len({each.name for each in every}) == 5
+    assert len(roots(identities, *every)) == 5
+    assert kinds(identities, *every) == [USER, EMAIL, WOOTRIC, PHONE, ANONYMOUS]
 
 
 def test_nobody_tied_is_nobody(identities: Identities) -> None:
     identities.resolve()
     assert list(identities.members()) == []
+    assert len(identities) == 0
 
 
 def test_an_alias_ties_without_a_record(identities: Identities) -> None:
-    identities.unite(identities.number(user("old")), identities.number(user("new")))
+    one, other = (identities.number(user(each).name) for each in ("old", "new"))
+    identities.unite(one, other)
     assert same(identities, user("old"), user("new"))
-    assert [each.first_seen for each in identities.members()] == [None, None]
+    assert [(number, is_filed) for number, _, is_filed in identities.members()] == [
+        (one, False),
+        (other, False),
+    ]
 
 
 @pytest.mark.parametrize("backwards", [True, False])
-def test_a_very_long_chain_is_one_end_user(spool: Spool, backwards: bool) -> None:
-    length = 100_000
-    identities = Identities(spool)
-    for number in range(length):
+def test_a_very_long_chain_is_one_end_user(identities: Identities, backwards: bool) -> None:
+    for number in range(100_000):
         pair = user(str(number + 1)), user(str(number))
-        identities.tie(pair[::-1] if backwards else pair, None)
-    assert len({each.root for each in identities.members()}) == 1
+        tie(identities, *(pair[::-1] if backwards else pair))
+    assert len({root for _, root, _ in identities.members()}) == 1
 
 
 # Phones
@@ -151,7 +168,7 @@ def test_a_phone_ties_what_nothing_contradicts(identities: Identities) -> None:
     )
     ids = (user("1"), email("a"), wootric("7"), phone("+1"))
     assert same(made, *ids)
-    assert {each.kinds for each in people(made, *ids)} == {USER | EMAIL | WOOTRIC | PHONE}
+    assert kinds(made, *ids) == [USER | EMAIL | WOOTRIC | PHONE] * 4
 
 
 @pytest.mark.parametrize(
@@ -169,9 +186,8 @@ def test_a_phone_ties_nobody_where_two_have_an_id_of_one_kind(
 ) -> None:
     made = phones(identities, (one, (phone("+1"),), 1), (other, (phone("+1"),), 2))
     assert not same(made, one[0], other[0])
-    (shared,) = people(made, phone("+1"))
-    assert shared.kinds == PHONE | AMBIGUOUS
-    assert not any(each.kinds & AMBIGUOUS for each in people(made, one[0], other[0]))
+    assert kinds(made, phone("+1")) == [PHONE | AMBIGUOUS]
+    assert not any(each & AMBIGUOUS for each in kinds(made, one[0], other[0]))
 
 
 def test_ids_tied_elsewhere_contradict_no_more(identities: Identities) -> None:
@@ -208,7 +224,7 @@ def test_what_one_phone_has_tied_contradicts_the_next_in_the_order_of_numbers(
     )
     assert same(made, user("1"), email("a"), phone("+1"))
     assert not same(made, user("1"), email("b"))
-    assert people(made, phone("+2"))[0].kinds == PHONE | AMBIGUOUS
+    assert kinds(made, phone("+2")) == [PHONE | AMBIGUOUS]
 
 
 # Anonymous ids
@@ -227,7 +243,7 @@ def test_an_anonymous_id_of_several_users_is_nobodys(identities: Identities) -> 
         ((user("2"),), (device("a"),), 2),
         ((user("2"),), (device("b"),), 3),
     )
-    assert [each.kinds for each in people(made, device("a"), user("1"))] == [
+    assert kinds(made, device("a"), user("1")) == [
         ANONYMOUS | AMBIGUOUS,
         USER,
     ]
@@ -241,7 +257,7 @@ def test_emails_of_others_make_a_device_nobodys_as_user_ids_do(identities: Ident
         ((user("1"),), (device("a"),), 1),
         ((email("x"),), (device("a"),), 2),
     )
-    assert people(made, device("a"))[0].kinds == ANONYMOUS | AMBIGUOUS
+    assert kinds(made, device("a")) == [ANONYMOUS | AMBIGUOUS]
     assert made.ambiguous_anonymous_ids == 1
 
 
@@ -256,7 +272,7 @@ def test_without_a_user_id_an_email_or_wootrics_id_will_do(
         ((make("y"),), (device("b"),), 3),
     )
     assert same(made, make("x"), device("a"))
-    assert people(made, device("b"))[0].kinds == ANONYMOUS | AMBIGUOUS
+    assert kinds(made, device("b")) == [ANONYMOUS | AMBIGUOUS]
 
 
 def test_two_user_ids_of_one_end_user_share_a_device(identities: Identities) -> None:
@@ -286,14 +302,13 @@ def test_a_device_of_a_shared_phone_is_nobodys(identities: Identities) -> None:
         ((user("1"),), (phone("+1"),), 2),
         ((user("2"),), (phone("+1"),), 3),
     )
-    (member,) = people(made, device("a"))
-    assert member.kinds == PHONE | ANONYMOUS | AMBIGUOUS
+    assert kinds(made, device("a")) == [PHONE | ANONYMOUS | AMBIGUOUS]
 
 
 def aliased(identities: Identities, previous: str, name: str) -> None:
-    number = identities.number(user(name))
-    identities.unite(number, identities.number(user(previous)))
-    identities.unite(number, identities.number(device(previous)))
+    number = identities.number(user(name).name)
+    for each in (user(previous), device(previous)):
+        identities.unite(number, identities.number(each.name))
 
 
 def test_an_alias_ties_a_device_that_its_user_alone_was_seen_with(identities: Identities) -> None:
@@ -341,8 +356,7 @@ def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Identiti
     identities.resolve(find)
     assert same(identities, user("1"), email("a"), phone("+1"))
     assert same(identities, user("2"), wootric("8"), phone("+2"))
-    roots = {each.root for each in people(identities, *map(user, "1234"), phone("+3"))}
-    assert len(roots) == 5
+    assert len(roots(identities, *map(user, "1234"), phone("+3"))) == 5
     # A phone is asked for where it is all that names somebody.
     assert sorted(asked) == [*map(user, "1234"), email("a"), phone("+1")]
 
@@ -386,22 +400,21 @@ def found(
     seen: list[Seen], *, names: int = 200_000, hints: int = 50_000
 ) -> tuple[set[Person], int]:
     """What comes of the records; so many names and hints are kept in memory."""
-    with pytest.MonkeyPatch.context() as patch, Spool() as spool:
+    with pytest.MonkeyPatch.context() as patch, Names() as kept:
         patch.setattr(module, "_NAMES_AT_HAND", names)
         patch.setattr(module, "_HINTS_AT_HAND", hints)
-        identities = Identities(spool)
+        identities = Identities(kept)
         see(identities, *seen)
         identities.resolve()
         ids = {each for own, shared, _ in seen for each in (*own, *shared)}
-        members = {each.number: each for each in identities.members()}
-        of = {each: members[identities.number(each)] for each in ids}
-        assert len(members) == len(ids), "an id has two numbers"
+        of = {each: identities.root(identities.number(each.name)) for each in ids}
+        assert len(identities) == len(ids), "an id has two numbers"
         return {
             (
-                frozenset(each.name for each, other in of.items() if other.root == member.root),
-                member.kinds,
+                frozenset(each.name for each, other in of.items() if other == root),
+                identities.kinds(root),
             )
-            for member in of.values()
+            for root in of.values()
         }, identities.ambiguous_anonymous_ids
 
 
@@ -419,7 +432,7 @@ def naive(seen: list[Seen]) -> tuple[set[Person], int]:
         groups[:] = [each for each in groups if not each & whole]
         groups.append(whole)
 
-    def kinds(of: set[Identity]) -> int:
+    def kinds_of(of: set[Identity]) -> int:
         return sum({each.kind for each in of})
 
     for own, _, _ in seen:
@@ -434,7 +447,10 @@ def naive(seen: list[Seen]) -> tuple[set[Person], int]:
         if each.kind == PHONE:
             met = {frozenset(group(other)) for other in hinted[each]}
             unique = [
-                kind for other in met for kind in (USER, EMAIL, WOOTRIC) if kind & kinds(set(other))
+                kind
+                for other in met
+                for kind in (USER, EMAIL, WOOTRIC)
+                if kind & kinds_of(set(other))
             ]
             if len(unique) == len(set(unique)):
                 merge(each, *hinted[each])
@@ -451,7 +467,7 @@ def naive(seen: list[Seen]) -> tuple[set[Person], int]:
     return {
         (
             frozenset(each.name for each in whole),
-            kinds(whole) | (AMBIGUOUS if whole & ambiguous else 0),
+            kinds_of(whole) | (AMBIGUOUS if whole & ambiguous else 0),
         )
         for whole in groups
     }, count
@@ -474,22 +490,22 @@ def test_the_order_of_records_does_not_matter(seen: list[Seen], rng: random.Rand
     assert found(shuffled) == found(seen)
 
 
-def test_many_ids_that_come_back_keep_their_numbers(spool: Spool) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_NAMES_AT_HAND", 10)
-        identities = Identities(spool)
-        first = [identities.number(user(str(n))) for n in range(100)]
-        again = [identities.number(user(str(n))) for n in reversed(range(100))]
-        assert first == list(range(100)) == again[::-1]
-        assert len(identities._recent) <= 10
+def test_many_ids_that_come_back_keep_their_numbers(
+    identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_NAMES_AT_HAND", 10)
+    first = [identities.number(user(str(n)).name) for n in range(100)]
+    again = [identities.number(user(str(n)).name) for n in reversed(range(100))]
+    assert first == list(range(100)) == again[::-1]
+    assert len(identities._recent) <= 10
 
 
-def test_what_was_seen_together_does_not_pile_up_in_memory(spool: Spool) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_HINTS_AT_HAND", 10)
-        identities = Identities(spool)
-        for number in range(100):
-            see(identities, ((user(str(number)),), (device(str(number)),), 1))
-            assert len(identities._hints) < 10
-        identities.resolve()
+def test_what_was_seen_together_does_not_pile_up_in_memory(
+    identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HINTS_AT_HAND", 10)
+    for number in range(100):
+        see(identities, ((user(str(number)),), (device(str(number)),), 1))
+        assert len(identities._hints) < 10
+    identities.resolve()
     assert all(same(identities, user(str(n)), device(str(n))) for n in (0, 50, 99))

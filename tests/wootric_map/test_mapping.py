@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wootric_map import dates
-from wootric_map.mapping import Mapped, User, looks_like_email, map_record, unidentified, user_of
+from wootric_map.calls import plain
+from wootric_map.mapping import (
+    Mapped,
+    User,
+    looks_like_email,
+    map_record,
+    named_by_user_id,
+    page_address,
+    page_info,
+    unidentified,
+    user_of,
+)
 from wootric_map.properties import decimal_text
 from wootric_map.record import Identify, Page, Track, read_line
 
@@ -636,3 +647,40 @@ def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, 
         dict(named.origins),
         [each.code for each in named.warnings],
     ) == obvious_user(read.reading)
+    alone = named_by_user_id(read.reading)
+    if alone is not None:
+        assert (alone, None, []) == (named.user, named.email_from, named.warnings)
+
+
+@settings(max_examples=300, deadline=None)
+@given(RECORDS)
+def test_a_pages_address_is_that_of_its_page_info(record: dict[str, Any]) -> None:
+    [read] = read_line(json.dumps({**record, "type": "page"}).encode())
+    assert isinstance(read.reading, Page)
+    info, _ = page_info(read.reading)
+    address = tuple(info.get(key) for key in ("url", "name", "path"))
+    assert tuple(map(plain, page_address(read.reading))) == tuple(map(plain, address))
+
+
+@pytest.mark.parametrize("key", ["url", "path"])
+def test_an_address_nested_too_deep_is_left_to_the_page_of_the_context(key: str) -> None:
+    deep: object = "x"
+    for _ in range(200):
+        deep = [deep]
+    record = {
+        "type": "page",
+        "userId": "1",
+        "properties": {key: deep},
+        "context": {"page": {key: "known"}},
+    }
+    [read] = read_line(json.dumps(record).encode())
+    assert isinstance(read.reading, Page)
+    assert "known" in page_address(read.reading)
+
+
+@pytest.mark.parametrize("kind", ["track", "page"])
+def test_the_commonest_events_name_their_user_at_a_glance(kind: str) -> None:
+    record = {"type": kind, "userId": "1", "event": "Left", "properties": {"plan": "pro"}}
+    [read] = read_line(json.dumps(record).encode())
+    assert isinstance(read.reading, Track | Page)
+    assert named_by_user_id(read.reading) == User(user_id="1")

@@ -317,7 +317,8 @@ _END_USERS = st.lists(st.lists(_WRITES | _CALLS, min_size=1, max_size=4), max_si
 
 def rehearsed(number: int, step: Any) -> Rehearsed:
     """What a rehearsal gives where this is to be sent."""
-    end_user = EndUserPlan(Person(number, 0, 0, 0, 0), None, list)
+    nothing: Any = ()
+    end_user = EndUserPlan(Person(number, 0, 0, nothing, nothing), None, list)
     ref = Ref(1, "a", 1)
     if isinstance(step[0], EndUserUpsert):
         call, action, id_ = step

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map import dates
-from wootric_map.properties import decimal_text, map_properties
+from wootric_map.properties import cannot_warn, decimal_text, map_properties
 
 OMIT_NOTHING = frozenset[str]().__contains__
 NEW_YEAR_2015 = 1420070400
@@ -518,3 +518,24 @@ def test_a_record_of_one_line_does_not_grow_without_bounds(fields: dict[str, obj
     size += sum(len(warning.field) + len(warning.message) for warning in found)
     assert size <= 64 * 1024 * 1024  # each of them is a line of less than 1 MiB
     assert len(properties) == leaves(fields) or found  # nothing is dropped unseen
+
+
+# The quick look
+
+
+@settings(max_examples=300, deadline=None)
+@given(OBJECTS, st.booleans())
+@example({"due": "2015-01-01", "due_date": "x"}, False)
+@example({"a": 3.0}, False)
+@example({"a.b": "x", "a_b": "y"}, False)
+def test_what_cannot_warn_at_a_glance_does_not(fields: dict[str, Any], amount_suffix: bool) -> None:
+    if cannot_warn(fields):
+        _, found = map_properties(
+            fields, "properties", omit=OMIT_NOTHING, amount_suffix=amount_suffix
+        )
+        assert found == []
+
+
+@pytest.mark.parametrize("value", ["text", "2015-01-01", 3.5, True, None])
+def test_the_commonest_properties_cannot_warn_at_a_glance(value: object) -> None:
+    assert cannot_warn({"plan": value, "currency": "EUR"})

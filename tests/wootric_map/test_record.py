@@ -17,6 +17,7 @@ from wootric_map.record import (
     Record,
     Track,
     is_ordinary,
+    ordinary,
     parse,
     read_line,
 )
@@ -787,8 +788,9 @@ _NEARLY_ORDINARY = st.fixed_dictionaries(
 @example({**TRACK, "timestamp": NOON_TEXT, "integrations": {"Wootric": False}})
 def test_what_is_ordinary_at_a_glance_is_one_record_the_long_way(data: dict[str, Any]) -> None:
     line = json.dumps(data).encode()
-    if is_ordinary(parse(line)):
-        assert taken(data).user_id == data["userId"]
+    parsed = parse(line)
+    if is_ordinary(parsed):
+        assert ordinary(parsed) == taken(data)
 
 
 @pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])

@@ -1,9 +1,13 @@
-"""Where a plan keeps its records: by end user, in time order, on disk when there are many."""
+"""Where a plan keeps its records: on disk, and read again by end user, in time order."""
 
+import os
 import random
+import resource
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -11,26 +15,23 @@ from typing import Any, TypeAlias
 
 import orjson
 import pytest
+from bounded import BOUNDS, bounds, giants, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spooled import Filling, name, payloads, rows
 
+from wootric_map import spool as module
+from wootric_map.identities import EMAIL, NO_TIME, USER, WOOTRIC
 from wootric_map.spool import (
-    _BATCH,
-    _CHUNK,
-    _LABELS_AT_HAND,
     IDENTIFY,
-    NO_TIME,
     PAGE,
     TRACK,
     Person,
     Row,
     SkippedRow,
     Spool,
-    Tally,
+    line_digest,
 )
-
-Member: TypeAlias = tuple[int, int, int, int | None]
-KINDS = 1
 
 
 @pytest.fixture
@@ -39,36 +40,15 @@ def spool() -> Iterator[Spool]:
         yield opened
 
 
-def add(
-    spool: Spool,
-    payload: bytes = b"",
-    *,
-    identity: int = 0,
-    kind: int = TRACK,
-    time: int | None = None,
-    message: str | None = None,
-    line: bytes = b"",
-    place: tuple[str, int] = ("a.ndjson", 1),
-    **options: Any,
-) -> None:
-    spool.add(identity, kind, time, message, line, place, payload, **options)
+@pytest.fixture
+def filling(spool: Spool) -> Filling:
+    return Filling(spool)
 
 
-def close(spool: Spool, roots: Sequence[int] = (0,), *, apart: bool = True, **choice: Any) -> None:
-    """Close the intake; each id, by its number, has a root, and end users are met in their order."""
-    members = [(number, root, KINDS, root) for number, root in enumerate(roots)]
-    spool.keep_identities((f"id {number}", number) for number in range(len(roots)))
-    spool.close_intake(members, events_apart=apart, **choice)
-
-
-def rows(spool: Spool, index: int = 0) -> list[Row]:
-    people = list(spool.people())
-    person = people[index]
-    return list(spool.rows(person.first, person.past))
-
-
-def payloads(spool: Spool, index: int = 0) -> list[bytes]:
-    return [row.payload for row in rows(spool, index)]
+@pytest.fixture(params=BOUNDS)
+def any_bounds(request: pytest.FixtureRequest) -> Iterator[None]:
+    with BOUNDS[request.param]():
+        yield
 
 
 def left_out(spool: Spool) -> list[tuple[int, bool]]:
@@ -76,248 +56,328 @@ def left_out(spool: Spool) -> list[tuple[int, bool]]:
     return [(each.line, each.repeated) for each in spool.left_out()]
 
 
-# Rows in their order
+# Records in their order
 
 
-def test_rows_come_in_time_order_those_without_a_time_first(spool: Spool) -> None:
+def test_records_come_in_time_order_those_without_a_time_first(
+    any_bounds: None, filling: Filling
+) -> None:
     for time in (30, None, -5, 0, 10):
-        add(spool, str(time).encode(), time=time)
-    close(spool)
-    assert payloads(spool) == [b"None", b"-5", b"0", b"10", b"30"]
-    assert [row.time for row in rows(spool)] == [None, -5, 0, 10, 30]
+        filling.add(str(time), time=time)
+    filling.close()
+    assert payloads(filling.spool) == [["None", "-5", "0", "10", "30"]]
+    assert [row.time for row in rows(filling.spool)[0]] == [None, -5, 0, 10, 30]
 
 
-def test_rows_of_one_time_are_ordered_by_message_id_those_without_by_their_line_first(
-    spool: Spool,
+def test_records_of_one_time_are_ordered_by_message_id_those_without_by_their_line_first(
+    any_bounds: None, filling: Filling
 ) -> None:
     for message, line, payload in (
-        ("b", b"1", b"3"),
-        ("a", b"2", b"2"),
-        (None, b"z", b"1"),
-        (None, b"y", b"0"),
-        ("é", b"0", b"4"),
+        ("b", b"1", 3),
+        ("a", b"2", 2),
+        (None, b"z", 1),
+        (None, b"y", 0),
+        ("\uffff", b"1", 4),
+        ("\U00010000", b"0", 5),
     ):
-        add(spool, payload, time=7, message=message, line=line)
-    close(spool)
-    assert payloads(spool) == [b"0", b"1", b"2", b"3", b"4"]
-    assert [row.message_id for row in rows(spool)] == [None, None, "a", "b", "é"]
+        filling.add(payload, time=7, message=message, line=line)
+    filling.close()
+    assert payloads(filling.spool) == [[0, 1, 2, 3, 4, 5]]
+    ids = [row.message_id for row in rows(filling.spool)[0]]
+    assert ids == [None, None, "a", "b", "\uffff", "\U00010000"]
 
 
-def test_lines_that_are_the_same_to_the_letter_stay_in_the_order_they_came(spool: Spool) -> None:
-    for payload in (b"1", b"2", b"3"):
-        add(spool, payload, line=b"{}")
-    close(spool)
-    assert payloads(spool) == [b"1", b"2", b"3"]
+def test_lines_that_are_the_same_to_the_letter_stay_in_the_order_they_came(
+    any_bounds: None, filling: Filling
+) -> None:
+    for payload in range(10):
+        filling.add(payload, line=b"{}")
+    filling.close()
+    assert payloads(filling.spool) == [list(range(10))]
 
 
-def test_a_row_tells_where_its_record_stands(spool: Spool) -> None:
-    add(spool, b"x", kind=IDENTIFY, place=("a.ndjson", 3), time=1, line=b"{1}")
-    add(spool, b"y", kind=PAGE, place=("b.ndjson", 9), time=2, message="m", line=b"{2}")
-    add(spool, b"z", kind=TRACK, place=("a.ndjson", 4), time=3, line=b"{3}")
-    close(spool)
-    digests = [blake2b(line, digest_size=16).digest() for line in (b"{1}", b"{2}", b"{3}")]
-    assert rows(spool) == [
-        Row(1, IDENTIFY, True, 1, None, digests[0], "a.ndjson", 3, b"x"),
-        Row(2, PAGE, True, 2, "m", digests[1], "b.ndjson", 9, b"y"),
-        Row(3, TRACK, True, 3, None, digests[2], "a.ndjson", 4, b"z"),
+def test_a_row_tells_where_its_record_stands(any_bounds: None, filling: Filling) -> None:
+    filling.add("x", kind=IDENTIFY, place=("a.ndjson", 3), time=1, line=b"{1}")
+    filling.add("y", kind=PAGE, place=("b.ndjson", 9), time=2, message="m", line=b"{2}")
+    filling.add("z", kind=TRACK, place=("a.ndjson", 4), time=3, line=b"{3}")
+    filling.close()
+    assert rows(filling.spool) == [
+        [
+            Row(1, IDENTIFY, True, 1, None, line_digest(b"{1}"), "a.ndjson", 3, "x"),
+            Row(2, PAGE, True, 2, "m", b"", "b.ndjson", 9, "y"),
+            Row(3, TRACK, True, 3, None, line_digest(b"{3}"), "a.ndjson", 4, "z"),
+        ]
     ]
 
 
-def test_events_come_after_all_identifies_or_each_in_its_turn(spool: Spool) -> None:
-    with Spool() as other:
-        for each, apart in ((spool, True), (other, False)):
+def test_a_digest_is_the_same_for_the_same_line_alone() -> None:
+    """Journals hold it, so it must never change."""
+    assert line_digest(b'{"type":"track"}') == blake2b(b'{"type":"track"}', digest_size=16).digest()
+    assert line_digest(b"") == bytes.fromhex("cae66941d9efbd404e4d88758ea67670")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        ("properties", ("1", "a@b.co", None, None, 7, "en"), "Signed Up", {"n": 1.5, "m": -0.0}),
+        (None, None, {"deep": {"a": [{"b": [1, 2**70, -(2**70), True, None, "\U0001f600"]}]}}),
+        (None, "7", {"": "", "\0": "\0", "é": ["x" * 1000] * 10}),
+    ],
+)
+def test_a_payload_is_given_back_as_it_was(
+    any_bounds: None, filling: Filling, payload: tuple[object, ...]
+) -> None:
+    filling.add(payload)
+    filling.close()
+    (((found,)),) = payloads(filling.spool)
+    assert repr(found) == repr(payload)
+
+
+def test_events_come_after_all_identifies_or_each_in_its_turn(any_bounds: None) -> None:
+    found = []
+    for apart in (True, False):
+        with Spool() as spool:
+            filling = Filling(spool)
             for time, kind in ((1, TRACK), (2, IDENTIFY), (3, PAGE), (4, IDENTIFY)):
-                add(each, str(time).encode(), time=time, kind=kind)
-            close(each, apart=apart)
-        assert payloads(spool) == [b"2", b"4", b"1", b"3"]
-        assert payloads(other) == [b"1", b"2", b"3", b"4"]
-        (person,) = spool.people()
-        assert [row.payload for row in spool.rows(person.events, person.past)] == [b"1", b"3"]
-        (person,) = other.people()
-        assert person.events == person.first
-        identifies = other.rows(person.first, person.past, only_identifies=True)
-        assert [row.payload for row in identifies] == [b"2", b"4"]
+                filling.add(time, time=time, kind=kind)
+            filling.close(apart=apart)
+            (person,) = spool.people()
+            found.append([[row.payload for row in each] for each in (person[3], person[4])])
+    assert found == [[[2, 4], [1, 3]], [[2, 4], [1, 2, 3, 4]]]
 
 
 @pytest.mark.parametrize("kind", [IDENTIFY, TRACK])
-def test_an_end_user_may_have_no_events_or_nothing_else(spool: Spool, kind: int) -> None:
-    add(spool, kind=kind)
-    close(spool)
-    (person,) = spool.people()
-    assert (person.past - person.first, person.past - person.events) == (1, int(kind == TRACK))
+def test_an_end_user_may_have_no_events_or_nothing_else(
+    any_bounds: None, filling: Filling, kind: int
+) -> None:
+    filling.add(kind=kind)
+    filling.close()
+    (person,) = filling.spool.people()
+    assert [len(person.identifies), len(person.turns)] == ([1, 0] if kind == IDENTIFY else [0, 1])
 
 
-def test_ids_of_one_end_user_share_their_rows_and_others_have_none_of_them(spool: Spool) -> None:
+def test_an_end_users_records_may_be_gone_through_again_and_looked_for(
+    any_bounds: None, filling: Filling
+) -> None:
+    for time in range(9):
+        filling.add(time, time=time)
+    filling.close()
+    (person,) = filling.spool.people()
+    first = list(person.turns)
+    assert list(person.turns) == first
+    assert first[4] in person.turns
+    assert first[4]._replace(payload="another") not in person.turns
+    assert [each.number for each in filling.spool.people()] == [1]
+
+
+def test_ids_of_one_end_user_share_their_records_and_others_have_none_of_them(
+    any_bounds: None, filling: Filling
+) -> None:
     for identity, time in ((0, 3), (1, 2), (2, 1)):
-        add(spool, str(identity).encode(), identity=identity, time=time)
-    close(spool, [0, 1, 0])
-    assert [payloads(spool, index) for index in range(2)] == [[b"2", b"0"], [b"1"]]
+        filling.add(identity, identity=identity, time=time)
+    filling.close([0, 1, 0])
+    assert payloads(filling.spool) == [[2, 0], [1]]
 
 
-def test_end_users_are_numbered_from_1_by_when_they_were_first_met(spool: Spool) -> None:
-    members: list[Member] = [
-        (0, 0, 1, 30),
-        (1, 1, 2, 20),
-        (2, 0, 1, 10),
-        (3, 3, 4, NO_TIME),
-        (4, 4, 8, None),
-    ]
-    spool.keep_identities((f"id {number}", number) for number in range(5))
-    for number in range(4):
-        add(spool, identity=number)
-    spool.close_intake(members, events_apart=True)
-    assert [(each.number, each.kinds) for each in spool.people()] == [(1, 4), (2, 1), (3, 2)]
-
-
-def test_end_users_met_at_one_time_are_numbered_by_their_least_name(spool: Spool) -> None:
-    spool.keep_identities([("c", 0), ("b", 1), ("a", 2)])
-    for number in range(3):
-        add(spool, str(number).encode(), identity=number)
-    spool.close_intake([(0, 0, 1, 5), (1, 1, 1, 5), (2, 0, 1, 9)], events_apart=True)
-    assert [payloads(spool, index) for index in range(2)] == [[b"0", b"2"], [b"1"]]
-
-
-def test_an_end_user_without_a_record_that_is_replayed_is_none(spool: Spool) -> None:
-    add(spool, identity=0, chosen=False)
-    add(spool, identity=1, kind=IDENTIFY, chosen=False)
-    add(spool, identity=2)
-    close(spool, [0, 1, 2])
-    assert [each.number for each in spool.people()] == [2, 3]
-    assert [row.chosen for row in rows(spool)] == [False]
-
-
-@pytest.mark.parametrize("count", [_CHUNK - 1, _CHUNK, _CHUNK + 1, 3 * _CHUNK])
-def test_no_end_user_is_lost_where_a_chunk_ends(spool: Spool, count: int) -> None:
-    for number in range(count):
-        add(spool, identity=number)
-    close(spool, range(count))
-    assert [each.number for each in spool.people()] == list(range(1, count + 1))
-
-
-@pytest.mark.parametrize("same_time", [True, False])
-@pytest.mark.parametrize(
-    "count", [1, _CHUNK - 1, _CHUNK, _CHUNK + 1, 2 * _CHUNK, _BATCH, _BATCH + 1, 2 * _BATCH + 7]
-)
-def test_no_row_is_lost_or_doubled_where_a_chunk_or_batch_ends(
-    spool: Spool, count: int, same_time: bool
+def test_end_users_are_numbered_from_1_by_when_they_were_first_met(
+    any_bounds: None, filling: Filling
 ) -> None:
-    times = list(range(count))
-    random.Random(count).shuffle(times)
-    for time in times:
-        add(spool, str(time).encode(), time=None if same_time else time)
-    add(spool, b"another's", identity=1)
-    close(spool, [0, 1])
-    expected = times if same_time else sorted(times)
-    assert [int(payload) for payload in payloads(spool)] == expected
+    for identity, time in ((0, 30), (1, 20), (2, 10), (3, None)):
+        filling.add(identity, identity=identity, time=time)
+    filling.close([0, 1, 0, 3, 4], names=["u:1", "e:2", "u:3", "w:4", "p:5"])
+    people = list(filling.spool.people())
+    assert [(each.number, each.kinds) for each in people] == [(1, WOOTRIC), (2, USER), (3, EMAIL)]
+    assert [next(iter(each.turns)).payload for each in people] == [3, 2, 1]
+    ids = [filling.spool.names.of(each.root) for each in people]
+    assert ids == [[("w:4", True)], [("u:1", True), ("u:3", True)], [("e:2", True)]]
 
 
-_TIMES = st.none() | st.integers(-2, 2) | st.sampled_from([-(2**62), 2**62])
+def test_end_users_met_at_one_time_are_numbered_by_their_least_name(
+    any_bounds: None, filling: Filling
+) -> None:
+    times = [5, 5, 5, 9, 1, 9, None, None]
+    for identity, time in enumerate(times):
+        filling.add(identity, identity=identity, time=time)
+    names = ["u:g", "u:f", "w:e", "u:d", "u:c", "e:z", "u:b", "u:a"]
+    # The last two are one, and so are those named e:z and u:f.
+    filling.close([0, 1, 2, 3, 4, 1, 6, 6], names=names)
+    assert payloads(filling.spool) == [[6, 7], [4], [1, 5], [0], [2], [3]]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 3),
-            _TIMES,
-            st.sampled_from([b"", b"x", b"\xff"]),
-            st.sampled_from([IDENTIFY, TRACK, PAGE]),
-        ),
-        max_size=30,
+def test_an_id_without_records_may_be_the_least_name_of_an_end_user(
+    any_bounds: None, filling: Filling
+) -> None:
+    for identity in (0, 1):
+        filling.add(identity, identity=identity, time=5)
+    filling.close([0, 1, 1], names=["u:b", "u:c", "u:a"])
+    assert payloads(filling.spool) == [[1], [0]]
+
+
+def test_an_end_user_without_a_record_that_is_replayed_is_none(
+    any_bounds: None, filling: Filling
+) -> None:
+    filling.add("not even kept", identity=0, message="m", chosen=False)
+    filling.add(identity=1, kind=IDENTIFY, chosen=False, time=1)
+    filling.add(identity=2, time=2)
+    filling.close([0, 1, 2])
+    assert [[row.chosen for row in own] for own in rows(filling.spool)] == [[False], [True]]
+
+
+def test_an_end_user_of_whom_all_was_repeated_has_no_records(
+    any_bounds: None, filling: Filling
+) -> None:
+    for identity, time in ((0, 1), (1, 2), (2, 3)):
+        filling.add(identity, identity=identity, time=time, message="m" if identity < 2 else "n")
+    filling.close([0, 1, 2])
+    assert [each.number for each in filling.spool.people()] == [1, 3]
+
+
+def test_nothing_added_is_nobody(any_bounds: None, filling: Filling) -> None:
+    filling.close([])
+    assert list(filling.spool.people()) == []
+    assert left_out(filling.spool) == []
+    assert filling.spool.stretches == 0
+
+
+_RECORDS = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.none() | st.integers(-2, 2) | st.sampled_from([-(2**62), 2**62]),
+        st.sampled_from([b"", b"x", b"\xff"]),
+        st.sampled_from([IDENTIFY, TRACK, PAGE]),
     ),
-    st.lists(st.integers(0, 3), min_size=4, max_size=4),
-    st.booleans(),
+    max_size=30,
 )
+_ROOTS = st.lists(st.integers(0, 3), min_size=4, max_size=4)
+
+
+@settings(max_examples=200)
+@given(_RECORDS, _ROOTS, st.booleans(), st.integers(1, 31), st.sampled_from(sorted(BOUNDS)))
 def test_every_record_is_one_row_of_its_end_user_in_order(
-    records: list[tuple[int, int | None, bytes, int]], roots: list[int], apart: bool
+    records: list[tuple[int, int | None, bytes, int]],
+    roots: list[int],
+    apart: bool,
+    part: int,
+    kept: str,
 ) -> None:
-    with Spool() as spool:
-        for number, (identity, time, line, kind) in enumerate(records):
-            payload = b"%d" % number
-            add(spool, payload, identity=identity, time=time, line=line, kind=kind)
-        close(spool, roots, apart=apart)
-        found = [
-            [int(row.payload) for row in spool.rows(person.first, person.past)]
-            for person in spool.people()
-        ]
+    # What a line says decides whose it is, and its kind.
+    lines = [b"%d%d" % (identity, kind) + text for identity, _, text, kind in records]
+    with BOUNDS[kept](), Spool() as spool:
+        filling = Filling(spool, part)
+        for number, (identity, time, _, kind) in enumerate(records):
+            filling.add(number, identity=identity, time=time, line=lines[number], kind=kind)
+        filling.close(roots, apart=apart)
+        found = payloads(spool)
+        people = [each.number for each in spool.people()]
+    groups = [{each} for each in range(4)]
+    for own, root in enumerate(roots):
+        whole = next(each for each in groups if own in each) | next(
+            each for each in groups if root in each
+        )
+        groups = [each for each in groups if not each & whole] + [whole]
     expected = []
-    for root in sorted(set(roots)):
-        own = [
-            (apart and kind != IDENTIFY, time is not None, time or 0, line, number)
-            for number, (identity, time, line, kind) in enumerate(records)
-            if roots[identity] == root
+    for group in groups:
+        theirs = [
+            (apart and kind != IDENTIFY, NO_TIME if time is None else time, lines[number], number)
+            for number, (identity, time, _, kind) in enumerate(records)
+            if identity in group
         ]
-        expected.append([each[-1] for each in sorted(own)])
-    assert found == [each for each in expected if each]
+        if theirs:
+            first = min(time for _, time, _, _ in theirs)
+            expected.append((first, min(group), [number for *_, number in sorted(theirs)]))
+    assert found == [theirs for _, _, theirs in sorted(expected)]
+    assert people == list(range(1, len(found) + 1))
 
 
 # Repeated messages
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (2, 1, 3)])
-def test_of_a_repeated_message_the_earliest_is_taken(spool: Spool, order: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("part", [1, 3])
+def test_of_a_repeated_message_the_earliest_is_taken(
+    any_bounds: None, filling: Filling, order: tuple[int, ...], part: int
+) -> None:
+    filling.part = part
     for time in order:
-        add(spool, b"%d" % time, time=time, message="m", place=("a", time))
-    close(spool)
-    assert payloads(spool) == [b"1"]
-    assert sorted(left_out(spool)) == [(2, True), (3, True)]
+        filling.add(time, time=time, message="m", place=("a", time))
+    filling.close()
+    assert payloads(filling.spool) == [[1]]
+    assert sorted(left_out(filling.spool)) == [(2, True), (3, True)]
 
 
 def test_of_a_message_repeated_at_one_time_it_is_the_same_line_that_is_taken() -> None:
     taken = []
     for backwards in (True, False):
         with Spool() as spool:
+            filling = Filling(spool, part=2)
             for line in sorted((b"{a}", b"{b}", b"{c}"), reverse=backwards):
-                add(spool, line, time=1, message="m", line=line)
-            close(spool)
+                filling.add(line, time=1, message="m", line=line)
+            filling.close()
             taken.append(payloads(spool))
     assert taken[0] == taken[1]
-    assert len(taken[0]) == 1
+    assert len(taken[0][0]) == 1
 
 
-def test_a_message_without_a_time_is_earlier_than_any(spool: Spool) -> None:
-    add(spool, b"dated", time=-(2**62), message="m")
-    add(spool, b"undated", time=None, message="m")
-    close(spool)
-    assert payloads(spool) == [b"undated"]
+def test_a_message_without_a_time_is_earlier_than_any(filling: Filling) -> None:
+    filling.add("dated", time=-(2**62), message="m")
+    filling.add("undated", time=None, message="m")
+    filling.close()
+    assert payloads(filling.spool) == [["undated"]]
 
 
-def test_messages_are_told_apart_to_the_letter_and_those_without_id_always(spool: Spool) -> None:
+def test_messages_are_told_apart_to_the_letter_and_those_without_id_always(
+    any_bounds: None, filling: Filling
+) -> None:
     names = ["m", "M", "m ", "", "é", "e\u0301", "x" * 100_000, "x" * 100_001, None, None]
-    for name in names:
-        add(spool, message=name, line=b"{}")
-    close(spool)
-    assert len(rows(spool)) == len(names)
-    assert left_out(spool) == []
+    for each in names:
+        filling.add(message=each, line=b"{}")
+    filling.close()
+    assert len(rows(filling.spool)[0]) == len(names)
+    assert left_out(filling.spool) == []
 
 
-def test_a_repeat_is_told_with_its_place_and_type(spool: Spool) -> None:
-    add(spool, message="m", time=1)
-    add(spool, message="m", time=2, kind=IDENTIFY, place=("b", 4), identity=1)
-    add(spool, message="m", time=3, kind=PAGE, place=("c", 5))
-    close(spool, [0, 1])
-    assert list(spool.left_out()) == [
+def test_messages_of_one_hash_are_told_apart(
+    filling: Filling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spooled.hash", lambda _: 7, raising=False)
+    for time, message in enumerate(("m", "n", "m", "o", "n")):
+        filling.add(time, time=time, message=message, place=("a", time + 1))
+    filling.close()
+    assert payloads(filling.spool) == [[0, 1, 3]]
+    assert left_out(filling.spool) == [(3, True), (5, True)]
+
+
+def test_a_repeat_is_told_with_its_place_and_type(any_bounds: None, filling: Filling) -> None:
+    filling.add(message="m", time=1)
+    filling.add(message="m", time=2, kind=IDENTIFY, place=("b", 4), identity=1)
+    filling.add(message="m", time=3, kind=PAGE, place=("c", 5))
+    filling.close([0, 1])
+    assert list(filling.spool.left_out()) == [
         SkippedRow("b", 4, "identify", True),
         SkippedRow("c", 5, "page", True),
     ]
 
 
-def test_a_message_that_was_left_out_is_not_taken_again_later(spool: Spool) -> None:
-    add(spool, b"late", time=5, message="m", place=("a", 2))
-    spool.add_left_out(1, "m", b"{}")
-    add(spool, b"other", time=5, message="n", place=("a", 3))
-    spool.add_left_out(9, "n", b"{}")
-    close(spool)
-    assert payloads(spool) == [b"other"]
-    assert left_out(spool) == [(2, True)]
+def test_a_message_that_was_left_out_is_not_taken_again_later(
+    any_bounds: None, filling: Filling
+) -> None:
+    filling.add("late", time=5, message="m", place=("a", 2))
+    filling.add(time=1, message="m", chosen=False)
+    filling.add("other", time=5, message="n", place=("a", 3))
+    filling.add(time=9, message="n", chosen=False)
+    filling.close()
+    assert payloads(filling.spool) == [["other"]]
+    assert left_out(filling.spool) == [(2, True)]
 
 
-def test_a_repeat_that_was_not_chosen_is_told_no_second_time(spool: Spool) -> None:
-    add(spool, b"first", time=1, message="m", kind=IDENTIFY)
-    add(spool, b"again", time=2, message="m", kind=IDENTIFY, chosen=False)
-    close(spool)
-    assert payloads(spool) == [b"first"]
-    assert left_out(spool) == []
+def test_a_repeat_that_was_not_chosen_is_told_no_second_time(
+    any_bounds: None, filling: Filling
+) -> None:
+    filling.add("first", time=1, message="m", kind=IDENTIFY)
+    filling.add("again", time=2, message="m", kind=IDENTIFY, chosen=False)
+    filling.close()
+    assert payloads(filling.spool) == [["first"]]
+    assert left_out(filling.spool) == []
 
 
 _MESSAGES = st.lists(
@@ -328,72 +388,114 @@ _MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(_MESSAGES, st.randoms(use_true_random=False))
+@settings(max_examples=60)
+@given(_MESSAGES, st.randoms(use_true_random=False), st.integers(1, 10), st.integers(1, 10))
 def test_what_is_taken_does_not_depend_on_the_order_it_came_in(
-    messages: list[tuple[str | None, int | None, str]], rng: random.Random
+    messages: list[tuple[str | None, int | None, str]], rng: random.Random, one: int, other: int
 ) -> None:
-    def taken(given: list[tuple[str | None, int | None, str]]) -> tuple[object, int]:
-        with Spool() as spool:
+    def taken(
+        given: list[tuple[str | None, int | None, str]], part: int
+    ) -> tuple[object, list[bool]]:
+        with small(), Spool() as spool:
+            filling = Filling(spool, part)
             for message, time, line in given:
-                add(spool, time=time, message=message, line=line.encode())
-            close(spool)
-            found = [
-                (row.message_id, row.time, row.digest)
-                for person in spool.people()
-                for row in spool.rows(person.first, person.past)
-            ]
-            return found, len(left_out(spool))
+                filling.add(line, time=time, message=message, line=line.encode())
+            filling.close()
+            found = [(row.message_id, row.time, row.payload) for own in rows(spool) for row in own]
+            return found, [each.repeated for each in spool.left_out()]
 
     shuffled = list(messages)
     rng.shuffle(shuffled)
-    found, repeats = taken(messages)
-    assert (found, repeats) == taken(shuffled)
+    found, repeats = taken(messages, one)
+    assert (found, repeats) == taken(shuffled, other)
     named = [message for message, _, _ in messages if message]
-    assert repeats == len(named) - len(set(named))
+    assert repeats == [True] * (len(named) - len(set(named)))
 
 
 # What is chosen
 
 
-def test_users_are_chosen_by_any_name_of_theirs(spool: Spool) -> None:
+def test_users_are_chosen_by_any_name_of_theirs(any_bounds: None, filling: Filling) -> None:
     for identity in range(4):
-        add(spool, b"%d" % identity, identity=identity, place=("a", identity), time=identity)
-    close(spool, [0, 1, 0, 3], users=["id 2", "id 3", "nobody's"])
-    assert [payloads(spool, index) for index in range(2)] == [[b"0", b"2"], [b"3"]]
-    assert left_out(spool) == [(1, False)]
+        filling.add(identity, identity=identity, place=("a", identity), time=identity)
+    filling.close([0, 1, 0, 3], users=[name(2), name(3), "u:nobody's"])
+    assert payloads(filling.spool) == [[0, 2], [3]]
+    assert left_out(filling.spool) == [(1, False)]
 
 
-def test_identifies_of_a_user_who_is_not_chosen_serve_no_one(spool: Spool) -> None:
-    add(spool, kind=IDENTIFY, identity=0)
-    add(spool, kind=IDENTIFY, identity=1)
-    close(spool, [0, 1], users=["id 1"])
-    assert [[row.chosen for row in rows(spool, index)] for index in range(2)] == [[False], [True]]
+def test_identifies_of_a_user_who_is_not_chosen_serve_no_one(
+    any_bounds: None, filling: Filling
+) -> None:
+    filling.add(kind=IDENTIFY, identity=0)
+    filling.add(kind=IDENTIFY, identity=1)
+    filling.close([0, 1], users=[name(1)])
+    assert [[row.chosen for row in own] for own in rows(filling.spool)] == [[False], [True]]
 
 
-@pytest.mark.parametrize("limit", [0, 1, 2, 3, 4, 9])
-def test_a_limit_takes_the_first_in_time_order_of_all_end_users(spool: Spool, limit: int) -> None:
+@pytest.mark.parametrize("limit", [0, 1, 2, 3, 4, 9, sys.maxsize])
+def test_a_limit_takes_the_first_in_time_order_of_all_end_users(
+    any_bounds: None, filling: Filling, limit: int
+) -> None:
     for time in (3, 1, 4, 2):
-        add(spool, b"%d" % time, identity=time % 2, time=time, place=("a", time))
-    add(spool, b"0", time=0, chosen=False)
-    close(spool, [0, 1], limit=limit)
-    found = [
-        int(row.payload)
-        for person in spool.people()
-        for row in spool.rows(person.first, person.past)
-    ]
+        filling.add(time, identity=time % 2, time=time, place=("a", time))
+    filling.add(0, time=0, chosen=False, message="m")
+    filling.close([0, 1], limit=limit)
+    found = [each for own in payloads(filling.spool) for each in own]
     assert sorted(found) == [time for time in (1, 2, 3, 4) if time <= limit]
-    assert sorted(left_out(spool)) == [(time, False) for time in (1, 2, 3, 4) if time > limit]
+    late = [(time, False) for time in (1, 2, 3, 4) if time > limit]
+    assert sorted(left_out(filling.spool)) == late
 
 
-def test_a_limit_counts_neither_repeats_nor_other_users(spool: Spool) -> None:
+def test_a_limit_counts_neither_repeats_nor_other_users(any_bounds: None, filling: Filling) -> None:
     for line, (identity, time, message) in enumerate(
         [(0, 1, "a"), (0, 2, "a"), (1, 3, "b"), (0, 4, "c"), (0, 5, "d")], 1
     ):
-        add(spool, identity=identity, time=time, message=message, place=("a", line))
-    close(spool, [0, 1], users=["id 0"], limit=2)
-    assert [row.line for row in rows(spool)] == [1, 4]
-    assert left_out(spool) == [(2, True), (3, False), (5, False)]
+        filling.add(identity=identity, time=time, message=message, place=("a", line))
+    filling.close([0, 1], users=[name(0)], limit=2)
+    assert [row.line for row in rows(filling.spool)[0]] == [1, 4]
+    assert left_out(filling.spool) == [(2, True), (3, False), (5, False)]
+
+
+_Tied: TypeAlias = tuple[int | None, str | None, bytes, bool]
+_TIED = st.lists(
+    st.tuples(
+        st.none() | st.integers(0, 1),
+        st.none() | st.uuids().map(str),
+        st.binary(min_size=2, max_size=4),
+        st.sampled_from([True, True, True, False]),
+    ),
+    max_size=12,
+    unique_by=lambda each: each[2],
+)
+
+
+@settings(max_examples=60)
+@given(_TIED, st.integers(0, 12), st.integers(1, 12), st.randoms(use_true_random=False))
+def test_of_records_of_one_time_a_limit_takes_the_first_in_order(
+    records: list[_Tied], limit: int, part: int, rng: random.Random
+) -> None:
+    def order(record: _Tied) -> tuple[bool, int, bool, str | bytes]:
+        time, message, line, _ = record
+        return time is not None, time or 0, message is not None, message or line
+
+    with Spool() as spool:
+        filling = Filling(spool, part)
+        for each in rng.sample(records, len(records)):
+            time, message, line, chosen = each
+            identity = rng.randrange(2)
+            filling.add(
+                each,
+                identity=identity,
+                time=time,
+                message=message,
+                line=line,
+                chosen=chosen,
+                kind=IDENTIFY,
+            )
+        filling.close([0, 1], limit=limit)
+        found = [row.payload for own in rows(spool) for row in own if row.chosen]
+    choosable = [each for each in records if each[-1]]
+    assert sorted(found, key=order) == sorted(choosable, key=order)[:limit]
 
 
 # The other id of a record
@@ -401,157 +503,228 @@ def test_a_limit_counts_neither_repeats_nor_other_users(spool: Spool) -> None:
 
 @pytest.mark.parametrize(("identified", "goes_to"), [((), 0), ((0,), 0), ((1,), 1), ((0, 1), 0)])
 def test_a_record_is_filed_by_its_other_id_only_if_that_alone_has_identifies(
-    spool: Spool, identified: tuple[int, ...], goes_to: int
+    any_bounds: None, filling: Filling, identified: tuple[int, ...], goes_to: int
 ) -> None:
     for identity in identified:
-        add(spool, b"identify", identity=identity, kind=IDENTIFY)
-    add(spool, b"event", identity=0, other=1)
-    add(spool, b"another", identity=1)
-    close(spool, [0, 1])
-    found = {each.number - 1: payloads(spool, index) for index, each in enumerate(spool.people())}
-    assert b"event" in found[goes_to]
-    assert b"event" not in found.get(1 - goes_to, [])
+        filling.add("identify", identity=identity, kind=IDENTIFY)
+    filling.add("event", identity=0, other=1)
+    filling.add("another", identity=1)
+    filling.close([0, 1])
+    found = {each.number - 1: own for each, own in people_with_payloads(filling.spool)}
+    assert "event" in found[goes_to]
+    assert "event" not in found.get(1 - goes_to, [])
 
 
-def test_an_identify_under_another_id_of_the_same_end_user_counts_too(spool: Spool) -> None:
-    add(spool, b"identify", identity=2, kind=IDENTIFY)
-    add(spool, b"event", identity=0, other=1)
-    close(spool, [0, 1, 1])
-    assert payloads(spool) == [b"identify", b"event"]
+def people_with_payloads(spool: Spool) -> list[tuple[Person, list[Any]]]:
+    return list(zip(spool.people(), payloads(spool), strict=True))
 
 
-def test_a_repeated_identify_identifies_nobody(spool: Spool) -> None:
-    add(spool, b"first", identity=2, kind=TRACK, time=1, message="m")
-    add(spool, b"again", identity=1, kind=IDENTIFY, time=2, message="m")
-    add(spool, b"event", identity=0, other=1)
-    close(spool, [0, 1, 2])
-    assert payloads(spool) == [b"event"]
+def test_an_identify_under_another_id_of_the_same_end_user_counts_too(
+    any_bounds: None, filling: Filling
+) -> None:
+    filling.add("identify", identity=2, kind=IDENTIFY)
+    filling.add("event", identity=0, other=1)
+    filling.close([0, 1, 1])
+    assert payloads(filling.spool) == [["identify", "event"]]
 
 
-def test_an_identify_that_is_not_chosen_identifies_all_the_same(spool: Spool) -> None:
-    add(spool, b"identify", identity=1, kind=IDENTIFY, chosen=False)
-    add(spool, b"event", identity=0, other=1)
-    close(spool, [0, 1])
-    assert payloads(spool) == [b"identify", b"event"]
+def test_a_repeated_identify_identifies_nobody(any_bounds: None, filling: Filling) -> None:
+    filling.add("first", identity=2, kind=TRACK, time=1, message="m")
+    filling.add("again", identity=1, kind=IDENTIFY, time=2, message="m")
+    filling.add("event", identity=0, other=1)
+    filling.close([0, 1, 2])
+    assert payloads(filling.spool) == [["event"], ["first"]]
 
 
-# Names, hints, aliases
+def test_an_identify_that_is_not_chosen_identifies_all_the_same(
+    any_bounds: None, filling: Filling
+) -> None:
+    filling.add("identify", identity=1, kind=IDENTIFY, chosen=False)
+    filling.add("event", identity=0, other=1)
+    filling.close([0, 1])
+    assert payloads(filling.spool) == [["identify", "event"]]
 
 
-def test_names_are_found_again_and_listed_by_their_beginning(spool: Spool) -> None:
-    spool.keep_identities([("u:b", 2), ("u:a", 1), ("p:x", 3)])
-    spool.keep_identities([("u:", 4), ("v:a", 5)])
-    assert [spool.identity(name) for name in ("u:a", "p:x", "u:", "u", "")] == [1, 3, 4, None, None]
-    spool.keep_hints([(2, 9), (1, 9), (2, 8), (3, 7)])
-    spool.keep_hints([(2, 9)])
-    assert list(spool.hints("u:")) == [(1, 9), (2, 8), (2, 9)]
-    assert list(spool.hints("p:")) == [(3, 7)]
-    assert list(spool.hints("w:")) == []
-
-
-@pytest.mark.parametrize(("previous", "user"), [("a", "b"), ("b", "a")])
-def test_an_alias_is_known_whichever_way_round(spool: Spool, previous: str, user: str) -> None:
-    for _ in range(2):
-        spool.keep_alias(previous, user)
-    assert spool.has_alias("a", "b")
-    assert spool.has_alias("b", "a")
-    assert not spool.has_alias("a", "a")
-    assert not spool.has_alias("a", "c")
+def test_users_are_chosen_by_whom_a_record_is_filed_under_in_the_end(
+    any_bounds: None, filling: Filling
+) -> None:
+    filling.add("identify", identity=1, kind=IDENTIFY, time=1)
+    filling.add("event", identity=0, other=1, time=2)
+    filling.close([0, 1], users=[name(1)])
+    assert payloads(filling.spool) == [["identify", "event"]]
+    assert left_out(filling.spool) == []
 
 
 # Lines
 
 
-def test_a_records_line_is_given_back_byte_for_byte_and_empty_where_none_was_kept(
-    spool: Spool,
+def test_a_records_line_is_given_back_byte_for_byte(filling: Filling) -> None:
+    filling.keep_lines = True
+    lines = [b"\xff\0{}", b"", b"{}", b"\xfe\0{}", b"x" * 70_000]
+    for time, line in enumerate(lines):
+        filling.add(time=time, line=line, place=("ab"[time // 3], 1))
+    filling.close()
+    assert [filling.spool.raw(row.number) for row in rows(filling.spool)[0]] == lines
+
+
+def test_a_line_is_empty_where_none_was_kept(filling: Filling) -> None:
+    for time in range(4):
+        filling.add(time=time, line=b"{}")
+    filling.close()
+    assert [filling.spool.raw(row.number) for row in rows(filling.spool)[0]] == [b""] * 4
+
+
+# Giants, and what is read at once
+
+
+def sized(filling: Filling, *sizes: int) -> None:
+    """Fill it with one record for each end user, of about so many bytes."""
+    for identity, size in enumerate(sizes):
+        filling.add((identity, "x" * size), identity=identity, time=identity)
+    filling.close(range(len(sizes)))
+
+
+@pytest.mark.parametrize("first", [1, 900, 1100])
+@pytest.mark.parametrize("second", [7000, 7900, 9000])
+@pytest.mark.parametrize("third", [1, 9000])
+def test_whoever_comes_beside_a_large_end_user_keeps_their_own_records(
+    filling: Filling, first: int, second: int, third: int
 ) -> None:
-    add(spool, line=b"\xff\0{}", time=1, message="m", keep_line=True)
-    add(spool, line=b"{}", time=2, message="n")
-    add(spool, line=b"\xfe\0{}", time=3)
-    close(spool)
-    kept, none, always = (row.number for row in rows(spool))
-    assert spool.raw(kept) == b"\xff\0{}"
-    assert spool.raw(none) == b""
-    assert spool.raw(always) == b"\xfe\0{}", "it orders the record, so it is there anyway"
+    with bounds(stretch_bytes=1000, giant_bytes=8000):
+        sized(filling, first, second, third)
+        found = [
+            (each.number, [row.payload[0] for row in each.turns]) for each in filling.spool.people()
+        ]
+    assert found == [(1, [0]), (2, [1]), (3, [2])]
+
+
+def test_one_end_user_alone_is_a_giant(filling: Filling) -> None:
+    with bounds(stretch_bytes=1000, giant_bytes=8000):
+        sized(filling, 10, 20, 9000, 30, 40, 7900, 50)
+        spool = filling.spool
+        people = [[each.number for each in spool.people_of(n)] for n in range(spool.stretches)]
+        assert [own for n, own in enumerate(people) if spool.is_giant(n)] == [[3]]
+        assert [number for own in people for number in own] == list(range(1, 8))
+
+
+def test_a_stretch_ends_once_it_is_long_enough(filling: Filling) -> None:
+    with bounds(stretch_bytes=1000):
+        sized(filling, *[300] * 40)
+        spool = filling.spool
+        lengths = [len(list(spool.people_of(n))) for n in range(spool.stretches)]
+    assert sum(lengths) == 40
+    assert 10 <= len(lengths) <= 14, lengths
+
+
+def test_a_giants_records_are_sorted_on_disk_once(filling: Filling) -> None:
+    with giants():
+        for number in range(200):
+            filling.add(number, time=-number, line=b"%d" % number)
+        filling.close()
+        for _ in range(3):
+            assert payloads(filling.spool) == [list(reversed(range(200)))]
+        before = (filling.spool._sorted._size, len(filling.spool._giants))
+        list(filling.spool.people())
+        assert (filling.spool._sorted._size, len(filling.spool._giants)) == before
+
+
+@pytest.mark.parametrize("size", [200, 200_000])
+def test_memory_does_not_grow_with_the_records_of_one_end_user(size: int) -> None:
+    """Whether they are many or large: four times as many, and about as much in memory."""
+
+    def peak(total: int) -> int:
+        with Spool() as spool:
+            filling = Filling(spool, part=max(1, 100_000 // size))
+            # Each part's records are spread over all of the time.
+            count = total // size
+            text = "x" * size
+            for number in range(count):
+                filling.add(text + str(number), time=number * 7919 % count)
+            filling.close()
+            filling.records.clear()
+            tracemalloc.start()
+            try:
+                for person in spool.people():
+                    assert sum(1 for _ in person.turns) == count
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    with bounds(giant_bytes=400_000, gathered_bytes=800_000, runs_at_once=4):
+        small_peak, large_peak = peak(2_000_000), peak(8_000_000)
+    assert large_peak < 2 * small_peak
 
 
 # Threads
 
 
-def test_several_threads_read_at_once_and_each_gets_its_own_rows(spool: Spool) -> None:
-    people, each = 8, _CHUNK + 20
-    for number in range(people * each):
-        payload = f"{number % people}:{number // people:05}".encode()
-        add(spool, identity=number % people, time=number, line=b"line " + payload)
-    close(spool, range(people))
+@pytest.mark.parametrize("kept", BOUNDS)
+def test_several_threads_read_at_once_and_each_gets_its_own_rows(kept: str) -> None:
+    people, each = 8, 150
+    with BOUNDS[kept](), Spool() as spool:
+        filling = Filling(spool, part=100, keep_lines=True)
+        for number in range(people * each):
+            text = f"{number % people}:{number // people:05}"
+            filling.add(text, identity=number % people, time=number, line=b"line " + text.encode())
+        filling.close(range(people))
 
-    def read(person: Person) -> list[bytes]:
-        return [spool.raw(row.number) for row in spool.rows(person.first, person.past)]
+        def read(person: Person) -> list[tuple[str, bytes]]:
+            return [(row.payload, spool.raw(row.number)) for row in person.turns]
 
-    with ThreadPoolExecutor(people) as pool:
-        found = list(pool.map(read, spool.people()))
+        with ThreadPoolExecutor(people) as pool:
+            found = list(pool.map(read, spool.people()))
     for index, lines in enumerate(found):
-        assert lines == [f"line {index}:{n:05}".encode() for n in range(each)]
+        texts = [f"{index}:{n:05}" for n in range(each)]
+        assert lines == [(text, b"line " + text.encode()) for text in texts]
 
 
-def test_one_readers_rows_go_on_where_they_were_while_another_reads(spool: Spool) -> None:
-    count = 2 * _CHUNK
+def test_one_readers_rows_go_on_where_they_were_while_another_reads(
+    any_bounds: None, filling: Filling
+) -> None:
+    count = 200
     for number in range(count):
-        add(spool, str(number).encode(), time=number)
-    close(spool)
-    (person,) = spool.people()
-    one, other = (spool.rows(person.first, person.past) for _ in range(2))
-    pairs = list(zip(one, other, strict=True))
+        filling.add(number, time=number)
+    filling.close()
+    (person,) = filling.spool.people()
+    pairs = list(zip(person.turns, person.turns, strict=True))
     assert len(pairs) == count
     assert all(row == same for row, same in pairs)
 
 
-# Tallies
+def test_a_process_forked_then_reads_the_same(filling: Filling) -> None:
+    for number in range(200):
+        filling.add(number, identity=number % 7, time=number)
+    filling.close(range(7))
+    expected = payloads(filling.spool)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writer, orjson.dumps(payloads(filling.spool)))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as told:
+        assert orjson.loads(told.read()) == expected
+    assert os.waitpid(child, 0)[1] == 0
 
 
-def test_tallies_add_up_past_what_is_held_in_memory(spool: Spool) -> None:
-    tally = Tally(spool)
-    labels = 2 * _LABELS_AT_HAND + 500
-    for _ in range(2):  # the second round meets labels that the spool has already
-        for number in range(labels):
-            tally.add("page", f"/{number}")
-    tally.add("page", "/7")
-    counts = list(tally.most_common("page"))
-    assert counts[0] == ("/7", 3)
-    assert len(counts) == labels
-    assert {count for _, count in counts[1:]} == {2}
-
-
-def test_a_tally_tells_the_most_frequent_first_then_by_label(spool: Spool) -> None:
-    tally = Tally(spool)
-    for label in ("c", "a", "b", "c", "b"):
-        tally.add("event", label)
-    tally.add("page", "a")
-    assert list(tally.most_common("event")) == [("b", 2), ("c", 2), ("a", 1)]
-    assert list(tally.most_common("page")) == [("a", 1)]
-    assert list(tally.most_common("nothing")) == []
-
-
-def test_a_tally_can_be_asked_and_go_on_counting(spool: Spool) -> None:
-    tally = Tally(spool)
-    tally.add("event", "a")
-    assert list(tally.most_common("event")) == [("a", 1)]
-    tally.add("event", "a")
-    assert list(tally.most_common("event")) == [("a", 2)]
-
+# On disk
 
 _FILL: str = """
-import os, sys
-import orjson
+import os, sys, tempfile
 from pathlib import Path
-from wootric_map.spool import TRACK, Spool
+import orjson
+from spooled import Filling
+from wootric_map.spool import Spool
 
-folder = Path(os.environ["SQLITE_TMPDIR"])
+folder = Path(os.environ["TMPDIR"])
 with Spool() as spool:
-    for number in range(800):
-        spool.add(0, TRACK, number, None, b"", ("a", number), os.urandom(65536))
-    spool.keep_identities([("a", 0)])
-    spool.close_intake([(0, 0, 1, 0)], events_apart=True)
+    filling = Filling(spool)
+    for number in range(100):
+        filling.add(os.urandom(65536), time=number)
+    filling.close()
+    spool.names.keep((os.urandom(512).hex(), number) for number in range(1, 60_000))
     links = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     own = [link for link in links if link.startswith(str(folder))]
     names = [each.name for each in folder.iterdir()]
@@ -563,8 +736,11 @@ with Spool() as spool:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux lists open files there")
 @pytest.mark.parametrize("end", ["close", "crash"])
-def test_the_database_goes_to_disk_but_has_no_name_there(tmp_path: Path, end: str) -> None:
-    environment = {"SQLITE_TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+def test_the_files_go_where_temporary_files_go_and_have_no_name_there(
+    tmp_path: Path, end: str
+) -> None:
+    root = Path(__file__).parents[2]
+    environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": f"{root}:{root / 'tests/support'}"}
     done = subprocess.run(
         [sys.executable, "-c", _FILL, end],
         env=environment,
@@ -575,6 +751,22 @@ def test_the_database_goes_to_disk_but_has_no_name_there(tmp_path: Path, end: st
     )
     assert done.returncode == (9 if end == "crash" else 0), done.stderr
     seen: dict[str, Any] = orjson.loads(done.stdout)
-    assert seen["open"], "nothing went to disk, so this shows nothing"
+    assert len(seen["open"]) == 3, "two of records, one of names"
     assert seen["names"] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_with_the_folder(
+    monkeypatch: pytest.MonkeyPatch, filling: Filling
+) -> None:
+    monkeypatch.setattr(module, "_HELD_BYTES", 0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for number in range(100):
+        filling.add(number)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            filling.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == tempfile.gettempdir()

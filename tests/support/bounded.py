@@ -1,0 +1,40 @@
+"""A spool that holds little at once, so that a few records go the way of very many."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+import pytest
+
+from wootric_map import spool
+
+
+@contextmanager
+def bounds(**changed: int) -> Iterator[None]:
+    """Set what is held at once, each by its name in the module."""
+    with pytest.MonkeyPatch.context() as patch:
+        for each, value in changed.items():
+            patch.setattr(spool, f"_{each.upper()}", value)
+        yield
+
+
+giants = partial(
+    bounds, held_bytes=0, giant_bytes=1, slice_bytes=60, gathered_bytes=300, runs_at_once=2
+)
+"""Every end user is sorted on disk."""
+
+some_giants = partial(
+    bounds, held_bytes=500, giant_bytes=200, stretch_bytes=100, slice_bytes=60, gathered_bytes=300
+)
+"""Whoever has more than a few records is."""
+
+small = partial(bounds, held_bytes=0, stretch_bytes=100, gathered_bytes=150, messages_at_once=2)
+"""Nobody is, but there are many stretches, pieces of them, and passes over the messages."""
+
+BOUNDS: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "as it is": bounds,
+    "giants": giants,
+    "some giants": some_giants,
+    "small": small,
+}
+"""Ways of keeping records, which must make no difference."""

@@ -1,0 +1,166 @@
+"""A spool filled with made-up records, part by part, without an export to read them from."""
+
+import marshal
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from wootric_map.identities import NO_TIME, Identities
+from wootric_map.intake import Taken
+from wootric_map.report import Report
+from wootric_map.spool import CHOSEN, IDENTIFY, NOBODY, TRACK, Kept, Row, Spool, columns
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A record that a test makes up."""
+
+    payload: Any
+    identity: int
+    """The place, among the names, of the id that it is filed under."""
+    other: int
+    """The same of the id that serves if nobody is identified by the first; -1 is none."""
+    kind: int
+    time: int | None
+    message: str | None
+    line: bytes
+    place: tuple[str, int]
+    chosen: bool
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether more is kept of it than that its message was met."""
+        return self.chosen or self.kind == IDENTIFY
+
+
+@dataclass
+class Filling:
+    """A spool on its way."""
+
+    spool: Spool
+    part: int = 3
+    """Records in a part, if they are of one source."""
+    keep_lines: bool = False
+    records: list[Made] = field(default_factory=list)
+
+    def add(
+        self,
+        payload: Any = b"",
+        *,
+        identity: int = 0,
+        other: int = -1,
+        kind: int = TRACK,
+        time: int | None = None,
+        message: str | None = None,
+        line: bytes = b"",
+        place: tuple[str, int] = ("a.ndjson", 1),
+        chosen: bool = True,
+    ) -> None:
+        """Add a record behind those added so far."""
+        made = Made(payload, identity, other, kind, time, message, line, place, chosen)
+        self.records.append(made)
+
+    def close(
+        self,
+        roots: Sequence[int] = (0,),
+        *,
+        names: Sequence[str] = (),
+        apart: bool = True,
+        users: Iterable[str] = (),
+        limit: int | None = None,
+    ) -> None:
+        """Hand all over, and close the intake.
+
+        Args:
+            roots: of each id, by its place, the place of one that it shares its end user with.
+            names: the ids' names; else they are userIds that sort by their places.
+            apart: whether events come after all identifies.
+            users: names of the end users that are replayed.
+            limit: so many records are replayed at most.
+        """
+        known = Identities(self.spool.names)
+        numbers = [known.number(each) for each in names or map(name, range(len(roots)))]
+        for own, root in zip(numbers, roots, strict=True):
+            known.unite(numbers[root], own)
+        for source, records in groupby(self.records, lambda each: each.place[0]):
+            whole = list(records)
+            for at in range(0, len(whole), self.part):
+                self._take(source, whole[at : at + self.part], known, numbers)
+        known.resolve()
+        self.spool.names.keep_members(known.members)
+        self.spool.close(known, events_apart=apart, users=users, limit=limit)
+
+    def _take(
+        self, source: str, records: Sequence[Made], known: Identities, numbers: Sequence[int]
+    ) -> None:
+        lines_before = min(each.place[1] for each in records) - 1
+        groups: dict[tuple[int, int], list[Kept]] = {}
+        facts: list[tuple[int, ...]] = []
+        for number, made in enumerate(records):
+            mark = made.kind | CHOSEN if made.chosen else made.kind
+            time = NO_TIME if made.time is None else made.time
+            line = made.place[1] - lines_before
+            group = NOBODY
+            if made.is_kept:
+                key = made.identity, made.other
+                groups.setdefault(key, [])
+                group = list(groups).index(key)
+                has_message = made.message is not None
+                tie = made.line if made.message is None else made.message
+                groups[key].append((time, has_message, tie, mark, line, number, made.payload))
+            told = 0, 0, 0
+            if made.message is not None:
+                check = zlib.crc32(made.message.encode())
+                told = hash(made.message) or 1, check, zlib.crc32(made.line)
+            facts.append((*told, time, line, group, mark))
+        blocks = [marshal.dumps(each, 2) for each in groups.values()]
+        lines = [each.line for each in records] if self.keep_lines else []
+        firsts = [min(kept[0] for kept in each) for each in groups.values()]
+        filed = array("I", [numbers[first] for first, _ in groups])
+        others = array("q", [numbers[other] if other >= 0 else -1 for _, other in groups])
+        known.see(filed, firsts)
+        taken = Taken(
+            report=Report(),
+            lines=len(records),
+            stopped_after=None,
+            rejected=[],
+            aliases=[],
+            has_tracks=False,
+            names=[],
+            ties=[],
+            hints=[],
+            filed=filed,
+            others=others,
+            firsts=array("q", firsts),
+            sizes=array("I", map(len, blocks)),
+            data=b"".join(blocks),
+            columns=columns(facts, map(len, lines)),
+            raw=b"".join(lines),
+        )
+        self.spool.take(taken, source, lines_before, filed, others)
+
+
+def name(place: int) -> str:
+    """The name of an id by its place."""
+    return f"u:{place:06}"
+
+
+def rows(spool: Spool) -> list[list[Row]]:
+    """Of each end user their records: the identifies, then what comes in its turn.
+
+    Where events do not stand apart these hold the identifies once more, and are all there is.
+    """
+    return [
+        list(each.turns)
+        if any(row.kind == IDENTIFY for row in each.turns)
+        else [*each.identifies, *each.turns]
+        for each in spool.people()
+    ]
+
+
+def payloads(spool: Spool) -> list[list[Any]]:
+    """The same, of each record what it is known by."""
+    return [[row.payload for row in own] for own in rows(spool)]

@@ -1,0 +1,183 @@
+"""The short way of a dry run says what the long way says, of whatever export."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import RECORDS
+from planned import Planned, PlanOf, alias, identify, page, planned, track, wootric_id
+
+from wootric_map import Choice, EndUserUpsert, PlanOptions, spool
+from wootric_map.overview import Overview, overview
+from wootric_map.plan import Write
+from wootric_map.rehearsal import Rehearsed, rehearse, rehearse_end_user
+from wootric_map.report import Report
+
+ADA = {"email": "ada@b.co"}
+OPTIONS = st.builds(
+    PlanOptions,
+    link_anonymous=st.booleans(),
+    amount_suffix=st.booleans(),
+    choice=st.builds(
+        Choice,
+        types=st.sampled_from([frozenset(), frozenset({"identify", "page"})]),
+        limit=st.sampled_from([None, None, 3]),
+    ),
+)
+
+
+class Told:
+    """What a dry run tells of a plan."""
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.shown: list[object] = []
+        self.short = 0
+
+    def step(self, each: Rehearsed) -> None:
+        self.report.deliver(each.outcome)
+        self.report.done["look_up"] += each.look_ups
+        if each.call is not None:
+            for ref, warning in each.warnings:
+                self.report.warn(ref.source, ref.line, warning)
+            if isinstance(each.step, Write):
+                self.shown.append(shown(each))
+            else:
+                self.calls[each.step.action, each.step.label] += 1
+
+
+def shown(each: Rehearsed) -> object:
+    """All that is shown of a write: what is sent, and where it came from."""
+    assert isinstance(each.call, EndUserUpsert)
+    assert isinstance(each.step, Write)
+    origins = each.step.origins
+    sent = {"email", "external_id", "phone_number", "external_created_at"}
+    names = sent | {f"properties.{name}" for name in each.call.properties}
+    return (
+        each.call,
+        list(each.call.properties),
+        {name: origins[name] for name in names & origins.keys() if _has(each.call, name)},
+        [warning for _, warning in each.warnings],
+    )
+
+
+def _has(call: EndUserUpsert, name: str) -> bool:
+    return name.startswith("properties.") or getattr(call, name) is not None
+
+
+def the_long_way(made: Planned) -> Told:
+    told = Told()
+    for each in rehearse(made.plan):
+        told.step(each)
+    return told
+
+
+def in_short(made: Planned, *, amount_suffix: bool = False) -> Told:
+    told = Told()
+    for stretch in range(made.plan.spool.stretches):
+        people = {each.number: each for each in made.plan.spool.people_of(stretch)}
+        for part in overview(made.plan, stretch, shown, amount_suffix=amount_suffix):
+            if isinstance(part, Overview):
+                told.report.add(part.report)
+                told.calls.update(part.calls)
+                told.shown += part.shown
+                told.short += 1
+            elif part in people:
+                for each in rehearse_end_user(made.plan, made.plan.end_user(people[part])):
+                    told.step(each)
+    return told
+
+
+def same(one: Told, other: Told) -> bool:
+    assert one.shown == other.shown
+    assert one.calls == other.calls
+    assert +one.report.done == +other.report.done
+    assert one.report.unidentified == other.report.unidentified
+    assert one.report.skipped == other.report.skipped
+    assert one.report.warnings == other.report.warnings
+    return True
+
+
+@settings(deadline=None, max_examples=300)
+@given(records=st.lists(RECORDS, max_size=15), options=OPTIONS)
+def test_it_says_what_a_rehearsal_says(records: list[dict[str, Any]], options: PlanOptions) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        planned(Path(folder), records, options=options) as made,
+    ):
+        assert same(in_short(made, amount_suffix=options.amount_suffix), the_long_way(made))
+
+
+@settings(deadline=None, max_examples=100)
+@given(records=st.lists(RECORDS, max_size=15), options=OPTIONS)
+def test_it_says_so_of_any_stretch(records: list[dict[str, Any]], options: PlanOptions) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(spool, "_STRETCH_BYTES", 100)
+        patch.setattr(spool, "_GIANT_BYTES", 300)
+        with planned(Path(folder), records, options=options) as made:
+            assert same(in_short(made, amount_suffix=options.amount_suffix), the_long_way(made))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param([identify("1", 1, email="a@b.co", plan="pro"), track("1", 2)], id="known"),
+        pytest.param([identify("1", n, email="a@b.co", plan=n) for n in (1, 2)], id="superseded"),
+        pytest.param([track("1", 1), page("1", 2)], id="a userId alone"),
+        pytest.param([track(None, 1), page(None, 2)], id="a visitor"),
+        pytest.param([identify("1", 1, plan="pro"), track("1", 2)], id="no email"),
+    ],
+)
+def test_the_commonest_end_users_are_told_in_short(
+    plan_of: PlanOf, records: list[dict[str, Any]]
+) -> None:
+    made = plan_of(*records)
+    told = in_short(made)
+    assert told.short == 1
+    assert same(told, the_long_way(made))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param([track("1", 1, properties={"email": "a@b.co"})], id="an event's email"),
+        pytest.param([identify("1", 1, phone="+1"), track("1", 2)], id="a phone alone"),
+        pytest.param([identify("1", 1, context=wootric_id("77")), track("1", 2)], id="own id"),
+        pytest.param(
+            [identify("1", 1, email="a@b.co"), identify("2", 2, email="a@b.co")], id="shared"
+        ),
+        pytest.param(
+            [identify("1", 1, email="a@b.co"), identify("2", 2, email="a@b.co"), alias("1", "2")],
+            id="alias",
+        ),
+        pytest.param([identify("1", 1, email="a@b.co"), identify("1", 2, email=None)], id="null"),
+        pytest.param([identify("1", 1, email="a@b.co"), identify("1", 2, email=" ")], id="blank"),
+        pytest.param(
+            [identify("1", 1, phone="+1", **ADA), identify("1", 2, phone=True, **ADA)], id="phone"
+        ),
+        pytest.param(
+            [identify("a@b.co", 1, plan="x"), identify("a@b.co", 2, plan="y")], id="userId"
+        ),
+        pytest.param(
+            [
+                identify("1", 1, created=False, createdAt=5, **ADA),
+                identify("1", 2, created=False, createdAt=6, **ADA),
+            ],
+            id="created",
+        ),
+        pytest.param(
+            [identify("1", 1, plan=1, **ADA), identify("1", 2, plan=2, email=7)], id="number"
+        ),
+    ],
+)
+def test_others_come_to_the_same(plan_of: PlanOf, records: list[dict[str, Any]]) -> None:
+    made = plan_of(*records)
+    assert same(in_short(made), the_long_way(made))

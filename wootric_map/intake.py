@@ -1,0 +1,320 @@
+"""A part of a source → its records as a plan needs them: each under an id of its end user.
+
+What comes of a part depends on nothing but the part, so that parts may be taken in side by side.
+"""
+
+import io
+import marshal
+import zlib
+from array import array
+from dataclasses import dataclass
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from wootric_map.calls import comparable
+from wootric_map.choosing import Choice, not_chosen
+from wootric_map.identities import (
+    ANONYMOUS,
+    EMAIL,
+    NO_TIME,
+    PHONE,
+    PREFIXES,
+    USER,
+    WOOTRIC,
+    Identity,
+)
+from wootric_map.mapping import User, named_by_user_id, page_address, user_of
+from wootric_map.outcome import Rejection, Skip
+from wootric_map.reading import ReadingOptions
+from wootric_map.record import (
+    Fields,
+    Identify,
+    Record,
+    Track,
+    is_ordinary,
+    ordinary,
+    parse,
+    read_parsed,
+)
+from wootric_map.report import Report
+from wootric_map.source import Source, read_lines
+from wootric_map.spool import CHOSEN, IDENTIFY, NOBODY, PAGE, TRACK, Columns, Kept, columns
+
+_NO_FIELDS: Final[Fields] = {}
+
+_LONGEST_ID: Final = 200
+_MOST_BYTES: Final = 16 * 1024 * 1024
+"""What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
+_TIME: Final = itemgetter(0)
+
+DIGEST: Final = "\0"
+"""What the name of a longer id begins with, which is its digest, and nothing to look it up by."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeOptions:
+    """How records are taken in."""
+
+    reading: ReadingOptions
+    choice: Choice
+    """What is replayed."""
+    link_anonymous: bool
+    """Whether it matters what an anonymousId was seen with."""
+    keep_lines: bool
+    """Keep each record's line."""
+    keep_rejected: bool
+    """Keep the rejected records with their lines."""
+
+
+class Taken(NamedTuple):
+    """What a part came to; places and numbers are counted within it."""
+
+    report: Report
+    """Counts the records, skips, rejections and warnings; its places count lines from the beginning."""
+    lines: int
+    """How many lines the part has, with what follows the last line ending if there is anything."""
+    stopped_after: int | None
+    """The line up to which it was taken in; None where all was, as nearly always."""
+    rejected: list[tuple[int, Rejection, bytes]]
+    """The rejected records with their lines, if these are kept."""
+    aliases: list[tuple[str, str]]
+    """Ids that are said to be one user's."""
+    has_tracks: bool
+    names: list[str]
+    """The names of all ids, which are known by their places here."""
+    ties: list[tuple[int, ...]]
+    """Ids that name one end user."""
+    hints: list[tuple[int, int]]
+    """A phone or anonymous id, and an id that it was seen with."""
+    filed: "array[int]"
+    """Of each group of records, the id that it is filed under."""
+    others: "array[int]"
+    """Of each group, an id to file it under if nobody is identified by the first, or -1; empty where
+    none has one."""
+    firsts: "array[int]"
+    """Of each group, the time of its first record, or `NO_TIME`."""
+    sizes: "array[int]"
+    """Of each group, its bytes in `data`."""
+    data: bytes
+    columns: Columns
+    raw: bytes
+    """The records' lines, one behind the other, if these are kept."""
+
+
+def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
+    """Take the records in of a source, or of a part of one, that is a file or was read already.
+
+    Args:
+        source: what to read.
+        options: how.
+        after: the line after which to begin.
+    """
+    intake = _Intake(source.name, options)
+    reading = options.reading
+    number, stopped_after = 0, None
+    for _, number, _, content in read_lines(
+        source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes
+    ):
+        if number <= after or stopped_after is not None:
+            continue
+        if isinstance(content, Rejection):
+            intake.reject(number, content, b"")
+            continue
+        data = parse(content)
+        if is_ordinary(data):
+            intake.add(number, content, ordinary(data))
+            continue
+        for raw, each in read_parsed(
+            content, data, ignore_integrations=reading.ignore_integrations
+        ):
+            if isinstance(each, Rejection):
+                intake.reject(number, each, raw)
+            elif isinstance(each, Skip):
+                intake.skip(number, each)
+            else:
+                intake.add(number, raw, each)
+        if intake.size > _MOST_BYTES:
+            stopped_after = number
+    return intake.taken(number, stopped_after)
+
+
+class _Intake:
+    """What was taken in of a part so far."""
+
+    def __init__(self, source: str, options: IntakeOptions) -> None:
+        self.size = 0
+        """Bytes of all records, each as a line of its own."""
+        self._source = source
+        self._options = options
+        self._takes_all = options.choice.is_everything
+        self._report = Report()
+        self._rejected: list[tuple[int, Rejection, bytes]] = []
+        self._aliases: list[tuple[str, str]] = []
+        self._has_tracks = False
+        self._has_others = False
+        self._names: dict[str, int] = {}
+        self._ties: dict[tuple[int, ...], None] = {}
+        self._hints: dict[tuple[int, int], None] = {}
+        self._groups: dict[tuple[int, int], int] = {}
+        self._records: list[list[Kept]] = []
+        self._facts: list[tuple[int, ...]] = []
+        self._raw: list[bytes] = []
+
+    def reject(self, line: int, rejection: Rejection, raw: bytes) -> None:
+        """Take note of a rejected record."""
+        self._report.records += 1
+        self._report.reject(self._source, line, rejection)
+        if self._options.keep_rejected:
+            self._rejected.append((line, rejection, raw))
+
+    def skip(self, line: int, skip: Skip) -> None:
+        """Take note of a skipped record, and of what an alias among them says."""
+        self._report.records += 1
+        self._report.skip(self._source, line, skip)
+        if skip.ties:
+            self._aliases.append(skip.ties)
+
+    def add(self, line: int, raw: bytes, record: Record) -> None:
+        """Take a record; one that is not chosen serves to know who is who, or is met again later."""
+        self._report.records += 1
+        chosen = self._takes_all or self._options.choice.takes(record)
+        if not chosen:
+            self._report.skip(self._source, line, not_chosen(record.type))
+        user, email_from = self._user(line, record)
+        mark, group = IDENTIFY, NOBODY
+        payload: Any = None
+        if isinstance(record, Identify):
+            payload = record.user_id, user.wootric_id, record.traits
+        elif isinstance(record, Track):
+            mark = TRACK
+            if chosen:
+                self._has_tracks = True
+                payload = email_from, tuple(user), record.event, record.properties
+        else:
+            mark = PAGE
+            if chosen:
+                payload = email_from, tuple(user), *page_address(record)
+        if payload:
+            group = self._group(record, user, may_be_other=email_from == "properties")
+        elif record.message_id is None:
+            return
+        if chosen:
+            mark |= CHOSEN
+        self._keep(line, raw, record.time, record.message_id, mark, group, payload)
+
+    def _user(self, line: int, record: Record) -> tuple[User, str | None]:
+        """Whom a record names, and where their email stands."""
+        user = named_by_user_id(record)
+        if user is not None:
+            return user, None
+        named = user_of(record)
+        for warning in named.warnings:
+            self._report.warn(self._source, line, warning)
+        return named.user, named.email_from if named.user.email else None
+
+    def _keep(
+        self,
+        line: int,
+        raw: bytes,
+        time: int | None,
+        message: str | None,
+        mark: int,
+        group: int,
+        payload: Any,
+    ) -> None:
+        """Keep a record in its group, if it has one, and in the columns."""
+        if time is None:
+            time = NO_TIME
+        if message is None:
+            told: tuple[int, ...] = (0, 0, 0, time, line, group, mark)
+            kept: Kept = (time, False, raw, mark, line, len(self._facts), payload)
+        else:
+            check = zlib.crc32(message.encode())
+            told = (hash(message) or 1, check, zlib.adler32(raw), time, line, group, mark)
+            kept = (time, True, message, mark, line, len(self._facts), payload)
+        if group != NOBODY:
+            self._records[group].append(kept)
+        self._facts.append(told)
+        self.size += len(raw)
+        if self._options.keep_lines:
+            self._raw.append(raw)
+
+    def taken(self, lines: int, stopped_after: int | None) -> Taken:
+        """What it all came to."""
+        blocks = [marshal.dumps(each, 2) for each in self._records]
+        return Taken(
+            self._report,
+            lines,
+            stopped_after,
+            self._rejected,
+            self._aliases,
+            self._has_tracks,
+            list(self._names),
+            list(self._ties),
+            list(self._hints),
+            array("I", [first for first, _ in self._groups]),
+            array("q", [other for _, other in self._groups] if self._has_others else ()),
+            array("q", [min(map(_TIME, each)) for each in self._records]),
+            array("I", map(len, blocks)),
+            b"".join(blocks),
+            columns(self._facts, map(len, self._raw)),
+            b"".join(self._raw),
+        )
+
+    def _group(self, record: Record, user: User, *, may_be_other: bool) -> int:
+        """Tie the ids of a record; gives the place of the group that it belongs to."""
+        user_id, email, phone, wootric_id, _, _ = user
+        ids: list[int] = []
+        other = -1
+        if user_id:
+            first = self._id(USER, user_id)
+            if not (email or phone or wootric_id or self._options.link_anonymous):
+                return self._group_of(first, other)
+            ids.append(first)
+        if email:
+            number = self._id(EMAIL, comparable(email))
+            if may_be_other and (user_id or wootric_id):
+                # It may be somebody else's, as in an invitation, so it ties nobody.
+                other = number
+                self._has_others = True
+            else:
+                ids.append(number)
+        if wootric_id:
+            ids.append(self._id(WOOTRIC, wootric_id))
+        if phone or self._options.link_anonymous or not ids:
+            self._hint(record, phone, ids)
+        if len(ids) > 1:
+            self._ties[tuple(ids)] = None
+        return self._group_of(ids[0], other)
+
+    def _group_of(self, first: int, other: int) -> int:
+        group = self._groups.setdefault((first, other), len(self._groups))
+        if group == len(self._records):
+            self._records.append([])
+        return group
+
+    def _hint(self, record: Record, phone: str | None, ids: list[int]) -> None:
+        """Note what a phone and an anonymous id were seen with; where there is no better, add them."""
+        links = self._options.link_anonymous
+        shared = [self._id(PHONE, phone)] if phone else []
+        # A userId of nothing but blanks names nobody, but tells a visitor from others.
+        visitor = record.anonymous_id or record.user_id
+        if visitor and (links or not (ids or shared)):
+            shared.append(self._id(ANONYMOUS, visitor))
+        ids.extend(shared[:1] if not ids else ())
+        for each in shared:
+            if each != ids[0]:
+                self._hints[each, ids[0]] = None
+
+    def _id(self, kind: int, text: str) -> int:
+        if len(text) > _LONGEST_ID:
+            text = identity(kind, text).text
+        return self._names.setdefault(PREFIXES[kind] + text, len(self._names))
+
+
+def identity(kind: int, text: str) -> Identity:
+    """An id; a very long text is named by its digest."""
+    if len(text) > _LONGEST_ID:
+        text = DIGEST + blake2b(text.encode()).hexdigest()
+    return Identity(kind, text)

@@ -1,0 +1,212 @@
+"""Where a plan keeps what there is of names: a private temporary SQLite database.
+
+SQLite makes it on disk when it outgrows the cache and removes it by itself, also after a crash, since
+the file has no name from the start.
+"""
+
+import sqlite3
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, Self, TypeAlias
+
+_BATCH: Final = 2000
+_NAMES_SHOWN: Final = 100
+_LABELS_AT_HAND: Final = 10_000
+_CACHE_KIB: Final = 32 * 1024
+
+_SCHEMA: Final = f"""
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    PRAGMA temp_store = FILE;
+    PRAGMA cache_size = -{_CACHE_KIB};
+    CREATE TABLE name (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+    CREATE TABLE hint (
+        shared INTEGER, number INTEGER, PRIMARY KEY (shared, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE alias (previous TEXT, user TEXT, PRIMARY KEY (previous, user)) WITHOUT ROWID;
+    CREATE TABLE member (number INTEGER PRIMARY KEY, root INTEGER, is_filed INTEGER);
+    CREATE TABLE tally (
+        kind TEXT, label TEXT, count INTEGER, PRIMARY KEY (kind, label)
+    ) WITHOUT ROWID;
+    BEGIN;
+"""
+
+Members: TypeAlias = Callable[[], Iterable[tuple[int, int, bool]]]
+"""Tells of each id its number, the number that all ids of its end user share, and whether records are
+filed under it."""
+
+
+class Names:
+    """The ids that were met, by number, and labels with their counts; may be read from several threads."""
+
+    def __init__(self) -> None:
+        # "" is SQLite's own temporary file. One connection serves all threads, one at a time.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._lock = threading.Lock()
+        self._members: Members | None = None
+        self._later: Callable[[], Iterable[tuple[str, int]]] = tuple
+        self._database.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def identity(self, name: str) -> int | None:
+        """The number that was kept of a name."""
+        with self._whole():
+            query = "SELECT number FROM name WHERE name = ?"
+            found = self._database.execute(query, (name,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def beginning(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The names that begin so, with their numbers, in order; more may be kept meanwhile."""
+        query = "SELECT name, number FROM name WHERE name > ? AND name < ? ORDER BY name LIMIT ?"
+        after, past = prefix, _past(prefix)
+        while True:
+            with self._whole():
+                found = self._database.execute(query, (after, past, _BATCH)).fetchall()
+            yield from found
+            if len(found) < _BATCH:
+                return
+            after = found[-1][0]
+
+    def by_least_name(self, members: Iterable[tuple[int, int, int]]) -> "array[int]":
+        """End users by the time they were first met, and of one time by the least name of theirs.
+
+        Args:
+            members: of each id of theirs its number, the number that all of theirs share, and the time.
+        """
+        with self._whole():
+            self._database.execute(
+                "CREATE TABLE met (number INTEGER PRIMARY KEY, root INTEGER, first INTEGER)"
+            )
+            self._database.executemany("INSERT INTO met VALUES (?, ?, ?)", members)
+            query = (
+                "SELECT root FROM met JOIN name USING (number) "
+                "GROUP BY root ORDER BY first, min(name)"
+            )
+            roots = array("I", (root for (root,) in self._database.execute(query)))
+            self._database.execute("DROP TABLE met")
+        return roots
+
+    def of(self, root: int) -> list[tuple[str, bool]]:
+        """The names of an end user's ids, in order, and whether records are filed under each.
+
+        Of very many only the first.
+
+        Args:
+            root: the number that all their ids share.
+        """
+        query = (
+            "SELECT name, is_filed FROM member JOIN name USING (number) "
+            "WHERE root = ? ORDER BY name LIMIT ?"
+        )
+        with self._whole():
+            if self._members:
+                # Not every run looks anybody up.
+                members, self._members = self._members, None
+                self._database.executemany("INSERT INTO member VALUES (?, ?, ?)", members())
+                self._database.execute("CREATE INDEX member_root ON member (root)")
+                self._database.execute("CREATE INDEX name_number ON name (number)")
+            found = self._database.execute(query, (root, _NAMES_SHOWN)).fetchall()
+        return [(name, bool(is_filed)) for name, is_filed in found]
+
+    def keep(self, names: Iterable[tuple[str, int]]) -> None:
+        """Keep ids' names with their numbers."""
+        with self._lock:
+            self._keep(names)
+
+    def keep_later(self, names: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        """Keep these names as well, once anybody wants to know."""
+        self._later = names
+
+    def _keep(self, names: Iterable[tuple[str, int]]) -> None:
+        # Sorted, they go to neighbouring pages.
+        self._database.executemany("INSERT INTO name VALUES (?, ?)", sorted(names))
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """The database for oneself, with all names in it."""
+        with self._lock:
+            later, self._later = self._later, tuple
+            self._keep(later())
+            yield
+
+    def keep_members(self, members: Members) -> None:
+        """Say whose each id is; it is asked for only if anybody wants to know."""
+        self._members = members
+
+    def keep_hints(self, hints: Iterable[tuple[int, int]]) -> None:
+        """Keep which shared id was seen with which other, by their numbers."""
+        with self._lock:
+            self._database.executemany("INSERT OR IGNORE INTO hint VALUES (?, ?)", sorted(hints))
+
+    def hints(self, prefix: str) -> Iterator[tuple[int, int]]:
+        """The hints of all shared ids whose names begin so, in the order of these names."""
+        query = (
+            "SELECT shared, hint.number FROM name JOIN hint ON shared = name.number "
+            "WHERE name >= ? AND name < ? ORDER BY name"
+        )
+        with self._whole():
+            found = self._database.execute(query, (prefix, _past(prefix)))
+        yield from found
+
+    def keep_alias(self, previous: str, user: str) -> None:
+        """Keep that two ids were said to be one user's."""
+        with self._lock:
+            values = (min(previous, user), max(previous, user))
+            self._database.execute("INSERT OR IGNORE INTO alias VALUES (?, ?)", values)
+
+    def has_alias(self, previous: str, user: str) -> bool:
+        """Whether two ids were said to be one user's."""
+        query = "SELECT 1 FROM alias WHERE previous = ? AND user = ?"
+        values = (min(previous, user), max(previous, user))
+        with self._lock:
+            return self._database.execute(query, values).fetchone() is not None
+
+    def count(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Add to the tallies: how often each label of a kind occurred."""
+        with self._lock:
+            self._database.executemany(
+                "INSERT INTO tally VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                ((kind, label, count) for (kind, label), count in counts.items()),
+            )
+
+    def tallies(self, kind: str) -> Iterator[tuple[str, int]]:
+        """The labels of a kind with their counts, most frequent first."""
+        query = "SELECT label, count FROM tally WHERE kind = ? ORDER BY count DESC, label"
+        yield from self._database.execute(query, (kind,))
+
+
+def _past(prefix: str) -> str:
+    """What sorts after everything that begins so."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+class Tally:
+    """Counts by kind and label; many labels wait in the database, not in memory."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._recent: Counter[tuple[str, str]] = Counter()
+
+    def add(self, kind: str, label: str, count: int = 1) -> None:
+        """Count so many more."""
+        self._recent[kind, label] += count
+        if len(self._recent) >= _LABELS_AT_HAND:
+            self._flush()
+
+    def most_common(self, kind: str) -> Iterator[tuple[str, int]]:
+        """The labels of a kind with their counts, most frequent first."""
+        self._flush()
+        return self._names.tallies(kind)
+
+    def _flush(self) -> None:
+        self._names.count(self._recent)
+        self._recent.clear()

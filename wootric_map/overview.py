@@ -1,0 +1,137 @@
+"""What a dry run shows where nobody is asked: each end user's write, their events only counted.
+
+Of most end users all events would be sent, or none, and which of the two it is can be told without a
+look at each. Whoever is no such case is left to `rehearse`, which says of each end user the same.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from wootric_map.addressing import UNKNOWN_USER, unidentified
+from wootric_map.calls import EndUserUpsert, plain
+from wootric_map.identities import EMAIL, PHONE, WOOTRIC
+from wootric_map.mapping import event_properties
+from wootric_map.outcome import Action
+from wootric_map.plan import EndUserPlan, Plan, page_label
+from wootric_map.properties import cannot_warn
+from wootric_map.rehearsal import Rehearsed, rehearse_end_user
+from wootric_map.report import Report
+from wootric_map.spool import KINDS, TRACK, Person
+
+T = TypeVar("T")
+
+
+class Overview(NamedTuple, Generic[T]):
+    """What so many end users come to."""
+
+    report: Report
+    calls: Counter[tuple[Action, str]]
+    """Events that would be sent, by action and label."""
+    shown: list[T]
+    """What is shown of those who would be written."""
+
+
+def overview(
+    plan: Plan, stretch: int, show: Callable[[Rehearsed], T], *, amount_suffix: bool
+) -> list[Overview[T] | int]:
+    """Go through the end users of one stretch of the spool, sending nothing and asking nobody.
+
+    Args:
+        plan: closed; its identifies are folded, and all events count.
+        stretch: its number.
+        show: what to show of a write.
+        amount_suffix: as in the plan's options.
+
+    Returns:
+        What they come to, in their order; in place of one who has to be rehearsed, their number. Of a
+        giant it is not known whether there is anything left to rehearse.
+    """
+    told: list[Overview[T] | int] = []
+    if plan.spool.is_giant(stretch):
+        return [plan.spool.first_of(stretch)]
+    last: Overview[T] | None = None
+    for person in plan.spool.people_of(stretch):
+        if last is None:
+            last = Overview(Report(), Counter(), [])
+            told.append(last)
+        if not _tell(plan, person, last, show, amount_suffix):
+            told.append(person.number)
+            last = None
+    return told
+
+
+def _tell(
+    plan: Plan,
+    person: Person,
+    told: Overview[T],
+    show: Callable[[Rehearsed], T],
+    amount_suffix: bool,
+) -> bool:
+    """Add what one end user comes to; False, with nothing added, where they have to be rehearsed."""
+    end_user = plan.in_short(person)
+    folded = end_user.folded
+    upsert = folded.upsert if folded else None
+    # Both would be asked of the names, which are not ours to read.
+    if folded and (folded.shared or not any(folded.upsert.look_up_keys())):
+        return False
+    is_sent = bool(upsert and upsert.email) and not end_user.is_ambiguous
+    if not (is_sent or _names_nobody(person, upsert)):
+        return False
+    report = told.report
+    look_ups = 0
+    if end_user.is_written:
+        write = next(rehearse_end_user(plan, end_user))
+        look_ups = write.look_ups
+        report.deliver(write.outcome)
+        if write.call is not None:
+            for ref, warning in write.warnings:
+                report.warn(ref.source, ref.line, warning)
+            told.shown.append(show(write))
+    if is_sent:
+        _count(person, told, amount_suffix)
+    else:
+        look_ups += _skip(end_user, report, asks=not look_ups)
+    report.done["look_up"] += look_ups
+    return True
+
+
+def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
+    """Whether nothing could tie any event to an end user."""
+    if person.kinds & (EMAIL | PHONE | WOOTRIC) or (upsert and upsert.phone_number):
+        return False
+    told = (each[6][1] for each in person.turns.found)
+    return not any(email or phone or wootric_id for _, email, phone, wootric_id, _, _ in told)
+
+
+def _count(person: Person, told: Overview[Any], amount_suffix: bool) -> None:
+    """Count the events of an end user whose email is known: all are sent."""
+    calls, report = told.calls, told.report
+    checks = views = 0
+    for each in person.turns.found:
+        payload = each[6]
+        if each[3] & 3 == TRACK:
+            checks += 1
+            calls["eligibility_check", payload[2]] += 1
+            if not cannot_warn(payload[3]):
+                _, warnings = event_properties(payload[3], amount_suffix=amount_suffix)
+                if warnings:
+                    row = person.turns.row(each)
+                    for warning in warnings:
+                        report.warn(row.source, row.line, warning)
+        else:
+            views += 1
+            calls["page_view", page_label(*map(plain, payload[2:]))] += 1
+    report.done["eligibility_check"] += checks
+    report.done["page_view"] += views
+
+
+def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:
+    """Skip all events of an end user whom nobody knows; gives how many look-ups a push would make."""
+    look_ups = 0
+    for row in end_user.person.turns:
+        skip = unidentified(KINDS[row.kind], end_user)
+        report.skip(row.source, row.line, skip)
+        if asks and not look_ups and skip.reason == UNKNOWN_USER:
+            look_ups = 1
+    return look_ups
