@@ -33,8 +33,11 @@ _KINDS: Final = {prefix: kind for kind, prefix in PREFIXES.items()}
 NO_TIME: Final = -(2**63)
 """Stands for no time, and sorts before every one."""
 
-_NAMES_AT_HAND: Final = 1_000_000
+_NAMES_AT_HAND: Final = 500_000
 """Ids whose numbers are kept in memory; those of the others are asked for in `Names`."""
+
+_NAMES_KEPT_LATER: Final = 200_000
+"""So many may stay in memory when all are read; what comes then needs memory, too."""
 
 _HINTS_AT_HAND: Final = 50_000
 
@@ -139,6 +142,8 @@ class Identities:
         """
         if self._has_hints or held:
             self._resolve(held)
+        if len(self._recent) > _NAMES_KEPT_LATER:
+            self._keep_names()
         self._names.keep_later(self._unkept)
 
     def _resolve(self, held: Held | None) -> None:

@@ -59,7 +59,7 @@ _SLICE_BYTES: Final = 64 * 1024
 """What is read of a run at once, unless a single record is more."""
 _RUNS_AT_ONCE: Final = 64
 """Runs that are merged at once."""
-_MESSAGES_AT_ONCE: Final = 2_000_000
+_MESSAGES_AT_ONCE: Final = 1_000_000
 """Message ids that are compared in one pass; each takes about 60 bytes."""
 
 Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any]
