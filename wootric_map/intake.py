@@ -231,7 +231,7 @@ class _Intake:
             kept: Kept = (time, False, raw, mark, line, len(self._facts), payload)
         else:
             check = zlib.crc32(message.encode())
-            told = (hash(message) or 1, check, zlib.adler32(raw), time, line, group, mark)
+            told = (hash(message) or 1, check, zlib.crc32(raw), time, line, group, mark)
             kept = (time, True, message, mark, line, len(self._facts), payload)
         if group != NOBODY:
             self._records[group].append(kept)

@@ -366,6 +366,15 @@ def test_of_a_repeated_message_the_earliest_is_taken_whatever_the_order_of_lines
     ]
 
 
+@pytest.mark.parametrize("order", [("121", "202"), ("202", "121")])
+def test_of_a_message_repeated_at_one_time_the_same_is_taken_whatever_the_order_of_lines(
+    plan_of: PlanOf, order: tuple[str, ...]
+) -> None:
+    """These two have one sum of their digits, and one sum of its sums."""
+    records = [identify("1", 1, messageId="m-1", email="a@b.co", plan=each) for each in order]
+    assert plan_of(*records).upsert.properties == {"plan": "202"}
+
+
 def test_a_repeat_that_is_not_chosen_is_left_out_for_that(plan_of: PlanOf) -> None:
     made = plan_of(
         track("1", 1, messageId="m-1"),
