@@ -32,6 +32,8 @@ STDIN: Final = "-"
 
 _BLOCK: Final = 256 * 1024
 """Bytes read at once; larger blocks no longer stay in the processor's cache, and take longer."""
+_LINE_BYTES: Final = 200
+"""About what a line takes in memory beside its content."""
 _BOM: Final = b"\xef\xbb\xbf"
 _REJECTS_START: Final = b'{"source":'
 _REJECTS_ESCAPED: Final = 6
@@ -253,7 +255,7 @@ def _batches(lines: Iterable[Line], size: int) -> Iterator[tuple[int, tuple[Line
     held = before = 0
     for line in lines:
         batch.append(line._replace(number=line.number - before))
-        held += len(line.content)
+        held += _LINE_BYTES + len(line.content)
         if held >= size:
             yield batch[0].offset, tuple(batch)
             batch.clear()

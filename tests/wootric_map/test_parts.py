@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import pickle
+import sys
 import threading
 from pathlib import Path
 
@@ -242,12 +243,24 @@ def test_what_is_held_of_a_stream_is_about_a_part(
     monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
     monkeypatch.setattr(module, "_BLOCK", 500)
+    monkeypatch.setattr(module, "_LINE_BYTES", 0)
     content = beginning + b"\n".join([RECORD] * 1000)
     cut = parts(STDIN, 2000, stdin=io.BytesIO(content), max_line_bytes=LIMIT)
     found = list(map(held_bytes, cut))
     assert len(found) > 20
     assert max(found) <= 2000 + 500
     assert all(size >= 2000 - len(RECORD) for size in found[:-1])
+
+
+def test_lines_of_next_to_nothing_are_held_for_what_they_take_in_memory() -> None:
+    size = 20_000
+    content = b"no record\n" + RECORD + b"\n" + b"1\n" * 20_000
+    cut = parts(STDIN, size, stdin=io.BytesIO(content), max_line_bytes=LIMIT)
+    taken = [
+        sum(sys.getsizeof(line) + sum(map(sys.getsizeof, line)) for line in lines_of(part))
+        for part in cut
+    ]
+    assert max(taken) < 2 * size
 
 
 def test_a_line_that_never_ends_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
