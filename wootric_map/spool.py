@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from operator import attrgetter, itemgetter
 from tempfile import TemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
@@ -61,6 +61,8 @@ _RUNS_AT_ONCE: Final = 64
 """Runs that are merged at once."""
 _MESSAGES_AT_ONCE: Final = 1_000_000
 """Message ids that are compared in one pass; each takes about 60 bytes."""
+_REPEATED_AT_ONCE: Final = 250_000
+"""Messages of which the earliest is looked for at once; each takes about 400 bytes."""
 
 Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any]
 """A record as a part keeps it: its time (or `NO_TIME`), whether it has a message id, that or else its own
@@ -451,8 +453,8 @@ class Spool:
         """Take each message once: the earliest, then the one whose line comes first."""
         passes = self._count // _MESSAGES_AT_ONCE + 1
         for nth in range(passes):
-            repeated = self._repeated(nth, passes)
-            if repeated:
+            waiting = iter(self._repeated(nth, passes))
+            while repeated := set(islice(waiting, _REPEATED_AT_ONCE)):
                 self._take_earliest(repeated)
 
     def _repeated(self, nth: int, passes: int) -> set[int]:

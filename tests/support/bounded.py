@@ -28,8 +28,15 @@ some_giants = partial(
 )
 """Whoever has more than a few records is."""
 
-small = partial(bounds, held_bytes=0, stretch_bytes=100, gathered_bytes=150, messages_at_once=2)
-"""Nobody is, but there are many stretches, pieces of them, and passes over the messages."""
+small = partial(
+    bounds,
+    held_bytes=0,
+    stretch_bytes=100,
+    gathered_bytes=150,
+    messages_at_once=2,
+    repeated_at_once=1,
+)
+"""Nobody is, but there are many stretches, pieces of them, and passes over messages, also the repeated."""
 
 BOUNDS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "as it is": bounds,
