@@ -35,6 +35,8 @@ _SLOWEST, _FASTEST = 0.01, 1e9
 
 _DAY: Final = 86_400.0
 
+_MOST_PROCESSES: Final = 8
+
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/min)?")
 _PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)%|(0|[1-9][0-9]*(?:\.[0-9]+)?)")
 """Whoever writes 0.2 most likely means 20%, so below 1 the sign must be there."""
@@ -149,10 +151,10 @@ def paths_argument(*, required: bool = True) -> Callable[[F], F]:
 
 
 def _processes_at_once() -> int:
-    """How many processes may run at once on this machine."""
+    """How many processes this machine runs at once; of very many, only some are worth their memory."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
+    return min(os.cpu_count() or 1, _MOST_PROCESSES)
 
 
 def processes_option(command: F) -> F:
@@ -161,7 +163,7 @@ def processes_option(command: F) -> F:
         "--processes",
         type=click.IntRange(1, 256),
         default=_processes_at_once,
-        show_default="as many as the machine runs at once",
+        show_default=f"as many as the machine runs at once, {_MOST_PROCESSES} at most",
         metavar="N",
         help="Processes that read a large export side by side.",
     )(command)

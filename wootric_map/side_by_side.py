@@ -49,9 +49,11 @@ class SideBySide(Generic[T, R]):
             context = multiprocessing.get_context("fork")
             # Nothing that is there already is looked at by the children's collector, which would copy it.
             gc.freeze()
-            self._pool = futures.ProcessPoolExecutor(processes, context, _begin, (work,))
-            self._pool.submit(int).result()
-            gc.unfreeze()
+            try:
+                self._pool = futures.ProcessPoolExecutor(processes, context, _begin, (work,))
+                self._pool.submit(int).result()
+            finally:
+                gc.unfreeze()
 
     def __enter__(self) -> Self:
         return self
