@@ -253,6 +253,11 @@ def record_key(message_id: str | None, digest: bytes) -> str:
     return hashlib.blake2b(message_id.encode(), digest_size=16).hexdigest()
 
 
+def line_digest(line: bytes) -> bytes:
+    """A digest of a record's line, for `record_key`."""
+    return hashlib.blake2b(line, digest_size=16).digest()
+
+
 def stored(properties: Iterable[Property]) -> list[Property]:
     """The properties that an end user keeps: all but those with a field of their own.
 

@@ -22,26 +22,14 @@ from wootric_map.identities import (
     PREFIXES,
     USER,
     WOOTRIC,
-    Identity,
 )
 from wootric_map.mapping import User, named_by_user_id, page_address, user_of
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import (
-    Fields,
-    Identify,
-    Record,
-    Track,
-    is_ordinary,
-    ordinary,
-    parse,
-    read_parsed,
-)
+from wootric_map.record import Identify, Record, Track, read_line_quickly
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 from wootric_map.spool import CHOSEN, IDENTIFY, NOBODY, PAGE, TRACK, Columns, Kept, columns
-
-_NO_FIELDS: Final[Fields] = {}
 
 _LONGEST_ID: Final = 200
 _MOST_BYTES: Final = 16 * 1024 * 1024
@@ -121,12 +109,8 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         if isinstance(content, Rejection):
             intake.reject(number, content, b"")
             continue
-        data = parse(content)
-        if is_ordinary(data):
-            intake.add(number, content, ordinary(data))
-            continue
-        for raw, each in read_parsed(
-            content, data, ignore_integrations=reading.ignore_integrations
+        for raw, each in read_line_quickly(
+            content, ignore_integrations=reading.ignore_integrations
         ):
             if isinstance(each, Rejection):
                 intake.reject(number, each, raw)
@@ -308,13 +292,11 @@ class _Intake:
                 self._hints[each, ids[0]] = None
 
     def _id(self, kind: int, text: str) -> int:
-        if len(text) > _LONGEST_ID:
-            text = identity(kind, text).text
-        return self._names.setdefault(PREFIXES[kind] + text, len(self._names))
+        return self._names.setdefault(id_name(kind, text), len(self._names))
 
 
-def identity(kind: int, text: str) -> Identity:
-    """An id; a very long text is named by its digest."""
+def id_name(kind: int, text: str) -> str:
+    """The name of an id, as `Identity.name` is; a very long text is named by its digest."""
     if len(text) > _LONGEST_ID:
         text = DIGEST + blake2b(text.encode()).hexdigest()
-    return Identity(kind, text)
+    return PREFIXES[kind] + text

@@ -37,7 +37,7 @@ from wootric_map.identities import (
     Identities,
     Identity,
 )
-from wootric_map.intake import DIGEST, Taken, identity
+from wootric_map.intake import DIGEST, Taken, id_name
 from wootric_map.mapping import Origin, User, event_properties, user_of
 from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
@@ -295,9 +295,9 @@ class Plan:
     def _tie(self, previous: str, user: str) -> None:
         """Take in what an alias says: that two ids, the first perhaps an anonymous one, are one user's."""
         known = self._identities
-        number = known.number(identity(USER, user).name)
+        number = known.number(id_name(USER, user))
         for kind in (USER, ANONYMOUS):
-            known.unite(number, known.number(identity(kind, previous).name))
+            known.unite(number, known.number(id_name(kind, previous)))
         self.spool.names.keep_alias(previous, user)
 
     def _ids_of(self, person: Person) -> Iterator[EndUserUpsert]:
@@ -396,7 +396,7 @@ class _Replayed(Collection[Ref]):
 def _chosen(user: str) -> tuple[str, str]:
     """The names of the ids that somebody may be chosen by: a userId, an email."""
     email = comparable(user)
-    return identity(USER, user).name, identity(EMAIL, email).name
+    return id_name(USER, user), id_name(EMAIL, email)
 
 
 def _held(find: Find, identity: Identity) -> int | None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.record import Reading, is_ordinary, ordinary, parse, read_parsed
+from wootric_map.record import Reading, read_line_quickly
 from wootric_map.side_by_side import SideBySide
 from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
 
@@ -136,12 +136,8 @@ def read_records(
             if isinstance(content, Rejection):
                 yield Located(name, number, b"", content)
                 continue
-            data = parse(content)
-            if is_ordinary(data):
-                yield _located((name, number, content, ordinary(data)))
-                continue
-            for raw, reading in read_parsed(
-                content, data, ignore_integrations=options.ignore_integrations
+            for raw, reading in read_line_quickly(
+                content, ignore_integrations=options.ignore_integrations
             ):
                 yield _located((name, number, raw, reading))
 

@@ -6,7 +6,7 @@ Every fault is judged in the order of segment.md 2, so that a record with severa
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard
 
@@ -139,6 +139,14 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
         Each record with its reading; at least one.
     """
     return read_parsed(line, parse(line), ignore_integrations=ignore_integrations)
+
+
+def read_line_quickly(line: bytes, *, ignore_integrations: bool = False) -> Iterable[Read]:
+    """The same as `read_line`, sooner for the commonest records."""
+    data = parse(line)
+    if is_ordinary(data):
+        return (Read(line, ordinary(data)),)
+    return read_parsed(line, data, ignore_integrations=ignore_integrations)
 
 
 def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:

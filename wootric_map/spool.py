@@ -18,12 +18,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import blake2b
 from itertools import chain, islice, repeat
 from operator import attrgetter, itemgetter
 from tempfile import TemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
+from wootric_map.calls import line_digest
 from wootric_map.identities import NEVER, NO_TIME, Identities
 from wootric_map.names import Names
 
@@ -74,11 +74,6 @@ Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, int]
 
 in_order: Final = itemgetter(0, 1, 2)
 """By time, then those without a message id by their line, then by message id."""
-
-
-def line_digest(line: bytes) -> bytes:
-    """A digest of a record's line."""
-    return blake2b(line, digest_size=16).digest()
 
 
 class Row(NamedTuple):
@@ -319,7 +314,7 @@ class Spool:
             return
         for part in self._parts:
             lines, marks = self._column(part, "lines"), self._column(part, "marks")
-            fates = self._fates[part.first : part.first + len(marks)]
+            fates = self._fates_of(part)
             for fate, mark, line in zip(fates, marks, lines, strict=True):
                 if fate and mark & CHOSEN:
                     yield SkippedRow(
@@ -420,7 +415,7 @@ class Spool:
 
     def _concerned(self, part: _Part) -> set[int]:
         """The groups of a part in which anything was found to be left out."""
-        fates = self._fates[part.first : part.first + part.count]
+        fates = self._fates_of(part)
         if not any(fates):
             return set()
         groups = self._column(part, "groups")
@@ -489,6 +484,10 @@ class Spool:
                         taken[message, checks[index]] = min(rival, candidate)
                         self._settle(max(rival, candidate)[-1], _REPEATED)
 
+    def _fates_of(self, part: _Part) -> bytes | bytearray:
+        """What becomes of each of a part's records, as far as anything is settled."""
+        return self._fates[part.first : part.first + part.count] or bytes(part.count)
+
     def _settle(self, number: int, fate: int) -> None:
         if not self._fates:
             self._fates = bytearray(self._count)
@@ -500,7 +499,7 @@ class Spool:
         for part in self._parts:
             numbers = self._array("I", part.numbers)
             marks, groups = self._column(part, "marks"), self._column(part, "groups")
-            fates = self._fates[part.first : part.first + len(marks)] or bytes(len(marks))
+            fates = self._fates_of(part)
             identified.update(
                 roots[numbers[group]]
                 for group, mark, fate in zip(groups, marks, fates, strict=True)
@@ -510,8 +509,7 @@ class Spool:
 
     def _choosable(self, part: _Part) -> Iterator[int]:
         """Of a part's records those that are replayed, as far as is known, by their place in it."""
-        marks = self._column(part, "marks")
-        fates = self._fates[part.first : part.first + len(marks)] or bytes(len(marks))
+        marks, fates = self._column(part, "marks"), self._fates_of(part)
         for index, (mark, fate) in enumerate(zip(marks, fates, strict=True)):
             if mark & CHOSEN and fate == _TAKEN:
                 yield index

@@ -4,7 +4,6 @@ import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -12,7 +11,7 @@ import click
 
 from cli import options
 from cli.render.text import json_line
-from wootric_map.calls import call_for, record_key, request
+from wootric_map.calls import call_for, line_digest, record_key, request
 from wootric_map.mapping import Mapped, map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import (
@@ -161,5 +160,5 @@ def _skipped(skip: Skip) -> dict[str, object]:
 def _key(record: Located, mapped: Mapped) -> str:
     message_id = mapped.record.message_id
     # Few records have none, and need their bytes looked at.
-    digest = b"" if message_id is not None else blake2b(record.raw, digest_size=16).digest()
+    digest = b"" if message_id is not None else line_digest(record.raw)
     return record_key(message_id, digest)

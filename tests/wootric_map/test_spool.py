@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from spooled import Filling, name, payloads, rows
 
 from wootric_map import spool as module
+from wootric_map.calls import line_digest
 from wootric_map.identities import EMAIL, NO_TIME, USER, WOOTRIC
 from wootric_map.spool import (
     IDENTIFY,
@@ -30,7 +31,6 @@ from wootric_map.spool import (
     Row,
     SkippedRow,
     Spool,
-    line_digest,
 )
 
 
