@@ -12,6 +12,7 @@ from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from wootric_map import dates
 from wootric_map.calls import comparable
 from wootric_map.choosing import Choice, not_chosen
 from wootric_map.identities import (
@@ -23,18 +24,47 @@ from wootric_map.identities import (
     USER,
     WOOTRIC,
 )
-from wootric_map.mapping import User, named_by_user_id, page_address, user_of
+from wootric_map.mapping import (
+    User,
+    email_beside_user_id,
+    named_by_user_id,
+    names_user_id_alone,
+    page_address,
+    user_of,
+)
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.properties import cannot_warn
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import Identify, Record, Track, read_line_quickly
+from wootric_map.record import (
+    Fields,
+    Identify,
+    Record,
+    Track,
+    identity,
+    is_ordinary,
+    ordinary,
+    parse,
+    read_parsed,
+)
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
-from wootric_map.spool import CHOSEN, IDENTIFY, NOBODY, PAGE, TRACK, Columns, Kept, columns
+from wootric_map.spool import (
+    CHOSEN,
+    IDENTIFY,
+    NOBODY,
+    PAGE,
+    QUIET,
+    TRACK,
+    Columns,
+    Kept,
+    columns,
+)
 
 _LONGEST_ID: Final = 200
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
 _TIME: Final = itemgetter(0)
+_NO_FIELDS: Final[Fields] = {}
 
 DIGEST: Final = "\0"
 """What the name of a longer id begins with, which is its digest, and nothing to look it up by."""
@@ -109,15 +139,19 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         if isinstance(content, Rejection):
             intake.reject(number, content, b"")
             continue
-        for raw, each in read_line_quickly(
-            content, ignore_integrations=reading.ignore_integrations
-        ):
-            if isinstance(each, Rejection):
-                intake.reject(number, each, raw)
-            elif isinstance(each, Skip):
-                intake.skip(number, each)
-            else:
-                intake.add(number, raw, each)
+        data = parse(content)
+        if not is_ordinary(data):
+            for raw, each in read_parsed(
+                content, data, ignore_integrations=reading.ignore_integrations
+            ):
+                if isinstance(each, Rejection):
+                    intake.reject(number, each, raw)
+                elif isinstance(each, Skip):
+                    intake.skip(number, each)
+                else:
+                    intake.add(number, raw, each)
+        elif not intake.add_quickly(number, content, data):
+            intake.add(number, content, ordinary(data))
         if intake.size > _MOST_BYTES:
             stopped_after = number
     return intake.taken(number, stopped_after)
@@ -132,6 +166,7 @@ class _Intake:
         self._source = source
         self._options = options
         self._takes_all = options.choice.is_everything
+        self._adds_quickly = self._takes_all and not options.link_anonymous
         self._report = Report()
         self._rejected: list[tuple[int, Rejection, bytes]] = []
         self._aliases: list[tuple[str, str]] = []
@@ -167,25 +202,69 @@ class _Intake:
             self._report.skip(self._source, line, not_chosen(record.type))
         user, email_from = self._user(line, record)
         mark, group = IDENTIFY, NOBODY
+        topic: Any = None
         payload: Any = None
         if isinstance(record, Identify):
+            topic = _topic(record.user_id, user.wootric_id, record.traits)
             payload = record.user_id, user.wootric_id, record.traits
         elif isinstance(record, Track):
             mark = TRACK
             if chosen:
                 self._has_tracks = True
-                payload = email_from, tuple(user), record.event, record.properties
+                topic, payload = record.event, (email_from, tuple(user), record.properties)
+                if cannot_warn(record.properties):
+                    mark |= QUIET
         else:
             mark = PAGE
             if chosen:
-                payload = email_from, tuple(user), *page_address(record)
+                topic = page_address(record.name, record.properties, record.context)
+                payload = email_from, tuple(user)
         if payload:
             group = self._group(record, user, may_be_other=email_from == "properties")
         elif record.message_id is None:
             return
         if chosen:
             mark |= CHOSEN
-        self._keep(line, raw, record.time, record.message_id, mark, group, payload)
+        self._keep(line, raw, record.time, record.message_id, mark, group, topic, payload)
+
+    def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
+        """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
+
+        Any doubt gives False, with nothing added.
+        """
+        message = data.get("messageId")
+        if not (self._adds_quickly and message and type(message) is str):
+            return False
+        kind, user_id = data["type"], data["userId"]
+        context = data.get("context") or _NO_FIELDS
+        topic: Any
+        payload: Any
+        if kind == "identify":
+            mark, traits = IDENTIFY | CHOSEN, data.get("traits") or _NO_FIELDS
+            email = email_beside_user_id(user_id, context, traits)
+            if email is None:
+                return False
+            topic, payload = _topic(user_id, None, traits), (user_id, None, traits)
+            first = self._id(USER, user_id)
+            self._ties[first, self._id(EMAIL, comparable(email))] = None
+            group = self._group_of(first, -1)
+        else:
+            properties = data.get("properties") or _NO_FIELDS
+            if not names_user_id_alone(user_id, context, properties):
+                return False
+            user = user_id, None, None, None, None, None
+            if kind == "track":
+                self._has_tracks = True
+                mark = TRACK | CHOSEN | QUIET if cannot_warn(properties) else TRACK | CHOSEN
+                topic, payload = data["event"], (None, user, properties)
+            else:
+                mark, payload = PAGE | CHOSEN, (None, user)
+                topic = page_address(identity(data.get("name")), properties, context)
+            group = self._group_of(self._id(USER, user_id), -1)
+        self._report.records += 1
+        time = dates.parse_common(data["timestamp"])
+        self._keep(line, raw, time, message, mark, group, topic, payload)
+        return True
 
     def _user(self, line: int, record: Record) -> tuple[User, str | None]:
         """Whom a record names, and where their email stands."""
@@ -205,21 +284,24 @@ class _Intake:
         message: str | None,
         mark: int,
         group: int,
+        topic: Any,
         payload: Any,
     ) -> None:
         """Keep a record in its group, if it has one, and in the columns."""
         if time is None:
             time = NO_TIME
+        facts = self._facts
+        number = len(facts)
         if message is None:
-            told: tuple[int, ...] = (0, 0, 0, time, line, group, mark)
-            kept: Kept = (time, False, raw, mark, line, len(self._facts), payload)
+            facts.append((0, 0, 0, time, line, group, mark))
         else:
             check = zlib.crc32(message.encode())
-            told = (hash(message) or 1, check, zlib.crc32(raw), time, line, group, mark)
-            kept = (time, True, message, mark, line, len(self._facts), payload)
+            facts.append((hash(message) or 1, check, zlib.crc32(raw), time, line, group, mark))
         if group != NOBODY:
-            self._records[group].append(kept)
-        self._facts.append(told)
+            packed = marshal.dumps(payload, 2)
+            has_message = message is not None
+            tie = raw if message is None else message
+            self._records[group].append((time, has_message, tie, mark, line, number, topic, packed))
         self.size += len(raw)
         if self._options.keep_lines:
             self._raw.append(raw)
@@ -293,6 +375,17 @@ class _Intake:
 
     def _id(self, kind: int, text: str) -> int:
         return self._names.setdefault(id_name(kind, text), len(self._names))
+
+
+def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int | None:
+    """What identifies have in common of which each says again all that those before it said: a hash.
+
+    None if it takes anything out, or names an end user of Wootric's.
+    """
+    values = traits.values()
+    if wootric_id or None in values or "" in values:
+        return None
+    return hash((user_id, *traits))
 
 
 def id_name(kind: int, text: str) -> str:

@@ -193,19 +193,48 @@ def named_by_user_id(record: Record) -> User | None:
 
     Any doubt gives None: then `user_of` tells, of which this is a part.
     """
-    user_id, context = record.user_id, record.context
+    user_id = record.user_id
     if (
         user_id is None
         or isinstance(record, Identify)
-        or "@" in user_id
-        or user_id.isspace()
-        or "traits" in context
-        or "externalId" in context
-        or "language" in record.properties
-        or "email" in spelled(record.properties)
+        or not names_user_id_alone(user_id, record.context, record.properties)
     ):
         return None
     return _user((user_id, None, None, None, None, None))
+
+
+def names_user_id_alone(user_id: str, context: Fields, properties: Fields) -> bool:
+    """Whether a track or page record of these says nothing of its user but the userId; doubt is a no."""
+    return not (
+        "traits" in context
+        or "externalId" in context
+        or "@" in user_id
+        or user_id.isspace()
+        or "language" in properties
+        or "email" in spelled(properties)
+    )
+
+
+def email_beside_user_id(user_id: str, context: Fields, traits: Fields) -> str | None:
+    """The email of an identify that names nothing else but its userId, and gives no warning: as most do.
+
+    Any doubt gives None: then `user_of` tells, of which this is a part.
+    """
+    email, keys = traits.get("email"), spelled(traits)
+    if (
+        type(email) is not str
+        or not email
+        or email.isspace()
+        or user_id.isspace()
+        or "phone" in keys
+        or "externalId" in context
+    ):
+        return None
+    if "created" in keys or "createdat" in keys:
+        created = _created(traits, keys)
+        if created is not None and dates.parse(created[1]) is None:
+            return None
+    return email
 
 
 def traits_as_properties(
@@ -265,17 +294,17 @@ def _map_page(record: Page) -> Mapped:
     return Mapped(record, settings, user, (), origins, (*warnings, *more))
 
 
-def page_address(record: Page) -> tuple[object, object, object]:
+def page_address(
+    name: str | None, properties: Fields, context: Fields
+) -> tuple[object, object, object]:
     """The url, name and path that a page's `page_info` has, without the rest of it."""
-    own, known = record.properties, record.context.get("page")
-    url, name, path = own.get("url"), record.name or own.get("name"), own.get("path")
-    if isinstance(url, _NESTING) or isinstance(path, _NESTING):
-        info, _ = page_info(record)  # which looks how deep they are
-        return info.get("url"), info.get("name"), info.get("path")
-    if isinstance(known, dict):
-        url = _own_or_known(url, known.get("url"))
-        path = _own_or_known(path, known.get("path"))
-    return url, name, path
+    url, path = properties.get("url"), properties.get("path")
+    if not (url and path and type(url) is type(path) is str):
+        known = context.get("page")
+        of_page = known if isinstance(known, dict) else _NO_FIELDS
+        url = _own_or_known(_not_too_deep(url), of_page.get("url"))
+        path = _own_or_known(_not_too_deep(path), of_page.get("path"))
+    return url, name or _not_too_deep(properties.get("name")), path
 
 
 def _own_or_known(own: object, known: object) -> object:
@@ -289,7 +318,7 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
     page = record.context.get("page")
     info: dict[str, object] = {}
     for key, value in record.properties.items():
-        if isinstance(value, dict | list) and _nested_past(value, _NESTING_LIMIT):
+        if value is not None and _not_too_deep(value) is None:
             message = f"nested deeper than {_NESTING_LIMIT} levels; left out"
             warnings.append(MappingWarning("unsupported_value", f"properties.{key}", message))
         elif value is not None:
@@ -393,6 +422,12 @@ def _omit(key: str) -> bool:
 
 def _omit_with_id(key: str) -> bool:
     return key == "id" or spelling(key) in _LEFT_OUT
+
+
+def _not_too_deep(value: object) -> object:
+    """A value of a page, if it is not nested too deep to be written."""
+    is_nested = isinstance(value, _NESTING)
+    return None if is_nested and _nested_past(value, _NESTING_LIMIT) else value
 
 
 def _nested_past(value: object, limit: int) -> bool:

@@ -14,10 +14,9 @@ from wootric_map.identities import EMAIL, PHONE, WOOTRIC
 from wootric_map.mapping import event_properties
 from wootric_map.outcome import Action
 from wootric_map.plan import EndUserPlan, Plan, page_label
-from wootric_map.properties import cannot_warn
 from wootric_map.rehearsal import Rehearsed, rehearse_end_user
 from wootric_map.report import Report
-from wootric_map.spool import KINDS, TRACK, Person
+from wootric_map.spool import KINDS, QUIET, TRACK, Person
 
 T = TypeVar("T")
 
@@ -100,7 +99,7 @@ def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
     """Whether nothing could tie any event to an end user."""
     if person.kinds & (EMAIL | PHONE | WOOTRIC) or (upsert and upsert.phone_number):
         return False
-    told = (each[6][1] for each in person.turns.found)
+    told = (row.payload[1] for row in person.turns)
     return not any(email or phone or wootric_id for _, email, phone, wootric_id, _, _ in told)
 
 
@@ -109,19 +108,18 @@ def _count(person: Person, told: Overview[Any], amount_suffix: bool) -> None:
     calls, report = told.calls, told.report
     checks = views = 0
     for each in person.turns.found:
-        payload = each[6]
-        if each[3] & 3 == TRACK:
+        mark, topic = each[3], each[6]
+        if mark & 3 == TRACK:
             checks += 1
-            calls["eligibility_check", payload[2]] += 1
-            if not cannot_warn(payload[3]):
-                _, warnings = event_properties(payload[3], amount_suffix=amount_suffix)
-                if warnings:
-                    row = person.turns.row(each)
-                    for warning in warnings:
-                        report.warn(row.source, row.line, warning)
+            calls["eligibility_check", topic] += 1
+            if not mark & QUIET:
+                row = person.turns.row(each)
+                _, warnings = event_properties(row.payload[2], amount_suffix=amount_suffix)
+                for warning in warnings:
+                    report.warn(row.source, row.line, warning)
         else:
             views += 1
-            calls["page_view", page_label(*map(plain, payload[2:]))] += 1
+            calls["page_view", page_label(*map(plain, topic))] += 1
     report.done["eligibility_check"] += checks
     report.done["page_view"] += views
 

@@ -338,15 +338,12 @@ class Plan:
         call: EligibilityCheck | PageView
         warnings: list[MappingWarning] = []
         if row.kind == PAGE:
-            url, name, path = own
+            url, name, path = row.topic
             call = page_view(key, email=email, created_at=created_at, url=url, name=name, path=path)
         else:
-            event, traits = own
-            properties, warnings = event_properties(
-                traits, amount_suffix=self._options.amount_suffix
-            )
+            properties, warnings = event_properties(*own, amount_suffix=self._options.amount_suffix)
             call = EligibilityCheck(
-                event_name=event,
+                event_name=row.topic,
                 email=email,
                 external_id=user_id,
                 phone_number=phone,
@@ -432,27 +429,14 @@ def _identified(row: Row) -> Identified:
 
 def _superseding(identifies: Rows) -> Identified | None:
     """The last of these, if it says again, and says more than null, whatever those before it said."""
-    if not identifies:
+    topics = {each[6] if each[3] & CHOSEN else None for each in identifies.found}
+    if len(topics) != 1 or None in topics:
         return None
-    *before, last = identifies.found
-    user_id, wootric_id, traits = last[6]
-    values = traits.values()
-    if wootric_id or not last[3] & CHOSEN or None in values or "" in values:
-        return None
-    keys = tuple(traits)
-    for each in before:
-        earlier_id, earlier_wootric_id, earlier = each[6]
-        if (
-            earlier_id != user_id
-            or earlier_wootric_id
-            or not each[3] & CHOSEN
-            or tuple(earlier) != keys
-        ):
-            return None
+    *_, last = identifies.found
     identified = _identified(identifies.row(last))
     # An email that is none leaves the one before it.
     has_email = identified.user.email is not None and identified.origins["email"].source != "userId"
-    return identified if has_email or "email" not in spelled(traits) else None
+    return identified if has_email or "email" not in spelled(identified.traits) else None
 
 
 def _told_by_events(person: Person) -> Iterator[Identified]:

@@ -96,13 +96,10 @@ def cannot_warn(fields: Mapping[str, object]) -> bool:
     """Whether a quick look shows that `map_properties` has no warning for these; any doubt is a no."""
     if not _WELL_NAMED[tuple(fields)]:
         return False
-    types = set(map(type, fields.values()))
-    if float not in types:
-        return types <= _QUIET
-    types.remove(float)
-    return types <= _QUIET and not any(
-        type(value) is float and value.is_integer() for value in fields.values()
-    )
+    for value in fields.values():
+        if type(value) not in _QUIET and (type(value) is not float or value.is_integer()):
+            return False
+    return True
 
 
 _QUIET: Final = frozenset({str, bool, type(None)})

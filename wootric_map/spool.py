@@ -39,6 +39,9 @@ KINDS: Final = ("identify", "track", "page")
 CHOSEN: Final = 4
 """Added to a kind: the record is replayed, as far as can be told of it alone."""
 
+QUIET: Final = 8
+"""Added to a track record's kind: there is nothing to warn of in its properties."""
+
 NOBODY: Final = 2**32 - 1
 """In place of a group: no more is kept of a record than that its message was met."""
 
@@ -64,12 +67,16 @@ _MESSAGES_AT_ONCE: Final = 1_000_000
 _REPEATED_AT_ONCE: Final = 250_000
 """Messages of which the earliest is looked for at once; each takes about 400 bytes."""
 
-Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any]
+Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes]
 """A record as a part keeps it: its time (or `NO_TIME`), whether it has a message id, that or else its own
-line, its kind (and `CHOSEN`), its line number in the part, its number in the part, and its payload. A plain
-tuple, which `marshal` takes, and whose first three put an end user's records in their order."""
+line, its kind (and `CHOSEN`, `QUIET`), its line number in the part, its number in the part, its topic, and
+its packed payload. A plain tuple, which `marshal` takes, and whose first three put an end user's records in
+their order.
 
-Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, int]
+The topic is the little that tells it from others at a glance: see `intake`. Most payloads are never unpacked.
+"""
+
+Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes, int]
 """The same, read again: `CHOSEN` says whether it is replayed after all; behind it the number of its part."""
 
 in_order: Final = itemgetter(0, 1, 2)
@@ -92,6 +99,7 @@ class Row(NamedTuple):
     """Of the record's line, where it has no message id; else empty."""
     source: str
     line: int
+    topic: Any
     payload: Any
 
 
@@ -364,7 +372,7 @@ class Spool:
 
     def row(self, found: Found) -> Row:
         """A record, made of what was kept of it."""
-        time, _, tie, mark, line, number, payload, of = found
+        time, _, tie, mark, line, number, topic, payload, of = found
         part = self._parts[of]
         return Row(
             part.first + number + 1,
@@ -375,7 +383,8 @@ class Spool:
             b"" if isinstance(tie, str) else line_digest(tie),
             part.source,
             part.lines_before + line,
-            payload,
+            topic,
+            marshal.loads(payload),  # noqa: S302 - our own
         )
 
     def raw(self, number: int) -> bytes:
@@ -405,12 +414,12 @@ class Spool:
     def _judged(self, first: int, records: bytes) -> bytes:
         """A group's records, but for those that are no good to anybody, as is known by now."""
         judged: list[Kept] = []
-        for time, has_message, tie, mark, line, number, payload in marshal.loads(records):  # noqa: S302
+        for time, has_message, tie, mark, line, number, *rest in marshal.loads(records):  # noqa: S302
             fate = self._fates[first + number]
             if fate == _LEFT_OUT:
                 mark &= ~CHOSEN  # noqa: PLW2901
             if fate != _REPEATED and (mark & CHOSEN or mark == IDENTIFY):
-                judged.append((time, has_message, tie, mark, line, number, payload))
+                judged.append((time, has_message, tie, mark, line, number, *rest))
         return marshal.dumps(judged, 2)
 
     def _concerned(self, part: _Part) -> set[int]:

@@ -110,7 +110,9 @@ class Filling:
                 group = list(groups).index(key)
                 has_message = made.message is not None
                 tie = made.line if made.message is None else made.message
-                groups[key].append((time, has_message, tie, mark, line, number, made.payload))
+                payload = marshal.dumps(made.payload, 2)
+                kept = time, has_message, tie, mark, line, number, None, payload
+                groups[key].append(kept)
             told = 0, 0, 0
             if made.message is not None:
                 check = zlib.crc32(made.message.encode())

@@ -74,7 +74,7 @@ def test_the_lines_and_kinds_of_records_are_told_one_by_one() -> None:
     taken = taken_of(identify("1", 1), b"", track("1", messageId="m"), b"{", page("2", 3), b"")
     assert taken.lines == 5
     assert list(taken.columns.lines) == [1, 3, 5]
-    assert [mark & ~CHOSEN for mark in taken.columns.marks] == [0, 1, 2]
+    assert [mark & 3 for mark in taken.columns.marks] == [0, 1, 2]
     assert list(taken.columns.times) == [millis(1), NO_TIME, millis(3)]
     assert list(taken.columns.groups) == [0, 0, 1]
     assert [bool(each) for each in taken.columns.messages] == [False, True, False]
@@ -143,6 +143,51 @@ def test_a_part_without_records_comes_to_nothing() -> None:
     assert taken.lines == 2
     assert (taken.data, taken.raw, len(taken.sizes)) == (b"", b"", 0)
     assert [len(column) for column in taken.columns] == [0] * 8
+
+
+_VALUES = st.sampled_from(
+    [None, "", " ", "x", "a@b.co", "2024-03-05", "soon", 7, 1.0, 1.5, True, ["x"], {"a": 1}]
+)
+_FIELDS = st.dictionaries(
+    st.sampled_from(
+        ["email", "E-mail", "phone", "createdAt", "language", "url", "path", "name", "plan", "a.b"]
+    ),
+    _VALUES,
+    max_size=4,
+)
+_COMMON = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["identify", "track", "page"]),
+        "userId": st.sampled_from(["1", "2", " ", "c@d.co"]),
+        "messageId": st.sampled_from(["m1", "m2", "m3", "m4"]),
+        "timestamp": st.sampled_from(["2024-03-05T01:02:03.004Z", "2024-02-30T00:00:00Z"]),
+        "event": st.just("Left"),
+        "traits": _FIELDS,
+        "properties": _FIELDS,
+        "context": st.fixed_dictionaries(
+            {},
+            optional={
+                "traits": _FIELDS,
+                "page": _FIELDS,
+                "externalId": st.just([{"type": "wootricEndUserId", "id": "7"}]),
+            },
+        ),
+    },
+    optional={"name": _VALUES},
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(_COMMON, max_size=4), st.booleans())
+def test_the_quick_way_takes_in_what_the_long_one_does(
+    records: list[dict[str, Any]], link_anonymous: bool
+) -> None:
+    quick = taken_of(*records, link_anonymous=link_anonymous)
+    # Nothing is turned off by it, but it is worth a longer look.
+    looked_at = ({**record, "integrations": {"All": True}} for record in records)
+    long = taken_of(*looked_at, link_anonymous=link_anonymous)
+    digests = long.columns.digests
+    assert quick._replace(columns=quick.columns._replace(digests=digests)) == long
 
 
 # What all parts come to

@@ -14,6 +14,7 @@ from wootric_map.calls import plain
 from wootric_map.mapping import (
     Mapped,
     User,
+    email_beside_user_id,
     looks_like_email,
     map_record,
     named_by_user_id,
@@ -650,6 +651,17 @@ def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, 
     alone = named_by_user_id(read.reading)
     if alone is not None:
         assert (alone, None, []) == (named.user, named.email_from, named.warnings)
+    if isinstance(read.reading, Identify) and read.reading.user_id:
+        user_id, identify = read.reading.user_id, read.reading
+        email = email_beside_user_id(user_id, identify.context, identify.traits)
+        if email is not None:
+            told = named.user.user_id, named.user.email, named.email_from, named.user.phone
+            assert told == (user_id, email, "traits", None)
+            assert (named.user.wootric_id, named.warnings) == (None, [])
+
+
+def address_of(record: Page) -> tuple[object, object, object]:
+    return page_address(record.name, record.properties, record.context)
 
 
 @settings(max_examples=300, deadline=None)
@@ -659,7 +671,7 @@ def test_a_pages_address_is_that_of_its_page_info(record: dict[str, Any]) -> Non
     assert isinstance(read.reading, Page)
     info, _ = page_info(read.reading)
     address = tuple(info.get(key) for key in ("url", "name", "path"))
-    assert tuple(map(plain, page_address(read.reading))) == tuple(map(plain, address))
+    assert tuple(map(plain, address_of(read.reading))) == tuple(map(plain, address))
 
 
 @pytest.mark.parametrize("key", ["url", "path"])
@@ -675,7 +687,7 @@ def test_an_address_nested_too_deep_is_left_to_the_page_of_the_context(key: str)
     }
     [read] = read_line(json.dumps(record).encode())
     assert isinstance(read.reading, Page)
-    assert "known" in page_address(read.reading)
+    assert "known" in address_of(read.reading)
 
 
 @pytest.mark.parametrize("kind", ["track", "page"])

@@ -103,9 +103,9 @@ def test_a_row_tells_where_its_record_stands(any_bounds: None, filling: Filling)
     filling.close()
     assert rows(filling.spool) == [
         [
-            Row(1, IDENTIFY, True, 1, None, line_digest(b"{1}"), "a.ndjson", 3, "x"),
-            Row(2, PAGE, True, 2, "m", b"", "b.ndjson", 9, "y"),
-            Row(3, TRACK, True, 3, None, line_digest(b"{3}"), "a.ndjson", 4, "z"),
+            Row(1, IDENTIFY, True, 1, None, line_digest(b"{1}"), "a.ndjson", 3, None, "x"),
+            Row(2, PAGE, True, 2, "m", b"", "b.ndjson", 9, None, "y"),
+            Row(3, TRACK, True, 3, None, line_digest(b"{3}"), "a.ndjson", 4, None, "z"),
         ]
     ]
 
