@@ -8,10 +8,14 @@ from typing import Final
 
 from wootric_map import dates
 from wootric_map.outcome import Skip
-from wootric_map.record import Record, Track
+from wootric_map.record import SUPPORTED, Record, Track
 
 _DAY: Final = re.compile(r"([0-9]{4})(?:-?([0-9]{2})(?:-?([0-9]{2}))?)?")
 """A date without a time: a day, a month or a year."""
+
+
+_EVENTS: Final = frozenset({"track", "page", "screen", "group"})
+"""Types that tie nobody to anybody if they are left out, unlike identifies and aliases."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,18 @@ class Choice:
     def is_everything(self) -> bool:
         """Whether every record is chosen, looked at alone."""
         return self.since is self.until is None and not (self.types or self.events)
+
+    @cached_property
+    def whole_types(self) -> frozenset[str]:
+        """The types of which every record is chosen, looked at alone."""
+        if self.since is self.until is None and not self.events:
+            return self.types or SUPPORTED
+        return frozenset()
+
+    @cached_property
+    def passed_over(self) -> frozenset[str]:
+        """The types of records that are neither replayed nor serve to know who is who."""
+        return _EVENTS - self.types if self.types else frozenset()
 
     def takes(self, record: Record) -> bool:
         """Whether a record, looked at alone, is chosen.

@@ -45,12 +45,15 @@ from wootric_map.record import (
     ordinary,
     parse,
     read_parsed,
+    type_at_a_glance,
+    unsupported,
 )
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 from wootric_map.spool import (
     CHOSEN,
     IDENTIFY,
+    KINDS,
     NOBODY,
     PAGE,
     QUIET,
@@ -130,6 +133,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     """
     intake = _Intake(source.name, options)
     reading = options.reading
+    passed_over = options.choice.passed_over
     number, stopped_after = 0, None
     for _, number, _, content in read_lines(
         source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes
@@ -138,6 +142,9 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
             continue
         if isinstance(content, Rejection):
             intake.reject(number, content, b"")
+            continue
+        if passed_over and (kind := type_at_a_glance(content)) in passed_over:
+            intake.skip(number, not_chosen(kind) if kind in KINDS else unsupported(kind))
             continue
         data = parse(content)
         if not is_ordinary(data):
@@ -166,7 +173,9 @@ class _Intake:
         self._source = source
         self._options = options
         self._takes_all = options.choice.is_everything
-        self._adds_quickly = self._takes_all and not options.link_anonymous
+        self._quick_types = options.choice.whole_types
+        if options.link_anonymous:
+            self._quick_types = frozenset()
         self._report = Report()
         self._rejected: list[tuple[int, Rejection, bytes]] = []
         self._aliases: list[tuple[str, str]] = []
@@ -232,10 +241,9 @@ class _Intake:
 
         Any doubt gives False, with nothing added.
         """
-        message = data.get("messageId")
-        if not (self._adds_quickly and message and type(message) is str):
+        kind, user_id, message = data["type"], data["userId"], data.get("messageId")
+        if kind not in self._quick_types or not message or type(message) is not str:
             return False
-        kind, user_id = data["type"], data["userId"]
         context = data.get("context") or _NO_FIELDS
         topic: Any
         payload: Any

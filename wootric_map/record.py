@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard
 
 import orjson
@@ -87,7 +88,7 @@ class Read(NamedTuple):
     reading: Reading
 
 
-_SUPPORTED: Final = frozenset({"identify", "track", "page"})
+SUPPORTED: Final = frozenset({"identify", "track", "page"})
 _OWN_FIELDS: Final = {
     "identify": "traits",
     "track": "properties",
@@ -112,6 +113,12 @@ _ORDINARY_TIME: Final = re.compile(
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z"
 )
 """A time that needs no calendar to be one."""
+
+_COLONS: Final = (b':"', b': "')
+"""What stands between a key and a text, as JSON is written."""
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b'{}[]"'))
+"""What is neither a bracket nor a quote."""
+_GLANCED: Final = {kind.encode(): kind for kind in _OWN_FIELDS}
 
 _NO_FIELDS: Final[Fields] = {}
 
@@ -147,6 +154,28 @@ def read_line_quickly(line: bytes, *, ignore_integrations: bool = False) -> Iter
     if is_ordinary(data):
         return (Read(line, ordinary(data)),)
     return read_parsed(line, data, ignore_integrations=ignore_integrations)
+
+
+def type_at_a_glance(line: bytes) -> str | None:
+    """The type of the one record in a line that was not parsed, unless the record is no good at all.
+
+    Without a backslash nothing but these letters spells it, and of several the last counts. It is the
+    record's own, and not that of something in it, if the brackets behind it close one more than they open.
+    Any doubt gives None.
+
+    Args:
+        line: without its line ending.
+    """
+    at = line.rfind(b'"type"')
+    begin = line.find(b'"', at + 6) + 1
+    end = line.find(b'"', begin)
+    if at < 0 or line[at + 6 : begin] not in _COLONS or b"\\" in line:
+        return None
+    behind = line[end + 1 :].translate(None, _NO_BRACKETS).replace(b'""', b"")
+    opened = behind.count(b"{") + behind.count(b"[")
+    if len(behind) - opened != opened + 1 or b'"' in behind:  # a quote that is left: one in a text
+        return None
+    return _GLANCED.get(line[begin:end])
 
 
 def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:
@@ -296,11 +325,10 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
         return time
     integrations = data.get("integrations")
     enabled = ignore_integrations or not integrations or _enabled(integrations)
-    if kind not in _SUPPORTED:
-        message = f"Wootric has no use for {kind} records"
+    if kind not in SUPPORTED:
         previous = identity(data.get("previousId"))
         ties = (previous, user_id) if kind == "alias" and enabled and previous and user_id else None
-        return Skip("unsupported_type", kind, "type", message, ties=ties)
+        return unsupported(kind)._replace(ties=ties)
     if not enabled:
         message = "its integrations turn Wootric off; --ignore-integrations sends it all the same"
         return Skip("integration_disabled", kind, "integrations", message)
@@ -312,6 +340,12 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
         return Track(user_id, anonymous_id, message_id, time, context, str(event), fields)
     name, category = identity(data.get("name")), identity(data.get("category"))
     return Page(user_id, anonymous_id, message_id, time, context, name, category, fields)
+
+
+@cache
+def unsupported(kind: str) -> Skip:
+    """The skip of a record of a type that Wootric has no use for (segment.md 2)."""
+    return Skip("unsupported_type", kind, "type", f"Wootric has no use for {kind} records")
 
 
 def _read_element(element: object, ignore_integrations: bool) -> Read:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from replaying import Replay, alias, at, by_device, identify, page, track
 
@@ -181,6 +182,22 @@ def test_type_takes_the_types_it_names(
     diff = replay.diff(*chosen, replay.write(KINDS))
     assert (diff.writes, diff.events) == ((writes, 0), events)
     assert diff.summary["skipped"] == {"filtered_out": left_out}
+
+
+def test_what_type_leaves_out_is_passed_over_though_something_is_wrong_with_it(
+    replay: Replay,
+) -> None:
+    nameless = {"type": "track", "userId": "1"}
+    unknown = {"type": "purchase", "userId": "1"}
+    export = replay.write([identify("1", ADA), nameless, alias("0", "1"), unknown])
+    done = replay.run("dry-run", "--format", "json", "--type", "identify", export)
+    assert done.returncode == 1
+    assert done.stderr.count("unknown_type") == 1
+    *writes, summary = map(orjson.loads, done.stdout.splitlines())
+    assert len(writes) == 1
+    assert summary["summary"]["records"] == 4
+    assert summary["summary"]["skipped"] == {"filtered_out": 1, "unsupported_type": 1}
+    assert summary["summary"]["rejected"] == {"unknown_type": 1}
 
 
 @pytest.mark.parametrize("name", ["alias", "screen", "nonsense"])

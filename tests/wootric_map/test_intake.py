@@ -108,8 +108,9 @@ def test_a_very_long_id_is_named_by_its_digest() -> None:
 
 
 def test_of_a_record_that_is_not_chosen_only_what_serves_later_is_kept() -> None:
-    pages = Choice(types=frozenset({"page"}))
-    taken = taken_of(identify("1"), track("2", messageId="m"), track("3"), page("4"), choice=pages)
+    late = Choice(since=millis(9))
+    early = identify("1", 1), track("2", 1, messageId="m"), track("3", 1)
+    taken = taken_of(*early, page("4", 9), choice=late)
     assert taken.names == ["u:1", "u:4"]
     assert list(taken.columns.groups) == [0, NOBODY, 1]
     assert list(taken.columns.marks) == [IDENTIFY, TRACK, CHOSEN | 2]
