@@ -49,7 +49,7 @@ def change(
     if not (upsert.email or upsert.phone_number):
         return unidentified("identify", end_user)
     # Wootric has been asked after its own id, if there is one, and does not know it.
-    return Change("create", replace(upsert, wootric_id=None))
+    return Change("create", replace(upsert, wootric_id=None) if upsert.wootric_id else upsert)
 
 
 def needs_look_up(step: Step, end_user: EndUserPlan) -> bool:

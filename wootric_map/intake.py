@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
-from wootric_map.calls import comparable
+from wootric_map.calls import comparable, plain
 from wootric_map.choosing import Choice, not_chosen
 from wootric_map.identities import (
     ANONYMOUS,
@@ -226,7 +226,8 @@ class _Intake:
         else:
             mark = PAGE
             if chosen:
-                topic = page_address(record.name, record.properties, record.context)
+                mark |= QUIET
+                topic = _address(record.name, record.properties, record.context)
                 payload = email_from, tuple(user)
         if payload:
             group = self._group(record, user, may_be_other=email_from == "properties")
@@ -266,8 +267,8 @@ class _Intake:
                 mark = TRACK | CHOSEN | QUIET if cannot_warn(properties) else TRACK | CHOSEN
                 topic, payload = data["event"], (None, user, properties)
             else:
-                mark, payload = PAGE | CHOSEN, (None, user)
-                topic = page_address(identity(data.get("name")), properties, context)
+                mark, payload = PAGE | CHOSEN | QUIET, (None, user)
+                topic = _address(identity(data.get("name")), properties, context)
             group = self._group_of(self._id(USER, user_id), -1)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
@@ -394,6 +395,17 @@ def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int |
     if wootric_id or None in values or "" in values:
         return None
     return hash((user_id, *traits))
+
+
+def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:
+    """A page's url, name and path, as a page view has them."""
+    return tuple(
+        # Nearly always they are texts that say something.
+        [
+            each if type(each) is str and each else plain(each)
+            for each in page_address(name, properties, context)
+        ]
+    )
 
 
 def id_name(kind: int, text: str) -> str:

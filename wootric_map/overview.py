@@ -6,29 +6,47 @@ look at each. Whoever is no such case is left to `rehearse`, which says of each 
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from wootric_map.addressing import UNKNOWN_USER, unidentified
-from wootric_map.calls import EndUserUpsert, plain
+from wootric_map.addressing import UNKNOWN_USER, Change, change, unidentified
+from wootric_map.calls import EndUserUpsert
 from wootric_map.identities import EMAIL, PHONE, WOOTRIC
 from wootric_map.mapping import event_properties
-from wootric_map.outcome import Action
-from wootric_map.plan import EndUserPlan, Plan, page_label
+from wootric_map.outcome import Action, Outcome
+from wootric_map.plan import EndUserPlan, Plan, Write, page_label
 from wootric_map.rehearsal import Rehearsed, rehearse_end_user
 from wootric_map.report import Report
-from wootric_map.spool import KINDS, QUIET, TRACK, Person
+from wootric_map.spool import KINDS, QUIET, Person
 
 T = TypeVar("T")
+
+Topic: TypeAlias = str | tuple[str | None, str | None, str | None]
+"""A track record's event, or a page record's url, name and path."""
+
+_TOPIC: Final = itemgetter(6)
+"""That of a record, as the spool gives it."""
 
 
 class Overview(NamedTuple, Generic[T]):
     """What so many end users come to."""
 
     report: Report
-    calls: Counter[tuple[Action, str]]
-    """Events that would be sent, by action and label."""
+    events: Counter[Topic]
+    """Events that would be sent, by topic."""
     shown: list[T]
     """What is shown of those who would be written."""
+
+    @property
+    def calls(self) -> Counter[tuple[Action, str]]:
+        """The events by action and label."""
+        calls: Counter[tuple[Action, str]] = Counter()
+        for topic, count in self.events.items():
+            if isinstance(topic, str):
+                calls["eligibility_check", topic] += count
+            else:
+                calls["page_view", page_label(*topic)] += count
+        return calls
 
 
 def overview(
@@ -57,6 +75,10 @@ def overview(
         if not _tell(plan, person, last, show, amount_suffix):
             told.append(person.number)
             last = None
+    for each in told:
+        if isinstance(each, Overview):
+            for (action, _), count in each.calls.items():
+                each.report.done[action] += count
     return told
 
 
@@ -80,7 +102,7 @@ def _tell(
     report = told.report
     look_ups = 0
     if end_user.is_written:
-        write = next(rehearse_end_user(plan, end_user))
+        write = _written(plan, end_user) if is_sent else next(rehearse_end_user(plan, end_user))
         look_ups = write.look_ups
         report.deliver(write.outcome)
         if write.call is not None:
@@ -95,6 +117,18 @@ def _tell(
     return True
 
 
+def _written(plan: Plan, end_user: EndUserPlan) -> Rehearsed:
+    """The first of what `rehearse_end_user` gives of one whose email is known."""
+    step = next(plan.steps(end_user))
+    assert isinstance(step, Write)  # noqa: S101 - identifies are folded
+    made = change(end_user, step, None, asked=False)
+    assert isinstance(made, Change)  # noqa: S101 - somebody who has an email is identified
+    look_ups = 0 if made.fields is None else step.upsert.look_ups
+    warnings = () if made.fields is None else step.warnings
+    outcome = Outcome(made.action, step.refs, None)
+    return Rehearsed(end_user, step, outcome, made.fields, None, look_ups, warnings)
+
+
 def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
     """Whether nothing could tie any event to an end user."""
     if person.kinds & (EMAIL | PHONE | WOOTRIC) or (upsert and upsert.phone_number):
@@ -105,23 +139,14 @@ def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
 
 def _count(person: Person, told: Overview[Any], amount_suffix: bool) -> None:
     """Count the events of an end user whose email is known: all are sent."""
-    calls, report = told.calls, told.report
-    checks = views = 0
-    for each in person.turns.found:
-        mark, topic = each[3], each[6]
-        if mark & 3 == TRACK:
-            checks += 1
-            calls["eligibility_check", topic] += 1
-            if not mark & QUIET:
-                row = person.turns.row(each)
-                _, warnings = event_properties(row.payload[2], amount_suffix=amount_suffix)
-                for warning in warnings:
-                    report.warn(row.source, row.line, warning)
-        else:
-            views += 1
-            calls["page_view", page_label(*map(plain, topic))] += 1
-    report.done["eligibility_check"] += checks
-    report.done["page_view"] += views
+    turns = person.turns
+    told.events.update(map(_TOPIC, turns.found))
+    for each in turns.found:
+        if not each[3] & QUIET:
+            row = turns.row(each)
+            _, warnings = event_properties(row.payload[2], amount_suffix=amount_suffix)
+            for warning in warnings:
+                told.report.warn(row.source, row.line, warning)
 
 
 def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:

@@ -23,7 +23,7 @@ from wootric_map.calls import (
     trimmed,
 )
 from wootric_map.choosing import Choice
-from wootric_map.folding import Folded, Identified, PlacedWarning, fold, write_of
+from wootric_map.folding import Folded, Identified, PlacedWarning, fold, fold_one, write_of
 from wootric_map.identities import (
     AMBIGUOUS,
     ANONYMOUS,
@@ -271,7 +271,8 @@ class Plan:
         last = _superseding(person.identifies)
         if last is None:
             return self.end_user(person)
-        folded = fold((last,), amount_suffix=self._options.amount_suffix)
+        suffix = self._options.amount_suffix
+        folded = fold_one(last, amount_suffix=suffix) or fold((last,), amount_suffix=suffix)
         return EndUserPlan(person, folded, partial(self._ids_of, person))
 
     def steps(self, end_user: EndUserPlan) -> Iterator[Step]:

@@ -40,7 +40,7 @@ CHOSEN: Final = 4
 """Added to a kind: the record is replayed, as far as can be told of it alone."""
 
 QUIET: Final = 8
-"""Added to a track record's kind: there is nothing to warn of in its properties."""
+"""Added to a track or page record's kind: there is nothing to warn of in its properties."""
 
 NOBODY: Final = 2**32 - 1
 """In place of a group: no more is kept of a record than that its message was met."""

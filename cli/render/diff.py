@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from cli.render.text import printable, shown, styled
 from wootric_map.calls import EndUser, EndUserUpsert
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
 _PROPERTY: Final = "properties."
 _WIDEST: Final = 40
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Changed(NamedTuple):
@@ -28,11 +29,8 @@ class Changed(NamedTuple):
     """Codes and messages of warnings about the end user."""
 
 
-class _Field(NamedTuple):
-    name: str
-    before: str | int | None
-    after: str | int
-    origin: Origin | None
+_Field: TypeAlias = tuple[str, str | int | None, str | int, Origin | None]
+"""A field's name, its value before and after, and where the latter came from."""
 
 
 def end_user_text(changed: Changed) -> Iterator[str]:
@@ -40,7 +38,7 @@ def end_user_text(changed: Changed) -> Iterator[str]:
     fields = list(_fields(changed))
     sign, colour = ("~", "yellow") if changed.held else ("+", "green")
     yield styled(f"{sign} {_title(changed)}", fg=colour, bold=True)
-    wide = max((len(printable(each.name, _WIDEST)) for each in fields), default=0)
+    wide = max((len(printable(name, _WIDEST)) for name, *_ in fields), default=0)
     for name, before, after, origin in fields:
         value, mark = shown(after), styled("+", fg="green")
         if before is not None:
@@ -110,16 +108,15 @@ def _renamed(field: str, names: Mapping[str, str]) -> str:
 
 def _fields(changed: Changed) -> Iterator[_Field]:
     """The fields with their values and origins, in the order they are sent."""
-    held, origins = changed.held, changed.origins
+    fields, held, origins, _ = changed
     for name in _FIELDS:
-        value = getattr(changed.fields, name)
+        value = getattr(fields, name)
         if value is not None:
-            before = getattr(held, name) if held else None
-            yield _Field(name, before, value, origins.get(name))
-    for name, value in changed.fields.properties.items():
-        before = held.properties.get(name) if held else None
+            yield name, getattr(held, name) if held else None, value, origins.get(name)
+    before = held.properties if held else _NOTHING
+    for name, value in fields.properties.items():
         key = f"{_PROPERTY}{name}"
-        yield _Field(key, before, value, origins.get(key))
+        yield key, before.get(name), value, origins.get(key)
 
 
 def _ids(changed: Changed) -> dict[str, str | int | None]:

@@ -35,7 +35,7 @@ from wootric_map.plan import Write
 from wootric_map.planning import intake_workers
 from wootric_map.report import RejectsFile
 from wootric_map.source import Source
-from wootric_map.spool import CHOSEN, IDENTIFY, KINDS, NOBODY, TRACK, Spool
+from wootric_map.spool import CHOSEN, IDENTIFY, KINDS, NOBODY, PAGE, QUIET, TRACK, Spool
 
 # What a part comes to
 
@@ -113,7 +113,7 @@ def test_of_a_record_that_is_not_chosen_only_what_serves_later_is_kept() -> None
     taken = taken_of(*early, page("4", 9), choice=late)
     assert taken.names == ["u:1", "u:4"]
     assert list(taken.columns.groups) == [0, NOBODY, 1]
-    assert list(taken.columns.marks) == [IDENTIFY, TRACK, CHOSEN | 2]
+    assert list(taken.columns.marks) == [IDENTIFY, TRACK, PAGE | CHOSEN | QUIET]
     assert taken.report.skipped.counts == {"filtered_out": 3}
     assert not taken.has_tracks
 
