@@ -90,10 +90,10 @@ class Identities:
         """How many ids there are; they are numbered from 0."""
         return len(self._parents)
 
-    def see(self, numbers: Iterable[int], times: Iterable[int]) -> None:
-        """Say that records are filed under ids: of each the time when it happened, or `NO_TIME`."""
+    def see(self, seen: Iterable[tuple[int, int]]) -> None:
+        """Say that records are filed under ids: of each the id, and when it happened, or `NO_TIME`."""
         first_seen = self.first_seen
-        for number, time in zip(numbers, times, strict=True):
+        for number, time in seen:
             if time < first_seen[number]:  # noqa: PLR1730 - seldom so, and min() takes longer
                 first_seen[number] = time
 

@@ -9,7 +9,6 @@ import zlib
 from array import array
 from dataclasses import dataclass
 from hashlib import blake2b
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
@@ -54,7 +53,6 @@ from wootric_map.spool import (
     CHOSEN,
     IDENTIFY,
     KINDS,
-    NOBODY,
     PAGE,
     QUIET,
     TRACK,
@@ -66,7 +64,8 @@ from wootric_map.spool import (
 _LONGEST_ID: Final = 200
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
-_TIME: Final = itemgetter(0)
+_NOBODY: Final = -1
+"""In place of the id that a record is filed under: no more is kept than that its message was met."""
 _NO_FIELDS: Final[Fields] = {}
 
 DIGEST: Final = "\0"
@@ -108,16 +107,13 @@ class Taken(NamedTuple):
     """Ids that name one end user."""
     hints: list[tuple[int, int]]
     """A phone or anonymous id, and an id that it was seen with."""
-    filed: "array[int]"
-    """Of each group of records, the id that it is filed under."""
     others: "array[int]"
-    """Of each group, an id to file it under if nobody is identified by the first, or -1; empty where
+    """Of each record, an id to file it under if nobody is identified by the first, or -1; empty where
     none has one."""
-    firsts: "array[int]"
-    """Of each group, the time of its first record, or `NO_TIME`."""
     sizes: "array[int]"
-    """Of each group, its bytes in `data`."""
+    """Of each record, its bytes in `data`."""
     data: bytes
+    """The records that more is kept of than what stands in the columns, one behind the other."""
     columns: Columns
     raw: bytes
     """The records' lines, one behind the other, if these are kept."""
@@ -184,8 +180,8 @@ class _Intake:
         self._names: dict[str, int] = {}
         self._ties: dict[tuple[int, ...], None] = {}
         self._hints: dict[tuple[int, int], None] = {}
-        self._groups: dict[tuple[int, int], int] = {}
-        self._records: list[list[Kept]] = []
+        self._records: list[bytes] = []
+        self._others: list[int] = []
         self._facts: list[tuple[int, ...]] = []
         self._raw: list[bytes] = []
 
@@ -210,7 +206,7 @@ class _Intake:
         if not chosen:
             self._report.skip(self._source, line, not_chosen(record.type))
         user, email_from = self._user(line, record)
-        mark, group = IDENTIFY, NOBODY
+        mark, number, other = IDENTIFY, _NOBODY, -1
         topic: Any = None
         payload: Any = None
         if isinstance(record, Identify):
@@ -230,12 +226,13 @@ class _Intake:
                 topic = _address(record.name, record.properties, record.context)
                 payload = email_from, tuple(user)
         if payload:
-            group = self._group(record, user, may_be_other=email_from == "properties")
+            number, other = self._tie(record, user, may_be_other=email_from == "properties")
         elif record.message_id is None:
             return
         if chosen:
             mark |= CHOSEN
-        self._keep(line, raw, record.time, record.message_id, mark, group, topic, payload)
+        facts = line, record.time, record.message_id, mark, number
+        self._keep(raw, facts, topic, payload, other)
 
     def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
         """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
@@ -254,9 +251,8 @@ class _Intake:
             if email is None:
                 return False
             topic, payload = _topic(user_id, None, traits), (user_id, None, traits)
-            first = self._id(USER, user_id)
-            self._ties[first, self._id(EMAIL, comparable(email))] = None
-            group = self._group_of(first, -1)
+            number = self._id(USER, user_id)
+            self._ties[number, self._id(EMAIL, comparable(email))] = None
         else:
             properties = data.get("properties") or _NO_FIELDS
             if not names_user_id_alone(user_id, context, properties):
@@ -269,10 +265,10 @@ class _Intake:
             else:
                 mark, payload = PAGE | CHOSEN | QUIET, (None, user)
                 topic = _address(identity(data.get("name")), properties, context)
-            group = self._group_of(self._id(USER, user_id), -1)
+            number = self._id(USER, user_id)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
-        self._keep(line, raw, time, message, mark, group, topic, payload)
+        self._keep(raw, (line, time, message, mark, number), topic, payload)
         return True
 
     def _user(self, line: int, record: Record) -> tuple[User, str | None]:
@@ -287,37 +283,44 @@ class _Intake:
 
     def _keep(
         self,
-        line: int,
         raw: bytes,
-        time: int | None,
-        message: str | None,
-        mark: int,
-        group: int,
+        facts: tuple[int, int | None, str | None, int, int],
         topic: Any,
         payload: Any,
+        other: int = -1,
     ) -> None:
-        """Keep a record in its group, if it has one, and in the columns."""
+        """Keep what there is of a record, and its facts in the columns.
+
+        Args:
+            raw: its line.
+            facts: its line number, its time, its message id, its mark, and the id it is filed under.
+            topic: as in `Kept`.
+            payload: the same.
+            other: an id to file it under if nobody is identified by the first, or -1.
+        """
+        line, time, message, mark, number = facts
         if time is None:
             time = NO_TIME
-        facts = self._facts
-        number = len(facts)
         if message is None:
-            facts.append((0, 0, 0, time, line, group, mark))
+            self._facts.append((0, 0, 0, time, line, number, mark))
         else:
             check = zlib.crc32(message.encode())
-            facts.append((hash(message) or 1, check, zlib.crc32(raw), time, line, group, mark))
-        if group != NOBODY:
-            packed = marshal.dumps(payload, 2)
-            has_message = message is not None
-            tie = raw if message is None else message
-            self._records[group].append((time, has_message, tie, mark, line, number, topic, packed))
+            digest = zlib.crc32(raw)
+            self._facts.append((hash(message) or 1, check, digest, time, line, number, mark))
+        record = b""
+        if number != _NOBODY:
+            has_message, tie = (False, raw) if message is None else (True, message)
+            at, packed = len(self._records), marshal.dumps(payload, 2)
+            kept: Kept = (time, has_message, tie, mark, line, at, topic, packed)
+            record = marshal.dumps(kept, 2)
+        self._records.append(record)
+        self._others.append(other)
         self.size += len(raw)
         if self._options.keep_lines:
             self._raw.append(raw)
 
     def taken(self, lines: int, stopped_after: int | None) -> Taken:
         """What it all came to."""
-        blocks = [marshal.dumps(each, 2) for each in self._records]
         return Taken(
             self._report,
             lines,
@@ -328,25 +331,20 @@ class _Intake:
             list(self._names),
             list(self._ties),
             list(self._hints),
-            array("I", [first for first, _ in self._groups]),
-            array("q", [other for _, other in self._groups] if self._has_others else ()),
-            array("q", [min(map(_TIME, each)) for each in self._records]),
-            array("I", map(len, blocks)),
-            b"".join(blocks),
+            array("q", self._others if self._has_others else ()),
+            array("I", map(len, self._records)),
+            b"".join(self._records),
             columns(self._facts, map(len, self._raw)),
             b"".join(self._raw),
         )
 
-    def _group(self, record: Record, user: User, *, may_be_other: bool) -> int:
-        """Tie the ids of a record; gives the place of the group that it belongs to."""
+    def _tie(self, record: Record, user: User, *, may_be_other: bool) -> tuple[int, int]:
+        """Tie the ids of a record; gives the one that it is filed under, and another or -1."""
         user_id, email, phone, wootric_id, _, _ = user
         ids: list[int] = []
         other = -1
         if user_id:
-            first = self._id(USER, user_id)
-            if not (email or phone or wootric_id or self._options.link_anonymous):
-                return self._group_of(first, other)
-            ids.append(first)
+            ids.append(self._id(USER, user_id))
         if email:
             number = self._id(EMAIL, comparable(email))
             if may_be_other and (user_id or wootric_id):
@@ -361,13 +359,7 @@ class _Intake:
             self._hint(record, phone, ids)
         if len(ids) > 1:
             self._ties[tuple(ids)] = None
-        return self._group_of(ids[0], other)
-
-    def _group_of(self, first: int, other: int) -> int:
-        group = self._groups.setdefault((first, other), len(self._groups))
-        if group == len(self._records):
-            self._records.append([])
-        return group
+        return ids[0], other
 
     def _hint(self, record: Record, phone: str | None, ids: list[int]) -> None:
         """Note what a phone and an anonymous id were seen with; where there is no better, add them."""

@@ -43,7 +43,7 @@ from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Identify
 from wootric_map.spelling import spelled
-from wootric_map.spool import CHOSEN, IDENTIFY, PAGE, Person, Row, Rows, SkippedRow, Spool
+from wootric_map.spool import CHOSEN, IDENTIFY, NOBODY, PAGE, Person, Row, Rows, SkippedRow, Spool
 
 Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 """Looks an end user up."""
@@ -214,11 +214,14 @@ class Plan:
             known.hint(numbers[shared], numbers[seen])
         for previous, user in taken.aliases:
             self._tie(previous, user)
-        filed = array("I", map(numbers.__getitem__, taken.filed))
+        numbers.append(NOBODY)  # the last of them, as -1 is
+        filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("q", (each if each < 0 else numbers[each] for each in taken.others))
-        known.see(filed, taken.firsts)
+        met = zip(filed, taken.columns.times, strict=True)
+        known.see((each for each in met if each[0] != NOBODY) if NOBODY in filed else met)
         self.has_tracks = self.has_tracks or taken.has_tracks
-        self.spool.take(taken, source, lines_before, filed, others)
+        columns = taken.columns._replace(numbers=filed)
+        self.spool.take(taken._replace(columns=columns, others=others), source, lines_before)
 
     def close(self, find: Find | None = None) -> Iterator[SkippedRow]:
         """Say that all records are in.

@@ -43,7 +43,7 @@ QUIET: Final = 8
 """Added to a track or page record's kind: there is nothing to warn of in its properties."""
 
 NOBODY: Final = 2**32 - 1
-"""In place of a group: no more is kept of a record than that its message was met."""
+"""In place of the id that a record is filed under: no more is kept than that its message was met."""
 
 # What becomes of a record once all are in.
 _TAKEN: Final = 0
@@ -158,16 +158,16 @@ class Columns(NamedTuple):
     """Of the line, where there is a message id."""
     times: "array[int]"
     lines: "array[int]"
-    groups: "array[int]"
-    """The place of its group in the part, or `NOBODY`."""
+    numbers: "array[int]"
+    """The id it is filed under: in a part by its place there, -1 for none; then by number, or `NOBODY`."""
     marks: "array[int]"
     """Its kind (and `CHOSEN`)."""
     raw: "array[int]"
     """Bytes of its line, where lines are kept; else empty."""
 
 
-_CODES: Final = ("q", "I", "I", "q", "I", "I", "B", "I")
-"""Of each column the type of its numbers."""
+_CODES: Final = ("q", "I", "I", "q", "I", "i", "B", "I")
+"""Of each column of a part the type of its numbers."""
 
 
 def columns(facts: Sequence[tuple[int, ...]], raw: Iterable[int]) -> Columns:
@@ -189,13 +189,11 @@ class _Part:
     count: int
     """How many records it has."""
     data: tuple[int, int]
-    """Offset and length of the groups."""
-    numbers: tuple[int, int]
-    """The same of the numbers of the ids that the groups are filed under."""
+    """Offset and length of the records."""
     others: tuple[int, int]
-    """Of the ids to file them under if nobody is identified by the first; -1 is none."""
+    """The same of the ids to file them under if nobody is identified by the first; -1 is none."""
     sizes: tuple[int, int]
-    """Of the groups' lengths."""
+    """Of the records' lengths."""
     columns: tuple[tuple[int, int], ...]
     raw: int
     """Where the lines begin, if they are kept."""
@@ -214,7 +212,7 @@ class _Stretch:
     pieces: list[tuple[int, int]] = field(default_factory=list)
     """Offset and length of each."""
     waiting: list[tuple[int, int, bytes]] = field(default_factory=list)
-    """Groups that are not written yet: the place of their end user, the part, the records."""
+    """Records that are not written yet: the place of their end user, the part, the record."""
 
 
 class Spool:
@@ -247,23 +245,13 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def take(
-        self,
-        taken: "Taken",
-        source: str,
-        lines_before: int,
-        numbers: "array[int]",
-        others: "array[int]",
-    ) -> None:
+    def take(self, taken: "Taken", source: str, lines_before: int) -> None:
         """Take a part in.
 
         Args:
-            taken: the part.
+            taken: the part, its records filed under the ids' numbers.
             source: the name of its source.
             lines_before: lines of the source before the part.
-            numbers: of each of its groups the number of the id that it is filed under.
-            others: of each group the number of an id that its end user has, if nothing is known of the
-                first, or -1; empty where none has one.
         """
         at = self._intake.add
         columns = taken.columns
@@ -274,15 +262,14 @@ class Spool:
                 self._count,
                 len(columns.marks),
                 at(taken.data),
-                at(numbers.tobytes()),
-                at(others.tobytes()),
+                at(taken.others.tobytes()),
                 at(taken.sizes.tobytes()),
                 tuple(at(column.tobytes()) for column in columns),
                 at(taken.raw)[0],
             )
         )
         self._count += len(columns.marks)
-        self._has_others = self._has_others or bool(others)
+        self._has_others = self._has_others or bool(taken.others)
 
     def close(
         self,
@@ -350,8 +337,8 @@ class Spool:
                 yield giants
             return
         by_person: dict[int, list[Found]] = {}
-        for place, part, records in self._groups(stretch):
-            by_person.setdefault(place, []).extend(self._found(part, records))
+        for place, part, record in self._waiting(stretch):
+            by_person.setdefault(place, []).append((*marshal.loads(record), part))  # noqa: S302
         for place in sorted(by_person):
             found = by_person.pop(place)
             if found:
@@ -408,35 +395,21 @@ class Spool:
             Rows(self, turns),
         )
 
-    def _found(self, of: int, records: bytes) -> list[Found]:
-        return [(*each, of) for each in marshal.loads(records)]  # noqa: S302 - our own
+    def _judged(self, fate: int, record: bytes) -> bytes:
+        """A record that was left out, as far as it serves to know who is who; else nothing."""
+        time, has_message, tie, mark, *rest = marshal.loads(record)  # noqa: S302 - our own
+        if fate == _REPEATED or mark & 3 != IDENTIFY:
+            return b""
+        return marshal.dumps((time, has_message, tie, mark & ~CHOSEN, *rest), 2)
 
-    def _judged(self, first: int, records: bytes) -> bytes:
-        """A group's records, but for those that are no good to anybody, as is known by now."""
-        judged: list[Kept] = []
-        for time, has_message, tie, mark, line, number, *rest in marshal.loads(records):  # noqa: S302
-            fate = self._fates[first + number]
-            if fate == _LEFT_OUT:
-                mark &= ~CHOSEN  # noqa: PLW2901
-            if fate != _REPEATED and (mark & CHOSEN or mark == IDENTIFY):
-                judged.append((time, has_message, tie, mark, line, number, *rest))
-        return marshal.dumps(judged, 2)
-
-    def _concerned(self, part: _Part) -> set[int]:
-        """The groups of a part in which anything was found to be left out."""
-        fates = self._fates_of(part)
-        if not any(fates):
-            return set()
-        groups = self._column(part, "groups")
-        return {group for group, fate in zip(groups, fates, strict=True) if fate}
-
-    def _groups(self, stretch: _Stretch) -> Iterator[tuple[int, int, bytes]]:
+    def _waiting(self, stretch: _Stretch) -> Iterator[tuple[int, int, bytes]]:
         for piece in stretch.pieces:
             yield from marshal.loads(self._sorted.read(*piece))  # noqa: S302 - our own
 
     def _column(self, part: _Part, name: str) -> "array[int]":
         index = Columns._fields.index(name)
-        return self._array(_CODES[index], part.columns[index])
+        code = "I" if name == "numbers" else _CODES[index]
+        return self._array(code, part.columns[index])
 
     def _array(self, code: str, where: tuple[int, int]) -> "array[int]":
         return array(code, self._intake.read(*where))
@@ -444,8 +417,8 @@ class Spool:
     def _numbers(
         self, part: _Part, roots: "array[int]", identified: Collection[int]
     ) -> "array[int]":
-        """The ids that a part's groups are filed under: by the other, if that alone has identifies."""
-        numbers = self._array("I", part.numbers)
+        """The ids that a part's records are filed under: by the other, if that alone has identifies."""
+        numbers = self._column(part, "numbers")
         if identified:
             for index, other in enumerate(self._array("q", part.others)):
                 known = other >= 0 and roots[numbers[index]] in identified
@@ -506,13 +479,12 @@ class Spool:
         """The roots of whom an identify names."""
         identified: set[int] = set()
         for part in self._parts:
-            numbers = self._array("I", part.numbers)
-            marks, groups = self._column(part, "marks"), self._column(part, "groups")
+            numbers, marks = self._column(part, "numbers"), self._column(part, "marks")
             fates = self._fates_of(part)
             identified.update(
-                roots[numbers[group]]
-                for group, mark, fate in zip(groups, marks, fates, strict=True)
-                if not mark & 3 and group != NOBODY and fate != _REPEATED
+                roots[number]
+                for number, mark, fate in zip(numbers, marks, fates, strict=True)
+                if not mark & 3 and number != NOBODY and fate != _REPEATED
             )
         return frozenset(identified)
 
@@ -527,9 +499,9 @@ class Spool:
         self, wanted: Collection[int], roots: "array[int]", identified: Collection[int]
     ) -> None:
         for part in self._parts:
-            numbers, groups = self._numbers(part, roots, identified), self._column(part, "groups")
+            numbers = self._numbers(part, roots, identified)
             for index in list(self._choosable(part)):
-                if roots[numbers[groups[index]]] not in wanted:
+                if roots[numbers[index]] not in wanted:
                     self._settle(part.first + index, _LEFT_OUT)
 
     def _leave_out_past(self, limit: int) -> None:
@@ -555,10 +527,11 @@ class Spool:
         part = self._parts[of]
         choosable = set(self._choosable(part))
         data, at = self._intake.read(*part.data), 0
-        for size in self._array("I", part.sizes):
-            for each in marshal.loads(data[at : at + size]):  # noqa: S302 - our own
-                if each[0] == time and each[5] in choosable:
-                    yield each[1], each[2], part.first + each[5]
+        for index, size in enumerate(self._array("I", part.sizes)):
+            if index in choosable:
+                each = marshal.loads(data[at : at + size])  # noqa: S302 - our own
+                if each[0] == time:
+                    yield each[1], each[2], part.first + index
             at += size
 
     def _number_people(self, identities: Identities, roots: "array[int]") -> "array[int]":
@@ -595,9 +568,10 @@ class Spool:
         """Bring each end user's records together."""
         weights = array("Q", bytes(8 * len(self._people)))
         for part in self._parts:
-            sizes = self._array("I", part.sizes)
-            for number, size in zip(self._numbers(part, roots, identified), sizes, strict=True):
-                weights[places[number]] += size
+            numbers = self._numbers(part, roots, identified)
+            for number, size in zip(numbers, self._array("I", part.sizes), strict=True):
+                if size:
+                    weights[places[number]] += size
         self._stretches = _stretches(weights)
         which = array("I")
         for index, stretch in enumerate(self._stretches):
@@ -607,13 +581,16 @@ class Spool:
             data, at = self._intake.read(*part.data), 0
             sizes = self._array("I", part.sizes)
             numbers = self._numbers(part, roots, identified)
-            concerned = self._concerned(part)
-            for index, (number, size) in enumerate(zip(numbers, sizes, strict=True)):
-                place, records = places[number], data[at : at + size]
-                if index in concerned:
-                    records = self._judged(part.first, records)
-                self._stretches[which[place]].waiting.append((place, of, records))
-                at += size
+            waiting = [each.waiting for each in self._stretches]
+            for number, size, fate in zip(numbers, sizes, self._fates_of(part), strict=True):
+                if size:
+                    place, record = places[number], data[at : at + size]
+                    at += size
+                    if fate:
+                        record = self._judged(fate, record)
+                        if not record:
+                            continue
+                    waiting[which[place]].append((place, of, record))
             held += at
             if held > _GATHERED_BYTES:
                 self._write_waiting()
@@ -631,14 +608,14 @@ class Spool:
         identifies, turns = _Runs(self._sorted), _Runs(self._sorted)
         held: list[Found] = []
         size = 0
-        for _, of, records in chain(self._groups(stretch), [(0, 0, b"")]):
-            if size > _GIANT_BYTES or not records:
+        for _, of, record in chain(self._waiting(stretch), [(0, 0, b"")]):
+            if size > _GIANT_BYTES or not record:
                 identifies.add(each for each in held if not each[3] & 3)
                 turns.add(each for each in held if each[3] & 3 or not self._events_apart)
                 held, size = [], 0
-            if records:
-                held += self._found(of, records)
-                size += len(records)
+            if record:
+                held.append((*marshal.loads(record), of))  # noqa: S302 - our own
+                size += len(record)
         identifies.merge()
         turns.merge()
         return identifies, turns

@@ -97,33 +97,29 @@ class Filling:
         self, source: str, records: Sequence[Made], known: Identities, numbers: Sequence[int]
     ) -> None:
         lines_before = min(each.place[1] for each in records) - 1
-        groups: dict[tuple[int, int], list[Kept]] = {}
         facts: list[tuple[int, ...]] = []
+        blocks: list[bytes] = []
         for number, made in enumerate(records):
             mark = made.kind | CHOSEN if made.chosen else made.kind
             time = NO_TIME if made.time is None else made.time
             line = made.place[1] - lines_before
-            group = NOBODY
+            block = b""
             if made.is_kept:
-                key = made.identity, made.other
-                groups.setdefault(key, [])
-                group = list(groups).index(key)
                 has_message = made.message is not None
                 tie = made.line if made.message is None else made.message
                 payload = marshal.dumps(made.payload, 2)
-                kept = time, has_message, tie, mark, line, number, None, payload
-                groups[key].append(kept)
+                kept: Kept = (time, has_message, tie, mark, line, number, None, payload)
+                block = marshal.dumps(kept, 2)
+                known.see([(numbers[made.identity], time)])
+            blocks.append(block)
             told = 0, 0, 0
             if made.message is not None:
                 check = zlib.crc32(made.message.encode())
                 told = hash(made.message) or 1, check, zlib.crc32(made.line)
-            facts.append((*told, time, line, group, mark))
-        blocks = [marshal.dumps(each, 2) for each in groups.values()]
+            facts.append((*told, time, line, -1, mark))
+        filed = [numbers[each.identity] if each.is_kept else NOBODY for each in records]
+        others = [numbers[each.other] if each.other >= 0 else -1 for each in records]
         lines = [each.line for each in records] if self.keep_lines else []
-        firsts = [min(kept[0] for kept in each) for each in groups.values()]
-        filed = array("I", [numbers[first] for first, _ in groups])
-        others = array("q", [numbers[other] if other >= 0 else -1 for _, other in groups])
-        known.see(filed, firsts)
         taken = Taken(
             report=Report(),
             lines=len(records),
@@ -134,15 +130,13 @@ class Filling:
             names=[],
             ties=[],
             hints=[],
-            filed=filed,
-            others=others,
-            firsts=array("q", firsts),
+            others=array("q", others),
             sizes=array("I", map(len, blocks)),
             data=b"".join(blocks),
-            columns=columns(facts, map(len, lines)),
+            columns=columns(facts, map(len, lines))._replace(numbers=array("I", filed)),
             raw=b"".join(lines),
         )
-        self.spool.take(taken, source, lines_before, filed, others)
+        self.spool.take(taken, source, lines_before)
 
 
 def name(place: int) -> str:

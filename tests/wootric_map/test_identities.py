@@ -64,7 +64,7 @@ def tie(identities: Identities, *ids: Identity, time: int | None = None) -> int:
     first, *more = (identities.number(each.name) for each in ids)
     for other in more:
         identities.unite(first, other)
-    identities.see([first], [NO_TIME if time is None else time])
+    identities.see([(first, NO_TIME if time is None else time)])
     return first
 
 
@@ -106,7 +106,7 @@ def test_the_time_of_an_id_is_that_of_the_first_record_filed_under_it(
         identities.number(each.name) for each in (user("1"), email("a"), user("2"))
     )
     for number, time in ((one, 7), (one, 5), (one, 9), (undated, NO_TIME), (undated, -(2**62))):
-        identities.see([number], [time])
+        identities.see([(number, time)])
     assert list(identities.first_seen) == [5, NEVER, NO_TIME]
     identities.unite(one, other)
     assert [is_filed for *_, is_filed in identities.members()] == [True, False, True]

@@ -35,7 +35,7 @@ from wootric_map.plan import Write
 from wootric_map.planning import intake_workers
 from wootric_map.report import RejectsFile
 from wootric_map.source import Source
-from wootric_map.spool import CHOSEN, IDENTIFY, KINDS, NOBODY, PAGE, QUIET, TRACK, Spool
+from wootric_map.spool import CHOSEN, IDENTIFY, KINDS, PAGE, QUIET, TRACK, Spool
 
 # What a part comes to
 
@@ -65,8 +65,7 @@ def test_a_record_is_filed_under_its_first_id_and_ties_the_others() -> None:
     taken = taken_of(both, track("1", 2), both)
     assert taken.names == ["u:1", "e:a@b.co", "w:7"]
     assert taken.ties == [(0, 1, 2)]
-    assert list(taken.filed) == [0]
-    assert list(taken.firsts) == [millis(1)]
+    assert list(taken.columns.numbers) == [0, 0, 0]
     assert not taken.hints
 
 
@@ -76,7 +75,7 @@ def test_the_lines_and_kinds_of_records_are_told_one_by_one() -> None:
     assert list(taken.columns.lines) == [1, 3, 5]
     assert [mark & 3 for mark in taken.columns.marks] == [0, 1, 2]
     assert list(taken.columns.times) == [millis(1), NO_TIME, millis(3)]
-    assert list(taken.columns.groups) == [0, 0, 1]
+    assert list(taken.columns.numbers) == [0, 0, 1]
     assert [bool(each) for each in taken.columns.messages] == [False, True, False]
     assert taken.has_tracks
 
@@ -89,7 +88,7 @@ def test_an_email_in_an_events_properties_is_another_id_to_be_filed_under() -> N
     )
     assert taken.names == ["u:1", "e:guest@b.co", "e:a@b.co", "w:7"]
     assert taken.ties == []
-    assert [(taken.filed[n], taken.others[n]) for n in range(3)] == [(0, 1), (2, -1), (3, 2)]
+    assert list(zip(taken.columns.numbers, taken.others, strict=True)) == [(0, 1), (2, -1), (3, 2)]
 
 
 @pytest.mark.parametrize("link", [True, False])
@@ -112,7 +111,7 @@ def test_of_a_record_that_is_not_chosen_only_what_serves_later_is_kept() -> None
     early = identify("1", 1), track("2", 1, messageId="m"), track("3", 1)
     taken = taken_of(*early, page("4", 9), choice=late)
     assert taken.names == ["u:1", "u:4"]
-    assert list(taken.columns.groups) == [0, NOBODY, 1]
+    assert list(taken.columns.numbers) == [0, -1, 1]
     assert list(taken.columns.marks) == [IDENTIFY, TRACK, PAGE | CHOSEN | QUIET]
     assert taken.report.skipped.counts == {"filtered_out": 3}
     assert not taken.has_tracks
