@@ -4,12 +4,13 @@ The ids' names wait in `Names`, so that memory grows by a few bytes an id.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby, repeat
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from wootric_map.names import Names
+from wootric_map.number_table import UNMET, NumberTable
 
 USER: Final = 1
 """A `userId`, Wootric's external id."""
@@ -33,11 +34,8 @@ _KINDS: Final = {prefix: kind for kind, prefix in PREFIXES.items()}
 NO_TIME: Final = -(2**63)
 """Stands for no time, and sorts before every one."""
 
-_NAMES_AT_HAND: Final = 500_000
-"""Ids whose numbers are kept in memory; those of the others are asked for in `Names`."""
-
-_NAMES_KEPT_LATER: Final = 200_000
-"""So many may stay in memory when all are read; what comes then needs memory, too."""
+_NAMES_AT_HAND: Final = 200_000
+"""Ids whose names are kept in memory; those of the others wait in `Names`."""
 
 _HINTS_AT_HAND: Final = 50_000
 
@@ -74,12 +72,13 @@ class Identities:
             names: keeps the ids' names, and what each phone and anonymous id was seen with.
         """
         self._names = names
+        # The ids last met, and before them those whose names are in `Names`.
         self._recent: dict[str, int] = {}
-        self._spilled = 0
+        self._earlier = NumberTable()
         self._hints: dict[tuple[int, int], None] = {}
         self._has_hints = False
         # By an id's number: its parent, the kinds of its group, its first record's time.
-        self._parents = array("q")
+        self._parents = array("I")
         self._group_kinds = array("B")
         self.first_seen = array("q")
         """Of each id the time of the first record that is filed under it; `NEVER` where none is."""
@@ -115,23 +114,37 @@ class Identities:
 
     def number(self, name: str) -> int:
         """The number of an id by its name, which is given one when it is first met."""
-        number = self._recent.get(name)
-        if number is not None:
-            return number
-        if self._spilled:
-            number = self._names.identity(name)
+        return self.numbers((name,))[0]
+
+    def numbers(self, names: Sequence[str]) -> "array[int]":
+        """The numbers of many ids."""
+        numbers = array("q", map(self._recent.get, names, repeat(UNMET)))
+        missed = [place for place, number in enumerate(numbers) if number == UNMET]
+        if self._earlier:
+            for place, number in zip(
+                missed, self._earlier.find([names[each] for each in missed]), strict=True
+            ):
+                numbers[place] = number
+            missed = [each for each in missed if numbers[each] == UNMET]
+        self._add(dict.fromkeys(names[each] for each in missed))
+        for place in missed:
+            numbers[place] = self._recent[names[place]]
         if len(self._recent) >= _NAMES_AT_HAND:
             self._keep_names()
-        if number is None:
-            number = len(self._parents)
-            self._parents.append(number)
-            self._group_kinds.append(_KINDS[name[:2]])
-            self.first_seen.append(NEVER)
-        self._recent[name] = number
-        return number
+        return numbers
+
+    def _add(self, names: Collection[str]) -> None:
+        """Give ids that were not met before their numbers."""
+        numbers = range(len(self), len(self) + len(names))
+        self._recent.update(zip(names, numbers, strict=True))
+        self._parents.extend(numbers)
+        self._group_kinds.extend(_KINDS[name[:2]] for name in names)
+        self.first_seen.extend(repeat(NEVER, len(names)))
 
     def resolve(self, held: Held | None = None) -> None:
         """Find out, once everything is read, what phones and anonymous ids tie.
+
+        From then on ids are no longer numbered: what number one has, `Names.identity` tells.
 
         A phone ties all it was seen with, as long as no two of them have a userId, an email or an id of
         Wootric's each. An anonymous id is tied to the one end user that it was seen with.
@@ -142,9 +155,11 @@ class Identities:
         """
         if self._has_hints or held:
             self._resolve(held)
-        if len(self._recent) > _NAMES_KEPT_LATER:
+        if self._earlier:
             self._keep_names()
-        self._names.keep_later(self._unkept)
+        self._names.keep_later(self._recent.items)
+        # Nobody asks for numbers any more, and what comes now needs memory, too.
+        self._recent, self._earlier = {}, NumberTable()
 
     def _resolve(self, held: Held | None) -> None:
         self._keep_names()
@@ -226,14 +241,9 @@ class Identities:
         return number
 
     def _keep_names(self) -> None:
-        self._names.keep(self._unkept())
-        self._recent.clear()
-
-    def _unkept(self) -> list[tuple[str, int]]:
-        """The names that `Names` is still to be told; it has to be told of them then."""
-        new = [(name, each) for name, each in self._recent.items() if each >= self._spilled]
-        self._spilled = len(self._parents)
-        return new
+        self._names.keep(self._recent.items())
+        self._earlier.extend(self._recent)
+        self._recent = {}
 
     def _keep_hints(self) -> None:
         self._names.keep_hints(self._hints)

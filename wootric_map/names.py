@@ -22,7 +22,7 @@ _SCHEMA: Final = f"""
     PRAGMA synchronous = OFF;
     PRAGMA temp_store = FILE;
     PRAGMA cache_size = -{_CACHE_KIB};
-    CREATE TABLE name (name TEXT PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+    CREATE TABLE name (number INTEGER PRIMARY KEY, name TEXT);
     CREATE TABLE hint (
         shared INTEGER, number INTEGER, PRIMARY KEY (shared, number)
     ) WITHOUT ROWID;
@@ -58,7 +58,7 @@ class Names:
 
     def identity(self, name: str) -> int | None:
         """The number that was kept of a name."""
-        with self._whole():
+        with self._by_name():
             query = "SELECT number FROM name WHERE name = ?"
             found = self._database.execute(query, (name,)).fetchone()
         return None if found is None else int(found[0])
@@ -68,7 +68,7 @@ class Names:
         query = "SELECT name, number FROM name WHERE name > ? AND name < ? ORDER BY name LIMIT ?"
         after, past = prefix, _past(prefix)
         while True:
-            with self._whole():
+            with self._by_name():
                 found = self._database.execute(query, (after, past, _BATCH)).fetchall()
             yield from found
             if len(found) < _BATCH:
@@ -112,7 +112,6 @@ class Names:
                 members, self._members = self._members, None
                 self._database.executemany("INSERT INTO member VALUES (?, ?, ?)", members())
                 self._database.execute("CREATE INDEX member_root ON member (root)")
-                self._database.execute("CREATE INDEX name_number ON name (number)")
             found = self._database.execute(query, (root, _NAMES_SHOWN)).fetchall()
         return [(name, bool(is_filed)) for name, is_filed in found]
 
@@ -126,8 +125,7 @@ class Names:
         self._later = names
 
     def _keep(self, names: Iterable[tuple[str, int]]) -> None:
-        # Sorted, they go to neighbouring pages.
-        self._database.executemany("INSERT INTO name VALUES (?, ?)", sorted(names))
+        self._database.executemany("INSERT INTO name (name, number) VALUES (?, ?)", names)
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -135,6 +133,14 @@ class Names:
         with self._lock:
             later, self._later = self._later, tuple
             self._keep(later())
+            yield
+
+    @contextmanager
+    def _by_name(self) -> Iterator[None]:
+        """The same, with the names in order."""
+        with self._whole():
+            # Not every run asks by name, and to sort all names at once is far quicker than one by one.
+            self._database.execute("CREATE INDEX IF NOT EXISTS by_name ON name (name)")
             yield
 
     def keep_members(self, members: Members) -> None:
@@ -152,15 +158,17 @@ class Names:
             "SELECT shared, hint.number FROM name JOIN hint ON shared = name.number "
             "WHERE name >= ? AND name < ? ORDER BY name"
         )
-        with self._whole():
+        with self._by_name():
             found = self._database.execute(query, (prefix, _past(prefix)))
         yield from found
 
-    def keep_alias(self, previous: str, user: str) -> None:
-        """Keep that two ids were said to be one user's."""
+    def keep_aliases(self, aliases: Iterable[tuple[str, str]]) -> None:
+        """Keep of pairs of ids that they were said to be one user's."""
         with self._lock:
-            values = (min(previous, user), max(previous, user))
-            self._database.execute("INSERT OR IGNORE INTO alias VALUES (?, ?)", values)
+            self._database.executemany(
+                "INSERT OR IGNORE INTO alias VALUES (?, ?)",
+                sorted((min(pair), max(pair)) for pair in aliases),
+            )
 
     def has_alias(self, previous: str, user: str) -> bool:
         """Whether two ids were said to be one user's."""

@@ -206,14 +206,13 @@ class Plan:
             lines_before: lines of the source before the part.
         """
         known = self._identities
-        numbers = array("I", map(known.number, taken.names))
+        numbers = known.numbers(taken.names)
         for first, *more in taken.ties:
             for other in more:
                 known.unite(numbers[first], numbers[other])
         for shared, seen in taken.hints:
             known.hint(numbers[shared], numbers[seen])
-        for previous, user in taken.aliases:
-            self._tie(previous, user)
+        self._tie(taken.aliases)
         numbers.append(NOBODY)  # the last of them, as -1 is
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("q", (each if each < 0 else numbers[each] for each in taken.others))
@@ -296,13 +295,18 @@ class Plan:
         """The line of a record; empty where it was not kept."""
         return self.spool.raw(ref.number)
 
-    def _tie(self, previous: str, user: str) -> None:
-        """Take in what an alias says: that two ids, the first perhaps an anonymous one, are one user's."""
+    def _tie(self, aliases: Iterable[tuple[str, str]]) -> None:
+        """Take in what aliases say: that two ids, the first perhaps an anonymous one, are one user's."""
         known = self._identities
-        number = known.number(id_name(USER, user))
-        for kind in (USER, ANONYMOUS):
-            known.unite(number, known.number(id_name(kind, previous)))
-        self.spool.names.keep_alias(previous, user)
+        ids = [
+            (id_name(USER, user), id_name(USER, previous), id_name(ANONYMOUS, previous))
+            for previous, user in aliases
+        ]
+        numbers = iter(known.numbers(list(chain.from_iterable(ids))))
+        for number, *others in zip(numbers, numbers, numbers, strict=True):
+            for other in others:
+                known.unite(number, other)
+        self.spool.names.keep_aliases(aliases)
 
     def _ids_of(self, person: Person) -> Iterator[EndUserUpsert]:
         """Every id of an end user, each to be looked up by: Wootric's own, then userIds, then emails.

@@ -76,9 +76,15 @@ def see(identities: Identities, *seen: Seen) -> None:
             identities.hint(identities.number(each.name), number)
 
 
+def number(identities: Identities, identity: Identity) -> int:
+    """The number of an id, also once they are resolved."""
+    kept = identities._names.identity(identity.name)
+    return identities.number(identity.name) if kept is None else kept
+
+
 def kinds(identities: Identities, *ids: Identity) -> list[int]:
     """Of each id the kinds of all that its end user has."""
-    return [identities.kinds(identities.number(each.name)) for each in ids]
+    return [identities.kinds(number(identities, each)) for each in ids]
 
 
 def same(identities: Identities, *ids: Identity) -> bool:
@@ -86,7 +92,7 @@ def same(identities: Identities, *ids: Identity) -> bool:
 
 
 def roots(identities: Identities, *ids: Identity) -> set[int]:
-    return {identities.root(identities.number(each.name)) for each in ids}
+    return {identities.root(number(identities, each)) for each in ids}
 
 
 # Ids of one end user
@@ -407,7 +413,7 @@ def found(
         see(identities, *seen)
         identities.resolve()
         ids = {each for own, shared, _ in seen for each in (*own, *shared)}
-        of = {each: identities.root(identities.number(each.name)) for each in ids}
+        of = {each: identities.root(number(identities, each)) for each in ids}
         assert len(identities) == len(ids), "an id has two numbers"
         return {
             (

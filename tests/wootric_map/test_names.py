@@ -141,11 +141,12 @@ def test_several_threads_may_ask_at_once(names: Names) -> None:
 @pytest.mark.parametrize(("previous", "user"), [("a", "b"), ("b", "a")])
 def test_an_alias_is_known_whichever_way_round(names: Names, previous: str, user: str) -> None:
     for _ in range(2):
-        names.keep_alias(previous, user)
+        names.keep_aliases([(previous, user), ("c", "d")])
     assert names.has_alias("a", "b")
     assert names.has_alias("b", "a")
     assert not names.has_alias("a", "a")
     assert not names.has_alias("a", "c")
+    assert names.has_alias("d", "c")
 
 
 # Tallies
