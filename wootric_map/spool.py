@@ -7,10 +7,8 @@ in the order these were first met. A stretch is read whole, and may be read in a
 user who alone is too much for that is sorted on disk.
 """
 
-import errno
 import heapq
 import marshal
-import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -18,14 +16,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice, repeat
+from itertools import chain, repeat
 from operator import attrgetter, itemgetter
-from tempfile import TemporaryFile, gettempdir
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
 from wootric_map.calls import line_digest
 from wootric_map.identities import NEVER, NO_TIME, Identities
 from wootric_map.names import Names
+from wootric_map.repeats import Messages, repeats
+from wootric_map.scratch_file import ScratchFile
 
 if TYPE_CHECKING:
     from wootric_map.intake import Taken
@@ -54,18 +53,12 @@ _STRETCH_BYTES: Final = 2 * 1024 * 1024
 """About what the records of a stretch take on disk; in memory it is several times that."""
 _GIANT_BYTES: Final = 16 * 1024 * 1024
 """More than that of one end user is sorted on disk, in runs of about that."""
-_HELD_BYTES: Final = 4 * 1024 * 1024
-"""What each of the two files holds in memory before it goes to disk."""
 _GATHERED_BYTES: Final = 32 * 1024 * 1024
 """What is held of all stretches before it is written."""
 _SLICE_BYTES: Final = 64 * 1024
 """What is read of a run at once, unless a single record is more."""
 _RUNS_AT_ONCE: Final = 64
 """Runs that are merged at once."""
-_MESSAGES_AT_ONCE: Final = 1_000_000
-"""Message ids that are compared in one pass; each takes about 60 bytes."""
-_REPEATED_AT_ONCE: Final = 250_000
-"""Messages of which the earliest is looked for at once; each takes about 400 bytes."""
 
 Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes]
 """A record as a part keeps it: its time (or `NO_TIME`), whether it has a message id, that or else its own
@@ -227,8 +220,8 @@ class Spool:
         self._open = ExitStack()
         self.names = self._open.enter_context(Names())
         """Where the plan keeps the ids' names."""
-        self._intake = self._open.enter_context(_File())
-        self._sorted = self._open.enter_context(_File())
+        self._intake = self._open.enter_context(ScratchFile())
+        self._sorted = self._open.enter_context(ScratchFile())
         self._parts: list[_Part] = []
         self._count = 0
         self._fates = bytearray()
@@ -427,44 +420,16 @@ class Spool:
         return numbers
 
     def _leave_out_repeated(self) -> None:
-        """Take each message once: the earliest, then the one whose line comes first."""
-        passes = self._count // _MESSAGES_AT_ONCE + 1
-        for nth in range(passes):
-            waiting = iter(self._repeated(nth, passes))
-            while repeated := set(islice(waiting, _REPEATED_AT_ONCE)):
-                self._take_earliest(repeated)
+        for number in repeats(self._messages, self._count):
+            self._settle(number, _REPEATED)
 
-    def _repeated(self, nth: int, passes: int) -> set[int]:
-        """The messages, one in so many of them, that were met more than once."""
-        seen: set[int] = set()
-        repeated: set[int] = set()
+    def _messages(self) -> Iterator[Messages]:
         for part in self._parts:
-            messages = list(filter(None, self._column(part, "messages")))
-            if passes > 1:
-                messages = [each for each in messages if each % passes == nth]
-            own = set(messages)
-            if len(own) < len(messages):
-                repeated.update(each for each, count in Counter(messages).items() if count > 1)
-            repeated |= seen & own
-            seen |= own
-        return repeated
-
-    def _take_earliest(self, repeated: set[int]) -> None:
-        taken: dict[tuple[int, int], tuple[int, int, int]] = {}
-        for part in self._parts:
-            messages = self._column(part, "messages")
-            if repeated.isdisjoint(messages):
-                continue
-            checks, digests, times = (
-                self._column(part, name) for name in ("checks", "digests", "times")
+            hashes, checks, digests, times = (
+                self._column(part, name) for name in ("messages", "checks", "digests", "times")
             )
-            for index, message in enumerate(messages):
-                if message in repeated:
-                    candidate = times[index], digests[index], part.first + index
-                    rival = taken.setdefault((message, checks[index]), candidate)
-                    if rival is not candidate:
-                        taken[message, checks[index]] = min(rival, candidate)
-                        self._settle(max(rival, candidate)[-1], _REPEATED)
+            numbers = range(part.first, part.first + part.count)
+            yield Messages(hashes, checks, digests, times, numbers)
 
     def _fates_of(self, part: _Part) -> bytes | bytearray:
         """What becomes of each of a part's records, as far as anything is settled."""
@@ -621,70 +586,10 @@ class Spool:
         return identifies, turns
 
 
-class _File:
-    """A temporary file without a name, written at its end and read anywhere, also by several at once.
-
-    It comes into being when there is more to hold than is held in memory.
-    """
-
-    def __init__(self) -> None:
-        self._file: IO[bytes] | None = None
-        self._held = bytearray()
-        self._size = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-
-    def add(self, data: bytes) -> tuple[int, int]:
-        """Write something; gives its offset and length.
-
-        Raises:
-            OSError: it can't be written; its file name is that of the folder.
-        """
-        where = self._size, len(data)
-        self._size += len(data)
-        if self._file is None and self._size <= _HELD_BYTES:
-            self._held += data
-            return where
-        if self._file is None:
-            self._file = TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the whole
-            self._write(self._held, 0)
-            self._held = bytearray()
-        self._write(data, where[0])
-        return where
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Read something again."""
-        if self._file is None:
-            return bytes(self._held[offset : offset + size])
-        data = os.pread(self._file.fileno(), size, offset)
-        while len(data) < size:  # a system gives two gigabytes at once at the most
-            more = os.pread(self._file.fileno(), size - len(data), offset + len(data))
-            if not more:
-                raise OSError(errno.EIO, "a temporary file was cut short")
-            data += more
-        return data
-
-    def _write(self, data: bytes | bytearray, offset: int) -> None:
-        assert self._file  # noqa: S101 - whoever calls has made it
-        view = memoryview(data)
-        try:
-            while view:
-                written = os.pwrite(self._file.fileno(), view, offset)
-                view, offset = view[written:], offset + written
-        except OSError as error:
-            # It has no name, but the folder that it is in tells which disk is full.
-            raise OSError(error.errno, error.strerror, gettempdir()) from error
-
-
 class _Runs(Collection[Found]):
     """Very many records, sorted on disk: each run is in order, and they are merged as they are read."""
 
-    def __init__(self, file: _File) -> None:
+    def __init__(self, file: ScratchFile) -> None:
         self._file = file
         self._runs: list[list[tuple[int, int]]] = []
         self._count = 0

@@ -3,18 +3,23 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import Final
 
 import pytest
 
-from wootric_map import spool
+from wootric_map import repeats, scratch_file, spool
+
+_MODULES: Final = (repeats, scratch_file, spool)
 
 
 @contextmanager
 def bounds(**changed: int) -> Iterator[None]:
-    """Set what is held at once, each by its name in the module."""
+    """Set what is held at once, each by its name in its module."""
     with pytest.MonkeyPatch.context() as patch:
         for each, value in changed.items():
-            patch.setattr(spool, f"_{each.upper()}", value)
+            name = f"_{each.upper()}"
+            (module,) = (module for module in _MODULES if hasattr(module, name))
+            patch.setattr(module, name, value)
         yield
 
 
@@ -34,9 +39,8 @@ small = partial(
     stretch_bytes=100,
     gathered_bytes=150,
     messages_at_once=2,
-    repeated_at_once=1,
 )
-"""Nobody is, but there are many stretches, pieces of them, and passes over messages, also the repeated."""
+"""Nobody is, but there are many stretches, pieces of them, and shelves of messages."""
 
 BOUNDS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "as it is": bounds,

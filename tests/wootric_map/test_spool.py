@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spooled import Filling, name, payloads, rows
 
-from wootric_map import spool as module
+from wootric_map import scratch_file
 from wootric_map.calls import line_digest
 from wootric_map.identities import EMAIL, NO_TIME, USER, WOOTRIC
 from wootric_map.spool import (
@@ -759,7 +759,7 @@ def test_the_files_go_where_temporary_files_go_and_have_no_name_there(
 def test_a_full_disk_is_told_with_the_folder(
     monkeypatch: pytest.MonkeyPatch, filling: Filling
 ) -> None:
-    monkeypatch.setattr(module, "_HELD_BYTES", 0)
+    monkeypatch.setattr(scratch_file, "_HELD_BYTES", 0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for number in range(100):
         filling.add(number)
