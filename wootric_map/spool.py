@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, repeat
+from itertools import accumulate, chain, pairwise, repeat
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
@@ -490,14 +490,11 @@ class Spool:
     def _ties(self, time: int, of: int) -> Iterator[tuple[bool, str | bytes, int]]:
         """What orders the choosable records of one time."""
         part = self._parts[of]
-        choosable = set(self._choosable(part))
-        data, at = self._intake.read(*part.data), 0
-        for index, size in enumerate(self._array("I", part.sizes)):
-            if index in choosable:
-                each = marshal.loads(data[at : at + size])  # noqa: S302 - our own
-                if each[0] == time:
-                    yield each[1], each[2], part.first + index
-            at += size
+        records = self._split(part)
+        for index in self._choosable(part):
+            each = marshal.loads(records[index])  # noqa: S302 - our own
+            if each[0] == time:
+                yield each[1], each[2], part.first + index
 
     def _number_people(self, identities: Identities, roots: "array[int]") -> "array[int]":
         """Number the end users; gives of each id the place of its end user among them."""
@@ -541,26 +538,29 @@ class Spool:
         which = array("I")
         for index, stretch in enumerate(self._stretches):
             which.extend(array("I", [index]) * (stretch.past - stretch.first))
+        waiting = [stretch.waiting for stretch in self._stretches]
         held = 0
         for of, part in enumerate(self._parts):
-            data, at = self._intake.read(*part.data), 0
-            sizes = self._array("I", part.sizes)
+            records = self._split(part)
+            for index, fate in enumerate(self._fates_of(part)):
+                if fate and records[index]:
+                    records[index] = self._judged(fate, records[index])
             numbers = self._numbers(part, roots, identified)
-            waiting = [each.waiting for each in self._stretches]
-            for number, size, fate in zip(numbers, sizes, self._fates_of(part), strict=True):
-                if size:
-                    place, record = places[number], data[at : at + size]
-                    at += size
-                    if fate:
-                        record = self._judged(fate, record)
-                        if not record:
-                            continue
+            for number, record in zip(numbers, records, strict=True):
+                if record:
+                    place = places[number]
                     waiting[which[place]].append((place, of, record))
-            held += at
+            held += part.data[1]
             if held > _GATHERED_BYTES:
                 self._write_waiting()
                 held = 0
         self._write_waiting()
+
+    def _split(self, part: _Part) -> list[bytes]:
+        """A part's records; empty where none is kept."""
+        data = self._intake.read(*part.data)
+        ends = accumulate(self._array("I", part.sizes), initial=0)
+        return [data[begin:end] for begin, end in pairwise(ends)]
 
     def _write_waiting(self) -> None:
         for stretch in self._stretches:
