@@ -20,42 +20,41 @@ class NumberTable:
 
     def __init__(self) -> None:
         """An empty table."""
-        # By a name's number.
+        # Two of each name, side by side.
         self._hashes = array("q")
-        self._salted = array("q")
-        # Open addressing: a name's number, and 1, is in the first slot from its hash on that was free, 0.
+        # Open addressing: from a name's first hash on, the first slot that was free tells where its hashes
+        # end. 0 is a free one.
         self._slots = array("I", [0])
 
     def __len__(self) -> int:
         """How many names there are."""
-        return len(self._hashes)
+        return len(self._hashes) // 2
 
     def extend(self, names: Iterable[str]) -> None:
         """Add names, of which none is there yet."""
-        first = len(self)
+        hashes, begin = self._hashes, len(self._hashes)
         for name in names:
-            self._hashes.append(hash(name))
-            self._salted.append(hash(_SALT + name))
-        if 2 * len(self) >= len(self._slots):
-            # At most half of them are taken, at least a quarter.
-            self._slots = array("I", [0]) * (1 << (2 * len(self)).bit_length())
-            first = 0
+            hashes.append(hash(name))
+            hashes.append(hash(_SALT + name))
+        if len(hashes) >= len(self._slots):
+            # At most half of the slots are taken, at least a quarter.
+            self._slots = array("I", [0]) * (1 << len(hashes).bit_length())
+            begin = 0
         slots, mask = self._slots, len(self._slots) - 1
-        for number in range(first, len(self)):
-            slot = self._hashes[number] & mask
+        for place in range(begin, len(hashes), 2):
+            slot = hashes[place] & mask
             while slots[slot]:
                 slot = (slot + 1) & mask
-            slots[slot] = number + 1
+            slots[slot] = place + 2
 
     def find(self, names: Iterable[str]) -> Iterator[int]:
         """The number of each name, or `UNMET`."""
-        hashes, salted, slots = self._hashes, self._salted, self._slots
-        mask = len(slots) - 1
+        hashes, slots, mask = self._hashes, self._slots, len(self._slots) - 1
         for name in names:
             wanted = hash(name)
             slot = wanted & mask
-            while number := slots[slot]:
-                if hashes[number - 1] == wanted and salted[number - 1] == hash(_SALT + name):
+            while end := slots[slot]:
+                if hashes[end - 2] == wanted and hashes[end - 1] == hash(_SALT + name):
                     break
                 slot = (slot + 1) & mask
-            yield number - 1
+            yield end // 2 - 1
