@@ -6,7 +6,7 @@ from typing import NamedTuple
 from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import Reading, is_ordinary, parse, read_parsed
+from wootric_map.record import Reading, is_ordinary, parse_roughly, read_parsed, with_exact_ids
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 
@@ -35,10 +35,11 @@ def check(source: Source, options: ReadingOptions) -> Checked:
             report.records += 1
             report.reject(name, number, content)
             continue
-        data = parse(content)
+        data = parse_roughly(content)
         if is_ordinary(data):
             ordinary += 1
             continue
+        data = with_exact_ids(content, data)
         for _, reading in read_parsed(
             content, data, ignore_integrations=options.ignore_integrations
         ):

@@ -83,6 +83,15 @@ def parse_common(text: str) -> int | None:
     return (since.days * 86400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
+def is_in_the_calendar(text: str) -> bool:
+    """Whether text of the form that `parse_common` takes is a day and time that Python has, too."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def unix_seconds(milliseconds: int) -> int:
     """Round to the nearest whole second, halves up (segment.md 5)."""
     return (milliseconds + 500) // 1000

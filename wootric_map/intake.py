@@ -39,13 +39,13 @@ from wootric_map.record import (
     Identify,
     Record,
     Track,
-    identity,
     is_ordinary,
     ordinary,
-    parse,
+    parse_roughly,
     read_parsed,
     type_at_a_glance,
     unsupported,
+    with_exact_ids,
 )
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
@@ -142,8 +142,9 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         if passed_over and (kind := type_at_a_glance(content)) in passed_over:
             intake.skip(number, not_chosen(kind) if kind in KINDS else unsupported(kind))
             continue
-        data = parse(content)
+        data = parse_roughly(content)
         if not is_ordinary(data):
+            data = with_exact_ids(content, data)
             for raw, each in read_parsed(
                 content, data, ignore_integrations=reading.ignore_integrations
             ):
@@ -240,7 +241,7 @@ class _Intake:
         Any doubt gives False, with nothing added.
         """
         kind, user_id, message = data["type"], data["userId"], data.get("messageId")
-        if kind not in self._quick_types or not message or type(message) is not str:
+        if kind not in self._quick_types or not message:
             return False
         context = data.get("context") or _NO_FIELDS
         topic: Any
@@ -264,7 +265,7 @@ class _Intake:
                 topic, payload = data["event"], (None, user, properties)
             else:
                 mark, payload = PAGE | CHOSEN | QUIET, (None, user)
-                topic = _address(identity(data.get("name")), properties, context)
+                topic = _address(data.get("name") or None, properties, context)
             number = self._id(USER, user_id)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])

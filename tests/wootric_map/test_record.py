@@ -778,6 +778,8 @@ _NEARLY_ORDINARY = st.fixed_dictionaries(
         "integrations": st.just({}) | st.just({"All": False}) | _ODD,
         "messageId": st.just("m1") | _ODD,
         "anonymousId": st.just("a1") | _ODD,
+        "name": st.just("Home") | _ODD,
+        "category": st.just("Docs") | _ODD,
         "batch": _ODD,
     },
 )
