@@ -9,7 +9,7 @@ import zlib
 from array import array
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from wootric_map import dates
 from wootric_map.calls import comparable, plain
@@ -49,23 +49,22 @@ from wootric_map.record import (
 )
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
-from wootric_map.spool import (
+from wootric_map.taken import (
     CHOSEN,
     IDENTIFY,
     KINDS,
     PAGE,
     QUIET,
     TRACK,
-    Columns,
+    UNFILED,
     Kept,
+    Taken,
     columns,
 )
 
 _LONGEST_ID: Final = 200
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
-_NOBODY: Final = -1
-"""In place of the id that a record is filed under: no more is kept than that its message was met."""
 _NO_FIELDS: Final[Fields] = {}
 
 DIGEST: Final = "\0"
@@ -85,38 +84,6 @@ class IntakeOptions:
     """Keep each record's line."""
     keep_rejected: bool
     """Keep the rejected records with their lines."""
-
-
-class Taken(NamedTuple):
-    """What a part came to; places and numbers are counted within it."""
-
-    report: Report
-    """Counts the records, skips, rejections and warnings; its places count lines from the beginning."""
-    lines: int
-    """How many lines the part has, with what follows the last line ending if there is anything."""
-    stopped_after: int | None
-    """The line up to which it was taken in; None where all was, as nearly always."""
-    rejected: list[tuple[int, Rejection, bytes]]
-    """The rejected records with their lines, if these are kept."""
-    aliases: list[tuple[str, str]]
-    """Ids that are said to be one user's."""
-    has_tracks: bool
-    names: list[str]
-    """The names of all ids, which are known by their places here."""
-    ties: list[tuple[int, ...]]
-    """Ids that name one end user."""
-    hints: list[tuple[int, int]]
-    """A phone or anonymous id, and an id that it was seen with."""
-    others: "array[int]"
-    """Of each record, an id to file it under if nobody is identified by the first, or -1; empty where
-    none has one."""
-    sizes: "array[int]"
-    """Of each record, its bytes in `data`."""
-    data: bytes
-    """The records that more is kept of than what stands in the columns, one behind the other."""
-    columns: Columns
-    raw: bytes
-    """The records' lines, one behind the other, if these are kept."""
 
 
 def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
@@ -207,7 +174,7 @@ class _Intake:
         if not chosen:
             self._report.skip(self._source, line, not_chosen(record.type))
         user, email_from = self._user(line, record)
-        mark, number, other = IDENTIFY, _NOBODY, -1
+        mark, number, other = IDENTIFY, UNFILED, -1
         topic: Any = None
         payload: Any = None
         if isinstance(record, Identify):
@@ -309,7 +276,7 @@ class _Intake:
             digest = zlib.crc32(raw)
             self._facts.append((hash(message) or 1, check, digest, time, line, number, mark))
         record = b""
-        if number != _NOBODY:
+        if number != UNFILED:
             has_message, tie = (False, raw) if message is None else (True, message)
             at, packed = len(self._records), marshal.dumps(payload, 2)
             kept: Kept = (time, has_message, tie, mark, line, at, topic, packed)

@@ -17,7 +17,8 @@ from wootric_map.outcome import Action, Outcome
 from wootric_map.plan import EndUserPlan, Plan, Write, page_label
 from wootric_map.rehearsal import Rehearsed, rehearse_end_user
 from wootric_map.report import Report
-from wootric_map.spool import KINDS, QUIET, Person
+from wootric_map.spool import Person
+from wootric_map.taken import KINDS, QUIET
 
 T = TypeVar("T")
 

@@ -37,13 +37,14 @@ from wootric_map.identities import (
     Identities,
     Identity,
 )
-from wootric_map.intake import DIGEST, Taken, id_name
+from wootric_map.intake import DIGEST, id_name
 from wootric_map.mapping import Origin, User, event_properties, user_of
 from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Identify
 from wootric_map.spelling import spelled
-from wootric_map.spool import CHOSEN, IDENTIFY, NOBODY, PAGE, Person, Row, Rows, SkippedRow, Spool
+from wootric_map.spool import NOBODY, Person, Row, Rows, SkippedRow, Spool
+from wootric_map.taken import CHOSEN, IDENTIFY, PAGE, Taken
 
 Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 """Looks an end user up."""

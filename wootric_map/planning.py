@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from wootric_map.choosing import not_chosen
-from wootric_map.intake import IntakeOptions, Taken, take_in
+from wootric_map.intake import IntakeOptions, take_in
 from wootric_map.outcome import Skip
 from wootric_map.plan import Find, Plan, PlanOptions
 from wootric_map.reading import ReadingOptions, read_in_parts, worth
@@ -12,6 +12,7 @@ from wootric_map.report import RejectsFile, Report
 from wootric_map.side_by_side import SideBySide
 from wootric_map.source import ByteStream, Source
 from wootric_map.spool import SkippedRow, Spool
+from wootric_map.taken import Taken
 
 
 def intake_workers(

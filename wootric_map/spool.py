@@ -1,7 +1,7 @@
 """Where a plan keeps its records until all are read: in temporary files, sorted in the end by end user.
 
 The files have no name from the start, so they are gone when the run ends, also by a crash. Memory holds
-a few bytes a record and an id. Records come in parts (`intake.Taken`), each sorted by id; once all are
+a few bytes a record and an id. Records come in parts (`taken.Taken`); once all are
 in, and it is known whose each id is, they are gathered into stretches: all records of so many end users,
 in the order these were first met. A stretch is read whole, and may be read in another process; an end
 user who alone is too much for that is sorted on disk.
@@ -16,30 +16,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate, chain, pairwise, repeat
+from itertools import accumulate, chain, compress, pairwise
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from wootric_map.calls import line_digest
 from wootric_map.identities import NEVER, NO_TIME, Identities
 from wootric_map.names import Names
 from wootric_map.repeats import Messages, repeats
+from wootric_map.runs import Runs
 from wootric_map.scratch_file import ScratchFile
-
-if TYPE_CHECKING:
-    from wootric_map.intake import Taken
-
-IDENTIFY: Final = 0
-TRACK: Final = 1
-PAGE: Final = 2
-KINDS: Final = ("identify", "track", "page")
-"""The records' types, each in the place of its number."""
-
-CHOSEN: Final = 4
-"""Added to a kind: the record is replayed, as far as can be told of it alone."""
-
-QUIET: Final = 8
-"""Added to a track or page record's kind: there is nothing to warn of in its properties."""
+from wootric_map.taken import CHOSEN, CODES, IDENTIFY, KINDS, Columns, Taken
 
 NOBODY: Final = 2**32 - 1
 """In place of the id that a record is filed under: no more is kept than that its message was met."""
@@ -55,20 +42,6 @@ _GIANT_BYTES: Final = 16 * 1024 * 1024
 """More than that of one end user is sorted on disk, in runs of about that."""
 _GATHERED_BYTES: Final = 32 * 1024 * 1024
 """What is held of all stretches before it is written."""
-_SLICE_BYTES: Final = 64 * 1024
-"""What is read of a run at once, unless a single record is more."""
-_RUNS_AT_ONCE: Final = 64
-"""Runs that are merged at once."""
-
-Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes]
-"""A record as a part keeps it: its time (or `NO_TIME`), whether it has a message id, that or else its own
-line, its kind (and `CHOSEN`, `QUIET`), its line number in the part, its number in the part, its topic, and
-its packed payload. A plain tuple, which `marshal` takes, and whose first three put an end user's records in
-their order.
-
-The topic is the little that tells it from others at a glance: see `intake`. Most payloads are never unpacked.
-"""
-
 Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes, int]
 """The same, read again: `CHOSEN` says whether it is replayed after all; behind it the number of its part."""
 
@@ -140,37 +113,6 @@ class Person(NamedTuple):
     """What is replayed beside one write for all identifies; or, unfolded, everything in its turn."""
 
 
-class Columns(NamedTuple):
-    """What a part tells of each of its records, one after the other."""
-
-    messages: "array[int]"
-    """A hash of the message id, the same in all processes of a run; 0 where there is none."""
-    checks: "array[int]"
-    """Another, so that nothing but the same message has both."""
-    digests: "array[int]"
-    """Of the line, where there is a message id."""
-    times: "array[int]"
-    lines: "array[int]"
-    numbers: "array[int]"
-    """The id it is filed under: in a part by its place there, -1 for none; then by number, or `NOBODY`."""
-    marks: "array[int]"
-    """Its kind (and `CHOSEN`)."""
-    raw: "array[int]"
-    """Bytes of its line, where lines are kept; else empty."""
-
-
-_CODES: Final = ("q", "I", "I", "q", "I", "i", "B", "I")
-"""Of each column of a part the type of its numbers."""
-
-
-def columns(facts: Sequence[tuple[int, ...]], raw: Iterable[int]) -> Columns:
-    """Make columns of what is told of the records one by one, and of the sizes of their lines."""
-    each = zip(*facts, strict=True) if facts else repeat(())
-    return Columns(
-        *(array(code, values) for code, values in zip(_CODES, chain(each, [raw]), strict=False))
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Part:
     """Where a part's records lie in the file of the intake."""
@@ -238,7 +180,7 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def take(self, taken: "Taken", source: str, lines_before: int) -> None:
+    def take(self, taken: Taken, source: str, lines_before: int) -> None:
         """Take a part in.
 
         Args:
@@ -401,7 +343,7 @@ class Spool:
 
     def _column(self, part: _Part, name: str) -> "array[int]":
         index = Columns._fields.index(name)
-        code = "I" if name == "numbers" else _CODES[index]
+        code = "I" if name == "numbers" else CODES[index]
         return self._array(code, part.columns[index])
 
     def _array(self, code: str, where: tuple[int, int]) -> "array[int]":
@@ -542,9 +484,10 @@ class Spool:
         held = 0
         for of, part in enumerate(self._parts):
             records = self._split(part)
-            for index, fate in enumerate(self._fates_of(part)):
-                if fate and records[index]:
-                    records[index] = self._judged(fate, records[index])
+            fates = self._fates_of(part)
+            for index in compress(range(part.count), fates):
+                if records[index]:
+                    records[index] = self._judged(fates[index], records[index])
             numbers = self._numbers(part, roots, identified)
             for number, record in zip(numbers, records, strict=True):
                 if record:
@@ -568,9 +511,10 @@ class Spool:
                 stretch.pieces.append(self._sorted.add(marshal.dumps(stretch.waiting, 2)))
                 stretch.waiting.clear()
 
-    def _sort_on_disk(self, stretch: _Stretch) -> tuple["_Runs", "_Runs"]:
+    def _sort_on_disk(self, stretch: _Stretch) -> tuple[Runs[Found], Runs[Found]]:
         """A giant's records in their order: runs that are sorted, to be merged as they are read."""
-        identifies, turns = _Runs(self._sorted), _Runs(self._sorted)
+        identifies: Runs[Found] = Runs(self._sorted, in_order)
+        turns: Runs[Found] = Runs(self._sorted, in_order)
         held: list[Found] = []
         size = 0
         for _, of, record in chain(self._waiting(stretch), [(0, 0, b"")]):
@@ -584,63 +528,6 @@ class Spool:
         identifies.merge()
         turns.merge()
         return identifies, turns
-
-
-class _Runs(Collection[Found]):
-    """Very many records, sorted on disk: each run is in order, and they are merged as they are read."""
-
-    def __init__(self, file: ScratchFile) -> None:
-        self._file = file
-        self._runs: list[list[tuple[int, int]]] = []
-        self._count = 0
-
-    def add(self, records: Iterable[Found]) -> None:
-        """Write a run."""
-        run = sorted(records, key=in_order)
-        self._runs.append(self._write(run))
-        self._count += len(run)
-
-    def merge(self) -> None:
-        """Merge the runs until few are left: as they are read, a slice of each is held."""
-        while len(self._runs) > _RUNS_AT_ONCE:
-            some = (
-                self._runs[at : at + _RUNS_AT_ONCE]
-                for at in range(0, len(self._runs), _RUNS_AT_ONCE)
-            )
-            self._runs = [self._write(self._merged(each)) for each in some]
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Found]:
-        return self._merged(self._runs)
-
-    def __contains__(self, found: object) -> bool:
-        return any(found == each for each in self)
-
-    def _write(self, run: Iterable[Found]) -> list[tuple[int, int]]:
-        return [self._file.add(marshal.dumps(each, 2)) for each in _slices(run)]
-
-    def _merged(self, runs: Iterable[list[tuple[int, int]]]) -> Iterator[Found]:
-        return heapq.merge(*map(self._run, runs), key=in_order)
-
-    def _run(self, slices: Iterable[tuple[int, int]]) -> Iterator[Found]:
-        for where in slices:
-            yield from map(marshal.loads, marshal.loads(self._file.read(*where)))  # noqa: S302
-
-
-def _slices(run: Iterable[Found]) -> Iterator[list[bytes]]:
-    """Cut a run into what is read of it at once; records may be large, so each waits packed."""
-    held: list[bytes] = []
-    size = 0
-    for each in run:
-        held.append(marshal.dumps(each, 2))
-        size += len(held[-1])
-        if size >= _SLICE_BYTES:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held
 
 
 def _stretches(weights: Sequence[int]) -> list[_Stretch]:

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from wootric_map import repeats, scratch_file, spool
+from wootric_map import repeats, runs, scratch_file, spool
 
-_MODULES: Final = (repeats, scratch_file, spool)
+_MODULES: Final = (repeats, runs, scratch_file, spool)
 
 
 @contextmanager

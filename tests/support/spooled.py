@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import Any
 
 from wootric_map.identities import NO_TIME, Identities
-from wootric_map.intake import Taken
 from wootric_map.report import Report
-from wootric_map.spool import CHOSEN, IDENTIFY, NOBODY, TRACK, Kept, Row, Spool, columns
+from wootric_map.spool import NOBODY, Row, Spool
+from wootric_map.taken import CHOSEN, IDENTIFY, TRACK, UNFILED, Kept, Taken, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Filling:
             if made.message is not None:
                 check = zlib.crc32(made.message.encode())
                 told = hash(made.message) or 1, check, zlib.crc32(made.line)
-            facts.append((*told, time, line, -1, mark))
+            facts.append((*told, time, line, UNFILED, mark))
         filed = [numbers[each.identity] if each.is_kept else NOBODY for each in records]
         others = [numbers[each.other] if each.other >= 0 else -1 for each in records]
         lines = [each.line for each in records] if self.keep_lines else []

@@ -29,13 +29,14 @@ from wootric_map import (
 )
 from wootric_map import source as sources
 from wootric_map.identities import NO_TIME
-from wootric_map.intake import IntakeOptions, Taken, take_in
+from wootric_map.intake import IntakeOptions, take_in
 from wootric_map.outcome import Rejection
 from wootric_map.plan import Write
 from wootric_map.planning import intake_workers
 from wootric_map.report import RejectsFile
 from wootric_map.source import Source
-from wootric_map.spool import CHOSEN, IDENTIFY, KINDS, PAGE, QUIET, TRACK, Spool
+from wootric_map.spool import Spool
+from wootric_map.taken import CHOSEN, IDENTIFY, KINDS, PAGE, QUIET, TRACK, UNFILED, Taken
 
 # What a part comes to
 
@@ -111,7 +112,7 @@ def test_of_a_record_that_is_not_chosen_only_what_serves_later_is_kept() -> None
     early = identify("1", 1), track("2", 1, messageId="m"), track("3", 1)
     taken = taken_of(*early, page("4", 9), choice=late)
     assert taken.names == ["u:1", "u:4"]
-    assert list(taken.columns.numbers) == [0, -1, 1]
+    assert list(taken.columns.numbers) == [0, UNFILED, 1]
     assert list(taken.columns.marks) == [IDENTIFY, TRACK, PAGE | CHOSEN | QUIET]
     assert taken.report.skipped.counts == {"filtered_out": 3}
     assert not taken.has_tracks

@@ -23,15 +23,8 @@ from spooled import Filling, name, payloads, rows
 from wootric_map import scratch_file
 from wootric_map.calls import line_digest
 from wootric_map.identities import EMAIL, NO_TIME, USER, WOOTRIC
-from wootric_map.spool import (
-    IDENTIFY,
-    PAGE,
-    TRACK,
-    Person,
-    Row,
-    SkippedRow,
-    Spool,
-)
+from wootric_map.spool import Person, Row, SkippedRow, Spool
+from wootric_map.taken import IDENTIFY, PAGE, TRACK
 
 
 @pytest.fixture
