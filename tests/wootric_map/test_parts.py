@@ -215,8 +215,10 @@ def test_every_byte_that_is_read_is_told_once(
 
     cut = parts(source, size, stdin=io.BytesIO(data), max_line_bytes=LIMIT, on_bytes=on_bytes)
     unread = sum(part.unread for part in cut)
-    assert told + unread == len(data)
     assert kind == "plain" or not unread
+    # What is surely no export is refused after a look at its beginning.
+    is_refused = b"PK" in content or b"[" in map(bytes.strip, content.split(b"\n"))
+    assert told + unread == len(data) or (is_refused and told + unread < len(data))
 
 
 # How large parts are
