@@ -15,7 +15,7 @@ from typing import Final, Self, TypeAlias
 _BATCH: Final = 2000
 _NAMES_SHOWN: Final = 100
 _LABELS_AT_HAND: Final = 10_000
-_CACHE_KIB: Final = 32 * 1024
+_CACHE_KIB: Final = 8 * 1024
 
 _SCHEMA: Final = f"""
     PRAGMA journal_mode = OFF;

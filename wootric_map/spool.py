@@ -11,7 +11,6 @@ import heapq
 import marshal
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -144,8 +143,10 @@ class _Stretch:
     """The place of the first of the next."""
     size: int = 0
     """Bytes that their records take."""
-    pieces: list[tuple[int, int]] = field(default_factory=list)
-    """Offset and length of each."""
+    offsets: "array[int]" = field(default_factory=partial(array, "Q"))
+    """Where each piece of them begins, of very many."""
+    sizes: "array[int]" = field(default_factory=partial(array, "Q"))
+    """How many bytes each has."""
     waiting: list[tuple[int, int, bytes]] = field(default_factory=list)
     """Records that are not written yet: the place of their end user, the part, the record."""
 
@@ -338,8 +339,8 @@ class Spool:
         return marshal.dumps((time, has_message, tie, mark & ~CHOSEN, *rest), 2)
 
     def _waiting(self, stretch: _Stretch) -> Iterator[tuple[int, int, bytes]]:
-        for piece in stretch.pieces:
-            yield from marshal.loads(self._sorted.read(*piece))  # noqa: S302 - our own
+        for piece in map(self._sorted.read, stretch.offsets, stretch.sizes):
+            yield from marshal.loads(piece)  # noqa: S302 - our own
 
     def _column(self, part: _Part, name: str) -> "array[int]":
         index = Columns._fields.index(name)
@@ -455,16 +456,17 @@ class Spool:
 
     def _sort_by_name(self, met: list[int], firsts: "array[int]", roots: "array[int]") -> None:
         """Put those who were first met at one time in the order of their least names."""
-        times = Counter(firsts[root] for root in met)
-        if len(times) == len(met):
+        times = map(firsts.__getitem__, met)
+        tied = {time for time, following in pairwise(times) if time == following}
+        if not tied:
             return
         members = (
             (number, root, firsts[root])
             for number, root in enumerate(roots)
-            if times[firsts[root]] > 1
+            if firsts[root] in tied
         )
         ordered = iter(self.names.by_least_name(members))
-        met[:] = [next(ordered) if times[firsts[root]] > 1 else root for root in met]
+        met[:] = [next(ordered) if firsts[root] in tied else root for root in met]
 
     def _gather(
         self, places: "array[int]", roots: "array[int]", identified: Collection[int]
@@ -508,7 +510,9 @@ class Spool:
     def _write_waiting(self) -> None:
         for stretch in self._stretches:
             if stretch.waiting:
-                stretch.pieces.append(self._sorted.add(marshal.dumps(stretch.waiting, 2)))
+                offset, size = self._sorted.add(marshal.dumps(stretch.waiting, 2))
+                stretch.offsets.append(offset)
+                stretch.sizes.append(size)
                 stretch.waiting.clear()
 
     def _sort_on_disk(self, stretch: _Stretch) -> tuple[Runs[Found], Runs[Found]]:
