@@ -124,6 +124,24 @@ def test_an_id_has_one_number_however_often_it_is_met(identities: Identities) ->
     assert len(identities) == 3
 
 
+_NAMES = st.lists(st.lists(st.sampled_from([user(n).name for n in "123456"]), max_size=6))
+
+
+@given(_NAMES, st.integers(1, 7))
+def test_ids_are_numbered_as_they_are_first_met_however_many_are_asked_for_at_once(
+    batches: list[list[str]], at_hand: int
+) -> None:
+    plain = {name: place for place, name in enumerate(dict.fromkeys(chain(*batches)))}
+    with pytest.MonkeyPatch.context() as patch, Names() as kept:
+        patch.setattr(module, "_NAMES_AT_HAND", at_hand)
+        identities = Identities(kept)
+        for batch in batches:
+            assert list(identities.numbers(batch)) == [plain[name] for name in batch]
+        identities.resolve()
+        assert [kept.identity(name) for name in plain] == list(plain.values())
+        assert list(identities.members()) == [(n, n, False) for n in range(len(plain))]
+
+
 def test_the_same_text_of_two_kinds_is_two_ids(identities: Identities) -> None:
     every = (user("x"), Identity(EMAIL, "x"), wootric("x"), phone("x"), device("x"))
     assert len({each.name for each in every}) == 5

@@ -1,6 +1,7 @@
 """Numbers of names that aren't kept: each is found again, and no other is taken for it."""
 
 import tracemalloc
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -25,15 +26,20 @@ def test_a_dict_finds_the_same(batches: list[list[str]], asked: list[str]) -> No
 
 
 @pytest.mark.parametrize(
-    "of", [lambda name: 7, lambda name: len(name) << 32, lambda name: -len(name)]
+    ("first", "second"),
+    [
+        (lambda name: 7, hash),
+        (lambda name: len(name) << 32, hash),
+        (lambda name: -len(name), hash),
+        (lambda name: zlib.crc32(name.encode()) << 31, lambda name: 7),
+    ],
 )
-def test_names_whose_hashes_lead_to_one_slot_are_told_apart(
-    of: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+def test_names_that_share_a_hash_or_a_slot_are_told_apart(
+    first: Callable[[str], int], second: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether they share all of a hash, or only what of it is looked at first."""
     monkeypatch.setattr(
         "wootric_map.number_table.hash",
-        lambda text: hash(text) if text.startswith("\0") else of(text),
+        lambda text: second(text) if text.startswith("\0") else first(text),
         raising=False,
     )
     table = NumberTable()
