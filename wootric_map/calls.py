@@ -300,7 +300,7 @@ def comparable(email: str | None) -> str:
     return (email or "").strip().lower()
 
 
-def form_encoded(pairs: Pairs) -> str:
+def form_encoded(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and values as a query or form has them: as `urlencode` writes it, in a fifth of the time."""
     return "&".join([f"{_encoded(name)}={_encoded(value)}" for name, value in pairs])
 

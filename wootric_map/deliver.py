@@ -202,9 +202,11 @@ class _Departure:
         self._key = key
         self._action: Action = action
         self._wanted = wanted
+        self.fields = journal.fingerprints.of(wanted) if wanted else None
+        """The fingerprints of what is wanted, which two entries need."""
 
     def departs(self) -> None:
-        self._journal.depart(self._key, self._action, self._wanted)
+        self._journal.depart(self._key, self._action, self._wanted, self.fields)
 
     def returns(self) -> None:
         self._journal.returned(self._key)
@@ -242,7 +244,7 @@ class _Sender:
         """Create an end user, who then holds what is wanted; raises as the client does."""
         departure = _Departure(self.journal, key, "create", wanted)
         created = self._wootric.create(fields, departure)
-        self.journal.written(key, created.id, wanted)
+        self.journal.written(key, created.id, wanted, departure.fields)
         return created
 
     def update(
@@ -252,7 +254,7 @@ class _Sender:
         known = replace(wanted, wootric_id=str(number))
         departure = _Departure(self.journal, key, "update", known)
         updated = self._wootric.update(number, fields, departure)
-        self.journal.written(key, updated.id, wanted)
+        self.journal.written(key, updated.id, wanted, departure.fields)
         return updated
 
 
@@ -289,7 +291,7 @@ class _Delivery:
             self._plan.steps(self._end_user),
             self._registered,
             asks=self._find is not None,
-            recalls=True,
+            recalls=self._journal.remembers,
         )
         answer: Answer = None
         with self._stack:
@@ -307,7 +309,7 @@ class _Delivery:
         if isinstance(asked, Recall):
             return way.send(self._journal.fate(asked.key))
         found: EndUser | Known | None = None
-        if asked.compares:
+        if asked.compares and self._journal.remembers:
             found = self._journal.find(asked.wanted)
         try:
             if found is None and self._find:

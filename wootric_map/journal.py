@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from wootric_map.calls import EndUser, EndUserUpsert, LookUpKey
-from wootric_map.known import Delivered, Fate, Fingerprints, Known, packed, unpacked
+from wootric_map.known import Delivered, Fate, Fingerprints, Known, Prints, packed, unpacked
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.outcome import CALLS, Action, StoppedError
 from wootric_map.source import SourceError
@@ -98,7 +98,7 @@ class Doubt(NamedTuple):
     key: bytes
     wanted: EndUserUpsert
     """What its end user is looked up by."""
-    fields: Mapping[bytes, bytes]
+    fields: Prints
     """The fingerprints of what Wootric holds if it has arrived."""
 
 
@@ -171,8 +171,12 @@ class Journal:
         (self._run,) = database.execute(
             "INSERT INTO run (began) VALUES (?) RETURNING number", (clock(),)
         ).fetchone()
-        query = "SELECT count(*) FROM in_flight"
-        (self._doubts,) = database.execute(query).fetchone()
+        (self._doubts, self._failures, remembers) = database.execute(
+            "SELECT (SELECT count(*) FROM in_flight), EXISTS (SELECT 1 FROM failed), "
+            "EXISTS (SELECT 1 FROM delivered) OR EXISTS (SELECT 1 FROM end_user)"
+        ).fetchone()
+        self.remembers: Final = recalls and bool(self._doubts or remembers)
+        """Whether there is anything to ask it of earlier runs."""
         database.execute("BEGIN")
         self._committer = threading.Thread(target=self._commit_news, name="journal", daemon=True)
         self._committer.start()
@@ -315,13 +319,20 @@ class Journal:
 
     # What this run does.
 
-    def depart(self, key: str, action: Action, wanted: EndUserUpsert | None = None) -> None:
+    def depart(
+        self,
+        key: str,
+        action: Action,
+        wanted: EndUserUpsert | None = None,
+        fields: Prints | None = None,
+    ) -> None:
         """Put on record that something is about to be sent; returns once the disk has it.
 
         Args:
             key: what tells the delivery from every other.
             action: what it is.
             wanted: of a write, all that its end user is to hold.
+            fields: the fingerprints of that, where they are known already.
 
         Raises:
             JournalFailedError: it can't be put on record, so it must not be sent.
@@ -331,7 +342,7 @@ class Journal:
         if wanted is not None:
             ids = (
                 wanted.wootric_id, wanted.external_id, wanted.email, wanted.phone_number,
-                packed(self.fingerprints.of(wanted)),
+                packed(fields or self.fingerprints.of(wanted)),
             )  # fmt: skip
         reached = self._note(
             "INSERT INTO in_flight VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -352,15 +363,18 @@ class Journal:
         """Put on record that an eligibility check or page view was taken."""
         self._note_down(partial(self._done, _key(key), _KIND_OF[action]))
 
-    def written(self, key: str, number: int, wanted: EndUserUpsert) -> None:
+    def written(
+        self, key: str, number: int, wanted: EndUserUpsert, fields: Prints | None = None
+    ) -> None:
         """Put on record that Wootric holds an end user as wanted.
 
         Args:
             key: what tells the write from every other.
             number: Wootric's own id of the end user.
             wanted: all that was asked for, whether it had to be sent or not.
+            fields: the fingerprints of that, where they are known already.
         """
-        self._settle(_key(key), number, wanted, self.fingerprints.of(wanted))
+        self._settle(_key(key), number, wanted, fields or self.fingerprints.of(wanted))
 
     def failed(self, key: str, action: Action, wanted: EndUserUpsert | None = None) -> None:
         """Put on record that a delivery failed, for now.
@@ -371,6 +385,7 @@ class Journal:
             wanted: of a write, whom it is about: the next that they take makes up for it, be it mended
                 or folded with more.
         """
+        self._failures = True
         name = next(self._names(wanted), None) if wanted else None
         query = "INSERT OR REPLACE INTO failed VALUES (?, ?)"
         self._note(query, (name or _key(key), _KIND_OF[action]))
@@ -468,9 +483,7 @@ class Journal:
         )
         return all(have.get(field) == value for field, value in doubt.fields.items())
 
-    def _settle(
-        self, key: bytes, number: int, wanted: EndUserUpsert, fields: Mapping[bytes, bytes]
-    ) -> None:
+    def _settle(self, key: bytes, number: int, wanted: EndUserUpsert, fields: Prints) -> None:
         identity = self.fingerprints.identity
         external_id = identity("external_id", wanted.external_id)
         email = identity("email", wanted.email)
@@ -484,7 +497,7 @@ class Journal:
         key: bytes,
         name: bytes | None,
         ids: tuple[int, bytes | None, bytes | None, bytes | None],
-        fields: Mapping[bytes, bytes],
+        fields: Prints,
         met: float,
     ) -> None:
         """Write down that Wootric holds an end user."""
@@ -492,7 +505,7 @@ class Journal:
         self._done(key, WRITE, name, external_id, email, phone)
         execute = self._database.execute
         query = "SELECT id, fields FROM end_user WHERE id = ? OR external_id = ? OR email = ?"
-        before: Mapping[bytes, bytes] = {}
+        before: Prints = {}
         for other, held in execute(query, (number, external_id, email)).fetchall():
             if other == number:
                 before = unpacked(held)
@@ -525,8 +538,9 @@ class Journal:
         """Write down that a delivery was made, which makes up for those that failed by any name."""
         execute = self._database.execute
         execute("DELETE FROM in_flight WHERE key = ?", (key,))
-        some = ", ".join("?" * (1 + len(names)))
-        execute(f"DELETE FROM failed WHERE key IN ({some})", (key, *names))  # noqa: S608
+        if self._failures:
+            some = ", ".join("?" * (1 + len(names)))
+            execute(f"DELETE FROM failed WHERE key IN ({some})", (key, *names))  # noqa: S608
         execute("INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)", (key, kind, self._run))
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:

@@ -19,6 +19,9 @@ class Delivered(NamedTuple):
 Fate: TypeAlias = Delivered | Literal["in_doubt"]
 """What an earlier run has done about a delivery."""
 
+Prints: TypeAlias = Mapping[bytes, bytes]
+"""The fingerprint of each value under that of its field."""
+
 _FIELD: Final = 4
 """Bytes that stand for a field. If two fields of one end user should share them, the later one alone is
 known, and the other is sent again."""
@@ -33,7 +36,7 @@ class Fingerprints:
 
     secret: bytes
 
-    def of(self, wanted: EndUserUpsert) -> dict[bytes, bytes]:
+    def of(self, wanted: EndUserUpsert) -> Prints:
         """The fingerprints of all fields that have a value."""
         return {self.field(name): self.value(name, value) for name, value in wanted.fields()}
 
@@ -64,8 +67,7 @@ class Known:
 
     id: int
     """Wootric's own."""
-    fields: Mapping[bytes, bytes]
-    """The fingerprint of each value under that of its field."""
+    fields: Prints
     fingerprints: Fingerprints
 
     def holds(self, field: str, value: str | int) -> bool:
@@ -94,7 +96,7 @@ class Memory(Protocol):
         """An end user whom an earlier run left in Wootric."""
 
 
-def packed(fields: Mapping[bytes, bytes]) -> bytes:
+def packed(fields: Prints) -> bytes:
     """Fingerprints in one piece, for a database."""
     return b"".join(field + value for field, value in fields.items())
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -26,7 +26,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from wootric_map.calls import HttpCall
+from wootric_map.calls import HttpCall, form_encoded
 from wootric_map.outcome import NoAnswerError, UnreachableError, WootricError
 
 LARGEST_REPLY: Final = 64 * 1024 * 1024
@@ -141,7 +141,7 @@ class Wire:
         response = route.pool.urlopen(
             call.method,
             route.prefix + path,
-            body=urlencode(call.form) if call.form else None,
+            body=form_encoded(call.form.items()) if call.form else None,
             headers=headers,
             retries=_ONCE,
             redirect=False,

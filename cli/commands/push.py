@@ -283,8 +283,9 @@ class _Run:
         """Note the warnings, and say how many calls the plan takes: exactly, if nobody is to be asked."""
         find = self.find if self.is_snapshot else None
         asks = self.find is not None and not self.is_snapshot
+        memory = self.journal if self.journal.remembers else None
         calls = look_ups = 0
-        for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=self.journal):
+        for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=memory):
             if self.interruption.exit_code:
                 raise StoppedError
             # Whoever the export does not name may still be known to the account.

@@ -202,6 +202,28 @@ def test_who_met_nobody_knows_nobody(reopened: Open) -> None:
 # What is in doubt.
 
 
+def test_there_is_something_to_ask_it_once_an_earlier_run_left_anything(reopened: Open) -> None:
+    assert not reopened().remembers
+    reopened().depart("m", "page_view")
+    assert reopened().remembers
+    reopened().returned("m")
+    reopened().delivered("n", "page_view")
+    assert reopened().remembers
+    assert not reopened(recalls=False).remembers
+
+
+def test_a_failure_of_this_run_is_made_up_for_by_a_later_delivery(
+    path: Path, reopened: Open
+) -> None:
+    journal = reopened()
+    journal.failed("m", "page_view")
+    journal.failed("w", "create", ADA)
+    journal.delivered("m", "page_view")
+    journal.written("v", 7, ADA)
+    journal.close()
+    assert not any(contents(path).failed.values())
+
+
 def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
     path: Path, reopened: Open
 ) -> None:
