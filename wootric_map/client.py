@@ -290,16 +290,13 @@ class Wootric:
         if asked.repeatable:
             again += (NoAnswerError,)
         tries = Tries(self._retries, self._deadline, clock=self._monotonic, jitter=self._jitter)
-        retrying = Retrying(
-            retry=retry_if_exception_type(again),
-            stop=tries.enough,
-            wait=tries.pause,
-            before_sleep=self._before_pause,
-            sleep=lambda seconds: self._pause(seconds, tries),
-            reraise=True,
-        )
         try:
-            return retrying(self._attempt, asked, tries)
+            try:
+                return self._attempt(asked, tries)
+            except again as fault:
+                first = fault
+            # Few calls come here: to make ready for more tries takes time.
+            return self._tried_again(asked, tries, again, first)
         except (NotSentError, NoAnswerError, _PassingError, UnreachableError) as fault:
             if tries.in_doubt and not asked.idempotent:
                 raise NoAnswerError(str(fault)) from fault
@@ -310,6 +307,27 @@ class Wootric:
             if isinstance(fault, CallFailedError):
                 raise
             raise CallFailedError("unreachable", str(fault), None, None) from fault
+
+    def _tried_again(
+        self, asked: "_Asked", tries: Tries, again: tuple[type[Exception], ...], first: Exception
+    ) -> Any:
+        """Try a call again, whose first try ended so."""
+        faults = [first]
+
+        def attempt() -> Any:
+            if faults:
+                raise faults.pop()
+            return self._attempt(asked, tries)
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(again),
+            stop=tries.enough,
+            wait=tries.pause,
+            before_sleep=self._before_pause,
+            sleep=lambda seconds: self._pause(seconds, tries),
+            reraise=True,
+        )
+        return retrying(attempt)
 
     def _attempt(self, asked: "_Asked", tries: Tries) -> Any:
         reply, token = self._turn(asked, tries, refused=None)

@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from math import inf
 from typing import Final, TypeAlias
@@ -43,6 +43,9 @@ Run: TypeAlias = Callable[[], Iterator[Outcome]]
 
 _BACKLOG: Final = 1000
 """Outcomes that may wait for the caller before the workers do."""
+
+_GATHER: Final = 0.01
+"""Seconds in which more outcomes may come: to be woken for each takes the workers' time."""
 
 _UNPROCESSABLE: Final = int(requests.codes.unprocessable_entity)
 
@@ -145,34 +148,57 @@ def _spread(
     ]
     for thread in threads:
         thread.start()
-    patience = _Patience(stop)
-    running = workers
+    coming = _Coming(outcomes, workers, stop)
     failed: BaseException | None = None
     try:
-        while running and not patience.is_over:
-            try:
-                outcome = outcomes.get(timeout=_LOOK_EVERY)
-            except queue.Empty:
-                continue
-            if outcome is None:
-                running -= 1
-            elif isinstance(outcome, BaseException):
+        for outcome in coming:
+            if isinstance(outcome, BaseException):
                 failed = failed or outcome
             else:
                 yield outcome
     finally:
-        if running:  # the caller wants no more, or the last calls get no answer
+        if coming.running:  # the caller wants no more, or the last calls get no answer
             stop.set()
-        while running and not patience.is_over:
-            with suppress(queue.Empty):
-                running -= outcomes.get(timeout=_LOOK_EVERY) is None
-        if not running:
+        for _ in coming:
+            pass
+        if not coming.running:
             for thread in threads:
                 thread.join()
     if failed:
         raise failed
     if journal.failure:
         raise JournalFailedError(journal.failure)
+
+
+class _Coming:
+    """What workers put into a queue, until each has put None or is waited for no more.
+
+    It may be asked again for the rest.
+    """
+
+    def __init__(
+        self,
+        outcomes: "queue.Queue[Outcome | BaseException | None]",
+        workers: int,
+        stop: threading.Event,
+    ) -> None:
+        self._outcomes = outcomes
+        self._patience = _Patience(stop)
+        self.running = workers
+        """Workers that have not ended."""
+
+    def __iter__(self) -> Iterator[Outcome | BaseException]:
+        while self.running and not self._patience.is_over:
+            if self._outcomes.empty():
+                time.sleep(_GATHER)
+            try:
+                outcome = self._outcomes.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                continue
+            if outcome is None:
+                self.running -= 1
+            else:
+                yield outcome
 
 
 class _Patience:
