@@ -128,6 +128,7 @@ def read_records(
         stdin: standard input, for the source that names it.
         on_bytes: told how many bytes were read, before decompression.
     """
+    ignore_integrations = options.ignore_integrations
     for source in sources:
         lines = read_lines(
             source, stdin=stdin, max_line_bytes=options.max_line_bytes, on_bytes=on_bytes
@@ -136,9 +137,7 @@ def read_records(
             if isinstance(content, Rejection):
                 yield Located(name, number, b"", content)
                 continue
-            for raw, reading in read_line_quickly(
-                content, ignore_integrations=options.ignore_integrations
-            ):
+            for raw, reading in read_line_quickly(content, ignore_integrations=ignore_integrations):
                 yield _located((name, number, raw, reading))
 
 

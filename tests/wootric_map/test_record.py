@@ -20,6 +20,7 @@ from wootric_map.record import (
     ordinary,
     parse,
     read_line,
+    read_line_quickly,
     type_at_a_glance,
 )
 
@@ -755,34 +756,64 @@ def test_any_line_can_be_kept_in_a_rejects_file_and_tried_again(raw: bytes) -> N
 # The quick look at a record, and the long way round
 
 _ODD: Any = st.sampled_from(
-    [None, "", " ", "x", 0, 7, 1.5, 2.0**70, True, [], ["x"], {}, {"a": 1}, {"Wootric": False}]
+    [
+        None,
+        "",
+        " ",
+        "x",
+        0,
+        7,
+        1.5,
+        2.0**70,
+        2**70,
+        True,
+        [],
+        ["x"],
+        {},
+        {"a": 1},
+        {"Wootric": False},
+    ]
 )
 _TIMES = st.sampled_from(
     [
         NOON_TEXT, "2024-02-29T23:59:59.9Z", "2024-02-30T00:00:00Z", "2024-01-01T24:00:00Z",
-        "2024-13-01T00:00:00Z", "2024-01-01T00:60:00Z", "2024-01-01", "0000-01-01T00:00:00Z",
+        "2024-13-01T00:00:00Z", "2024-01-01T00:60:00Z", "2024-01-01T00:00:60.000Z",
+        "2024-02-29T12:00:00.123Z", "2023-02-29T12:00:00.123Z", "2024-01-01T12:00:00,123Z",
+        "2024-01-01", "0000-01-01T00:00:00Z",
         "\u0662024-01-01T00:00:00Z", "2024-01-01T00:00:00Z\n",
     ]
 )  # fmt: skip
-_NEARLY_ORDINARY = st.fixed_dictionaries(
-    {
-        "type": st.sampled_from(["identify", "track", "page"]) | st.just("Track") | _ODD,
-        "userId": st.just("u1") | _ODD,
-        "timestamp": _TIMES | _ODD,
-    },
-    optional={
-        "event": st.just("Signed Up") | _ODD,
-        "traits": st.just({"plan": "pro"}) | _ODD,
-        "properties": st.just({"path": "/"}) | _ODD,
-        "context": st.just({"ip": "::1"}) | _ODD,
-        "integrations": st.just({}) | st.just({"All": False}) | _ODD,
-        "messageId": st.just("m1") | _ODD,
-        "anonymousId": st.just("a1") | _ODD,
-        "name": st.just("Home") | _ODD,
-        "category": st.just("Docs") | _ODD,
-        "batch": _ODD,
-    },
-)
+_COMMON: Mapping[str, Any] = {
+    "timestamp": NOON_TEXT,
+    "context": {"ip": "::1"},
+    "integrations": {},
+    "messageId": "m1",
+    "anonymousId": "a1",
+}
+_NEARLY_ORDINARY = st.builds(
+    lambda record, *odd: {**_COMMON, **record, **dict(odd)},
+    st.sampled_from(
+        [
+            {**IDENTIFY, "traits": {"plan": "pro"}},
+            {**TRACK, "properties": {"plan": "pro"}},
+            {**PAGE, "properties": {"path": "/"}, "name": "Home", "category": "Docs"},
+        ]
+    ),
+    *2
+    * (
+        st.tuples(st.just("timestamp"), _TIMES)
+        | st.tuples(
+            st.sampled_from(
+                [
+                    "type", "userId", "event", "traits", "properties", "context", "integrations",
+                    "messageId", "anonymousId", "name", "category", "batch", "timestamp",
+                ]
+            ),
+            _ODD,
+        ),
+    ),
+)  # fmt: skip
+"""Ordinary records, of which one or two fields are not."""
 
 
 @settings(max_examples=500)
@@ -794,6 +825,16 @@ def test_what_is_ordinary_at_a_glance_is_one_record_the_long_way(data: dict[str,
     parsed = parse(line)
     if is_ordinary(parsed):
         assert ordinary(parsed) == taken(data)
+    assert list(read_line_quickly(line)) == read_all(line)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINES)
+@example(b'{"type":"track","userId":"\\ud800","event":"x","timestamp":"2024-01-01T00:00:00Z"}')
+@example(b'{"batch":[{"type":"page","userId":123456789012345678901234567890}]}')
+@example(b'{"type":"page","userId":"u","messageId":123456789012345678901234567890}')
+def test_any_line_is_read_quickly_as_it_is_the_long_way(line: bytes) -> None:
+    assert list(read_line_quickly(line)) == read_all(line)
 
 
 @pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
