@@ -2,18 +2,17 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote_plus
 
 from wootric_map.key_table import KeyTable
 from wootric_map.mapping import Mapped
-from wootric_map.properties import Property, PropertyValue, decimal_text
+from wootric_map.properties import PropertyValue, decimal_text
 from wootric_map.record import Identify, Track
 from wootric_map.services import Services
-from wootric_map.spelling import spelling
 
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values, in the order they are sent."""
@@ -23,6 +22,7 @@ _CACHEABLE: Final = 128
 
 _ENCODED: Final = {chr(code): quote_plus(chr(code)) for code in range(128)}
 _TO_ENCODE: Final = re.compile(r"[^A-Za-z0-9_.~-]")
+_to_encode: Final = _TO_ENCODE.search
 
 _LONGEST_KEY: Final = 200
 """Characters; of a longer message id a digest stands for it."""
@@ -44,6 +44,10 @@ class HttpCall(NamedTuple):
     def __repr__(self) -> str:
         """The call without its form, which may hold a secret."""
         return f"HttpCall({self.method} {self.url.partition('?')[0]})"
+
+
+# The class's own constructor takes twice as long.
+_http_call: Callable[[tuple[object, ...]], HttpCall] = partial(tuple.__new__, HttpCall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +81,8 @@ class EndUserUpsert:
 
     def fields(self) -> Pairs:
         """The form of `POST /end_users` and `PUT /end_users/{id}`."""
-        return [
-            *_given(
-                ("email", self.email),
-                ("external_id", self.external_id),
-                ("phone_number", self.phone_number),
-                ("external_created_at", self.external_created_at),
-            ),
-            *_properties(self.properties),
-        ]
+        own = self.email, self.external_id, self.phone_number, self.external_created_at
+        return list(_end_user_form(own, self.properties).items())
 
     def create(self, services: Services) -> HttpCall:
         """The call that creates the end user."""
@@ -140,17 +137,16 @@ class EligibilityCheck:
 
     def call(self, services: Services, account_token: str | None) -> HttpCall:
         """The request; without an account token it shows all but that."""
-        query = _given(
-            ("account_token", account_token),
-            ("email", self.email),
-            ("event_name", self.event_name),
-            ("external_id", self.external_id),
-            ("phone_number", self.phone_number),
-            ("end_user_created_at", self.end_user_created_at),
-            ("language[code]", self.language or None),
+        own = (
+            account_token,
+            self.email,
+            self.event_name,
+            self.external_id,
+            self.phone_number,
+            self.end_user_created_at,
+            self.language or None,
         )
-        query += _properties(self.properties)
-        return HttpCall("GET", f"{services.eligibility}/eligible.json?{form_encoded(query)}")
+        return _eligibility_check(services, own, self.properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +164,16 @@ class PageView:
 
     def call(self, services: Services, account_token: str | None) -> HttpCall:
         """The request; without an account token it shows all but that."""
-        query = _given(
-            ("account_token", account_token),
-            ("email", self.email),
-            ("created_at", self.created_at),
-            ("url", self.url),
-            ("random", self.random),
-            ("page_info[name]", self.name or None),
-            ("page_info[path]", self.path or None),
+        own = (
+            account_token,
+            self.email,
+            self.created_at,
+            self.url,
+            self.random,
+            self.name or None,
+            self.path or None,
         )
-        return HttpCall("GET", f"{services.pixel}?{form_encoded(query)}")
+        return _page_view(services, own)
 
 
 Call: TypeAlias = EndUserUpsert | EligibilityCheck | PageView
@@ -198,7 +194,7 @@ def call_for(mapped: Mapped, key: str) -> Call:
             external_id=user.user_id,
             phone_number=user.phone,
             external_created_at=user.created_at,
-            properties={each.name: each.value for each in stored(mapped.properties)},
+            properties=mapped.stored,
             wootric_id=user.wootric_id,
         )
     if isinstance(record, Track):
@@ -235,8 +231,11 @@ def page_view(
         name: the page's.
         path: the page's.
     """
-    random = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
-    return PageView(random, email, created_at, plain(url), plain(name), plain(path))
+    return PageView(_random(key), email, created_at, plain(url), plain(name), plain(path))
+
+
+def _random(key: str) -> str:
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
 def record_key(message_id: str | None, digest: bytes) -> str:
@@ -258,36 +257,38 @@ def line_digest(line: bytes) -> bytes:
     return hashlib.blake2b(line, digest_size=16).digest()
 
 
-def stored(properties: Iterable[Property]) -> list[Property]:
-    """The properties that an end user keeps: all but those with a field of their own.
-
-    wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`.
-    """
-    kept = [each for each in properties if each.name != "id"]
-    phones = _PHONES[tuple([each.source for each in kept])]
-    return [each for each in kept if not _is_phone(each, phones)] if phones else kept
-
-
-def _phones(sources: tuple[str, ...]) -> frozenset[str]:
-    """Those of the sources that spell `phone`."""
-    return frozenset(
-        source for source in sources if spelling(source.removeprefix("traits.")) == "phone"
-    )
-
-
-_PHONES: Final = KeyTable(_phones)
-
-
-def _is_phone(each: Property, phones: frozenset[str]) -> bool:
-    scalar = isinstance(each.original, str | int | float) and not isinstance(each.original, bool)
-    return each.top and scalar and each.source in phones
-
-
 def request(call: Call, services: Services, account_token: str | None) -> HttpCall:
     """The HTTP form of a call; an end user's is that of its creation."""
     if isinstance(call, EndUserUpsert):
         return call.create(services)
     return call.call(services, account_token)
+
+
+def request_for(
+    mapped: Mapped, line: bytes, services: Services, account_token: str | None
+) -> HttpCall:
+    """The HTTP form of the call that one record makes: `request` of `call_for`, in half the time.
+
+    Args:
+        mapped: the record.
+        line: its line, for the key of one without a messageId.
+        services: where to.
+        account_token: the account's; None to show all but that.
+    """
+    record, settings, user, kept, _ = mapped
+    user_id, email, phone, _, created_at, language = user
+    email = trimmed(email)
+    if isinstance(record, Track):
+        check = account_token, email, record.event, user_id, phone, created_at, language
+        return _eligibility_check(services, check, settings.properties or {})
+    if isinstance(record, Identify):
+        form = _end_user_form((email, user_id, phone, created_at), kept)
+        return _http_call(("POST", f"{services.rest}/end_users", form))
+    message_id = record.message_id
+    key = record_key(message_id, line_digest(line) if message_id is None else b"")
+    info = settings.page_info or {}
+    url, name, path = plain(info.get("url")), plain(info.get("name")), plain(info.get("path"))
+    return _page_view(services, (account_token, email, created_at, url, _random(key), name, path))
 
 
 def trimmed(email: str | None) -> str | None:
@@ -306,7 +307,7 @@ def form_encoded(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _encoded(text: str) -> str:
-    if _TO_ENCODE.search(text) is None:
+    if _to_encode(text) is None:
         return text
     return _cached(text) if len(text) <= _CACHEABLE else quote_plus(text)
 
@@ -322,8 +323,39 @@ def _of_ascii(character: re.Match[str]) -> str:
 _cached = lru_cache(maxsize=4096)(_quoted)
 
 
-def _given(*fields: tuple[str, str | int | None]) -> Pairs:
-    return [(name, str(value)) for name, value in fields if value is not None]
+_Values: TypeAlias = tuple[str | int | None, ...]
+"""Those of the fields below, in their order; None is left out."""
+
+
+def _end_user_form(own: _Values, properties: Mapping[str, PropertyValue]) -> dict[str, str]:
+    names = _END_USER_FIELDS + _PROPERTY_FIELDS[tuple(properties)]
+    values = (*own, *properties.values())
+    return {
+        name: str(value) for name, value in zip(names, values, strict=True) if value is not None
+    }
+
+
+def _eligibility_check(
+    services: Services, own: _Values, properties: Mapping[str, PropertyValue]
+) -> HttpCall:
+    names = _CHECK_FIELDS + _ENCODED_PROPERTY_FIELDS[tuple(properties)]
+    query = _query(names, (*own, *properties.values()))
+    return _http_call(("GET", f"{services.eligibility}/eligible.json?{query}", None))
+
+
+def _page_view(services: Services, own: _Values) -> HttpCall:
+    return _http_call(("GET", f"{services.pixel}?{_query(_PAGE_FIELDS, own)}", None))
+
+
+def _query(names: Iterable[str], values: _Values) -> str:
+    """What is given, as `urlencode` writes it, in a fifth of the time; the names are encoded already."""
+    return "&".join(
+        [
+            f"{name}={_encoded(str(value))}"
+            for name, value in zip(names, values, strict=True)
+            if value is not None
+        ]
+    )
 
 
 def property_field(name: str) -> str:
@@ -331,8 +363,29 @@ def property_field(name: str) -> str:
     return f"properties[{name}]"
 
 
-def _properties(values: Mapping[str, PropertyValue]) -> Pairs:
-    return [(f"properties[{name}]", str(value)) for name, value in values.items()]
+_END_USER_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
+_CHECK_FIELDS: Final = (
+    "account_token",
+    "email",
+    "event_name",
+    "external_id",
+    "phone_number",
+    "end_user_created_at",
+    _encoded("language[code]"),
+)
+_PAGE_FIELDS: Final = (
+    "account_token",
+    "email",
+    "created_at",
+    "url",
+    "random",
+    _encoded("page_info[name]"),
+    _encoded("page_info[path]"),
+)
+_PROPERTY_FIELDS: Final = KeyTable(lambda names: tuple(map(property_field, names)))
+_ENCODED_PROPERTY_FIELDS: Final = KeyTable(
+    lambda names: tuple(_encoded(property_field(each)) for each in names)
+)
 
 
 def plain(value: object) -> str | None:

@@ -9,11 +9,11 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
-from wootric_map.calls import EndUserUpsert, comparable, stored
+from wootric_map.calls import EndUserUpsert, comparable
 from wootric_map.identities import NO_TIME
 from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
 from wootric_map.outcome import Ref
-from wootric_map.properties import MappingWarning, PropertyValue
+from wootric_map.properties import MappingWarning, PropertyValue, stored
 from wootric_map.record import Fields
 from wootric_map.spelling import Found, find, spelled
 
@@ -34,7 +34,7 @@ class Identified(NamedTuple):
     """Whether it is replayed; else it only serves to know who is who."""
     user: User
     origins: Mapping[str, Origin]
-    """As in `Mapped`."""
+    """As in `Named`."""
     traits: Fields
     key: str = ""
     """What tells it from every other record, whatever file it stands in."""

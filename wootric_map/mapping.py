@@ -1,7 +1,7 @@
 """A record → the settings that the Wootric destination would hold (segment.md 4 and 6).
 
 Beside the settings stands what the calls need and the settings do not show: the phone, Wootric's own id,
-and where each value came from.
+and which properties an end user keeps.
 """
 
 import re
@@ -11,7 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
 from wootric_map.outcome import Skip
-from wootric_map.properties import MappingWarning, Property, decimal_text, map_properties
+from wootric_map.properties import (
+    MappingWarning,
+    Property,
+    PropertyValue,
+    decimal_text,
+    map_properties,
+    plain_properties,
+    stored,
+)
 from wootric_map.record import Fields, Identify, Page, Record, Track
 from wootric_map.spelling import key_of, spelled, spelling
 
@@ -58,8 +66,11 @@ class WootricSettings(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """The settings that have a value, under their names."""
         return {
-            name: value for name, value in zip(self._fields, self, strict=True) if value is not None
+            name: value for name, value in zip(_SETTINGS, self, strict=True) if value is not None
         }
+
+
+_SETTINGS: Final = WootricSettings._fields
 
 
 class User(NamedTuple):
@@ -78,7 +89,7 @@ class User(NamedTuple):
     @property
     def identified(self) -> bool:
         """Whether anything could tie the record to an end user (segment.md 2, `unidentified`)."""
-        return bool(self.email or self.phone or self.user_id or self.wootric_id)
+        return bool(self.user_id or self.email or self.phone or self.wootric_id)
 
 
 class Mapped(NamedTuple):
@@ -87,10 +98,8 @@ class Mapped(NamedTuple):
     record: Record
     settings: WootricSettings
     user: User
-    properties: tuple[Property, ...]
-    """The properties of `settings`, with where each came from."""
-    origins: Mapping[str, Origin]
-    """Where the fields of `user` came from, under Wootric's names for them."""
+    stored: Mapping[str, PropertyValue]
+    """Of an identify, those properties of `settings` that its end user keeps."""
     warnings: tuple[MappingWarning, ...]
 
 
@@ -140,6 +149,8 @@ class Named(NamedTuple):
 _origin: Callable[[tuple[str, object]], Origin] = partial(tuple.__new__, Origin)
 _user: Callable[[tuple[object, ...]], User] = partial(tuple.__new__, User)
 _named: Callable[[tuple[object, ...]], Named] = partial(tuple.__new__, Named)
+_settings: Callable[[tuple[object, ...]], WootricSettings] = partial(tuple.__new__, WootricSettings)
+_mapped: Callable[[tuple[object, ...]], Mapped] = partial(tuple.__new__, Mapped)
 
 
 def user_of(record: Record) -> Named:
@@ -259,39 +270,52 @@ def event_properties(
 
 
 def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
-    user, origins, warnings = user_of(record)
-    properties, more = traits_as_properties(
-        record.traits, has_user_id=bool(record.user_id), amount_suffix=amount_suffix
+    user, _, warnings = user_of(record)
+    user_id = record.user_id
+    kept = plain_properties(record.traits, omit=_omit_with_id if user_id else _omit)
+    if kept is not None:
+        properties = dict(kept)
+    else:
+        found, more = traits_as_properties(
+            record.traits, has_user_id=bool(user_id), amount_suffix=amount_suffix
+        )
+        warnings += more
+        properties = {each.name: each.value for each in found}
+        kept = {each.name: each.value for each in stored(found)}
+    if user_id:
+        properties["id"] = user_id
+    named_by = user_id or record.anonymous_id
+    settings = _settings(
+        (named_by, user.email, user.created_at, user.language, None, properties, None)
     )
-    if record.user_id:
-        properties.append(Property("id", record.user_id, "userId", record.user_id))
-    settings = WootricSettings(
-        segment_user_id=record.user_id or record.anonymous_id,
-        email=user.email,
-        created_at=user.created_at,
-        language=user.language,
-        properties={each.name: each.value for each in properties},
-    )
-    return Mapped(record, settings, user, tuple(properties), origins, (*warnings, *more))
+    return _mapped((record, settings, user, kept, tuple(warnings)))
 
 
 def _map_track(record: Track, amount_suffix: bool) -> Mapped:
-    user, origins, warnings = user_of(record)
-    properties, more = event_properties(record.properties, amount_suffix=amount_suffix)
-    settings = WootricSettings(
-        email=user.email,
-        language=user.language,
-        event_name=record.event,
-        properties={each.name: each.value for each in properties},
-    )
-    return Mapped(record, settings, user, tuple(properties), origins, (*warnings, *more))
+    user, warnings = _whom(record)
+    properties = plain_properties(record.properties, omit=_omit)
+    if properties is None:
+        found, more = event_properties(record.properties, amount_suffix=amount_suffix)
+        warnings += more
+        properties = {each.name: each.value for each in found}
+    settings = _settings((None, user.email, None, user.language, record.event, properties, None))
+    return _mapped((record, settings, user, _NO_FIELDS, tuple(warnings)))
 
 
 def _map_page(record: Page) -> Mapped:
-    user, origins, warnings = user_of(record)
+    user, warnings = _whom(record)
     info, more = page_info(record)
-    settings = WootricSettings(page_info=info)
-    return Mapped(record, settings, user, (), origins, (*warnings, *more))
+    settings = _settings((None, None, None, None, None, None, info))
+    return _mapped((record, settings, user, _NO_FIELDS, (*warnings, *more)))
+
+
+def _whom(record: Track | Page) -> tuple[User, list[MappingWarning]]:
+    """Whom an event names, and what was wrong with that."""
+    user = named_by_user_id(record)
+    if user is not None:
+        return user, []
+    user, _, warnings = user_of(record)
+    return user, warnings
 
 
 def page_address(
@@ -318,7 +342,7 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
     page = record.context.get("page")
     info: dict[str, object] = {}
     for key, value in record.properties.items():
-        if value is not None and _not_too_deep(value) is None:
+        if isinstance(value, _NESTING) and _nested_past(value, _NESTING_LIMIT):
             message = f"nested deeper than {_NESTING_LIMIT} levels; left out"
             warnings.append(MappingWarning("unsupported_value", f"properties.{key}", message))
         elif value is not None:

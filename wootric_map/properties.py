@@ -1,12 +1,13 @@
 """Wootric's property rules (wootric.md 6): what each trait or property becomes, and under which name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Final, NamedTuple, TypeAlias
 
 from wootric_map import dates
 from wootric_map.key_table import KeyTable
+from wootric_map.spelling import spelling
 
 PropertyValue: TypeAlias = str | int
 """What Wootric takes: text, an integer, or a date as unix seconds."""
@@ -20,6 +21,8 @@ _JOINED_LIMIT: Final = 8 * 1024 * 1024
 line of one megabyte could otherwise grow into hundreds; no honest record comes near."""
 
 _INT64: Final = 2**63
+
+_NESTING: Final = (dict, list)
 
 
 class MappingWarning(NamedTuple):
@@ -112,6 +115,133 @@ def _are_well_named(keys: tuple[str, ...]) -> bool:
 
 
 _WELL_NAMED: Final = KeyTable(_are_well_named)
+
+
+def plain_properties(
+    fields: Mapping[str, object], *, omit: Callable[[str], bool]
+) -> dict[str, PropertyValue] | None:
+    """What `map_properties` makes of the commonest fields, in a third of the time: names and values alone.
+
+    Only of such as give no warning, whether integers are given an ending or not, and of which an end user
+    keeps all (`stored`). Any doubt gives None.
+
+    Args:
+        fields: the record's `traits` or `properties`.
+        omit: as above.
+    """
+    names: Sequence[str] | None = _plain_keys(omit)[tuple(fields)]
+    if names is None:
+        return None
+    values: Collection[object] = fields.values()
+    if len(names) < len(values):
+        values = [fields[name] for name in names]
+    if dict in map(type, values):
+        flat = _flattened(names, values)
+        if flat is None:
+            return None
+        names, values = flat
+    found: dict[str, PropertyValue] = {}
+    nulls = 0
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, str) and value[4:5] != "-":
+            found[name] = value
+        elif isinstance(value, float) and not value.is_integer():
+            found[name] = decimal_text(value)
+        elif isinstance(value, bool):
+            found[name] = "true" if value else "false"
+        elif value is None:
+            nulls += 1
+        else:
+            mapped = None if isinstance(value, dict) else _value(value)
+            if mapped is None:
+                return None
+            text, is_date = mapped
+            if is_date:
+                found[name if name.endswith("_date") else f"{name}_date"] = text
+            elif isinstance(text, str) or name.endswith("_amount"):
+                found[name] = text
+            else:
+                return None
+    return found if len(found) + nulls == len(names) else None
+
+
+_PLAIN_KEYS: Final = 100
+_PLAIN_CHARACTERS: Final = 4096
+"""Of more or longer names that stand together, there is doubt whether they fit (`_JOINED_LIMIT`)."""
+
+
+def _are_plain(keys: Sequence[str]) -> bool:
+    """Whether each key keeps its name, and they are no more and no longer than usual."""
+    return (
+        len(keys) <= _PLAIN_KEYS
+        and sum(map(len, keys)) <= _PLAIN_CHARACTERS
+        and all(key.translate(_FORBIDDEN) == key != "" for key in keys)
+    )
+
+
+@lru_cache(maxsize=16)
+def _plain_keys(omit: Callable[[str], bool]) -> KeyTable[tuple[str, ...] | None]:
+    """Of top-level keys, by those that stand together, which are not left out; None where in doubt."""
+
+    def work_out(keys: tuple[str, ...]) -> tuple[str, ...] | None:
+        kept = tuple(key for key in keys if not omit(key))
+        has_own_field = "id" in kept or any(spelling(key) == "phone" for key in kept)
+        return kept if _are_plain(kept) and not has_own_field else None
+
+    return KeyTable(work_out)
+
+
+def _below(keys: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The names of what stands in an object, by its own key and theirs; None where in doubt."""
+    above, *inner = keys
+    return tuple(f"{above}_{key}" for key in inner) if _are_plain(inner) else None
+
+
+_BELOW: Final = KeyTable(_below)
+
+
+def _flattened(
+    names: Sequence[str], values: Collection[object]
+) -> tuple[list[str], list[object]] | None:
+    """Names and values with those of the objects among them in their place; None where in doubt."""
+    flat_names: list[str] = []
+    flat_values: list[object] = []
+    for name, value in zip(names, values, strict=True):
+        if type(value) is dict:
+            below = _BELOW[(name, *value)]
+            if below is None:
+                return None
+            flat_names += below
+            flat_values += value.values()
+        else:
+            flat_names.append(name)
+            flat_values.append(value)
+    return flat_names, flat_values
+
+
+def stored(properties: Iterable[Property]) -> list[Property]:
+    """The properties that an end user keeps: all but those with a field of their own.
+
+    wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`.
+    """
+    kept = [each for each in properties if each.name != "id"]
+    phones = _PHONES[tuple([each.source for each in kept])]
+    return [each for each in kept if not _is_phone(each, phones)] if phones else kept
+
+
+def _phones(sources: tuple[str, ...]) -> frozenset[str]:
+    """Those of the sources that spell `phone`."""
+    return frozenset(
+        source for source in sources if spelling(source.removeprefix("traits.")) == "phone"
+    )
+
+
+_PHONES: Final = KeyTable(_phones)
+
+
+def _is_phone(each: Property, phones: frozenset[str]) -> bool:
+    scalar = isinstance(each.original, str | int | float) and not isinstance(each.original, bool)
+    return each.top and scalar and each.source in phones
 
 
 @lru_cache(maxsize=16)
@@ -229,7 +359,7 @@ def _value(value: object) -> tuple[PropertyValue, bool] | None:
         for item in value:
             if isinstance(item, str):
                 texts.append(item)
-            elif isinstance(item, dict | list):
+            elif isinstance(item, _NESTING):
                 return None
             elif item is not None:
                 texts.append(str(_scalar(item)))

@@ -16,14 +16,14 @@ from wootric_map.calls import (
     HttpCall,
     PageView,
     call_for,
-    form_encoded,
+    line_digest,
     page_view,
     record_key,
     request,
-    stored,
+    request_for,
 )
 from wootric_map.mapping import map_record
-from wootric_map.properties import Property
+from wootric_map.properties import Property, stored
 from wootric_map.record import Identify, Page, Track, read_line
 from wootric_map.services import services
 
@@ -425,6 +425,47 @@ def test_an_end_user_keeps_all_properties_but_the_id_and_the_phone(
     assert stored(properties) == list(filter(is_kept, properties))
 
 
+# The quick way to a record's HTTP form, and the long way round
+
+TRAITS = st.dictionaries(
+    st.sampled_from(
+        ["email", "phone", "Phone", "id", "createdAt", "language", "url", "path", "a.b", "plan"]
+    ),
+    st.sampled_from(
+        [None, "", " a@b.co ", "+1 2", "2015-01-01", 7, 1.0, 2.5, True, [1, "x"], {"in": "x y"}]
+    ),
+)
+RECORDS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["identify", "track", "page"]),
+        "userId": st.sampled_from(["u 1", "a@b.co", "42"]),
+        "event": st.just("Signed Up"),
+        "traits": TRAITS,
+        "properties": TRAITS,
+    },
+    optional={
+        "messageId": st.sampled_from(["m1", "m" * 1000]),
+        "name": st.just("Home & co"),
+        "context": st.fixed_dictionaries({"traits": TRAITS, "page": TRAITS}),
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(RECORDS, st.sampled_from([TOKEN, None]))
+def test_the_quick_way_to_a_records_http_form_leads_to_that_of_its_call(
+    data: dict[str, Any], token: str | None
+) -> None:
+    line = json.dumps(data).encode()
+    [read] = read_line(line)
+    assert isinstance(read.reading, Identify | Track | Page)
+    mapped = map_record(read.reading)
+    key = record_key(read.reading.message_id, line_digest(line))
+    assert request_for(mapped, line, SERVICES, token) == (
+        request(call_for(mapped, key), SERVICES, token)
+    )
+
+
 # Percent-encoding
 
 HOSTILE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(
@@ -436,16 +477,26 @@ SAFE_URL = re.compile(r"https://[A-Za-z0-9./_-]+\?[A-Za-z0-9._~*%&=+\[\]/:@!$'()
 TEXTS = HOSTILE | st.text(st.characters(max_codepoint=127), max_size=200)
 
 
+def encoded(event: str, properties: dict[str, str]) -> tuple[str, str]:
+    """The query of an eligibility check, and as the standard library writes it."""
+    url = EligibilityCheck(event, properties=properties).call(SERVICES, None).url
+    fields = {f"properties[{name}]": value for name, value in properties.items()}
+    return url.partition("?")[2], urlencode({"event_name": event, **fields})
+
+
 @settings(max_examples=300)
-@given(st.lists(st.tuples(TEXTS, TEXTS)))
-def test_a_query_is_encoded_as_the_standard_library_does(pairs: list[tuple[str, str]]) -> None:
-    assert form_encoded(pairs) == urlencode(pairs)
+@given(TEXTS, st.dictionaries(TEXTS, TEXTS))
+def test_a_query_is_encoded_as_the_standard_library_does(
+    event: str, properties: dict[str, str]
+) -> None:
+    ours, theirs = encoded(event, properties)
+    assert ours == theirs
 
 
 def test_each_character_is_encoded_as_the_standard_library_does() -> None:
     for character in map(chr, range(0x3000)):
-        pairs = [(character, f"a{character}b")]
-        assert form_encoded(pairs) == urlencode(pairs)
+        ours, theirs = encoded(character, {character: f"a{character}b"})
+        assert ours == theirs
 
 
 @settings(deadline=None)

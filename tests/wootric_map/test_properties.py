@@ -1,7 +1,7 @@
 """Wootric's property rules: wootric.md, section 6."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -9,7 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map import dates
-from wootric_map.properties import cannot_warn, decimal_text, map_properties
+from wootric_map.properties import (
+    PropertyValue,
+    cannot_warn,
+    decimal_text,
+    map_properties,
+    plain_properties,
+    stored,
+)
 
 OMIT_NOTHING = frozenset[str]().__contains__
 NEW_YEAR_2015 = 1420070400
@@ -539,3 +546,60 @@ def test_what_cannot_warn_at_a_glance_does_not(fields: dict[str, Any], amount_su
 @pytest.mark.parametrize("value", ["text", "2015-01-01", 3.5, True, None])
 def test_the_commonest_properties_cannot_warn_at_a_glance(value: object) -> None:
     assert cannot_warn({"plan": value, "currency": "EUR"})
+
+
+PLAIN_KEYS = st.sampled_from(
+    ["a", "b", "a_b", "a_b_c", "c", "a.b", "A[b]", "", "due", "due_date", "n_amount", "id", "Phone"]
+)
+PLAIN = st.dictionaries(
+    PLAIN_KEYS, SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(PLAIN_KEYS, VALUES)
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(PLAIN | OBJECTS, st.booleans(), st.sampled_from([OMIT_NOTHING, {"a"}.__contains__]))
+@example({"due": "2015-01-01", "due_date": "x"}, False, OMIT_NOTHING)
+@example({"a": {"b": "x"}, "a_b": "y"}, False, OMIT_NOTHING)
+@example({"a": {"due": "2015-01-01"}, "n_amount": 3.0, "b": None}, True, OMIT_NOTHING)
+@example({"phone": "+1", "id": "7"}, False, OMIT_NOTHING)
+def test_what_is_plain_at_a_glance_is_that_of_the_rules_without_a_warning(
+    fields: dict[str, Any], amount_suffix: bool, omit: Callable[[str], bool]
+) -> None:
+    plain = plain_properties(fields, omit=omit)
+    if plain is not None:
+        properties, found = map_properties(fields, "traits", omit=omit, amount_suffix=amount_suffix)
+        obviously = {each.name: each.value for each in properties}
+        assert found == []
+        assert typed(plain) == typed(obviously)
+        assert stored(properties) == properties
+
+
+def typed(values: Mapping[str, PropertyValue]) -> list[tuple[str, type, PropertyValue]]:
+    """In their order, and with 1 told from True."""
+    return [(name, type(value), value) for name, value in values.items()]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("text", {"plan": "text"}),
+        ("2015-01-01", {"plan_date": NEW_YEAR_2015}),
+        (3.5, {"plan": "3.5"}),
+        (True, {"plan": "true"}),
+        (None, {}),
+        (["a", 1, None], {"plan": "a, 1"}),
+        ({"seats_amount": 3, "is x": "y"}, {"plan_seats_amount": 3, "plan_is x": "y"}),
+        ({}, {}),
+    ],
+)
+def test_the_commonest_properties_are_plain_at_a_glance(
+    value: object, found: dict[str, str | int]
+) -> None:
+    fields = {"email": "a@b.co", "plan": value, "currency": "EUR"}
+    plain = plain_properties(fields, omit={"email"}.__contains__)
+    assert plain == {**found, "currency": "EUR"}
+
+
+@pytest.mark.parametrize("fields", BOMBS.values(), ids=BOMBS)
+def test_a_record_that_grows_is_not_plain_at_a_glance(fields: dict[str, object]) -> None:
+    assert plain_properties(fields, omit=OMIT_NOTHING) is None
