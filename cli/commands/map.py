@@ -4,15 +4,15 @@ import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import click
 
 from cli import options
 from cli.render.text import json_line
-from wootric_map.calls import call_for, line_digest, record_key, request
-from wootric_map.mapping import Mapped, map_record, unidentified
+from wootric_map.calls import request_for
+from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import (
     Located,
@@ -70,8 +70,13 @@ def map_command(
             live=is_live,
         ):
             place = shown.place(part)
-            rest = () if begun.is_all else shown.records(part, after=len(begun.records))
-            for line, is_rejected, fields in chain(begun.records, rest):
+            any_rejected = any_rejected or begun.any_rejected
+            shown_so_far = zip(begun.numbers, begun.fields, strict=True)
+            output.write(
+                b"".join([b"%b%d,%b" % (place, lines + line, each) for line, each in shown_so_far])
+            )
+            rest = () if begun.is_all else shown.records(part, after=len(begun.numbers))
+            for line, is_rejected, fields in rest:
                 any_rejected = any_rejected or is_rejected
                 output.write(b"%b%d,%b" % (place, lines + line, fields))
             if is_live:
@@ -88,7 +93,11 @@ is shown behind its place."""
 class _Begun(NamedTuple):
     """What was made of a part, as far as that is to be held."""
 
-    records: list[_Record]
+    numbers: list[int]
+    """The lines of the records, counted from the beginning of the part."""
+    fields: list[bytes]
+    """Of each record the JSON of all that is shown behind its place."""
+    any_rejected: bool
     is_all: bool
     lines: int
     """How many the part has."""
@@ -109,17 +118,19 @@ class _Shown:
 
     def part(self, part: Source) -> _Begun:
         """The records of a part, or as many of them as are to be held."""
-        records: list[_Record] = []
-        held = line = 0
-        for record in self.records(part):
-            line = record[0]
-            records.append(record)
-            held += len(record[2])
+        numbers: list[int] = []
+        fields: list[bytes] = []
+        held, any_rejected = 0, False
+        for line, is_rejected, each in self.records(part):
+            numbers.append(line)
+            fields.append(each)
+            any_rejected = any_rejected or is_rejected
+            held += len(each)
             if held > _HELD:
-                for located in self._read(part):
-                    line = located.line
-                return _Begun(records, is_all=False, lines=line)
-        return _Begun(records, is_all=True, lines=line)
+                lines = max(located.line for located in self._read(part))
+                return _Begun(numbers, fields, any_rejected, is_all=False, lines=lines)
+        lines = numbers[-1] if numbers else 0
+        return _Begun(numbers, fields, any_rejected, is_all=True, lines=lines)
 
     def records(self, part: Source, *, after: int = 0) -> Iterator[_Record]:
         """The records of a part, but for the first ones."""
@@ -144,21 +155,14 @@ class _Shown:
         skip = unidentified(mapped)
         if skip:
             return data | {"skipped": _skipped(skip)}
-        call = request(call_for(mapped, _key(record, mapped)), self.addresses, self.account_token)
-        shown: dict[str, object] = {"method": call.method, "url": call.url}
-        if call.form is not None:
-            shown["form"] = call.form
-        data["calls"] = [shown]
+        method, url, form = request_for(mapped, record.raw, self.addresses, self.account_token)
+        call: dict[str, object] = {"method": method, "url": url}
+        if form is not None:
+            call["form"] = form
+        data["calls"] = [call]
         data["warnings"] = [warning._asdict() for warning in mapped.warnings]
         return data
 
 
 def _skipped(skip: Skip) -> dict[str, object]:
     return {"code": skip.code, "field": skip.field, "message": skip.message}
-
-
-def _key(record: Located, mapped: Mapped) -> str:
-    message_id = mapped.record.message_id
-    # Few records have none, and need their bytes looked at.
-    digest = b"" if message_id is not None else line_digest(record.raw)
-    return record_key(message_id, digest)
