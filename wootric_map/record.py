@@ -211,7 +211,10 @@ def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:
     return (
         (fields is None or type(fields) is dict)
         and (context is None or type(context) is dict)
-        and (integrations is None or (type(integrations) is dict and not integrations))
+        and (
+            integrations is None
+            or (type(integrations) is dict and False not in integrations.values())
+        )
         and type(get("messageId")) in _TEXT_OR_NONE
         and type(get("anonymousId")) in _TEXT_OR_NONE
         and "batch" not in data

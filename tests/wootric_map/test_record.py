@@ -771,7 +771,9 @@ _ODD: Any = st.sampled_from(
         ["x"],
         {},
         {"a": 1},
+        {"All": True},
         {"Wootric": False},
+        {"All": False, "Wootric": {}},
     ]
 )
 _TIMES = st.sampled_from(
@@ -839,7 +841,9 @@ def test_any_line_is_read_quickly_as_it_is_the_long_way(line: bytes) -> None:
 
 @pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
 def test_the_commonest_records_are_ordinary_at_a_glance(record: Mapping[str, Any]) -> None:
-    assert is_ordinary({**record, "timestamp": NOON_TEXT, "integrations": {}, "messageId": "m1"})
+    ordinary = {**record, "timestamp": NOON_TEXT, "messageId": "m1"}
+    for integrations in ({}, {"All": True}, {"All": True, "Wootric": {"a": 1}}):
+        assert is_ordinary({**ordinary, "integrations": integrations})
 
 
 def _written(value: Any, colon: str) -> str:
