@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from http import HTTPStatus
 from importlib import metadata
@@ -43,6 +43,8 @@ LATENCY: Final = 0.05
 WORKERS: Final = 32
 MEGABYTES: Final = 250
 """The peak memory that each row may take."""
+MANY_MEGABYTES: Final = 400
+"""The same where there are very many end users."""
 
 Check = Callable[[IO[bytes]], bool]
 """Whether what a command printed is whole and right."""
@@ -223,7 +225,7 @@ def growth_rows(bench: Bench) -> Iterator[Figures]:
             2.1,
             partial(_is_summed_up, records=records, users=users),
         )
-        yield bench.compare(row)
+        yield replace(bench.compare(row), memory_goal=MANY_MEGABYTES)
         half = records
 
 
@@ -236,7 +238,11 @@ def memory_row(bench: Bench) -> Iterator[Figures]:
     check = partial(_is_summed_up, records=2 * users, users=users)
     memory = bench.inspect((*command, str(bench.export(2 * users, users))), check)
     yield Figures(
-        f"`dry-run` of {users:,} users", "", "", (), "", met=True, memory=memory, memory_goal=400
+        f"`dry-run` of {users:,} users",
+        *("", "", (), ""),
+        met=True,
+        memory=memory,
+        memory_goal=MANY_MEGABYTES,
     )
 
 
