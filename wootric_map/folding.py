@@ -229,11 +229,9 @@ class _Known:
             elif any(traits[key] is None for key in spellings):
                 self._created.pop(name, None)
         created = (self._created[name] for name in CREATED if name in self._created)
-        before = self.created
         self.created = next((each for each in created if each.value is not False), None)
-        if self.created != before:
-            moment = dates.parse(self.created.value) if self.created else None
-            self.created_at = None if moment is None else dates.unix_seconds(moment)
+        moment = dates.parse(self.created.value) if self.created else None
+        self.created_at = None if moment is None else dates.unix_seconds(moment)
 
     def _take(self, name: str, value: str, origins: Mapping[str, Origin]) -> None:
         self.fields[name] = value

@@ -37,13 +37,16 @@ from wootric_map.reading import ReadingOptions
 from wootric_map.record import (
     Fields,
     Identify,
+    Reading,
     Record,
     Track,
     is_ordinary,
     ordinary,
+    parse,
     parse_roughly,
     read_parsed,
     type_at_a_glance,
+    type_named,
     unsupported,
     with_exact_ids,
 )
@@ -107,7 +110,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
             intake.reject(number, content, b"")
             continue
         if passed_over and (kind := type_at_a_glance(content)) in passed_over:
-            intake.skip(number, not_chosen(kind) if kind in KINDS else unsupported(kind))
+            intake.pass_over(number, kind)
             continue
         data = parse_roughly(content)
         if not is_ordinary(data):
@@ -115,12 +118,16 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
             for raw, each in read_parsed(
                 content, data, ignore_integrations=reading.ignore_integrations
             ):
-                if isinstance(each, Rejection):
+                if passed_over and (kind := _type_of(raw, each)) in passed_over:
+                    intake.pass_over(number, kind)
+                elif isinstance(each, Rejection):
                     intake.reject(number, each, raw)
                 elif isinstance(each, Skip):
                     intake.skip(number, each)
                 else:
                     intake.add(number, raw, each)
+        elif data["type"] in passed_over:
+            intake.pass_over(number, data["type"])
         elif not intake.add_quickly(number, content, data):
             intake.add(number, content, ordinary(data))
         if intake.size > _MOST_BYTES:
@@ -166,6 +173,10 @@ class _Intake:
         self._report.skip(self._source, line, skip)
         if skip.ties:
             self._aliases.append(skip.ties)
+
+    def pass_over(self, line: int, kind: str) -> None:
+        """Take note of a record of a type that is left out, and at which nobody looked any further."""
+        self.skip(line, not_chosen(kind) if kind in KINDS else unsupported(kind))
 
     def add(self, line: int, raw: bytes, record: Record) -> None:
         """Take a record; one that is not chosen serves to know who is who, or is met again later."""
@@ -344,6 +355,11 @@ class _Intake:
 
     def _id(self, kind: int, text: str) -> int:
         return self._names.setdefault(id_name(kind, text), len(self._names))
+
+
+def _type_of(raw: bytes, reading: Reading) -> str | None:
+    """The type of a record, also of one that was rejected, if it names any."""
+    return type_named(parse(raw)) if isinstance(reading, Rejection) else reading.type
 
 
 def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int | None:

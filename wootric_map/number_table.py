@@ -15,7 +15,7 @@ class NumberTable:
     """Numbers names from 0 in the order in which they are added, and doesn't keep them.
 
     A name is known by two hashes, 128 bits, which no two names share; nor can anybody make names that do,
-    since the hashes are others in every run.
+    since the hashes are others in every run (unless PYTHONHASHSEED is set).
     """
 
     def __init__(self) -> None:

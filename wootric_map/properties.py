@@ -194,7 +194,8 @@ def _plain_keys(omit: Callable[[str], bool]) -> KeyTable[tuple[str, ...] | None]
 def _below(keys: tuple[str, ...]) -> tuple[str, ...] | None:
     """The names of what stands in an object, by its own key and theirs; None where in doubt."""
     above, *inner = keys
-    return tuple(f"{above}_{key}" for key in inner) if _are_plain(inner) else None
+    names = tuple(f"{above}_{key}" for key in inner)
+    return names if _are_plain(inner) and _are_plain(names) else None
 
 
 _BELOW: Final = KeyTable(_below)

@@ -171,6 +171,8 @@ def type_at_a_glance(line: bytes) -> str | None:
     Args:
         line: without its line ending.
     """
+    if line.count(b"{") != line.count(b"}"):
+        return None  # cut off, perhaps in something that has a type of its own
     at = line.rfind(b'"type"')
     begin = line.find(b'"', at + 6) + 1
     end = line.find(b'"', begin)
@@ -181,6 +183,12 @@ def type_at_a_glance(line: bytes) -> str | None:
     if len(behind) - opened != opened + 1 or b'"' in behind:  # a quote that is left: one in a text
         return None
     return _GLANCED.get(line[begin:end])
+
+
+def type_named(data: object) -> str | None:
+    """The type that a record's JSON names, in lower case, whatever else is wrong with it."""
+    named = data.get("type") if isinstance(data, dict) else None
+    return named.lower() if isinstance(named, str) else None
 
 
 def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:

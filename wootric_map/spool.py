@@ -41,8 +41,9 @@ _GIANT_BYTES: Final = 16 * 1024 * 1024
 """More than that of one end user is sorted on disk, in runs of about that."""
 _GATHERED_BYTES: Final = 32 * 1024 * 1024
 """What is held of all stretches before it is written."""
+
 Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes, int]
-"""The same, read again: `CHOSEN` says whether it is replayed after all; behind it the number of its part."""
+"""`Kept`, read again: `CHOSEN` says whether it is replayed after all; behind it the number of its part."""
 
 in_order: Final = itemgetter(0, 1, 2)
 """By time, then those without a message id by their line, then by message id."""

@@ -47,7 +47,7 @@ class Columns(NamedTuple):
     numbers: "array[int]"
     """The id it is filed under: in a part by its place there, -1 for none; then by number, or `NOBODY`."""
     marks: "array[int]"
-    """Its kind (and `CHOSEN`)."""
+    """Its kind (and `CHOSEN`, `QUIET`)."""
     raw: "array[int]"
     """Bytes of its line, where lines are kept; else empty."""
 

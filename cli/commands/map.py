@@ -72,8 +72,8 @@ def map_command(
             place = shown.place(part)
             any_rejected = any_rejected or begun.any_rejected
             shown_so_far = zip(begun.numbers, begun.fields, strict=True)
-            output.write(
-                b"".join([b"%b%d,%b" % (place, lines + line, each) for line, each in shown_so_far])
+            output.writelines(
+                b"%b%d,%b" % (place, lines + line, each) for line, each in shown_so_far
             )
             rest = () if begun.is_all else shown.records(part, after=len(begun.numbers))
             for line, is_rejected, fields in rest:

@@ -184,20 +184,33 @@ def test_type_takes_the_types_it_names(
     assert diff.summary["skipped"] == {"filtered_out": left_out}
 
 
-def test_what_type_leaves_out_is_passed_over_though_something_is_wrong_with_it(
-    replay: Replay,
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        '{"type":"track","userId":"1"}',
+        '{"type" : "Track", "userId": "1"}',
+        '{"type":"track","userId":"1","event":"Say \\"hi\\"","timestamp":"soon"}',
+        '{"type":"track","userId":"1","event":"Left","integrations":{"All":false}}',
+        '{"type":"track","userId":"1","event":"L\\u0065ft","messageId":"m1"}',
+        '{"batch":[{"type":"track","userId":"1","messageId":"m1"}]}',
+    ],
+)
+def test_what_type_leaves_out_is_passed_over_however_it_is_written(
+    replay: Replay, spelled: str
 ) -> None:
-    nameless = {"type": "track", "userId": "1"}
     unknown = {"type": "purchase", "userId": "1"}
-    export = replay.write([identify("1", ADA), nameless, alias("0", "1"), unknown])
+    identified = {**identify("1", ADA), "messageId": "m1"}
+    export = replay.write([identified, alias("0", "1"), unknown])
+    with export.open("a", encoding="utf-8") as file:
+        file.write(f"{spelled}\n")
     done = replay.run("dry-run", "--format", "json", "--type", "identify", export)
     assert done.returncode == 1
     assert done.stderr.count("unknown_type") == 1
-    *writes, summary = map(orjson.loads, done.stdout.splitlines())
+    *writes, last = map(orjson.loads, done.stdout.splitlines())
     assert len(writes) == 1
-    assert summary["summary"]["records"] == 4
-    assert summary["summary"]["skipped"] == {"filtered_out": 1, "unsupported_type": 1}
-    assert summary["summary"]["rejected"] == {"unknown_type": 1}
+    assert last["summary"]["records"] == 4
+    assert last["summary"]["skipped"] == {"filtered_out": 1, "unsupported_type": 1}
+    assert last["summary"]["rejected"] == {"unknown_type": 1}
 
 
 @pytest.mark.parametrize("name", ["alias", "screen", "nonsense"])

@@ -126,6 +126,27 @@ def test_a_day_ends_where_the_next_begins(day: date) -> None:
 # Types and names
 
 
+@pytest.mark.parametrize(
+    ("choice", "whole", "passed_over"),
+    [
+        (Choice(), {"identify", "track", "page"}, set()),
+        (Choice(types=frozenset({"page"})), {"page"}, {"track", "screen", "group"}),
+        (
+            Choice(types=frozenset({"identify"}), since=0),
+            set(),
+            {"track", "page", "screen", "group"},
+        ),
+        (Choice(until=0), set(), set()),
+        (Choice(events=("*",)), set(), set()),
+    ],
+)
+def test_of_some_types_all_is_chosen_and_of_others_nothing_is_looked_at(
+    choice: Choice, whole: set[str], passed_over: set[str]
+) -> None:
+    assert set(choice.whole_types) == whole
+    assert set(choice.passed_over) == passed_over
+
+
 def test_types_take_what_they_name_and_nothing_else() -> None:
     choice = Choice(types=frozenset({"identify", "page"}))
     kinds = ("identify", "track", "page")

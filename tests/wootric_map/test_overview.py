@@ -164,7 +164,24 @@ def test_the_commonest_end_users_are_told_in_short(
             [identify("1", 1, phone="+1", **ADA), identify("1", 2, phone=True, **ADA)], id="phone"
         ),
         pytest.param(
+            [identify("1", 1, phone="+1", **ADA), identify("1", 2, phone="", **ADA)], id="empty"
+        ),
+        pytest.param(
             [identify("a@b.co", 1, plan="x"), identify("a@b.co", 2, plan="y")], id="userId"
+        ),
+        pytest.param(
+            [identify("e@f.co", 1, email="z@z.co"), identify("e@f.co", 2, email=7)], id="no text"
+        ),
+        pytest.param(
+            [
+                identify("1", 1, context=wootric_id("7"), **ADA),
+                identify("1", 2, context=wootric_id("8"), **ADA),
+            ],
+            id="two ids of Wootric's",
+        ),
+        pytest.param(
+            [identify("1", 1, created=1, **ADA), identify("1", 2, created=True, **ADA)],
+            id="a number and a boolean that are equal",
         ),
         pytest.param(
             [

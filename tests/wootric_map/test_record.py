@@ -888,6 +888,7 @@ _LINES = st.builds(
 @example('{"record":null,"record_base64":"e30=","code":"x","a":{"type":"track"}}')
 @example('{"type":"track","a":"}","b":{"type":"page"}}')
 @example('{"type":"identify","userId":"1","a":{"type":"track","b":"{{{"}}')
+@example('{"type":"identify","userId":"1","b":"}","a":{"type":"track","b":"{"}}')
 @example('{"type":"track","userId":"1","event":"x","\\u0074ype":"identify"}')
 def test_a_type_seen_at_a_glance_is_that_of_the_record_or_of_none(line: str) -> None:
     seen = type_at_a_glance(line.encode())
@@ -902,3 +903,15 @@ def test_a_type_is_seen_at_a_glance_wherever_it_stands(kind: str, colon: str, pl
     pairs = [("context", (("page", (("tags", ["x"]),)),)), ("properties", (("plan", "pro"),))]
     pairs.insert(place, ("type", kind))  # type: ignore[arg-type]
     assert type_at_a_glance(_written(tuple(pairs), colon).encode()) == kind
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"identify","userId":"1","traits":{"plan":{"type":"page"}',
+        b'{"type":"identify","userId":"1","traits":{"plan":{"type":"page"},',
+        b'{"context":{"type":"track"}',
+    ],
+)
+def test_a_line_that_was_cut_off_shows_no_type_of_something_in_it(line: bytes) -> None:
+    assert type_at_a_glance(line) is None
