@@ -163,8 +163,8 @@ _COMMON = st.fixed_dictionaries(
         "messageId": st.sampled_from(["m1", "m2", "m3", ""]),
         "timestamp": st.sampled_from(["2024-03-05T01:02:03.004Z", "2024-02-30T00:00:00Z"]),
         "event": st.sampled_from(["Left", "Came"]),
-        "traits": _FIELDS,
-        "properties": _FIELDS,
+        "traits": st.just({"email": "a@b.co"}) | _FIELDS,
+        "properties": st.just({"plan": "pro"}) | _FIELDS,
         "context": st.fixed_dictionaries(
             {},
             optional={
@@ -181,6 +181,7 @@ _CHOICES = st.sampled_from(
     [
         Choice(),
         Choice(types=frozenset({"identify", "page"})),
+        Choice(types=frozenset({"page"})),
         Choice(events=("Came",)),
         Choice(since=NO_TIME),
     ]

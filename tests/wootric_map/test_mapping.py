@@ -18,6 +18,7 @@ from wootric_map.mapping import (
     looks_like_email,
     map_record,
     named_by_user_id,
+    names_user_id_alone,
     page_address,
     page_info,
     unidentified,
@@ -696,3 +697,16 @@ def test_the_commonest_events_name_their_user_at_a_glance(kind: str) -> None:
     [read] = read_line(json.dumps(record).encode())
     assert isinstance(read.reading, Track | Page)
     assert named_by_user_id(read.reading) == User(user_id="1")
+
+
+@pytest.mark.parametrize("user_id", ["1", " ", "\t\n"])
+@pytest.mark.parametrize("kind", ["identify", "track", "page"])
+def test_a_user_id_of_blanks_is_none_also_at_a_glance(kind: str, user_id: str) -> None:
+    record = {"type": kind, "userId": user_id, "event": "Left", "traits": {"email": "a@b.co"}}
+    [read] = read_line(json.dumps(record).encode())
+    assert isinstance(read.reading, Identify | Track | Page)
+    if isinstance(read.reading, Identify):
+        seen = email_beside_user_id(user_id, {}, read.reading.traits) is not None
+    else:
+        seen = names_user_id_alone(user_id, {}, {})
+    assert seen == (user_of(read.reading).user.user_id is not None)

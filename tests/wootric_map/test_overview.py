@@ -180,6 +180,10 @@ def test_the_commonest_end_users_are_told_in_short(
             id="two ids of Wootric's",
         ),
         pytest.param(
+            [identify("1", 1, context=wootric_id("7"), **ADA), identify("1", 2, **ADA)],
+            id="an id of Wootric's, and none",
+        ),
+        pytest.param(
             [identify("1", 1, created=1, **ADA), identify("1", 2, created=True, **ADA)],
             id="a number and a boolean that are equal",
         ),
