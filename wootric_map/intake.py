@@ -35,6 +35,7 @@ from wootric_map.outcome import Rejection, Skip
 from wootric_map.properties import cannot_warn
 from wootric_map.reading import ReadingOptions
 from wootric_map.record import (
+    NO_FIELDS,
     Fields,
     Identify,
     Reading,
@@ -68,7 +69,6 @@ from wootric_map.taken import (
 _LONGEST_ID: Final = 200
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
-_NO_FIELDS: Final[Fields] = {}
 
 DIGEST: Final = "\0"
 """What the name of a longer id begins with, which is its digest, and nothing to look it up by."""
@@ -143,7 +143,6 @@ class _Intake:
         """Bytes of all records, each as a line of its own."""
         self._source = source
         self._options = options
-        self._takes_all = options.choice.is_everything
         self._quick_types = options.choice.whole_types
         if options.link_anonymous:
             self._quick_types = frozenset()
@@ -181,7 +180,7 @@ class _Intake:
     def add(self, line: int, raw: bytes, record: Record) -> None:
         """Take a record; one that is not chosen serves to know who is who, or is met again later."""
         self._report.records += 1
-        chosen = self._takes_all or self._options.choice.takes(record)
+        chosen = self._options.choice.takes(record)
         if not chosen:
             self._report.skip(self._source, line, not_chosen(record.type))
         user, email_from = self._user(line, record)
@@ -221,11 +220,11 @@ class _Intake:
         kind, user_id, message = data["type"], data["userId"], data.get("messageId")
         if kind not in self._quick_types or not message:
             return False
-        context = data.get("context") or _NO_FIELDS
+        context = data.get("context") or NO_FIELDS
         topic: Any
         payload: Any
         if kind == "identify":
-            mark, traits = IDENTIFY | CHOSEN, data.get("traits") or _NO_FIELDS
+            mark, traits = IDENTIFY | CHOSEN, data.get("traits") or NO_FIELDS
             email = email_beside_user_id(user_id, context, traits)
             if email is None:
                 return False
@@ -233,7 +232,7 @@ class _Intake:
             number = self._id(USER, user_id)
             self._ties[number, self._id(EMAIL, comparable(email))] = None
         else:
-            properties = data.get("properties") or _NO_FIELDS
+            properties = data.get("properties") or NO_FIELDS
             if not names_user_id_alone(user_id, context, properties):
                 return False
             user = user_id, None, None, None, None, None

@@ -20,7 +20,7 @@ from wootric_map.properties import (
     plain_properties,
     stored,
 )
-from wootric_map.record import Fields, Identify, Page, Record, Track
+from wootric_map.record import NO_FIELDS, Fields, Identify, Page, Record, Track
 from wootric_map.spelling import key_of, spelled, spelling
 
 _LEFT_OUT: Final = frozenset({"email", "created", "createdat"})
@@ -34,8 +34,6 @@ _CREATED: Final = {name: name.lower() for name in CREATED}
 WOOTRIC_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 
 _EMAIL_PLACES: Final = ("traits", "context.traits", "properties", "userId")
-
-_NO_FIELDS: Final[Fields] = {}
 
 _NESTING: Final = (dict, list)
 _NESTING_LIMIT: Final = 100
@@ -158,7 +156,7 @@ def user_of(record: Record) -> Named:
     origins: dict[str, Origin] = {}
     warnings: list[MappingWarning] = []
     own_id, context = record.user_id, record.context
-    spoken = traits = _NO_FIELDS
+    spoken = traits = NO_FIELDS
     if isinstance(record, Identify):
         spoken = traits = record.traits
         parent = "traits"
@@ -299,14 +297,14 @@ def _map_track(record: Track, amount_suffix: bool) -> Mapped:
         warnings += more
         properties = {each.name: each.value for each in found}
     settings = _settings((None, user.email, None, user.language, record.event, properties, None))
-    return _mapped((record, settings, user, _NO_FIELDS, tuple(warnings)))
+    return _mapped((record, settings, user, NO_FIELDS, tuple(warnings)))
 
 
 def _map_page(record: Page) -> Mapped:
     user, warnings = _whom(record)
     info, more = page_info(record)
     settings = _settings((None, None, None, None, None, None, info))
-    return _mapped((record, settings, user, _NO_FIELDS, (*warnings, *more)))
+    return _mapped((record, settings, user, NO_FIELDS, (*warnings, *more)))
 
 
 def _whom(record: Track | Page) -> tuple[User, list[MappingWarning]]:
@@ -325,7 +323,7 @@ def page_address(
     url, path = properties.get("url"), properties.get("path")
     if not (url and path and type(url) is type(path) is str):
         known = context.get("page")
-        of_page = known if isinstance(known, dict) else _NO_FIELDS
+        of_page = known if isinstance(known, dict) else NO_FIELDS
         url = _own_or_known(_not_too_deep(url), of_page.get("url"))
         path = _own_or_known(_not_too_deep(path), of_page.get("path"))
     return url, name or _not_too_deep(properties.get("name")), path
@@ -342,7 +340,7 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
     page = record.context.get("page")
     info: dict[str, object] = {}
     for key, value in record.properties.items():
-        if isinstance(value, _NESTING) and _nested_past(value, _NESTING_LIMIT):
+        if _is_too_deep(value):
             message = f"nested deeper than {_NESTING_LIMIT} levels; left out"
             warnings.append(MappingWarning("unsupported_value", f"properties.{key}", message))
         elif value is not None:
@@ -450,8 +448,11 @@ def _omit_with_id(key: str) -> bool:
 
 def _not_too_deep(value: object) -> object:
     """A value of a page, if it is not nested too deep to be written."""
-    is_nested = isinstance(value, _NESTING)
-    return None if is_nested and _nested_past(value, _NESTING_LIMIT) else value
+    return None if _is_too_deep(value) else value
+
+
+def _is_too_deep(value: object) -> bool:
+    return isinstance(value, _NESTING) and _nested_past(value, _NESTING_LIMIT)
 
 
 def _nested_past(value: object, limit: int) -> bool:

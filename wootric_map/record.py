@@ -123,7 +123,7 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b'{}[]"'))
 """What is neither a bracket nor a quote."""
 _GLANCED: Final = {kind.encode(): kind for kind in _OWN_FIELDS}
 
-_NO_FIELDS: Final[Fields] = {}
+NO_FIELDS: Final[Fields] = {}
 
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
 
@@ -234,13 +234,13 @@ def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:
 def ordinary(data: dict[str, Any]) -> Record:
     """The record in a line's JSON of which `is_ordinary` says yes, in half the time."""
     get = data.get
-    kind, user_id, context = data["type"], data["userId"], get("context") or _NO_FIELDS
+    kind, user_id, context = data["type"], data["userId"], get("context") or NO_FIELDS
     anonymous_id, message_id = get("anonymousId") or None, get("messageId") or None
     time = dates.parse_common(data["timestamp"])
     if kind == "identify":
-        traits = get("traits") or _NO_FIELDS
+        traits = get("traits") or NO_FIELDS
         return _identify((user_id, anonymous_id, message_id, time, context, traits))
-    properties = get("properties") or _NO_FIELDS
+    properties = get("properties") or NO_FIELDS
     if kind == "track":
         event = data["event"]
         return _track((user_id, anonymous_id, message_id, time, context, event, properties))
