@@ -328,17 +328,21 @@ _Values: TypeAlias = tuple[str | int | None, ...]
 
 
 def _end_user_form(own: _Values, properties: Mapping[str, PropertyValue]) -> dict[str, str]:
-    names = _END_USER_FIELDS + _PROPERTY_FIELDS[tuple(properties)]
-    values = (*own, *properties.values())
-    return {
-        name: str(value) for name, value in zip(names, values, strict=True) if value is not None
+    form = {
+        name: str(value)
+        for name, value in zip(_END_USER_FIELDS, own, strict=True)
+        if value is not None
     }
+    form.update(
+        zip(_PROPERTY_FIELDS[tuple(properties)], map(str, properties.values()), strict=True)
+    )
+    return form
 
 
 def _eligibility_check(
     services: Services, own: _Values, properties: Mapping[str, PropertyValue]
 ) -> HttpCall:
-    names = _CHECK_FIELDS + _ENCODED_PROPERTY_FIELDS[tuple(properties)]
+    names = _CHECKS_FIELDS[tuple(properties)]
     query = _query(names, (*own, *properties.values()))
     return _http_call(("GET", f"{services.eligibility}/eligible.json?{query}", None))
 
@@ -348,10 +352,15 @@ def _page_view(services: Services, own: _Values) -> HttpCall:
 
 
 def _query(names: Iterable[str], values: _Values) -> str:
-    """What is given, as `urlencode` writes it, in a fifth of the time; the names are encoded already."""
+    """What is given, as `urlencode` writes it, in a fifth of the time.
+
+    Args:
+        names: as `_before_values` gives them.
+        values: theirs.
+    """
     return "&".join(
         [
-            f"{name}={_encoded(str(value))}"
+            name + _encoded(str(value))
             for name, value in zip(names, values, strict=True)
             if value is not None
         ]
@@ -364,27 +373,30 @@ def property_field(name: str) -> str:
 
 
 _END_USER_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
-_CHECK_FIELDS: Final = (
-    "account_token",
-    "email",
-    "event_name",
-    "external_id",
-    "phone_number",
-    "end_user_created_at",
-    _encoded("language[code]"),
+
+
+def _before_values(names: Iterable[str]) -> tuple[str, ...]:
+    """What stands before each value in a query."""
+    return tuple(f"{_encoded(name)}=" for name in names)
+
+
+_CHECK_FIELDS: Final = _before_values(
+    (
+        "account_token",
+        "email",
+        "event_name",
+        "external_id",
+        "phone_number",
+        "end_user_created_at",
+        "language[code]",
+    )
 )
-_PAGE_FIELDS: Final = (
-    "account_token",
-    "email",
-    "created_at",
-    "url",
-    "random",
-    _encoded("page_info[name]"),
-    _encoded("page_info[path]"),
+_PAGE_FIELDS: Final = _before_values(
+    ("account_token", "email", "created_at", "url", "random", "page_info[name]", "page_info[path]")
 )
 _PROPERTY_FIELDS: Final = KeyTable(lambda names: tuple(map(property_field, names)))
-_ENCODED_PROPERTY_FIELDS: Final = KeyTable(
-    lambda names: tuple(_encoded(property_field(each)) for each in names)
+_CHECKS_FIELDS: Final = KeyTable(
+    lambda names: _CHECK_FIELDS + _before_values(map(property_field, names))
 )
 
 

@@ -25,7 +25,7 @@ from wootric_map.identities import (
 )
 from wootric_map.mapping import (
     User,
-    email_beside_user_id,
+    named_by_email,
     named_by_user_id,
     names_user_id_alone,
     page_address,
@@ -225,12 +225,12 @@ class _Intake:
         payload: Any
         if kind == "identify":
             mark, traits = IDENTIFY | CHOSEN, data.get("traits") or NO_FIELDS
-            email = email_beside_user_id(user_id, context, traits)
-            if email is None:
+            named = named_by_email(user_id, context, traits)
+            if named is None:
                 return False
             topic, payload = _topic(user_id, None, traits), (user_id, None, traits)
             number = self._id(USER, user_id)
-            self._ties[number, self._id(EMAIL, comparable(email))] = None
+            self._ties[number, self._id(EMAIL, comparable(named.email))] = None
         else:
             properties = data.get("properties") or NO_FIELDS
             if not names_user_id_alone(user_id, context, properties):

@@ -63,9 +63,7 @@ class WootricSettings(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """The settings that have a value, under their names."""
-        return {
-            name: value for name, value in zip(_SETTINGS, self, strict=True) if value is not None
-        }
+        return {name: value for name, value in zip(_SETTINGS, self) if value is not None}  # noqa: B905
 
 
 _SETTINGS: Final = WootricSettings._fields
@@ -224,15 +222,14 @@ def names_user_id_alone(user_id: str, context: Fields, properties: Fields) -> bo
     )
 
 
-def email_beside_user_id(user_id: str, context: Fields, traits: Fields) -> str | None:
-    """The email of an identify that names nothing else but its userId, and gives no warning: as most do.
+def named_by_email(user_id: str, context: Fields, traits: Fields) -> User | None:
+    """Whom an identify names by a userId and the trait `email`, and gives no warning: as most do.
 
     Any doubt gives None: then `user_of` tells, of which this is a part.
     """
-    email, keys = traits.get("email"), spelled(traits)
+    email, keys, created_at = traits.get("email"), spelled(traits), None
     if (
-        type(email) is not str
-        or not email
+        not (isinstance(email, str) and email)
         or email.isspace()
         or user_id.isspace()
         or "phone" in keys
@@ -241,9 +238,14 @@ def email_beside_user_id(user_id: str, context: Fields, traits: Fields) -> str |
         return None
     if "created" in keys or "createdat" in keys:
         created = _created(traits, keys)
-        if created is not None and dates.parse(created[1]) is None:
+        moment = None if created is None else dates.parse(created[1])
+        if moment is None:
             return None
-    return email
+        created_at = dates.unix_seconds(moment)
+    language = traits.get("language")
+    if not (isinstance(language, str) and language):
+        language = None
+    return _user((user_id, email, None, None, created_at, language))
 
 
 def traits_as_properties(
@@ -268,7 +270,7 @@ def event_properties(
 
 
 def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
-    user, _, warnings = user_of(record)
+    user, warnings = _whom(record)
     user_id = record.user_id
     kept = plain_properties(record.traits, omit=_omit_with_id if user_id else _omit)
     if kept is not None:
@@ -307,9 +309,13 @@ def _map_page(record: Page) -> Mapped:
     return _mapped((record, settings, user, NO_FIELDS, (*warnings, *more)))
 
 
-def _whom(record: Track | Page) -> tuple[User, list[MappingWarning]]:
-    """Whom an event names, and what was wrong with that."""
-    user = named_by_user_id(record)
+def _whom(record: Record) -> tuple[User, list[MappingWarning]]:
+    """Whom a record names, and what was wrong with that."""
+    user_id = record.user_id
+    if not isinstance(record, Identify):
+        user = named_by_user_id(record)
+    else:
+        user = named_by_email(user_id, record.context, record.traits) if user_id else None
     if user is not None:
         return user, []
     user, _, warnings = user_of(record)

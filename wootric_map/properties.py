@@ -135,24 +135,37 @@ def plain_properties(
     values: Collection[object] = fields.values()
     if len(names) < len(values):
         values = [fields[name] for name in names]
-    if dict in map(type, values):
-        flat = _flattened(names, values)
-        if flat is None:
-            return None
-        names, values = flat
+    return _plain(names, values)
+
+
+def _plain(
+    names: Sequence[str], values: Collection[object], *, is_inner: bool = False
+) -> dict[str, PropertyValue] | None:
+    """The same of names that are plain, and their values; of an object within, where `is_inner`."""
     found: dict[str, PropertyValue] = {}
-    nulls = 0
+    expected = len(names)
     for name, value in zip(names, values, strict=True):
         if isinstance(value, str) and value[4:5] != "-":
             found[name] = value
-        elif isinstance(value, float) and not value.is_integer():
-            found[name] = decimal_text(value)
         elif isinstance(value, bool):
             found[name] = "true" if value else "false"
+        elif isinstance(value, int):
+            if not name.endswith("_amount"):
+                return None
+            found[name] = value
+        elif isinstance(value, dict):
+            below = None if is_inner else _BELOW[(name, *value)]
+            inner = None if below is None else _plain(below, value.values(), is_inner=True)
+            if inner is None:
+                return None
+            found |= inner
+            expected += len(inner) - 1
         elif value is None:
-            nulls += 1
+            expected -= 1
+        elif isinstance(value, float) and not value.is_integer():
+            found[name] = decimal_text(value)
         else:
-            mapped = None if isinstance(value, dict) else _value(value)
+            mapped = _value(value)
             if mapped is None:
                 return None
             text, is_date = mapped
@@ -162,7 +175,7 @@ def plain_properties(
                 found[name] = text
             else:
                 return None
-    return found if len(found) + nulls == len(names) else None
+    return found if len(found) == expected else None
 
 
 _PLAIN_KEYS: Final = 100
@@ -199,25 +212,6 @@ def _below(keys: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 _BELOW: Final = KeyTable(_below)
-
-
-def _flattened(
-    names: Sequence[str], values: Collection[object]
-) -> tuple[list[str], list[object]] | None:
-    """Names and values with those of the objects among them in their place; None where in doubt."""
-    flat_names: list[str] = []
-    flat_values: list[object] = []
-    for name, value in zip(names, values, strict=True):
-        if type(value) is dict:
-            below = _BELOW[(name, *value)]
-            if below is None:
-                return None
-            flat_names += below
-            flat_values += value.values()
-        else:
-            flat_names.append(name)
-            flat_values.append(value)
-    return flat_names, flat_values
 
 
 def stored(properties: Iterable[Property]) -> list[Property]:

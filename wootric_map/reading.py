@@ -8,7 +8,14 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.record import Reading, read_line_quickly
+from wootric_map.record import (
+    Reading,
+    is_ordinary,
+    ordinary,
+    parse_roughly,
+    read_parsed,
+    with_exact_ids,
+)
 from wootric_map.side_by_side import SideBySide
 from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
 
@@ -137,7 +144,12 @@ def read_records(
             if isinstance(content, Rejection):
                 yield Located(name, number, b"", content)
                 continue
-            for raw, reading in read_line_quickly(content, ignore_integrations=ignore_integrations):
+            data = parse_roughly(content)
+            if is_ordinary(data):
+                yield _located((name, number, content, ordinary(data)))
+                continue
+            data = with_exact_ids(content, data)
+            for raw, reading in read_parsed(content, data, ignore_integrations=ignore_integrations):
                 yield _located((name, number, raw, reading))
 
 

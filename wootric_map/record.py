@@ -6,7 +6,7 @@ Every fault is judged in the order of segment.md 2, so that a record with severa
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard
@@ -89,7 +89,6 @@ class Read(NamedTuple):
 
 
 # A class's own constructor takes twice as long.
-_read_of: Callable[[tuple[bytes, Reading]], Read] = partial(tuple.__new__, Read)
 _identify: Callable[[tuple[object, ...]], Identify] = partial(tuple.__new__, Identify)
 _track: Callable[[tuple[object, ...]], Track] = partial(tuple.__new__, Track)
 _page: Callable[[tuple[object, ...]], Page] = partial(tuple.__new__, Page)
@@ -151,14 +150,6 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
         Each record with its reading; at least one.
     """
     return read_parsed(line, parse(line), ignore_integrations=ignore_integrations)
-
-
-def read_line_quickly(line: bytes, *, ignore_integrations: bool = False) -> Iterable[Read]:
-    """The same as `read_line`, sooner for the commonest records."""
-    data = parse_roughly(line)
-    if is_ordinary(data):
-        return (_read_of((line, ordinary(data))),)
-    return read_parsed(line, with_exact_ids(line, data), ignore_integrations=ignore_integrations)
 
 
 def type_at_a_glance(line: bytes) -> str | None:

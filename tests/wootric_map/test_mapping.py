@@ -14,9 +14,9 @@ from wootric_map.calls import plain
 from wootric_map.mapping import (
     Mapped,
     User,
-    email_beside_user_id,
     looks_like_email,
     map_record,
+    named_by_email,
     named_by_user_id,
     names_user_id_alone,
     page_address,
@@ -654,11 +654,9 @@ def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, 
         assert (alone, None, []) == (named.user, named.email_from, named.warnings)
     if isinstance(read.reading, Identify) and read.reading.user_id:
         user_id, identify = read.reading.user_id, read.reading
-        email = email_beside_user_id(user_id, identify.context, identify.traits)
-        if email is not None:
-            told = named.user.user_id, named.user.email, named.email_from, named.user.phone
-            assert told == (user_id, email, "traits", None)
-            assert (named.user.wootric_id, named.warnings) == (None, [])
+        alone = named_by_email(user_id, identify.context, identify.traits)
+        if alone is not None:
+            assert (alone, "traits", []) == (named.user, named.email_from, named.warnings)
 
 
 def address_of(record: Page) -> tuple[object, object, object]:
@@ -706,7 +704,7 @@ def test_a_user_id_of_blanks_is_none_also_at_a_glance(kind: str, user_id: str) -
     [read] = read_line(json.dumps(record).encode())
     assert isinstance(read.reading, Identify | Track | Page)
     if isinstance(read.reading, Identify):
-        seen = email_beside_user_id(user_id, {}, read.reading.traits) is not None
+        seen = named_by_email(user_id, {}, read.reading.traits) is not None
     else:
         seen = names_user_id_alone(user_id, {}, {})
     assert seen == (user_of(read.reading).user.user_id is not None)
