@@ -36,7 +36,7 @@ def check(source: Source, options: ReadingOptions) -> Checked:
             report.reject(name, number, content)
             continue
         data = parse_roughly(content)
-        if is_ordinary(data):
+        if is_ordinary(data) and not data["userId"].isspace():
             ordinary += 1
             continue
         data = with_exact_ids(content, data)
@@ -55,5 +55,5 @@ def _count(source: str, line: int, reading: Reading, report: Report) -> None:
     elif isinstance(reading, Skip):
         report.skip(source, line, reading)
     # A userId names somebody: only a record without one has to be mapped to tell.
-    elif not reading.user_id and (skip := unidentified(map_record(reading))):
+    elif (reading.user_id or " ").isspace() and (skip := unidentified(map_record(reading))):
         report.skip(source, line, skip)

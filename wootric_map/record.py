@@ -94,15 +94,10 @@ _track: Callable[[tuple[object, ...]], Track] = partial(tuple.__new__, Track)
 _page: Callable[[tuple[object, ...]], Page] = partial(tuple.__new__, Page)
 
 SUPPORTED: Final = frozenset({"identify", "track", "page"})
-_OWN_FIELDS: Final = {
-    "identify": "traits",
-    "track": "properties",
-    "page": "properties",
-    "screen": "properties",
-    "group": "traits",
-    "alias": "context",
-}
-"""Segment's calls, and what each says beside what all do (an alias says nothing more)."""
+_TYPES: Final = SUPPORTED | {"screen", "group", "alias"}
+"""Segment's calls."""
+_OBJECTS: Final = ("traits", "properties", "context", "integrations")
+"""Fields that must be objects in a record of any type (segment.md 2)."""
 _TIME_FIELDS: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
 """Where a record's time stands, first found first taken (segment.md 1)."""
 _ENVELOPE_FIELDS: Final = ("context", "integrations", "sentAt")
@@ -120,11 +115,12 @@ _COLONS: Final = (b':"', b': "')
 """What stands between a key and a text, as JSON is written."""
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b'{}[]"'))
 """What is neither a bracket nor a quote."""
-_GLANCED: Final = {kind.encode(): kind for kind in _OWN_FIELDS}
+_GLANCED: Final = {kind.encode(): kind for kind in _TYPES}
 
 NO_FIELDS: Final[Fields] = {}
 
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
+_OBJECT_OR_NONE: Final = frozenset({dict, type(None)})
 
 _IDS: Final = ("userId", "anonymousId", "messageId")
 
@@ -179,7 +175,12 @@ def type_at_a_glance(line: bytes) -> str | None:
 def type_named(data: object) -> str | None:
     """The type that a record's JSON names, in lower case, whatever else is wrong with it."""
     named = data.get("type") if isinstance(data, dict) else None
-    return named.lower() if isinstance(named, str) else None
+    return _in_lower_case(named) if isinstance(named, str) else None
+
+
+def _in_lower_case(named: str) -> str:
+    """A type in lower case; the Kelvin sign is no k."""
+    return named.lower() if named.isascii() else named
 
 
 def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:
@@ -195,21 +196,18 @@ def is_ordinary(data: object) -> TypeGuard[dict[str, Any]]:
         return False
     if kind == "track":
         event = get("event")
-        fields = get("properties")
         if type(event) is not str or not event:
             return False
-    elif kind == "identify":
-        fields = get("traits")
     elif kind == "page":
-        fields = get("properties")
         if not (type(get("name")) in _TEXT_OR_NONE and type(get("category")) in _TEXT_OR_NONE):
             return False
-    else:
+    elif kind != "identify":
         return False
-    context, integrations = get("context"), get("integrations")
+    integrations = get("integrations")
     return (
-        (fields is None or type(fields) is dict)
-        and (context is None or type(context) is dict)
+        type(get("traits")) in _OBJECT_OR_NONE
+        and type(get("properties")) in _OBJECT_OR_NONE
+        and type(get("context")) in _OBJECT_OR_NONE
         and (
             integrations is None
             or (type(integrations) is dict and False not in integrations.values())
@@ -328,8 +326,8 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
         elif {"account", "as_of"} <= data.keys():
             message = "this is a snapshot, not an export: compare with it by --against"
         return Rejection("missing_type", "type", message)
-    kind = named.lower()
-    if kind not in _OWN_FIELDS:
+    kind = _in_lower_case(named)
+    if kind not in _TYPES:
         message = f"{_quoted(named)} is no Segment call; use identify, track or page"
         return Rejection("unknown_type", "type", message)
     user_id, anonymous_id = identity(data.get("userId")), identity(data.get("anonymousId"))
@@ -340,8 +338,7 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
     if kind == "track" and (not isinstance(event, str) or not event):
         message = 'a track record needs the event\'s name in "event", as text that is not empty'
         return Rejection("missing_event", "event", message)
-    own = _OWN_FIELDS[kind]
-    for field in (own, "context", "integrations"):
+    for field in _OBJECTS:
         value = data.get(field)
         if value is not None and not isinstance(value, dict):
             message = f"must be an object, and this is {_kind(value)}; correct it or leave it out"
@@ -359,13 +356,14 @@ def _read(data: object, ignore_integrations: bool) -> Reading:
         message = "its integrations turn Wootric off; --ignore-integrations sends it all the same"
         return Skip("integration_disabled", kind, "integrations", message)
     message_id = identity(data.get("messageId"))
-    context, fields = data.get("context") or {}, data.get(own) or {}
+    context, properties = data.get("context") or {}, data.get("properties") or {}
     if kind == "identify":
-        return Identify(user_id, anonymous_id, message_id, time, context, fields)
+        traits = data.get("traits") or {}
+        return Identify(user_id, anonymous_id, message_id, time, context, traits)
     if kind == "track":
-        return Track(user_id, anonymous_id, message_id, time, context, str(event), fields)
+        return Track(user_id, anonymous_id, message_id, time, context, str(event), properties)
     name, category = identity(data.get("name")), identity(data.get("category"))
-    return Page(user_id, anonymous_id, message_id, time, context, name, category, fields)
+    return Page(user_id, anonymous_id, message_id, time, context, name, category, properties)
 
 
 @cache

@@ -222,6 +222,18 @@ def test_validate_looks_at_each_record_alone(run: "Run", write: "Write") -> None
     assert set(found["skipped"]) == {"unidentified"}
 
 
+@pytest.mark.parametrize("user_id", [" ", "\t", ""])
+def test_validate_and_map_say_the_same_of_a_user_id_of_blanks(
+    run: "Run", write: "Write", user_id: str
+) -> None:
+    blank = {"type": "page", "userId": user_id, "anonymousId": "a-1"}
+    write("a.ndjson", blank, blank | {"timestamp": "2024-01-01T00:00:00Z"})
+    (found,) = objects(run("validate", "--format", "json", "a.ndjson").stdout)
+    assert set(found["skipped"]) == {"unidentified"}
+    mapped = objects(run("map", "a.ndjson").stdout)
+    assert [each["skipped"]["code"] for each in mapped] == ["unidentified"] * 2
+
+
 # map
 
 
