@@ -8,8 +8,9 @@ import sqlite3
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import compress, count
 from typing import Final, Self, TypeAlias
 
 _BATCH: Final = 2000
@@ -75,20 +76,28 @@ class Names:
                 return
             after = found[-1][0]
 
-    def by_least_name(self, members: Iterable[tuple[int, int, int]]) -> "array[int]":
-        """End users by the time they were first met, and of one time by the least name of theirs.
+    def by_least_name(
+        self, chosen: Sequence[int], roots: Sequence[int], times: Sequence[int]
+    ) -> "array[int]":
+        """Some end users by the time they were first met, and of one time by the least name of theirs.
 
         Args:
-            members: of each id of theirs its number, the number that all of theirs share, and the time.
+            chosen: of each id, by its number, whether its end user is one of them.
+            roots: of each id the number that all of its end user share.
+            times: of each such number when they were first met.
         """
-        with self._whole():
+        members = ((each, roots[each], times[roots[each]]) for each in compress(count(), chosen))
+        with self._lock:
             self._database.execute(
-                "CREATE TABLE met (number INTEGER PRIMARY KEY, root INTEGER, first INTEGER)"
+                "CREATE TABLE met (number INTEGER PRIMARY KEY, root INTEGER, first INTEGER, own TEXT)"
             )
-            self._database.executemany("INSERT INTO met VALUES (?, ?, ?)", members)
+            self._database.executemany("INSERT INTO met VALUES (?, ?, ?, NULL)", members)
+            # Few end users are met at one time, so not all names are put in order for them.
+            at_hand = (each for each in self._later() if chosen[each[1]])
+            self._database.executemany("UPDATE met SET own = ? WHERE number = ?", at_hand)
             query = (
-                "SELECT root FROM met JOIN name USING (number) "
-                "GROUP BY root ORDER BY first, min(name)"
+                "SELECT root FROM met LEFT JOIN name USING (number) "
+                "GROUP BY root ORDER BY first, min(coalesce(own, name))"
             )
             roots = array("I", (root for (root,) in self._database.execute(query)))
             self._database.execute("DROP TABLE met")

@@ -94,7 +94,7 @@ class _Shelf:
     def put(self, messages: Messages, places: Sequence[int]) -> None:
         """Add those in some places."""
         for waiting, column in zip(self._waiting, messages, strict=True):
-            waiting.extend(map(column.__getitem__, places))
+            waiting.extend([column[place] for place in places])
 
     def write(self) -> None:
         """Write what was added."""

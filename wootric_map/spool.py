@@ -461,12 +461,8 @@ class Spool:
         tied = {time for time, following in pairwise(times) if time == following}
         if not tied:
             return
-        members = (
-            (number, root, firsts[root])
-            for number, root in enumerate(roots)
-            if firsts[root] in tied
-        )
-        ordered = iter(self.names.by_least_name(members))
+        are_tied = bytes(firsts[root] in tied for root in roots)
+        ordered = iter(self.names.by_least_name(are_tied, roots, firsts))
         met[:] = [next(ordered) if firsts[root] in tied else root for root in met]
 
     def _gather(
