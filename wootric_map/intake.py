@@ -46,7 +46,6 @@ from wootric_map.record import (
     parse,
     parse_roughly,
     read_parsed,
-    type_at_a_glance,
     type_named,
     unsupported,
     with_exact_ids,
@@ -109,11 +108,10 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         if isinstance(content, Rejection):
             intake.reject(number, content, b"")
             continue
-        if passed_over and (kind := type_at_a_glance(content)) in passed_over:
-            intake.pass_over(number, kind)
-            continue
         data = parse_roughly(content)
-        if not is_ordinary(data):
+        if passed_over and (kind := type_named(data)) in passed_over:
+            intake.pass_over(number, kind)
+        elif not is_ordinary(data):
             data = with_exact_ids(content, data)
             for raw, each in read_parsed(
                 content, data, ignore_integrations=reading.ignore_integrations
@@ -126,8 +124,6 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
                     intake.skip(number, each)
                 else:
                     intake.add(number, raw, each)
-        elif data["type"] in passed_over:
-            intake.pass_over(number, data["type"])
         elif not intake.add_quickly(number, content, data):
             intake.add(number, content, ordinary(data))
         if intake.size > _MOST_BYTES:

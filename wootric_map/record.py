@@ -111,12 +111,6 @@ _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _ORDINARY_TIMES: Final = frozenset({b"0000-00-00T00:00:00.000Z", b"0000-00-00T00:00:00Z"})
 """How Segment itself writes a time, with 0 for each digit."""
 
-_COLONS: Final = (b':"', b': "')
-"""What stands between a key and a text, as JSON is written."""
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b'{}[]"'))
-"""What is neither a bracket nor a quote."""
-_GLANCED: Final = {kind.encode(): kind for kind in _TYPES}
-
 NO_FIELDS: Final[Fields] = {}
 
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
@@ -148,32 +142,8 @@ def read_line(line: bytes, *, ignore_integrations: bool = False) -> Iterator[Rea
     return read_parsed(line, parse(line), ignore_integrations=ignore_integrations)
 
 
-def type_at_a_glance(line: bytes) -> str | None:
-    """The type of the one record in a line that was not parsed, unless the record is no good at all.
-
-    Without a backslash nothing but these letters spells it, and of several the last counts. It is the
-    record's own, and not that of something in it, if the brackets behind it close one more than they open.
-    Any doubt gives None.
-
-    Args:
-        line: without its line ending.
-    """
-    if line.count(b"{") != line.count(b"}"):
-        return None  # cut off, perhaps in something that has a type of its own
-    at = line.rfind(b'"type"')
-    begin = line.find(b'"', at + 6) + 1
-    end = line.find(b'"', begin)
-    if at < 0 or line[at + 6 : begin] not in _COLONS or b"\\" in line:
-        return None
-    behind = line[end + 1 :].translate(None, _NO_BRACKETS).replace(b'""', b"")
-    opened = behind.count(b"{") + behind.count(b"[")
-    if len(behind) - opened != opened + 1 or b'"' in behind:  # a quote that is left: one in a text
-        return None
-    return _GLANCED.get(line[begin:end])
-
-
 def type_named(data: object) -> str | None:
-    """The type that a record's JSON names, in lower case, whatever else is wrong with it."""
+    """The type that a record's JSON names, as Segment spells it, whatever else is wrong with it."""
     named = data.get("type") if isinstance(data, dict) else None
     return _in_lower_case(named) if isinstance(named, str) else None
 

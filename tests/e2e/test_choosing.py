@@ -213,6 +213,28 @@ def test_what_type_leaves_out_is_passed_over_however_it_is_written(
     assert last["summary"]["rejected"] == {"unknown_type": 1}
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ('{"type":"identify","userId":"1","traits":{"plan":{"type":"page"}', "invalid_json"),
+        ('{"type":"identify","userId":"1","traits":{"a":"}","type":"track"}', "invalid_json"),
+        ('{"type":"identify","userId":"1"}{"type":"track","userId":"1"}', "invalid_json"),
+        ('{"type":"track","userId":"1","event":"x","traits":{}', "invalid_json"),
+        ('{"type":"trac\u212a","userId":"1","event":"x"}', "unknown_type"),
+    ],
+)
+def test_type_passes_over_no_line_that_may_hold_something_else(
+    replay: Replay, line: str, code: str
+) -> None:
+    export = replay.write([identify("1", ADA)])
+    with export.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+    done = replay.run("dry-run", "--format", "json", "--type", "identify", export)
+    assert done.returncode == 1
+    summed_up = orjson.loads(done.stdout.splitlines()[-1])["summary"]
+    assert (summed_up["rejected"], summed_up["skipped"]) == ({code: 1}, {})
+
+
 @pytest.mark.parametrize("name", ["alias", "screen", "nonsense"])
 def test_type_takes_no_other_word(replay: Replay, name: str) -> None:
     assert replay.run("dry-run", "--type", name, replay.write(KINDS)).returncode == 2

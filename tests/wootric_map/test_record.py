@@ -22,7 +22,6 @@ from wootric_map.record import (
     ordinary,
     parse,
     read_line,
-    type_at_a_glance,
 )
 from wootric_map.source import Line, Source
 
@@ -837,74 +836,3 @@ def test_the_commonest_records_are_ordinary_at_a_glance(record: Mapping[str, Any
     ordinary = {**record, "timestamp": NOON_TEXT, "messageId": "m1"}
     for integrations in ({}, {"All": True}, {"All": True, "Wootric": {"a": 1}}):
         assert is_ordinary({**ordinary, "integrations": integrations})
-
-
-def _written(value: Any, colon: str) -> str:
-    """Pairs as a JSON object, in which a key may be there twice; lists as arrays."""
-    if isinstance(value, tuple):
-        return "{" + ",".join(f'"{key}"{colon}{_written(each, colon)}' for key, each in value) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_written(each, colon) for each in value) + "]"
-    return json.dumps(value)
-
-
-_TOLD = st.sampled_from(["track", "page", "group", "screen", "identify", "alias", "Track", "type"])
-_TEXTS = st.sampled_from(["", "{", "}", "]", '"', '"type":"page"', "\\", "x", "}]}"])
-_PAIRS: Any = st.recursive(
-    _TOLD | _TEXTS | st.just(7),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.lists(
-            st.tuples(st.sampled_from(["type", "a", "batch", "record", "code"]), inner), max_size=3
-        ).map(tuple)
-    ),
-    max_leaves=6,
-)
-_NAMED = st.tuples(st.just("type"), _TOLD)
-_LINES = st.builds(
-    lambda before, named, after, colon, cut: _written(
-        (("userId", "1"), ("event", "Left"), *before, *named, *after), colon
-    )[: cut or None],
-    st.lists(st.tuples(st.sampled_from(["a", "type", "batch", "record"]), _PAIRS), max_size=3),
-    st.lists(_NAMED, max_size=1),
-    st.lists(
-        st.tuples(st.sampled_from(["a", "type", "code", "record_base64"]), _PAIRS), max_size=3
-    ),
-    st.sampled_from([":", ": ", " :", ":\t"]),
-    st.sampled_from([0, 0, 0, -1, -2, 40]),
-)
-
-
-@settings(max_examples=1000, deadline=None)
-@given(_LINES)
-@example('{"a":{"type":"track"},"batch":[{"userId":"1","type":"identify"}]}')
-@example('{"record":null,"record_base64":"e30=","code":"x","a":{"type":"track"}}')
-@example('{"type":"track","a":"}","b":{"type":"page"}}')
-@example('{"type":"identify","userId":"1","a":{"type":"track","b":"{{{"}}')
-@example('{"type":"identify","userId":"1","b":"}","a":{"type":"track","b":"{"}}')
-@example('{"type":"track","userId":"1","event":"x","\\u0074ype":"identify"}')
-def test_a_type_seen_at_a_glance_is_that_of_the_record_or_of_none(line: str) -> None:
-    seen = type_at_a_glance(line.encode())
-    if seen is not None:
-        assert isinstance(told := read(line), Rejection) or told.type == seen
-
-
-@pytest.mark.parametrize("kind", ["identify", "track", "page", "screen", "group", "alias"])
-@pytest.mark.parametrize("colon", [":", ": "])
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_type_is_seen_at_a_glance_wherever_it_stands(kind: str, colon: str, place: int) -> None:
-    pairs = [("context", (("page", (("tags", ["x"]),)),)), ("properties", (("plan", "pro"),))]
-    pairs.insert(place, ("type", kind))  # type: ignore[arg-type]
-    assert type_at_a_glance(_written(tuple(pairs), colon).encode()) == kind
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b'{"type":"identify","userId":"1","traits":{"plan":{"type":"page"}',
-        b'{"type":"identify","userId":"1","traits":{"plan":{"type":"page"},',
-        b'{"context":{"type":"track"}',
-    ],
-)
-def test_a_line_that_was_cut_off_shows_no_type_of_something_in_it(line: bytes) -> None:
-    assert type_at_a_glance(line) is None
