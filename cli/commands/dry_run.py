@@ -98,6 +98,8 @@ def dry_run(
     with ExitStack() as stack:
         interruption = stack.enter_context(gentle_interruption())
         how, planning = options.reading(given), options.planning(given)
+        if out and out.exists() and any(each.path and each.path.samefile(out) for each in sources):
+            raise click.UsageError(f"--out names what is read, {out}, which it would replace")
         saved: PlanWriter | None = None
         try:
             # Its processes are forked before anything starts a thread.

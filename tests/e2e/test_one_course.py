@@ -171,5 +171,23 @@ def test_a_plan_replaces_no_export(replay: Replay, name: str) -> None:
     before = export.read_bytes()
     done = replay.run("dry-run", "--out", name, name)
     assert done.returncode == 2
-    assert "no plan" in done.stderr
+    assert "would replace" in done.stderr
     assert export.read_bytes() == before
+
+
+def test_a_plan_replaces_no_other_file_that_is_no_plan(replay: Replay) -> None:
+    other = replay.write([identify("u2", ADA)], "other.ndjson")
+    before = other.read_bytes()
+    done = replay.run("dry-run", "--out", other, replay.write([identify("u1", ADA)]))
+    assert done.returncode == 2
+    assert "no plan" in done.stderr
+    assert other.read_bytes() == before
+
+
+def test_a_plan_does_not_replace_the_plan_that_is_read_by_mistake(replay: Replay) -> None:
+    plan = replay.plan(replay.write([identify("u1", ADA)]))
+    before = plan.read_bytes()
+    done = replay.run("dry-run", "--out", plan, plan)
+    assert done.returncode == 2
+    assert "would replace" in done.stderr
+    assert plan.read_bytes() == before
