@@ -342,7 +342,7 @@ def _end_user_form(own: _Values, properties: Mapping[str, PropertyValue]) -> dic
 def _eligibility_check(
     services: Services, own: _Values, properties: Mapping[str, PropertyValue]
 ) -> HttpCall:
-    names = _CHECKS_FIELDS[tuple(properties)]
+    names = _CHECK_FIELDS_WITH[tuple(properties)]
     query = _query(names, (*own, *properties.values()))
     return _http_call(("GET", f"{services.eligibility}/eligible.json?{query}", None))
 
@@ -395,7 +395,7 @@ _PAGE_FIELDS: Final = _before_values(
     ("account_token", "email", "created_at", "url", "random", "page_info[name]", "page_info[path]")
 )
 _PROPERTY_FIELDS: Final = KeyTable(lambda names: tuple(map(property_field, names)))
-_CHECKS_FIELDS: Final = KeyTable(
+_CHECK_FIELDS_WITH: Final = KeyTable(
     lambda names: _CHECK_FIELDS + _before_values(map(property_field, names))
 )
 

@@ -54,6 +54,6 @@ def _count(source: str, line: int, reading: Reading, report: Report) -> None:
         report.reject(source, line, reading)
     elif isinstance(reading, Skip):
         report.skip(source, line, reading)
-    # A userId names somebody: only a record without one has to be mapped to tell.
+    # A userId names somebody, but for blanks: only a record without one has to be mapped to tell.
     elif (reading.user_id or " ").isspace() and (skip := unidentified(map_record(reading))):
         report.skip(source, line, skip)

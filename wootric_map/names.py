@@ -99,9 +99,9 @@ class Names:
                 "SELECT root FROM met LEFT JOIN name USING (number) "
                 "GROUP BY root ORDER BY first, min(coalesce(own, name))"
             )
-            roots = array("I", (root for (root,) in self._database.execute(query)))
+            ordered = array("I", (root for (root,) in self._database.execute(query)))
             self._database.execute("DROP TABLE met")
-        return roots
+        return ordered
 
     def of(self, root: int) -> list[tuple[str, bool]]:
         """The names of an end user's ids, in order, and whether records are filed under each.

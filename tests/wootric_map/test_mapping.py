@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map import dates
@@ -640,6 +640,9 @@ def obvious_user(
 
 @settings(max_examples=500, deadline=None)
 @given(RECORDS)
+@example(identify({"email": "a@b.co", "createdAt": "2018-08-03T15:28:46.500Z"}))
+@example(identify({"email": "a@b.co", "language": 5}))
+@example(identify({"email": "a@b.co", "created": None, "createdAt": "garbage"}))
 def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, Any]) -> None:
     [read] = read_line(json.dumps(record).encode())
     assert isinstance(read.reading, Identify | Track | Page)

@@ -571,6 +571,7 @@ PLAIN = st.dictionaries(
 @example({"a": {"b": "x"}, "a_b": "y"}, False, OMIT_NOTHING)
 @example({"a": {"due": "2015-01-01"}, "n_amount": 3.0, "b": None}, True, OMIT_NOTHING)
 @example({"phone": "+1", "id": "7"}, False, OMIT_NOTHING)
+@example({"a": {"b": "2018-01-01", "b_date": "x"}}, False, OMIT_NOTHING)
 def test_what_is_plain_at_a_glance_is_that_of_the_rules_without_a_warning(
     fields: dict[str, Any], amount_suffix: bool, omit: Callable[[str], bool]
 ) -> None:
@@ -612,3 +613,8 @@ def test_the_commonest_properties_are_plain_at_a_glance(
 @pytest.mark.parametrize("fields", BOMBS.values(), ids=BOMBS)
 def test_a_record_that_grows_is_not_plain_at_a_glance(fields: dict[str, object]) -> None:
     assert plain_properties(fields, omit=OMIT_NOTHING) is None
+
+
+def test_an_object_within_an_object_is_not_plain_at_a_glance() -> None:
+    assert plain_properties({"a": {"b": "x"}}, omit=OMIT_NOTHING) == {"a_b": "x"}
+    assert plain_properties({"a": {"b": {"c": "x"}}}, omit=OMIT_NOTHING) is None
