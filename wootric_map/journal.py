@@ -689,12 +689,26 @@ def _connected(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
 
+def _keep_a_log(database: sqlite3.Connection) -> None:
+    """Have a journal written ahead; where two set that at once, SQLite waits for neither by itself."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_SOON)
+        else:
+            return
+
+
 def _migrate(
     database: sqlite3.Connection, path: Path, account: str, random: Callable[[int], bytes]
 ) -> None:
     """Bring a journal to the form of this release, and make sure that it is the account's."""
     _version(database, path)  # nothing but a journal is written to
-    database.execute("PRAGMA journal_mode = WAL")
+    _keep_a_log(database)
     # What is on record is on the disk, also when the power fails.
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA secure_delete = ON")

@@ -389,10 +389,11 @@ def test_a_journal_of_the_version_before_is_brought_up_to_date(path: Path, reope
     assert journal.find(EndUserUpsert(external_id="2"))
 
 
-def test_it_is_brought_up_to_date_once_however_many_are_at_it(path: Path) -> None:
+@pytest.mark.parametrize("nth", range(20))
+def test_it_is_brought_up_to_date_once_however_many_are_at_it(path: Path, nth: int) -> None:
     with sqlite3.connect(path) as old:
         old.executescript(FIRST_VERSION)
-        old.execute("INSERT INTO account VALUES (?, ?)", (ACCOUNT, bytes(32)))
+        old.execute("INSERT INTO account VALUES (?, ?)", (ACCOUNT, bytes([nth]) * 32))
     old.close()
     start = threading.Barrier(4)
 
