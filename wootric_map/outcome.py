@@ -1,7 +1,9 @@
 """What becomes of a record: skipped, rejected (segment.md 2), delivered or failed."""
 
 from collections.abc import Collection
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from wootric_map.properties import MappingWarning
 
 Action: TypeAlias = Literal["create", "update", "unchanged", "eligibility_check", "page_view"]
 
@@ -22,6 +24,11 @@ class Skip(NamedTuple):
     """Of an `unidentified` one: a word for why nobody could be found."""
     ties: tuple[str, str] | None = None
     """Of an alias: the two ids that it says are one user's."""
+    withheld: Any = None
+    """Of an identify whose user opted out: the `record.Identify`. It is not sent, but its ids count to tell
+    whether an id is ambiguous (segment.md 8)."""
+    warnings: tuple[MappingWarning, ...] = ()
+    """What was wrong with a record beside the reason why it is skipped."""
 
 
 REJECTIONS: Final = frozenset(

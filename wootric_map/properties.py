@@ -30,7 +30,11 @@ class MappingWarning(NamedTuple):
 
     code: str
     field: str
+    """The place in the record, as in `traits.plan`; empty where it is about no single field."""
     message: str
+    subject: str | None = None
+    """The id that the warning is about. Warnings of one code about one subject, or without a subject about
+    one field, are one warning with a count."""
 
 
 class Property(NamedTuple):

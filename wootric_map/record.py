@@ -15,7 +15,7 @@ import orjson
 
 from wootric_map import dates
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
-from wootric_map.properties import decimal_text
+from wootric_map.properties import MappingWarning, decimal_text
 from wootric_map.shape import ARRAY_HINT
 
 Fields: TypeAlias = Mapping[str, Any]
@@ -32,6 +32,10 @@ class Identify(NamedTuple):
     """When it happened, in milliseconds since the epoch; None where the record has no time."""
     context: Fields
     traits: Fields
+    parent: str = "traits"
+    """Where the traits stand: `traits`, or `context.traits` in RudderStack's archives (segment.md 1)."""
+    warnings: tuple[MappingWarning, ...] = ()
+    """What was wrong with a record that is read all the same."""
 
     @property
     def type(self) -> Literal["identify"]:
@@ -50,6 +54,8 @@ class Track(NamedTuple):
     context: Fields
     event: str
     properties: Fields
+    warnings: tuple[MappingWarning, ...] = ()
+    """What was wrong with a record that is read all the same."""
 
     @property
     def type(self) -> Literal["track"]:
@@ -69,6 +75,8 @@ class Page(NamedTuple):
     name: str | None
     category: str | None
     properties: Fields
+    warnings: tuple[MappingWarning, ...] = ()
+    """What was wrong with a record that is read all the same."""
 
     @property
     def type(self) -> Literal["page"]:
@@ -198,13 +206,13 @@ def ordinary(data: dict[str, Any]) -> Record:
     time = dates.parse_common(data["timestamp"])
     if kind == "identify":
         traits = get("traits") or NO_FIELDS
-        return _identify((user_id, anonymous_id, message_id, time, context, traits))
+        return _identify((user_id, anonymous_id, message_id, time, context, traits, "traits", ()))
     properties = get("properties") or NO_FIELDS
     if kind == "track":
         event = data["event"]
-        return _track((user_id, anonymous_id, message_id, time, context, event, properties))
+        return _track((user_id, anonymous_id, message_id, time, context, event, properties, ()))
     name, category = get("name") or None, get("category") or None
-    return _page((user_id, anonymous_id, message_id, time, context, name, category, properties))
+    return _page((user_id, anonymous_id, message_id, time, context, name, category, properties, ()))
 
 
 def read_parsed(line: bytes, data: object, *, ignore_integrations: bool = False) -> Iterator[Read]:

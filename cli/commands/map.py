@@ -160,7 +160,10 @@ class _Shown:
         if form is not None:
             call["form"] = form
         data["calls"] = [call]
-        data["warnings"] = [warning._asdict() for warning in mapped.warnings]
+        data["warnings"] = [
+            {"code": code, "field": field, "message": message}
+            for code, field, message, _ in mapped.warnings
+        ]
         return data
 
 
