@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from wootric_map.calls import NOBODY, EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
 from wootric_map.comparing import difference, first
 from wootric_map.folding import NOTHING_KNOWN
-from wootric_map.identities import EMAIL, PHONE, USER, WOOTRIC
+from wootric_map.identities import EMAIL, PHONE, SEVERAL_PEOPLE, USER, WOOTRIC
 from wootric_map.known import Known
 from wootric_map.outcome import Action, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
@@ -74,7 +74,10 @@ def unregistered(
 def unidentified(kind: str, end_user: EndUserPlan) -> Skip:
     """The skip of a record whose user nobody knows (segment.md 2), and why."""
     kinds = end_user.person.kinds
-    if end_user.is_ambiguous and kinds & PHONE:
+    if kinds & SEVERAL_PEOPLE:
+        reason = "ambiguous_id"
+        message = "several people carry its userId, and it names no email"
+    elif end_user.is_ambiguous and kinds & PHONE:
         reason, message = (
             "shared_phone",
             "several end users have its phone, and it names no other id",

@@ -8,10 +8,12 @@ from functools import lru_cache, partial
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote_plus
 
+import orjson
+
 from wootric_map.key_table import KeyTable
 from wootric_map.mapping import Mapped
 from wootric_map.properties import PropertyValue, decimal_text
-from wootric_map.record import Identify, Track
+from wootric_map.record import Identify, Page, Track
 from wootric_map.services import Services
 
 Pairs: TypeAlias = list[tuple[str, str]]
@@ -238,6 +240,19 @@ def _random(key: str) -> str:
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
+def key_of(record: Track | Page, line: bytes) -> str:
+    """Return the key of a track or page record that is looked at alone.
+
+    Args:
+        record: the record.
+        line: its line, for one without a `messageId`.
+    """
+    if record.message_id is None:
+        return record_key(None, line_digest(line))
+    name = record.event if isinstance(record, Track) else record.name
+    return event_key(record.message_id, record.type, record.user_id, record.anonymous_id, name)
+
+
 def record_key(message_id: str | None, digest: bytes) -> str:
     """What tells a record from every other.
 
@@ -250,6 +265,22 @@ def record_key(message_id: str | None, digest: bytes) -> str:
     if len(message_id) <= _LONGEST_KEY:
         return message_id
     return hashlib.blake2b(message_id.encode(), digest_size=16).hexdigest()
+
+
+def event_key(
+    message_id: str, kind: str, user_id: str | None, anonymous_id: str | None, name: str | None
+) -> str:
+    """Return what tells a track or page record with a `messageId` from every other (segment.md 2).
+
+    Args:
+        message_id: the record's.
+        kind: `track` or `page`.
+        user_id: the record's.
+        anonymous_id: the record's.
+        name: the event, or the page's name.
+    """
+    told = orjson.dumps([message_id, kind, user_id, anonymous_id, name])
+    return hashlib.blake2b(told, digest_size=16).hexdigest()
 
 
 def line_digest(line: bytes) -> bytes:
@@ -284,8 +315,7 @@ def request_for(
     if isinstance(record, Identify):
         form = _end_user_form((email, user_id, phone, created_at), kept)
         return _http_call(("POST", f"{services.rest}/end_users", form))
-    message_id = record.message_id
-    key = record_key(message_id, line_digest(line) if message_id is None else b"")
+    key = key_of(record, line)
     info = settings.page_info or {}
     url, name, path = plain(info.get("url")), plain(info.get("name")), plain(info.get("path"))
     return _page_view(services, (account_token, email, created_at, url, _random(key), name, path))

@@ -27,6 +27,8 @@ class Recall(NamedTuple):
     """A step of which an earlier run may have taken care; to be answered with what it did about it."""
 
     key: str
+    former_key: str | None
+    """What an earlier release knew it by."""
 
 
 class LookUp(NamedTuple):
@@ -93,7 +95,7 @@ def course(
         if isinstance(step, Event):
             fate = unregistered(step.call, registered)
         if fate is None and recalls:
-            answer = yield Recall(step.key)
+            answer = yield Recall(step.key, step.former_key)
             fate = _done(step, answer, latest)
             if fate and isinstance(step, Write) and isinstance(answer, Delivered):
                 latest = answer.run

@@ -245,7 +245,13 @@ class _Sender:
         self._wootric = wootric
         self.journal = journal
 
-    def send(self, key: str, action: Action, call: EligibilityCheck | PageView) -> Failure | None:
+    def send(
+        self,
+        key: str,
+        action: Action,
+        call: EligibilityCheck | PageView,
+        former_key: str | None = None,
+    ) -> Failure | None:
         """Send a call that can't be taken back; gives why it failed."""
         departure = _Departure(self.journal, key, action)
         try:
@@ -255,7 +261,7 @@ class _Sender:
         except NoAnswerError as error:
             message = f"{error}; it may have been counted, and sent again it would count twice"
             return self.failed(key, action, Failure("in_doubt", message))
-        self.journal.delivered(key, action)
+        self.journal.delivered(key, action, former_key)
         return None
 
     def failed(
@@ -333,7 +339,7 @@ class _Delivery:
 
     def _answer(self, way: Course, asked: Asked) -> Asked | Turn:
         if isinstance(asked, Recall):
-            return way.send(self._journal.fate(asked.key))
+            return way.send(self._journal.fate(*asked))
         found: EndUser | Known | None = None
         if asked.compares and self._journal.remembers:
             found = self._journal.find(asked.wanted)
@@ -356,7 +362,7 @@ class _Delivery:
                 self._sender.failed(step.key, outcome.action, outcome.result, step.upsert)
             return outcome, answer
         if isinstance(fate, EligibilityCheck | PageView):
-            failure = self._sender.send(step.key, turn.action, fate)
+            failure = self._sender.send(step.key, turn.action, fate, step.former_key)
             return Outcome(turn.action, step.refs, failure, step.key), None
         result = fate if isinstance(fate, Skip | Failure) else None
         if isinstance(result, Failure):
@@ -476,7 +482,7 @@ class _ExactDelivery:
 
     def _take(self, step: Planned) -> Outcome:
         """Do one step."""
-        fate = self._journal.fate(step.key)
+        fate = self._journal.fate(step.key, step.former_key)
         refs = (step.ref,)
         if isinstance(step, PlannedWrite):
             if isinstance(fate, Delivered) and still_holds(fate, self._latest):
@@ -496,7 +502,7 @@ class _ExactDelivery:
         refused = after(self._refused)
         if refused:
             self._sender.failed(step.key, step.action, refused)
-        failure = refused or self._sender.send(step.key, step.action, step.call)
+        failure = refused or self._sender.send(step.key, step.action, step.call, step.former_key)
         return Outcome(step.action, refs, failure)
 
     def _write(self, step: PlannedWrite) -> Failure | None:

@@ -1,16 +1,20 @@
-"""Who is who: ids that name one end user, tied together as the records are read.
+"""Who is who: ids that name one end user, tied together once all records are read (segment.md 8).
 
-The ids' names wait in `Names`, so that memory grows by a few bytes an id.
+Until then nothing is tied, since an id that several people carry shows as such only when all identifies are
+known. The ids' names wait in `Names`, so that memory grows by a few bytes an id.
 """
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import groupby, repeat
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import chain, groupby, islice, repeat
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from wootric_map.names import Names
 from wootric_map.number_table import UNMET, NumberTable
+from wootric_map.pairs import Pairs
 
 USER: Final = 1
 """A `userId`, Wootric's external id."""
@@ -24,6 +28,8 @@ ANONYMOUS: Final = 16
 """An `anonymousId`. People share devices, so it ties only if asked to."""
 AMBIGUOUS: Final = 32
 """Beside `PHONE` or `ANONYMOUS`: several end users have it, so it names none."""
+SEVERAL_PEOPLE: Final = 64
+"""Beside `USER`: several people carry the userId, so it ties nobody and names none (segment.md 8, rule 2)."""
 
 UNIQUE: Final = USER | EMAIL | WOOTRIC
 """Kinds of which two groups of ids can't both have one and still be one end user."""
@@ -34,10 +40,16 @@ _KINDS: Final = {prefix: kind for kind, prefix in PREFIXES.items()}
 NO_TIME: Final = -(2**63)
 """Stands for no time, and sorts before every one."""
 
+DIGEST: Final = "\0"
+"""What the name of a longer id begins with, which is its digest, and nothing to look it up by."""
+
+_LONGEST_ID: Final = 200
+
 _NAMES_AT_HAND: Final = 200_000
 """Ids whose names are kept in memory; those of the others wait in `Names`."""
 
 _HINTS_AT_HAND: Final = 50_000
+_ALIASES_AT_ONCE: Final = 1000
 
 NEVER: Final = 2**63 - 1
 """The time of a record that does not exist."""
@@ -56,6 +68,13 @@ class Identity(NamedTuple):
     def name(self) -> str:
         """One text that tells it from every other."""
         return PREFIXES[self.kind] + self.text
+
+
+def id_name(kind: int, text: str) -> str:
+    """The name of an id, as `Identity.name` is; a very long text is named by its digest."""
+    if len(text) > _LONGEST_ID:
+        text = DIGEST + blake2b(text.encode()).hexdigest()
+    return PREFIXES[kind] + text
 
 
 Held: TypeAlias = Callable[[Identity], int | None]
@@ -82,6 +101,15 @@ class Identities:
         self._group_kinds = array("B")
         self.first_seen = array("q")
         """Of each id the time of the first record that is filed under it; `NEVER` where none is."""
+        self._claims = Pairs()
+        self._withheld: set[tuple[int, int]] = set()
+        self._ties = Pairs()
+        self.ambiguous_users: Mapping[int, int] = {}
+        """The userIds that several people carry, each with the number of emails that it was identified with;
+        known once resolved."""
+        self.ambiguous_emails: Mapping[int, int] = {}
+        """The emails that several people carry, each with the number of userIds that it was identified
+        with; known once resolved."""
         self.ambiguous_anonymous_ids = 0
         """How many anonymous ids were seen with several end users; known once resolved."""
 
@@ -95,6 +123,26 @@ class Identities:
         for number, time in seen:
             if time < first_seen[number]:  # noqa: PLR1730 - seldom so, and min() takes longer
                 first_seen[number] = time
+
+    def see_anew(self, seen: Iterable[tuple[int, int]]) -> None:
+        """Say which ids the records are filed under after all; what was said before is forgotten."""
+        self.first_seen = array("q", [NEVER]) * len(self)
+        self.see(seen)
+
+    def claim(self, user: int, email: int) -> None:
+        """Say that an identify has this userId and this email; what that means, `resolve` decides."""
+        self._claims.add(user, email)
+
+    def withhold(self, user: int, email: int) -> None:
+        """Say that an identify has this userId and this email, which must not be sent.
+
+        It ties nobody, but counts where it is asked whether an id is several people's.
+        """
+        self._withheld.add((user, email))
+
+    def tie(self, one: int, other: int) -> None:
+        """Say that a record names two ids; they name one end user unless one of them is several people's."""
+        self._ties.add(one, other)
 
     def unite(self, one: int, other: int) -> None:
         """Say that two ids, by their numbers, name one end user."""
@@ -142,9 +190,12 @@ class Identities:
         self.first_seen.extend(repeat(NEVER, len(names)))
 
     def resolve(self, held: Held | None = None) -> None:
-        """Find out, once everything is read, what phones and anonymous ids tie.
+        """Tie the ids together, once everything is read.
 
         From then on ids are no longer numbered: what number one has, `Names.identity` tells.
+
+        A userId and an email tie unless either is several people's. An alias ties a `previousId`, which
+        may be a userId or an anonymousId, if that is aliased to one userId alone.
 
         A phone ties all it was seen with, as long as no two of them have a userId, an email or an id of
         Wootric's each. An anonymous id is tied to the one end user that it was seen with.
@@ -153,6 +204,9 @@ class Identities:
             held: the number of the end user whom Wootric knows by a userId, email or phone, where that
                 can be told without asking it; None where it knows nobody.
         """
+        self._find_ambiguous()
+        self._tie_pairs()
+        self._tie_aliases()
         if self._has_hints or held:
             self._resolve(held)
         if self._earlier:
@@ -160,6 +214,59 @@ class Identities:
         self._names.keep_later(self._recent.items)
         # Nobody asks for numbers any more, and what comes now needs memory, too.
         self._recent, self._earlier = {}, NumberTable()
+
+    def _find_ambiguous(self) -> None:
+        """Find the ids that several people carry (segment.md 8, rules 2 and 3).
+
+        Only userIds with several emails matter to either rule, and most have one.
+        """
+        self._withheld = {pair for pair in self._withheld if pair not in self._claims}
+        for pair in self._withheld:
+            self._claims.add(*pair)
+        emails_of = self._claims.several()
+        if not emails_of:
+            return
+        users_of = array("I", bytes(4 * len(self)))
+        for _, email in self._claims:
+            users_of[email] += 1
+        shared_emails: Counter[int] = Counter()
+        changing_users: Counter[int] = Counter()
+        for user, email in self._claims.of(emails_of):
+            shared_emails[user] += users_of[email] > 1
+            changing_users[email] += 1
+        self.ambiguous_users = {
+            user: emails_of[user] for user, count in shared_emails.items() if count > 1
+        }
+        self.ambiguous_emails = {
+            email: users_of[email] for email, count in changing_users.items() if count > 1
+        }
+        for user in self.ambiguous_users:
+            self._group_kinds[user] |= SEVERAL_PEOPLE
+
+    def _tie_pairs(self) -> None:
+        users, emails = self.ambiguous_users, self.ambiguous_emails
+        for pair in chain(self._claims, self._ties):
+            one, other = pair
+            if not (one in users or other in emails or pair in self._withheld):
+                self.unite(one, other)
+        # What comes now needs the memory.
+        self._claims, self._ties, self._withheld = Pairs(), Pairs(), set()
+
+    def _tie_aliases(self) -> None:
+        """Tie what aliases say: of each a `previousId`, which may be anonymous, and a userId."""
+        told = self._names.aliases()
+        while aliases := list(islice(told, _ALIASES_AT_ONCE)):
+            names = [
+                id_name(kind, text)
+                for previous, user, users in aliases
+                for kind, text in ((USER, user), (USER, previous), (ANONYMOUS, previous))
+                if users == 1
+            ]
+            numbers = iter(self.numbers(names))
+            for user, *others in zip(numbers, numbers, numbers, strict=True):
+                if not self.ambiguous_users.keys() & {user, others[0]}:
+                    for other in others:
+                        self.unite(user, other)
 
     def _resolve(self, held: Held | None) -> None:
         self._keep_names()
@@ -180,6 +287,8 @@ class Identities:
         for kind in kinds:
             prefix = PREFIXES[kind]
             for name, number in self._names.beginning(prefix):
+                if number in self.ambiguous_users or number in self.ambiguous_emails:
+                    continue
                 root = self.root(number)
                 # A phone counts where it is all that names somebody.
                 if kind == PHONE and self._group_kinds[root] & (UNIQUE | AMBIGUOUS):
@@ -194,8 +303,9 @@ class Identities:
     def _tie_by_phone(self, phone: int, seen: Iterator[int]) -> None:
         roots: set[int] = set()
         kinds = 0
-        for root in map(self.root, seen):
-            if root not in roots:
+        for number in seen:
+            root = self.root(number)
+            if root not in roots and number not in self.ambiguous_users:
                 if kinds & self._group_kinds[root] & UNIQUE:
                     self._group_kinds[self.root(phone)] |= AMBIGUOUS
                     return

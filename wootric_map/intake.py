@@ -8,7 +8,6 @@ import marshal
 import zlib
 from array import array
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Final
 
 from wootric_map import dates
@@ -16,12 +15,13 @@ from wootric_map.calls import comparable, plain
 from wootric_map.choosing import Choice, not_chosen
 from wootric_map.identities import (
     ANONYMOUS,
+    DIGEST,
     EMAIL,
     NO_TIME,
     PHONE,
-    PREFIXES,
     USER,
     WOOTRIC,
+    id_name,
 )
 from wootric_map.mapping import (
     User,
@@ -56,6 +56,7 @@ from wootric_map.taken import (
     CHOSEN,
     IDENTIFY,
     KINDS,
+    MENTIONED,
     PAGE,
     QUIET,
     TRACK,
@@ -65,12 +66,8 @@ from wootric_map.taken import (
     columns,
 )
 
-_LONGEST_ID: Final = 200
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
-
-DIGEST: Final = "\0"
-"""What the name of a longer id begins with, which is its digest, and nothing to look it up by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +141,13 @@ class _Intake:
             self._quick_types = frozenset()
         self._report = Report()
         self._rejected: list[tuple[int, Rejection, bytes]] = []
-        self._aliases: list[tuple[str, str]] = []
+        self._aliases: list[tuple[str, str, int]] = []
         self._has_tracks = False
-        self._has_others = False
+        self._has_mentions = False
         self._names: dict[str, int] = {}
-        self._ties: dict[tuple[int, ...], None] = {}
+        self._claims: dict[tuple[int, int], None] = {}
+        self._withheld: dict[tuple[int, int], None] = {}
+        self._ties: dict[tuple[int, int], None] = {}
         self._hints: dict[tuple[int, int], None] = {}
         self._records: list[bytes] = []
         self._others: list[int] = []
@@ -167,7 +166,12 @@ class _Intake:
         self._report.records += 1
         self._report.skip(self._source, line, skip)
         if skip.ties:
-            self._aliases.append(skip.ties)
+            self._aliases.append((*skip.ties, line))
+        if skip.withheld is not None:
+            user = user_of(skip.withheld).user
+            if user.user_id and user.email:
+                claim = self._id(USER, user.user_id), self._id(EMAIL, comparable(user.email))
+                self._withheld[claim] = None
 
     def pass_over(self, line: int, kind: str) -> None:
         """Take note of a record of a type that is left out, and at which nobody looked any further."""
@@ -190,7 +194,8 @@ class _Intake:
             mark = TRACK
             if chosen:
                 self._has_tracks = True
-                topic, payload = record.event, (email_from, tuple(user), record.properties)
+                topic = record.event
+                payload = email_from, tuple(user), record.anonymous_id, record.properties
                 if cannot_warn(record.properties):
                     mark |= QUIET
         else:
@@ -198,14 +203,19 @@ class _Intake:
             if chosen:
                 mark |= QUIET
                 topic = _address(record.name, record.properties, record.context)
-                payload = email_from, tuple(user)
+                payload = email_from, tuple(user), record.anonymous_id, record.name
         if payload:
-            number, other = self._tie(record, user, may_be_other=email_from == "properties")
+            may_be_other = email_from == "properties"
+            number, other = self._tie(record, user, may_be_other=may_be_other)
+            if may_be_other and other >= 0:
+                mark |= MENTIONED
+                self._has_mentions = True
         elif record.message_id is None:
             return
         if chosen:
             mark |= CHOSEN
-        facts = line, record.time, record.message_id, mark, number
+        content = hash(contents(record.type, user.user_id, record.anonymous_id, _name_of(record)))
+        facts = line, record.time, record.message_id, content, mark, number
         self._keep(raw, facts, topic, payload, other)
 
     def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
@@ -217,16 +227,19 @@ class _Intake:
         if kind not in self._quick_types or not message:
             return False
         context = data.get("context") or NO_FIELDS
+        anonymous_id = data.get("anonymousId") or None
         topic: Any
         payload: Any
+        name: str | None = None
+        other = -1
         if kind == "identify":
             mark, traits = IDENTIFY | CHOSEN, data.get("traits") or NO_FIELDS
             named = named_by_email(user_id, context, traits)
             if named is None:
                 return False
             topic, payload = _topic(user_id, None, traits), (user_id, None, traits)
-            number = self._id(USER, user_id)
-            self._ties[number, self._id(EMAIL, comparable(named.email))] = None
+            number, other = self._id(USER, user_id), self._id(EMAIL, comparable(named.email))
+            self._claims[number, other] = None
         else:
             properties = data.get("properties") or NO_FIELDS
             if not names_user_id_alone(user_id, context, properties):
@@ -235,14 +248,17 @@ class _Intake:
             if kind == "track":
                 self._has_tracks = True
                 mark = TRACK | CHOSEN | QUIET if cannot_warn(properties) else TRACK | CHOSEN
-                topic, payload = data["event"], (None, user, properties)
+                topic = name = data["event"]
+                payload = None, user, anonymous_id, properties
             else:
-                mark, payload = PAGE | CHOSEN | QUIET, (None, user)
-                topic = _address(data.get("name") or None, properties, context)
+                mark, name = PAGE | CHOSEN | QUIET, data.get("name") or None
+                payload = None, user, anonymous_id, name
+                topic = _address(name, properties, context)
             number = self._id(USER, user_id)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
-        self._keep(raw, (line, time, message, mark, number), topic, payload)
+        content = hash(contents(kind, user_id, anonymous_id, name))
+        self._keep(raw, (line, time, message, content, mark, number), topic, payload, other)
         return True
 
     def _user(self, line: int, record: Record) -> tuple[User, str | None]:
@@ -258,7 +274,7 @@ class _Intake:
     def _keep(
         self,
         raw: bytes,
-        facts: tuple[int, int | None, str | None, int, int],
+        facts: tuple[int, int | None, str | None, int, int, int],
         topic: Any,
         payload: Any,
         other: int = -1,
@@ -267,25 +283,28 @@ class _Intake:
 
         Args:
             raw: its line.
-            facts: its line number, its time, its message id, its mark, and the id it is filed under.
+            facts: its line number, its time, its message id, a hash of what else a repeat shares, its
+                mark, and the id it is filed under.
             topic: as in `Kept`.
-            payload: the same.
-            other: an id to file it under if nobody is identified by the first, or -1.
+            payload: as in `Kept`, not packed yet.
+            other: an id to file it under if the first names nobody or several people, or -1.
         """
-        line, time, message, mark, number = facts
+        line, time, message, content, mark, number = facts
         if time is None:
             time = NO_TIME
+        digest = 0
         if message is None:
-            self._facts.append((0, 0, 0, time, line, number, mark))
+            self._facts.append((0, 0, 0, 0, time, line, number, mark))
         else:
             check = zlib.crc32(message.encode())
             digest = zlib.crc32(raw)
-            self._facts.append((hash(message) or 1, check, digest, time, line, number, mark))
+            told = hash(message) or 1, check, content, digest, time, line, number, mark
+            self._facts.append(told)
         record = b""
         if number != UNFILED:
             has_message, tie = (False, raw) if message is None else (True, message)
             at, packed = len(self._records), marshal.dumps(payload, 2)
-            kept: Kept = (time, has_message, tie, mark, line, at, topic, packed)
+            kept: Kept = (time, has_message, tie, mark, line, at, topic, packed, digest)
             record = marshal.dumps(kept, 2)
         self._records.append(record)
         self._others.append(other)
@@ -303,9 +322,12 @@ class _Intake:
             self._aliases,
             self._has_tracks,
             list(self._names),
+            list(self._claims),
+            list(self._withheld),
             list(self._ties),
             list(self._hints),
-            array("q", self._others if self._has_others else ()),
+            array("i", self._others),
+            self._has_mentions,
             array("I", map(len, self._records)),
             b"".join(self._records),
             columns(self._facts, map(len, self._raw)),
@@ -313,27 +335,40 @@ class _Intake:
         )
 
     def _tie(self, record: Record, user: User, *, may_be_other: bool) -> tuple[int, int]:
-        """Tie the ids of a record; gives the one that it is filed under, and another or -1."""
+        """Note what the ids of a record tie, unless they turn out to be several people's.
+
+        Args:
+            record: the record.
+            user: whom it names.
+            may_be_other: whether its email may be somebody else's, as in an invitation.
+
+        Returns:
+            The id that the record is filed under; and the id to file it under instead if the first names
+            nobody or several people, or -1.
+        """
         user_id, email, phone, wootric_id, _, _ = user
-        ids: list[int] = []
-        other = -1
-        if user_id:
-            ids.append(self._id(USER, user_id))
-        if email:
-            number = self._id(EMAIL, comparable(email))
-            if may_be_other and (user_id or wootric_id):
-                # It may be somebody else's, as in an invitation, so it ties nobody.
-                other = number
-                self._has_others = True
-            else:
-                ids.append(number)
+        # From the least sure to the surest, since the last is what a phone is said to be seen with.
+        ids = [self._id(USER, user_id)] if user_id else []
         if wootric_id:
             ids.append(self._id(WOOTRIC, wootric_id))
+        mentioned = -1
+        if email:
+            number = self._id(EMAIL, comparable(email))
+            if may_be_other and ids:
+                mentioned = number
+            else:
+                ids.append(number)
         if phone or self._options.link_anonymous or not ids:
             self._hint(record, phone, ids)
-        if len(ids) > 1:
-            self._ties[tuple(ids)] = None
-        return ids[0], other
+        if user_id and email and isinstance(record, Identify):
+            self._claims[ids[0], ids[-1]] = None
+        elif len(ids) > 1:
+            self._ties[ids[0], ids[-1]] = None
+        if len(ids) > 2:  # noqa: PLR2004 - each with each, since any of them may be left out
+            self._ties[ids[0], ids[1]] = self._ties[ids[1], ids[2]] = None
+        if mentioned >= 0:
+            return ids[0], mentioned
+        return ids[0], ids[-1] if len(ids) > 1 else -1
 
     def _hint(self, record: Record, phone: str | None, ids: list[int]) -> None:
         """Note what a phone and an anonymous id were seen with; where there is no better, add them."""
@@ -343,13 +378,36 @@ class _Intake:
         visitor = record.anonymous_id or record.user_id
         if visitor and (links or not (ids or shared)):
             shared.append(self._id(ANONYMOUS, visitor))
-        ids.extend(shared[:1] if not ids else ())
+        if not ids:
+            # Where placeholders are all there is, nobody is named, and nothing tells one from others.
+            ids.append(shared[0] if shared else self._id(ANONYMOUS, DIGEST))
         for each in shared:
-            if each != ids[0]:
-                self._hints[each, ids[0]] = None
+            if each != ids[-1]:
+                self._hints[each, ids[-1]] = None
 
     def _id(self, kind: int, text: str) -> int:
         return self._names.setdefault(id_name(kind, text), len(self._names))
+
+
+def contents(
+    kind: str, user_id: str | None, anonymous_id: str | None, name: str | None
+) -> tuple[str | None, ...]:
+    """What the repeat of a message has in common with it beside the `messageId` (segment.md 2, `duplicate`).
+
+    Args:
+        kind: the record's type.
+        user_id: the record's userId.
+        anonymous_id: the record's anonymousId.
+        name: the event of a track record, the name of a page record.
+    """
+    return kind, user_id, anonymous_id, name
+
+
+def _name_of(record: Record) -> str | None:
+    """The event of a track record, the name of a page record; None of an identify."""
+    if isinstance(record, Track):
+        return record.event
+    return None if isinstance(record, Identify) else record.name
 
 
 def _type_of(raw: bytes, reading: Reading) -> str | None:
@@ -377,10 +435,3 @@ def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str
             for each in page_address(name, properties, context)
         ]
     )
-
-
-def id_name(kind: int, text: str) -> str:
-    """The name of an id, as `Identity.name` is; a very long text is named by its digest."""
-    if len(text) > _LONGEST_ID:
-        text = DIGEST + blake2b(text.encode()).hexdigest()
-    return PREFIXES[kind] + text

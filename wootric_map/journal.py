@@ -244,18 +244,23 @@ class Journal:
 
     # What earlier runs did.
 
-    def fate(self, key: str) -> Fate | None:
-        """What an earlier run has done about a delivery; None where it is still to be made."""
+    def fate(self, key: str, former_key: str | None = None) -> Fate | None:
+        """What an earlier run has done about a delivery; None where it is still to be made.
+
+        Args:
+            key: what tells the delivery from every other.
+            former_key: what an earlier release, or the rejects file it was mended in, knows it by.
+        """
         if not self._recalls:
             return None
-        name = _key(key)
+        names = _key(key), _key(former_key or key)
         with self._lock:
             self._write_down()
-            found = self._one("SELECT run FROM delivered WHERE key = ?", name)
+            found = self._one("SELECT run FROM delivered WHERE key IN (?, ?)", *names)
             if found:
                 return Delivered(*found)
-            query = "SELECT 1 FROM in_flight WHERE key = ? AND run < ?"
-            if self._doubts and not self.resends and self._one(query, name, self._run):
+            query = "SELECT 1 FROM in_flight WHERE key IN (?, ?) AND run < ?"
+            if self._doubts and not self.resends and self._one(query, *names, self._run):
                 return "in_doubt"
         return None
 
@@ -359,9 +364,10 @@ class Journal:
         query = "DELETE FROM in_flight WHERE key = ? AND run = ?"
         self._note(query, (_key(key), self._run))
 
-    def delivered(self, key: str, action: Action) -> None:
-        """Put on record that an eligibility check or page view was taken."""
-        self._note_down(partial(self._done, _key(key), _KIND_OF[action]))
+    def delivered(self, key: str, action: Action, former_key: str | None = None) -> None:
+        """Put on record that an eligibility check or page view was taken; arguments as in `fate`."""
+        former = _key(former_key) if former_key else None
+        self._note_down(partial(self._taken, _key(key), _KIND_OF[action], former))
 
     def written(
         self, key: str, number: int, wanted: EndUserUpsert, fields: Prints | None = None
@@ -533,6 +539,18 @@ class Journal:
             name = self.fingerprints.identity(by, value)
             if name:
                 yield name
+
+    def _taken(self, key: bytes, kind: int, former: bytes | None) -> None:
+        """Write down that an eligibility check or page view was taken."""
+        self._done(key, kind)
+        if former is None or not (self._failures or self._doubts):
+            return
+        execute = self._database.execute
+        undone = execute("DELETE FROM in_flight WHERE key = ?", (former,)).rowcount
+        undone += execute("DELETE FROM failed WHERE key = ?", (former,)).rowcount
+        if undone:
+            # It was tried by that key before: this makes up for it.
+            execute("INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)", (former, kind, self._run))
 
     def _done(self, key: bytes, kind: int, *names: bytes | None) -> None:
         """Write down that a delivery was made, which makes up for those that failed by any name."""

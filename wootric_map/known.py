@@ -89,7 +89,7 @@ class Known:
 class Memory(Protocol):
     """What earlier runs did, as a journal tells it."""
 
-    def fate(self, key: str) -> Fate | None:
+    def fate(self, key: str, former_key: str | None = None) -> Fate | None:
         """What an earlier run has done about a delivery; None where it is still to be made."""
 
     def find(self, wanted: EndUserUpsert) -> Known | None:

@@ -27,7 +27,9 @@ _SCHEMA: Final = f"""
     CREATE TABLE hint (
         shared INTEGER, number INTEGER, PRIMARY KEY (shared, number)
     ) WITHOUT ROWID;
-    CREATE TABLE alias (previous TEXT, user TEXT, PRIMARY KEY (previous, user)) WITHOUT ROWID;
+    CREATE TABLE alias (
+        previous TEXT, user TEXT, source TEXT, line INTEGER, PRIMARY KEY (previous, user)
+    ) WITHOUT ROWID;
     CREATE TABLE member (number INTEGER PRIMARY KEY, root INTEGER, is_filed INTEGER);
     CREATE TABLE tally (
         kind TEXT, label TEXT, count INTEGER, PRIMARY KEY (kind, label)
@@ -103,6 +105,13 @@ class Names:
             self._database.execute("DROP TABLE met")
         return ordered
 
+    def name(self, number: int) -> str:
+        """The name of an id by its number."""
+        with self._whole():
+            query = "SELECT name FROM name WHERE number = ?"
+            (name,) = self._database.execute(query, (number,)).fetchone()
+        return str(name)
+
     def of(self, root: int) -> list[tuple[str, bool]]:
         """The names of an end user's ids, in order, and whether records are filed under each.
 
@@ -115,14 +124,19 @@ class Names:
             "SELECT name, is_filed FROM member JOIN name USING (number) "
             "WHERE root = ? ORDER BY name LIMIT ?"
         )
-        with self._whole():
-            if self._members:
-                # Not every run looks anybody up.
-                members, self._members = self._members, None
-                self._database.executemany("INSERT INTO member VALUES (?, ?, ?)", members())
-                self._database.execute("CREATE INDEX member_root ON member (root)")
+        with self._by_member():
             found = self._database.execute(query, (root, _NAMES_SHOWN)).fetchall()
         return [(name, bool(is_filed)) for name, is_filed in found]
+
+    def count_of(self, root: int, prefix: str) -> int:
+        """How many of an end user's ids, under which records are filed, have names that begin so."""
+        query = (
+            "SELECT count(*) FROM member JOIN name USING (number) "
+            "WHERE root = ? AND is_filed AND name > ? AND name < ?"
+        )
+        with self._by_member():
+            (count,) = self._database.execute(query, (root, prefix, _past(prefix))).fetchone()
+        return int(count)
 
     def keep(self, names: Iterable[tuple[str, int]]) -> None:
         """Keep ids' names with their numbers."""
@@ -142,6 +156,17 @@ class Names:
         with self._lock:
             later, self._later = self._later, tuple
             self._keep(later())
+            yield
+
+    @contextmanager
+    def _by_member(self) -> Iterator[None]:
+        """The database for oneself, with whose each id is."""
+        with self._whole():
+            if self._members:
+                # Not every run looks anybody up.
+                members, self._members = self._members, None
+                self._database.executemany("INSERT INTO member VALUES (?, ?, ?)", members())
+                self._database.execute("CREATE INDEX member_root ON member (root)")
             yield
 
     @contextmanager
@@ -171,20 +196,49 @@ class Names:
             found = self._database.execute(query, (prefix, _past(prefix)))
         yield from found
 
-    def keep_aliases(self, aliases: Iterable[tuple[str, str]]) -> None:
-        """Keep of pairs of ids that they were said to be one user's."""
+    def keep_aliases(self, aliases: Iterable[tuple[str, str, str, int]]) -> None:
+        """Keep of each alias its `previousId`, its `userId`, its source and line."""
         with self._lock:
             self._database.executemany(
-                "INSERT OR IGNORE INTO alias VALUES (?, ?)",
-                sorted((min(pair), max(pair)) for pair in aliases),
+                "INSERT OR IGNORE INTO alias VALUES (?, ?, ?, ?)", sorted(aliases)
             )
 
-    def has_alias(self, previous: str, user: str) -> bool:
-        """Whether two ids were said to be one user's."""
-        query = "SELECT 1 FROM alias WHERE previous = ? AND user = ?"
-        values = (min(previous, user), max(previous, user))
+    def aliases(self) -> Iterator[tuple[str, str, int]]:
+        """Yield each `previousId` with one `userId` that it is aliased to, and how many these are."""
+        query = (
+            "SELECT previous, min(user), count(*) FROM alias WHERE previous > ? "
+            "GROUP BY previous ORDER BY previous LIMIT ?"
+        )
+        after = ""
+        while True:
+            with self._lock:
+                found = self._database.execute(query, (after, _BATCH)).fetchall()
+            yield from found
+            if len(found) < _BATCH:
+                return
+            after = found[-1][0]
+
+    def ambiguous_aliases(self) -> Iterator[tuple[str, int, str, int]]:
+        """Yield of each alias whose `previousId` has several `userId`s: it, how many, its source and line."""
+        for previous, _, users in self.aliases():
+            if users > 1:
+                query = "SELECT source, line FROM alias WHERE previous = ?"
+                with self._lock:
+                    places = self._database.execute(query, (previous,)).fetchmany(_NAMES_SHOWN)
+                for source, line in places:
+                    yield previous, users, source, line
+
+    def has_alias(self, one: str, other: str) -> bool:
+        """Whether an alias ties two ids: one of them is aliased to the other alone."""
+        query = (
+            "SELECT 1 FROM alias WHERE previous = ?1 GROUP BY previous "
+            "HAVING count(*) = 1 AND min(user) = ?2"
+        )
         with self._lock:
-            return self._database.execute(query, values).fetchone() is not None
+            return any(
+                self._database.execute(query, pair).fetchone()
+                for pair in ((one, other), (other, one))
+            )
 
     def count(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Add to the tallies: how often each label of a kind occurred."""

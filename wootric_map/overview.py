@@ -145,7 +145,7 @@ def _count(person: Person, told: Overview[Any], amount_suffix: bool) -> None:
     for each in turns.found:
         if not each[3] & QUIET:
             row = turns.row(each)
-            _, warnings = event_properties(row.payload[2], amount_suffix=amount_suffix)
+            _, warnings = event_properties(row.payload[3], amount_suffix=amount_suffix)
             for warning in warnings:
                 told.report.warn(row.source, row.line, warning)
 

@@ -18,6 +18,7 @@ from wootric_map.calls import (
     EndUserUpsert,
     PageView,
     comparable,
+    event_key,
     page_view,
     record_key,
     trimmed,
@@ -26,30 +27,33 @@ from wootric_map.choosing import Choice
 from wootric_map.folding import Folded, Identified, PlacedWarning, fold, fold_one, write_of
 from wootric_map.identities import (
     AMBIGUOUS,
-    ANONYMOUS,
+    DIGEST,
     EMAIL,
     NO_TIME,
     PHONE,
     PREFIXES,
+    SEVERAL_PEOPLE,
     UNIQUE,
     USER,
     WOOTRIC,
     Identities,
     Identity,
+    id_name,
 )
-from wootric_map.intake import DIGEST, id_name
 from wootric_map.mapping import Origin, User, event_properties, user_of
 from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Identify
 from wootric_map.spelling import spelled
 from wootric_map.spool import NOBODY, Person, Row, Rows, SkippedRow, Spool
-from wootric_map.taken import CHOSEN, IDENTIFY, PAGE, Taken
+from wootric_map.taken import CHOSEN, IDENTIFY, KINDS, PAGE, Taken
 
 Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 """Looks an end user up."""
 
 _IDS_SHOWN: Final = 4
+_LONGEST_SHOWN: Final = 100
+"""Characters of an id that a message shows."""
 _OTHER_IDS: Final = 5
 """Ids of one end user that are tried beside the last: one who changes them often is a robot."""
 
@@ -83,8 +87,9 @@ class EndUserPlan:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether all that names them is a phone or anonymous id of several end users."""
-        return bool(self.person.kinds & AMBIGUOUS) and not self.person.kinds & UNIQUE
+        """Whether all that names them is an id of several end users: a userId, phone or anonymous id."""
+        kinds = self.person.kinds
+        return bool(kinds & SEVERAL_PEOPLE or (kinds & AMBIGUOUS and not kinds & UNIQUE))
 
     @property
     def is_written(self) -> bool:
@@ -121,6 +126,11 @@ class Write:
     """A digest of the identifies' keys."""
 
     @property
+    def former_key(self) -> None:
+        """Writes are known by the same key as ever."""
+        return None
+
+    @property
     def key(self) -> str:
         """What tells it from every other write: the identifies it was made from, and what came of them."""
         digest = blake2b(self.identifies, digest_size=16)
@@ -143,6 +153,8 @@ class Event:
     `userId`, which only looks like one."""
     call: EligibilityCheck | PageView
     warnings: tuple[PlacedWarning, ...] = ()
+    former_key: str | None = None
+    """The key that releases before journal version 4 gave it, if they may have sent it."""
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -208,15 +220,22 @@ class Plan:
         """
         known = self._identities
         numbers = known.numbers(taken.names)
-        for first, *more in taken.ties:
-            for other in more:
-                known.unite(numbers[first], numbers[other])
-        for shared, seen in taken.hints:
-            known.hint(numbers[shared], numbers[seen])
-        self._tie(taken.aliases)
+        for note, pairs in (
+            (known.claim, taken.claims),
+            (known.withhold, taken.withheld),
+            (known.tie, taken.ties),
+            (known.hint, taken.hints),
+        ):
+            for one, other in pairs:
+                note(numbers[one], numbers[other])
+        if taken.aliases:
+            self.spool.names.keep_aliases(
+                (previous, user, source, lines_before + line)
+                for previous, user, line in taken.aliases
+            )
         numbers.append(NOBODY)  # the last of them, as -1 is
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
-        others = array("q", (each if each < 0 else numbers[each] for each in taken.others))
+        others = array("I", map(numbers.__getitem__, taken.others))
         met = zip(filed, taken.columns.times, strict=True)
         known.see((each for each in met if each[0] != NOBODY) if NOBODY in filed else met)
         self.has_tracks = self.has_tracks or taken.has_tracks
@@ -282,32 +301,63 @@ class Plan:
         """What is to be done about an end user, in its order."""
         folded, person = end_user.folded, end_user.person
         if self._options.fold and folded and folded.replayed:
-            yield self._write(folded, _Replayed(person.identifies, folded.replayed))
+            yield self._write(end_user, folded, _Replayed(person.identifies, folded.replayed))
         repeats = _Repeats()
         for row in person.turns:
             if row.kind != IDENTIFY:
-                yield self._event(row, repeats.key(row))
+                yield self._event(row, repeats)
             elif row.chosen and folded:
                 identify = _identified(row)
                 own = write_of(identify, folded, amount_suffix=self._options.amount_suffix)
-                yield self._write(own, (identify.ref,))
+                yield self._write(end_user, own, (identify.ref,))
+
+    def warnings(self) -> Iterator[PlacedWarning]:
+        """Yield what is found of ids once all records are in (segment.md 2 and 8).
+
+        The warnings `message_id_reused`, `ambiguous_user_id`, `ambiguous_email` and `ambiguous_alias`: one an
+        id, at each record that names it.
+        """
+        for source, line, message_id in self.spool.sharing_message_ids():
+            message = (
+                f"{_quoted(message_id)} is the messageId of different messages: each is kept; "
+                "have whatever writes them give each its own"
+            )
+            warning = MappingWarning("message_id_reused", "messageId", message, message_id)
+            yield PlacedWarning(Ref(0, source, line), warning)
+        about: dict[int, MappingWarning] = {}
+        known = self._identities
+        for number, emails in known.ambiguous_users.items():
+            text = self._text_of(number, USER)
+            message = (
+                f"userId {_quoted(text)} was identified with {emails:,} emails, several of which are other "
+                "userIds' as well: it ties nobody, and what names it belongs to the email beside it"
+            )
+            about[number] = MappingWarning("ambiguous_user_id", "userId", message, text)
+        for number, users in known.ambiguous_emails.items():
+            text = self._text_of(number, EMAIL)
+            message = (
+                f"{_quoted(text)} was identified with {users:,} userIds, several of which have another "
+                "email as well: it ties nobody, and is an end user of its own"
+            )
+            about[number] = MappingWarning("ambiguous_email", "email", message, text)
+        if about:
+            for source, line, number in self.spool.naming(about):
+                yield PlacedWarning(Ref(0, source, line), about[number])
+        for previous, users, source, line in self.spool.names.ambiguous_aliases():
+            message = (
+                f"previousId {_quoted(previous)} is aliased to {users:,} userIds: it ties nobody"
+            )
+            warning = MappingWarning("ambiguous_alias", "previousId", message, previous)
+            yield PlacedWarning(Ref(0, source, line), warning)
+
+    def _text_of(self, number: int, kind: int) -> str:
+        """The text of an id by its number."""
+        text = self.spool.names.name(number).removeprefix(PREFIXES[kind])
+        return "(very long)" if text.startswith(DIGEST) else text
 
     def raw(self, ref: Ref) -> bytes:
         """The line of a record; empty where it was not kept."""
         return self.spool.raw(ref.number)
-
-    def _tie(self, aliases: Iterable[tuple[str, str]]) -> None:
-        """Take in what aliases say: that two ids, the first perhaps an anonymous one, are one user's."""
-        known = self._identities
-        ids = [
-            (id_name(USER, user), id_name(USER, previous), id_name(ANONYMOUS, previous))
-            for previous, user in aliases
-        ]
-        numbers = iter(known.numbers(list(chain.from_iterable(ids))))
-        for number, *others in zip(numbers, numbers, numbers, strict=True):
-            for other in others:
-                known.unite(number, other)
-        self.spool.names.keep_aliases(aliases)
 
     def _ids_of(self, person: Person) -> Iterator[EndUserUpsert]:
         """Every id of an end user, each to be looked up by: Wootric's own, then userIds, then emails.
@@ -329,20 +379,34 @@ class Plan:
         if not person.kinds & EMAIL:
             yield from told
 
-    def _write(self, folded: Folded, refs: Collection[Ref]) -> Write:
+    def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
         warnings = folded.warnings
         pairs = [pair for pair in folded.shared if not self.spool.names.has_alias(*pair)]
         if pairs:
             ids = list(dict.fromkeys(chain.from_iterable(pairs)))
-            more = len(ids) - _IDS_SHOWN
+            # The fold remembers only so many of them.
+            count = max(len(ids), self.spool.names.count_of(end_user.person.root, PREFIXES[USER]))
+            more = count - _IDS_SHOWN
             named = ", ".join(ids[:_IDS_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-            message = f"these userIds share one end user's email: {named}; the latest is kept"
-            warnings += (PlacedWarning(folded.last, MappingWarning("shared_email", "", message)),)
+            message = f"{count:,} userIds share one end user's email: {named}; the latest is kept"
+            subject = folded.upsert.email
+            warning = MappingWarning("shared_email", "", message, subject)
+            warnings += (PlacedWarning(folded.last, warning),)
         return Write(folded.upsert, folded.origins, refs, warnings, folded.key)
 
-    def _event(self, row: Row, key: str) -> Event:
-        email_from, user, *own = row.payload
+    def _event(self, row: Row, repeats: "_Repeats") -> Event:
+        email_from, user, anonymous_id, own = row.payload
         user_id, email, phone, _, created_at, language = user
+        name = own if row.kind == PAGE else row.topic
+        former_key = None
+        if row.message_id is None:
+            key = repeats.key(row.digest)
+        else:
+            key = event_key(row.message_id, KINDS[row.kind], user_id, anonymous_id, name)
+            # Of the messages that share an id, an earlier release has sent the first.
+            former_key = None if row.reused else record_key(row.message_id, b"")
+        if row.detached:
+            user_id = None
         email = trimmed(email)
         call: EligibilityCheck | PageView
         warnings: list[MappingWarning] = []
@@ -350,7 +414,7 @@ class Plan:
             url, name, path = row.topic
             call = page_view(key, email=email, created_at=created_at, url=url, name=name, path=path)
         else:
-            properties, warnings = event_properties(*own, amount_suffix=self._options.amount_suffix)
+            properties, warnings = event_properties(own, amount_suffix=self._options.amount_suffix)
             call = EligibilityCheck(
                 event_name=row.topic,
                 email=email,
@@ -362,7 +426,7 @@ class Plan:
             )
         ref = _ref(row)
         placed = tuple(PlacedWarning(ref, warning) for warning in warnings)
-        return Event(ref, row.time, key, email_from, call, placed)
+        return Event(ref, row.time, key, email_from, call, placed, former_key)
 
 
 class _Repeats:
@@ -372,13 +436,11 @@ class _Repeats:
         self._last: bytes | None = None
         self._count = 0
 
-    def key(self, row: Row) -> str:
-        """The key of the next track or page record, of those in time order."""
-        key = record_key(row.message_id, row.digest)
-        if row.message_id is not None:
-            return key
-        self._count = self._count + 1 if row.digest == self._last else 0
-        self._last = row.digest
+    def key(self, digest: bytes) -> str:
+        """The key of the next such record, of those in time order, by the digest of its line."""
+        key = record_key(None, digest)
+        self._count = self._count + 1 if digest == self._last else 0
+        self._last = digest
         return f"{key}#{self._count}" if self._count else key
 
 
@@ -405,6 +467,11 @@ def _chosen(user: str) -> tuple[str, str]:
     return id_name(USER, user), id_name(EMAIL, email)
 
 
+def _quoted(text: str) -> str:
+    """An id for a message, cut short, since it may be megabytes of nothing."""
+    return f'"{text}"' if len(text) <= _LONGEST_SHOWN else f'"{text[:_LONGEST_SHOWN]}…"'
+
+
 def _held(find: Find, identity: Identity) -> int | None:
     """Wootric's own id of the end user whom it knows by an id."""
     found = None if identity.text.startswith(DIGEST) else find(_looked_up_by(identity))
@@ -425,6 +492,9 @@ def _identified(row: Row) -> Identified:
     """An identify as folding needs it."""
     user_id, wootric_id, traits = row.payload
     user, origins, _ = user_of(Identify(user_id, None, None, row.time, {}, traits))
+    if row.detached:
+        user = user._replace(user_id=None)
+        origins = {name: origin for name, origin in origins.items() if name != "external_id"}
     return Identified(
         _ref(row),
         row.time,

@@ -10,8 +10,8 @@ records give the same bytes.
   is written to the end user of that id, whom the export names itself.
 - `{"end_user": n, "action": "update", "key": …, "id": …, "fields": {…}, "records": k}` changes these
   fields. Without an `id` it is the end user whom a line above creates.
-- `{"end_user": n, "action": "eligibility_check", "key": …, "call": {…}}` and the same with `page_view`
-  send a call.
+- `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "call": {…}}` and the same with
+  `page_view` send a call. `former_key` is what earlier releases knew it by, if they may have sent it.
 - `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
   counts what stands between.
 
@@ -60,6 +60,8 @@ class PlannedWrite(NamedTuple):
     fields: EndUserUpsert
     key: str
     """What tells it from every other write."""
+    former_key: None = None
+    """Writes are known by the same key as ever."""
 
 
 class PlannedCall(NamedTuple):
@@ -69,6 +71,8 @@ class PlannedCall(NamedTuple):
     """As above."""
     key: str
     call: EligibilityCheck | PageView
+    former_key: str | None = None
+    """What an earlier release knew it by."""
 
     @property
     def action(self) -> Action:
@@ -132,6 +136,8 @@ class PlanWriter:
                 line["id"] = id_ or int(call.wootric_id or 0)
             line |= {"fields": _given(call), "records": len(step.refs)}
         elif isinstance(step, Event):
+            if step.former_key is not None:
+                line["former_key"] = step.former_key
             line["call"] = _given(call)
         self._counts[action] += 1
         self._write(line)
@@ -282,7 +288,9 @@ class PlanFile:
             kind = {"eligibility_check": EligibilityCheck, "page_view": PageView}[action]
             call = _made(kind, line["call"])
             by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
-            return PlannedCall(ref, _text(line["key"]), _if(call.email or by_id, call))
+            former = line.get("former_key")
+            former_key = None if former is None else _text(former)
+            return PlannedCall(ref, _text(line["key"]), _if(call.email or by_id, call), former_key)
         except (KeyError, TypeError) as error:
             raise self._wrong(ref.line, "the line is no part of a plan") from error
 

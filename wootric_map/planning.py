@@ -96,6 +96,8 @@ def plan_records(
             taken = take_in(part, how, after=taken.stopped_after)
     for left_out in plan.close(snapshot):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
+    for ref, warning in plan.warnings():
+        report.warn(ref.source, ref.line, warning)
     report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids
     report.unknown_users = plan.unknown_users
     return plan

@@ -144,7 +144,7 @@ def _recalled(asked: Recall | LookUp, memory: Memory | None) -> Fate | Known | N
     if memory is None:
         return None
     if isinstance(asked, Recall):
-        return memory.fate(asked.key)
+        return memory.fate(*asked)
     return memory.find(asked.wanted) if asked.compares else None
 
 

@@ -1,4 +1,4 @@
-"""Which records repeat a message, told without holding all messages at once."""
+"""Which records repeat a message, and which share its id alone, told without holding all messages at once."""
 
 from array import array
 from collections import Counter
@@ -17,7 +17,9 @@ class Messages(NamedTuple):
     hashes: "array[int]"
     """A hash of the message id; 0 where there is none."""
     checks: "array[int]"
-    """Another, so that nothing but the same message has both."""
+    """Another, so that nothing but the same message id has both."""
+    contents: "array[int]"
+    """A hash of what a repeat has in common beside the message id."""
     digests: "array[int]"
     """Of the line."""
     times: "array[int]"
@@ -25,24 +27,35 @@ class Messages(NamedTuple):
     """What the record is known by: one that came later has a greater one."""
 
 
-_CODES: Final = ("q", "I", "I", "q", "I")
+_CODES: Final = ("q", "I", "q", "I", "q", "I")
 """Of each column the type of its numbers."""
 
 Batches: TypeAlias = Callable[[], Iterable[Messages]]
 """Gives the messages anew each time, not all of them at once."""
 
 
-def repeats(batches: Batches, count: int) -> Iterator[int]:
-    """Tell which records to leave out, so that each message is there once.
+class Met(NamedTuple):
+    """A record whose message id others have as well."""
 
-    The earliest is taken, then the one whose line comes first, whatever order they came in.
+    number: int
+    repeats: bool
+    """Whether it is the same message once more; else it is another message."""
+    is_first: bool
+    """Whether it is the earliest of those that have the message id."""
+
+
+def repeats(batches: Batches, count: int) -> Iterator[Met]:
+    """Tell which records repeat a message, and which other messages have its id.
+
+    Of the same message the earliest is taken, then the one whose line comes first, whatever order they
+    came in (segment.md 2, `duplicate`).
 
     Args:
         batches: the records.
         count: about how many they are.
 
     Yields:
-        The numbers of the others.
+        Each repeat; and of the messages that share an id each one.
     """
     if count <= _MESSAGES_AT_ONCE:
         yield from _repeats(batches)
@@ -52,21 +65,28 @@ def repeats(batches: Batches, count: int) -> Iterator[int]:
             yield from _repeats(shelf.batches)
 
 
-def _repeats(batches: Batches) -> Iterator[int]:
+def _repeats(batches: Batches) -> Iterator[Met]:
     repeated = _met_again(each.hashes for each in batches())
     if not repeated:
         return
-    taken: dict[tuple[int, int], tuple[int, int, int]] = {}
-    for hashes, checks, digests, times, numbers in batches():
+    # By message id: what is taken of it, by its content.
+    taken: dict[tuple[int, int], dict[int, tuple[int, int, int]]] = {}
+    for hashes, checks, contents, digests, times, numbers in batches():
         if repeated.isdisjoint(hashes):
             continue
         for place, message in enumerate(hashes):
             if message in repeated:
                 candidate = times[place], digests[place], numbers[place]
-                rival = taken.setdefault((message, checks[place]), candidate)
+                own = taken.setdefault((message, checks[place]), {})
+                rival = own.setdefault(contents[place], candidate)
                 if rival is not candidate:
-                    taken[message, checks[place]] = min(rival, candidate)
-                    yield max(rival, candidate)[-1]
+                    own[contents[place]] = min(rival, candidate)
+                    yield Met(max(rival, candidate)[-1], repeats=True, is_first=False)
+    for own in taken.values():
+        if len(own) > 1:
+            first = min(own.values())
+            for each in own.values():
+                yield Met(each[-1], repeats=False, is_first=each == first)
 
 
 def _met_again(batches: Iterable["array[int]"]) -> set[int]:

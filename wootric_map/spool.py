@@ -25,7 +25,17 @@ from wootric_map.names import Names
 from wootric_map.repeats import Messages, repeats
 from wootric_map.runs import Runs
 from wootric_map.scratch_file import ScratchFile
-from wootric_map.taken import CHOSEN, CODES, IDENTIFY, KINDS, Columns, Taken
+from wootric_map.taken import (
+    CHOSEN,
+    CODES,
+    DETACHED,
+    IDENTIFY,
+    KINDS,
+    MENTIONED,
+    REUSED,
+    Columns,
+    Taken,
+)
 
 NOBODY: Final = 2**32 - 1
 """In place of the id that a record is filed under: no more is kept than that its message was met."""
@@ -34,6 +44,12 @@ NOBODY: Final = 2**32 - 1
 _TAKEN: Final = 0
 _REPEATED: Final = 1
 _LEFT_OUT: Final = 2
+_FATE: Final = 3
+"""Which bits tell that. Beside them:"""
+_SHARES_ID: Final = 4
+"""Another message has the record's message id."""
+_IS_LATER: Final = 8
+"""That message is earlier."""
 
 _STRETCH_BYTES: Final = 2 * 1024 * 1024
 """About what the records of a stretch take on disk; in memory it is several times that."""
@@ -42,11 +58,11 @@ _GIANT_BYTES: Final = 16 * 1024 * 1024
 _GATHERED_BYTES: Final = 32 * 1024 * 1024
 """What is held of all stretches before it is written."""
 
-Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes, int]
+Found: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes, int, int]
 """`Kept`, read again: `CHOSEN` says whether it is replayed after all; behind it the number of its part."""
 
-in_order: Final = itemgetter(0, 1, 2)
-"""By time, then those without a message id by their line, then by message id."""
+in_order: Final = itemgetter(0, 1, 2, 8)
+"""By time, then those without a message id by their line, then by message id and a digest of the line."""
 
 
 class Row(NamedTuple):
@@ -67,6 +83,10 @@ class Row(NamedTuple):
     line: int
     topic: Any
     payload: Any
+    detached: bool = False
+    """Whether it belongs to the end user of its email alone (segment.md 8)."""
+    reused: bool = False
+    """Whether an earlier record, which is another message, has its message id."""
 
 
 class SkippedRow(NamedTuple):
@@ -77,6 +97,15 @@ class SkippedRow(NamedTuple):
     kind: str
     repeated: bool
     """Whether its `messageId` was taken already; else it was not chosen."""
+
+
+class Noticed(NamedTuple):
+    """A record, and an id that it names."""
+
+    source: str
+    line: int
+    id: Any
+    """The number of a `userId` or email; or the text of a message id."""
 
 
 class Rows(Collection[Row]):
@@ -126,12 +155,25 @@ class _Part:
     data: tuple[int, int]
     """Offset and length of the records."""
     others: tuple[int, int]
-    """The same of the ids to file them under if nobody is identified by the first; -1 is none."""
+    """Of the ids to file them under if the first names nobody or several people; `NOBODY` is none."""
     sizes: tuple[int, int]
     """Of the records' lengths."""
     columns: tuple[tuple[int, int], ...]
     raw: int
     """Where the lines begin, if they are kept."""
+
+
+class _Filing(NamedTuple):
+    """What decides which of its ids a record is filed under."""
+
+    roots: "array[int]"
+    """Of each id the number that all of its end user share."""
+    users: Collection[int] = frozenset()
+    """The userIds that several people carry."""
+    emails: Collection[int] = frozenset()
+    """The emails that several people carry."""
+    identified: Collection[int] = frozenset()
+    """The roots of whom an identify names, where it matters."""
 
 
 @dataclass(slots=True)
@@ -169,7 +211,7 @@ class Spool:
         self._parts: list[_Part] = []
         self._count = 0
         self._fates = bytearray()
-        self._has_others = False
+        self._has_mentions = False
         self._events_apart = True
         self._people = array("I")
         self._kinds = array("B")
@@ -206,7 +248,7 @@ class Spool:
             )
         )
         self._count += len(columns.marks)
-        self._has_others = self._has_others or bool(taken.others)
+        self._has_mentions = self._has_mentions or taken.has_mentions
 
     def close(
         self,
@@ -228,17 +270,21 @@ class Spool:
         """
         self._events_apart = events_apart
         roots = array("I", map(identities.root, range(len(identities))))
+        filing = _Filing(roots, identities.ambiguous_users, identities.ambiguous_emails)
+        if filing.users or filing.emails:
+            identities.see_anew(self._met(filing))
         self._leave_out_repeated()
-        identified = self._identified(roots) if self._has_others else frozenset()
+        if self._has_mentions:
+            filing = filing._replace(identified=self._identified(filing))
         names = list(users)
         if names:
             numbers = (self.names.identity(name) for name in names)
             wanted = {roots[number] for number in numbers if number is not None}
-            self._leave_out_all_but(wanted, roots, identified)
+            self._leave_out_all_but(wanted, filing)
         if limit is not None:
             self._leave_out_past(limit)
         places = self._number_people(identities, roots)
-        self._gather(places, roots, identified)
+        self._gather(places, filing)
 
     def left_out(self) -> Iterator[SkippedRow]:
         """The records that were found to be left out when the intake was closed."""
@@ -248,10 +294,33 @@ class Spool:
             lines, marks = self._column(part, "lines"), self._column(part, "marks")
             fates = self._fates_of(part)
             for fate, mark, line in zip(fates, marks, lines, strict=True):
-                if fate and mark & CHOSEN:
-                    yield SkippedRow(
-                        part.source, part.lines_before + line, KINDS[mark & 3], fate == _REPEATED
-                    )
+                if fate & _FATE and mark & CHOSEN:
+                    is_repeated = fate & _FATE == _REPEATED
+                    place = part.lines_before + line
+                    yield SkippedRow(part.source, place, KINDS[mark & 3], is_repeated)
+
+    def sharing_message_ids(self) -> Iterator[Noticed]:
+        """The records, of those that are taken, whose message id another message has, with that id."""
+        for part in self._parts:
+            fates = self._fates_of(part)
+            places = [place for place, fate in enumerate(fates) if fate & _SHARES_ID]
+            if not places:
+                continue
+            records, lines = self._split(part), self._column(part, "lines")
+            for place in places:
+                if records[place] and fates[place] & _FATE == _TAKEN:
+                    _, _, message_id, *_ = marshal.loads(records[place])  # noqa: S302 - our own
+                    yield Noticed(part.source, part.lines_before + lines[place], message_id)
+
+    def naming(self, ids: Collection[int]) -> Iterator[Noticed]:
+        """The records that name any of these `userId`s and emails, each with the id's number."""
+        for part in self._parts:
+            lines, numbers = self._column(part, "lines"), self._column(part, "numbers")
+            others = self._array("I", part.others)
+            for line, *named in zip(lines, numbers, others, strict=True):
+                for each in named:
+                    if each in ids:
+                        yield Noticed(part.source, part.lines_before + line, each)
 
     @property
     def stretches(self) -> int:
@@ -296,7 +365,7 @@ class Spool:
 
     def row(self, found: Found) -> Row:
         """A record, made of what was kept of it."""
-        time, _, tie, mark, line, number, topic, payload, of = found
+        time, _, tie, mark, line, number, topic, payload, _, of = found
         part = self._parts[of]
         return Row(
             part.first + number + 1,
@@ -309,6 +378,8 @@ class Spool:
             part.lines_before + line,
             topic,
             marshal.loads(payload),  # noqa: S302 - our own
+            bool(mark & DETACHED),
+            bool(mark & REUSED),
         )
 
     def raw(self, number: int) -> bytes:
@@ -333,11 +404,28 @@ class Spool:
         )
 
     def _judged(self, fate: int, record: bytes) -> bytes:
-        """A record that was left out, as far as it serves to know who is who; else nothing."""
-        time, has_message, tie, mark, *rest = marshal.loads(record)  # noqa: S302 - our own
-        if fate == _REPEATED or mark & 3 != IDENTIFY:
+        """A record once it is known what becomes of it; nothing where it no longer serves anything."""
+        is_left_out = fate & _FATE == _LEFT_OUT
+        if fate & _FATE == _REPEATED:
             return b""
-        return marshal.dumps((time, has_message, tie, mark & ~CHOSEN, *rest), 2)
+        time, has_message, tie, mark, *rest = marshal.loads(record)  # noqa: S302 - our own
+        if is_left_out and mark & 3 != IDENTIFY:
+            return b""
+        if is_left_out:
+            mark &= ~CHOSEN  # it still tells who is who
+        if fate & _IS_LATER:
+            mark |= REUSED
+        return marshal.dumps((time, has_message, tie, mark, *rest), 2)
+
+    def _detached(self, record: bytes, *, is_email_ambiguous: bool) -> bytes:
+        """A record that belongs to the end user of its email alone (segment.md 8, rule 4)."""
+        *before, mark, line, number, topic, packed, digest = marshal.loads(record)  # noqa: S302 - our own
+        if is_email_ambiguous and mark & 3 == IDENTIFY:
+            # Wootric's own id is the id of whoever's userId it came with.
+            user_id, _, *rest = marshal.loads(packed)  # noqa: S302 - our own
+            packed = marshal.dumps((user_id, None, *rest), 2)
+        kept = (*before, mark | DETACHED, line, number, topic, packed, digest)
+        return marshal.dumps(kept, 2)
 
     def _waiting(self, stretch: _Stretch) -> Iterator[tuple[int, int, bytes]]:
         for piece in map(self._sorted.read, stretch.offsets, stretch.sizes):
@@ -351,29 +439,52 @@ class Spool:
     def _array(self, code: str, where: tuple[int, int]) -> "array[int]":
         return array(code, self._intake.read(*where))
 
-    def _numbers(
-        self, part: _Part, roots: "array[int]", identified: Collection[int]
-    ) -> "array[int]":
-        """The ids that a part's records are filed under: by the other, if that alone has identifies."""
+    def _filed(self, part: _Part, filing: _Filing) -> tuple["array[int]", list[int]]:
+        """The ids that a part's records are filed under, and the places of those that are detached.
+
+        A record whose userId or email is several people's goes to its email. One whose email is perhaps
+        somebody else's goes there if nobody is identified by its userId.
+        """
         numbers = self._column(part, "numbers")
-        if identified:
-            for index, other in enumerate(self._array("q", part.others)):
-                known = other >= 0 and roots[numbers[index]] in identified
-                if other >= 0 and not known and roots[other] in identified:
-                    numbers[index] = other
-        return numbers
+        detached: list[int] = []
+        roots, users, emails, identified = filing
+        if not (users or emails or identified):
+            return numbers, detached
+        marks = self._column(part, "marks")
+        for place, other in enumerate(self._array("I", part.others)):
+            if other == NOBODY:
+                continue
+            number = numbers[place]
+            if number in users or (other in emails and not marks[place] & MENTIONED):
+                numbers[place] = other
+                detached.append(place)
+            elif identified and roots[number] not in identified and roots[other] in identified:
+                numbers[place] = other
+        return numbers, detached
+
+    def _met(self, filing: _Filing) -> Iterator[tuple[int, int]]:
+        """Of each record the id that it is filed under, and when it happened."""
+        for part in self._parts:
+            numbers, _ = self._filed(part, filing)
+            for met in zip(numbers, self._column(part, "times"), strict=True):
+                if met[0] != NOBODY:
+                    yield met
 
     def _leave_out_repeated(self) -> None:
-        for number in repeats(self._messages, self._count):
-            self._settle(number, _REPEATED)
+        for number, is_repeat, is_first in repeats(self._messages, self._count):
+            if is_repeat:
+                self._settle(number, _REPEATED)
+            else:
+                self._settle(number, _SHARES_ID if is_first else _SHARES_ID | _IS_LATER)
 
     def _messages(self) -> Iterator[Messages]:
         for part in self._parts:
-            hashes, checks, digests, times = (
-                self._column(part, name) for name in ("messages", "checks", "digests", "times")
+            hashes, checks, contents, digests, times = (
+                self._column(part, name)
+                for name in ("messages", "checks", "contents", "digests", "times")
             )
             numbers = range(part.first, part.first + part.count)
-            yield Messages(hashes, checks, digests, times, numbers)
+            yield Messages(hashes, checks, contents, digests, times, numbers)
 
     def _fates_of(self, part: _Part) -> bytes | bytearray:
         """What becomes of each of a part's records, as far as anything is settled."""
@@ -382,18 +493,18 @@ class Spool:
     def _settle(self, number: int, fate: int) -> None:
         if not self._fates:
             self._fates = bytearray(self._count)
-        self._fates[number] = fate
+        self._fates[number] |= fate
 
-    def _identified(self, roots: "array[int]") -> frozenset[int]:
+    def _identified(self, filing: _Filing) -> frozenset[int]:
         """The roots of whom an identify names."""
         identified: set[int] = set()
         for part in self._parts:
-            numbers, marks = self._column(part, "numbers"), self._column(part, "marks")
+            (numbers, _), marks = self._filed(part, filing), self._column(part, "marks")
             fates = self._fates_of(part)
             identified.update(
-                roots[number]
+                filing.roots[number]
                 for number, mark, fate in zip(numbers, marks, fates, strict=True)
-                if not mark & 3 and number != NOBODY and fate != _REPEATED
+                if not mark & 3 and number != NOBODY and fate & _FATE != _REPEATED
             )
         return frozenset(identified)
 
@@ -401,16 +512,14 @@ class Spool:
         """Of a part's records those that are replayed, as far as is known, by their place in it."""
         marks, fates = self._column(part, "marks"), self._fates_of(part)
         for index, (mark, fate) in enumerate(zip(marks, fates, strict=True)):
-            if mark & CHOSEN and fate == _TAKEN:
+            if mark & CHOSEN and fate & _FATE == _TAKEN:
                 yield index
 
-    def _leave_out_all_but(
-        self, wanted: Collection[int], roots: "array[int]", identified: Collection[int]
-    ) -> None:
+    def _leave_out_all_but(self, wanted: Collection[int], filing: _Filing) -> None:
         for part in self._parts:
-            numbers = self._numbers(part, roots, identified)
+            numbers, _ = self._filed(part, filing)
             for index in list(self._choosable(part)):
-                if roots[numbers[index]] not in wanted:
+                if filing.roots[numbers[index]] not in wanted:
                     self._settle(part.first + index, _LEFT_OUT)
 
     def _leave_out_past(self, limit: int) -> None:
@@ -419,7 +528,7 @@ class Spool:
         left = limit - bisect_left(first, last)
         # Of those of the last time it takes more than the time to tell which come first.
         ties = chain.from_iterable(map(partial(self._ties, last), range(len(self._parts))))
-        taken = {number for _, _, number in heapq.nsmallest(left, ties)}
+        taken = {number for *_, number in heapq.nsmallest(left, ties)}
         for part in self._parts:
             times = self._column(part, "times")
             for index in list(self._choosable(part)):
@@ -431,14 +540,14 @@ class Spool:
         times = self._column(part, "times")
         return (times[index] for index in self._choosable(part))
 
-    def _ties(self, time: int, of: int) -> Iterator[tuple[bool, str | bytes, int]]:
+    def _ties(self, time: int, of: int) -> Iterator[tuple[bool, str | bytes, int, int]]:
         """What orders the choosable records of one time."""
         part = self._parts[of]
         records = self._split(part)
         for index in self._choosable(part):
             each = marshal.loads(records[index])  # noqa: S302 - our own
             if each[0] == time:
-                yield each[1], each[2], part.first + index
+                yield each[1], each[2], each[8], part.first + index
 
     def _number_people(self, identities: Identities, roots: "array[int]") -> "array[int]":
         """Number the end users; gives of each id the place of its end user among them."""
@@ -465,13 +574,11 @@ class Spool:
         ordered = iter(self.names.by_least_name(are_tied, roots, firsts))
         met[:] = [next(ordered) if firsts[root] in tied else root for root in met]
 
-    def _gather(
-        self, places: "array[int]", roots: "array[int]", identified: Collection[int]
-    ) -> None:
+    def _gather(self, places: "array[int]", filing: _Filing) -> None:
         """Bring each end user's records together."""
         weights = array("Q", bytes(8 * len(self._people)))
         for part in self._parts:
-            numbers = self._numbers(part, roots, identified)
+            numbers, _ = self._filed(part, filing)
             for number, size in zip(numbers, self._array("I", part.sizes), strict=True):
                 if size:
                     weights[places[number]] += size
@@ -487,7 +594,11 @@ class Spool:
             for index in compress(range(part.count), fates):
                 if records[index]:
                     records[index] = self._judged(fates[index], records[index])
-            numbers = self._numbers(part, roots, identified)
+            numbers, detached = self._filed(part, filing)
+            for index in detached:
+                if records[index]:
+                    is_ambiguous = numbers[index] in filing.emails
+                    records[index] = self._detached(records[index], is_email_ambiguous=is_ambiguous)
             for number, record in zip(numbers, records, strict=True):
                 if record:
                     place = places[number]

@@ -20,14 +20,25 @@ CHOSEN: Final = 4
 QUIET: Final = 8
 """Added to a track or page record's kind: there is nothing to warn of in its properties."""
 
+MENTIONED: Final = 16
+"""Added to a track or page record's kind: its email is perhaps not its user's, and ties nobody."""
+
+DETACHED: Final = 32
+"""Added to a kind once all records are read: the record belongs to the end user of its email alone, since
+its `userId` or its email is several people's (segment.md 8)."""
+
+REUSED: Final = 64
+"""Added to a kind once all records are read: an earlier record, which is another message, has the same
+`messageId`."""
+
 UNFILED: Final = -1
 """In place of the id that a record is filed under: no more is kept than that its message was met."""
 
-Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes]
+Kept: TypeAlias = tuple[int, bool, str | bytes, int, int, int, Any, bytes, int]
 """A record as a part keeps it: its time (or `NO_TIME`), whether it has a message id, that or else its own
-line, its kind (and `CHOSEN`, `QUIET`), its line number in the part, its number in the part, its topic, and
-its packed payload. A plain tuple, which `marshal` takes, and whose first three put an end user's records in
-their order.
+line, its kind (and `CHOSEN`, `QUIET`), its line number in the part, its number in the part, its topic, its
+packed payload, and a digest of its line where it has a message id. A plain tuple, which `marshal` takes.
+The first three and the last put an end user's records in their order.
 
 The topic is the little that tells it from others at a glance: see `intake`. Most payloads are never unpacked.
 """
@@ -39,7 +50,9 @@ class Columns(NamedTuple):
     messages: "array[int]"
     """A hash of the message id, the same in all processes of a run; 0 where there is none."""
     checks: "array[int]"
-    """Another, so that nothing but the same message has both."""
+    """Another, so that nothing but the same message id has both."""
+    contents: "array[int]"
+    """A hash of what a repeat has in common beside the message id (segment.md 2, `duplicate`)."""
     digests: "array[int]"
     """Of the line, where there is a message id."""
     times: "array[int]"
@@ -47,12 +60,12 @@ class Columns(NamedTuple):
     numbers: "array[int]"
     """The id it is filed under: in a part by its place there, -1 for none; then by number, or `NOBODY`."""
     marks: "array[int]"
-    """Its kind (and `CHOSEN`, `QUIET`)."""
+    """Its kind (and what is added to it)."""
     raw: "array[int]"
     """Bytes of its line, where lines are kept; else empty."""
 
 
-CODES: Final = ("q", "I", "I", "q", "I", "i", "B", "I")
+CODES: Final = ("q", "I", "q", "I", "q", "I", "i", "B", "I")
 """Of each column of a part the type of its numbers."""
 
 
@@ -75,18 +88,24 @@ class Taken(NamedTuple):
     """The line up to which it was taken in; None where all was, as nearly always."""
     rejected: list[tuple[int, Rejection, bytes]]
     """The rejected records with their lines, if these are kept."""
-    aliases: list[tuple[str, str]]
-    """Ids that are said to be one user's."""
+    aliases: list[tuple[str, str, int]]
+    """Of each alias its `previousId`, its `userId` and its line."""
     has_tracks: bool
     names: list[str]
     """The names of all ids, which are known by their places here."""
-    ties: list[tuple[int, ...]]
-    """Ids that name one end user."""
+    claims: list[tuple[int, int]]
+    """The `userId` and the email of each identify that has both."""
+    withheld: list[tuple[int, int]]
+    """The same of those whose users opted out: these tie nobody, but tell which ids are ambiguous."""
+    ties: list[tuple[int, int]]
+    """Other pairs of ids that name one end user."""
     hints: list[tuple[int, int]]
     """A phone or anonymous id, and an id that it was seen with."""
     others: "array[int]"
-    """Of each record, an id to file it under if nobody is identified by the first, or -1; empty where
-    none has one."""
+    """Of each record, another id to file it under if the first names nobody or several people, or -1; empty
+    where none has one."""
+    has_mentions: bool
+    """Whether any record is `MENTIONED`."""
     sizes: "array[int]"
     """Of each record, its bytes in `data`."""
     data: bytes

@@ -143,16 +143,17 @@ def test_events_under_either_of_two_user_ids_get_the_email_they_share(replay: Re
 
 
 def test_ties_reach_on_from_one_to_the_next(replay: Replay) -> None:
-    # 1 and 2 share one email, 2 and 3 another.
+    # 1 and 2 share one email, which 2 then changes; 3 is who 2 became.
     records = [
         at(1, identify("1", ADA)),
         at(2, identify("2", ADA)),
         at(3, identify("2", BYRON)),
-        at(4, identify("3", BYRON)),
+        at(4, identify("3", plan="pro")),
+        alias("2", "3"),
     ]
     for order in permutations(records):
         diff = replay.diff(replay.write(order))
-        assert diff.user() == {"email": BYRON, "external_id": "3"}
+        assert diff.user() == {"email": BYRON, "external_id": "3", "properties.plan": "pro"}
 
 
 def test_two_people_stay_two(replay: Replay) -> None:

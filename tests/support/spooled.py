@@ -11,7 +11,16 @@ from typing import Any
 from wootric_map.identities import NO_TIME, Identities
 from wootric_map.report import Report
 from wootric_map.spool import NOBODY, Row, Spool
-from wootric_map.taken import CHOSEN, IDENTIFY, TRACK, UNFILED, Kept, Taken, columns
+from wootric_map.taken import (
+    CHOSEN,
+    IDENTIFY,
+    MENTIONED,
+    TRACK,
+    UNFILED,
+    Kept,
+    Taken,
+    columns,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,8 @@ class Made:
     line: bytes
     place: tuple[str, int]
     chosen: bool
+    content: int = 0
+    """What it has in common with its repeats beside the message id."""
 
     @property
     def is_kept(self) -> bool:
@@ -58,9 +69,10 @@ class Filling:
         line: bytes = b"",
         place: tuple[str, int] = ("a.ndjson", 1),
         chosen: bool = True,
+        content: int = 0,
     ) -> None:
         """Add a record behind those added so far."""
-        made = Made(payload, identity, other, kind, time, message, line, place, chosen)
+        made = Made(payload, identity, other, kind, time, message, line, place, chosen, content)
         self.records.append(made)
 
     def close(
@@ -101,6 +113,8 @@ class Filling:
         blocks: list[bytes] = []
         for number, made in enumerate(records):
             mark = made.kind | CHOSEN if made.chosen else made.kind
+            if made.other >= 0:
+                mark |= MENTIONED
             time = NO_TIME if made.time is None else made.time
             line = made.place[1] - lines_before
             block = b""
@@ -108,17 +122,18 @@ class Filling:
                 has_message = made.message is not None
                 tie = made.line if made.message is None else made.message
                 payload = marshal.dumps(made.payload, 2)
-                kept: Kept = (time, has_message, tie, mark, line, number, None, payload)
+                digest = zlib.crc32(made.line) if has_message else 0
+                kept: Kept = (time, has_message, tie, mark, line, number, None, payload, digest)
                 block = marshal.dumps(kept, 2)
                 known.see([(numbers[made.identity], time)])
             blocks.append(block)
-            told = 0, 0, 0
+            told = 0, 0, 0, 0
             if made.message is not None:
                 check = zlib.crc32(made.message.encode())
-                told = hash(made.message) or 1, check, zlib.crc32(made.line)
+                told = hash(made.message) or 1, check, made.content, zlib.crc32(made.line)
             facts.append((*told, time, line, UNFILED, mark))
         filed = [numbers[each.identity] if each.is_kept else NOBODY for each in records]
-        others = [numbers[each.other] if each.other >= 0 else -1 for each in records]
+        others = [numbers[each.other] if each.other >= 0 else NOBODY for each in records]
         lines = [each.line for each in records] if self.keep_lines else []
         taken = Taken(
             report=Report(),
@@ -128,9 +143,12 @@ class Filling:
             aliases=[],
             has_tracks=False,
             names=[],
+            claims=[],
+            withheld=[],
             ties=[],
             hints=[],
-            others=array("q", others),
+            others=array("I", others),
+            has_mentions=any(each.other >= 0 for each in records),
             sizes=array("I", map(len, blocks)),
             data=b"".join(blocks),
             columns=columns(facts, map(len, lines))._replace(numbers=array("I", filed)),

@@ -16,7 +16,7 @@ from wootric_map.calls import (
     HttpCall,
     PageView,
     call_for,
-    line_digest,
+    key_of,
     page_view,
     record_key,
     request,
@@ -460,7 +460,8 @@ def test_the_quick_way_to_a_records_http_form_leads_to_that_of_its_call(
     [read] = read_line(line)
     assert isinstance(read.reading, Identify | Track | Page)
     mapped = map_record(read.reading)
-    key = record_key(read.reading.message_id, line_digest(line))
+    reading = read.reading
+    key = "" if isinstance(reading, Identify) else key_of(reading, line)
     assert request_for(mapped, line, SERVICES, token) == (
         request(call_for(mapped, key), SERVICES, token)
     )

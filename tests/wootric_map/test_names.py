@@ -148,13 +148,20 @@ def test_several_threads_may_ask_at_once(names: Names) -> None:
 
 @pytest.mark.parametrize(("previous", "user"), [("a", "b"), ("b", "a")])
 def test_an_alias_is_known_whichever_way_round(names: Names, previous: str, user: str) -> None:
-    for _ in range(2):
-        names.keep_aliases([(previous, user), ("c", "d")])
+    for line in range(2):
+        names.keep_aliases([(previous, user, "x", line), ("c", "d", "x", line)])
     assert names.has_alias("a", "b")
     assert names.has_alias("b", "a")
     assert not names.has_alias("a", "a")
     assert not names.has_alias("a", "c")
     assert names.has_alias("d", "c")
+
+
+def test_an_alias_to_several_users_ties_nobody_and_is_told_with_its_places(names: Names) -> None:
+    names.keep_aliases([("kiosk", "1", "x", 7), ("kiosk", "2", "y", 3), ("a", "1", "x", 8)])
+    assert list(names.aliases()) == [("a", "1", 1), ("kiosk", "1", 2)]
+    assert not names.has_alias("kiosk", "1")
+    assert list(names.ambiguous_aliases()) == [("kiosk", 2, "x", 7), ("kiosk", 2, "y", 3)]
 
 
 # Tallies

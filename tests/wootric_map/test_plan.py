@@ -26,7 +26,7 @@ from planned import (
 
 from wootric_map import Choice, EligibilityCheck, EndUserUpsert, PageView, PlanOptions, Skip
 from wootric_map.addressing import address
-from wootric_map.calls import EndUser
+from wootric_map.calls import EndUser, event_key
 from wootric_map.plan import Event, Write
 from wootric_map.plan_file import PlanFile, PlanWriter
 
@@ -339,15 +339,25 @@ def test_a_message_id_that_was_taken_already_is_skipped_as_duplicate(
     assert len(lines(made)) == 1
 
 
-def test_a_repeat_is_known_by_its_message_id_alone(plan_of: PlanOf) -> None:
+def test_the_same_message_id_on_anything_else_is_another_message(plan_of: PlanOf) -> None:
+    """segment.md 2: a repeat has the same messageId, type, userId, anonymousId and event or page name."""
+    first = track("1", 2, messageId="m-1")
     made = plan_of(
-        track(minute=2, messageId="m-1"),
+        first,
+        first | {"timestamp": "2024-03-01T10:09:00Z", "properties": {"other": "words"}},
+        first | {"event": "Left"},
+        first | {"anonymousId": "b"},
+        first | {"userId": "2"},
+        page("1", 2, messageId="m-1"),
+        page("1", 2, messageId="m-1", name="Home"),
         identify("2", 3, messageId="m-1", email="c@d.co"),
         identify("1", 1, messageId="m-1", email="a@b.co"),
     )
-    assert made.report.skipped.counts == {"duplicate": 2}
-    assert made.upsert.email == "a@b.co"
-    assert not made.events()
+    assert made.report.skipped.counts == {"duplicate": 1}
+    assert made.report.warnings.counts == {"message_id_reused": 1}
+    assert sorted(write.upsert.email or "" for write in made.writes()) == ["a@b.co", "c@d.co"]
+    assert len({event.key for event in made.events()}) == 6
+    assert [event.former_key for event in made.events()] == [None] * 6, "the first is an identify"
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
@@ -469,7 +479,8 @@ def test_records_without_a_message_id_have_keys_of_their_own(plan_of: PlanOf) ->
     made = plan_of(record, track(minute=1, event="Left"), record, record, track(messageId="m"))
     keys = [event.key for event in made.events()]
     assert len(set(keys)) == 5
-    assert "m" in keys
+    assert event_key("m", "track", "1", "a", "Signed Up") in keys
+    assert [event.former_key for event in made.events()].count("m") == 1
     (base,) = {key.partition("#")[0] for key in keys if "#" in key}
     assert {f"{base}#1", f"{base}#2", base} < set(keys)
 

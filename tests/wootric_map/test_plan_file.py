@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from planned import Fields, PlanOf, identify, page, track, wootric_id
 
 from wootric_map import EligibilityCheck, EndUserUpsert, PageView, PlanOptions
-from wootric_map.calls import EndUser, page_view
+from wootric_map.calls import EndUser, event_key, page_view
 from wootric_map.outcome import Outcome, Ref
 from wootric_map.plan import EndUserPlan, Event, Write
 from wootric_map.plan_file import (
@@ -131,7 +131,8 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
         page("2", 4, messageId="d", context={"traits": {"email": "c@d.co"}}),
         page("3", 5),
     )
-    view = page_view("d", email=None, created_at=None, url=None, name=None, path=None)
+    key = event_key("d", "page", "2", "a", None)
+    view = page_view(key, email=None, created_at=None, url=None, name=None, path=None)
     saved = lines(path)
     assert saved[1].pop("key")
     assert saved == [
@@ -150,7 +151,8 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
         {
             "end_user": 1,
             "action": "eligibility_check",
-            "key": "c",
+            "key": event_key("c", "track", "1", "a", "Signed Up"),
+            "former_key": "c",
             "call": {
                 "event_name": "Signed Up",
                 "email": "a@b.co",
@@ -162,7 +164,8 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
         {
             "end_user": 2,
             "action": "page_view",
-            "key": "d",
+            "key": key,
+            "former_key": "d",
             "call": {"random": view.random, "email": "c@d.co", "path": "/home"},
         },
         {"end": {"create": 1, "update": 0, "eligibility_check": 1, "page_view": 1}},

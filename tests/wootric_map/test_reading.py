@@ -239,8 +239,9 @@ def test_every_record_is_planned_skipped_or_rejected_and_none_twice(
 def test_a_repeated_message_id_is_planned_once(plan_of: PlanOf) -> None:
     twice = identify("1", "ada@example.com") | {"messageId": "m"}
     plan, report = plan_of(twice, twice, track("1") | {"messageId": "m"}, page("1"))
-    assert report.skipped.counts == {"duplicate": 2}
-    assert held(plan) == 2
+    assert report.skipped.counts == {"duplicate": 1}
+    assert report.warnings.counts == {"message_id_reused": 1}
+    assert held(plan) == 3
 
 
 def test_who_has_no_id_that_wootric_knows_is_kept_since_somebody_may_yet_be_found(

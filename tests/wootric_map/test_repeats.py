@@ -11,44 +11,56 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.repeats import Messages, repeats
+from wootric_map.repeats import Met as Told
 
-Met: TypeAlias = tuple[int, int, int, int]
-"""The hash and the check of a message, the digest of its line, its time."""
+Met: TypeAlias = tuple[int, int, int, int, int]
+"""The hash and the check of a message id, the hash of what else a repeat shares, the digest of its line, its
+time."""
 
 
 def batches(records: Sequence[Met], size: int) -> Iterator[Messages]:
     """The records, so many at once."""
     for at in range(0, len(records), size):
         some = records[at : at + size]
-        hashes, checks, digests, times = (
-            array(code, (each[index] for each in some)) for index, code in enumerate("qIIq")
+        hashes, checks, contents, digests, times = (
+            array(code, (each[index] for each in some)) for index, code in enumerate("qIqIq")
         )
-        yield Messages(hashes, checks, digests, times, range(at, at + len(some)))
+        yield Messages(hashes, checks, contents, digests, times, range(at, at + len(some)))
 
 
-def found(records: Sequence[Met], *, size: int, at_once: int) -> list[int]:
+def found(records: Sequence[Met], *, size: int, at_once: int) -> list[Told]:
     with bounds(messages_at_once=at_once):
         return list(repeats(partial(batches, records, size), len(records)))
 
 
-def plain(records: Sequence[Met]) -> list[int]:
+def plain(records: Sequence[Met]) -> list[Told]:
     """The same, with all records at hand."""
     ordered = sorted(
-        range(len(records)), key=lambda number: (records[number][3], records[number][2], number)
+        range(len(records)), key=lambda number: (records[number][4], records[number][3], number)
     )
-    taken = set()
-    left_out = []
+    taken: dict[tuple[int, int], dict[int, int]] = {}
+    told: list[Told] = []
     for number in ordered:
-        message = records[number][:2]
-        if message[0] and message in taken:
-            left_out.append(number)
-        taken.add(message)
-    return sorted(left_out)
+        message, check, content, *_ = records[number]
+        if not message:
+            continue
+        own = taken.setdefault((message, check), {})
+        if content in own:
+            told.append(Told(number, repeats=True, is_first=False))
+        own.setdefault(content, number)
+    for own in taken.values():
+        if len(own) > 1:
+            told += (
+                Told(number, repeats=False, is_first=nth == 0)
+                for nth, number in enumerate(own.values())
+            )
+    return sorted(told)
 
 
 _HASHES = st.sampled_from([0, 1, 2, 3, -1, -2, 2**63 - 1, -(2**63)])
 _RECORDS = st.lists(
-    st.tuples(_HASHES, st.integers(0, 1), st.integers(0, 2), st.integers(-1, 1)), max_size=30
+    st.tuples(_HASHES, st.integers(0, 1), st.integers(0, 1), st.integers(0, 2), st.integers(-1, 1)),
+    max_size=30,
 )
 
 
@@ -75,7 +87,7 @@ def test_memory_does_not_grow_with_the_messages() -> None:
 
     for messages in (lambda count: count, lambda count: count // 2, lambda _: 1):
         few, many = (
-            peak([(hash(str(n % messages(count))) or 1, 0, n, 0) for n in range(count)])
+            peak([(hash(str(n % messages(count))) or 1, 0, 0, n, 0) for n in range(count)])
             for count in (4 * at_once, 16 * at_once)
         )
         assert many < 2 * few
