@@ -257,7 +257,7 @@ class _Intake:
             number = self._id(USER, user_id)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
-        content = hash(contents(kind, user_id, anonymous_id, name))
+        content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
         self._keep(raw, (line, time, message, content, mark, number), topic, payload, other)
         return True
 
