@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from hashlib import blake2b
 from itertools import chain, groupby, islice, repeat
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from wootric_map.names import Names
 from wootric_map.number_table import UNMET, NumberTable
@@ -81,6 +81,19 @@ Held: TypeAlias = Callable[[Identity], int | None]
 """Tells Wootric's own id of the end user whom an id names."""
 
 
+class Evidence(Protocol):
+    """The `userId`s and emails that identifies of all runs claimed together, as fingerprints."""
+
+    def fingerprint(self, name: str) -> int:
+        """Return the fingerprint of an id by its name: the same in every run."""
+
+    def add(self, claims: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of the fingerprints of a `userId` and an email."""
+
+    def several_people(self) -> Mapping[int, int]:
+        """Return the ids that several people carry, each with the number of ids that it was seen with."""
+
+
 class Identities:
     """A union-find over ids."""
 
@@ -102,7 +115,7 @@ class Identities:
         self.first_seen = array("q")
         """Of each id the time of the first record that is filed under it; `NEVER` where none is."""
         self._claims = Pairs()
-        self._withheld: set[tuple[int, int]] = set()
+        self._withheld = Pairs()
         self._ties = Pairs()
         self.ambiguous_users: Mapping[int, int] = {}
         """The userIds that several people carry, each with the number of emails that it was identified with;
@@ -138,7 +151,7 @@ class Identities:
 
         It ties nobody, but counts where it is asked whether an id is several people's.
         """
-        self._withheld.add((user, email))
+        self._withheld.add(user, email)
 
     def tie(self, one: int, other: int) -> None:
         """Say that a record names two ids; they name one end user unless one of them is several people's."""
@@ -189,7 +202,7 @@ class Identities:
         self._group_kinds.extend(_KINDS[name[:2]] for name in names)
         self.first_seen.extend(repeat(NEVER, len(names)))
 
-    def resolve(self, held: Held | None = None) -> None:
+    def resolve(self, held: Held | None = None, evidence: Evidence | None = None) -> None:
         """Tie the ids together, once everything is read.
 
         From then on ids are no longer numbered: what number one has, `Names.identity` tells.
@@ -203,8 +216,10 @@ class Identities:
         Args:
             held: the number of the end user whom Wootric knows by a userId, email or phone, where that
                 can be told without asking it; None where it knows nobody.
+            evidence: what the identifies of earlier runs claimed; gets those of this run as well. None
+                leaves it at this run.
         """
-        self._find_ambiguous()
+        self._find_ambiguous(evidence)
         self._tie_pairs()
         self._tie_aliases()
         if self._has_hints or held:
@@ -215,42 +230,45 @@ class Identities:
         # Nobody asks for numbers any more, and what comes now needs memory, too.
         self._recent, self._earlier = {}, NumberTable()
 
-    def _find_ambiguous(self) -> None:
-        """Find the ids that several people carry (segment.md 8, rules 2 and 3).
-
-        Only userIds with several emails matter to either rule, and most have one.
-        """
-        self._withheld = {pair for pair in self._withheld if pair not in self._claims}
-        for pair in self._withheld:
-            self._claims.add(*pair)
-        emails_of = self._claims.several()
-        if not emails_of:
-            return
-        users_of = array("I", bytes(4 * len(self)))
-        for _, email in self._claims:
-            users_of[email] += 1
-        shared_emails: Counter[int] = Counter()
-        changing_users: Counter[int] = Counter()
-        for user, email in self._claims.of(emails_of):
-            shared_emails[user] += users_of[email] > 1
-            changing_users[email] += 1
-        self.ambiguous_users = {
-            user: emails_of[user] for user, count in shared_emails.items() if count > 1
-        }
-        self.ambiguous_emails = {
-            email: users_of[email] for email, count in changing_users.items() if count > 1
-        }
+    def _find_ambiguous(self, evidence: Evidence | None) -> None:
+        """Find the ids that several people carry, by this run's identifies and by those of earlier ones."""
+        pairs = self._claims
+        if self._withheld:
+            pairs = Pairs()
+            for pair in chain(self._claims, self._withheld):
+                pairs.add(*pair)
+            self._withheld = Pairs()
+        if evidence is None:
+            self.ambiguous_users, self.ambiguous_emails = _several_people(pairs, len(self))
+        else:
+            self._ask(evidence, pairs)
         for user in self.ambiguous_users:
             self._group_kinds[user] |= SEVERAL_PEOPLE
 
+    def _ask(self, evidence: Evidence, pairs: Pairs) -> None:
+        """Add what this run claims to the evidence, and find what that tells of this run's ids."""
+        self._keep_names()
+        prints = array("q", bytes(8 * len(self)))
+        for kind in (USER, EMAIL):
+            for name, number in self._names.beginning(PREFIXES[kind]):
+                prints[number] = evidence.fingerprint(name)
+        evidence.add((prints[user], prints[email]) for user, email in pairs)
+        several = evidence.several_people()
+        found: dict[int, dict[int, int]] = {USER: {}, EMAIL: {}}
+        if several:
+            for number, print_ in enumerate(prints):
+                kind = self._group_kinds[number]
+                if print_ in several and kind in found:
+                    found[kind][number] = several[print_]
+        self.ambiguous_users, self.ambiguous_emails = found[USER], found[EMAIL]
+
     def _tie_pairs(self) -> None:
         users, emails = self.ambiguous_users, self.ambiguous_emails
-        for pair in chain(self._claims, self._ties):
-            one, other = pair
-            if not (one in users or other in emails or pair in self._withheld):
+        for one, other in chain(self._claims, self._ties):
+            if one not in users and other not in emails:
                 self.unite(one, other)
         # What comes now needs the memory.
-        self._claims, self._ties, self._withheld = Pairs(), Pairs(), set()
+        self._claims, self._ties = Pairs(), Pairs()
 
     def _tie_aliases(self) -> None:
         """Tie what aliases say: of each a `previousId`, which may be anonymous, and a userId."""
@@ -358,3 +376,32 @@ class Identities:
     def _keep_hints(self) -> None:
         self._names.keep_hints(self._hints)
         self._hints.clear()
+
+
+def _several_people(pairs: Pairs, count: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Find the ids that several people carry (segment.md 8, rules 2 and 3).
+
+    Only userIds with several emails matter to either rule, and most have one.
+
+    Args:
+        pairs: the userId and the email of each identify that has both.
+        count: how many ids there are.
+
+    Returns:
+        The userIds, each with the number of its emails; and the emails, each with that of its userIds.
+    """
+    emails_of = pairs.several()
+    if not emails_of:
+        return {}, {}
+    users_of = array("I", bytes(4 * count))
+    for _, email in pairs:
+        users_of[email] += 1
+    shared_emails: Counter[int] = Counter()
+    changing_users: Counter[int] = Counter()
+    for user, email in pairs.of(emails_of):
+        shared_emails[user] += users_of[email] > 1
+        changing_users[email] += 1
+    return (
+        {user: emails_of[user] for user, times in shared_emails.items() if times > 1},
+        {email: users_of[email] for email, times in changing_users.items() if times > 1},
+    )

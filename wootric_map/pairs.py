@@ -30,11 +30,8 @@ class Pairs:
         elif known != other:
             self._more.add(one << _SHIFT | other)
 
-    def __contains__(self, pair: tuple[int, int]) -> bool:
-        one, other = pair
-        if one >= len(self._first):
-            return False
-        return self._first[one] == other or (one << _SHIFT | other) in self._more
+    def __bool__(self) -> bool:
+        return bool(self._first)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         for one, other in enumerate(self._first):

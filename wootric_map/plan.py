@@ -36,6 +36,7 @@ from wootric_map.identities import (
     UNIQUE,
     USER,
     WOOTRIC,
+    Evidence,
     Identities,
     Identity,
     id_name,
@@ -242,18 +243,21 @@ class Plan:
         columns = taken.columns._replace(numbers=filed)
         self.spool.take(taken._replace(columns=columns, others=others), source, lines_before)
 
-    def close(self, find: Find | None = None) -> Iterator[SkippedRow]:
+    def close(
+        self, find: Find | None = None, evidence: Evidence | None = None
+    ) -> Iterator[SkippedRow]:
         """Say that all records are in.
 
         Args:
             find: looks an end user up in a snapshot, which may know that two ids are one end user's.
+            evidence: what the identifies of earlier runs claimed, which tells ids of several people.
 
         Yields:
             The records that are found only now to be left out: repeated, or not chosen.
         """
         choice = self._options.choice
         users = {name: _chosen(name) for name in sorted(choice.users)}
-        self._identities.resolve(partial(_held, find) if find else None)
+        self._identities.resolve(partial(_held, find) if find else None, evidence)
         self.spool.names.keep_members(self._identities.members)
         self.spool.close(
             self._identities,

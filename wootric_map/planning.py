@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from wootric_map.choosing import not_chosen
+from wootric_map.identities import Evidence
 from wootric_map.intake import IntakeOptions, take_in
 from wootric_map.outcome import Skip
 from wootric_map.plan import Find, Plan, PlanOptions
@@ -56,6 +57,7 @@ def plan_records(
     stdin: ByteStream,
     workers: SideBySide[Source, Taken] | None = None,
     snapshot: Find | None = None,
+    evidence: Evidence | None = None,
     rejects: RejectsFile | None = None,
     on_bytes: Callable[[int], object] = int,
 ) -> Plan:
@@ -71,6 +73,7 @@ def plan_records(
         workers: who take the records in, as `intake_workers` gives them for the same arguments; None
             leaves it to this process.
         snapshot: looks an end user up, where that takes no call.
+        evidence: what the identifies of earlier runs claimed; None leaves it at this run.
         rejects: gets the rejected records.
         on_bytes: told how many bytes were read, before decompression.
 
@@ -94,7 +97,7 @@ def plan_records(
             if taken.stopped_after is None:
                 break
             taken = take_in(part, how, after=taken.stopped_after)
-    for left_out in plan.close(snapshot):
+    for left_out in plan.close(snapshot, evidence):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
     for ref, warning in plan.warnings():
         report.warn(ref.source, ref.line, warning)
