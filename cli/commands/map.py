@@ -14,6 +14,7 @@ from cli.render.text import json_line
 from wootric_map.calls import request_for
 from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.properties import MappingWarning
 from wootric_map.reading import (
     Located,
     ReadingOptions,
@@ -148,6 +149,8 @@ class _Shown:
         reading = record.reading
         if isinstance(reading, Rejection):
             return {"rejected": reading._asdict()}
+        if isinstance(reading, MappingWarning):
+            return {"warning": _warned(reading)}
         if isinstance(reading, Skip):
             return {"type": reading.type, "skipped": _skipped(reading)}
         mapped = map_record(reading, amount_suffix=self.reading.amount_suffix)
@@ -160,11 +163,12 @@ class _Shown:
         if form is not None:
             call["form"] = form
         data["calls"] = [call]
-        data["warnings"] = [
-            {"code": code, "field": field, "message": message}
-            for code, field, message, _ in mapped.warnings
-        ]
+        data["warnings"] = [_warned(warning) for warning in mapped.warnings]
         return data
+
+
+def _warned(warning: MappingWarning) -> dict[str, object]:
+    return {"code": warning.code, "field": warning.field, "message": warning.message}
 
 
 def _skipped(skip: Skip) -> dict[str, object]:
