@@ -16,7 +16,7 @@ from wootric_map import choosing, patience
 from wootric_map.plan import PlanOptions
 from wootric_map.reading import ReadingOptions
 from wootric_map.services import bare
-from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, Source, discover
+from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, PassedOver, Source, discover
 
 if TYPE_CHECKING:
     from wootric_map.client import Credentials
@@ -539,18 +539,21 @@ def _has_input() -> bool:
     return cast("object", sys.stdin) is not None  # it is None where it was closed
 
 
-def sources(paths: tuple[str, ...], leave_out: Path = REJECTS) -> list[Source]:
+def sources(
+    paths: tuple[str, ...], passed_over: PassedOver, leave_out: Path = REJECTS
+) -> list[Source]:
     """What the paths name; standard input must be there, and more than a keyboard.
 
     Args:
         paths: as given.
+        passed_over: gets the files in the folders that are not read.
         leave_out: a rejects file, which no folder's search brings in.
     """
     if STDIN in paths and not _has_input():
         raise click.UsageError("standard input is closed; pipe an export in: zcat *.gz | … -")
     if STDIN in paths and sys.stdin.isatty():
         raise click.UsageError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
-    return discover(paths, leave_out=leave_out)
+    return discover(paths, leave_out=leave_out, passed_over=passed_over)
 
 
 def reading(given: Mapping[str, Any]) -> ReadingOptions:

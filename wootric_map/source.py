@@ -9,9 +9,10 @@ import io
 import os
 import re
 import stat
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, dropwhile
 from math import inf
@@ -49,12 +50,16 @@ _REJECTS_ESCAPED: Final = 6
 _REJECTS_FIELDS: Final = 64 * 1024
 """A line of a rejects file holds another, escaped, with a few fields around it: it may be as much longer."""
 
-_SUFFIXES: Final = (
-    ".gz",  # which covers .json.gz and its like
-    ".json",
-    ".ndjson",
-    ".jsonl",
+_ENDINGS: Final = (".json", ".ndjson", ".jsonl", ".jsonlines", ".njson", ".gz")
+"""What the names of a folder's exports end in, unless they have no ending (segment.md 1)."""
+_LOOKED_FOR: Final = (
+    "*.json, *.ndjson, *.jsonl, *.jsonlines, *.njson, *.gz, names without an ending"
 )
+_SILENT: Final = frozenset({"_SUCCESS", "__MACOSX"})
+_SILENT_ENDING: Final = ".crc"
+
+NAMED: Final = 20
+"""How many of the files that were passed over are named."""
 
 
 class SourceError(Exception):
@@ -113,17 +118,53 @@ class Source:
         return (self.size if self.end is None else self.end) - self.begin
 
 
-def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Source]:
+@dataclass(slots=True)
+class PassedOver:
+    """Files in folders that were not chosen to be read (segment.md 1)."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+    """The first `NAMED` of them in sorted order, each with the path to it."""
+
+    def add(self, name: str) -> None:
+        """Count a file."""
+        self.count += 1
+        if len(self.names) < NAMED or name < self.names[-1]:
+            insort(self.names, name)
+            del self.names[NAMED:]
+
+    def include(self, other: "PassedOver") -> None:
+        """Add what was passed over elsewhere."""
+        count = self.count + other.count
+        for name in other.names:
+            self.add(name)
+        self.count = count
+
+    def as_data(self) -> dict[str, object]:
+        """The count and the names, for programs."""
+        return {"count": self.count, "files": list(self.names)}
+
+
+def discover(
+    paths: Iterable[str],
+    *,
+    leave_out: Path | None = None,
+    passed_over: PassedOver | None = None,
+) -> list[Source]:
     """Turn the paths of a command line into sources, in their order, each file once.
 
     Args:
         paths: files, folders (searched for exports, in sorted order), or `-`.
         leave_out: a file that no folder's search may bring in (the run's own rejects file); a path
             that names it is read all the same.
+        passed_over: gets the files in the folders that are not read.
 
     Raises:
         SourceError: a path is missing or can't be read, or a folder holds no export.
     """
+    paths = list(paths)
+    named = frozenset(filter(None, map(_identity, map(Path, paths))))
+    search = _Search(leave_out, named, PassedOver() if passed_over is None else passed_over)
     sources: list[Source] = []
     seen: set[object] = set()
     for given in paths:
@@ -134,7 +175,7 @@ def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Sou
             continue
         if not given:
             raise SourceError("a path is empty; an unset variable in the command, perhaps?")
-        for path in _files(Path(given), leave_out):
+        for path in search.files(Path(given)):
             status = _readable(path)
             identity = (status.st_dev, status.st_ino)
             if identity not in seen:
@@ -549,43 +590,77 @@ def _ignore(_: int) -> None:
     """Nobody wants to be told."""
 
 
-def _files(path: Path, leave_out: Path | None) -> list[Path]:
-    """The file itself, or the exports below a folder, sorted by path."""
-    try:
-        if not path.is_dir():
-            return [path]
-    except OSError as error:
-        raise SourceError(f"{_shown(path)[:200]}: can't be read: {error.strerror}") from error
+class _Search:
+    """The search of folders for exports, each folder once."""
 
-    def fail(error: OSError) -> None:
-        raise SourceError(f"{error.filename}: can't be searched: {error.strerror}") from error
+    def __init__(
+        self, leave_out: Path | None, named: frozenset[object], passed_over: PassedOver
+    ) -> None:
+        self._leave_out = _identity(leave_out) if leave_out else None
+        self._named = named
+        self._passed_over = passed_over
+        self._searched: set[object] = set()
 
-    left_out = _identity(leave_out) if leave_out else None
-    found: list[Path] = []
-    searched: set[object] = set()
-    for folder, folders, names in os.walk(path, onerror=fail, followlinks=True):
-        if _identity(Path(folder)) in searched:  # a link that leads back up
-            folders.clear()
-            continue
-        searched.add(_identity(Path(folder)))
-        for name in names:
-            each = Path(folder, name)
-            # A pipe among the files would wait for a writer for ever.
-            regular = each.is_file() or not each.exists()
-            own = left_out is not None and _identity(each) == left_out
-            if name.lower().endswith(_SUFFIXES) and regular and not own:
-                found.append(each)
-    if not found:
-        endings = ", ".join(("*.json", "*.ndjson", "*.jsonl", "*.gz"))
-        raise SourceError(f"{_shown(path)}: no export in this folder (looked for {endings})")
-    return sorted(found)
+    def files(self, path: Path) -> list[Path]:
+        """The file itself, or the exports below a folder, sorted by path.
+
+        Raises:
+            SourceError: the folder can't be searched, or holds no export.
+        """
+        try:
+            if not path.is_dir():
+                return [path]
+        except OSError as error:
+            raise SourceError(f"{_shown(path)[:200]}: can't be read: {error.strerror}") from error
+        found: list[Path] = []
+        passed_over, is_new = PassedOver(), True
+        for folder, folders, names in os.walk(path, onerror=_fail, followlinks=True):
+            identity = _identity(Path(folder))
+            if identity in self._searched:  # by another path, or through a link that leads back up
+                folders.clear()
+                is_new = False
+                continue
+            self._searched.add(identity)
+            folders[:] = [name for name in folders if not _is_silent(name)]
+            for each in (Path(folder, name) for name in names if not _is_silent(name)):
+                if self._is_chosen(each):
+                    found.append(each)
+                elif _identity(each) not in self._named:
+                    passed_over.add(_shown(each))
+        if not found and is_new:
+            message = f"{_shown(path)}: no export in this folder (looked for {_LOOKED_FOR})"
+            if passed_over.count:
+                message += (
+                    f"; name a file to read it all the same, such as {passed_over.names[0]} of the "
+                    f"{passed_over.count:,} there"
+                )
+            raise SourceError(message)
+        self._passed_over.include(passed_over)
+        return sorted(found)
+
+    def _is_chosen(self, path: Path) -> bool:
+        """Whether a file of a folder is to be read."""
+        if "." in path.name and not path.name.lower().endswith(_ENDINGS):
+            return False
+        # A pipe among the files would wait for a writer for ever.
+        is_regular = path.is_file() or not path.exists()
+        return is_regular and (self._leave_out is None or _identity(path) != self._leave_out)
+
+
+def _fail(error: OSError) -> None:
+    raise SourceError(f"{error.filename}: can't be searched: {error.strerror}") from error
+
+
+def _is_silent(name: str) -> bool:
+    """Whether a name in a folder is none of an export, so that nobody needs to know it."""
+    return name.startswith(".") or name in _SILENT or name.lower().endswith(_SILENT_ENDING)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     """What two names of one file share; None where there is none."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino
 

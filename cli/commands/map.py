@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import click
 
 from cli import options
+from cli.render import summary
 from cli.render.text import json_line
 from wootric_map.calls import request_for
 from wootric_map.mapping import map_record, unidentified
@@ -24,7 +25,7 @@ from wootric_map.reading import (
 )
 from wootric_map.services import Services, services
 from wootric_map.side_by_side import SideBySide
-from wootric_map.source import Source
+from wootric_map.source import PassedOver, Source
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
@@ -58,7 +59,8 @@ def map_command(
     how = options.reading(reading)
     shown = _Shown(how, addresses, account_token, options.redaction())
     output = sys.stdout.buffer
-    found = options.sources(paths)
+    passed_over = PassedOver()
+    found = options.sources(paths, passed_over)
     # Who writes to a pipe may want to see each record before the next.
     is_live = any(each.size is None for each in found)
     any_rejected = False
@@ -83,6 +85,8 @@ def map_command(
             if is_live:
                 output.flush()
     output.flush()
+    for told in summary.passed_over(passed_over):
+        click.echo(told, err=True)
     return 1 if any_rejected else 0
 
 

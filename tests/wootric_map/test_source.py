@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from wootric_map import Rejection, Source, SourceError, discover, read_lines
 from wootric_map.properties import MappingWarning
 from wootric_map.shape import for_file
-from wootric_map.source import MAX_LINE_BYTES, ByteStream, Line
+from wootric_map.source import MAX_LINE_BYTES, ByteStream, Line, PassedOver
 
 RECORD = b'{"type":"identify","userId":"1"}'
 
@@ -107,10 +107,59 @@ def touch(*paths: str) -> None:
 def test_a_folder_is_searched_for_exports_of_every_ending_and_for_nothing_else(
     folder: Path,
 ) -> None:
-    exports = ["a.json", "b.ndjson", "c.jsonl", "d.json.gz", "e.ndjson.gz", "f.jsonl.gz", "g.gz"]
-    touch(*(f"in/{name}" for name in exports))
-    touch("in/readme.txt", "in/users.csv", "in/json", "in/a.json.bak", "in/x.ndjson.tmp")
-    assert names(discover(["in"])) == [f"in/{name}" for name in exports]
+    exports = [
+        "2024-03-01", "J.JSON", "a.json", "b.ndjson", "c.jsonl", "d.json.gz", "e.ndjson.gz",
+        "f.jsonl.gz", "g.gz", "h.jsonlines", "i.njson", "j.jsonlines.GZ", "json", "part-00000",
+    ]  # fmt: skip
+    others = ["a.json.bak", "a.json.bz2", "a.ndjson (1)", "b.gz.2", "c.txt", "d.gzip", "e."]
+    silent = [
+        "_SUCCESS", "part.crc", "PART.CRC", "._a.ndjson", ".hidden.ndjson", ".hidden/a.ndjson",
+        "__MACOSX/a.ndjson", "__MACOSX/b.txt", "sub/__MACOSX/._a.ndjson",
+    ]  # fmt: skip
+    touch(*(f"in/{name}" for name in exports + others + silent))
+    passed_over = PassedOver()
+    assert names(discover(["in"], passed_over=passed_over)) == [f"in/{name}" for name in exports]
+    assert passed_over.as_data() == {"count": 7, "files": [f"in/{name}" for name in others]}
+
+
+def test_what_is_passed_over_is_counted_whole_and_named_in_part(folder: Path) -> None:
+    written = [f"in/{number:03}.txt" for number in range(50)]
+    touch("in/a.ndjson", *reversed(written))
+    passed_over = PassedOver()
+    discover(["in"], passed_over=passed_over)
+    assert passed_over == PassedOver(50, written[:20])
+
+
+@pytest.mark.parametrize("paths", [["in"], ["in", "in"], ["in/sub", "in"], ["in", "in/sub"], ["."]])
+def test_a_file_is_counted_as_passed_over_once(folder: Path, paths: list[str]) -> None:
+    touch("in/a.ndjson", "in/a.txt", "in/sub/b.ndjson", "in/sub/b.txt")
+    passed_over = PassedOver()
+    found = discover(paths, passed_over=passed_over)
+    assert sorted(names(found)) == ["in/a.ndjson", "in/sub/b.ndjson"]
+    assert passed_over == PassedOver(2, ["in/a.txt", "in/sub/b.txt"])
+
+
+@pytest.mark.parametrize("paths", [["in", "in/a.txt"], ["in/a.txt", "in"], ["in", "link"]])
+def test_a_file_that_is_named_is_not_passed_over(folder: Path, paths: list[str]) -> None:
+    touch("in/a.ndjson", "in/a.txt")
+    Path("link").symlink_to("in/a.txt")
+    passed_over = PassedOver()
+    assert len(discover(paths, passed_over=passed_over)) == 2
+    assert passed_over == PassedOver()
+
+
+def test_a_pipe_and_the_rejects_file_in_a_folder_are_passed_over(folder: Path) -> None:
+    touch("a.ndjson", "rejects.ndjson")
+    os.mkfifo("pipe.ndjson")
+    passed_over = PassedOver()
+    found = discover(["."], leave_out=Path("rejects.ndjson"), passed_over=passed_over)
+    assert names(found) == ["a.ndjson"]
+    assert passed_over == PassedOver(2, ["pipe.ndjson", "rejects.ndjson"])
+
+
+def test_a_hidden_folder_is_searched_where_it_is_named_itself(folder: Path) -> None:
+    touch(".exports/a.ndjson", ".exports/.b.ndjson")
+    assert names(discover([".exports"])) == [".exports/a.ndjson"]
 
 
 def test_a_folder_is_searched_to_any_depth_in_sorted_order(folder: Path) -> None:
@@ -215,8 +264,11 @@ def test_an_unreadable_folder_is_an_error_and_not_an_empty_one(folder: Path) -> 
 
 def test_a_folder_without_exports_is_an_error_that_says_what_was_looked_for(folder: Path) -> None:
     touch("logs/readme.txt")
-    with pytest.raises(SourceError, match=r"logs.*\*\.ndjson"):
+    with pytest.raises(SourceError, match=r"logs.*\*\.ndjson.*\*\.njson.*logs/readme\.txt"):
         discover(["logs"])
+    touch("none/.hidden")
+    with pytest.raises(SourceError, match=r"none.*\*\.jsonlines.*without an ending\)$"):
+        discover(["logs/readme.txt", "none"])
 
 
 def test_a_folder_named_like_a_file_is_searched(folder: Path) -> None:
