@@ -15,7 +15,8 @@ from cli import redacting
 from wootric_map import choosing, patience
 from wootric_map.plan import PlanOptions
 from wootric_map.reading import ReadingOptions
-from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, Source, discover
+from wootric_map.services import bare
+from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, PassedOver, Source, discover
 
 if TYPE_CHECKING:
     from wootric_map.client import Credentials
@@ -118,6 +119,16 @@ class Share(click.ParamType[float]):
         if share >= 1:
             self.fail("write a share below 100%, such as 20%", param, ctx)
         return share
+
+
+class Bare(click.ParamType[str]):
+    """Text without the blanks, line ends and byte-order marks that copying and files put around it."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take them off."""
+        return bare(str(value))
 
 
 def reading_options(command: F) -> F:
@@ -413,6 +424,7 @@ def account_options(command: F) -> F:
         ),
         click.option(
             "--account-token",
+            type=Bare(),
             envvar="WOOTRIC_ACCOUNT_TOKEN",
             metavar="NPS-…",
             help="The account; its region picks the addresses.  [env: WOOTRIC_ACCOUNT_TOKEN]",
@@ -432,6 +444,7 @@ def credential_options(command: F) -> F:
         ),
         click.option(
             "--username",
+            type=Bare(),
             envvar="WOOTRIC_USERNAME",
             metavar="EMAIL",
             help="A person's login, in place of a client.  [env: WOOTRIC_USERNAME]",
@@ -443,6 +456,7 @@ def credential_options(command: F) -> F:
         ),
         click.option(
             "--client-id",
+            type=Bare(),
             envvar="WOOTRIC_CLIENT_ID",
             metavar="ID",
             help="The API client to sign in as.  [env: WOOTRIC_CLIENT_ID]",
@@ -503,11 +517,14 @@ def _secret(what: str, variable: str, file: str | None) -> str:
             with Path(file).open(encoding="utf-8") as held:
                 secret = held.read(_LONGEST_SECRET)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
+            reason = getattr(error, "strerror", None) or "it is no UTF-8 text; save it as UTF-8"
             raise click.UsageError(f"the {what} can't be read from {file}: {reason}") from error
     else:
         secret = os.environ.get(variable, "")
-    secret = str(secret).strip()
+    secret = bare(str(secret))
+    if "\0" in secret:
+        # Among letters, as UTF-16 has them.
+        raise click.UsageError(f"the {what} holds NUL characters; save it as UTF-8 text")
     if not secret:
         raise click.UsageError(f"no {what}: set {variable}, or name a file that holds it")
     return secret
@@ -522,18 +539,21 @@ def _has_input() -> bool:
     return cast("object", sys.stdin) is not None  # it is None where it was closed
 
 
-def sources(paths: tuple[str, ...], leave_out: Path = REJECTS) -> list[Source]:
+def sources(
+    paths: tuple[str, ...], passed_over: PassedOver, leave_out: Path = REJECTS
+) -> list[Source]:
     """What the paths name; standard input must be there, and more than a keyboard.
 
     Args:
         paths: as given.
+        passed_over: gets the files in the folders that are not read.
         leave_out: a rejects file, which no folder's search brings in.
     """
     if STDIN in paths and not _has_input():
         raise click.UsageError("standard input is closed; pipe an export in: zcat *.gz | … -")
     if STDIN in paths and sys.stdin.isatty():
         raise click.UsageError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
-    return discover(paths, leave_out=leave_out)
+    return discover(paths, leave_out=leave_out, passed_over=passed_over)
 
 
 def reading(given: Mapping[str, Any]) -> ReadingOptions:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import Reading, is_ordinary, parse_roughly, read_parsed, with_exact_ids
+from wootric_map.record import Record, is_ordinary, parse_roughly, read_parsed, with_exact_ids
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 
@@ -28,12 +28,14 @@ def check(source: Source, options: ReadingOptions) -> Checked:
         options: how to read.
     """
     report, number, ordinary = Report(), 0, 0
-    for name, number, _, content in read_lines(
-        source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes
-    ):
-        if isinstance(content, Rejection):
-            report.records += 1
-            report.reject(name, number, content)
+    lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
+    for name, number, _, content in lines:
+        if not isinstance(content, bytes):
+            if isinstance(content, Rejection):
+                report.records += 1
+                report.reject(name, number, content)
+            else:
+                report.warn(name, number, content)
             continue
         data = parse_roughly(content)
         if is_ordinary(data) and not data["userId"].isspace():
@@ -44,15 +46,16 @@ def check(source: Source, options: ReadingOptions) -> Checked:
             content, data, ignore_integrations=options.ignore_integrations
         ):
             report.records += 1
-            _count(name, number, reading, report)
+            if isinstance(reading, Rejection):
+                report.reject(name, number, lines.fitted(reading))
+            else:
+                _count(name, number, reading, report)
     report.records += ordinary
     return Checked(report, number)
 
 
-def _count(source: str, line: int, reading: Reading, report: Report) -> None:
-    if isinstance(reading, Rejection):
-        report.reject(source, line, reading)
-    elif isinstance(reading, Skip):
+def _count(source: str, line: int, reading: Record | Skip, report: Report) -> None:
+    if isinstance(reading, Skip):
         report.skip(source, line, reading)
     # A userId names somebody, but for blanks: only a record without one has to be mapped to tell.
     elif (reading.user_id or " ").isspace() and (skip := unidentified(map_record(reading))):

@@ -36,7 +36,7 @@ from wootric_map.outcome import (
 )
 from wootric_map.pace import Pace, unix_time
 from wootric_map.patience import Outage, Tries, was_too_fast
-from wootric_map.services import Services
+from wootric_map.services import Services, bare
 from wootric_map.sign_in import (
     ClientCredentials,
     Credentials,
@@ -115,7 +115,7 @@ class Wootric:
                 the environment.
         """
         self._services = services
-        self._account_token = account_token
+        self._account_token = bare(account_token)
         self._pace = pace
         self._wait = wait
         self._retries = retries

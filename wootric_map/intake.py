@@ -32,7 +32,7 @@ from wootric_map.mapping import (
     user_of,
 )
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.properties import cannot_warn
+from wootric_map.properties import MappingWarning, cannot_warn
 from wootric_map.reading import ReadingOptions
 from wootric_map.record import (
     NO_FIELDS,
@@ -97,13 +97,15 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     reading = options.reading
     passed_over = options.choice.passed_over
     number, stopped_after = 0, None
-    for _, number, _, content in read_lines(
-        source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes
-    ):
+    lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
+    for _, number, _, content in lines:
         if number <= after or stopped_after is not None:
             continue
-        if isinstance(content, Rejection):
-            intake.reject(number, content, b"")
+        if not isinstance(content, bytes):
+            if isinstance(content, Rejection):
+                intake.reject(number, content, b"")
+            else:
+                intake.warn(number, content)
             continue
         data = parse_roughly(content)
         if passed_over and (kind := type_named(data)) in passed_over:
@@ -116,7 +118,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:
                     intake.pass_over(number, kind)
                 elif isinstance(each, Rejection):
-                    intake.reject(number, each, raw)
+                    intake.reject(number, lines.fitted(each), raw)
                 elif isinstance(each, Skip):
                     intake.skip(number, each)
                 else:
@@ -160,6 +162,10 @@ class _Intake:
         self._report.reject(self._source, line, rejection)
         if self._options.keep_rejected:
             self._rejected.append((line, rejection, raw))
+
+    def warn(self, line: int, warning: MappingWarning) -> None:
+        """Take note of a warning about the source, which is no record."""
+        self._report.warn(self._source, line, warning)
 
     def skip(self, line: int, skip: Skip) -> None:
         """Take note of a skipped record, and of what an alias among them says."""

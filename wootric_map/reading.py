@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.properties import MappingWarning
 from wootric_map.record import (
     Reading,
     is_ordinary,
@@ -38,7 +39,8 @@ class Entry(NamedTuple):
     line: int
     raw: bytes
     """A line that holds this record alone; empty where it was not kept."""
-    outcome: Mapped | Skip | Rejection
+    outcome: Mapped | Skip | Rejection | MappingWarning
+    """A warning is about the source, and stands for no record."""
 
     @property
     def place(self) -> str:
@@ -47,13 +49,13 @@ class Entry(NamedTuple):
 
 
 class Located(NamedTuple):
-    """One record as it was read, not mapped yet, and where it stands."""
+    """One record as it was read, not mapped yet, and where it stands; or a warning about its source."""
 
     source: str
     line: int
     raw: bytes
     """As in `Entry`."""
-    reading: Reading
+    reading: Reading | MappingWarning
 
 
 # The class's own constructor takes twice as long.
@@ -141,7 +143,7 @@ def read_records(
             source, stdin=stdin, max_line_bytes=options.max_line_bytes, on_bytes=on_bytes
         )
         for name, number, _, content in lines:
-            if isinstance(content, Rejection):
+            if not isinstance(content, bytes):
                 yield Located(name, number, b"", content)
                 continue
             data = parse_roughly(content)
@@ -150,7 +152,8 @@ def read_records(
                 continue
             data = with_exact_ids(content, data)
             for raw, reading in read_parsed(content, data, ignore_integrations=ignore_integrations):
-                yield _located((name, number, raw, reading))
+                fitted = lines.fitted(reading) if isinstance(reading, Rejection) else reading
+                yield _located((name, number, raw, fitted))
 
 
 def read_entries(
@@ -165,7 +168,7 @@ def read_entries(
     for source, line, raw, reading in records:
         outcome = (
             reading
-            if isinstance(reading, Skip | Rejection)
+            if isinstance(reading, Skip | Rejection | MappingWarning)
             else map_record(reading, amount_suffix=options.amount_suffix)
         )
         yield Entry(source, line, raw, outcome)

@@ -16,7 +16,7 @@ import orjson
 from wootric_map import dates
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
 from wootric_map.properties import MappingWarning, decimal_text
-from wootric_map.shape import ARRAY_HINT
+from wootric_map.shape import ARRAY_HINT, escaped_newline_hint
 
 Fields: TypeAlias = Mapping[str, Any]
 """A JSON object as the parser gives it."""
@@ -475,6 +475,8 @@ def _json_message(line: bytes, error: orjson.JSONDecodeError) -> str:
         return (
             f"not UTF-8: byte 0x{line[fault.start]:02x} at byte {fault.start + 1}; save it as UTF-8"
         )
+    if hint := escaped_newline_hint(line):
+        return f"not JSON: {hint}"
     problem = error.msg.split(":")[0]
     if problem.startswith("depth limit"):
         return "nested deeper than the 1,024 levels that are read; flatten it"

@@ -15,6 +15,7 @@ import orjson
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line
+from wootric_map.source import PassedOver
 
 PLACES: Final = 5
 """How many places of each kind are remembered."""
@@ -87,6 +88,8 @@ class Report:
     """Track and page records that an earlier run had delivered."""
     unknown_users: tuple[str, ...] = ()
     """End users who were chosen, and whom no record names."""
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    """Files in the folders that were not read."""
 
     def add(self, other: "Report", lines_before: int = 0) -> None:
         """Add what was counted of records that come after those counted so far.
@@ -170,6 +173,7 @@ class Report:
             "eligibility_checks": self.done["eligibility_check"],
             "page_views": self.done["page_view"],
             "api_calls": self.api_calls,
+            "passed_over": self.passed_over.as_data(),
         }
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import string
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -11,6 +12,10 @@ from urllib.parse import urlsplit
 # out must not be refused here.
 _ACCOUNT_TOKEN: Final = re.compile(r"NPS-(?:(EU|AU)-)?[A-Za-z0-9]{6,}")
 _PIXEL: Final = "https://d8myem934l1zi.cloudfront.net/pixel.gif"
+
+
+_AROUND: Final = string.whitespace + "\x85\xa0\u200b\u2028\u2029\ufeff"
+"""What copying, files and editors put around a text: blanks, line ends and byte-order marks."""
 
 
 class SettingsError(ValueError):
@@ -62,7 +67,8 @@ def services(account_token: str | None, base_url: str | None = None) -> Services
     """Find the services of an account.
 
     Args:
-        account_token: its region picks the addresses; None stands for the default region.
+        account_token: its region picks the addresses; None stands for the default region. Blanks, line
+            ends and byte-order marks around it do not count.
         base_url: one host for all four services instead.
 
     Raises:
@@ -70,7 +76,7 @@ def services(account_token: str | None, base_url: str | None = None) -> Services
     """
     region = None
     if account_token is not None:
-        matched = _ACCOUNT_TOKEN.fullmatch(account_token)
+        matched = _ACCOUNT_TOKEN.fullmatch(bare(account_token))
         if not matched:
             raise SettingsError(
                 "the account token does not look like one (NPS-xxxxxxxx, NPS-EU-xxxxxxxx or "
@@ -115,10 +121,15 @@ def journal_account(account_token: str, at: Services) -> str:
     """
     if at == services(account_token):
         return account_fingerprint(account_token)
-    return account_fingerprint(f"{account_token} {at.rest}")
+    return account_fingerprint(f"{bare(account_token)} {at.rest}")
+
+
+def bare(text: str) -> str:
+    """Return a token or secret without the blanks, line ends and byte-order marks around it."""
+    return text.strip(_AROUND)
 
 
 def account_fingerprint(account_token: str) -> str:
     """What a file says of the account it is about, in place of its token: twelve hex digits."""
-    digest = blake2b(account_token.encode(), digest_size=6, person=b"wootric account")
+    digest = blake2b(bare(account_token).encode(), digest_size=6, person=b"wootric account")
     return digest.hexdigest()

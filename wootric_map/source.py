@@ -7,19 +7,29 @@ held. segment.md 1 says what real exports do.
 import difflib
 import io
 import os
+import re
 import stat
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, dropwhile
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
-from wootric_map.gunzip import MAGIC, GzipError, gunzip
+from wootric_map.gunzip import MAGIC, GzipError, gunzip_all
 from wootric_map.outcome import Rejection
-from wootric_map.shape import ARRAY_HINT, WINDOW, foreign_shape, looks_like_record
+from wootric_map.properties import MappingWarning
+from wootric_map.shape import (
+    BOM,
+    WINDOW,
+    for_file,
+    foreign_shape,
+    long_line_hint,
+    looks_like_record,
+)
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -34,18 +44,22 @@ _BLOCK: Final = 256 * 1024
 """Bytes read at once; larger blocks no longer stay in the processor's cache, and take longer."""
 _LINE_BYTES: Final = 200
 """About what a line takes in memory beside its content."""
-_BOM: Final = b"\xef\xbb\xbf"
+_MARKS: Final = re.compile(rb"(?:%b)+" % BOM)
 _REJECTS_START: Final = b'{"source":'
 _REJECTS_ESCAPED: Final = 6
 _REJECTS_FIELDS: Final = 64 * 1024
 """A line of a rejects file holds another, escaped, with a few fields around it: it may be as much longer."""
 
-_SUFFIXES: Final = (
-    ".gz",  # which covers .json.gz and its like
-    ".json",
-    ".ndjson",
-    ".jsonl",
+_ENDINGS: Final = (".json", ".ndjson", ".jsonl", ".jsonlines", ".njson", ".gz")
+"""What the names of a folder's exports end in, unless they have no ending (segment.md 1)."""
+_LOOKED_FOR: Final = (
+    "*.json, *.ndjson, *.jsonl, *.jsonlines, *.njson, *.gz, names without an ending"
 )
+_SILENT: Final = frozenset({"_SUCCESS", "__MACOSX"})
+_SILENT_ENDING: Final = ".crc"
+
+NAMED: Final = 20
+"""How many of the files that were passed over are named."""
 
 
 class SourceError(Exception):
@@ -61,8 +75,8 @@ class Line(NamedTuple):
     """Counted from 1, blank lines too, so that an editor finds it."""
     offset: int
     """Bytes before it, after decompression."""
-    content: bytes | Rejection
-    """The line without its ending, or why there is none to give."""
+    content: bytes | Rejection | MappingWarning
+    """The line without its ending, or why there is none to give, or what is to be known of the file."""
 
 
 class ByteStream(Protocol):
@@ -93,6 +107,8 @@ class Source:
     """Where that ends: behind a line; None at its own end."""
     held: bytes | tuple[Line, ...] | None = None
     """Of a part that was read already, what it holds: whole lines, or single ones, numbered from 1."""
+    packed: int = 0
+    """Of a part that was read already, how many times what it holds was gzipped."""
 
     @property
     def unread(self) -> int:
@@ -102,17 +118,53 @@ class Source:
         return (self.size if self.end is None else self.end) - self.begin
 
 
-def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Source]:
+@dataclass(slots=True)
+class PassedOver:
+    """Files in folders that were not chosen to be read (segment.md 1)."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+    """The first `NAMED` of them in sorted order, each with the path to it."""
+
+    def add(self, name: str) -> None:
+        """Count a file."""
+        self.count += 1
+        if len(self.names) < NAMED or name < self.names[-1]:
+            insort(self.names, name)
+            del self.names[NAMED:]
+
+    def include(self, other: "PassedOver") -> None:
+        """Add what was passed over elsewhere."""
+        count = self.count + other.count
+        for name in other.names:
+            self.add(name)
+        self.count = count
+
+    def as_data(self) -> dict[str, object]:
+        """The count and the names, for programs."""
+        return {"count": self.count, "files": list(self.names)}
+
+
+def discover(
+    paths: Iterable[str],
+    *,
+    leave_out: Path | None = None,
+    passed_over: PassedOver | None = None,
+) -> list[Source]:
     """Turn the paths of a command line into sources, in their order, each file once.
 
     Args:
         paths: files, folders (searched for exports, in sorted order), or `-`.
         leave_out: a file that no folder's search may bring in (the run's own rejects file); a path
             that names it is read all the same.
+        passed_over: gets the files in the folders that are not read.
 
     Raises:
         SourceError: a path is missing or can't be read, or a folder holds no export.
     """
+    paths = list(paths)
+    named = frozenset(filter(None, map(_identity, map(Path, paths))))
+    search = _Search(leave_out, named, PassedOver() if passed_over is None else passed_over)
     sources: list[Source] = []
     seen: set[object] = set()
     for given in paths:
@@ -123,7 +175,7 @@ def discover(paths: Iterable[str], *, leave_out: Path | None = None) -> list[Sou
             continue
         if not given:
             raise SourceError("a path is empty; an unset variable in the command, perhaps?")
-        for path in _files(Path(given), leave_out):
+        for path in search.files(Path(given)):
             status = _readable(path)
             identity = (status.st_dev, status.st_ino)
             if identity not in seen:
@@ -161,16 +213,16 @@ def parts(
         with source.path.open("rb") as file:
             yield from _cut(source, source.size, file, size)
         return
-    held = _read_ahead(source, size, stdin, max_line_bytes, on_bytes or _ignore)
-    for nth, (begin, part) in enumerate(held):
-        yield replace(source, nth=nth, begin=begin, held=part)
+    blocks = _Blocks(source, stdin, on_bytes or _ignore)
+    for nth, (begin, part) in enumerate(_read_ahead(source, size, blocks, max_line_bytes)):
+        yield replace(source, nth=nth, begin=begin, held=part, packed=blocks.packed)
 
 
 def _can_be_cut(path: Path, is_small: bool) -> bool:
     """Whether a file is plain, and begins as an export does or is one part anyway."""
     try:
         with path.open("rb") as file:
-            first = file.readline(MAX_LINE_BYTES).removeprefix(_BOM)
+            first = file.readline(MAX_LINE_BYTES)
     except OSError:
         return False  # whoever reads it says why
     return not first.startswith(MAGIC) and (is_small or looks_like_record(first))
@@ -194,35 +246,35 @@ def _cut(source: Source, whole: int, file: BinaryIO, size: int) -> Iterator[Sour
 def _skip_line(file: BinaryIO) -> bool:
     """Read past the rest of a line, a block at a time; gives whether it was blank, and not the last."""
     is_blank = True
+    mark: bytes | None = b""  # what may yet become another mark; None behind the last
     while part := file.readline(_BLOCK):
-        is_blank = is_blank and part.isspace()
+        if mark is not None:
+            part = mark + part
+            part = part[_size_of_marks(part) :]
+            mark = part if BOM.startswith(part) else None
+        is_blank = mark is not None or (is_blank and part.isspace())
         if part.endswith(b"\n"):
             return is_blank
     return False
 
 
 def _read_ahead(
-    source: Source,
-    size: int,
-    stdin: ByteStream,
-    max_line_bytes: int,
-    on_bytes: Callable[[int], object],
+    source: Source, size: int, blocks: "_Blocks", max_line_bytes: int
 ) -> Iterator[tuple[int, bytes | tuple[Line, ...]]]:
     """Read a source into blocks of whole lines; from anything unusual on, line by line.
 
     Unusual is a foreign beginning, a block without a line's end or with nothing but blank lines, and an
-    end where the source breaks off.
+    end where the source breaks off, or behind which stands what is passed over.
 
     Yields:
         Where the block begins, and the block.
     """
-    blocks = _Blocks(source, stdin, on_bytes)
     coming = iter(blocks)
     first = next(coming, b"")
-    begin = blocks.begin
+    begin = source.begin
     if not looks_like_record(first.partition(b"\n")[0]):
         lines = _numbered(source.name, blocks, chain((first,), coming), begin, max_line_bytes)
-        yield from _batches(_without_foreign(lines), size)
+        yield from _batches(_without_foreign(lines, blocks), size)
         return
     buffer = bytearray()
     for block in chain((first,), coming):
@@ -235,7 +287,7 @@ def _read_ahead(
             begin += end
             del buffer[:end]
     else:
-        if not blocks.broken:
+        if not blocks.broken and not blocks.trailing:
             yield begin, bytes(buffer)
             return
     rest = chain((bytes(buffer),), coming)
@@ -245,8 +297,12 @@ def _read_ahead(
 def _end_of_lines(buffer: bytearray) -> int:
     """Where the last line that is whole and not blank ends; 0 where there is none."""
     end = buffer.rfind(b"\n") + 1
-    written = len(buffer[:end].rstrip())
-    return buffer.find(b"\n", written) + 1 if written else 0
+    while end:
+        begin = buffer.rfind(b"\n", 0, end - 1) + 1
+        if _unmarked(buffer[begin:end])[1]:
+            break
+        end = begin
+    return end
 
 
 def _batches(lines: Iterable[Line], size: int) -> Iterator[tuple[int, tuple[Line, ...]]]:
@@ -270,7 +326,7 @@ def read_lines(
     stdin: ByteStream,
     max_line_bytes: int = MAX_LINE_BYTES,
     on_bytes: Callable[[int], object] | None = None,
-) -> Iterator[Line]:
+) -> "Lines":
     """Read a source's lines, without their endings; blank ones are passed over.
 
     Args:
@@ -279,31 +335,52 @@ def read_lines(
         max_line_bytes: the longest line taken.
         on_bytes: told how many bytes came from the disk or pipe, before decompression.
 
-    Yields:
-        Each line. One that can't be given has a rejection in its place: `line_too_long`,
+    Returns:
+        The lines. One that can't be given has a rejection in its place: `line_too_long`,
         `truncated_input` where the file broke off. A file that is no export has one rejection for
-        all of it, which says what it looks like; so has a foreign beginning of an export.
+        all of it, which says what it looks like; so has a foreign beginning of an export. A warning
+        among the lines is about the file, and no record.
     """
-    if isinstance(source.held, tuple):
-        yield from source.held
-        return
     blocks = _Blocks(source, stdin, on_bytes or _ignore)
-    coming = iter(blocks)
-    first = next(coming, b"")
-    lines = _numbered(source.name, blocks, chain((first,), coming), blocks.begin, max_line_bytes)
+    if isinstance(source.held, tuple):
+        return Lines(iter(source.held), blocks)
+    lines = _numbered(source.name, blocks, blocks, source.begin, max_line_bytes)
     is_begun = source.nth or source.held is not None
-    yield from lines if is_begun else _without_foreign(lines)
+    return Lines(lines if is_begun else _without_foreign(lines, blocks), blocks)
 
 
-def _without_foreign(lines: Iterator[Line]) -> Iterator[Line]:
+class Lines(Iterator[Line]):
+    """The lines of a source, as `read_lines` gives them."""
+
+    def __init__(self, lines: Iterator[Line], blocks: "_Blocks") -> None:
+        self._lines = lines
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Line]:
+        return self._lines  # without a call of Python's for each line
+
+    def __next__(self) -> Line:
+        return next(self._lines)
+
+    def fitted(self, rejection: Rejection) -> Rejection:
+        """A rejection of one of these lines, with a conversion that works on their very file.
+
+        Args:
+            rejection: as a reader of single records makes it. Those among the lines are fitted already.
+        """
+        return for_file(rejection, self._blocks.packed)
+
+
+def _without_foreign(lines: Iterator[Line], blocks: "_Blocks") -> Iterator[Line]:
     """The lines of a source, with one rejection for all of a foreign beginning."""
     head: list[Line] = []
     for line in lines:
         content = line.content
         head.append(line)
-        if isinstance(content, Rejection) or looks_like_record(content) or len(head) == WINDOW:
+        if not isinstance(content, bytes) or looks_like_record(content) or len(head) == WINDOW:
             break
-    foreign = foreign_shape([line.content for line in head if isinstance(line.content, bytes)])
+    first = [line.content for line in head if isinstance(line.content, bytes)]
+    foreign = foreign_shape(first, blocks.packed)
     if foreign is None:
         yield from head
         yield from lines
@@ -318,9 +395,11 @@ def _numbered(
 ) -> Iterator[Line]:
     """The lines in blocks that are not blank; where the source breaks off, a last one that says so.
 
+    Behind them come the warnings about the source.
+
     Args:
         source: its name.
-        blocks: tells whether it broke off.
+        blocks: tells whether it broke off, and of what was passed over.
         coming: the blocks.
         offset: where the first of them begins.
         max_line_bytes: the longest line taken.
@@ -335,18 +414,41 @@ def _numbered(
         for raw in lines:
             start, offset = offset, offset + tail.size + len(raw) + 1
             number += 1
-            if tail.size or len(raw) > max_line_bytes:
-                content = tail.finish(raw)
-            else:
-                content = raw.removesuffix(b"\r")
-                if content.isspace():
-                    continue
-            if content:
-                yield line((source, number, start, content))
+            is_long = tail.size or len(raw) > max_line_bytes
+            content = tail.finish(raw) if is_long else raw.removesuffix(b"\r")
+            # Nearly every line begins so; only others can be blank, marked or rejected.
+            if content[:1] != b"{":
+                if isinstance(content, Rejection):
+                    content = for_file(content, blocks.packed)
+                else:
+                    marks, content = _unmarked(content)
+                    if not content:
+                        continue
+                    start += marks
+            yield line((source, number, start, content))
         tail.add(unended)
     content = blocks.broken or tail.finish(b"")
-    if content:
-        yield Line(source, number + 1, offset, content)
+    if isinstance(content, Rejection):
+        content = for_file(content, blocks.packed)
+    else:
+        marks, content = _unmarked(content)
+        offset += marks
+    last = (content,) if content else ()
+    for behind, each in enumerate((*last, *blocks.trailing), 1):
+        yield Line(source, number + behind, offset, each)
+
+
+def _size_of_marks(line: bytes | bytearray) -> int:
+    """Bytes of the byte-order marks before a line: each file of several that were joined may have one."""
+    marks = _MARKS.match(line)
+    return marks.end() if marks else 0
+
+
+def _unmarked(line: bytes | bytearray) -> tuple[int, bytes]:
+    """How long the byte-order marks before a line are, and what stands behind them: nothing if blank."""
+    size = _size_of_marks(line)
+    rest = line[size:]
+    return size, b"" if rest.isspace() else bytes(rest)
 
 
 class _Blocks:
@@ -358,39 +460,31 @@ class _Blocks:
         self._source = source
         self._stdin = stdin
         self._on_bytes = on_bytes
-        self.begin = source.begin
-        """Where the first block begins, once it was read."""
+        self.packed = source.packed
+        """How many times they are gzipped, once the first was read."""
         self.broken: Rejection | None = None
         """Once all were read, why these are not all there are."""
+        self.trailing: list[MappingWarning] = []
+        """Once all were read, what was passed over behind them."""
 
     def __iter__(self) -> Iterator[bytes]:
         held = self._source.held
         if isinstance(held, bytes):
             yield held
             return
-        start, is_begun = b"", False
         try:
-            for block in self._read():
-                if is_begun:
-                    yield block
-                else:
-                    start += block
-                    is_begun = len(start) >= len(_BOM)
-                    if is_begun:
-                        yield self._without_mark(start)
+            yield from self._read()
         except (GzipError, OSError) as error:
             if isinstance(error, OSError):
                 message = f"it could not be read from here on: {error.strerror or error}"
             else:
                 message = f"the file broke off or is corrupt here ({error}); export it once more"
             self.broken = Rejection("truncated_input", None, message)
-        if not is_begun:
-            yield self._without_mark(start)
 
     def _read(self) -> Iterator[bytes]:
         path, begin, end = self._source.path, self._source.begin, self._source.end
         if path is None or (begin == 0 and end is None):
-            with _opened(self._source, self._stdin, self._on_bytes) as reader:
+            with self._opened() as reader:
                 yield from iter(partial(reader.read1, _BLOCK), b"")
             return
         with path.open("rb", buffering=0) as file:
@@ -401,12 +495,28 @@ class _Blocks:
                 self._on_bytes(len(block))
                 yield block
 
-    def _without_mark(self, start: bytes) -> bytes:
-        """The beginning without a byte-order mark."""
-        if self._source.begin or not start.startswith(_BOM):
-            return start
-        self.begin += len(_BOM)
-        return start.removeprefix(_BOM)
+    @contextmanager
+    def _opened(self) -> Iterator[ByteStream]:
+        """Open the source, decompressed where its first bytes, not its name, say that it is gzip."""
+        path = self._source.path
+        with path.open("rb") if path else nullcontext(self._stdin) as file:
+            head = file.read(len(MAGIC))
+            stream = io.BufferedReader(_Stream(head, file, self._on_bytes), _BLOCK)
+            if head == MAGIC:
+                yield gunzip_all(stream, on_level=self._count_level, on_trailing=self._pass_over)
+            else:
+                yield stream
+
+    def _count_level(self) -> None:
+        self.packed += 1
+
+    def _pass_over(self, begin: int, size: int) -> None:
+        """Take note of bytes behind the last gzip member that are no gzip."""
+        message = (
+            f"{size:,} bytes from byte {begin + 1:,} of the compressed data on are no gzip, and were "
+            "passed over; if records are missing, export the file once more"
+        )
+        self.trailing.append(MappingWarning("trailing_data", "", message))
 
 
 class _Tail:
@@ -419,31 +529,32 @@ class _Tail:
 
     def add(self, part: bytes) -> None:
         """Put the next part of the line behind what is held."""
-        if self.size < len(_REJECTS_START):
-            start = b"".join(self._parts) + part[: len(_REJECTS_START)]
-            if start.startswith(_REJECTS_START):
+        looked_at = len(BOM) + len(_REJECTS_START)
+        if self.size < looked_at:
+            start = b"".join(self._parts) + part[:looked_at]
+            if start.removeprefix(BOM).startswith(_REJECTS_START):
                 self._allowed = _REJECTS_ESCAPED * self._limit + _REJECTS_FIELDS
-        if part and self.size <= self._allowed + 1:  # one more, for the \r that does not count
+        # A few more, for the byte-order mark and the \r that do not count.
+        if part and self.size <= len(BOM) + self._allowed + 1:
             self._parts.append(part)
         self.size += len(part)
 
     def finish(self, last: bytes) -> bytes | Rejection:
-        """End the line; gives it without its `\\r`, empty where it was blank."""
+        """End the line; gives it without its `\\r`."""
         if self.size or len(last) > self._limit:
             self.add(last)
             last = b"".join(self._parts)
             size, allowed = self.size, self._allowed
             self.size, self._allowed = 0, self._limit
             self._parts.clear()
-            if size - last.endswith(b"\r") > allowed:
-                hint = f"; the file {ARRAY_HINT}" if last.startswith(b"[") else ""
+            marked = len(BOM) if last.startswith(BOM) else 0
+            if size - marked - last.endswith(b"\r") > allowed:
                 message = (
                     f"{size:,} bytes, more than the {self._limit:,} that are taken; "
-                    f"raise --max-line-bytes if it is a record{hint}"
+                    f"raise --max-line-bytes if it is a record{long_line_hint(last)}"
                 )
                 return Rejection("line_too_long", None, message)
-        last = last.removesuffix(b"\r")
-        return b"" if last.isspace() else last
+        return last.removesuffix(b"\r")
 
 
 class _Stream(io.RawIOBase):
@@ -471,62 +582,85 @@ class _Stream(io.RawIOBase):
         return len(data)
 
 
-@contextmanager
-def _opened(
-    source: Source, stdin: ByteStream, on_bytes: Callable[[int], object]
-) -> Iterator[ByteStream]:
-    """Open a source, decompressed where its first bytes, not its name, say that it is gzip."""
-    with source.path.open("rb") if source.path else nullcontext(stdin) as file:
-        head = file.read(len(MAGIC))
-        stream = io.BufferedReader(_Stream(head, file, on_bytes), _BLOCK)
-        yield gunzip(stream) if head == MAGIC else stream
-
-
 def _may_be_record(line: Line) -> bool:
-    return isinstance(line.content, Rejection) or looks_like_record(line.content)
+    return not isinstance(line.content, bytes) or looks_like_record(line.content)
 
 
 def _ignore(_: int) -> None:
     """Nobody wants to be told."""
 
 
-def _files(path: Path, leave_out: Path | None) -> list[Path]:
-    """The file itself, or the exports below a folder, sorted by path."""
-    try:
-        if not path.is_dir():
-            return [path]
-    except OSError as error:
-        raise SourceError(f"{_shown(path)[:200]}: can't be read: {error.strerror}") from error
+class _Search:
+    """The search of folders for exports, each folder once."""
 
-    def fail(error: OSError) -> None:
-        raise SourceError(f"{error.filename}: can't be searched: {error.strerror}") from error
+    def __init__(
+        self, leave_out: Path | None, named: frozenset[object], passed_over: PassedOver
+    ) -> None:
+        self._leave_out = _identity(leave_out) if leave_out else None
+        self._named = named
+        self._passed_over = passed_over
+        self._searched: set[object] = set()
 
-    left_out = _identity(leave_out) if leave_out else None
-    found: list[Path] = []
-    searched: set[object] = set()
-    for folder, folders, names in os.walk(path, onerror=fail, followlinks=True):
-        if _identity(Path(folder)) in searched:  # a link that leads back up
-            folders.clear()
-            continue
-        searched.add(_identity(Path(folder)))
-        for name in names:
-            each = Path(folder, name)
-            # A pipe among the files would wait for a writer for ever.
-            regular = each.is_file() or not each.exists()
-            own = left_out is not None and _identity(each) == left_out
-            if name.lower().endswith(_SUFFIXES) and regular and not own:
-                found.append(each)
-    if not found:
-        endings = ", ".join(("*.json", "*.ndjson", "*.jsonl", "*.gz"))
-        raise SourceError(f"{_shown(path)}: no export in this folder (looked for {endings})")
-    return sorted(found)
+    def files(self, path: Path) -> list[Path]:
+        """The file itself, or the exports below a folder, sorted by path.
+
+        Raises:
+            SourceError: the folder can't be searched, or holds no export.
+        """
+        try:
+            if not path.is_dir():
+                return [path]
+        except OSError as error:
+            raise SourceError(f"{_shown(path)[:200]}: can't be read: {error.strerror}") from error
+        found: list[Path] = []
+        passed_over, is_new = PassedOver(), True
+        for folder, folders, names in os.walk(path, onerror=_fail, followlinks=True):
+            identity = _identity(Path(folder))
+            if identity in self._searched:  # by another path, or through a link that leads back up
+                folders.clear()
+                is_new = False
+                continue
+            self._searched.add(identity)
+            folders[:] = [name for name in folders if not _is_silent(name)]
+            for each in (Path(folder, name) for name in names if not _is_silent(name)):
+                if self._is_chosen(each):
+                    found.append(each)
+                elif _identity(each) not in self._named:
+                    passed_over.add(_shown(each))
+        if not found and is_new:
+            message = f"{_shown(path)}: no export in this folder (looked for {_LOOKED_FOR})"
+            if passed_over.count:
+                message += (
+                    f"; name a file to read it all the same, such as {passed_over.names[0]} of the "
+                    f"{passed_over.count:,} there"
+                )
+            raise SourceError(message)
+        self._passed_over.include(passed_over)
+        return sorted(found)
+
+    def _is_chosen(self, path: Path) -> bool:
+        """Whether a file of a folder is to be read."""
+        if "." in path.name and not path.name.lower().endswith(_ENDINGS):
+            return False
+        # A pipe among the files would wait for a writer for ever.
+        is_regular = path.is_file() or not path.exists()
+        return is_regular and (self._leave_out is None or _identity(path) != self._leave_out)
+
+
+def _fail(error: OSError) -> None:
+    raise SourceError(f"{error.filename}: can't be searched: {error.strerror}") from error
+
+
+def _is_silent(name: str) -> bool:
+    """Whether a name in a folder is none of an export, so that nobody needs to know it."""
+    return name.startswith(".") or name in _SILENT or name.lower().endswith(_SILENT_ENDING)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     """What two names of one file share; None where there is none."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino
 

@@ -94,7 +94,7 @@ def dry_run(
       wootric-replay dry-run --format json export.ndjson.gz | tail -n 1 | jq .summary
     """
     report = Report()
-    sources = options.sources(paths)
+    sources = options.sources(paths, report.passed_over)
     with ExitStack() as stack:
         interruption = stack.enter_context(gentle_interruption())
         how, planning = options.reading(given), options.planning(given)
@@ -286,7 +286,10 @@ def _write_data(
         for label, count in tally.most_common(action):
             shown = redaction.text(label) if redaction else label
             output.write(json_line({"action": action, name: shown, "count": count}))
-    output.write(json_line({"summary": report.summary()}))
+    told = report.summary()
+    if redaction:
+        told["passed_over"] = redaction.value("", told["passed_over"])
+    output.write(json_line({"summary": told}))
     output.flush()
 
 
@@ -315,6 +318,8 @@ def _write_text(
         for line in summary.findings("Warnings", report.warnings, "yellow"):
             click.echo(line)
         click.echo()
+    for line in summary.passed_over(report.passed_over):
+        click.echo(line)
     click.echo(summary.records(report.records) + f": {report.mapped:,} mapped")
     for line in summary.left_out(report):
         click.echo(line)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import click
 
 from cli import options
+from cli.render import summary
 from cli.render.text import json_line
 from wootric_map.calls import request_for
 from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.properties import MappingWarning
 from wootric_map.reading import (
     Located,
     ReadingOptions,
@@ -23,7 +25,7 @@ from wootric_map.reading import (
 )
 from wootric_map.services import Services, services
 from wootric_map.side_by_side import SideBySide
-from wootric_map.source import Source
+from wootric_map.source import PassedOver, Source
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
@@ -57,7 +59,8 @@ def map_command(
     how = options.reading(reading)
     shown = _Shown(how, addresses, account_token, options.redaction())
     output = sys.stdout.buffer
-    found = options.sources(paths)
+    passed_over = PassedOver()
+    found = options.sources(paths, passed_over)
     # Who writes to a pipe may want to see each record before the next.
     is_live = any(each.size is None for each in found)
     any_rejected = False
@@ -82,6 +85,8 @@ def map_command(
             if is_live:
                 output.flush()
     output.flush()
+    for told in summary.passed_over(passed_over):
+        click.echo(told, err=True)
     return 1 if any_rejected else 0
 
 
@@ -148,6 +153,8 @@ class _Shown:
         reading = record.reading
         if isinstance(reading, Rejection):
             return {"rejected": reading._asdict()}
+        if isinstance(reading, MappingWarning):
+            return {"warning": _warned(reading)}
         if isinstance(reading, Skip):
             return {"type": reading.type, "skipped": _skipped(reading)}
         mapped = map_record(reading, amount_suffix=self.reading.amount_suffix)
@@ -160,11 +167,12 @@ class _Shown:
         if form is not None:
             call["form"] = form
         data["calls"] = [call]
-        data["warnings"] = [
-            {"code": code, "field": field, "message": message}
-            for code, field, message, _ in mapped.warnings
-        ]
+        data["warnings"] = [_warned(warning) for warning in mapped.warnings]
         return data
+
+
+def _warned(warning: MappingWarning) -> dict[str, object]:
+    return {"code": warning.code, "field": warning.field, "message": warning.message}
 
 
 def _skipped(skip: Skip) -> dict[str, object]:

@@ -31,7 +31,7 @@ from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report, is_rejects_file
 from wootric_map.services import account_fingerprint
 from wootric_map.settling import OLDEST, is_another, settle
-from wootric_map.source import Source
+from wootric_map.source import PassedOver, Source
 from wootric_map.spool import Spool
 
 _UNFINISHED: Final = (
@@ -98,7 +98,8 @@ def push(
         raise click.UsageError(
             "--journal has no place beside --sandbox, which holds nobody at first"
         )
-    sources = options.sources(paths, leave_out=rejects) if paths else []
+    passed_over = PassedOver()
+    sources = options.sources(paths, passed_over, leave_out=rejects) if paths else []
     begun = time.monotonic()
     with ExitStack() as stack:
         for kept in (plan_path, None if against in comparison.NAMES else Path(against)):
@@ -131,7 +132,7 @@ def push(
             wootric,
             pace,
             interruption,
-            Report(),
+            Report(passed_over=passed_over),
             rejects_file,
             journal,
             to.services.is_stand_in,
@@ -418,6 +419,8 @@ def _show(report: Report, calls: int, doubts: int, seconds: float) -> None:
     ):
         table.add_row(title, f"{count:,}", Text(note))
     Console().print(table)
+    for line in summary.passed_over(report.passed_over):
+        click.echo(line)
 
 
 def _show_problems(report: Report, *, quiet: bool) -> None:

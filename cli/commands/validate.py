@@ -29,7 +29,7 @@ def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any)
       wootric-replay validate sample_events/segment-logs
     """
     report = Report()
-    found = options.sources(paths)
+    found = options.sources(paths, report.passed_over)
     how = options.reading(reading)
     interrupted = False
     try:
@@ -62,6 +62,8 @@ def _show(report: Report) -> None:
         click.echo(line)
     if report.skipped.counts:
         click.echo(summary.counts("Skipped", report.skipped))
+    for line in summary.passed_over(report.passed_over):
+        click.echo(line)
     rejected = report.rejected.counts.total()
     verdict = f"{rejected:,} rejected" if rejected else "none rejected"
     click.echo(f"{summary.records(report.records)}: {report.mapped:,} fit to be sent, {verdict}.")
@@ -70,6 +72,7 @@ def _show(report: Report) -> None:
 def _as_data(report: Report) -> dict[str, object]:
     return {
         "records": report.records,
+        "passed_over": report.passed_over.as_data(),
         "valid": report.mapped,
         "skipped": _findings_as_data(report.skipped),
         "rejected": _findings_as_data(report.rejected),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cli.render.text import plural, printable, styled
 from wootric_map.report import Findings, Report
+from wootric_map.source import PassedOver
 
 
 def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
@@ -29,6 +30,15 @@ def codes(found: Findings) -> str:
 def counts(title: str, found: Findings) -> str:
     """One line: each code with its count."""
     return f"{title}: {codes(found) or 'none'}"
+
+
+def passed_over(found: PassedOver) -> Iterator[str]:
+    """A line that tells which files in folders were not read, if there are any."""
+    if found.count:
+        more = found.count - len(found.names)
+        named = ", ".join(map(printable, found.names)) + (f" … and {more:,} more" if more else "")
+        files = plural(found.count, "file")
+        yield f"Passed over {files}: {named}; to read one all the same, name it"
 
 
 def left_out(report: Report) -> Iterator[str]:

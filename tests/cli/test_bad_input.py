@@ -530,7 +530,13 @@ def test_a_secret_cannot_be_given_on_the_command_line_and_is_not_repeated(
     assert "hunter2" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None, b"", b" \n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n", b"\xff\xfe",
+        "hunter2".encode("utf-16"), "hunter2".encode("utf-16-le"), "hunter2".encode("utf-16-be"),
+    ],
+)  # fmt: skip
 def test_a_secret_file_that_holds_none_ends_in_2(
     run: "Run", write: "Write", tmp_path: Path, content: bytes | None
 ) -> None:
@@ -541,6 +547,25 @@ def test_a_secret_file_that_holds_none_ends_in_2(
     done = run("push", "--client-secret-file", "secret", "a.ndjson", environment=settings)
     assert done.returncode == 2
     assert "client secret" in done.stderr
+    assert "hunter2" not in done.stderr.replace("\0", "")
+    if content and b"h" in content:
+        assert "UTF-8" in done.stderr
+
+
+@pytest.mark.parametrize("nothing", [" ", "\n", "\ufeff", "\ufeff \r\n"])
+def test_a_token_or_a_secret_of_nothing_but_blanks_ends_in_2(
+    run: "Run", write: "Write", nothing: str
+) -> None:
+    write("a.ndjson", ADA)
+    done = run("push", "a.ndjson", environment=LOGIN | {"WOOTRIC_ACCOUNT_TOKEN": nothing})
+    assert done.returncode == 2
+    assert "no account" in done.stderr
+    done = run("push", "a.ndjson", environment=LOGIN | {"WOOTRIC_CLIENT_SECRET": nothing})
+    assert done.returncode == 2
+    assert "no client secret" in done.stderr
+    done = run("push", "a.ndjson", environment=LOGIN | {"WOOTRIC_CLIENT_ID": nothing})
+    assert done.returncode == 2
+    assert "no credentials" in done.stderr
 
 
 # Streams that are closed or full

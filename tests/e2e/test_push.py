@@ -68,6 +68,34 @@ def test_the_embedded_sandbox_needs_no_credentials(replay: Replay) -> None:
     assert replay.paths() == []
 
 
+@pytest.mark.parametrize("is_file", [False, True])
+def test_blanks_line_ends_and_marks_around_a_token_or_a_secret_do_not_count(
+    replay: Replay, *, is_file: bool
+) -> None:
+    export = replay.write([identify("1", "ada@example.com")])
+    assert replay.push(export).returncode == 0
+    account = replay.sandbox.settings
+    options: list[str | Path] = []
+    env: dict[str, str | None] = {
+        "WOOTRIC_ACCOUNT_TOKEN": f"\ufeff {account.account_token}\r\n",
+        "WOOTRIC_CLIENT_ID": f"{account.client_id}\n",
+        "WOOTRIC_CLIENT_SECRET": f"\ufeff{account.client_secret} \r\n",
+    }
+    if is_file:
+        (replay.folder / "secret").write_text(f"\ufeff\n {account.client_secret}\r\n\n", "utf-8")
+        options = [
+            "--client-secret-file",
+            "secret",
+            "--account-token",
+            f" {account.account_token}\n",
+        ]
+        env = {"WOOTRIC_CLIENT_SECRET": None}
+    done = replay.push(*options, export, env=env)
+    assert done.returncode == 0, done.stderr
+    assert len(list((replay.folder / "state").rglob("*.journal"))) == 1, "it is one account"
+    assert len(replay.paths("POST")) == 2 + 1
+
+
 def test_a_second_push_writes_no_end_user(replay: Replay) -> None:
     export = replay.write([identify("1", "ada@example.com", seats=5, vip=True, born="1815-12-10")])
     assert replay.push(export).returncode == 0

@@ -9,10 +9,10 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from wootric_map.gunzip import GzipError, gunzip
+from wootric_map.gunzip import GzipError, gunzip, gunzip_all
 from wootric_map.source import discover, read_lines
 
 NOISE = random.Random(7).randbytes(60_000).hex().encode()  # gzip halves it, and no more
@@ -30,18 +30,28 @@ class Trickle:
         return self._content.read(min(size, self._most))
 
 
-def unpack(packed: bytes, *, fast: bool, most: int = sys.maxsize) -> tuple[bytes, str]:
-    """What a file holds, and what is wrong with it."""
+def unpack(
+    packed: bytes, *, fast: bool, most: int = sys.maxsize, every_level: bool = False
+) -> tuple[bytes, str, list[tuple[int, int]]]:
+    """What a file holds, what is wrong with it, and where what is passed over stands."""
+    trailing: list[tuple[int, int]] = []
+
+    def pass_over(begin: int, size: int) -> None:
+        trailing.append((begin, size))
+
     with pytest.MonkeyPatch.context() as patch:
         if not fast:
             patch.setitem(sys.modules, "zlib_ng", None)
-        unpacked = gunzip(Trickle(packed, most))
+        file = Trickle(packed, most)
+        unpacked = (
+            gunzip_all(file, on_level=int, on_trailing=pass_over) if every_level else gunzip(file)
+        )
         found: list[bytes] = []
         try:
             found.extend(iter(unpacked.read1, b""))
         except GzipError as error:
-            return b"".join(found), str(error)
-        return b"".join(found), ""
+            return b"".join(found), str(error), trailing
+        return b"".join(found), "", trailing
 
 
 def unpack_byte_by_byte(packed: bytes) -> tuple[bytes, bool]:
@@ -51,8 +61,10 @@ def unpack_byte_by_byte(packed: bytes) -> tuple[bytes, bool]:
     for at in range(len(packed)):
         byte = packed[at : at + 1]
         if member is None:
-            if byte == b"\0":
+            if byte in b"\0\n\r\t ":
                 continue
+            if found and not b"\x1f\x8b".startswith(packed[at : at + 2]):
+                return b"".join(found), True
             member = zlib.decompressobj(WRAPPED)
         try:
             found.append(member.decompress(byte))
@@ -71,7 +83,7 @@ def files(draw: st.DrawFn) -> bytes:
     cut = draw(st.integers(0, len(content)))
     level = draw(st.sampled_from([0, 1, 6, 9] if times == 1 else [6]))
     packed = gzip.compress(content[:cut], level, mtime=0)
-    packed += bytes(draw(st.sampled_from([0, 0, 1, 512])))
+    packed += draw(st.sampled_from([b"", b"", b"\0", b"\n", b"\r\n \t", bytes(512)]))
     packed += gzip.compress(content[cut:], level, mtime=0)
     changed = bytearray(packed)
     near_the_ends = st.integers(0, 60) | st.integers(-60, -1)
@@ -79,19 +91,42 @@ def files(draw: st.DrawFn) -> bytes:
         if -len(changed) <= at < len(changed):
             changed[at] ^= draw(st.integers(1, 255))
     length = draw(st.just(len(changed)) | st.integers(0, len(changed)))
-    behind = draw(st.sampled_from([b"", b"", b"\x1f", b"<html>", b"\0\0", b"\0x"]))
+    behind = draw(st.sampled_from([b"", b"", b"\x1f", b"<html>", b"\0\0", b"\0x", b"\n"]))
     return bytes(changed[:length]) + behind
 
 
 @given(packed=files(), most=st.sampled_from([100, 5000, sys.maxsize]))
 def test_with_and_without_the_extra_the_same_is_read(packed: bytes, most: int) -> None:
-    found, fault = unpack(packed, fast=True, most=most)
-    assert (found, fault) == unpack(packed, fast=False)
+    found, fault, _ = unpack(packed, fast=True, most=most)
+    assert (found, fault, []) == unpack(packed, fast=False)
     assert (found, bool(fault)) == unpack_byte_by_byte(packed)
 
 
+@given(
+    packed=files(),
+    more=st.sampled_from([b"", b"what is this", b"\x1f", b"\x1f\x8b\x08", b"\0\nx", b"\n\n"]),
+    times=st.integers(0, 2),
+    most=st.sampled_from([1, 5000, sys.maxsize]),
+)
+def test_gzip_at_every_level_is_read_as_one_after_the_other(
+    packed: bytes, more: bytes, times: int, most: int
+) -> None:
+    found, fault, _ = unpack(packed, fast=True)
+    assume(packed.startswith(b"\x1f\x8b") and not fault)
+    whole = packed + more
+    for _ in range(times):
+        whole = gzip.compress(whole, 1)
+    result = unpack(whole, fast=True, most=most, every_level=True)
+    assert result == unpack(whole, fast=False, every_level=True)
+    rubbish = more.lstrip(b"\0\n")
+    may_be_gzip = rubbish.startswith(b"\x1f")
+    begin = len(packed) + len(more) - len(rubbish)
+    passed_over = [(begin, len(rubbish))] if rubbish and not may_be_gzip else []
+    assert (result[0], bool(result[1]), result[2]) == (found, may_be_gzip, passed_over)
+
+
 def test_tests_have_the_extra() -> None:
-    assert unpack(gzip.compress(b"x"), fast=True) == (b"x", "")
+    assert unpack(gzip.compress(b"x"), fast=True) == (b"x", "", [])
     assert "zlib_ng" in sys.modules
 
 
@@ -99,10 +134,10 @@ def test_tests_have_the_extra() -> None:
 def test_all_that_stands_before_a_fault_is_given(*, fast: bool) -> None:
     packed = bytearray(gzip.compress(NOISE))
     packed[-8] ^= 1  # of the checksum
-    assert unpack(bytes(packed), fast=fast) == (NOISE, "incorrect data check")
+    assert unpack(bytes(packed), fast=fast) == (NOISE, "incorrect data check", [])
     middle = len(packed) // 2
     packed[middle : middle + 64] = b"\xff" * 64
-    found, fault = unpack(bytes(packed), fast=fast)
+    found, fault, _ = unpack(bytes(packed), fast=fast)
     assert found[: len(NOISE) // 3] == NOISE[: len(NOISE) // 3]
     assert fault
 

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
+from wootric_map.properties import MappingWarning
 from wootric_map.reading import ReadingOptions, read_records
 from wootric_map.record import (
     Identify,
@@ -807,7 +808,8 @@ def read_quickly(line: bytes) -> list[Read]:
     records = read_records(
         [Source("export", None, None, held=held)], ReadingOptions(), stdin=io.BytesIO()
     )
-    return [Read(each.raw, each.reading) for each in records]
+    found = [(each.raw, each.reading) for each in records]
+    return [Read(raw, each) for raw, each in found if not isinstance(each, MappingWarning)]
 
 
 @settings(max_examples=500)

@@ -344,6 +344,7 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "eligibility_checks",
         "page_views",
         "api_calls",
+        "passed_over",
     ]
 
 

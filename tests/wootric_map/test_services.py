@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wootric_map.services import Services, SettingsError, is_loopback, services
+from wootric_map.services import (
+    Services,
+    SettingsError,
+    account_fingerprint,
+    is_loopback,
+    journal_account,
+    services,
+)
 
 PIXEL = "https://d8myem934l1zi.cloudfront.net/pixel.gif"
 DEFAULT = Services(
@@ -72,8 +79,8 @@ def test_the_account_token_picks_the_region(token: str | None, expected: Service
         "NPS-4aeb 3c1",
         "NPS-4aeb_3c1",
         "NPS-4aeb53c1-",
-        "NPS-4aeb53c1\n",
-        " NPS-4aeb53c1",
+        " \n",
+        "\ufeff",
         "NPS-4aeb53c1&x=1",
         "NPS-4aeb53c1/../x",
         "NPS-4aeb53c１",  # noqa: RUF001
@@ -95,6 +102,20 @@ def test_any_eight_letters_or_digits_are_a_token(letters: str) -> None:
     assert services(f"NPS-{letters}") == DEFAULT
     assert services(f"NPS-EU-{letters}") == EU
     assert services(f"NPS-AU-{letters}") == AU
+
+
+AROUND = st.text(" \t\r\n\ufeff\u200b\xa0", max_size=4)
+
+
+@given(AROUND, AROUND)
+def test_what_copying_and_files_leave_around_a_token_does_not_count(
+    before: str, behind: str
+) -> None:
+    token = f"{before}NPS-EU-4aeb53c1{behind}"
+    assert services(token) == EU
+    assert account_fingerprint(token) == account_fingerprint("NPS-EU-4aeb53c1")
+    for at in (EU, services("NPS-EU-4aeb53c1", "http://127.0.0.1:1")):
+        assert journal_account(token, at) == journal_account("NPS-EU-4aeb53c1", at)
 
 
 # One host for all

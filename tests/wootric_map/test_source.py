@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wootric_map import Rejection, Source, SourceError, discover, read_lines
-from wootric_map.source import MAX_LINE_BYTES, ByteStream, Line
+from wootric_map.properties import MappingWarning
+from wootric_map.shape import for_file
+from wootric_map.source import MAX_LINE_BYTES, ByteStream, Line, PassedOver
 
 RECORD = b'{"type":"identify","userId":"1"}'
 
@@ -105,10 +107,59 @@ def touch(*paths: str) -> None:
 def test_a_folder_is_searched_for_exports_of_every_ending_and_for_nothing_else(
     folder: Path,
 ) -> None:
-    exports = ["a.json", "b.ndjson", "c.jsonl", "d.json.gz", "e.ndjson.gz", "f.jsonl.gz", "g.gz"]
-    touch(*(f"in/{name}" for name in exports))
-    touch("in/readme.txt", "in/users.csv", "in/json", "in/a.json.bak", "in/x.ndjson.tmp")
-    assert names(discover(["in"])) == [f"in/{name}" for name in exports]
+    exports = [
+        "2024-03-01", "J.JSON", "a.json", "b.ndjson", "c.jsonl", "d.json.gz", "e.ndjson.gz",
+        "f.jsonl.gz", "g.gz", "h.jsonlines", "i.njson", "j.jsonlines.GZ", "json", "part-00000",
+    ]  # fmt: skip
+    others = ["a.json.bak", "a.json.bz2", "a.ndjson (1)", "b.gz.2", "c.txt", "d.gzip", "e."]
+    silent = [
+        "_SUCCESS", "part.crc", "PART.CRC", "._a.ndjson", ".hidden.ndjson", ".hidden/a.ndjson",
+        "__MACOSX/a.ndjson", "__MACOSX/b.txt", "sub/__MACOSX/._a.ndjson",
+    ]  # fmt: skip
+    touch(*(f"in/{name}" for name in exports + others + silent))
+    passed_over = PassedOver()
+    assert names(discover(["in"], passed_over=passed_over)) == [f"in/{name}" for name in exports]
+    assert passed_over.as_data() == {"count": 7, "files": [f"in/{name}" for name in others]}
+
+
+def test_what_is_passed_over_is_counted_whole_and_named_in_part(folder: Path) -> None:
+    written = [f"in/{number:03}.txt" for number in range(50)]
+    touch("in/a.ndjson", *reversed(written))
+    passed_over = PassedOver()
+    discover(["in"], passed_over=passed_over)
+    assert passed_over == PassedOver(50, written[:20])
+
+
+@pytest.mark.parametrize("paths", [["in"], ["in", "in"], ["in/sub", "in"], ["in", "in/sub"], ["."]])
+def test_a_file_is_counted_as_passed_over_once(folder: Path, paths: list[str]) -> None:
+    touch("in/a.ndjson", "in/a.txt", "in/sub/b.ndjson", "in/sub/b.txt")
+    passed_over = PassedOver()
+    found = discover(paths, passed_over=passed_over)
+    assert sorted(names(found)) == ["in/a.ndjson", "in/sub/b.ndjson"]
+    assert passed_over == PassedOver(2, ["in/a.txt", "in/sub/b.txt"])
+
+
+@pytest.mark.parametrize("paths", [["in", "in/a.txt"], ["in/a.txt", "in"], ["in", "link"]])
+def test_a_file_that_is_named_is_not_passed_over(folder: Path, paths: list[str]) -> None:
+    touch("in/a.ndjson", "in/a.txt")
+    Path("link").symlink_to("in/a.txt")
+    passed_over = PassedOver()
+    assert len(discover(paths, passed_over=passed_over)) == 2
+    assert passed_over == PassedOver()
+
+
+def test_a_pipe_and_the_rejects_file_in_a_folder_are_passed_over(folder: Path) -> None:
+    touch("a.ndjson", "rejects.ndjson")
+    os.mkfifo("pipe.ndjson")
+    passed_over = PassedOver()
+    found = discover(["."], leave_out=Path("rejects.ndjson"), passed_over=passed_over)
+    assert names(found) == ["a.ndjson"]
+    assert passed_over == PassedOver(2, ["pipe.ndjson", "rejects.ndjson"])
+
+
+def test_a_hidden_folder_is_searched_where_it_is_named_itself(folder: Path) -> None:
+    touch(".exports/a.ndjson", ".exports/.b.ndjson")
+    assert names(discover([".exports"])) == [".exports/a.ndjson"]
 
 
 def test_a_folder_is_searched_to_any_depth_in_sorted_order(folder: Path) -> None:
@@ -213,8 +264,11 @@ def test_an_unreadable_folder_is_an_error_and_not_an_empty_one(folder: Path) -> 
 
 def test_a_folder_without_exports_is_an_error_that_says_what_was_looked_for(folder: Path) -> None:
     touch("logs/readme.txt")
-    with pytest.raises(SourceError, match=r"logs.*\*\.ndjson"):
+    with pytest.raises(SourceError, match=r"logs.*\*\.ndjson.*\*\.njson.*logs/readme\.txt"):
         discover(["logs"])
+    touch("none/.hidden")
+    with pytest.raises(SourceError, match=r"none.*\*\.jsonlines.*without an ending\)$"):
+        discover(["logs/readme.txt", "none"])
 
 
 def test_a_folder_named_like_a_file_is_searched(folder: Path) -> None:
@@ -297,9 +351,25 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
     assert contents(read_bytes(tmp_path, gzip.compress(marked))) == [b"{1}", b"{2}"]
 
 
-def test_a_byte_order_mark_is_taken_off_the_files_start_only(tmp_path: Path) -> None:
-    line = codecs.BOM_UTF8 + b"{2}"
-    assert contents(read_bytes(tmp_path, b"{1}\n" + line + b"\n")) == [b"{1}", line]
+def test_a_byte_order_mark_is_no_part_of_any_line_that_begins_with_it(tmp_path: Path) -> None:
+    mark = codecs.BOM_UTF8
+    content = mark + b"{1}\n" + mark + mark + b"{2}\n{%b}\n" % mark + mark + b"\n" + mark
+    content += b" \r\n" + mark + b"{6}"
+    for written in (content, gzip.compress(content)):
+        lines = read_bytes(tmp_path, written)
+        assert [(line.number, line.content) for line in lines] == [
+            (1, b"{1}"),
+            (2, b"{2}"),
+            (3, b"{%b}" % mark),
+            (6, b"{6}"),
+        ]
+
+
+def test_a_byte_order_mark_does_not_count_for_the_limit(tmp_path: Path) -> None:
+    line = b"{" + b"x" * 98 + b"}"
+    content = b"{1}\n" + codecs.BOM_UTF8 + line + b"\r\n"
+    assert contents(read_bytes(tmp_path, content, limit=100)) == [b"{1}", line]
+    assert codes(read_bytes(tmp_path, content, limit=99)) == ["line_too_long"]
 
 
 def test_blank_lines_are_passed_over_and_keep_the_numbering(tmp_path: Path) -> None:
@@ -412,10 +482,109 @@ def test_corrupt_data_keeps_the_lines_before_it_and_is_rejected_once(tmp_path: P
     assert kept[:100] == written[:100]
 
 
-def test_rubbish_behind_a_gzip_file_is_rejected_once(tmp_path: Path) -> None:
-    lines = read_bytes(tmp_path, gzip.compress(b"{1}\n") + b"<html>")
-    assert contents(lines) == [b"{1}"]
+@pytest.mark.parametrize("padding", [b"\0", b"\n", b"\r\n", b" \t", b"\n\0\0\r\n ", bytes(70_000)])
+def test_zeros_and_blank_lines_between_and_behind_members_are_padding(
+    tmp_path: Path, padding: bytes
+) -> None:
+    members = (b"{1}\n", b"", b"{2", b"}\n{3}")
+    packed = b"".join(gzip.compress(member) + padding for member in members)
+    for lines in (read_bytes(tmp_path, packed), read_stdin(trickle(*pieces_of(packed, range(90))))):
+        assert [line.content for line in lines] == [b"{1}", b"{2}", b"{3}"]
+
+
+@pytest.mark.parametrize("rubbish", [b"<html>", b"x", b"garbage-after-end", b"y" * 200_000])
+@pytest.mark.parametrize("padding", [b"", b"\n\0"])
+@pytest.mark.parametrize("ending", [b"\n", b""])
+def test_rubbish_behind_a_gzip_file_is_passed_over_with_a_warning(
+    tmp_path: Path, rubbish: bytes, padding: bytes, ending: bytes
+) -> None:
+    packed = gzip.compress(b"{1}\n{2}" + ending) + padding
+    lines = read_bytes(tmp_path, packed + rubbish)
+    assert contents(lines) == [b"{1}", b"{2}"]
+    assert codes(lines) == []
+    warning = lines[-1]
+    assert isinstance(warning.content, MappingWarning)
+    assert (warning.number, warning.content.code) == (3, "trailing_data")
+    assert f"{len(rubbish):,} bytes" in warning.content.message
+    assert f"byte {len(packed) + 1:,} " in warning.content.message
+    assert [line[1:] for line in read_stdin(io.BytesIO(packed + rubbish))] == [
+        line[1:] for line in lines
+    ]
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"\x1f",
+        b"\0\n\x1f",
+        b"\x1f\x8b",
+        b"\x1f\x8bgarbage",
+        gzip.compress(b"{2}\n")[:-1],
+        b"garbage" + gzip.compress(b"{2}\n"),
+    ],
+)
+def test_what_begins_as_gzip_behind_a_gzip_file_may_be_records_that_are_lost(
+    tmp_path: Path, behind: bytes
+) -> None:
+    lines = read_bytes(tmp_path, gzip.compress(b"{1}\n") + behind)
+    assert contents(lines)[0] == b"{1}"
     assert codes(lines) == ["truncated_input"]
+    assert not [line for line in lines if isinstance(line.content, MappingWarning)]
+
+
+# Gzip within gzip
+
+
+def wrapped(content: bytes, times: int) -> bytes:
+    for _ in range(times):
+        content = gzip.compress(content)
+    return content
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_gzip_within_gzip_is_read(tmp_path: Path, times: int) -> None:
+    packed = wrapped(b"{1}\n{2}\n", times)
+    assert contents(read_bytes(tmp_path, packed)) == [b"{1}", b"{2}"]
+    assert contents(read_stdin(trickle(*pieces_of(packed, range(200))))) == [b"{1}", b"{2}"]
+
+
+def test_members_each_gzipped_again_are_read(tmp_path: Path) -> None:
+    packed = gzip.compress(gzip.compress(b"{1}\n") + b"\n") + gzip.compress(gzip.compress(b"{2}\n"))
+    assert contents(read_bytes(tmp_path, packed)) == [b"{1}", b"{2}"]
+
+
+@pytest.mark.parametrize("times", [4, 5])
+def test_gzip_too_deep_is_told_with_the_command_that_unpacks_it(tmp_path: Path, times: int) -> None:
+    rejection = only_rejection(read_bytes(tmp_path, wrapped(b"{1}\n", times)))
+    assert rejection.code == "invalid_json"
+    assert "gzip -dc FILE | gzip -dc | gzip -dc | gzip -dc > users.ndjson" in rejection.message
+
+
+def test_gzip_within_gzip_may_be_cut_or_have_rubbish_behind_it(tmp_path: Path) -> None:
+    inner = gzip.compress(b"{1}\n")
+    lines = read_bytes(tmp_path, gzip.compress(inner + b"rubbish") + b"more")
+    assert contents(lines) == [b"{1}"]
+    assert [line.content[0] for line in lines[1:]] == ["trailing_data", "trailing_data"]
+    assert [line.number for line in lines] == [1, 2, 3]
+    for packed in (gzip.compress(inner[:-4]), gzip.compress(inner)[:-4]):
+        lines = read_bytes(tmp_path, packed)
+        assert contents(lines) == [b"{1}"]
+        assert codes(lines) == ["truncated_input"]
+
+
+def test_what_swells_a_millionfold_is_not_held(tmp_path: Path) -> None:
+    path = tmp_path / "bomb"
+    path.write_bytes(wrapped(bytes(100_000_000) + b"\n" + RECORD, 3))
+    tracemalloc.start()
+    try:
+        lines = read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size < 5_000
+    assert codes(lines) == ["line_too_long"]
+    assert contents(lines) == [RECORD]
+    assert peak < 20_000_000
 
 
 def test_a_file_that_is_gone_by_the_time_it_is_read_is_reported_and_no_crash(
@@ -596,8 +765,12 @@ FOREIGN = {
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
 def test_what_is_no_export_is_told_of_a_gzipped_file_too(tmp_path: Path, content: bytes) -> None:
-    packed = read_bytes(tmp_path, gzip.compress(content))
-    assert only_rejection(packed) == only_rejection(read_bytes(tmp_path, content))
+    plain = only_rejection(read_bytes(tmp_path, content))
+    for times in (1, 2, 3):
+        packed = only_rejection(read_bytes(tmp_path, wrapped(content, times)))
+        assert packed == for_file(plain, times)
+        assert "gzip -dc FILE" + " | gzip -dc" * (times - 1) in packed.message
+        assert packed.message.endswith(" > users.ndjson")
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
