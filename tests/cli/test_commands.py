@@ -495,6 +495,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "eligibility_checks": 1,
             "page_views": 1,
             "api_calls": 3,
+            "passed_over": {"count": 0, "files": []},
         }
     }
     assert [each["action"] for each in changes] == ["create", "eligibility_check", "page_view"]
