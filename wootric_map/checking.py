@@ -4,9 +4,11 @@ import io
 from typing import NamedTuple
 
 from wootric_map.mapping import map_record, unidentified
+from wootric_map.ordinary import is_ordinary
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.parsing import parse_roughly, with_exact_numbers
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import Reading, is_ordinary, parse_roughly, read_parsed, with_exact_ids
+from wootric_map.record import Reading, read_parsed
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 
@@ -28,6 +30,7 @@ def check(source: Source, options: ReadingOptions) -> Checked:
         options: how to read.
     """
     report, number, ordinary = Report(), 0, 0
+    rules = options.rules
     for name, number, _, content in read_lines(
         source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes
     ):
@@ -36,13 +39,11 @@ def check(source: Source, options: ReadingOptions) -> Checked:
             report.reject(name, number, content)
             continue
         data = parse_roughly(content)
-        if is_ordinary(data) and not data["userId"].isspace():
+        if is_ordinary(data, rules.traits_from) and not data["userId"].isspace():
             ordinary += 1
             continue
-        data = with_exact_ids(content, data)
-        for _, reading in read_parsed(
-            content, data, ignore_integrations=options.ignore_integrations
-        ):
+        data = with_exact_numbers(content, data)
+        for _, reading in read_parsed(content, data, rules):
             report.records += 1
             _count(name, number, reading, report)
     report.records += ordinary
@@ -52,7 +53,10 @@ def check(source: Source, options: ReadingOptions) -> Checked:
 def _count(source: str, line: int, reading: Reading, report: Report) -> None:
     if isinstance(reading, Rejection):
         report.reject(source, line, reading)
-    elif isinstance(reading, Skip):
+        return
+    for warning in reading.warnings:
+        report.warn(source, line, warning)
+    if isinstance(reading, Skip):
         report.skip(source, line, reading)
     # A userId names somebody, but for blanks: only a record without one has to be mapped to tell.
     elif (reading.user_id or " ").isspace() and (skip := unidentified(map_record(reading))):

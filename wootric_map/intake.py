@@ -31,7 +31,9 @@ from wootric_map.mapping import (
     page_address,
     user_of,
 )
+from wootric_map.ordinary import is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.parsing import has_long_integer, parse, parse_roughly, with_exact_numbers
 from wootric_map.properties import cannot_warn
 from wootric_map.reading import ReadingOptions
 from wootric_map.record import (
@@ -41,14 +43,9 @@ from wootric_map.record import (
     Reading,
     Record,
     Track,
-    is_ordinary,
-    ordinary,
-    parse,
-    parse_roughly,
     read_parsed,
     type_named,
     unsupported,
-    with_exact_ids,
 )
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
@@ -98,6 +95,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     """
     intake = _Intake(source.name, options)
     reading = options.reading
+    rules = reading.rules
     passed_over = options.choice.passed_over
     number, stopped_after = 0, None
     for _, number, _, content in read_lines(
@@ -111,11 +109,9 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         data = parse_roughly(content)
         if passed_over and (kind := type_named(data)) in passed_over:
             intake.pass_over(number, kind)
-        elif not is_ordinary(data):
-            data = with_exact_ids(content, data)
-            for raw, each in read_parsed(
-                content, data, ignore_integrations=reading.ignore_integrations
-            ):
+        elif not is_ordinary(data, rules.traits_from) or has_long_integer(content):
+            data = with_exact_numbers(content, data)
+            for raw, each in read_parsed(content, data, rules):
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:
                     intake.pass_over(number, kind)
                 elif isinstance(each, Rejection):
@@ -166,6 +162,8 @@ class _Intake:
         """Take note of a skipped record, and of what an alias among them says."""
         self._report.records += 1
         self._report.skip(self._source, line, skip)
+        for warning in skip.warnings:
+            self._report.warn(self._source, line, warning)
         if skip.ties:
             self._aliases.append(skip.ties)
 
@@ -176,6 +174,8 @@ class _Intake:
     def add(self, line: int, raw: bytes, record: Record) -> None:
         """Take a record; one that is not chosen serves to know who is who, or is met again later."""
         self._report.records += 1
+        for warning in record.warnings:
+            self._report.warn(self._source, line, warning)
         chosen = self._options.choice.takes(record)
         if not chosen:
             self._report.skip(self._source, line, not_chosen(record.type))
@@ -340,8 +340,9 @@ class _Intake:
         links = self._options.link_anonymous
         shared = [self._id(PHONE, phone)] if phone else []
         # A userId of nothing but blanks names nobody, but tells a visitor from others.
-        visitor = record.anonymous_id or record.user_id
-        if visitor and (links or not (ids or shared)):
+        # Whoever has nothing but placeholders for ids is nobody in particular.
+        visitor = record.anonymous_id or record.user_id or ("" if not (ids or shared) else None)
+        if visitor is not None and (links or not (ids or shared)):
             shared.append(self._id(ANONYMOUS, visitor))
         ids.extend(shared[:1] if not ids else ())
         for each in shared:
