@@ -140,9 +140,26 @@ def reading_options(command: F) -> F:
             help="Send integer properties under a name ending in _amount, as Wootric expects them.",
         ),
         click.option(
+            "--consent-category",
+            "consent_categories",
+            multiple=True,
+            metavar="NAME",
+            help="A category of consent that Wootric needs: skip records whose user was asked and did not "
+            "agree to it; may be given several times.",
+        ),
+        click.option(
+            "--traits-from",
+            type=click.Choice(["auto", "traits", "context"]),
+            default="auto",
+            show_default=True,
+            help="Where an identify's traits stand; context is context.traits, as in RudderStack's "
+            "archives, and auto takes those where it has no traits of its own.",
+        ),
+        click.option(
             "--ignore-integrations",
             is_flag=True,
-            help="Take records even if their integrations turn Wootric off.",
+            help="Take records even if their integrations turn Wootric off; not if their user withholds "
+            "consent.",
         ),
         click.option(
             "--max-line-bytes",
@@ -559,5 +576,9 @@ def sources(
 def reading(given: Mapping[str, Any]) -> ReadingOptions:
     """The options of `reading_options`, together."""
     return ReadingOptions(
-        given["max_line_bytes"], given["ignore_integrations"], given["amount_suffix"]
+        max_line_bytes=given["max_line_bytes"],
+        ignore_integrations=given["ignore_integrations"],
+        amount_suffix=given["amount_suffix"],
+        traits_from=given["traits_from"],
+        consent_categories=given["consent_categories"],
     )

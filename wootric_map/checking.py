@@ -4,9 +4,11 @@ import io
 from typing import NamedTuple
 
 from wootric_map.mapping import map_record, unidentified
+from wootric_map.ordinary import is_ordinary
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.parsing import parse_roughly, with_exact_numbers
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import Record, is_ordinary, parse_roughly, read_parsed, with_exact_ids
+from wootric_map.record import Record, read_parsed
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 
@@ -27,7 +29,7 @@ def check(source: Source, options: ReadingOptions) -> Checked:
         source: what to read.
         options: how to read.
     """
-    report, number, ordinary = Report(), 0, 0
+    report, number, ordinary, rules = Report(), 0, 0, options.rules
     lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
     for name, number, _, content in lines:
         if not isinstance(content, bytes):
@@ -38,13 +40,11 @@ def check(source: Source, options: ReadingOptions) -> Checked:
                 report.warn(name, number, content)
             continue
         data = parse_roughly(content)
-        if is_ordinary(data) and not data["userId"].isspace():
+        if is_ordinary(data, rules.traits_from) and not data["userId"].isspace():
             ordinary += 1
             continue
-        data = with_exact_ids(content, data)
-        for _, reading in read_parsed(
-            content, data, ignore_integrations=options.ignore_integrations
-        ):
+        data = with_exact_numbers(content, data)
+        for _, reading in read_parsed(content, data, rules):
             report.records += 1
             if isinstance(reading, Rejection):
                 report.reject(name, number, lines.fitted(reading))
@@ -55,6 +55,8 @@ def check(source: Source, options: ReadingOptions) -> Checked:
 
 
 def _count(source: str, line: int, reading: Record | Skip, report: Report) -> None:
+    for warning in reading.warnings:
+        report.warn(source, line, warning)
     if isinstance(reading, Skip):
         report.skip(source, line, reading)
     # A userId names somebody, but for blanks: only a record without one has to be mapped to tell.

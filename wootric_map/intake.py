@@ -31,7 +31,9 @@ from wootric_map.mapping import (
     page_address,
     user_of,
 )
+from wootric_map.ordinary import is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.parsing import has_long_integer, parse, parse_roughly, with_exact_numbers
 from wootric_map.properties import MappingWarning, cannot_warn
 from wootric_map.reading import ReadingOptions
 from wootric_map.record import (
@@ -41,14 +43,9 @@ from wootric_map.record import (
     Reading,
     Record,
     Track,
-    is_ordinary,
-    ordinary,
-    parse,
-    parse_roughly,
     read_parsed,
     type_named,
     unsupported,
-    with_exact_ids,
 )
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
@@ -95,6 +92,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     """
     intake = _Intake(source.name, options)
     reading = options.reading
+    rules = reading.rules
     passed_over = options.choice.passed_over
     number, stopped_after = 0, None
     lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
@@ -110,11 +108,9 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         data = parse_roughly(content)
         if passed_over and (kind := type_named(data)) in passed_over:
             intake.pass_over(number, kind)
-        elif not is_ordinary(data):
-            data = with_exact_ids(content, data)
-            for raw, each in read_parsed(
-                content, data, ignore_integrations=reading.ignore_integrations
-            ):
+        elif not is_ordinary(data, rules.traits_from) or has_long_integer(content):
+            data = with_exact_numbers(content, data)
+            for raw, each in read_parsed(content, data, rules):
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:
                     intake.pass_over(number, kind)
                 elif isinstance(each, Rejection):
@@ -171,6 +167,8 @@ class _Intake:
         """Take note of a skipped record, and of what an alias among them says."""
         self._report.records += 1
         self._report.skip(self._source, line, skip)
+        for warning in skip.warnings:
+            self._report.warn(self._source, line, warning)
         if skip.ties:
             self._aliases.append((*skip.ties, line))
         if skip.withheld is not None:
@@ -186,6 +184,8 @@ class _Intake:
     def add(self, line: int, raw: bytes, record: Record) -> None:
         """Take a record; one that is not chosen serves to know who is who, or is met again later."""
         self._report.records += 1
+        for warning in record.warnings:
+            self._report.warn(self._source, line, warning)
         chosen = self._options.choice.takes(record)
         if not chosen:
             self._report.skip(self._source, line, not_chosen(record.type))

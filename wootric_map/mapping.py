@@ -107,10 +107,14 @@ def map_record(record: Record, *, amount_suffix: bool = False) -> Mapped:
         amount_suffix: give integer properties whose key lacks it the ending `_amount`.
     """
     if isinstance(record, Identify):
-        return _map_identify(record, amount_suffix)
-    if isinstance(record, Track):
-        return _map_track(record, amount_suffix)
-    return _map_page(record)
+        mapped = _map_identify(record, amount_suffix)
+    elif isinstance(record, Track):
+        mapped = _map_track(record, amount_suffix)
+    else:
+        mapped = _map_page(record)
+    if record.warnings:
+        return mapped._replace(warnings=(*record.warnings, *mapped.warnings))
+    return mapped
 
 
 def looks_like_email(text: str) -> bool:
@@ -157,7 +161,7 @@ def user_of(record: Record) -> Named:
     spoken = traits = NO_FIELDS
     if isinstance(record, Identify):
         spoken = traits = record.traits
-        parent = "traits"
+        parent = record.parent
         email = _email(traits, parent, origins)
     else:
         known = context.get("traits")

@@ -6,7 +6,7 @@ from wootric_map.properties import MappingWarning
 
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
 
-_PLACEHOLDERS: Final = frozenset(
+PLACEHOLDERS: Final = frozenset(
     {
         "undefined",
         "null",
@@ -35,7 +35,7 @@ _PLACEHOLDERS: Final = frozenset(
 )
 """In lower case, without blanks around them."""
 
-_LENGTHS: Final = frozenset(map(len, _PLACEHOLDERS))
+_LENGTHS: Final = frozenset(map(len, PLACEHOLDERS))
 
 
 def is_placeholder(text: str) -> bool:
@@ -45,7 +45,7 @@ def is_placeholder(text: str) -> bool:
         text: a `userId`, `anonymousId`, `previousId`, `messageId`, email or phone.
     """
     trimmed = text.strip()
-    return len(trimmed) in _LENGTHS and trimmed.lower() in _PLACEHOLDERS
+    return len(trimmed) in _LENGTHS and trimmed.lower() in PLACEHOLDERS
 
 
 def placeholder_warning(field: str, text: str) -> MappingWarning:

@@ -7,16 +7,11 @@ from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
+from wootric_map.ordinary import is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
+from wootric_map.parsing import has_long_integer, parse_roughly, with_exact_numbers
 from wootric_map.properties import MappingWarning
-from wootric_map.record import (
-    Reading,
-    is_ordinary,
-    ordinary,
-    parse_roughly,
-    read_parsed,
-    with_exact_ids,
-)
+from wootric_map.record import Reading, Rules, TraitsFrom, read_parsed
 from wootric_map.side_by_side import SideBySide
 from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
 
@@ -30,6 +25,15 @@ class ReadingOptions:
     """Take a record even if its `integrations` turn Wootric off."""
     amount_suffix: bool = False
     """Give integer properties whose key lacks it the ending `_amount`."""
+    traits_from: TraitsFrom = "auto"
+    """Where the traits of an identify are taken from (segment.md 1)."""
+    consent_categories: tuple[str, ...] = ()
+    """Categories of consent that a record's user must have agreed to (segment.md 3)."""
+
+    @property
+    def rules(self) -> Rules:
+        """How a record is judged."""
+        return Rules(self.ignore_integrations, self.traits_from, self.consent_categories)
 
 
 class Entry(NamedTuple):
@@ -137,7 +141,7 @@ def read_records(
         stdin: standard input, for the source that names it.
         on_bytes: told how many bytes were read, before decompression.
     """
-    ignore_integrations = options.ignore_integrations
+    rules = options.rules
     for source in sources:
         lines = read_lines(
             source, stdin=stdin, max_line_bytes=options.max_line_bytes, on_bytes=on_bytes
@@ -147,11 +151,11 @@ def read_records(
                 yield Located(name, number, b"", content)
                 continue
             data = parse_roughly(content)
-            if is_ordinary(data):
+            if is_ordinary(data, rules.traits_from) and not has_long_integer(content):
                 yield _located((name, number, content, ordinary(data)))
                 continue
-            data = with_exact_ids(content, data)
-            for raw, reading in read_parsed(content, data, ignore_integrations=ignore_integrations):
+            data = with_exact_numbers(content, data)
+            for raw, reading in read_parsed(content, data, rules):
                 fitted = lines.fitted(reading) if isinstance(reading, Rejection) else reading
                 yield _located((name, number, raw, fitted))
 

@@ -333,7 +333,7 @@ def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
     source = click.get_current_context().get_parameter_source
     for name in _NOT_WITH_PLAN:
         if source(name) is ParameterSource.COMMANDLINE:
-            option = {"types": "type", "events": "event", "users": "user"}.get(name, name)
+            option = _SINGULAR.get(name, name)
             raise click.UsageError(
                 f"--{option.replace('_', '-')} has no place beside --plan: give it to the dry-run"
             )
@@ -341,8 +341,16 @@ def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
 
 _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
-    "amount_suffix", "ignore_integrations",
+    "amount_suffix", "ignore_integrations", "traits_from", "consent_categories",
 )  # fmt: skip
+
+_SINGULAR: Final = {
+    "types": "type",
+    "events": "event",
+    "users": "user",
+    "consent_categories": "consent_category",
+}
+"""The options that may be given several times."""
 
 
 def _promise(calls: int, look_ups: int = 0, *, may_be_fewer: bool = False) -> str:

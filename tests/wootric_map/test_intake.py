@@ -198,7 +198,7 @@ def test_the_quick_way_takes_in_what_the_long_one_does(
 ) -> None:
     quick = taken_of(*records, choice=choice, link_anonymous=link_anonymous)
     # Nothing is turned off by it, but it is worth a longer look.
-    looked_at = ({**record, "integrations": {"All": 0}} for record in records)
+    looked_at = ({**record, "options": {}} for record in records)
     long = taken_of(*looked_at, choice=choice, link_anonymous=link_anonymous)
     if all(record["messageId"] for record in records):  # else the lines themselves are kept
         # The lines are not the same, and so are their digests.
@@ -463,3 +463,43 @@ def test_warnings_and_skips_are_counted_and_placed_as_at_one_go(
     assert list(report.warnings.counts) == list(alone.report.warnings.counts)
     assert rejected == alone.rejected
     assert before == alone.lines
+
+
+# What is told of records that are only read
+
+
+@pytest.mark.parametrize("link_anonymous", [False, True])
+def test_records_with_nothing_but_placeholders_for_ids_are_nobodys(link_anonymous: bool) -> None:
+    nobody = {"userId": "undefined", "anonymousId": "null"}
+    records: list[dict[str, Any]] = [
+        {"type": "identify", "traits": {"plan": "pro"}, "messageId": "m1", **nobody},
+        {"type": "track", "event": "Left", "messageId": "m2", **nobody},
+        {"type": "page", "messageId": "m3", **nobody},
+        {"type": "identify", "traits": {"email": "a@b.co"}, "messageId": "m4", **nobody},
+        {"type": "identify", "traits": {"email": "c@d.co"}, "messageId": "m5", **nobody},
+    ]
+    taken = taken_of(*records, link_anonymous=link_anonymous)
+    assert taken.report.warnings.counts == {"placeholder_id": 10}
+    first, *_, ada, bob = taken.columns.numbers
+    assert list(taken.columns.numbers) == [first, first, first, ada, bob]
+    assert len({first, ada, bob}) == 3
+    assert not taken.ties
+    assert not taken.hints
+
+
+def test_the_warnings_of_records_and_of_skipped_ones_are_counted() -> None:
+    late = {"timestamp": "2031-01-01T00:00:00Z", "receivedAt": "2024-01-01T00:00:00Z"}
+    some = {"consent": {"categoryPreferences": {"a": True, "b": False}}}
+    taken = taken_of(
+        {"type": "page", "userId": "1", "messageId": "m1", **late},
+        {"type": "page", "userId": "1", "messageId": "m2", "context": some},
+        {"type": "page", "userId": "1", "messageId": "m3", "context": some},
+        {"type": "page", "userId": "1", "anonymousId": "null", "integrations": {"all": 0}},
+        {"type": "alias", "userId": "1", "previousId": "undefined"},
+    )
+    assert taken.report.warnings.counts == {
+        "future_timestamp": 1,
+        "consent_not_judged": 2,
+        "placeholder_id": 2,
+    }
+    assert taken.report.skipped.counts == {"integration_disabled": 1, "unsupported_type": 1}

@@ -238,7 +238,8 @@ def test_the_language_of_a_track_is_not_that_of_its_user() -> None:
         (identify({"email": None}, userId="id@x.co"), "id@x.co"),
         (identify({}, userId="u1"), None),
         (identify({}, userId="u1", anonymousId="anonymous@x.co"), None),
-        (identify({}, userId="u1", context={"traits": {"email": "context@x.co"}}), None),
+        (identify({}, userId="u1", context={"traits": {"email": "rudder@x.co"}}), "rudder@x.co"),
+        (identify({"a": 1}, userId="u1", context={"traits": {"email": "rudder@x.co"}}), None),
     ],
 )
 def test_the_email_of_an_identify_is_the_trait_else_the_user_id(

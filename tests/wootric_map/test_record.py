@@ -3,27 +3,22 @@
 import base64
 import io
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from wootric_map.mapping import map_record, unidentified, user_of
+from wootric_map.ordinary import is_ordinary, ordinary
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
+from wootric_map.parsing import parse
 from wootric_map.properties import MappingWarning
 from wootric_map.reading import ReadingOptions, read_records
-from wootric_map.record import (
-    Identify,
-    Page,
-    Read,
-    Record,
-    Track,
-    is_ordinary,
-    ordinary,
-    parse,
-    read_line,
-)
+from wootric_map.record import Identify, Page, Read, Record, Track, TraitsFrom, read_line
 from wootric_map.source import Line, Source
 
 NOON = 1533297600000  # 2018-08-03T12:00:00Z
@@ -34,19 +29,19 @@ TRACK: Mapping[str, Any] = {"type": "track", "userId": "u1", "event": "Signed Up
 PAGE: Mapping[str, Any] = {"type": "page", "userId": "u1"}
 
 
-def read_all(line: bytes | str | object, *, ignore_integrations: bool = False) -> list[Read]:
+def read_all(line: bytes | str | object, **rules: Any) -> list[Read]:
     if not isinstance(line, bytes):
         line = (line if isinstance(line, str) else json.dumps(line)).encode()
-    return list(read_line(line, ignore_integrations=ignore_integrations))
+    return list(read_line(line, **rules))
 
 
-def read(line: object, *, ignore_integrations: bool = False) -> Record | Skip | Rejection:
-    [only] = read_all(line, ignore_integrations=ignore_integrations)
+def read(line: object, **rules: Any) -> Record | Skip | Rejection:
+    [only] = read_all(line, **rules)
     return only.reading
 
 
-def taken(line: object, *, ignore_integrations: bool = False) -> Record:
-    reading = read(line, ignore_integrations=ignore_integrations)
+def taken(line: object, **rules: Any) -> Record:
+    reading = read(line, **rules)
     assert isinstance(reading, Identify | Track | Page), reading
     return reading
 
@@ -133,7 +128,6 @@ def test_the_case_of_the_type_does_not_matter(spelled: str, meant: str) -> None:
         b'{"type":"identify","userId":"u1"',
         b'{"type":"identify","userId":"u1",}',
         b"{'type':'identify','userId':'u1'}",
-        b'{"type":"identify","userId":"u1"} {"type":"identify","userId":"u2"}',
         b'{"type":"identify","userId":"u1"}x',
         b'{"type":"identify","userId":"u1","traits":{"n":NaN}}',
         b'{"type":"identify","userId":"u1","traits":{"n":Infinity}}',
@@ -232,7 +226,11 @@ def test_an_anonymous_id_alone_is_identity_enough() -> None:
     ("number", "text"),
     [
         ("42", "42"),
-        ("0", "0"),
+        ("12345.0", "12345"),
+        ("1e3", "1000"),
+        ("1.50", "1.5"),
+        ("7.3852952793126938e17", "738529527931269380"),
+        ("9007199254740993.0", "9007199254740993"),
         ("-7", "-7"),
         ("12.5", "12.5"),
         ("0.1", "0.1"),
@@ -280,7 +278,7 @@ def test_an_event_that_is_absent_empty_or_no_string_is_missing_event(wrong: dict
 
 @pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE, {**PAGE, "type": "alias"}])
 @pytest.mark.parametrize("field", ["traits", "properties", "context", "integrations"])
-@pytest.mark.parametrize("value", ["", "text", 0, 1, True, False, [], [{}]])
+@pytest.mark.parametrize("value", ["", "text", "[]", "1", "null", '{"a":', 0, 1, True, False, [{}]])
 def test_what_should_be_an_object_and_is_none_is_invalid_in_any_record(
     record: Mapping[str, Any], field: str, value: object
 ) -> None:
@@ -349,6 +347,266 @@ def test_a_time_that_was_not_chosen_is_not_judged() -> None:
     assert taken({**TRACK, "timestamp": NOON_TEXT, "sentAt": "garbage"}).time == NOON
 
 
+# A clock that was wrong: segment.md 5
+
+
+def late(received: object, **other: object) -> Record:
+    return taken({**TRACK, "timestamp": NOON_TEXT, "receivedAt": received, **other})
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        "2018-08-02T12:00:00Z", "2018-08-02T12:00:00.001Z", NOON_TEXT, "2031-01-01T00:00:00Z",
+        "2018-08-02T13:00:00+01:00", NOON - 86_400_000, None, "", "garbage", True, {}, ["x"],
+    ],
+)  # fmt: skip
+def test_a_time_within_a_day_after_its_receipt_is_taken(received: object) -> None:
+    record = late(received)
+    assert (record.time, record.warnings) == (NOON, ())
+
+
+@pytest.mark.parametrize(
+    ("received", "time"),
+    [
+        ("2018-08-02T11:59:59.999Z", NOON - 86_400_001),
+        ("2018-08-01", NOON - 216_000_000),
+        ("2018-08-02T13:59:59+02:00", NOON - 86_401_000),
+        (NOON - 86_400_001, NOON - 86_400_001),
+    ],
+)
+def test_a_time_more_than_a_day_after_its_receipt_gives_way_to_that(
+    received: object, time: int
+) -> None:
+    record = late(received, sentAt="2001-01-01")
+    assert record.time == time
+    ((code, field, message, _),) = record.warnings
+    assert (code, field) == ("future_timestamp", "timestamp")
+    assert "receivedAt" in message
+
+
+def test_an_original_time_may_lie_in_the_future_too() -> None:
+    record = taken({**TRACK, "originalTimestamp": NOON_TEXT, "receivedAt": "2018-01-01"})
+    assert [warning.field for warning in record.warnings] == ["originalTimestamp"]
+
+
+# Placeholders: segment.md 8, rule 1
+
+PLACEHOLDERS = [
+    "undefined",
+    " NULL\t",
+    "0",
+    "[object Object]",
+    "00000000-0000-0000-0000-000000000000",
+]
+
+
+@pytest.mark.parametrize("placeholder", [*PLACEHOLDERS, 0, -1, 0.0, -0.0])
+@pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
+def test_a_placeholder_is_no_id_wherever_it_stands(
+    record: Mapping[str, Any], placeholder: object
+) -> None:
+    for field, attribute in (
+        ("userId", "user_id"), ("anonymousId", "anonymous_id"), ("messageId", "message_id"),
+    ):  # fmt: skip
+        reading = taken({**record, "userId": "u1", field: placeholder})
+        assert getattr(reading, attribute) is None
+        assert [(each.code, each.field) for each in reading.warnings] == [("placeholder_id", field)]
+        (warning,) = reading.warnings
+        assert (
+            warning.subject
+            == str(int(placeholder) if placeholder in (0, -1) else placeholder).strip().lower()
+        )
+
+
+def test_each_placeholder_of_a_record_has_its_warning() -> None:
+    record = taken({**TRACK, "userId": "null", "anonymousId": "undefined", "messageId": "0"})
+    assert [(each.field, each.subject) for each in record.warnings] == [
+        ("userId", "null"), ("anonymousId", "undefined"), ("messageId", "0"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
+def test_a_placeholder_alone_is_identity_enough_to_be_read(record: Mapping[str, Any]) -> None:
+    reading = taken({**record, "userId": "undefined"})
+    assert (reading.user_id, reading.anonymous_id) == (None, None)
+    skip = unidentified(map_record(reading))
+    assert skip is not None
+    assert skip.code == "unidentified"
+    assert [each.code for each in map_record(reading).warnings] == ["placeholder_id"]
+
+
+@pytest.mark.parametrize(
+    ("previous", "user_id", "ties"),
+    [("a", "b", ("a", "b")), ("undefined", "b", None), ("a", "null", None), (0, "b", None)],
+)
+def test_an_alias_ties_no_placeholder(
+    previous: object, user_id: object, ties: tuple[str, str] | None
+) -> None:
+    skip = skipped({"type": "alias", "previousId": previous, "userId": user_id})
+    assert skip.ties == ties
+    assert [each.code for each in skip.warnings] == ([] if ties else ["placeholder_id"])
+
+
+def test_a_boolean_a_list_and_an_object_are_no_placeholders_but_absent() -> None:
+    for value in (True, False, ["a"], {"$oid": "5"}):
+        assert rejected({**IDENTIFY, "userId": value}).code == "missing_identity"
+        assert taken({**IDENTIFY, "anonymousId": value}).warnings == ()
+
+
+# Objects in the form of text, and empty lists: segment.md 1
+
+
+@pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE, {"type": "group", "userId": "u1"}])
+@pytest.mark.parametrize("field", ["traits", "properties", "context", "integrations"])
+def test_text_that_is_an_object_is_read_as_that_object(
+    record: Mapping[str, Any], field: str
+) -> None:
+    held = {"a": {"b": [1, "\u00e9", None]}, "n": 1.5}
+    for text in (json.dumps(held), f" {json.dumps(held, indent=1)}\n"):
+        assert read({**record, field: text}) == read({**record, field: held})
+        batch = {"batch": [{**record, field: text}]}
+        assert read(batch) == read({"batch": [{**record, field: held}]})
+    assert read({**record, field: []}) == read({**record, field: {}}) == read(record)
+    assert read({**record, field: "{}"}) == read(record)
+
+
+def test_text_that_an_envelope_lends_is_read_as_the_object() -> None:
+    context = {"ip": "192.0.2.1", "traits": {"email": "a@b.co"}}
+    batch = {"batch": [TRACK, PAGE], "context": json.dumps(context)}
+    assert [getattr(each.reading, "context", None) for each in read_all(batch)] == [context] * 2
+    off = {"batch": [TRACK], "integrations": '{"All":false}'}
+    assert skipped(off).code == "integration_disabled"
+
+
+def test_traits_in_the_context_may_be_text() -> None:
+    record = taken({**TRACK, "context": {"traits": '{"email":"a@b.co"}', "ip": "192.0.2.1"}})
+    assert record.context == {"traits": {"email": "a@b.co"}, "ip": "192.0.2.1"}
+    record = taken({**TRACK, "context": '{"traits":"{\\"email\\":\\"a@b.co\\"}"}'})
+    assert record.context == {"traits": {"email": "a@b.co"}}
+
+
+def test_half_a_surrogate_pair_in_text_that_is_an_object_does_no_harm() -> None:
+    record = taken({**IDENTIFY, "traits": '{"name":"x\\ud83d"}'})
+    assert isinstance(record, Identify)
+    assert record.traits == {"name": "x\ufffd"}
+
+
+def test_the_message_says_that_text_holds_no_object() -> None:
+    assert "text that holds none" in rejected({**TRACK, "properties": "total=3"}).message
+
+
+# RudderStack's traits: segment.md 1
+
+ELSEWHERE = {"email": "a@b.co", "plan": "pro"}
+
+
+@pytest.mark.parametrize("own", [{}, {"traits": None}, {"traits": {}}, {"traits": []}])
+@pytest.mark.parametrize("context", [{"traits": ELSEWHERE}, {"traits": json.dumps(ELSEWHERE)}])
+def test_an_identify_without_traits_takes_those_of_its_context(
+    own: dict[str, Any], context: dict[str, Any]
+) -> None:
+    record = {**IDENTIFY, **own, "context": context}
+    for how in ({}, {"traits_from": "auto"}, {"traits_from": "context"}):
+        identify = taken(record, **how)
+        assert isinstance(identify, Identify)
+        assert (identify.traits, identify.parent) == (ELSEWHERE, "context.traits")
+    identify = taken(record, traits_from="traits")
+    assert isinstance(identify, Identify)
+    assert (identify.traits, identify.parent) == ({}, "traits")
+
+
+def test_traits_of_its_own_come_first_unless_told_otherwise() -> None:
+    record = {**IDENTIFY, "traits": {"plan": "free"}, "context": {"traits": ELSEWHERE}}
+    found = {}
+    for how in ("auto", "traits", "context"):
+        identify = taken(record, traits_from=how)
+        assert isinstance(identify, Identify)
+        found[how] = identify.traits, identify.parent
+    assert found == {
+        "auto": ({"plan": "free"}, "traits"),
+        "traits": ({"plan": "free"}, "traits"),
+        "context": (ELSEWHERE, "context.traits"),
+    }
+
+
+@pytest.mark.parametrize("known", [None, {}, [], 1, "x", [1]])
+def test_where_the_context_has_no_traits_there_are_none(known: object) -> None:
+    record = {**IDENTIFY, "context": {"traits": known}}
+    for how in ("auto", "context"):
+        identify = taken(record, traits_from=how)
+        assert isinstance(identify, Identify)
+        assert identify.traits == {}
+    own = {**record, "traits": {"plan": "free"}}
+    identify = taken(own, traits_from="context")
+    assert isinstance(identify, Identify)
+    assert identify.traits == {}
+
+
+def test_origins_and_warnings_say_where_the_traits_stand() -> None:
+    traits = {"email": "a@b.co", "createdAt": "never"}
+    named = user_of(taken({**IDENTIFY, "context": {"traits": traits}}))
+    assert named.origins["email"].source == "context.traits.email"
+    assert named.email_from == "context.traits"
+    assert [each.field for each in named.warnings] == ["context.traits.createdAt"]
+
+
+# Integers past 64 bits
+
+LONG = "184467440737095516150"
+
+
+@pytest.mark.parametrize(
+    "number", [LONG, f"-{LONG}", "18446744073709551616", "-9223372036854775809"]
+)
+def test_an_integer_past_64_bits_keeps_its_digits_in_traits_and_properties(number: str) -> None:
+    held = (
+        f'{{"n":{number},"l":[1,{number}],"o":{{"n":[{{"n":{number}}}]}},"s":"{number}","f":1.5}}'
+    )
+    meant = {"n": number, "l": [1, number], "o": {"n": [{"n": number}]}, "s": number, "f": 1.5}
+    identify = f'{{"type":"identify","userId":"u1","traits":{held}}}'
+    track = f'{{"type":"track","userId":"u1","event":"E","properties":{held},"context":{{"traits":{held}}}}}'
+    as_text = json.dumps({**IDENTIFY, "traits": held})
+    lines = [identify, track, as_text, identify + track, f'{{"batch":[{identify},{track}]}}']
+    for line in (*lines, *(rejects_line(line.encode()).decode() for line in lines)):
+        for raw, reading in read_all(line):
+            assert isinstance(reading, Identify | Track)
+            fields = reading.traits if isinstance(reading, Identify) else reading.properties
+            assert fields == meant
+            if isinstance(reading, Track):
+                assert reading.context["traits"] == meant
+            orjson.dumps([fields, raw.decode()])  # raises where an integer is too long
+    lent = f'{{"batch":[{json.dumps(TRACK)}],"context":{{"traits":{held}}}}}'
+    assert taken(lent).context == {"traits": meant}
+
+
+@pytest.mark.parametrize(
+    "number", ["18446744073709551615", "-9223372036854775808", f"{LONG}.5", f"{LONG}e1"]
+)
+def test_other_numbers_are_what_the_parser_makes_of_them(number: str) -> None:
+    record = taken(f'{{"type":"identify","userId":"u1","traits":{{"n":{number}}}}}')
+    assert isinstance(record, Identify)
+    assert record.traits == {"n": json.loads(number)}
+
+
+def test_a_long_integer_elsewhere_changes_nothing() -> None:
+    line = f'{{"type":"track","userId":"u1","event":{LONG}}}'
+    assert rejected(line).code == "missing_event"
+    assert rejected(f'{{"type":{LONG},"userId":"u1"}}').code == "missing_type"
+
+
+def test_a_megabyte_of_long_numbers_is_read_at_once() -> None:
+    for held in (
+        "9" * 1_000_000 + ".5",
+        f"[{LONG}{',1' * 400_000}]",
+        "[" + "1.5," * 200_000 + "1]",
+    ):
+        line = f'{{"type":"identify","userId":1.5,"traits":{{"n":{held}}}}}'.encode()
+        before = time.process_time()
+        list(read_line(line))
+        assert time.process_time() - before < 5
+
+
 # Several faults: the first row of the table that fits
 
 TRACK_FAULTS: list[tuple[str, dict[str, Any]]] = [
@@ -390,7 +648,7 @@ def test_of_several_faults_the_first_in_the_table_is_named(
     [
         ({"userId": None}, "missing_identity"),
         ({"context": 1}, "invalid_context"),
-        ({"integrations": []}, "invalid_integrations"),
+        ({"integrations": ["Wootric"]}, "invalid_integrations"),
         ({"timestamp": "garbage"}, "invalid_timestamp"),
     ],
 )
@@ -658,6 +916,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=6,
 )
+OBJECTS = JSON | st.fixed_dictionaries({}, optional={"traits": JSON, "consent": JSON}).map(
+    json.dumps
+)
 ODD_RECORDS = st.fixed_dictionaries(
     {},
     optional={
@@ -668,9 +929,10 @@ ODD_RECORDS = st.fixed_dictionaries(
         "event": st.just("Signed Up") | JSON,
         "name": JSON,
         "category": JSON,
-        "traits": JSON,
-        "properties": JSON,
-        "context": JSON,
+        "traits": OBJECTS,
+        "properties": OBJECTS,
+        "context": OBJECTS,
+        "options": OBJECTS,
         "integrations": st.dictionaries(st.sampled_from(["All", "Wootric", "wootric"]), JSON)
         | JSON,
         "timestamp": st.just(NOON_TEXT) | JSON,
@@ -685,12 +947,14 @@ ODD_REJECTS = st.fixed_dictionaries(
     dict.fromkeys(("source", "line", "code", "field", "message", "http", "record"), JSON),
     optional={"record_base64": JSON},
 )
+ODD_JSON = st.one_of(JSON, ODD_RECORDS, ODD_ENVELOPES, ODD_REJECTS)
 LINES = st.one_of(
     st.binary(),
     st.text().map(str.encode),
-    st.one_of(JSON, ODD_RECORDS, ODD_ENVELOPES, ODD_REJECTS).map(
-        lambda value: json.dumps(value).encode()
-    ),
+    ODD_JSON.map(lambda value: json.dumps(value).encode()),
+    st.lists(
+        ODD_JSON.map(json.dumps) | st.sampled_from([",", " ", "x"]), min_size=2, max_size=4
+    ).map(lambda several: "".join(several).encode()),
 )
 
 
@@ -758,6 +1022,27 @@ _ODD: Any = st.sampled_from(
         {"All": True},
         {"Wootric": False},
         {"All": False, "Wootric": {}},
+        {"All": "no"},
+        {"Segment.io": {"enabled": 0}},
+        {"InMoment": {"Enabled": " NO "}},
+        {"integrations": {"Wootric": False}},
+        {"consent": {"categoryPreferences": {"a": True, "b": False}}},
+        {"traits": '{"a":1}'},
+        {"traits": {"a": 1}},
+        {"traits": []},
+        '{"a":1}',
+        "undefined",
+        " Null",
+        "[object Object]",
+        "-1",
+        "00000000-0000-0000-0000-000000000000",
+        "184467440737095516150",
+        {"n": [2**64]},
+        "2018-08-01T12:00:00Z",
+        "2018-08-03T23:00:00+14:00",
+        "2018-08-03Z",
+        "2019-01-01T00:00:00Z",
+        [],
     ]
 )
 _TIMES = st.sampled_from(
@@ -783,6 +1068,7 @@ _NEARLY_ORDINARY = st.builds(
             {**IDENTIFY, "traits": {"plan": "pro"}},
             {**TRACK, "properties": {"plan": "pro"}},
             {**PAGE, "properties": {"path": "/"}, "name": "Home", "category": "Docs"},
+            {**IDENTIFY, "receivedAt": NOON_TEXT},
         ]
     ),
     *2
@@ -793,6 +1079,7 @@ _NEARLY_ORDINARY = st.builds(
                 [
                     "type", "userId", "event", "traits", "properties", "context", "integrations",
                     "messageId", "anonymousId", "name", "category", "batch", "timestamp",
+                    "receivedAt", "options", "providers",
                 ]
             ),
             _ODD,
@@ -802,26 +1089,31 @@ _NEARLY_ORDINARY = st.builds(
 """Ordinary records, of which one or two fields are not."""
 
 
-def read_quickly(line: bytes) -> list[Read]:
+def read_quickly(line: bytes, **rules: Any) -> list[Read]:
     """As the records of an export are read."""
     held = (Line("export", 1, 0, line),)
     records = read_records(
-        [Source("export", None, None, held=held)], ReadingOptions(), stdin=io.BytesIO()
+        [Source("export", None, None, held=held)], ReadingOptions(**rules), stdin=io.BytesIO()
     )
     found = [(each.raw, each.reading) for each in records]
     return [Read(raw, each) for raw, each in found if not isinstance(each, MappingWarning)]
 
 
-@settings(max_examples=500)
-@given(_NEARLY_ORDINARY)
-@example({**IDENTIFY, "timestamp": NOON_TEXT})
-@example({**TRACK, "timestamp": NOON_TEXT, "integrations": {"Wootric": False}})
-def test_what_is_ordinary_at_a_glance_is_one_record_the_long_way(data: dict[str, Any]) -> None:
+@settings(max_examples=1000)
+@given(_NEARLY_ORDINARY, st.sampled_from(["auto", "traits", "context"]))
+@example({**IDENTIFY, "timestamp": NOON_TEXT}, "auto")
+@example({**TRACK, "timestamp": NOON_TEXT, "integrations": {"Wootric": False}}, "auto")
+@example({**IDENTIFY, "timestamp": NOON_TEXT, "context": {"traits": {"a": 1}}}, "auto")
+@example({**IDENTIFY, "timestamp": NOON_TEXT, "traits": {"a": 2}}, "context")
+@example({**PAGE, "timestamp": NOON_TEXT, "receivedAt": "2018-08-0212:00:00Z"}, "auto")
+def test_what_is_ordinary_at_a_glance_is_one_record_the_long_way(
+    data: dict[str, Any], traits_from: TraitsFrom
+) -> None:
     line = json.dumps(data).encode()
     parsed = parse(line)
-    if is_ordinary(parsed):
-        assert ordinary(parsed) == taken(data)
-    assert read_quickly(line) == read_all(line)
+    if is_ordinary(parsed, traits_from):
+        assert ordinary(parsed) == taken(data, traits_from=traits_from)
+    assert read_quickly(line, traits_from=traits_from) == read_all(line, traits_from=traits_from)
 
 
 @settings(max_examples=300, deadline=None)

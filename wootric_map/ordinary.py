@@ -1,0 +1,106 @@
+"""The quick look at a record of the commonest form, of which `record.read_parsed` would give the same."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeGuard
+
+from wootric_map import dates
+from wootric_map.consent import turns_nothing_off
+from wootric_map.placeholders import PLACEHOLDERS
+from wootric_map.record import NO_FIELDS, Identify, Page, Record, Track, TraitsFrom
+
+# A class's own constructor takes twice as long.
+_identify: Callable[[tuple[object, ...]], Identify] = partial(tuple.__new__, Identify)
+_track: Callable[[tuple[object, ...]], Track] = partial(tuple.__new__, Track)
+_page: Callable[[tuple[object, ...]], Page] = partial(tuple.__new__, Page)
+
+_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_ORDINARY_TIMES: Final = frozenset({b"0000-00-00T00:00:00.000Z", b"0000-00-00T00:00:00Z"})
+"""How Segment itself writes a time, with 0 for each digit."""
+
+_TEXT_OR_NONE: Final = frozenset({str, type(None)})
+_OBJECT_OR_NONE: Final = frozenset({dict, type(None)})
+
+
+def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dict[str, Any]]:
+    """Tell whether a line's JSON is a record of the commonest form, with nothing wrong and nothing special.
+
+    `read_parsed` gives a record with a userId for it, and no more than that, if the line has no long integer
+    (`parsing.has_long_integer`). Any doubt is a no.
+
+    Args:
+        data: as `parsing.parse_roughly` gives it.
+        traits_from: as in `Rules`.
+    """
+    if not isinstance(data, dict):
+        return False
+    get = data.get
+    kind, user_id, time = get("type"), get("userId"), get("timestamp")
+    if not (type(kind) is str and type(user_id) is str and user_id and type(time) is str):
+        return False
+    context = get("context")
+    if kind == "track":
+        event = get("event")
+        if type(event) is not str or not event:
+            return False
+    elif kind == "page":
+        if not (type(get("name")) in _TEXT_OR_NONE and type(get("category")) in _TEXT_OR_NONE):
+            return False
+    elif kind != "identify" or traits_from == "context" or (context and not get("traits")):
+        return False
+    integrations, message_id = get("integrations"), get("messageId")
+    anonymous_id, received = get("anonymousId"), get("receivedAt")
+    return (
+        type(get("traits")) in _OBJECT_OR_NONE
+        and type(get("properties")) in _OBJECT_OR_NONE
+        and (
+            context is None
+            or (
+                type(context) is dict
+                and "consent" not in context
+                and "integrations" not in context
+                and type(context.get("traits")) in _OBJECT_OR_NONE
+            )
+        )
+        and (
+            integrations is None
+            or (
+                type(integrations) is dict and (not integrations or turns_nothing_off(integrations))
+            )
+        )
+        and "providers" not in data
+        and "options" not in data
+        and "batch" not in data
+        and user_id.strip().lower() not in PLACEHOLDERS
+        and (
+            message_id is None
+            or (type(message_id) is str and message_id.strip().lower() not in PLACEHOLDERS)
+        )
+        and (
+            anonymous_id is None
+            or (type(anonymous_id) is str and anonymous_id.strip().lower() not in PLACEHOLDERS)
+        )
+        and time.encode().translate(_DIGITS) in _ORDINARY_TIMES
+        and dates.is_in_the_calendar(time)
+        and (
+            received is None
+            or (type(received) is str and received[:10] == time[:10] and received[-1] == "Z")
+        )
+    )
+
+
+def ordinary(data: dict[str, Any]) -> Record:
+    """The record in a line's JSON of which `is_ordinary` says yes, in half the time."""
+    get = data.get
+    kind, user_id, context = data["type"], data["userId"], get("context") or NO_FIELDS
+    anonymous_id, message_id = get("anonymousId") or None, get("messageId") or None
+    time = dates.parse_common(data["timestamp"])
+    if kind == "identify":
+        traits = get("traits") or NO_FIELDS
+        return _identify((user_id, anonymous_id, message_id, time, context, traits, "traits", ()))
+    properties = get("properties") or NO_FIELDS
+    if kind == "track":
+        event = data["event"]
+        return _track((user_id, anonymous_id, message_id, time, context, event, properties, ()))
+    name, category = get("name") or None, get("category") or None
+    return _page((user_id, anonymous_id, message_id, time, context, name, category, properties, ()))
