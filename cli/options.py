@@ -303,7 +303,10 @@ def journal_options(command: F) -> F:
             "again, they may count twice.",
         ),
         click.option(
-            "--again", is_flag=True, help="Send what the journal says is delivered once more."
+            "--again",
+            is_flag=True,
+            help="Send what the journal says is delivered once more. Values that a later identify has "
+            "replaced stay as they are all the same; `journal forget` is the way to begin anew.",
         ),
         journal_option,
     ):

@@ -15,9 +15,10 @@ from wootric_map.addressing import (
     unregistered,
 )
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
-from wootric_map.known import Delivered, Fate, Known
+from wootric_map.known import Delivered, Fate, Known, Remembered
 from wootric_map.outcome import Action, CallFailedError, Failure, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
+from wootric_map.said import Say, Spoken
 
 Turned: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
 """What becomes of a step."""
@@ -37,6 +38,23 @@ class LookUp(NamedTuple):
     wanted: EndUserUpsert
     compares: bool
     """Whether it will do to know what an earlier run left of them."""
+
+
+class Hear(NamedTuple):
+    """An end user of Wootric's of whom identifies of earlier runs may have said something later; to be
+    answered with what they said."""
+
+    number: int
+    """Wootric's own id."""
+
+
+class Recollect(NamedTuple):
+    """An end user whom nobody knows by their ids of now; to be answered with whom an earlier run left, if
+    one of these was theirs before."""
+
+    known_as: tuple[EndUserUpsert, ...]
+    alone: bool
+    """Whether only the journal may be asked."""
 
 
 class Turn(NamedTuple):
@@ -61,8 +79,8 @@ _JOURNAL: Final = 1
 _ACCOUNT: Final = 2
 """Who has been asked after an end user."""
 
-Answer: TypeAlias = EndUser | Known | Failure | Fate | None
-Asked: TypeAlias = Recall | LookUp
+Answer: TypeAlias = EndUser | Known | Remembered | Failure | Fate | None
+Asked: TypeAlias = Recall | LookUp | Hear | Recollect
 Course: TypeAlias = Generator[Asked | Turn, Answer, None]
 
 
@@ -73,6 +91,7 @@ def course(
     *,
     asks: bool,
     recalls: bool = False,
+    heeds: bool = False,
 ) -> Course:
     """Take an end user's steps in their order.
 
@@ -84,19 +103,26 @@ def course(
         registered: the events that count; None, where that is not known, counts them all.
         asks: whether anybody may be looked up; else Wootric is taken to hold nobody.
         recalls: whether earlier runs are asked what they did.
+        heeds: whether they are asked what was said later than what is to be written, and who had which
+            id before.
     """
     held: EndUser | Known | None = None
     refused: Failure | None = None
     asked = _NOBODY
     latest: float = 0
-    most = _ACCOUNT if asks else _JOURNAL if recalls else _NOBODY
-    for step in steps:
+    before: list[Write] = []
+    spoken: dict[str, Say] = {}
+    most = _ACCOUNT if asks else _JOURNAL if recalls or heeds else _NOBODY
+    for planned in steps:
+        step: Step = planned
         fate: Turned | None = None
+        done = False
         if isinstance(step, Event):
             fate = unregistered(step.call, registered)
         if fate is None and recalls:
             answer = yield Recall(step.key, step.former_key)
             fate = _done(step, answer, latest)
+            done = fate is not None
             if fate and isinstance(step, Write) and isinstance(answer, Delivered):
                 latest = answer.run
         if fate is None and isinstance(step, Event):
@@ -106,10 +132,18 @@ def course(
         enough = min(_JOURNAL if compares else _ACCOUNT, most)
         if fate is None and asked < enough and needs_look_up(step, end_user):
             try:
-                held = yield from _found(end_user, compares=compares)
+                held = yield from _found(
+                    end_user, compares=compares, asks=asks, recollects=compares and heeds
+                )
                 asked = _JOURNAL if isinstance(held, Known) else most
             except CallFailedError as error:
                 fate = error.failure
+        if fate is None and isinstance(step, Write):
+            heard = (yield from _heard(step, held, asks=asks)) if heeds else None
+            for write in before:
+                spoken.update(write.said().sayings.says)
+            before.clear()
+            step = step.beside(*([heard] if heard else ()), *([Spoken(spoken)] if spoken else ()))
         if fate is None:
             fate = (
                 change(end_user, step, held, asked=asks)
@@ -118,10 +152,13 @@ def course(
             )
         if isinstance(step, Write) and isinstance(fate, Change) and fate.fields is not None:
             latest = inf
-        answer = yield Turn(step, fate, held)
+        # Of whom an earlier run wrote so, nothing is compared or written down anew.
+        answer = yield Turn(step, fate, None if done else held)
         failure = answer if isinstance(answer, Failure) else None
         if isinstance(step, Write):
             refused = fate if isinstance(fate, Failure) else failure
+            if isinstance(fate, Change) and failure is None:
+                before.append(step)
         if isinstance(answer, EndUser):
             held, asked = answer, _ACCOUNT
         elif isinstance(answer, Known):
@@ -155,14 +192,34 @@ def left_out(kind: str, fate: object) -> Skip | None:
 
 
 def _found(
-    end_user: EndUserPlan, *, compares: bool
+    end_user: EndUserPlan, *, compares: bool, asks: bool, recollects: bool
 ) -> Generator[Asked | Turn, Answer, EndUser | Known | None]:
-    """Look the end user up: by what they are known as now, then by what they were known as before."""
+    """Look the end user up: by what they are known as now, then by what they were known as before.
+
+    Then by what the journal alone remembers as theirs: an email that has changed since, as an earlier run
+    has seen.
+    """
+    tried: list[EndUserUpsert] = []
     for wanted in end_user.known_as():
         answer = yield LookUp(wanted, compares)
         if isinstance(answer, EndUser | Known):
             return answer
-    return None
+        tried.append(wanted)
+    if not (recollects and tried):
+        return None
+    known = yield Recollect(tuple(tried), alone=not asks)
+    return known if isinstance(known, Known) else None
+
+
+def _heard(
+    write: Write, held: EndUser | Known | None, *, asks: bool
+) -> Generator[Asked | Turn, Answer, Remembered | None]:
+    """What identifies of earlier runs have said of whom a write is about."""
+    number = held.id if held else 0
+    if held is None and not asks and write.upsert.wootric_id:
+        number = int(write.upsert.wootric_id)
+    heard = (yield Hear(number)) if number else None
+    return heard if isinstance(heard, Remembered) else None
 
 
 def after(refused: Failure | None) -> Failure | None:

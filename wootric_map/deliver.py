@@ -19,18 +19,21 @@ from wootric_map.course import (
     Answer,
     Asked,
     Course,
+    Hear,
     Recall,
+    Recollect,
     Turn,
     after,
     course,
     left_out,
     still_holds,
 )
-from wootric_map.journal import Journal, JournalFailedError
-from wootric_map.known import Delivered, Known
+from wootric_map.journal import NOWHERE, Journal, JournalFailedError
+from wootric_map.known import Delivered, Known, Provenance
 from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.plan import EndUserPlan, Event, Find, Plan, Write
 from wootric_map.plan_file import PlanFile, Planned, PlannedWrite
+from wootric_map.said import NOTHING_SAID, still_to_say
 
 _ATTEMPTS: Final = 3
 """How often an end user is looked up anew after a write that nobody answered."""
@@ -222,17 +225,23 @@ class _Departure:
     """Keeps the journal of one call."""
 
     def __init__(
-        self, journal: Journal, key: str, action: Action, wanted: EndUserUpsert | None = None
+        self,
+        journal: Journal,
+        key: str,
+        action: Action,
+        wanted: EndUserUpsert | None = None,
+        provenance: Provenance = NOWHERE,
     ) -> None:
         self._journal = journal
         self._key = key
         self._action: Action = action
         self._wanted = wanted
+        self._provenance = provenance
         self.fields = journal.fingerprints.of(wanted) if wanted else None
         """The fingerprints of what is wanted, which two entries need."""
 
     def departs(self) -> None:
-        self._journal.depart(self._key, self._action, self._wanted, self.fields)
+        self._journal.depart(self._key, self._action, self._wanted, self.fields, self._provenance)
 
     def returns(self) -> None:
         self._journal.returned(self._key)
@@ -272,21 +281,28 @@ class _Sender:
             self.journal.failed(key, action, wanted)
         return failure
 
-    def create(self, key: str, fields: EndUserUpsert, wanted: EndUserUpsert) -> EndUser:
+    def create(
+        self, key: str, fields: EndUserUpsert, wanted: EndUserUpsert, provenance: Provenance
+    ) -> EndUser:
         """Create an end user, who then holds what is wanted; raises as the client does."""
-        departure = _Departure(self.journal, key, "create", wanted)
+        departure = _Departure(self.journal, key, "create", wanted, provenance)
         created = self._wootric.create(fields, departure)
-        self.journal.written(key, created.id, wanted, departure.fields)
+        self.journal.written(key, created.id, wanted, departure.fields, provenance)
         return created
 
     def update(
-        self, key: str, number: int, fields: EndUserUpsert, wanted: EndUserUpsert
+        self,
+        key: str,
+        number: int,
+        fields: EndUserUpsert,
+        wanted: EndUserUpsert,
+        provenance: Provenance,
     ) -> EndUser:
         """Change an end user, who then holds what is wanted; raises as the client does."""
         known = replace(wanted, wootric_id=str(number))
-        departure = _Departure(self.journal, key, "update", known)
+        departure = _Departure(self.journal, key, "update", known, provenance)
         updated = self._wootric.update(number, fields, departure)
-        self.journal.written(key, updated.id, wanted, departure.fields)
+        self.journal.written(key, updated.id, wanted, departure.fields, provenance)
         return updated
 
 
@@ -324,6 +340,7 @@ class _Delivery:
             self._registered,
             asks=self._find is not None,
             recalls=self._journal.remembers,
+            heeds=self._journal.met_anybody,
         )
         answer: Answer = None
         with self._stack:
@@ -340,6 +357,10 @@ class _Delivery:
     def _answer(self, way: Course, asked: Asked) -> Asked | Turn:
         if isinstance(asked, Recall):
             return way.send(self._journal.fate(*asked))
+        if isinstance(asked, Hear):
+            return way.send(self._journal.heard(asked.number))
+        if isinstance(asked, Recollect):
+            return way.send(self._recollected(asked))
         found: EndUser | Known | None = None
         if asked.compares and self._journal.remembers:
             found = self._journal.find(asked.wanted)
@@ -353,20 +374,28 @@ class _Delivery:
             return way.throw(error)
         return way.send(found)
 
+    def _recollected(self, asked: Recollect) -> Known | None:
+        """Whom the journal alone remembers."""
+        known = self._journal.recollect(asked.known_as, alone=asked.alone)
+        if known and self._have_to_oneself(known.id):
+            # Somebody else has changed them since, and may be who they are now.
+            known = self._journal.recollect(asked.known_as, alone=asked.alone)
+        return known
+
     def _take(self, turn: Turn) -> tuple[Outcome, Answer]:
         """Do what a step's turn asks for."""
         step, fate = turn.step, turn.fate
         if isinstance(step, Write) and isinstance(fate, Change):
             outcome, answer = self._write(step, fate, turn.held)
             if isinstance(outcome.result, Failure):
-                self._sender.failed(step.key, outcome.action, outcome.result, step.upsert)
+                self._sender.failed(step.key, outcome.action, outcome.result, step.whole)
             return outcome, answer
         if isinstance(fate, EligibilityCheck | PageView):
             failure = self._sender.send(step.key, turn.action, fate, step.former_key)
             return Outcome(turn.action, step.refs, failure, step.key), None
         result = fate if isinstance(fate, Skip | Failure) else None
         if isinstance(result, Failure):
-            whom = step.upsert if isinstance(step, Write) else None
+            whom = step.whole if isinstance(step, Write) else None
             self._sender.failed(step.key, turn.action, result, whom)
         key = step.key if isinstance(step, Event) else None
         return Outcome(turn.action, step.refs, result, key), None
@@ -375,13 +404,16 @@ class _Delivery:
         self, write: Write, wanted: Change, held: EndUser | Known | None
     ) -> tuple[Outcome, Answer]:
         """Create or update the end user; looks again where it turns out that they have changed."""
+        if wanted.fields is None and held is None and not self._journal.lacks_says:
+            return Outcome("unchanged", write.refs, None), None
         unanswered = False
         attempt = 0
+        provenance = self._provenance(write)
         while wanted.fields is not None:
             attempt += 1
             failure: Failure | None = None
             try:
-                answer = self._made(write, wanted.fields, held)
+                answer = self._made(write, wanted.fields, held, provenance)
                 return Outcome(wanted.action, write.refs, None), answer
             except NoAnswerError as error:
                 unanswered = True
@@ -400,41 +432,56 @@ class _Delivery:
             if failure.status == _UNPROCESSABLE and before and held and before.id == held.id:
                 # It is somebody else who has this email or external id.
                 return Outcome(wanted.action, write.refs, failure), failure
+            heard = self._journal.heard(held.id) if held else None
+            write = write.beside(heard) if heard else write.beside()
             changed = change(self._end_user, write, held)
             if isinstance(changed, Skip):
                 return Outcome(wanted.action, write.refs, changed), None
             if changed.fields is None and unanswered:
                 # With nothing left to do, a write that nobody answered has been taken.
-                self._note(write, held)
+                self._note(write, held, provenance)
                 return Outcome(wanted.action, write.refs, None), held
             wanted = changed
-        self._note(write, held)
+        self._note(write, held, provenance)
         return Outcome("unchanged", write.refs, None), held
 
-    def _note(self, write: Write, held: EndUser | Known | None) -> None:
+    def _provenance(self, write: Write) -> Provenance:
+        """When what a write says was said, and of whom."""
+        known_as = (write.whole, *self._end_user.known_as())
+        return self._journal.fingerprints.provenance(write.said(), known_as)
+
+    def _note(self, write: Write, held: EndUser | Known | None, provenance: Provenance) -> None:
         """Put on record that there is nothing left to do about a write."""
         if held is not None:
-            self._journal.written(write.key, held.id, write.upsert)
+            self._journal.written(write.key, held.id, write.upsert, provenance=provenance)
+        elif self._journal.lacks_says:
+            self._journal.learn(write.whole, provenance)
 
-    def _made(self, write: Write, fields: EndUserUpsert, held: EndUser | Known | None) -> EndUser:
+    def _made(
+        self,
+        write: Write,
+        fields: EndUserUpsert,
+        held: EndUser | Known | None,
+        provenance: Provenance,
+    ) -> EndUser:
         """Write the fields; gives what Wootric then holds."""
-        sender, key = self._sender, write.key
+        sender, key, wanted = self._sender, write.key, write.upsert
         if held is not None:
-            return sender.update(key, held.id, fields, write.upsert)
+            return sender.update(key, held.id, fields, wanted, provenance)
         if fields.wootric_id is not None:
             # The export names them by Wootric's own id, and nobody was to be asked.
             try:
-                return sender.update(key, int(fields.wootric_id), fields, write.upsert)
+                return sender.update(key, int(fields.wootric_id), fields, wanted, provenance)
             except CallFailedError as error:
                 if not (_gone(error) and (fields.email or fields.phone_number)):
                     raise
-        created = sender.create(key, fields, write.upsert)
+        created = sender.create(key, fields, wanted, provenance)
         self._have_to_oneself(created.id)
         return created
 
     def _looked_up_anew(self, write: Write) -> EndUser | None:
         """Ask the account itself, by all that the write and its end user are known by."""
-        for wanted in (write.upsert, *self._end_user.known_as()):
+        for wanted in (write.whole, *self._end_user.known_as()):
             found = self._wootric.find(wanted)
             if found:
                 self._have_to_oneself(found.id)
@@ -491,11 +538,12 @@ class _ExactDelivery:
                 if step.action == "create":
                     self._created = step.id or self._number_of(step.fields)
                 return Outcome("unchanged", refs, None)
-            self._latest = inf
-            self._refused = self._write(step)
+            action, self._refused = self._write(step)
+            if action != "unchanged":
+                self._latest = inf
             if self._refused:
                 self._sender.failed(step.key, step.action, self._refused, step.fields)
-            return Outcome(step.action, refs, self._refused)
+            return Outcome(action, refs, self._refused)
         skip = unregistered(step.call, self._registered) or left_out(step.type, fate)
         if skip:
             return Outcome(step.action, refs, skip)
@@ -505,37 +553,50 @@ class _ExactDelivery:
         failure = refused or self._sender.send(step.key, step.action, step.call, step.former_key)
         return Outcome(step.action, refs, failure)
 
-    def _write(self, step: PlannedWrite) -> Failure | None:
+    def _write(self, step: PlannedWrite) -> tuple[Action, Failure | None]:
+        """Make a write; gives what it was counted as in the end, and why it failed."""
         number = self._created if step.id is None and step.action == "update" else step.id
         if number is None and step.action == "update":
-            return Failure("end_user_failed", "not sent, since its end user was not created")
+            message = "not sent, since its end user was not created"
+            return step.action, Failure("end_user_failed", message)
         sender, key, fields = self._sender, step.key, step.fields
+        fingerprints = self._journal.fingerprints
+        provenance = fingerprints.provenance(step.said or NOTHING_SAID, (fields, *step.known_as))
+        if number is not None and step.said:
+            heard = self._journal.heard(number)
+            left = still_to_say(fields, step.said, heard) if heard else fields
+            if not left.fields():
+                # Later identifies have said it all otherwise.
+                self._created = number
+                self._journal.written(key, number, left, provenance=provenance)
+                return "unchanged", None
+            fields = left
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 if number is None:
-                    self._created = sender.create(key, fields, fields).id
+                    self._created = sender.create(key, fields, fields, provenance).id
                 else:
-                    self._created = sender.update(key, number, fields, fields).id
+                    self._created = sender.update(key, number, fields, fields, provenance).id
             except CallFailedError as error:
                 named = fields.email or fields.phone_number
                 if step.action != "create" or number is None or not (_gone(error) and named):
-                    return error.failure
+                    return step.action, error.failure
                 number = None  # the id that the export names does not exist, so they are created
             except NoAnswerError as error:
                 failure = Failure("in_doubt", str(error))
                 try:
                     held = self._wootric.find(fields)
                 except CallFailedError as other:
-                    return other.failure
+                    return step.action, other.failure
                 if held and difference(fields, held) is None:
                     self._created = held.id
-                    self._journal.written(key, held.id, fields)
-                    return None  # it was taken after all
+                    self._journal.written(key, held.id, fields, provenance=provenance)
+                    return step.action, None  # it was taken after all
                 if held or attempt == _ATTEMPTS:
-                    return failure
+                    return step.action, failure
             else:
-                return None
-        return Failure("in_doubt", "given up after several attempts")
+                return step.action, None
+        return step.action, Failure("in_doubt", "given up after several attempts")
 
     def _number_of(self, fields: EndUserUpsert) -> int | None:
         """Wootric's own id of an end user whom an earlier run has created."""

@@ -2,8 +2,9 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -13,16 +14,43 @@ from wootric_map.calls import EndUserUpsert, comparable
 from wootric_map.identities import NO_TIME
 from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
 from wootric_map.outcome import Ref
-from wootric_map.properties import MappingWarning, PropertyValue, stored
+from wootric_map.properties import MappingWarning, Property, PropertyValue, stored
 from wootric_map.record import Fields
-from wootric_map.spelling import Found, find, spelled
+from wootric_map.said import (
+    MOST_UNMARKED,
+    SAID_OF,
+    Order,
+    Said,
+    Say,
+    Sayings,
+    Telling,
+    nothing_said,
+    trait,
+)
+from wootric_map.spelling import Found, find, spelled, spelling
 
 _MOST_SHARED: Final = 100
 """User ids with one email that are remembered; a shared mailbox may have a million."""
 
+_NO_PROPERTIES: Final = frozenset({"email", *map(str.lower, CREATED)})
+"""Spellings of traits that have a field of their own, and so give no property (segment.md 6)."""
+
+_DIGITS: Final = 16
+"""Of a digest that stands for a line, so many tell it from those of the same time."""
+
+_MOST_TIMES: Final = 1000
+"""Times of identifies without message ids after which those are forgotten that do not count any more."""
+
+_MOST_DOTS: Final = 64
+"""In the key of a trait that holds an object: of one with more it is not known when it was said."""
+
 
 # The class's own constructor takes twice as long.
 _origin: Callable[[tuple[str, object]], Origin] = partial(tuple.__new__, Origin)
+_say: Callable[[tuple[Order, bool]], Say] = partial(tuple.__new__, Say)
+
+_EMAIL, _EMAIL_FROM_USER_ID, _EMAIL_FROM_EVENTS = SAID_OF["email"]
+_PHONE, _PHONE_FROM_EVENTS = SAID_OF["phone_number"]
 
 
 class Identified(NamedTuple):
@@ -38,6 +66,16 @@ class Identified(NamedTuple):
     traits: Fields
     key: str = ""
     """What tells it from every other record, whatever file it stands in."""
+    has_message: bool = False
+    """Whether that is its message id."""
+    is_event: bool = False
+    """Whether it is a track or page record, which tells an email or phone where no identify does."""
+
+    @property
+    def order(self) -> Order:
+        """Its place among all identifies, whichever run they are pushed in."""
+        tie = self.key if self.has_message else self.key[:_DIGITS]
+        return Order(NO_TIME if self.time is None else self.time, self.has_message, tie)
 
 
 class State(NamedTuple):
@@ -80,6 +118,8 @@ class Folded:
     warnings: tuple[PlacedWarning, ...]
     key: bytes
     """A digest of the replayed identifies' keys, in their order."""
+    said: Telling = field(default=nothing_said, compare=False)
+    """When the traits of `upsert` were said last."""
 
     def state_at(self, time: int | None) -> State:
         """What is known at or before a time, else the earliest after it."""
@@ -141,7 +181,14 @@ def fold_one(identified: Identified, *, amount_suffix: bool = False) -> Folded |
         ref,
         tuple([PlacedWarning(ref, each) for each in found]),
         blake2b(identified.key.encode() + b"\0", digest_size=16).digest(),
+        partial(_said_by_one, identified, amount_suffix),
     )
+
+
+def _said_by_one(identified: Identified, amount_suffix: bool) -> Said:
+    """When one identify said what it says."""
+    folded = fold((identified,), amount_suffix=amount_suffix)
+    return folded.said() if folded else nothing_said()
 
 
 def write_of(identified: Identified, folded: Folded, *, amount_suffix: bool = False) -> Folded:
@@ -156,12 +203,21 @@ def write_of(identified: Identified, folded: Folded, *, amount_suffix: bool = Fa
     folding.add(identified)
     own = folding.result(identified.ref, amount_suffix=amount_suffix)
     upsert = own.upsert
-    if not upsert.email:
-        known = folded.state_at(identified.time).email
-        upsert = replace(
-            upsert, email=known, wootric_id=upsert.wootric_id or folded.upsert.wootric_id
-        )
-    return replace(own, upsert=upsert)
+    if upsert.email:
+        return own
+    known = folded.state_at(identified.time).email
+    upsert = replace(upsert, email=known, wootric_id=upsert.wootric_id or folded.upsert.wootric_id)
+    if known is None or known != folded.upsert.email:
+        return replace(own, upsert=upsert)
+    return replace(own, upsert=upsert, said=partial(_with_email_of, folded.said, own.said))
+
+
+def _with_email_of(all_said: Telling, own: Telling) -> Said:
+    """When one identify said what it says, and others the email that stands beside it."""
+    said = own()
+    says = all_said().sayings.says
+    email = {name: says[name] for name in SAID_OF["email"] if name in says}
+    return replace(said, sayings=replace(said.sayings, says={**email, **said.sayings.says}))
 
 
 class _Known:
@@ -171,6 +227,8 @@ class _Known:
         self.fields: dict[str, Any] = {}
         self.origins: dict[str, Origin] = {}
         """Where each of the fields came from."""
+        self.said: dict[str, Say] = {}
+        """When what stands under each of the names in `SAID_OF` was said last."""
         self.language: str | None = None
         self.created: Found | None = None
         """The trait that is the creation date: `created`, else `createdAt` (segment.md 4)."""
@@ -184,30 +242,42 @@ class _Known:
         copied = _Known()
         vars(copied).update(vars(self))
         copied.fields, copied.origins = dict(self.fields), dict(self.origins)
+        copied.said = dict(self.said)
         copied._created = dict(self._created)
         return copied
 
-    def add(self, identified: Identified) -> None:
-        """Take the next identify in, trait by trait."""
+    def add(self, identified: Identified, order: Order) -> None:
+        """Take the next identify in, trait by trait.
+
+        Args:
+            identified: the identify.
+            order: its place among all.
+        """
         user, origins, traits = identified.user, identified.origins, identified.traits
         user_id, email, phone, wootric_id, _, _ = user
+        said = _say((order, True))
         if user_id is not None:
             self._take("external_id", user_id, origins)
+            self.said["external_id"] = said
         if wootric_id is not None:
             self.fields["wootric_id"] = wootric_id
         if email:
-            self._take_email(email, origins)
+            self._take_email(email, origins, said, is_event=identified.is_event)
         keys = spelled(traits)
         if phone is not None:
             self._take("phone_number", phone, origins)
+            self.said[_PHONE_FROM_EVENTS if identified.is_event else _PHONE] = said
         elif any(traits[key] != "" for key in keys.get("phone", ())):
             self.fields.pop("phone_number", None)  # null, or nothing that could be one
+            self.said[_PHONE] = _say((order, False))
         if traits.get("language", "") != "":
             self.language = user.language
         if "created" in keys or "createdat" in keys:
-            self._take_created(keys, traits)
+            self._take_created(keys, traits, order)
 
-    def _take_email(self, email: str, origins: Mapping[str, Origin]) -> None:
+    def _take_email(
+        self, email: str, origins: Mapping[str, Origin], said: Say, *, is_event: bool
+    ) -> None:
         """Take the email in; null leaves it, and a userId that looks like one is one only for want of one."""
         email = email.strip()
         if not email:
@@ -216,9 +286,13 @@ class _Known:
         derived = origin is not None and origin.source == "userId"
         if not (derived and self._has_email):
             self._take("email", email, origins)
+        told = _EMAIL_FROM_EVENTS if is_event else _EMAIL
+        self.said[_EMAIL_FROM_USER_ID if derived else told] = said
         self._has_email = self._has_email or not derived
 
-    def _take_created(self, keys: Mapping[str, Iterable[str]], traits: Fields) -> None:
+    def _take_created(
+        self, keys: Mapping[str, Iterable[str]], traits: Fields, order: Order
+    ) -> None:
         for name in CREATED:
             spellings = keys.get(name.lower())
             if not spellings:
@@ -226,8 +300,10 @@ class _Known:
             found = find(traits, name)
             if found:
                 self._created[name] = found
+                self.said[name] = _say((order, found.value is not False))
             elif any(traits[key] is None for key in spellings):
                 self._created.pop(name, None)
+                self.said[name] = _say((order, False))
         created = (self._created[name] for name in CREATED if name in self._created)
         self.created = next((each for each in created if each.value is not False), None)
         moment = dates.parse(self.created.value) if self.created else None
@@ -248,10 +324,13 @@ class _Folding:
         self._all = _Known()
         self._chosen = self._all  # until one comes that is not chosen
         self._traits: dict[str, object] = {}
-        self._refs: dict[str, Ref] = {}
+        # Of each trait, the place of the identify that said it last, be it as null.
+        self._last: dict[str, tuple[Ref, Order]] = {}
+        self._unmarked: dict[int, deque[str]] = {}
         self._states: list[State] = []
         self._same: dict[tuple[object, ...], State] = {}
         self._times = array("q")
+        self._most_times = _MOST_TIMES
         self._claims: dict[str, str] = {}
         self._shared: dict[tuple[str, str], None] = {}
 
@@ -259,21 +338,43 @@ class _Folding:
         """Take the next identify in."""
         if self._chosen is self._all and not identified.chosen:
             self._chosen = self._all.copy()
-        self._all.add(identified)
+        order = identified.order
+        if not order.has_message:
+            self._note_unmarked(order)
+        self._all.add(identified, order)
         if identified.user.email:
             self._note_claim(identified.user)
         if identified.chosen:
             self._replayed += 1
             self._key.update(identified.key.encode() + b"\0")
             if self._chosen is not self._all:
-                self._chosen.add(identified)
-            traits, ref = identified.traits, identified.ref
-            self._refs.update(dict.fromkeys(traits, ref))
+                self._chosen.add(identified, order)
+            traits = identified.traits
+            self._last.update(dict.fromkeys(traits, (identified.ref, order)))
             self._traits.update(traits)
             if None in traits.values():
                 for key in [key for key, value in traits.items() if value is None]:
-                    del self._traits[key], self._refs[key]
+                    del self._traits[key]
         self._note_state(identified.time)
+
+    def _note_unmarked(self, order: Order) -> None:
+        """Note the order of identifies without message ids, as far as it may be asked for."""
+        ties = self._unmarked.get(order.time)
+        if ties is None:
+            if len(self._unmarked) >= self._most_times:
+                self._forget_times()
+            ties = self._unmarked[order.time] = deque(maxlen=MOST_UNMARKED)
+        if not ties or ties[-1] != order.tie:
+            ties.append(order.tie)
+
+    def _forget_times(self) -> None:
+        """Forget of times at which nothing was said that still counts."""
+        counting = {order.time for _, order in self._last.values()}
+        counting.update(
+            say.order.time for known in (self._all, self._chosen) for say in known.said.values()
+        )
+        self._unmarked = {time: self._unmarked[time] for time in counting & self._unmarked.keys()}
+        self._most_times = _MOST_TIMES + 2 * len(self._unmarked)
 
     def _note_claim(self, user: User) -> None:
         """Note where two userIds have one email."""
@@ -305,6 +406,7 @@ class _Folding:
             # A trait like others, where it is not all that names them.
             fields.pop("phone_number", None)
         warnings: list[PlacedWarning] = []
+        kept: list[Property] = []
         if self._replayed:
             fields["external_created_at"] = chosen.created_at
             if chosen.created:
@@ -330,11 +432,52 @@ class _Folding:
             last,
             tuple(warnings),
             self._key.digest(),
+            partial(self._said, frozenset(fields), kept),
         )
+
+    def _said(self, fields: Collection[str], kept: Iterable[Property]) -> Said:
+        """When what the result holds was said last.
+
+        Args:
+            fields: the fields that have a value.
+            kept: the properties.
+        """
+        known, chosen = self._all.said, self._chosen.said
+        says: dict[str, Say] = {}
+        for name, names in SAID_OF.items():
+            # What only records say that are not replayed counts where it is written all the same.
+            told = [each for each in names if each in chosen]
+            says.update((each, chosen[each]) for each in told)
+            if not told and name in fields and name != "external_created_at":
+                says.update((each, known[each]) for each in names if each in known)
+        exact = {each.name for each in kept if each.source == trait(each.name) and each.top}
+        says.update(
+            (trait(key), _say((order, key in exact)))
+            for key, (_, order) in self._last.items()
+            if spelling(key) not in _NO_PROPERTIES
+        )
+        times = {say.order.time for say in says.values() if not say.order.has_message}
+        unmarked = {time: tuple(self._unmarked[time]) for time in times}
+        traits = {each.name: self._trait_of(each) for each in kept if each.name not in exact}
+        return Said(Sayings(says, unmarked), traits)
+
+    def _trait_of(self, each: Property) -> str:
+        """The key of the trait that a property was made of."""
+        source = each.source.removeprefix(trait(""))
+        return source if each.top else self._key_above(source)
+
+    def _key_above(self, place: str) -> str:
+        """The key of the trait whose object holds a place, as in `address.city`; keys may have dots, too."""
+        end = first = place.find(".")
+        for _ in range(_MOST_DOTS):
+            if end < 0 or isinstance(self._traits.get(place[:end]), dict):
+                break
+            end = place.find(".", end + 1)
+        found = first if end < 0 else end
+        return place if found < 0 else place[:found]
 
     def _ref_of(self, warning: MappingWarning, last: Ref) -> Ref:
         """The record that the trait came from which a warning is about."""
-        key = warning.field.removeprefix("traits.")
-        while key not in self._refs and "." in key:
-            key = key.rpartition(".")[0]
-        return self._refs.get(key, last)
+        place = warning.field.removeprefix(trait(""))
+        key = place if place in self._traits else self._key_above(place)
+        return self._last[key][0] if key in self._traits else last

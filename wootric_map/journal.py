@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from wootric_map.calls import EndUser, EndUserUpsert, LookUpKey
-from wootric_map.known import Delivered, Fate, Fingerprints, Known, Prints, packed, unpacked
+from wootric_map.known import (
+    Delivered,
+    Fate,
+    Fingerprints,
+    Known,
+    Prints,
+    Provenance,
+    Remembered,
+    merged_sayings,
+    packed,
+    unpacked,
+    unpacked_sayings,
+)
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.outcome import CALLS, Action, StoppedError
 from wootric_map.source import SourceError
@@ -66,8 +78,18 @@ MIGRATIONS: Final = (
     ALTER TABLE delivered ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE end_user ADD COLUMN met REAL;
     """,
+    """
+    ALTER TABLE end_user ADD COLUMN said BLOB;
+    ALTER TABLE end_user ADD COLUMN run INTEGER;
+    ALTER TABLE in_flight ADD COLUMN said BLOB;
+    ALTER TABLE in_flight ADD COLUMN ids BLOB;
+    CREATE TABLE former_id (name BLOB PRIMARY KEY, end_user INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
+
+NOWHERE: Final = Provenance()
+"""Of a write of which nobody knows when it was said."""
 
 WRITE: Final = 0
 ELIGIBILITY_CHECK: Final = 1
@@ -100,6 +122,8 @@ class Doubt(NamedTuple):
     """What its end user is looked up by."""
     fields: Prints
     """The fingerprints of what Wootric holds if it has arrived."""
+    provenance: Provenance
+    """When that was said, and of whom."""
 
 
 class Run(NamedTuple):
@@ -171,12 +195,18 @@ class Journal:
         (self._run,) = database.execute(
             "INSERT INTO run (began) VALUES (?) RETURNING number", (clock(),)
         ).fetchone()
-        (self._doubts, self._failures, remembers) = database.execute(
+        (self._doubts, self._failures, remembers, met, silent) = database.execute(
             "SELECT (SELECT count(*) FROM in_flight), EXISTS (SELECT 1 FROM failed), "
-            "EXISTS (SELECT 1 FROM delivered) OR EXISTS (SELECT 1 FROM end_user)"
+            "EXISTS (SELECT 1 FROM delivered), EXISTS (SELECT 1 FROM end_user), "
+            "EXISTS (SELECT 1 FROM end_user WHERE said IS NULL)"
         ).fetchone()
-        self.remembers: Final = recalls and bool(self._doubts or remembers)
+        self.remembers: Final = recalls and bool(self._doubts or remembers or met)
         """Whether there is anything to ask it of earlier runs."""
+        self.met_anybody: Final = bool(self._doubts or met)
+        """Whether earlier runs met any end user, or may have; told also where it ignores what they did."""
+        self.lacks_says: Final = bool(recalls and silent)
+        """Whether it does not know of every end user when their traits were said, as it was written by an
+        earlier release."""
         database.execute("BEGIN")
         self._committer = threading.Thread(target=self._commit_news, name="journal", daemon=True)
         self._committer.start()
@@ -267,8 +297,8 @@ class Journal:
     def find(self, wanted: EndUserUpsert) -> Known | None:
         """Look an end user up among those whom earlier writes left in Wootric.
 
-        By the same ids as Wootric does. Whoever is found by email or phone but was known by another
-        external id is somebody else by now, perhaps: only Wootric can tell.
+        By the same ids as Wootric does. Whoever is found by email or phone but was never known by this
+        external id, and is by another, is somebody else by now, perhaps: only Wootric can tell.
         """
         if not self._recalls:
             return None
@@ -299,13 +329,75 @@ class Journal:
             return None
         other = identity("external_id", wanted.external_id)
         if by == "email" and external_id and other and external_id != other:
-            return None
+            query = "SELECT 1 FROM former_id WHERE name = ? AND end_user = ?"
+            with self._lock:
+                is_theirs = self._one(query, other, number)
+            if not is_theirs:
+                return None
         return Known(number, unpacked(fields), self.fingerprints)
+
+    def heard(self, number: int) -> Remembered | None:
+        """What earlier writes said of an end user of Wootric's; None where that is not known.
+
+        Told also where it ignores what earlier runs did: what an older file says undoes nothing, however
+        often it is sent.
+        """
+        with self._lock:
+            self._write_down()
+            found = self._one("SELECT said FROM end_user WHERE id = ?", number)
+        if not (found and found[0]):
+            return None
+        return Remembered(unpacked_sayings(found[0]), self.fingerprints)
+
+    def recollect(self, known_as: Sequence[EndUserUpsert], *, alone: bool) -> Known | None:
+        """An end user whom an earlier run left, and who had one of these userIds or emails before.
+
+        Nobody whom anything contradicts: who has another userId or another email than all of these, or
+        was written by this run, which holds them apart.
+
+        Args:
+            known_as: what an end user is known by whom nobody was found by: first what they have now.
+            alone: whether Wootric was not asked, so that whoever has the email now is not found yet.
+        """
+        ids = self.fingerprints.ids(known_as)
+        names = ids["external_id"] + ids["email"]
+        if not (names and self.met_anybody):
+            return None
+        columns = "id, fields, end_user.external_id, end_user.email, met, run"
+        some = ", ".join("?" * len(names))
+        email = self.fingerprints.identity("email", known_as[0].email) if alone else None
+        with self._lock:
+            self._write_down()
+            owner = self._one(f"SELECT {columns} FROM end_user WHERE email = ?", email)  # noqa: S608
+            query = (
+                f"SELECT former_id.name, {columns} FROM former_id JOIN end_user ON end_user = id "  # noqa: S608
+                f"WHERE former_id.name IN ({some}) AND NOT EXISTS (SELECT 1 FROM end_user AS other "
+                "WHERE other.external_id = former_id.name OR other.email = former_id.name)"
+            )
+            rows = self._database.execute(query, names).fetchall()
+        theirs: dict[int, set[bytes]] = {}
+        candidates = [owner] if owner else []
+        for name, *row in sorted(rows, key=lambda row: names.index(row[0])):
+            number, _, external_id, email, _, run = row
+            theirs.setdefault(number, {external_id, email}).add(name)
+            if run != self._run:
+                candidates.append(tuple(row))
+        for each in candidates:
+            number, fields, external_id, email, met, _ = each
+            if self._since is not None and (met or 0.0) < self._since:
+                continue
+            if each is owner or (
+                (external_id or email)
+                and not (external_id and _is_another(ids["external_id"], theirs[number]))
+                and not (email and _is_another(ids["email"], theirs[number]))
+            ):
+                return Known(number, unpacked(fields) if self._recalls else {}, self.fingerprints)
+        return None
 
     def doubtful_writes(self) -> list[Doubt]:
         """The writes that earlier runs sent, and whose answers they did not see."""
         query = (
-            "SELECT key, wootric_id, external_id, email, phone, fields FROM in_flight "
+            "SELECT key, wootric_id, external_id, email, phone, fields, said, ids FROM in_flight "
             "WHERE kind = ? AND run < ?"
         )
         with self._lock:
@@ -318,8 +410,9 @@ class Journal:
                     wootric_id=wootric_id, external_id=external_id, email=email, phone_number=phone
                 ),
                 unpacked(fields),
+                Provenance(said or b"", ids or b""),
             )
-            for key, wootric_id, external_id, email, phone, fields in found
+            for key, wootric_id, external_id, email, phone, fields, said, ids in found
         ]
 
     # What this run does.
@@ -330,6 +423,7 @@ class Journal:
         action: Action,
         wanted: EndUserUpsert | None = None,
         fields: Prints | None = None,
+        provenance: Provenance = NOWHERE,
     ) -> None:
         """Put on record that something is about to be sent; returns once the disk has it.
 
@@ -338,20 +432,23 @@ class Journal:
             action: what it is.
             wanted: of a write, all that its end user is to hold.
             fields: the fingerprints of that, where they are known already.
+            provenance: when that was said, and of whom.
 
         Raises:
             JournalFailedError: it can't be put on record, so it must not be sent.
             StoppedError: the journal is closed.
         """
-        ids: tuple[object, ...] = (None,) * 5
+        about: tuple[object, ...] = (None,) * 7
         if wanted is not None:
-            ids = (
+            about = (
                 wanted.wootric_id, wanted.external_id, wanted.email, wanted.phone_number,
-                packed(fields or self.fingerprints.of(wanted)),
+                packed(fields or self.fingerprints.of(wanted)), *provenance,
             )  # fmt: skip
         reached = self._note(
-            "INSERT INTO in_flight VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (_key(key), _KIND_OF[action], self._run, *ids),
+            "INSERT INTO in_flight "
+            "(key, kind, run, wootric_id, external_id, email, phone, fields, said, ids) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (_key(key), _KIND_OF[action], self._run, *about),
         )
         self._commit(reached)
         if self._durable < reached and self._closed.is_set():
@@ -370,7 +467,12 @@ class Journal:
         self._note_down(partial(self._taken, _key(key), _KIND_OF[action], former))
 
     def written(
-        self, key: str, number: int, wanted: EndUserUpsert, fields: Prints | None = None
+        self,
+        key: str,
+        number: int,
+        wanted: EndUserUpsert,
+        fields: Prints | None = None,
+        provenance: Provenance = NOWHERE,
     ) -> None:
         """Put on record that Wootric holds an end user as wanted.
 
@@ -379,8 +481,23 @@ class Journal:
             number: Wootric's own id of the end user.
             wanted: all that was asked for, whether it had to be sent or not.
             fields: the fingerprints of that, where they are known already.
+            provenance: when that was said, and of whom; of what later identifies left out, too.
         """
-        self._settle(_key(key), number, wanted, fields or self.fingerprints.of(wanted))
+        if fields is None:
+            fields = self.fingerprints.of(wanted)
+        self._settle(_key(key), number, wanted, fields, provenance, self._run)
+
+    def learn(self, wanted: EndUserUpsert, provenance: Provenance) -> None:
+        """Put on record when it was said what an earlier release has written of an end user.
+
+        Args:
+            wanted: what they are looked up by.
+            provenance: when their traits were said.
+        """
+        known = self.find(wanted)
+        if known:
+            query = "UPDATE end_user SET said = ? WHERE id = ? AND said IS NULL"
+            self._note(query, (provenance.said, known.id))
 
     def failed(self, key: str, action: Action, wanted: EndUserUpsert | None = None) -> None:
         """Put on record that a delivery failed, for now.
@@ -405,7 +522,7 @@ class Journal:
         if held is None or not self._arrived(doubt, held):
             self._note("DELETE FROM in_flight WHERE key = ?", (doubt.key,))
             return False
-        self._settle(doubt.key, held.id, doubt.wanted, doubt.fields)
+        self._settle(doubt.key, held.id, doubt.wanted, doubt.fields, doubt.provenance, 0)
         return True
 
     def doubts(self) -> int:
@@ -440,7 +557,7 @@ class Journal:
 
     def begin_anew(self) -> None:
         """Forget what earlier runs did."""
-        for table in ("delivered", "in_flight", "failed", "end_user"):
+        for table in ("delivered", "in_flight", "failed", "end_user", "former_id"):
             self._note(f"DELETE FROM {table}", ())  # noqa: S608
 
     def end_run(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
@@ -489,14 +606,22 @@ class Journal:
         )
         return all(have.get(field) == value for field, value in doubt.fields.items())
 
-    def _settle(self, key: bytes, number: int, wanted: EndUserUpsert, fields: Prints) -> None:
+    def _settle(
+        self,
+        key: bytes,
+        number: int,
+        wanted: EndUserUpsert,
+        fields: Prints,
+        provenance: Provenance,
+        run: int,
+    ) -> None:
         identity = self.fingerprints.identity
         external_id = identity("external_id", wanted.external_id)
         email = identity("email", wanted.email)
         phone = identity("phone_number", wanted.phone_number)
         ids = (number, external_id, email, phone)
         name, met = identity("id", str(number)), self._clock()
-        self._note_down(partial(self._arrive, key, name, ids, fields, met))
+        self._note_down(partial(self._arrive, key, name, ids, fields, provenance, met, run))
 
     def _arrive(
         self,
@@ -504,29 +629,56 @@ class Journal:
         name: bytes | None,
         ids: tuple[int, bytes | None, bytes | None, bytes | None],
         fields: Prints,
+        provenance: Provenance,
         met: float,
+        run: int,
     ) -> None:
         """Write down that Wootric holds an end user."""
         number, external_id, email, phone = ids
-        self._done(key, WRITE, name, external_id, email, phone)
+        known_as = dict.fromkeys(provenance.each_id())
+        self._done(key, WRITE, name, external_id, email, phone, *known_as)
         execute = self._database.execute
-        query = "SELECT id, fields FROM end_user WHERE id = ? OR external_id = ? OR email = ?"
+        query = (
+            "SELECT id, fields, said, external_id, email FROM end_user "
+            "WHERE id = ? OR external_id = ? OR email = ?"
+        )
         before: Prints = {}
-        for other, held in execute(query, (number, external_id, email)).fetchall():
+        said = provenance.said
+        now: tuple[bytes | None, bytes | None] = (external_id, email)
+        for other, held, heard, *was in execute(query, (number, external_id, email)).fetchall():
             if other == number:
-                before = unpacked(held)
+                before, said = unpacked(held), merged_sayings(heard or b"", said)
+                known_as |= dict.fromkeys(was)
+                now = (external_id or was[0], email or was[1])
             else:
-                # Both are unique in an account (wootric.md 3): whoever had one has it no more.
-                execute("DELETE FROM end_user WHERE id = ?", (other,))
+                # Both are unique in an account (wootric.md 3): whoever had one has it no more. What they
+                # have instead, only Wootric can tell; when their traits were said stays true.
+                execute(
+                    "UPDATE end_user SET external_id = NULL, email = NULL, phone = NULL, fields = x'' "
+                    "WHERE id = ?",
+                    (other,),
+                )
         execute(
-            "INSERT INTO end_user (id, external_id, email, phone, fields, met) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "INSERT INTO end_user (id, external_id, email, phone, fields, met, said, run) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
             "external_id = coalesce(excluded.external_id, external_id), "
             "email = coalesce(excluded.email, email), "
             "phone = coalesce(excluded.phone, phone), fields = excluded.fields, "
-            "met = excluded.met",
-            (number, external_id, email, phone, packed({**before, **fields}), met),
+            "met = excluded.met, said = excluded.said, run = excluded.run",
+            (
+                number,
+                external_id,
+                email,
+                phone,
+                packed({**before, **fields}),
+                met,
+                said or None,
+                run,
+            ),
         )
+        for each in known_as:
+            if each is not None and each not in now:
+                execute("INSERT OR REPLACE INTO former_id VALUES (?, ?)", (each, number))
 
     def _names(self, wanted: EndUserUpsert) -> Iterator[bytes]:
         """The fingerprints of all that an end user is known by, the surest first."""
@@ -626,6 +778,11 @@ class Journal:
             f"the journal can't be written: {error} ({self._name}); nothing more was sent. Make room, "
             "then run the same command again: it goes on where this run stopped"
         )
+
+
+def _is_another(told: Sequence[bytes], theirs: Collection[bytes]) -> bool:
+    """Whether ids of one kind are told, and none of them is theirs."""
+    return bool(told) and not any(each in theirs for each in told)
 
 
 _COLUMNS: Final[Mapping[LookUpKey, str]] = {

@@ -45,6 +45,7 @@ from wootric_map.mapping import Origin, User, event_properties, user_of
 from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Identify
+from wootric_map.said import Heard, Telling, nothing_said, still_to_say
 from wootric_map.spelling import spelled
 from wootric_map.spool import NOBODY, Person, Row, Rows, SkippedRow, Spool
 from wootric_map.taken import CHOSEN, IDENTIFY, KINDS, PAGE, Taken
@@ -125,6 +126,22 @@ class Write:
     warnings: tuple[PlacedWarning, ...]
     identifies: bytes
     """A digest of the identifies' keys."""
+    said: Telling = nothing_said
+    """When the identifies said it."""
+    all_said: EndUserUpsert | None = None
+    """All that they say, where `upsert` is what later identifies have left of it."""
+
+    @property
+    def whole(self) -> EndUserUpsert:
+        """All that the identifies say."""
+        return self.all_said or self.upsert
+
+    def beside(self, *heard: Heard) -> "Write":
+        """The same write, less what is known to have been said otherwise later (segment.md 8, rule 7)."""
+        whole = left = self.whole
+        for each in heard:
+            left = still_to_say(left, self.said(), each)
+        return self if left == self.upsert else replace(self, upsert=left, all_said=whole)
 
     @property
     def former_key(self) -> None:
@@ -135,7 +152,7 @@ class Write:
     def key(self) -> str:
         """What tells it from every other write: the identifies it was made from, and what came of them."""
         digest = blake2b(self.identifies, digest_size=16)
-        wanted = self.upsert
+        wanted = self.whole
         for name, value in (("id", wanted.wootric_id or ""), *wanted.fields()):
             digest.update(f"{name}\0{value}\0".encode())
         return digest.hexdigest()
@@ -396,7 +413,7 @@ class Plan:
             subject = folded.upsert.email
             warning = MappingWarning("shared_email", "", message, subject)
             warnings += (PlacedWarning(folded.last, warning),)
-        return Write(folded.upsert, folded.origins, refs, warnings, folded.key)
+        return Write(folded.upsert, folded.origins, refs, warnings, folded.key, folded.said)
 
     def _event(self, row: Row, repeats: "_Repeats") -> Event:
         email_from, user, anonymous_id, own = row.payload
@@ -507,6 +524,7 @@ def _identified(row: Row) -> Identified:
         origins,
         traits,
         record_key(row.message_id, row.digest),
+        row.message_id is not None,
     )
 
 
@@ -531,7 +549,11 @@ def _told_by_events(person: Person) -> Iterator[Identified]:
             email = email if email_from == "context.traits" else None
             if email or phone:
                 told = User(email=email, phone=phone, wootric_id=wootric_id)
-                yield Identified(_ref(row), row.time, False, told, {}, {})
+                key = record_key(row.message_id, row.digest)
+                has_message = row.message_id is not None
+                yield Identified(
+                    _ref(row), row.time, False, told, {}, {}, key, has_message, is_event=True
+                )
 
 
 def _time_order(identified: Identified) -> int:

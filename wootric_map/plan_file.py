@@ -10,6 +10,12 @@ records give the same bytes.
   is written to the end user of that id, whom the export names itself.
 - `{"end_user": n, "action": "update", "key": …, "id": …, "fields": {…}, "records": k}` changes these
   fields. Without an `id` it is the end user whom a line above creates.
+- Both may have what tells later pushes from earlier ones (segment.md 8, rule 7): `said`, a list of
+  `[time, has a message id, that or a digest, [names that count], [names that do not]]`, one for each
+  identify that was the last to say something, or tells the order of those (said.py); `traits`, an object
+  with the trait of each property that is not spelled like its trait; `known_as`, a list of the other
+  `external_id`s and `email`s that the end user has had, each an object. A plan without them is done as it
+  stands.
 - `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "call": {…}}` and the same with
   `page_view` send a call. `former_key` is what earlier releases knew it by, if they may have sent it.
 - `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
@@ -27,15 +33,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 
 import orjson
 
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, PageView
+from wootric_map.identities import NO_TIME
 from wootric_map.outcome import CALLS, Action, Ref
-from wootric_map.plan import Event, Write
+from wootric_map.plan import EndUserPlan, Event, Write
 from wootric_map.rehearsal import Rehearsed
+from wootric_map.said import Group, Order, Said, grouped, ungrouped
 from wootric_map.source import SourceError
 
 VERSION: Final = 1
@@ -60,6 +69,10 @@ class PlannedWrite(NamedTuple):
     fields: EndUserUpsert
     key: str
     """What tells it from every other write."""
+    said: Said | None = None
+    """When it was said; None in a plan of an earlier release, which does not tell."""
+    known_as: tuple[EndUserUpsert, ...] = ()
+    """The end user's other ids, each to be looked up by."""
     former_key: None = None
     """Writes are known by the same key as ever."""
 
@@ -135,6 +148,7 @@ class PlanWriter:
             if id_ or call.wootric_id:
                 line["id"] = id_ or int(call.wootric_id or 0)
             line |= {"fields": _given(call), "records": len(step.refs)}
+            line |= _provenance(step, rehearsed.end_user)
         elif isinstance(step, Event):
             if step.former_key is not None:
                 line["former_key"] = step.former_key
@@ -284,18 +298,59 @@ class PlanFile:
                 fields = _made(EndUserUpsert, line["fields"])
                 # A plan of an earlier release has no keys for writes: their lines stand for them.
                 key = _text(line.get("key", orjson.dumps(line).decode()))
-                return PlannedWrite(ref, action, wootric_id, _if(fields.fields(), fields), key)
+                fields = _if(fields.fields(), fields)
+                known_as = tuple(_other_id(each) for each in line.get("known_as", ()))
+                return PlannedWrite(ref, action, wootric_id, fields, key, _said(line), known_as)
             kind = {"eligibility_check": EligibilityCheck, "page_view": PageView}[action]
             call = _made(kind, line["call"])
             by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
             former = line.get("former_key")
             former_key = None if former is None else _text(former)
             return PlannedCall(ref, _text(line["key"]), _if(call.email or by_id, call), former_key)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise self._wrong(ref.line, "the line is no part of a plan") from error
 
     def _wrong(self, number: int, what: str) -> PlanFileError:
         return PlanFileError(f"{self.path}:{number}: {what}; make the plan anew")
+
+
+def _provenance(write: Write, end_user: EndUserPlan) -> dict[str, object]:
+    """What a line has of when a write was said, and of whom, beside its fields."""
+    said = write.said()
+    others = islice(end_user.known_as(), 1, None)
+    parts: dict[str, object] = {
+        "said": [[*order, *names] for order, *names in grouped(said.sayings)],
+        "traits": said.traits,
+        "known_as": [ids for each in others if (ids := _given(each))],
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def _said(line: dict[str, Any]) -> Said | None:
+    """When the fields of a line were said.
+
+    Raises:
+        TypeError, ValueError: the line does not tell so that it can be understood.
+    """
+    if "said" not in line:
+        return None
+    groups: list[Group[str]] = []
+    for time, has_message, tie, *names in line["said"]:
+        _if(NO_TIME <= _whole(time) < -NO_TIME and isinstance(has_message, bool), time)
+        counting, others = (list(map(_text, each)) for each in names)
+        groups.append(Group(Order(time, has_message, _text(tie)), counting, others))
+    traits = _if(isinstance(line.get("traits", {}), dict), line.get("traits", {}))
+    return Said(ungrouped(groups), {name: _text(key) for name, key in traits.items()})
+
+
+def _other_id(values: Any) -> EndUserUpsert:
+    """An id of an end user, to be looked up by; anything else as in `_if`."""
+    wanted: EndUserUpsert = _made(EndUserUpsert, values)
+    _if(set(values) <= _IDS, values)
+    return wanted
+
+
+_IDS: Final = {"external_id", "email"}
 
 
 def _header(raw: bytes) -> dict[str, Any] | None:

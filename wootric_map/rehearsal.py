@@ -9,9 +9,9 @@ from typing import NamedTuple
 from wootric_map.addressing import UNKNOWN_USER, Change
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.comparing import written
-from wootric_map.course import Answer, Course, LookUp, Recall, Turn, course
+from wootric_map.course import Answer, Asked, Course, Hear, LookUp, Recall, Recollect, Turn, course
 from wootric_map.folding import PlacedWarning
-from wootric_map.known import Fate, Known, Memory
+from wootric_map.known import Fate, Known, Memory, Remembered
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip
 from wootric_map.plan import EndUserPlan, Find, Plan, Step, Write
 from wootric_map.properties import MappingWarning
@@ -111,6 +111,7 @@ def _rehearse(
         registered,
         asks=find is not None,
         recalls=memory is not None,
+        heeds=memory is not None and memory.met_anybody,
     )
     answer: Answer = None
     look_ups = foretold = 0
@@ -119,7 +120,7 @@ def _rehearse(
             asked = way.send(answer)
             while not isinstance(asked, Turn):
                 answer = _recalled(asked, memory)
-                if answer or isinstance(asked, Recall):
+                if answer or not isinstance(asked, LookUp):
                     asked = way.send(answer)
                     continue
                 look_ups += asked.wanted.look_ups
@@ -139,12 +140,16 @@ def _rehearse(
         look_ups = 0
 
 
-def _recalled(asked: Recall | LookUp, memory: Memory | None) -> Fate | Known | None:
+def _recalled(asked: Asked, memory: Memory | None) -> Fate | Known | Remembered | None:
     """What earlier runs know to answer."""
     if memory is None:
         return None
     if isinstance(asked, Recall):
         return memory.fate(*asked)
+    if isinstance(asked, Hear):
+        return memory.heard(asked.number)
+    if isinstance(asked, Recollect):
+        return memory.recollect(asked.known_as, alone=asked.alone)
     return memory.find(asked.wanted) if asked.compares else None
 
 

@@ -79,6 +79,7 @@ def test_a_create_holds_all_fields_and_the_number_of_its_records(replay: Replay)
     (create,) = [line for line in lines(plan) if line.get("action") == "create"]
     assert isinstance(create.pop("end_user"), int)
     assert isinstance(create.pop("key"), str)
+    assert len(create.pop("said")) == 2
     assert create == {
         "action": "create",
         "fields": {
@@ -99,6 +100,7 @@ def test_an_update_holds_the_id_and_only_the_fields_that_differ(replay: Replay) 
     (update,) = [line for line in lines(plan) if line.get("action") == "update"]
     assert isinstance(update.pop("end_user"), int)
     assert isinstance(update.pop("key"), str)
+    assert len(update.pop("said")) == 1
     assert update == {
         "action": "update",
         "id": 2,

@@ -1,12 +1,15 @@
 """The course of an end user, driven by hand: what is asked for, and what follows from the answers."""
 
-from planned import PlanOf, identify, page, track
+from planned import PlanOf, identify, millis, page, track, wootric_id
 
-from wootric_map import EndUserUpsert
+from wootric_map import EndUserUpsert, PlanOptions
 from wootric_map.addressing import Change
 from wootric_map.calls import EndUser
-from wootric_map.course import LookUp, Turn, course
+from wootric_map.course import Hear, LookUp, Recollect, Turn, course
+from wootric_map.known import Fingerprints, Known, Remembered
 from wootric_map.outcome import CallFailedError, Failure
+from wootric_map.plan import Write
+from wootric_map.said import Order, Say, Sayings
 
 HELD = EndUser(7, "a@b.co", "1", None, None, {"plan": "free"})
 BROKEN = CallFailedError("server_error", "Wootric failed with 500", 500, None)
@@ -80,3 +83,77 @@ def test_a_dry_run_goes_on_past_a_look_up_that_fails(plan_of: PlanOf) -> None:
 
     for workers in (1, 4):
         assert made.results(None, find, workers) == ["server_error", "create"]
+
+
+# What earlier runs know was said later.
+
+
+def remembered(**times: int) -> Remembered:
+    fingerprints = Fingerprints(bytes(32))
+    says = {
+        fingerprints.field(name): Say(Order(millis(time), True, "m"), True)
+        for name, time in times.items()
+    }
+    return Remembered(Sayings(says), fingerprints)
+
+
+def test_what_a_later_identify_said_otherwise_is_not_written(plan_of: PlanOf) -> None:
+    made = plan_of(identify(minute=1, email="a@b.co", plan="pro", city="Rome"))
+    way = course(made.user, made.plan.steps(made.user), None, asks=True, heeds=True)
+    assert isinstance(way.send(None), LookUp)
+    assert way.send(HELD) == Hear(7)
+    turn = way.send(remembered(**{"traits.plan": 2}))
+    assert isinstance(turn, Turn)
+    assert turn.fate == Change("update", EndUserUpsert(properties={"city": "Rome"}))
+    assert isinstance(turn.step, Write)
+    assert turn.step.whole == made.upsert
+    assert turn.step.key == made.writes()[0].key
+
+
+def test_a_write_of_which_nothing_is_left_is_unchanged(plan_of: PlanOf) -> None:
+    made = plan_of(identify(minute=1, plan="pro"))
+    way = course(made.user, made.plan.steps(made.user), None, asks=True, heeds=True)
+    way.send(None)
+    way.send(HELD)
+    turn = way.send(remembered(external_id=2, **{"traits.plan": 2}))
+    assert isinstance(turn, Turn)
+    assert turn.fate == Change("unchanged", None)
+
+
+def test_whom_nobody_knows_the_journal_may_remember(plan_of: PlanOf) -> None:
+    made = plan_of(identify(None, 1, email="a@b.co", plan="pro"))
+    for asks in (True, False):
+        way = course(made.user, made.plan.steps(made.user), None, asks=asks, heeds=True)
+        assert isinstance(way.send(None), LookUp)
+        assert way.send(None) == Recollect((made.upsert,), alone=not asks)
+        known = Known(7, {}, Fingerprints(bytes(32)))
+        assert way.send(known) == Hear(7)
+        turn = way.send(None)
+        assert isinstance(turn, Turn)
+        assert turn.held is known
+        assert turn.fate == Change("update", made.upsert)
+
+
+def test_an_id_of_wootrics_own_is_heard_of_though_nobody_is_asked(plan_of: PlanOf) -> None:
+    made = plan_of(identify(minute=1, plan="pro", context=wootric_id("7")))
+    way = course(made.user, made.plan.steps(made.user), None, asks=False, heeds=True)
+    assert isinstance(way.send(None), LookUp)
+    assert isinstance(way.send(None), Recollect)
+    assert way.send(None) == Hear(7)
+
+
+def test_unfolded_an_identify_heeds_those_before_it_whose_say_is_the_stronger(
+    plan_of: PlanOf,
+) -> None:
+    records = [
+        identify("x@y.zz", 1, email="a@b.co", created=1_420_099_200),
+        identify("x@y.zz", 2, createdAt=5_000_000, plan="pro"),
+    ]
+    made = plan_of(*records, options=PlanOptions(fold=False))
+    way = course(made.user, made.plan.steps(made.user), None, asks=False)
+    assert isinstance(way.send(None), Turn)
+    turn = way.send(HELD)
+    assert isinstance(turn, Turn)
+    assert turn.fate == Change(
+        "update", EndUserUpsert(external_id="x@y.zz", properties={"plan": "pro"})
+    )

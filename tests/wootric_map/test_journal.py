@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +24,9 @@ from wootric_map.journal import (
     contents,
     forget,
 )
-from wootric_map.known import Delivered, Fingerprints, packed, unpacked
+from wootric_map.known import Delivered, Fingerprints, Provenance, packed, unpacked
 from wootric_map.outcome import StoppedError
+from wootric_map.said import Order, Said, Say, Sayings
 
 ACCOUNT = "0123456789ab"
 ADA = EndUserUpsert("ada@example.com", "1", "+44 1", 1420099200, {"plan": "pro", "seats_amount": 5})
@@ -166,6 +167,189 @@ def test_told_to_it_ignores_earlier_runs_but_writes_down_its_own(reopened: Open)
     assert journal.find(ADA) is None
     journal.delivered("m", "page_view")
     assert isinstance(reopened().fate("m"), Delivered)
+
+
+# What was said when, and who had which id before.
+
+
+def said(time: int, *names: str) -> Said:
+    return Said(Sayings({name: Say(Order(time, True, "m"), True) for name in names}))
+
+
+def since(
+    journal: Journal, time: int, *names: str, ids: Sequence[EndUserUpsert] = ()
+) -> Provenance:
+    return journal.fingerprints.provenance(said(time, *names), ids)
+
+
+def heard(journal: Journal, number: int, name: str) -> int | None:
+    found = journal.heard(number)
+    say = found and found.of(name)
+    return say.order.time if say else None
+
+
+@pytest.mark.parametrize("recalls", [True, False])
+def test_the_last_that_was_said_of_each_trait_is_remembered(reopened: Open, recalls: bool) -> None:
+    journal = reopened()
+    assert journal.heard(7) is None
+    journal.written("a", 7, ADA, provenance=since(journal, 5, "email", "traits.plan"))
+    journal.written("b", 7, ADA, provenance=since(journal, 2, "email", "external_id"))
+    journal.written("c", 7, ADA)
+    journal = reopened(recalls=recalls)
+    times = [
+        heard(journal, 7, name) for name in ("email", "traits.plan", "external_id", "traits.x")
+    ]
+    assert times == [5, 5, 2, None]
+    assert journal.heard(8) is None
+
+
+def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
+    path: Path, reopened: Open
+) -> None:
+    def run(journal: Journal) -> None:
+        provenance = since(journal, 5, "email", ids=[EndUserUpsert(email="old@example.com")])
+        journal.depart("w", "create", ADA, provenance=provenance)
+
+    killed(path, run)
+    journal = reopened()
+    (doubt,) = journal.doubtful_writes()
+    assert journal.heard(7) is None
+    assert journal.settle(doubt, HELD)
+    assert heard(journal, 7, "email") == 5
+    known = journal.recollect([EndUserUpsert(email="old@example.com")], alone=False)
+    assert known
+    assert known.id == 7
+
+
+def test_begun_anew_it_has_heard_nothing(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
+    journal.begin_anew()
+    assert journal.heard(7) is None
+    journal.written("b", 7, EndUserUpsert(email="x@example.com"))
+    assert reopened().recollect([OLD], alone=False) is None
+
+
+OLD = EndUserUpsert(email="old@example.com", external_id="0")
+
+
+@pytest.mark.parametrize(
+    ("known_as", "found"),
+    [
+        ([EndUserUpsert(email="old@example.com")], True),
+        ([EndUserUpsert(email=" OLD@example.com")], True),
+        ([EndUserUpsert(external_id="0")], True),
+        ([OLD], True),
+        ([EndUserUpsert(email="x@example.com"), EndUserUpsert(email="old@example.com")], True),
+        ([EndUserUpsert(email="old@example.com", external_id="1")], True),
+        # Somebody else's userId or email beside it makes them somebody else.
+        ([EndUserUpsert(email="old@example.com", external_id="2")], False),
+        ([EndUserUpsert(email="x@example.com", external_id="0")], False),
+        ([EndUserUpsert(email="x@example.com")], False),
+        ([EndUserUpsert(phone_number="+44 1")], False),
+        ([], False),
+    ],
+)
+def test_an_end_user_is_known_by_what_they_had_before_unless_anything_contradicts(
+    reopened: Open, known_as: list[EndUserUpsert], found: bool
+) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[ADA, OLD]))
+    # In the run that wrote them they stand apart, as its plan has it.
+    assert journal.recollect(known_as, alone=False) is None
+    journal = reopened()
+    known = journal.recollect(known_as, alone=False)
+    assert (known and known.id) == (7 if found else None)
+
+
+def test_what_was_replaced_was_theirs_before(reopened: Open) -> None:
+    reopened().written("a", 7, EndUserUpsert("old@example.com", "0"))
+    reopened().written("b", 7, EndUserUpsert("ada@example.com", "1"))
+    known = reopened().recollect([OLD], alone=False)
+    assert known
+    assert known.holds("external_id", "1")
+
+
+def test_an_id_that_somebody_has_now_is_theirs_alone(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
+    journal.written("b", 8, EndUserUpsert("old@example.com", "8"))
+    assert reopened().recollect([EndUserUpsert(email="old@example.com")], alone=False) is None
+    # The newest of those who had it.
+    journal = reopened()
+    journal.written("c", 8, EndUserUpsert("new@example.com", "8"))
+    known = reopened().recollect([EndUserUpsert(email="old@example.com")], alone=False)
+    assert known
+    assert known.id == 8
+
+
+def test_where_nobody_else_is_asked_the_email_alone_decides(reopened: Open) -> None:
+    reopened().written("a", 7, ADA)
+    wanted = EndUserUpsert("ada@example.com", "2")
+    journal = reopened()
+    assert journal.find(wanted) is journal.recollect([wanted], alone=False) is None
+    known = journal.recollect([wanted], alone=True)
+    assert known
+    assert known.id == 7
+
+
+def test_an_external_id_that_was_theirs_before_is_no_contradiction(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
+    assert journal.find(EndUserUpsert("ada@example.com", "2")) is None
+    known = journal.find(EndUserUpsert("ada@example.com", "0"))
+    assert known
+    assert known.id == 7
+
+
+def test_a_snapshot_knows_better_of_former_ids_too(reopened: Open) -> None:
+    journal = reopened(clock=lambda: 5.0)
+    journal.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
+    assert reopened(since=4.0).recollect([OLD], alone=False)
+    journal = reopened(since=6.0)
+    assert journal.recollect([OLD], alone=False) is None
+    assert heard(journal, 7, "email") == 5
+
+
+def test_ignoring_earlier_runs_it_does_not_know_what_they_left(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
+    known = reopened(recalls=False).recollect([OLD], alone=False)
+    assert known
+    assert known.id == 7
+    assert difference(ADA, known) == ADA
+
+
+def test_whoever_lost_an_id_keeps_what_was_said(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA, provenance=since(journal, 5, "traits.plan", ids=[OLD]))
+    journal.written("b", 8, EndUserUpsert(ADA.email, "8"))
+    journal = reopened()
+    assert journal.find(EndUserUpsert(external_id="1")) is None
+    assert journal.recollect([OLD], alone=False) is None
+    assert heard(journal, 7, "traits.plan") == 5
+
+
+def test_of_a_journal_that_lacks_it_it_learns_when_things_were_said(reopened: Open) -> None:
+    journal = reopened()
+    journal.written("a", 7, ADA)
+    assert not journal.lacks_says
+    assert reopened(recalls=False).lacks_says is False
+    journal = reopened()
+    assert journal.lacks_says
+    journal.learn(ADA, since(journal, 5, "email"))
+    journal.learn(EndUserUpsert(external_id="2"), since(journal, 9, "email"))
+    assert heard(journal, 7, "email") == 5
+    journal.learn(ADA, since(journal, 1, "email"))
+    assert heard(journal, 7, "email") == 5
+    assert not reopened().lacks_says
+
+
+def test_trait_names_are_not_in_the_journal(path: Path, reopened: Open) -> None:
+    with reopened() as journal:
+        journal.written("a", 7, ADA, provenance=since(journal, 5, "traits.favourite", ids=[OLD]))
+    assert b"favourite" not in path.read_bytes()
+    assert b"old@example" not in path.read_bytes()
 
 
 @given(
@@ -387,6 +571,34 @@ def test_a_journal_of_the_version_before_is_brought_up_to_date(path: Path, reope
     journal = reopened(since=1.0)
     assert journal.find(EndUserUpsert(external_id="1")) is None
     assert journal.find(EndUserUpsert(external_id="2"))
+
+
+def test_a_journal_of_the_third_version_is_brought_up_to_date(path: Path, reopened: Open) -> None:
+    fingerprints = Fingerprints(bytes(32))
+    with sqlite3.connect(path) as old:
+        old.executescript(
+            f"{FIRST_VERSION};{MIGRATIONS[1]};{MIGRATIONS[2]};PRAGMA user_version = 3;"
+        )
+        old.execute("INSERT INTO account VALUES (?, ?)", (ACCOUNT, bytes(32)))
+        old.execute("INSERT INTO run VALUES (1, 5.0, NULL, NULL, 0, 0, 0, 0, 0, 0)")
+        old.execute(
+            "INSERT INTO end_user VALUES (7, ?, NULL, NULL, ?, 5.0)",
+            (fingerprints.identity("external_id", "1"), packed(fingerprints.of(ADA))),
+        )
+        old.execute(
+            "INSERT INTO in_flight VALUES (x'00', 0, 1, NULL, '1', 'ada@example.com', '+44 1', ?)",
+            (packed(fingerprints.of(ADA)),),
+        )
+    old.close()
+    journal = reopened()
+    assert journal.heard(7) is None
+    assert journal.lacks_says
+    (doubt,) = journal.doubtful_writes()
+    assert doubt.provenance == Provenance()
+    assert journal.settle(doubt, HELD)
+    assert journal.find(ADA)
+    journal.written("w", 7, ADA, provenance=since(journal, 5, "email"))
+    assert heard(reopened(), 7, "email") == 5
 
 
 @pytest.mark.parametrize("nth", range(20))

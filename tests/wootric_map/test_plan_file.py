@@ -11,10 +11,11 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planned import Fields, PlanOf, identify, page, track, wootric_id
+from planned import Fields, PlanOf, identify, millis, page, track, wootric_id
 
 from wootric_map import EligibilityCheck, EndUserUpsert, PageView, PlanOptions
 from wootric_map.calls import EndUser, event_key, page_view
+from wootric_map.identities import NO_TIME
 from wootric_map.outcome import Outcome, Ref
 from wootric_map.plan import EndUserPlan, Event, Write
 from wootric_map.plan_file import (
@@ -26,6 +27,7 @@ from wootric_map.plan_file import (
     PlanWriter,
 )
 from wootric_map.rehearsal import Rehearsed
+from wootric_map.said import Order
 from wootric_map.spool import Person
 
 Save: TypeAlias = Callable[..., Path]
@@ -147,6 +149,10 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
                 "properties": {"plan": "pro", "seats": "3"},
             },
             "records": 2,
+            "said": [
+                [millis(1), True, "a", ["email", "createdAt", "traits.plan"], []],
+                [millis(2), True, "b", ["external_id", "traits.seats"], []],
+            ],
         },
         {
             "end_user": 1,
@@ -365,6 +371,75 @@ def test_every_call_comes_back_as_it_was_saved(
         assert plan.has_tracks is any(
             isinstance(step[0], EligibilityCheck) for each in end_users for step in each
         )
+
+
+SAID = {
+    "said": [
+        [5, False, "ab", [], []],
+        [5, False, "cd", ["email"], ["traits.city"]],
+        [NO_TIME, True, "m", ["traits.plan"], []],
+    ],
+    "traits": {"address_city": "address"},
+    "known_as": [{"email": "old@b.co"}, {"external_id": "0"}],
+}
+
+
+def test_when_it_was_said_comes_back_as_it_was_saved(path: Path) -> None:
+    path.write_bytes(text(whole({**CREATE, **SAID})))
+    ((step,),) = steps(path)
+    assert isinstance(step, PlannedWrite)
+    assert step.said
+    assert dict(step.said.sayings.says) == {
+        "email": (Order(5, False, "cd"), True),
+        "traits.city": (Order(5, False, "cd"), False),
+        "traits.plan": (Order(NO_TIME, True, "m"), True),
+    }
+    assert list(step.said.sayings.unmarked[5]) == ["ab", "cd"]
+    assert step.said.traits == {"address_city": "address"}
+    assert step.known_as == (EndUserUpsert(email="old@b.co"), EndUserUpsert(external_id="0"))
+
+
+def test_the_other_ids_of_an_end_user_are_saved_with_a_write(save: Save) -> None:
+    records = [
+        identify("1", 1, email="old@b.co"),
+        identify("2", 2, email="old@b.co"),
+        identify("2", 3),
+    ]
+    path = save(*records, identify("2", 4, email="new@b.co", address={"city": "Rome"}))
+    (line,) = [line for line in lines(path) if line.get("action") == "create"]
+    assert line["known_as"] == [{"external_id": "1"}, {"email": "old@b.co"}]
+    assert line["traits"] == {"address_city": "address"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"said": 5},
+        {"said": {"email": 5}},
+        {"said": [5]},
+        {"said": [[5, True, "m", ["email"]]]},
+        {"said": [[5, True, "m", ["email"], [], []]]},
+        {"said": [[5, 1, "m", ["email"], []]]},
+        {"said": [[5.0, True, "m", ["email"], []]]},
+        {"said": [[2**63, True, "m", ["email"], []]]},
+        {"said": [[5, True, None, ["email"], []]]},
+        {"said": [[5, True, "m", [5], []]]},
+        {"said": [[5, True, "m", None, []]]},
+        {"said": [], "traits": ["a"]},
+        {"said": [], "traits": {"a": 5}},
+        {"known_as": 5},
+        {"known_as": ["a@b.co"]},
+        {"known_as": [{"properties": {"plan": "pro"}}]},
+        {"known_as": [{"wootric_id": "7"}]},
+        {"known_as": [{"email": None}]},
+    ],
+)
+def test_what_can_not_be_understood_of_when_it_was_said_is_refused(
+    path: Path, wrong: Fields
+) -> None:
+    path.write_bytes(text(whole({**CREATE, **wrong})))
+    with pytest.raises(PlanFileError, match=r":2: the line is no part of a plan"):
+        PlanFile(path)
 
 
 def test_the_steps_of_each_end_user_are_theirs(path: Path) -> None:
