@@ -124,9 +124,18 @@ def reading_options(command: F) -> F:
     """How records are read."""
     for option in (
         click.option(
+            "--typed-names", is_flag=True, help="Both --amount-suffix and --array-suffix."
+        ),
+        click.option(
+            "--array-suffix",
+            is_flag=True,
+            help="Send list properties under a name ending in _array, as Wootric expects them.",
+        ),
+        click.option(
             "--amount-suffix",
             is_flag=True,
-            help="Send integer properties under a name ending in _amount, as Wootric expects them.",
+            help="Send number properties under a name ending in _amount, as Wootric expects them, "
+            "rounded to integers where need be.",
         ),
         click.option(
             "--ignore-integrations",
@@ -243,7 +252,8 @@ def planning(given: Mapping[str, Any], *, keep_lines: bool = False) -> PlanOptio
     return PlanOptions(
         fold=not given["no_fold"],
         link_anonymous=given["link_anonymous"],
-        amount_suffix=given["amount_suffix"],
+        amount_suffix=given["amount_suffix"] or given["typed_names"],
+        array_suffix=given["array_suffix"] or given["typed_names"],
         choice=choosing.Choice(
             since=given["since"],
             until=given["until"],
@@ -539,5 +549,8 @@ def sources(paths: tuple[str, ...], leave_out: Path = REJECTS) -> list[Source]:
 def reading(given: Mapping[str, Any]) -> ReadingOptions:
     """The options of `reading_options`, together."""
     return ReadingOptions(
-        given["max_line_bytes"], given["ignore_integrations"], given["amount_suffix"]
+        given["max_line_bytes"],
+        given["ignore_integrations"],
+        amount_suffix=given["amount_suffix"] or given["typed_names"],
+        array_suffix=given["array_suffix"] or given["typed_names"],
     )

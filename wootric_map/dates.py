@@ -64,8 +64,9 @@ _MILLISECOND_DIGITS: Final = 13
 _FIRST_MILLISECONDS: Final = 31_557_600_000
 """A JSON number from here on counts milliseconds, one below it seconds."""
 
-_LATEST_IN_FIRST_DAY: Final = 86_400
-_FIRST_OF_2100: Final = 4_102_444_800
+FIRST_DAY_ENDS: Final = 86_400
+FIRST_OF_2100: Final = 4_102_444_800
+"""Unix seconds between which an end user may have been created."""
 
 _LAST_INSTANT: Final = 8_640_000_000_000_000
 """The farthest millisecond from 1970 that a JavaScript date, and so the published destination, has."""
@@ -109,7 +110,7 @@ def is_plausible(seconds: int) -> bool:
     Args:
         seconds: the unix time (segment.md 5).
     """
-    return _LATEST_IN_FIRST_DAY < seconds < _FIRST_OF_2100
+    return FIRST_DAY_ENDS < seconds < FIRST_OF_2100
 
 
 def parse_iso_day(text: str) -> int | None:

@@ -8,14 +8,14 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from wootric_map import dates
 from wootric_map.calls import EndUserUpsert, comparable
 from wootric_map.identities import NO_TIME
-from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
+from wootric_map.mapping import CREATED, Origin, User, created_in, traits_as_properties
+from wootric_map.naming import AS_WRITTEN, Naming
 from wootric_map.outcome import Ref
 from wootric_map.properties import MappingWarning, PropertyValue, stored
 from wootric_map.record import Fields
-from wootric_map.spelling import Found, find, spelled
+from wootric_map.spelling import spelled
 
 _MOST_SHARED: Final = 100
 """User ids with one email that are remembered; a shared mailbox may have a million."""
@@ -87,7 +87,7 @@ class Folded:
         return self.states[max(index, 0)] if self.states else NOTHING_KNOWN
 
 
-def fold(identifies: Iterable[Identified], *, amount_suffix: bool = False) -> Folded | None:
+def fold(identifies: Iterable[Identified], *, naming: Naming = AS_WRITTEN) -> Folded | None:
     """Fold an end user's identifies into one.
 
     A trait is taken whole: a later `address` replaces an earlier one with all that was in it, and null
@@ -95,7 +95,7 @@ def fold(identifies: Iterable[Identified], *, amount_suffix: bool = False) -> Fo
 
     Args:
         identifies: in time order.
-        amount_suffix: give integer properties whose key lacks it the ending `_amount`.
+        naming: which properties are given the ending of their type.
 
     Returns:
         None where there are none.
@@ -104,10 +104,10 @@ def fold(identifies: Iterable[Identified], *, amount_suffix: bool = False) -> Fo
     folding = _Folding()
     for each in identifies:
         folding.add(each)
-    return None if each is None else folding.result(each.ref, amount_suffix=amount_suffix)
+    return None if each is None else folding.result(each.ref, naming=naming)
 
 
-def fold_one(identified: Identified, *, amount_suffix: bool = False) -> Folded | None:
+def fold_one(identified: Identified, *, naming: Naming = AS_WRITTEN) -> Folded | None:
     """The same of one identify that is replayed and tells an email, in two thirds of the time.
 
     None in any doubt.
@@ -124,7 +124,7 @@ def fold_one(identified: Identified, *, amount_suffix: bool = False) -> Folded |
         return None
     ref = identified.ref
     all_properties, found = traits_as_properties(
-        traits, has_user_id=user_id is not None, amount_suffix=amount_suffix
+        traits, has_user_id=user_id is not None, naming=naming
     )
     properties: dict[str, PropertyValue] = {}
     origins = dict(origins)
@@ -144,17 +144,17 @@ def fold_one(identified: Identified, *, amount_suffix: bool = False) -> Folded |
     )
 
 
-def write_of(identified: Identified, folded: Folded, *, amount_suffix: bool = False) -> Folded:
+def write_of(identified: Identified, folded: Folded, *, naming: Naming = AS_WRITTEN) -> Folded:
     """One identify for itself, as it is replayed unfolded.
 
     Args:
         identified: the record.
         folded: all identifies of its end user, of which it takes who they are at its time.
-        amount_suffix: as above.
+        naming: as in `fold`.
     """
     folding = _Folding()
     folding.add(identified)
-    own = folding.result(identified.ref, amount_suffix=amount_suffix)
+    own = folding.result(identified.ref, naming=naming)
     upsert = own.upsert
     if not upsert.email:
         known = folded.state_at(identified.time).email
@@ -172,12 +172,14 @@ class _Known:
         self.origins: dict[str, Origin] = {}
         """Where each of the fields came from."""
         self.language: str | None = None
-        self.created: Found | None = None
-        """The trait that is the creation date: `created`, else `createdAt` (segment.md 4)."""
-        self.created_at: int | None = None
-        """The creation date in unix seconds."""
-        self._created: dict[str, Found] = {}
+        self._created: dict[str, tuple[str, object, int]] = {}
+        """Of each of `CREATED` the latest that can be a creation date, as `created_in` gives it."""
         self._has_email = False
+
+    @property
+    def created(self) -> tuple[str, object, int] | None:
+        """The creation date: `created`, else `createdAt` (segment.md 4)."""
+        return next((self._created[name] for name in CREATED if name in self._created), None)
 
     def copy(self) -> "_Known":
         """The same, to be told of different identifies from here on."""
@@ -200,8 +202,8 @@ class _Known:
         keys = spelled(traits)
         if phone is not None:
             self._take("phone_number", phone, origins)
-        elif any(traits[key] != "" for key in keys.get("phone", ())):
-            self.fields.pop("phone_number", None)  # null, or nothing that could be one
+        elif any(traits[key] is None for key in keys.get("phone", ())):
+            self.fields.pop("phone_number", None)  # what is no phone counts as not said
         if traits.get("language", "") != "":
             self.language = user.language
         if "created" in keys or "createdat" in keys:
@@ -223,15 +225,12 @@ class _Known:
             spellings = keys.get(name.lower())
             if not spellings:
                 continue
-            found = find(traits, name)
+            # A date that can be none counts as not said, whichever of two identifies comes first.
+            found = created_in(traits, name)
             if found:
                 self._created[name] = found
             elif any(traits[key] is None for key in spellings):
                 self._created.pop(name, None)
-        created = (self._created[name] for name in CREATED if name in self._created)
-        self.created = next((each for each in created if each.value is not False), None)
-        moment = dates.parse(self.created.value) if self.created else None
-        self.created_at = None if moment is None else dates.unix_seconds(moment)
 
     def _take(self, name: str, value: str, origins: Mapping[str, Origin]) -> None:
         self.fields[name] = value
@@ -286,7 +285,9 @@ class _Folding:
 
     def _note_state(self, time: int | None) -> None:
         known = self._all
-        state = State(known.fields.get("email"), known.created_at, known.language)
+        created = known.created
+        created_at = created[2] if created else None
+        state = State(known.fields.get("email"), created_at, known.language)
         if self._states and self._states[-1].email is None:
             # An email that comes later is better than none.
             self._states.clear()
@@ -296,7 +297,7 @@ class _Folding:
             self._states.append(self._same.setdefault(state, state))
             self._times.append(NO_TIME if time is None else time)
 
-    def result(self, last: Ref, *, amount_suffix: bool) -> Folded:
+    def result(self, last: Ref, *, naming: Naming) -> Folded:
         """What all identifies come to, of which this is the last."""
         chosen = self._chosen
         fields = self._all.fields | chosen.fields
@@ -306,14 +307,13 @@ class _Folding:
             fields.pop("phone_number", None)
         warnings: list[PlacedWarning] = []
         if self._replayed:
-            fields["external_created_at"] = chosen.created_at
             if chosen.created:
-                key, value = chosen.created
+                key, value, fields["external_created_at"] = chosen.created
                 origins["external_created_at"] = Origin(f"traits.{key}", value)
             properties, found = traits_as_properties(
                 self._traits,
                 has_user_id="external_id" in fields,
-                amount_suffix=amount_suffix,
+                naming=naming,
             )
             kept = stored(properties)
             fields["properties"] = {each.name: each.value for each in kept}

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
+from wootric_map.naming import Naming
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.record import (
     Reading,
@@ -28,7 +29,14 @@ class ReadingOptions:
     ignore_integrations: bool = False
     """Take a record even if its `integrations` turn Wootric off."""
     amount_suffix: bool = False
-    """Give integer properties whose key lacks it the ending `_amount`."""
+    """Give number properties whose key lacks it the ending `_amount`."""
+    array_suffix: bool = False
+    """Give list properties whose key lacks it the ending `_array`."""
+
+    @property
+    def naming(self) -> Naming:
+        """How the properties of a record looked at alone are named."""
+        return Naming(self.amount_suffix, self.array_suffix)
 
 
 class Entry(NamedTuple):
@@ -161,11 +169,10 @@ def read_entries(
     on_bytes: Callable[[int], object] | None = None,
 ) -> Iterator[Entry]:
     """Read and map every record of the sources, in their order; arguments as in `read_records`."""
+    naming = options.naming
     records = read_records(sources, options, stdin=stdin, on_bytes=on_bytes)
     for source, line, raw, reading in records:
         outcome = (
-            reading
-            if isinstance(reading, Skip | Rejection)
-            else map_record(reading, amount_suffix=options.amount_suffix)
+            reading if isinstance(reading, Skip | Rejection) else map_record(reading, naming=naming)
         )
         yield Entry(source, line, raw, outcome)

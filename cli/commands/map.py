@@ -11,7 +11,14 @@ import click
 
 from cli import options
 from cli.render.text import json_line
-from wootric_map.calls import request_for
+from wootric_map.calls import (
+    LONGEST_ADDRESS,
+    EligibilityCheck,
+    PageView,
+    call_for,
+    request_for,
+    too_long,
+)
 from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.reading import (
@@ -150,7 +157,7 @@ class _Shown:
             return {"rejected": reading._asdict()}
         if isinstance(reading, Skip):
             return {"type": reading.type, "skipped": _skipped(reading)}
-        mapped = map_record(reading, amount_suffix=self.reading.amount_suffix)
+        mapped = map_record(reading, naming=self.reading.naming)
         data: dict[str, object] = {"type": reading.type, "settings": mapped.settings.as_dict()}
         skip = unidentified(mapped)
         if skip:
@@ -160,9 +167,13 @@ class _Shown:
         if form is not None:
             call["form"] = form
         data["calls"] = [call]
+        warnings = list(mapped.warnings)
+        made = call_for(mapped, "") if len(url) > LONGEST_ADDRESS else None
+        if isinstance(made, EligibilityCheck | PageView) and (long := too_long(made)):
+            warnings.append(long)
         data["warnings"] = [
             {"code": code, "field": field, "message": message}
-            for code, field, message, _ in mapped.warnings
+            for code, field, message, _ in warnings
         ]
         return data
 
