@@ -135,9 +135,18 @@ def reading_options(command: F) -> F:
     """How records are read."""
     for option in (
         click.option(
+            "--typed-names", is_flag=True, help="Both --amount-suffix and --array-suffix."
+        ),
+        click.option(
+            "--array-suffix",
+            is_flag=True,
+            help="Send list properties under a name ending in _array, as Wootric expects them.",
+        ),
+        click.option(
             "--amount-suffix",
             is_flag=True,
-            help="Send integer properties under a name ending in _amount, as Wootric expects them.",
+            help="Send number properties under a name ending in _amount, as Wootric expects them, "
+            "rounded to integers where need be.",
         ),
         click.option(
             "--consent-category",
@@ -271,7 +280,8 @@ def planning(given: Mapping[str, Any], *, keep_lines: bool = False) -> PlanOptio
     return PlanOptions(
         fold=not given["no_fold"],
         link_anonymous=given["link_anonymous"],
-        amount_suffix=given["amount_suffix"],
+        amount_suffix=given["amount_suffix"] or given["typed_names"],
+        array_suffix=given["array_suffix"] or given["typed_names"],
         choice=choosing.Choice(
             since=given["since"],
             until=given["until"],
@@ -581,7 +591,8 @@ def reading(given: Mapping[str, Any]) -> ReadingOptions:
     return ReadingOptions(
         max_line_bytes=given["max_line_bytes"],
         ignore_integrations=given["ignore_integrations"],
-        amount_suffix=given["amount_suffix"],
+        amount_suffix=given["amount_suffix"] or given["typed_names"],
+        array_suffix=given["array_suffix"] or given["typed_names"],
         traits_from=given["traits_from"],
         consent_categories=given["consent_categories"],
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -12,9 +12,9 @@ import orjson
 
 from wootric_map.key_table import KeyTable
 from wootric_map.mapping import Mapped
-from wootric_map.properties import PropertyValue, decimal_text
+from wootric_map.properties import MappingWarning, PropertyValue, decimal_text
 from wootric_map.record import Identify, Page, Track
-from wootric_map.services import Services
+from wootric_map.services import Services, services
 
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values, in the order they are sent."""
@@ -28,6 +28,17 @@ _to_encode: Final = _TO_ENCODE.search
 
 _LONGEST_KEY: Final = 200
 """Characters; of a longer message id a digest stands for it."""
+
+LONGEST_ADDRESS: Final = 8_000
+"""Bytes; servers commonly take no more than these."""
+_ANY_TOKEN: Final = "NPS-EU-00000000"  # noqa: S105 - as long as a token is, and nobody's
+_FIXED: Final = 1_000
+"""Bytes that all of an address but the texts of its values and properties comes to at most."""
+_EACH_PROPERTY: Final = 32
+"""Bytes that a property takes beside its name and value."""
+_MOST_ENCODED: Final = 12
+"""Bytes that a character may become in an address; one of ASCII becomes `_MOST_ENCODED_ASCII` at most."""
+_MOST_ENCODED_ASCII: Final = 3
 
 LookUpKey: TypeAlias = Literal["id", "external_id", "email", "phone_number"]
 
@@ -106,6 +117,8 @@ class EndUser:
     external_created_at: int | None
     """Unix seconds."""
     properties: Mapping[str, str]
+    knows_properties: bool = True
+    """Whether `properties` are those that Wootric holds; it may tell them as text that nobody can read."""
 
     def holds(self, field: str, value: str | int) -> bool:
         """Whether a field has this value; a number and its text are equal, and emails in any case."""
@@ -319,6 +332,70 @@ def request_for(
     info = settings.page_info or {}
     url, name, path = plain(info.get("url")), plain(info.get("name")), plain(info.get("path"))
     return _page_view(services, (account_token, email, created_at, url, _random(key), name, path))
+
+
+def is_surely_short(texts: Collection[str], properties: int = 0) -> bool:
+    """Tell whether an address that holds these cannot be longer than `LONGEST_ADDRESS`; doubt is a no.
+
+    Args:
+        texts: the values and the properties' names that stand in it.
+        properties: how many properties it has.
+    """
+    room = LONGEST_ADDRESS - _FIXED - _EACH_PROPERTY * properties
+    if _MOST_ENCODED * sum(map(len, texts)) <= room:
+        return True
+    most = (
+        len(text) * (_MOST_ENCODED_ASCII if text.isascii() else _MOST_ENCODED) for text in texts
+    )
+    return sum(most) <= room
+
+
+def too_long(
+    call: EligibilityCheck | PageView, sources: Mapping[str, str] | None = None
+) -> MappingWarning | None:
+    """Warn of a call whose address is longer than servers take, and tell which of its values is the longest.
+
+    Args:
+        call: an end user's is no such call, since it carries its values in a form.
+        sources: where in the record each property stands, by its name.
+    """
+    if isinstance(call, PageView):
+        own = {"url": call.url, "name": call.name, "path": call.path, "email": call.email}
+        values: Mapping[str, PropertyValue] = {name: text for name, text in own.items() if text}
+        count = 0
+    else:
+        own = {
+            "event": call.event_name,
+            "userId": call.external_id,
+            "email": call.email,
+            "phone": call.phone_number,
+            "language": call.language,
+        }
+        values = call.properties
+        count = len(values)
+    texts = [*filter(None, own.values()), *values, *map(str, values.values())]
+    if is_surely_short(texts, count):
+        return None
+    size = len(call.call(_SOMEWHERE, _ANY_TOKEN).url)
+    if size <= LONGEST_ADDRESS:
+        return None
+    places = {name: (sources or {}).get(name, f"properties.{name}") for name in values}
+    sizes = {places[name]: len(_encoded(str(value))) for name, value in values.items()}
+    for name, text in own.items():
+        if text and name not in values:
+            sizes[name] = len(_encoded(text))
+    longest = max(sizes, key=sizes.__getitem__)
+    shown = longest if len(longest) <= _SHOWN else f"{longest[:_SHOWN]}…"
+    message = (
+        f"the address of its call has {size:,} bytes, and servers commonly take no more than "
+        f"{LONGEST_ADDRESS:,}; {shown} is the longest of its values, with {sizes[longest]:,}: "
+        "shorten it, or leave it out"
+    )
+    return MappingWarning("call_too_long", longest, message)
+
+
+_SHOWN: Final = 80
+_SOMEWHERE: Final = services(_ANY_TOKEN)
 
 
 def trimmed(email: str | None) -> str | None:

@@ -20,6 +20,42 @@ _COMMON: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-5][0-9])"
 )
 """How Segment itself writes a time: of `_ISO`, the form that Python's own reader takes as well."""
+_ZONED: Final = re.compile(
+    r"(?P<time>[0-9]{4}-?[0-9]{2}-?[0-9]{2}[ T][0-9]{2}:?[0-9]{2}(?::?[0-9]{2}(?:[,.][0-9]+)?)?)"
+    r"(?: ?(?P<offset>[+-][0-9]{2}(?::?[0-9]{2})?))?"
+    r"(?: ?(?P<name>Z|UTC|GMT)| (?P<local>[A-Z]{3,5}))?"
+    r"(?:\[(?P<region>[A-Z0-9_+/-]{1,64})\])?",
+    re.IGNORECASE | re.ASCII,
+)
+"""`_ISO` in small letters, and with its zone behind a blank or written out, as Go, Java and Ruby do."""
+
+_MAIL: Final = re.compile(
+    r"(?:(?:Mon|Tue|Tues|Wed|Wednes|Thu|Thurs|Fri|Sat|Satur|Sun)(?:day)?,[ \t]*)?"
+    r"([0-9]{1,2})(-|[ \t]+)(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\2([0-9]{4}|[0-9]{2})[ \t]+"
+    r"([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?[ \t]+"
+    r"(?:([+-])([0-9]{2})([0-9]{2})|(UTC?|GMT|Z|[ECMP][SD]T))(?:[ \t]+\([A-Z ]{1,64}\))?",
+    re.IGNORECASE | re.ASCII,
+)
+"""A date as mail (RFC 5322) and HTTP (RFC 9110, also its old form with dashes) write it."""
+
+_MONTHS: Final = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
+_UNIVERSAL: Final = frozenset({"z", "ut", "utc", "gmt"})
+_AMERICAN_HOURS: Final = {"e": -5, "c": -6, "m": -7, "p": -8}
+"""Hours that the standard times of RFC 5322 are ahead of UTC, by their first letters."""
+
 _ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LEADING_DIGITS: Final = re.compile(r"[0-9]{10,}")
 MONTH_DAY_YEAR: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
@@ -27,6 +63,10 @@ MONTH_DAY_YEAR: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 _MILLISECOND_DIGITS: Final = 13
 _FIRST_MILLISECONDS: Final = 31_557_600_000
 """A JSON number from here on counts milliseconds, one below it seconds."""
+
+FIRST_DAY_ENDS: Final = 86_400
+FIRST_OF_2100: Final = 4_102_444_800
+"""Unix seconds between which an end user may have been created."""
 
 _LAST_INSTANT: Final = 8_640_000_000_000_000
 """The farthest millisecond from 1970 that a JavaScript date, and so the published destination, has."""
@@ -51,6 +91,26 @@ def parse(value: object) -> int | None:
     if isinstance(value, float) and isnan(value):
         return None
     return _instant(value * 1000 if value < _FIRST_MILLISECONDS else value)
+
+
+def is_beyond_all(value: object) -> bool:
+    """Tell whether a value that `parse` takes for no date counts a time past the last instant.
+
+    Args:
+        value: a number, or text that starts with digits, such as nanoseconds taken for milliseconds.
+    """
+    if isinstance(value, str):
+        return bool(_LEADING_DIGITS.match(value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_plausible(seconds: int) -> bool:
+    """Tell whether an end user may have been created then: after the epoch's first day, before 2100.
+
+    Args:
+        seconds: the unix time (segment.md 5).
+    """
+    return FIRST_DAY_ENDS < seconds < FIRST_OF_2100
 
 
 def parse_iso_day(text: str) -> int | None:
@@ -101,6 +161,9 @@ def _parse_text(text: str) -> int | None:
     matched = _ISO.fullmatch(text)
     if matched:
         return _from_iso(matched.group)
+    zoned = _ZONED.fullmatch(text)
+    if zoned:
+        return _from_zoned(zoned)
     digits = _LEADING_DIGITS.match(text)
     if digits:
         # Cut before int(): nothing past the 17th digit can still be a date, and int() refuses
@@ -113,12 +176,44 @@ def _parse_text(text: str) -> int | None:
     american = MONTH_DAY_YEAR.fullmatch(text)
     if american:
         return _midnight(int(american[3]), int(american[1]), int(american[2]))
-    return None
+    return _parse_mail(text)
 
 
 def _parse_iso(text: str) -> int | None:
     matched = _ISO.fullmatch(text)
     return _from_iso(matched.group) if matched else None
+
+
+def _from_zoned(matched: re.Match[str]) -> int | None:
+    """The instant that a match of `_ZONED` names.
+
+    A name tells the zone only where no offset does, and then it must be that of UTC; one that contradicts
+    its offset makes it no date.
+    """
+    offset, name, region = matched["offset"] or "", matched["name"], matched["region"] or ""
+    is_universal = bool(name) or region.lower() in _UNIVERSAL
+    if is_universal and offset.strip("+-0:"):
+        return None
+    if not (is_universal or offset):
+        return None
+    return _parse_iso(matched["time"].upper() + (offset or "Z"))
+
+
+def _parse_mail(text: str) -> int | None:
+    matched = _MAIL.fullmatch(text)
+    if not matched:
+        return None
+    day, _, month, year, hour, minute, second, sign, hours, minutes, name = matched.groups()
+    if len(year) == 2:  # noqa: PLR2004 - RFC 5322: 50 to 99 are of the last century
+        year = f"{'19' if year >= '50' else '20'}{year}"
+    zone = "Z"
+    if sign:
+        zone = f"{sign}{hours}{minutes}"
+    elif name.lower() not in _UNIVERSAL:
+        ahead = _AMERICAN_HOURS[name[0].lower()] + (name[1] in "dD")
+        zone = f"{ahead:+03}00"
+    number = _MONTHS.index(month.lower()) + 1
+    return _parse_iso(f"{year}-{number:02}-{int(day):02}T{hour}:{minute}:{second or '00'}{zone}")
 
 
 def _from_iso(group: Callable[[int], str | None]) -> int | None:
@@ -129,7 +224,8 @@ def _from_iso(group: Callable[[int], str | None]) -> int | None:
     hour, minute, second = int(group(4) or 0), int(group(5) or 0), int(group(6) or 0)
     millisecond = int((group(7) or "0")[:3].ljust(3, "0"))
     offset_hour, offset_minute = int(group(9) or 0), int(group(10) or 0)
-    if minute > 59 or second > 59 or offset_hour > 23 or offset_minute > 59:  # noqa: PLR2004
+    # A leap second, or a clock that rounds up, is the first second of the next minute.
+    if minute > 59 or second > 60 or offset_hour > 23 or offset_minute > 59:  # noqa: PLR2004
         return None
     # ISO 8601 lets a day end at 24:00:00, and at nothing later.
     if hour > 23 and (hour, minute, second, millisecond) != (24, 0, 0, 0):  # noqa: PLR2004

@@ -14,7 +14,7 @@ import requests
 from wootric_map.addressing import Change, change, unregistered
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.client import NoAnswerError, Wootric
-from wootric_map.comparing import difference
+from wootric_map.comparing import difference, written
 from wootric_map.course import (
     Answer,
     Asked,
@@ -413,7 +413,8 @@ class _Delivery:
             attempt += 1
             failure: Failure | None = None
             try:
-                answer = self._made(write, wanted.fields, held, provenance)
+                made = self._made(write, wanted.fields, held, provenance)
+                answer = _as_sent(made, wanted.fields, held)
                 return Outcome(wanted.action, write.refs, None), answer
             except NoAnswerError as error:
                 unanswered = True
@@ -630,6 +631,20 @@ class _Turns:
             with self._freed:
                 self._busy.discard(number)
                 self._freed.notify_all()
+
+
+def _as_sent(told: EndUser, sent: EndUserUpsert, before: EndUser | Known | None) -> EndUser:
+    """An end user as the reply to a write tells them; where it leaves the properties open, as was sent.
+
+    Args:
+        told: the end user in the reply.
+        sent: the fields that were written.
+        before: the end user before the write.
+    """
+    if told.knows_properties:
+        return told
+    held = written(sent, before if isinstance(before, EndUser) else None)
+    return replace(told, properties=held.properties, knows_properties=True)
 
 
 def _outdated(error: CallFailedError) -> bool:

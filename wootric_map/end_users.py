@@ -41,11 +41,14 @@ class Reached:
 def end_user_from(reply: Any) -> EndUser:
     """An end user out of what Wootric's JSON held.
 
+    Properties may be told as text (wootric.md 3): of a text that is no JSON object they are not known.
+
     Raises:
         ValueError: it is no end user.
     """
     try:
-        properties = reply.get("properties") or {}
+        told = reply.get("properties") or {}
+        properties = _object_in(told) if isinstance(told, str) else told
         created_at = reply.get("external_created_at")
         return EndUser(
             id=int(reply["id"]),
@@ -55,12 +58,22 @@ def end_user_from(reply: Any) -> EndUser:
             external_created_at=None if created_at in (None, "") else int(created_at),
             properties={
                 clean(str(name)): _property_text(value)
-                for name, value in properties.items()
+                for name, value in (properties or {}).items()
                 if value is not None
             },
+            knows_properties=properties is not None,
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError("it is no end user") from error
+
+
+def _object_in(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def place_of(row: Mapping[str, Any]) -> Place:

@@ -9,10 +9,10 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from wootric_map import dates
 from wootric_map.calls import EndUserUpsert, comparable
 from wootric_map.identities import NO_TIME
-from wootric_map.mapping import CREATED, Origin, User, traits_as_properties
+from wootric_map.mapping import CREATED, Origin, User, created_in, traits_as_properties
+from wootric_map.naming import AS_WRITTEN, Naming
 from wootric_map.outcome import Ref
 from wootric_map.properties import MappingWarning, Property, PropertyValue, stored
 from wootric_map.record import Fields
@@ -27,7 +27,7 @@ from wootric_map.said import (
     nothing_said,
     trait,
 )
-from wootric_map.spelling import Found, find, spelled, spelling
+from wootric_map.spelling import spelled, spelling
 
 _MOST_SHARED: Final = 100
 """User ids with one email that are remembered; a shared mailbox may have a million."""
@@ -127,7 +127,7 @@ class Folded:
         return self.states[max(index, 0)] if self.states else NOTHING_KNOWN
 
 
-def fold(identifies: Iterable[Identified], *, amount_suffix: bool = False) -> Folded | None:
+def fold(identifies: Iterable[Identified], *, naming: Naming = AS_WRITTEN) -> Folded | None:
     """Fold an end user's identifies into one.
 
     A trait is taken whole: a later `address` replaces an earlier one with all that was in it, and null
@@ -135,7 +135,7 @@ def fold(identifies: Iterable[Identified], *, amount_suffix: bool = False) -> Fo
 
     Args:
         identifies: in time order.
-        amount_suffix: give integer properties whose key lacks it the ending `_amount`.
+        naming: which properties are given the ending of their type.
 
     Returns:
         None where there are none.
@@ -144,10 +144,10 @@ def fold(identifies: Iterable[Identified], *, amount_suffix: bool = False) -> Fo
     folding = _Folding()
     for each in identifies:
         folding.add(each)
-    return None if each is None else folding.result(each.ref, amount_suffix=amount_suffix)
+    return None if each is None else folding.result(each.ref, naming=naming)
 
 
-def fold_one(identified: Identified, *, amount_suffix: bool = False) -> Folded | None:
+def fold_one(identified: Identified, *, naming: Naming = AS_WRITTEN) -> Folded | None:
     """The same of one identify that is replayed and tells an email, in two thirds of the time.
 
     None in any doubt.
@@ -164,7 +164,7 @@ def fold_one(identified: Identified, *, amount_suffix: bool = False) -> Folded |
         return None
     ref = identified.ref
     all_properties, found = traits_as_properties(
-        traits, has_user_id=user_id is not None, amount_suffix=amount_suffix
+        traits, has_user_id=user_id is not None, naming=naming
     )
     properties: dict[str, PropertyValue] = {}
     origins = dict(origins)
@@ -181,27 +181,27 @@ def fold_one(identified: Identified, *, amount_suffix: bool = False) -> Folded |
         ref,
         tuple([PlacedWarning(ref, each) for each in found]),
         blake2b(identified.key.encode() + b"\0", digest_size=16).digest(),
-        partial(_said_by_one, identified, amount_suffix),
+        partial(_said_by_one, identified, naming),
     )
 
 
-def _said_by_one(identified: Identified, amount_suffix: bool) -> Said:
+def _said_by_one(identified: Identified, naming: Naming) -> Said:
     """When one identify said what it says."""
-    folded = fold((identified,), amount_suffix=amount_suffix)
+    folded = fold((identified,), naming=naming)
     return folded.said() if folded else nothing_said()
 
 
-def write_of(identified: Identified, folded: Folded, *, amount_suffix: bool = False) -> Folded:
+def write_of(identified: Identified, folded: Folded, *, naming: Naming = AS_WRITTEN) -> Folded:
     """One identify for itself, as it is replayed unfolded.
 
     Args:
         identified: the record.
         folded: all identifies of its end user, of which it takes who they are at its time.
-        amount_suffix: as above.
+        naming: as in `fold`.
     """
     folding = _Folding()
     folding.add(identified)
-    own = folding.result(identified.ref, amount_suffix=amount_suffix)
+    own = folding.result(identified.ref, naming=naming)
     upsert = own.upsert
     if upsert.email:
         return own
@@ -230,12 +230,14 @@ class _Known:
         self.said: dict[str, Say] = {}
         """When what stands under each of the names in `SAID_OF` was said last."""
         self.language: str | None = None
-        self.created: Found | None = None
-        """The trait that is the creation date: `created`, else `createdAt` (segment.md 4)."""
-        self.created_at: int | None = None
-        """The creation date in unix seconds."""
-        self._created: dict[str, Found] = {}
+        self._created: dict[str, tuple[str, object, int]] = {}
+        """Of each of `CREATED` the latest that can be a creation date, as `created_in` gives it."""
         self._has_email = False
+
+    @property
+    def created(self) -> tuple[str, object, int] | None:
+        """The creation date: `created`, else `createdAt` (segment.md 4)."""
+        return next((self._created[name] for name in CREATED if name in self._created), None)
 
     def copy(self) -> "_Known":
         """The same, to be told of different identifies from here on."""
@@ -267,8 +269,8 @@ class _Known:
         if phone is not None:
             self._take("phone_number", phone, origins)
             self.said[_PHONE_FROM_EVENTS if identified.is_event else _PHONE] = said
-        elif any(traits[key] != "" for key in keys.get("phone", ())):
-            self.fields.pop("phone_number", None)  # null, or nothing that could be one
+        elif any(traits[key] is None for key in keys.get("phone", ())):
+            self.fields.pop("phone_number", None)  # what is no phone counts as not said
             self.said[_PHONE] = _say((order, False))
         if traits.get("language", "") != "":
             self.language = user.language
@@ -297,17 +299,14 @@ class _Known:
             spellings = keys.get(name.lower())
             if not spellings:
                 continue
-            found = find(traits, name)
+            # A date that can be none counts as not said, whichever of two identifies comes first.
+            found = created_in(traits, name)
             if found:
                 self._created[name] = found
-                self.said[name] = _say((order, found.value is not False))
+                self.said[name] = _say((order, True))
             elif any(traits[key] is None for key in spellings):
                 self._created.pop(name, None)
                 self.said[name] = _say((order, False))
-        created = (self._created[name] for name in CREATED if name in self._created)
-        self.created = next((each for each in created if each.value is not False), None)
-        moment = dates.parse(self.created.value) if self.created else None
-        self.created_at = None if moment is None else dates.unix_seconds(moment)
 
     def _take(self, name: str, value: str, origins: Mapping[str, Origin]) -> None:
         self.fields[name] = value
@@ -387,7 +386,9 @@ class _Folding:
 
     def _note_state(self, time: int | None) -> None:
         known = self._all
-        state = State(known.fields.get("email"), known.created_at, known.language)
+        created = known.created
+        created_at = created[2] if created else None
+        state = State(known.fields.get("email"), created_at, known.language)
         if self._states and self._states[-1].email is None:
             # An email that comes later is better than none.
             self._states.clear()
@@ -397,7 +398,7 @@ class _Folding:
             self._states.append(self._same.setdefault(state, state))
             self._times.append(NO_TIME if time is None else time)
 
-    def result(self, last: Ref, *, amount_suffix: bool) -> Folded:
+    def result(self, last: Ref, *, naming: Naming) -> Folded:
         """What all identifies come to, of which this is the last."""
         chosen = self._chosen
         fields = self._all.fields | chosen.fields
@@ -408,14 +409,13 @@ class _Folding:
         warnings: list[PlacedWarning] = []
         kept: list[Property] = []
         if self._replayed:
-            fields["external_created_at"] = chosen.created_at
             if chosen.created:
-                key, value = chosen.created
+                key, value, fields["external_created_at"] = chosen.created
                 origins["external_created_at"] = Origin(f"traits.{key}", value)
             properties, found = traits_as_properties(
                 self._traits,
                 has_user_id="external_id" in fields,
-                amount_suffix=amount_suffix,
+                naming=naming,
             )
             kept = stored(properties)
             fields["properties"] = {each.name: each.value for each in kept}

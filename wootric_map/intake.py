@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wootric_map import dates
-from wootric_map.calls import comparable, plain
+from wootric_map.calls import comparable, is_surely_short, plain
 from wootric_map.choosing import Choice, not_chosen
 from wootric_map.identities import (
     ANONYMOUS,
@@ -28,9 +28,11 @@ from wootric_map.mapping import (
     named_by_email,
     named_by_user_id,
     names_user_id_alone,
+    omitted,
     page_address,
     user_of,
 )
+from wootric_map.naming import AS_WRITTEN, Kinds, Naming
 from wootric_map.ordinary import is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.parsing import has_long_integer, parse, parse_roughly, with_exact_numbers
@@ -40,6 +42,7 @@ from wootric_map.record import (
     NO_FIELDS,
     Fields,
     Identify,
+    Page,
     Reading,
     Record,
     Track,
@@ -66,6 +69,12 @@ from wootric_map.taken import (
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
 
+_SHORT_TRACK: Final = 1_200
+_FEW_PROPERTIES: Final = 100
+_SHORT_PAGE: Final = 2_000
+"""Bytes of a line, and properties without objects and lists, of which no call gets too long: a byte becomes
+three at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class IntakeOptions:
@@ -80,6 +89,8 @@ class IntakeOptions:
     """Keep each record's line."""
     keep_rejected: bool
     """Keep the rejected records with their lines."""
+    naming: Naming = AS_WRITTEN
+    """How properties are named."""
 
 
 def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
@@ -151,6 +162,9 @@ class _Intake:
         self._others: list[int] = []
         self._facts: list[tuple[int, ...]] = []
         self._raw: list[bytes] = []
+        self._naming = options.naming
+        self._rounds = options.naming.amounts
+        self._kinds = Kinds()
 
     def reject(self, line: int, rejection: Rejection, raw: bytes) -> None:
         """Take note of a rejected record."""
@@ -191,24 +205,27 @@ class _Intake:
             self._report.skip(self._source, line, not_chosen(record.type))
         user, email_from = self._user(line, record)
         mark, number, other = IDENTIFY, UNFILED, -1
+        if self._naming.renames and not isinstance(record, Page):
+            self._see(record)
         topic: Any = None
         payload: Any = None
         if isinstance(record, Identify):
             topic = _topic(record.user_id, user.wootric_id, record.traits)
-            payload = record.user_id, user.wootric_id, record.traits
+            payload = record.user_id, user.wootric_id, record.traits, record.parent
         elif isinstance(record, Track):
             mark = TRACK
             if chosen:
                 self._has_tracks = True
                 topic = record.event
                 payload = email_from, tuple(user), record.anonymous_id, record.properties
-                if cannot_warn(record.properties):
+                if self._is_quiet(raw, record.event, record.user_id or "", record.properties):
                     mark |= QUIET
         else:
             mark = PAGE
             if chosen:
-                mark |= QUIET
                 topic = _address(record.name, record.properties, record.context)
+                if _is_short_page(raw, topic):
+                    mark |= QUIET
                 payload = email_from, tuple(user), record.anonymous_id, record.name
         if payload:
             may_be_other = email_from == "properties"
@@ -232,6 +249,8 @@ class _Intake:
         kind, user_id, message = data["type"], data["userId"], data.get("messageId")
         if kind not in self._quick_types or not message:
             return False
+        if self._naming.renames and kind != "page":
+            return False
         context = data.get("context") or NO_FIELDS
         anonymous_id = data.get("anonymousId") or None
         topic: Any
@@ -243,7 +262,7 @@ class _Intake:
             named = named_by_email(user_id, context, traits)
             if named is None:
                 return False
-            topic, payload = _topic(user_id, None, traits), (user_id, None, traits)
+            topic, payload = _topic(user_id, None, traits), (user_id, None, traits, "traits")
             number, other = self._id(USER, user_id), self._id(EMAIL, comparable(named.email))
             self._claims[number, other] = None
         else:
@@ -253,19 +272,38 @@ class _Intake:
             user = user_id, None, None, None, None, None
             if kind == "track":
                 self._has_tracks = True
-                mark = TRACK | CHOSEN | QUIET if cannot_warn(properties) else TRACK | CHOSEN
                 topic = name = data["event"]
                 payload = None, user, anonymous_id, properties
+                is_quiet = self._is_quiet(raw, topic, user_id, properties)
+                mark = TRACK | CHOSEN | QUIET if is_quiet else TRACK | CHOSEN
             else:
-                mark, name = PAGE | CHOSEN | QUIET, data.get("name") or None
+                name = data.get("name") or None
                 payload = None, user, anonymous_id, name
                 topic = _address(name, properties, context)
+                mark = PAGE | CHOSEN | QUIET if _is_short_page(raw, topic) else PAGE | CHOSEN
             number = self._id(USER, user_id)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
         content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
         self._keep(raw, (line, time, message, content, mark, number), topic, payload, other)
         return True
+
+    def _see(self, record: Identify | Track) -> None:
+        """Note the kinds of values that the names of its properties have."""
+        if isinstance(record, Identify):
+            self._kinds.see(record.traits, omitted(has_user_id=bool(record.user_id)))
+        else:
+            self._kinds.see(record.properties, omitted(has_user_id=False))
+
+    def _is_quiet(self, raw: bytes, event: str, user_id: str, properties: Fields) -> bool:
+        """Whether there is nothing to warn of in a track record's properties and the length of its call."""
+        if not cannot_warn(properties, self._rounds):
+            return False
+        count = len(properties)
+        if len(raw) < _SHORT_TRACK and count <= _FEW_PROPERTIES:
+            return True
+        texts = (event, user_id, *properties, *map(str, properties.values()))
+        return is_surely_short(texts, count)
 
     def _user(self, line: int, record: Record) -> tuple[User, str | None]:
         """Whom a record names, and where their email stands."""
@@ -338,6 +376,7 @@ class _Intake:
             b"".join(self._records),
             columns(self._facts, map(len, self._raw)),
             b"".join(self._raw),
+            self._kinds.masks,
         )
 
     def _tie(self, record: Record, user: User, *, may_be_other: bool) -> tuple[int, int]:
@@ -441,3 +480,8 @@ def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str
             for each in page_address(name, properties, context)
         ]
     )
+
+
+def _is_short_page(raw: bytes, address: tuple[str | None, ...]) -> bool:
+    """Whether there is nothing to warn of in the length of a page view's address."""
+    return len(raw) < _SHORT_PAGE or is_surely_short([each for each in address if each])

@@ -5,12 +5,15 @@ and which properties an end user keeps.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
+from wootric_map.contact import email_in, phone_in, plain_email
+from wootric_map.naming import AS_WRITTEN, Naming
 from wootric_map.outcome import Skip
+from wootric_map.placeholders import is_placeholder, placeholder_warning
 from wootric_map.properties import (
     MappingWarning,
     Property,
@@ -21,15 +24,13 @@ from wootric_map.properties import (
     stored,
 )
 from wootric_map.record import NO_FIELDS, Fields, Identify, Page, Record, Track
-from wootric_map.spelling import key_of, spelled, spelling
+from wootric_map.spelling import spelled, spelling
 
 _LEFT_OUT: Final = frozenset({"email", "created", "createdat"})
 """Spellings that are settings of their own and so no properties (segment.md 6)."""
 
 CREATED: Final = ("created", "createdAt")
 """The traits that hold the creation date, the better first (segment.md 4)."""
-_CREATED: Final = {name: name.lower() for name in CREATED}
-"""Their spellings."""
 
 WOOTRIC_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 
@@ -99,17 +100,17 @@ class Mapped(NamedTuple):
     warnings: tuple[MappingWarning, ...]
 
 
-def map_record(record: Record, *, amount_suffix: bool = False) -> Mapped:
+def map_record(record: Record, *, naming: Naming = AS_WRITTEN) -> Mapped:
     """Map one record, looked at alone.
 
     Args:
         record: as `read_line` gives it.
-        amount_suffix: give integer properties whose key lacks it the ending `_amount`.
+        naming: which properties are given the ending of their type.
     """
     if isinstance(record, Identify):
-        mapped = _map_identify(record, amount_suffix)
+        mapped = _map_identify(record, naming)
     elif isinstance(record, Track):
-        mapped = _map_track(record, amount_suffix)
+        mapped = _map_track(record, naming)
     else:
         mapped = _map_page(record)
     if record.warnings:
@@ -162,23 +163,24 @@ def user_of(record: Record) -> Named:
     if isinstance(record, Identify):
         spoken = traits = record.traits
         parent = record.parent
-        email = _email(traits, parent, origins)
+        email = _email(traits, parent, origins, warnings)
     else:
         known = context.get("traits")
         if known and isinstance(known, dict):
             traits = known
         parent = "context.traits"
         properties = record.properties
-        email = _email(traits, parent, origins) if traits else None
+        email = _email(traits, parent, origins, warnings) if traits else None
         if email is None and properties:
-            email = _email(properties, "properties", origins)
+            email = _email(properties, "properties", origins, warnings)
         # The browser reads a track's language from its properties (segment.md 4, last line).
         spoken = properties if isinstance(record, Track) else traits
     user_id = None
     if own_id:
         if email is None and "@" in own_id and looks_like_email(own_id):
-            origins["email"] = _origin(("userId", own_id))
-            email = own_id
+            email = email_in(own_id)
+            if email is not None:
+                origins["email"] = _origin(("userId", own_id))
         # Nothing but blanks is no id: Wootric holds none, and it would be shared by whoever has it.
         if not own_id.isspace():
             origins["external_id"] = _origin(("userId", own_id))
@@ -189,7 +191,7 @@ def user_of(record: Record) -> Named:
         if "created" in keys or "createdat" in keys:
             created_at = _created_at(traits, keys, parent, origins, warnings)
         if "phone" in keys:
-            phone = _phone(traits, parent, origins)
+            phone = _phone(traits, parent, origins, warnings)
     language = spoken.get("language")
     if language is not None and not (isinstance(language, str) and language):
         language = None
@@ -233,19 +235,20 @@ def named_by_email(user_id: str, context: Fields, traits: Fields) -> User | None
     """
     email, keys, created_at = traits.get("email"), spelled(traits), None
     if (
-        not (isinstance(email, str) and email)
-        or email.isspace()
+        not (isinstance(email, str) and plain_email(email))
         or user_id.isspace()
         or "phone" in keys
         or "externalId" in context
     ):
         return None
     if "created" in keys or "createdat" in keys:
-        created = _created(traits, keys)
-        moment = None if created is None else dates.parse(created[1])
+        spellings = keys.get("created") or keys["createdat"]
+        moment = dates.parse(traits[spellings[0]]) if len(spellings) == 1 else None
         if moment is None:
             return None
         created_at = dates.unix_seconds(moment)
+        if not dates.FIRST_DAY_ENDS < created_at < dates.FIRST_OF_2100:
+            return None
     language = traits.get("language")
     if not (isinstance(language, str) and language):
         language = None
@@ -253,27 +256,28 @@ def named_by_email(user_id: str, context: Fields, traits: Fields) -> User | None
 
 
 def traits_as_properties(
-    traits: Fields, *, has_user_id: bool, amount_suffix: bool
+    traits: Fields, *, has_user_id: bool, naming: Naming, parent: str = "traits"
 ) -> tuple[list[Property], list[MappingWarning]]:
     """The properties that an identify's traits become (segment.md 6).
 
     Args:
         traits: of one identify, or of several folded into one.
         has_user_id: whether a `userId` takes the place of a trait `id`.
-        amount_suffix: give integer properties whose key lacks it the ending `_amount`.
+        naming: which properties are given the ending of their type.
+        parent: where the traits stand.
     """
     omit = _omit_with_id if has_user_id else _omit
-    return map_properties(traits, "traits", omit=omit, amount_suffix=amount_suffix)
+    return map_properties(traits, parent, omit=omit, naming=naming)
 
 
 def event_properties(
-    properties: Fields, *, amount_suffix: bool
+    properties: Fields, *, naming: Naming
 ) -> tuple[list[Property], list[MappingWarning]]:
     """The properties that a track record's become (segment.md 6); arguments as above."""
-    return map_properties(properties, "properties", omit=_omit, amount_suffix=amount_suffix)
+    return map_properties(properties, "properties", omit=_omit, naming=naming)
 
 
-def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
+def _map_identify(record: Identify, naming: Naming) -> Mapped:
     user, warnings = _whom(record)
     user_id = record.user_id
     kept = plain_properties(record.traits, omit=_omit_with_id if user_id else _omit)
@@ -281,10 +285,10 @@ def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
         properties = dict(kept)
     else:
         found, more = traits_as_properties(
-            record.traits, has_user_id=bool(user_id), amount_suffix=amount_suffix
+            record.traits, has_user_id=bool(user_id), naming=naming, parent=record.parent
         )
         warnings += more
-        properties = {each.name: each.value for each in found}
+        properties = {each.name: each.value for each in _without_bad_phones(record, found)}
         kept = {each.name: each.value for each in stored(found)}
     if user_id:
         properties["id"] = user_id
@@ -295,11 +299,11 @@ def _map_identify(record: Identify, amount_suffix: bool) -> Mapped:
     return _mapped((record, settings, user, kept, tuple(warnings)))
 
 
-def _map_track(record: Track, amount_suffix: bool) -> Mapped:
+def _map_track(record: Track, naming: Naming) -> Mapped:
     user, warnings = _whom(record)
     properties = plain_properties(record.properties, omit=_omit)
     if properties is None:
-        found, more = event_properties(record.properties, amount_suffix=amount_suffix)
+        found, more = event_properties(record.properties, naming=naming)
         warnings += more
         properties = {each.name: each.value for each in found}
     settings = _settings((None, user.email, None, user.language, record.event, properties, None))
@@ -366,16 +370,44 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
     return info, warnings
 
 
-def _email(fields: Fields, parent: str, origins: dict[str, Origin]) -> str | None:
-    """The email, if the trait or property of that name is one."""
-    key = key_of(fields, "email")
-    if key is None:
+_BLANK: Final[tuple[object, ...]] = (None, "")
+_EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
+"""Values that say nothing; PHP writes an empty object as a list."""
+
+
+def _spellings(fields: Fields, name: str, empty: tuple[object, ...] = _EMPTY) -> Iterator[str]:
+    """The keys that spell a trait and are not empty: spelled exactly so, then in the record's order."""
+    if fields.get(name) not in empty:
+        yield name
+    for key in spelled(fields).get(name.lower(), ()):
+        if key != name and fields[key] not in empty:
+            yield key
+
+
+def _email(
+    fields: Fields, parent: str, origins: dict[str, Origin], warnings: list[MappingWarning]
+) -> str | None:
+    """The email, trimmed, if a trait or property of that name is one (segment.md 4)."""
+    email = fields.get("email")
+    if isinstance(email, str) and plain_email(email):
+        origins["email"] = _origin((f"{parent}.email", email))
+        return email
+    if "email" not in spelled(fields):
         return None
-    value = fields[key]
-    if not isinstance(value, str) or value.isspace():
-        return None
-    origins["email"] = _origin((f"{parent}.{key}", value))
-    return value
+    for key in _spellings(fields, "email"):
+        value, place = fields[key], f"{parent}.{key}"
+        email = email_in(value)
+        if email is not None:
+            origins["email"] = _origin((place, value))
+            return email
+        if isinstance(value, str) and is_placeholder(value):
+            warnings.append(placeholder_warning(place, value))
+        else:
+            message = (
+                "no email that can be sent to; left out: write one address alone, as in a@b.com"
+            )
+            warnings.append(MappingWarning("invalid_email", place, message))
+    return None
 
 
 def _created_at(
@@ -385,48 +417,107 @@ def _created_at(
     origins: dict[str, Origin],
     warnings: list[MappingWarning],
 ) -> int | None:
-    """The creation date in unix seconds."""
-    found = _created(traits, keys)
-    if found is None:
-        return None
-    key, value = found
-    place = f"{parent}.{key}"
+    """The creation date in unix seconds: the first that can be one (segment.md 4 and 5).
+
+    What is false or an empty text deserves its warning only where there is nothing better.
+    """
+    spellings = keys.get("created") or keys["createdat"]
+    if len(spellings) == 1:
+        key = spellings[0]
+        seconds = created_seconds(traits[key])
+        if isinstance(seconds, int):
+            origins["external_created_at"] = _origin((f"{parent}.{key}", traits[key]))
+            return seconds
+    empty: str | None = None
+    for name in CREATED:
+        for key in keys.get(name.lower(), ()):
+            if traits[key] == "" or traits[key] is False:
+                empty = empty or key
+        for key in _spellings(traits, name, _BLANK):
+            value, place = traits[key], f"{parent}.{key}"
+            seconds = created_seconds(value)
+            if isinstance(seconds, int):
+                origins["external_created_at"] = _origin((place, value))
+                return seconds
+            if value is not False:
+                warnings.append(MappingWarning(seconds, place, _UNUSABLE_DATES[seconds]))
+    if empty is not None and not any(each.code in _UNUSABLE_DATES for each in warnings):
+        code = "invalid_created_at"
+        warnings.append(MappingWarning(code, f"{parent}.{empty}", _UNUSABLE_DATES[code]))
+    return None
+
+
+def created_seconds(value: object) -> int | str:
+    """Read a creation date (segment.md 5).
+
+    Args:
+        value: what JSON held.
+
+    Returns:
+        Unix seconds, or the code of the warning where no end user can have been created then.
+    """
     moment = dates.parse(value)
     if moment is None:
-        message = "no date that can be read; the creation date is left out"
-        warnings.append(MappingWarning("invalid_created_at", place, message))
-        return None
-    origins["external_created_at"] = _origin((place, value))
-    return dates.unix_seconds(moment)
+        return "implausible_created_at" if dates.is_beyond_all(value) else "invalid_created_at"
+    seconds = dates.unix_seconds(moment)
+    return seconds if dates.is_plausible(seconds) else "implausible_created_at"
 
 
-def _phone(traits: Fields, parent: str, origins: dict[str, Origin]) -> str | None:
-    key = key_of(traits, "phone")
-    if key is None:
-        return None
-    phone = _text(traits[key])
-    if phone:
-        origins["phone_number"] = _origin((f"{parent}.{key}", traits[key]))
-    return phone
+_UNUSABLE_DATES: Final = {
+    "invalid_created_at": "no date that can be read; the creation date is left out",
+    "implausible_created_at": (
+        "before the second day of 1970, or after 2099; the creation date is left out: write unix "
+        "seconds or milliseconds, or an ISO date"
+    ),
+}
 
 
-def _created(traits: Fields, keys: Mapping[str, Sequence[str]]) -> tuple[str, object] | None:
-    """The creation date as it stands: `created`, else `createdAt` (segment.md 4)."""
-    empty: tuple[str, object] | None = None
-    blanks: set[str] = set()
-    for name, reduced in _CREATED.items():
-        if reduced in keys:
-            key = key_of(traits, name)
-            if key is None:
-                blanks.update(each for each in keys[reduced] if traits[each] == "")
-            elif traits[key] is not False:
-                return key, traits[key]
-            else:
-                empty = empty or (key, False)
-    if blanks and empty is None:
-        # What is there and says nothing still deserves its warning.
-        empty = next(key for key in traits if key in blanks), ""
-    return empty
+def created_in(traits: Fields, name: str) -> tuple[str, object, int] | None:
+    """Find the creation date that one of `CREATED` holds; None where it holds none that can be one.
+
+    Args:
+        traits: an identify's.
+        name: of the trait.
+
+    Returns:
+        The key as the record spells it, the value, and its unix seconds.
+    """
+    for key in _spellings(traits, name, _BLANK):
+        seconds = created_seconds(traits[key])
+        if isinstance(seconds, int):
+            return key, traits[key], seconds
+    return None
+
+
+def _phone(
+    traits: Fields, parent: str, origins: dict[str, Origin], warnings: list[MappingWarning]
+) -> str | None:
+    """The phone, as text, if a trait of that name is one (segment.md 4)."""
+    for key in _spellings(traits, "phone"):
+        value, place = traits[key], f"{parent}.{key}"
+        phone, text = _phone_in(value), _text(value)
+        if phone is not None:
+            origins["phone_number"] = _origin((place, value))
+            return phone
+        if text is not None and is_placeholder(text):
+            warnings.append(placeholder_warning(place, text))
+        else:
+            message = "no phone that can be called: left out; write it in digits, as in +1 555 0100"
+            warnings.append(MappingWarning("invalid_phone", place, message))
+    return None
+
+
+def _phone_in(value: object) -> str | None:
+    text = _text(value)
+    return None if text is None or is_placeholder(text) else phone_in(text)
+
+
+def _without_bad_phones(record: Identify, properties: list[Property]) -> list[Property]:
+    """The properties but for a trait `phone` that is none (segment.md 7)."""
+    traits, parent = record.traits, record.parent
+    phones = spelled(traits).get("phone", ())
+    bad = {f"{parent}.{key}" for key in phones if _phone_in(traits[key]) is None}
+    return [each for each in properties if not (each.top and each.source in bad)]
 
 
 def _wootric_id(external_ids: object) -> str | None:
@@ -446,6 +537,15 @@ def _text(value: object) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return decimal_text(value)
     return None
+
+
+def omitted(*, has_user_id: bool) -> Callable[[str], bool]:
+    """What tells of a key of traits or properties whether it becomes no property (segment.md 6).
+
+    Args:
+        has_user_id: whether a `userId` takes the place of a trait `id`.
+    """
+    return _omit_with_id if has_user_id else _omit
 
 
 def _omit(key: str) -> bool:

@@ -12,7 +12,6 @@ from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 from wootric_map.addressing import UNKNOWN_USER, Change, change, unidentified
 from wootric_map.calls import EndUserUpsert
 from wootric_map.identities import EMAIL, PHONE, WOOTRIC
-from wootric_map.mapping import event_properties
 from wootric_map.outcome import Action, Outcome
 from wootric_map.plan import EndUserPlan, Plan, Write, page_label
 from wootric_map.rehearsal import Rehearsed, rehearse_end_user
@@ -50,16 +49,13 @@ class Overview(NamedTuple, Generic[T]):
         return calls
 
 
-def overview(
-    plan: Plan, stretch: int, show: Callable[[Rehearsed], T], *, amount_suffix: bool
-) -> list[Overview[T] | int]:
+def overview(plan: Plan, stretch: int, show: Callable[[Rehearsed], T]) -> list[Overview[T] | int]:
     """Go through the end users of one stretch of the spool, sending nothing and asking nobody.
 
     Args:
         plan: closed; its identifies are folded, and all events count.
         stretch: its number.
         show: what to show of a write.
-        amount_suffix: as in the plan's options.
 
     Returns:
         What they come to, in their order; in place of one who has to be rehearsed, their number. Of a
@@ -73,7 +69,7 @@ def overview(
         if last is None:
             last = Overview(Report(), Counter(), [])
             told.append(last)
-        if not _tell(plan, person, last, show, amount_suffix):
+        if not _tell(plan, person, last, show):
             told.append(person.number)
             last = None
     for each in told:
@@ -88,7 +84,6 @@ def _tell(
     person: Person,
     told: Overview[T],
     show: Callable[[Rehearsed], T],
-    amount_suffix: bool,
 ) -> bool:
     """Add what one end user comes to; False, with nothing added, where they have to be rehearsed."""
     end_user = plan.in_short(person)
@@ -111,7 +106,7 @@ def _tell(
                 report.warn(ref.source, ref.line, warning)
             told.shown.append(show(write))
     if is_sent:
-        _count(person, told, amount_suffix)
+        _count(plan, person, told)
     else:
         look_ups += _skip(end_user, report, asks=not look_ups)
     report.done["look_up"] += look_ups
@@ -138,16 +133,15 @@ def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
     return not any(email or phone or wootric_id for _, email, phone, wootric_id, _, _ in told)
 
 
-def _count(person: Person, told: Overview[Any], amount_suffix: bool) -> None:
+def _count(plan: Plan, person: Person, told: Overview[Any]) -> None:
     """Count the events of an end user whose email is known: all are sent."""
     turns = person.turns
     told.events.update(map(_TOPIC, turns.found))
     for each in turns.found:
         if not each[3] & QUIET:
             row = turns.row(each)
-            _, warnings = event_properties(row.payload[3], amount_suffix=amount_suffix)
-            for warning in warnings:
-                told.report.warn(row.source, row.line, warning)
+            for ref, warning in plan.event(row).warnings:
+                told.report.warn(ref.source, ref.line, warning)
 
 
 def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:

@@ -21,6 +21,7 @@ from wootric_map.calls import (
     event_key,
     page_view,
     record_key,
+    too_long,
     trimmed,
 )
 from wootric_map.choosing import Choice
@@ -41,7 +42,8 @@ from wootric_map.identities import (
     Identity,
     id_name,
 )
-from wootric_map.mapping import Origin, User, event_properties, user_of
+from wootric_map.mapping import Named, Origin, User, event_properties, user_of
+from wootric_map.naming import Kinds, Naming
 from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Identify
@@ -69,7 +71,9 @@ class PlanOptions:
     link_anonymous: bool = False
     """Tie an anonymousId to the one end user it was ever seen with."""
     amount_suffix: bool = False
-    """Give integer properties whose key lacks it the ending `_amount`."""
+    """Give number properties whose key lacks it the ending `_amount`."""
+    array_suffix: bool = False
+    """Give list properties whose key lacks it the ending `_array`."""
     choice: Choice = field(default_factory=Choice)
     """What is replayed."""
     keep_lines: bool = False
@@ -221,6 +225,9 @@ class Plan:
         self.spool = spool
         self._options = options or PlanOptions()
         self._identities = Identities(spool.names)
+        self._kinds = Kinds()
+        self.naming = Naming(self._options.amount_suffix, self._options.array_suffix)
+        """How properties are named; closed, the plan knows all values that a name was seen with."""
         self.has_tracks = False
         """Whether any eligibility check is planned."""
         self.ambiguous_anonymous_ids = 0
@@ -251,6 +258,7 @@ class Plan:
                 (previous, user, source, lines_before + line)
                 for previous, user, line in taken.aliases
             )
+        self._kinds.add(taken.kinds)
         numbers.append(NOBODY)  # the last of them, as -1 is
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("I", map(numbers.__getitem__, taken.others))
@@ -273,6 +281,7 @@ class Plan:
             The records that are found only now to be left out: repeated, or not chosen.
         """
         choice = self._options.choice
+        self.naming = replace(self.naming, kinds=self._kinds.masks or {})
         users = {name: _chosen(name) for name in sorted(choice.users)}
         self._identities.resolve(partial(_held, find) if find else None, evidence)
         self.spool.names.keep_members(self._identities.members)
@@ -296,13 +305,12 @@ class Plan:
 
     def end_user(self, person: Person) -> EndUserPlan:
         """What the export says of one end user."""
-        suffix = self._options.amount_suffix
-        folded = fold(map(_identified, person.identifies), amount_suffix=suffix)
+        folded = fold(map(_identified, person.identifies), naming=self.naming)
         # An identify without an email may have one that only its user's track records tell.
         if person.kinds & (EMAIL | PHONE) and not (folded and folded.upsert.email):
             told = _told_by_events(person)
             identifies = merge(map(_identified, person.identifies), told, key=_time_order)
-            folded = fold(identifies, amount_suffix=suffix)
+            folded = fold(identifies, naming=self.naming)
         return EndUserPlan(person, folded, partial(self._ids_of, person))
 
     def in_short(self, person: Person) -> EndUserPlan:
@@ -314,8 +322,7 @@ class Plan:
         last = _superseding(person.identifies)
         if last is None:
             return self.end_user(person)
-        suffix = self._options.amount_suffix
-        folded = fold_one(last, amount_suffix=suffix) or fold((last,), amount_suffix=suffix)
+        folded = fold_one(last, naming=self.naming) or fold((last,), naming=self.naming)
         return EndUserPlan(person, folded, partial(self._ids_of, person))
 
     def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
@@ -326,10 +333,10 @@ class Plan:
         repeats = _Repeats()
         for row in person.turns:
             if row.kind != IDENTIFY:
-                yield self._event(row, repeats)
+                yield self.event(row, repeats)
             elif row.chosen and folded:
                 identify = _identified(row)
-                own = write_of(identify, folded, amount_suffix=self._options.amount_suffix)
+                own = write_of(identify, folded, naming=self.naming)
                 yield self._write(end_user, own, (identify.ref,))
 
     def warnings(self) -> Iterator[PlacedWarning]:
@@ -409,19 +416,23 @@ class Plan:
             count = max(len(ids), self.spool.names.count_of(end_user.person.root, PREFIXES[USER]))
             more = count - _IDS_SHOWN
             named = ", ".join(ids[:_IDS_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-            message = f"{count:,} userIds share one end user's email: {named}; the latest is kept"
-            subject = folded.upsert.email
-            warning = MappingWarning("shared_email", "", message, subject)
-            warnings += (PlacedWarning(folded.last, warning),)
-        return Write(folded.upsert, folded.origins, refs, warnings, folded.key, folded.said)
+            message = f"these userIds share one end user's email: {named}; the latest is kept"
+            warnings += (PlacedWarning(folded.last, MappingWarning("shared_email", "", message)),)
+        return Write(folded.upsert, folded.origins, refs, warnings, folded.key)
 
-    def _event(self, row: Row, repeats: "_Repeats") -> Event:
+    def event(self, row: Row, repeats: "_Repeats | None" = None) -> Event:
+        """The call that a track or page record makes, before its user is known.
+
+        Args:
+            row: the record.
+            repeats: tells it from those that are the same to the letter; None where its key does not matter.
+        """
         email_from, user, anonymous_id, own = row.payload
         user_id, email, phone, _, created_at, language = user
         name = own if row.kind == PAGE else row.topic
         former_key = None
         if row.message_id is None:
-            key = repeats.key(row.digest)
+            key = repeats.key(row.digest) if repeats else ""
         else:
             key = event_key(row.message_id, KINDS[row.kind], user_id, anonymous_id, name)
             # Of the messages that share an id, an earlier release has sent the first.
@@ -431,11 +442,12 @@ class Plan:
         email = trimmed(email)
         call: EligibilityCheck | PageView
         warnings: list[MappingWarning] = []
+        sources: dict[str, str] = {}
         if row.kind == PAGE:
             url, name, path = row.topic
             call = page_view(key, email=email, created_at=created_at, url=url, name=name, path=path)
         else:
-            properties, warnings = event_properties(own, amount_suffix=self._options.amount_suffix)
+            properties, warnings = event_properties(own, naming=self.naming)
             call = EligibilityCheck(
                 event_name=row.topic,
                 email=email,
@@ -445,6 +457,10 @@ class Plan:
                 language=language,
                 properties={each.name: each.value for each in properties},
             )
+            sources = {each.name: each.source for each in properties}
+        long = too_long(call, sources)
+        if long:
+            warnings.append(long)
         ref = _ref(row)
         placed = tuple(PlacedWarning(ref, warning) for warning in warnings)
         return Event(ref, row.time, key, email_from, call, placed, former_key)
@@ -509,13 +525,15 @@ def _looked_up_by(identity: Identity) -> EndUserUpsert:
     return EndUserUpsert(email=identity.text)
 
 
-def _identified(row: Row) -> Identified:
-    """An identify as folding needs it."""
-    user_id, wootric_id, traits = row.payload
-    user, origins, _ = user_of(Identify(user_id, None, None, row.time, {}, traits))
-    if row.detached:
-        user = user._replace(user_id=None)
-        origins = {name: origin for name, origin in origins.items() if name != "external_id"}
+def _identified(row: Row, named: Named | None = None) -> Identified:
+    """An identify as folding needs it.
+
+    Args:
+        row: the identify.
+        named: as `_named` gives it, where that is known.
+    """
+    _, wootric_id, traits, *_ = row.payload
+    user, origins, _ = named or _named(row)
     return Identified(
         _ref(row),
         row.time,
@@ -528,13 +546,30 @@ def _identified(row: Row) -> Identified:
     )
 
 
+def _named(row: Row) -> Named:
+    """Whom an identify names."""
+    user_id, _, traits, parent = row.payload
+    named = user_of(Identify(user_id, None, None, row.time, {}, traits, parent))
+    if not row.detached:
+        return named
+    origins = {name: origin for name, origin in named.origins.items() if name != "external_id"}
+    return named._replace(user=named.user._replace(user_id=None), origins=origins)
+
+
 def _superseding(identifies: Rows) -> Identified | None:
     """The last of these, if it says again, and says more than null, whatever those before it said."""
     topics = {each[6] if each[3] & CHOSEN else None for each in identifies.found}
     if len(topics) != 1 or None in topics:
         return None
     *_, last = identifies.found
-    identified = _identified(identifies.row(last))
+    row = identifies.row(last)
+    named = _named(row)
+    identified = _identified(row, named)
+    if len(identifies.found) > 1:
+        keys = spelled(identified.traits)
+        if named.warnings or ("created" in keys and "createdat" in keys):
+            # What can't be sent of the last leaves what was said before, of each of two dates by itself.
+            return None
     # An email that is none leaves the one before it.
     has_email = identified.user.email is not None and identified.origins["email"].source != "userId"
     return identified if has_email or "email" not in spelled(identified.traits) else None

@@ -6,6 +6,7 @@ from functools import partial
 from wootric_map.choosing import not_chosen
 from wootric_map.identities import Evidence
 from wootric_map.intake import IntakeOptions, take_in
+from wootric_map.naming import Naming
 from wootric_map.outcome import Skip
 from wootric_map.plan import Find, Plan, PlanOptions
 from wootric_map.reading import ReadingOptions, read_in_parts, worth
@@ -44,6 +45,7 @@ def _intake(reading: ReadingOptions, options: PlanOptions, *, keep_rejected: boo
         link_anonymous=options.link_anonymous,
         keep_lines=options.keep_lines,
         keep_rejected=keep_rejected,
+        naming=Naming(options.amount_suffix, options.array_suffix),
     )
 
 

@@ -1,28 +1,43 @@
 """Wootric's property rules (wootric.md 6): what each trait or property becomes, and under which name."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from decimal import Decimal
 from functools import lru_cache, partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-from wootric_map import dates
 from wootric_map.key_table import KeyTable
+from wootric_map.naming import AS_WRITTEN, JOINED_LIMIT, Naming, name_of
 from wootric_map.spelling import spelling
+from wootric_map.values import (
+    DATE,
+    INTEGER,
+    LIST,
+    NUMBER,
+    TEXT,
+    PropertyValue,
+    decimal_text,
+    fits,
+    read_value,
+    rounded,
+)
 
-PropertyValue: TypeAlias = str | int
-"""What Wootric takes: text, an integer, or a date as unix seconds."""
+__all__ = [
+    "MappingWarning",
+    "Property",
+    "PropertyValue",
+    "cannot_warn",
+    "decimal_text",
+    "map_properties",
+    "plain_properties",
+    "stored",
+]
 
-_FORBIDDEN: Final = str.maketrans("$.\0[]", "_____")
-"""wootric.md 6 names `$`, `.` and NUL. Brackets join them because a form field `properties[a[b]]` is
-read as a hash inside a hash, which Wootric does not take either."""
+_NO_NUMBER: Final = TEXT | LIST | DATE
+_NO_LIST: Final = TEXT | INTEGER | NUMBER | DATE
 
-_JOINED_LIMIT: Final = 8 * 1024 * 1024
-"""Characters that the flattened names of one record may come to. Names repeat their parents', so a
-line of one megabyte could otherwise grow into hundreds; no honest record comes near."""
-
-_INT64: Final = 2**63
-
-_NESTING: Final = (dict, list)
+_TYPED: Final = ("_amount", "_date")
+"""Endings of names under which Wootric takes one type of value alone."""
+_TYPED_ENDS: Final = frozenset(each[-4:] for each in _TYPED)
+"""Their last four letters, by which most names are told to end otherwise."""
 
 
 class MappingWarning(NamedTuple):
@@ -61,6 +76,8 @@ class _Column(NamedTuple):
     name: str
     source: str
     renamed: MappingWarning | None
+    is_typed: bool
+    """Whether the name ends as those do under which Wootric takes one type of value alone."""
 
 
 def map_properties(
@@ -68,7 +85,7 @@ def map_properties(
     parent: str,
     *,
     omit: Callable[[str], bool],
-    amount_suffix: bool = False,
+    naming: Naming = AS_WRITTEN,
 ) -> tuple[list[Property], list[MappingWarning]]:
     """Turn traits or properties into what Wootric stores.
 
@@ -77,45 +94,61 @@ def map_properties(
         parent: the name of that field, for sources and warnings.
         omit: tells of a top-level key whether it is left out (segment.md 6); always the same of the
             same key, since it is asked once for many records.
-        amount_suffix: give integers whose key lacks it the ending `_amount`.
+        naming: which of them are given the ending of their type.
 
     Returns:
-        The properties in the record's order, no name twice; and the warnings
-        `integer_without_amount`, `unsupported_value`, `key_renamed` and `key_collision`.
+        The properties in the record's order, no name twice; and the warnings `integer_without_amount`,
+        `list_without_array`, `wrong_type_for_suffix`, `mixed_types`, `amount_rounded`,
+        `unsupported_value`, `key_renamed` and `key_collision`.
     """
     warnings: list[MappingWarning] = []
-    chosen = _Chosen(parent, amount_suffix, warnings)
-    for key, name, source, renamed in _columns(parent, omit)[tuple(fields)]:
+    chosen = _Chosen(parent, naming, warnings)
+    by_name = chosen.by_name
+    for key, name, source, renamed, is_typed in _columns(parent, omit)[tuple(fields)]:
         value = fields[key]
         if value is None:
             continue
         if renamed:
             warnings.append(renamed)
-        if isinstance(value, dict):
+        if isinstance(value, str) and not is_typed and value[4:5] != "-" and name not in by_name:
+            # Most values are text, and most text shows at its fifth character that it is no date.
+            by_name[name] = _property((name, value, source, value, True))
+        elif isinstance(value, dict):
             if not chosen.take_object(name, source, value):
                 break
         else:
             chosen.take(name, source, value, top=True)
-    return list(chosen.by_name.values()), warnings
+    return list(by_name.values()), warnings
 
 
-def cannot_warn(fields: Mapping[str, object]) -> bool:
-    """Whether a quick look shows that `map_properties` has no warning for these; any doubt is a no."""
+def cannot_warn(fields: Mapping[str, object], rounds: bool = False) -> bool:
+    """Tell whether a quick look shows that `map_properties` has no warning for these; any doubt is a no.
+
+    All of them are flat then, and no value becomes much longer than it is written.
+
+    Args:
+        fields: the record's `traits` or `properties`.
+        rounds: whether any number may be given the ending `_amount`.
+    """
     if not _WELL_NAMED[tuple(fields)]:
         return False
     for value in fields.values():
-        if type(value) not in _QUIET and (type(value) is not float or value.is_integer()):
+        if type(value) not in _QUIET and (
+            type(value) is not float or rounds or value.is_integer() or -_TINY < value < _TINY
+        ):
             return False
     return True
 
 
 _QUIET: Final = frozenset({str, bool, type(None)})
 """Types of values that become properties without a warning; so do floats that are no integers."""
+_TINY: Final = 1e-9
+"""The decimal text of a number below this may be hundreds of digits long."""
 
 
 def _are_well_named(keys: tuple[str, ...]) -> bool:
-    """Whether each key keeps its name, and no date's new name can be another's."""
-    return all(key.translate(_FORBIDDEN) == key != "" and key[-5:] != "_date" for key in keys)
+    """Whether each key keeps its name, no date's new name can be another's, and any type may stand there."""
+    return all(name_of(key) == key and not key.endswith(_TYPED) for key in keys)
 
 
 _WELL_NAMED: Final = KeyTable(_are_well_named)
@@ -149,14 +182,11 @@ def _plain(
     found: dict[str, PropertyValue] = {}
     expected = len(names)
     for name, value in zip(names, values, strict=True):
-        if isinstance(value, str) and value[4:5] != "-":
+        is_typed = name[-4:] in _TYPED_ENDS
+        if isinstance(value, str) and not is_typed and value[4:5] != "-":
             found[name] = value
-        elif isinstance(value, bool):
-            found[name] = "true" if value else "false"
-        elif isinstance(value, int):
-            if not name.endswith("_amount"):
-                return None
-            found[name] = value
+        elif value is None:
+            expected -= 1
         elif isinstance(value, dict):
             below = None if is_inner else _BELOW[(name, *value)]
             inner = None if below is None else _plain(below, value.values(), is_inner=True)
@@ -164,27 +194,42 @@ def _plain(
                 return None
             found |= inner
             expected += len(inner) - 1
-        elif value is None:
-            expected -= 1
+        elif is_typed and name.endswith(_TYPED):
+            typed = _of_its_type(name, value)
+            if typed is None:
+                return None
+            found[name] = typed
+        elif isinstance(value, bool):
+            found[name] = "true" if value else "false"
         elif isinstance(value, float) and not value.is_integer():
             found[name] = decimal_text(value)
         else:
-            mapped = _value(value)
-            if mapped is None:
+            read = read_value(value)
+            kind, text = read or (INTEGER, 0)
+            if kind == DATE:
+                found[f"{name}_date"] = text if isinstance(text, int) else 0
+            elif isinstance(text, list):
+                if not name.endswith("_array"):
+                    return None
+                found[name] = ",".join(text)
+            elif kind == INTEGER:
                 return None
-            text, is_date = mapped
-            if is_date:
-                found[name if name.endswith("_date") else f"{name}_date"] = text
-            elif isinstance(text, str) or name.endswith("_amount"):
-                found[name] = text
             else:
-                return None
+                found[name] = text
     return found if len(found) == expected else None
+
+
+def _of_its_type(name: str, value: object) -> int | None:
+    """The integer or time that stands under a name that ends in `_amount` or `_date`; None if it is none."""
+    read = read_value(value)
+    if read is None or not fits(name, *read):
+        return None
+    return read[1] if isinstance(read[1], int) else None
 
 
 _PLAIN_KEYS: Final = 100
 _PLAIN_CHARACTERS: Final = 4096
-"""Of more or longer names that stand together, there is doubt whether they fit (`_JOINED_LIMIT`)."""
+"""Of more or longer names that stand together, there is doubt whether they fit (`JOINED_LIMIT`)."""
 
 
 def _are_plain(keys: Sequence[str]) -> bool:
@@ -192,7 +237,7 @@ def _are_plain(keys: Sequence[str]) -> bool:
     return (
         len(keys) <= _PLAIN_KEYS
         and sum(map(len, keys)) <= _PLAIN_CHARACTERS
-        and all(key.translate(_FORBIDDEN) == key != "" for key in keys)
+        and all(name_of(key) == key for key in keys)
     )
 
 
@@ -221,26 +266,24 @@ _BELOW: Final = KeyTable(_below)
 def stored(properties: Iterable[Property]) -> list[Property]:
     """The properties that an end user keeps: all but those with a field of their own.
 
-    wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`.
+    wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`; what is no
+    phone is left out all the same (segment.md 4).
     """
     kept = [each for each in properties if each.name != "id"]
     phones = _PHONES[tuple([each.source for each in kept])]
-    return [each for each in kept if not _is_phone(each, phones)] if phones else kept
+    return [each for each in kept if not (each.top and each.source in phones)] if phones else kept
 
 
 def _phones(sources: tuple[str, ...]) -> frozenset[str]:
     """Those of the sources that spell `phone`."""
     return frozenset(
-        source for source in sources if spelling(source.removeprefix("traits.")) == "phone"
+        source
+        for source in sources
+        if spelling(source.removeprefix("context.").removeprefix("traits.")) == "phone"
     )
 
 
 _PHONES: Final = KeyTable(_phones)
-
-
-def _is_phone(each: Property, phones: frozenset[str]) -> bool:
-    scalar = isinstance(each.original, str | int | float) and not isinstance(each.original, bool)
-    return each.top and scalar and each.source in phones
 
 
 @lru_cache(maxsize=16)
@@ -248,14 +291,19 @@ def _columns(parent: str, omit: Callable[[str], bool]) -> KeyTable[tuple[_Column
     """What becomes of top-level keys, by the keys that stand together."""
 
     def work_out(keys: tuple[str, ...]) -> tuple[_Column, ...]:
-        return tuple(_Column(key, *_named(key, f"{parent}.{key}")) for key in keys if not omit(key))
+        return tuple(
+            _Column(key, name, source, renamed, name.endswith(_TYPED))
+            for key in keys
+            if not omit(key)
+            for name, source, renamed in [_named(key, f"{parent}.{key}")]
+        )
 
     return KeyTable(work_out)
 
 
 def _named(key: str, source: str) -> tuple[str, str, MappingWarning | None]:
     """The name that a key becomes, its place, and the warning if that is not the key itself."""
-    name = key.translate(_FORBIDDEN) or "_"
+    name = name_of(key)
     if name == key:
         return name, source, None
     message = f"a name may not be empty or hold $, ., NUL or brackets; sent as {name!r}"
@@ -265,10 +313,10 @@ def _named(key: str, source: str) -> tuple[str, str, MappingWarning | None]:
 class _Chosen:
     """The properties so far, no name twice."""
 
-    def __init__(self, parent: str, amount_suffix: bool, warnings: list[MappingWarning]) -> None:
+    def __init__(self, parent: str, naming: Naming, warnings: list[MappingWarning]) -> None:
         self.by_name: dict[str, Property] = {}
         self._parent = parent
-        self._amount_suffix = amount_suffix
+        self._naming = naming
         self._warnings = warnings
         self._joined = 0
 
@@ -294,7 +342,7 @@ class _Chosen:
                     if renamed:
                         self._warnings.append(renamed)
                 self._joined += len(name) + len(source)
-                if self._joined > _JOINED_LIMIT:
+                if self._joined > JOINED_LIMIT:
                     message = "nested too widely to be flattened; this and what follows is left out"
                     self._warnings.append(
                         MappingWarning("unsupported_value", self._parent, message)
@@ -310,29 +358,32 @@ class _Chosen:
 
     def take(self, name: str, source: str, value: object, *, top: bool) -> None:
         """Take a value in that is no object."""
-        if isinstance(value, str) and value[4:5] != "-" and name not in self.by_name:
-            # Most values are text, and most text shows at its fifth character that it is no date.
+        if (
+            isinstance(value, str)
+            and value[4:5] != "-"
+            and name[-4:] not in _TYPED_ENDS
+            and name not in self.by_name
+        ):
             self.by_name[name] = _property((name, value, source, value, top))
             return
-        mapped = _value(value)
-        if mapped is None:
+        read = read_value(value)
+        if read is None:
             message = "a list with objects or lists in it cannot be a Wootric property; left out"
-            self._warnings.append(MappingWarning("unsupported_value", source, message))
+            self._warn("unsupported_value", source, message)
             return
-        text, is_date = mapped
-        final = name
-        if is_date:
-            if not name.endswith("_date"):
-                final = f"{name}_date"
-        elif isinstance(text, int) and not name.endswith("_amount"):
-            message = (
-                f"Wootric expects an integer under a name ending in _amount; {name!r} is sent "
-                "as it is unless you ask for the ending with --amount-suffix"
-            )
-            if self._amount_suffix and not name.endswith("_date"):
-                final = f"{name}_amount"
-                message = f"sent as {final!r}: Wootric expects integers under names ending so"
-            self._warnings.append(MappingWarning("integer_without_amount", source, message))
+        kind, found = read
+        final, text = name, found
+        is_typed = name[-4:] in _TYPED_ENDS and name.endswith(_TYPED)
+        if kind == DATE:
+            final = name if name.endswith("_date") else f"{name}_date"
+        elif isinstance(found, list):
+            final, text = self._list(name, source, found, top=top)
+        elif isinstance(value, float) and kind == NUMBER and self._naming.amounts:
+            final, text = self._fraction(name, source, value, found, top=top)
+        elif kind == INTEGER and not is_typed:
+            final = self._integer(name, source, top=top)
+        if is_typed and not fits(name, kind, text):
+            self._warn("wrong_type_for_suffix", source, _WRONG_TYPES[name[-5:] == "_date"])
         candidate = _property((final, text, source, value, top))
         rival = self.by_name.get(final)
         if rival is None:
@@ -341,49 +392,91 @@ class _Chosen:
         winner, loser = (candidate, rival) if self._is_exact(candidate) else (rival, candidate)
         self.by_name[final] = winner
         message = f"{winner.source} has the name {final!r} already; this value is left out"
-        self._warnings.append(MappingWarning("key_collision", loser.source, message))
+        self._warn("key_collision", loser.source, message)
+
+    def _integer(self, name: str, source: str, *, top: bool) -> str:
+        """The name of an integer under a key that tells no type."""
+        if top and self._spells_phone(source):
+            return name
+        naming, final = self._naming, name
+        if naming.amounts:
+            if naming.kinds.get(name, 0) & _NO_NUMBER:
+                self._warn("mixed_types", source, _mixed(name, "numbers"))
+                return name
+            final = f"{name}_amount"
+        self._warn("integer_without_amount", source, _UNTYPED[name, final, "an integer", "amount"])
+        return final
+
+    def _fraction(
+        self, name: str, source: str, value: float, found: PropertyValue, *, top: bool
+    ) -> tuple[str, PropertyValue]:
+        """The name and value of a number that is no integer, where numbers are given their ending."""
+        final = name
+        if not name.endswith(_TYPED):
+            seen = self._naming.kinds.get(name, 0)
+            if not seen & INTEGER or (top and self._spells_phone(source)):
+                return name, found
+            if seen & _NO_NUMBER:
+                self._warn("mixed_types", source, _mixed(name, "numbers"))
+                return name, found
+            final = f"{name}_amount"
+        if not final.endswith("_amount"):
+            return name, found
+        message = f"rounded to the nearest integer: under {final!r} Wootric takes no other"
+        self._warn("amount_rounded", source, message)
+        return final, rounded(value)
+
+    def _list(self, name: str, source: str, texts: list[str], *, top: bool) -> tuple[str, str]:
+        """The name and value of a list."""
+        if name.endswith("_array"):
+            return name, ",".join(texts)
+        together = ", ".join(texts)
+        if top and self._spells_phone(source):
+            return name, together
+        naming, final = self._naming, name
+        if naming.arrays:
+            if naming.kinds.get(name, 0) & _NO_LIST:
+                self._warn("mixed_types", source, _mixed(name, "lists"))
+                return name, together
+            final, together = f"{name}_array", ",".join(texts)
+        self._warn("list_without_array", source, _UNTYPED[name, final, "a list", "array"])
+        return final, together
+
+    def _spells_phone(self, source: str) -> bool:
+        return spelling(source[len(self._parent) + 1 :]) == "phone"
+
+    def _warn(self, code: str, source: str, message: str) -> None:
+        self._warnings.append(MappingWarning(code, source, message))
 
     def _is_exact(self, each: Property) -> bool:
         """Whether the record itself spells the name so."""
         return each.top and each.source == f"{self._parent}.{each.name}"
 
 
-def _value(value: object) -> tuple[PropertyValue, bool] | None:
-    """The value Wootric takes, and whether it is a date; None where it can't be one."""
-    if isinstance(value, str):
-        moment = dates.parse_iso_day(value)
-        return (value, False) if moment is None else (dates.unix_seconds(moment), True)
-    if isinstance(value, list):
-        texts = []
-        for item in value:
-            if isinstance(item, str):
-                texts.append(item)
-            elif isinstance(item, _NESTING):
-                return None
-            elif item is not None:
-                texts.append(str(_scalar(item)))
-        return ", ".join(texts), False
-    return _scalar(value), False
+_WRONG_TYPES: Final = (
+    "under a name ending in _amount Wootric takes integers only; send an integer, or rename it",
+    "under a name ending in _date Wootric takes unix seconds of ten digits only; send these, or an ISO "
+    "date, or rename it",
+)
+"""For `_amount` and for `_date`."""
 
 
-def _scalar(value: object) -> PropertyValue:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        # 3.0 and 3 are one number in JSON, and so in the published destination.
-        return int(value) if value.is_integer() and abs(value) < _INT64 else decimal_text(value)
-    return value if isinstance(value, int) else str(value)
+def _untyped(parts: tuple[str, ...]) -> str:
+    """What is said of a value whose key does not end as its type does."""
+    name, final, what, ending = parts
+    if final != name:
+        return f"sent as {final!r}: Wootric expects {what} under a name ending so"
+    return (
+        f"Wootric expects {what} under a name ending in _{ending}; {name!r} is sent as it is unless "
+        f"you ask for the ending with --{ending}-suffix"
+    )
 
 
-def decimal_text(number: float) -> str:
-    """The shortest decimal digits that give `number` back, without an exponent.
+_UNTYPED: Final = KeyTable(_untyped)
 
-    >>> decimal_text(0.1), decimal_text(3.0), decimal_text(1e-7), decimal_text(1e21)
-    ('0.1', '3', '0.0000001', '1000000000000000000000')
-    """
-    if isinstance(number, int):
-        return str(number)
-    text = repr(number)
-    if "e" in text:
-        text = format(Decimal(text), "f")
-    return text.removesuffix(".0")
+
+def _mixed(name: str, what: str) -> str:
+    return (
+        f"{name!r} holds {what} in some records and other values in others, so that it keeps its name; "
+        "have whatever writes it write one type"
+    )

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
+from wootric_map.naming import Naming
 from wootric_map.ordinary import is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.parsing import has_long_integer, parse_roughly, with_exact_numbers
@@ -24,7 +25,9 @@ class ReadingOptions:
     ignore_integrations: bool = False
     """Take a record even if its `integrations` turn Wootric off."""
     amount_suffix: bool = False
-    """Give integer properties whose key lacks it the ending `_amount`."""
+    """Give number properties whose key lacks it the ending `_amount`."""
+    array_suffix: bool = False
+    """Give list properties whose key lacks it the ending `_array`."""
     traits_from: TraitsFrom = "auto"
     """Where the traits of an identify are taken from (segment.md 1)."""
     consent_categories: tuple[str, ...] = ()
@@ -34,6 +37,11 @@ class ReadingOptions:
     def rules(self) -> Rules:
         """How a record is judged."""
         return Rules(self.ignore_integrations, self.traits_from, self.consent_categories)
+
+    @property
+    def naming(self) -> Naming:
+        """How the properties of a record looked at alone are named."""
+        return Naming(self.amount_suffix, self.array_suffix)
 
 
 class Entry(NamedTuple):
@@ -168,11 +176,12 @@ def read_entries(
     on_bytes: Callable[[int], object] | None = None,
 ) -> Iterator[Entry]:
     """Read and map every record of the sources, in their order; arguments as in `read_records`."""
+    naming = options.naming
     records = read_records(sources, options, stdin=stdin, on_bytes=on_bytes)
     for source, line, raw, reading in records:
         outcome = (
             reading
             if isinstance(reading, Skip | Rejection | MappingWarning)
-            else map_record(reading, amount_suffix=options.amount_suffix)
+            else map_record(reading, naming=naming)
         )
         yield Entry(source, line, raw, outcome)

@@ -1,7 +1,7 @@
 """What is known of the records of a part once it was taken in: what `intake` gives, and `spool` keeps."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -113,3 +113,5 @@ class Taken(NamedTuple):
     columns: Columns
     raw: bytes
     """The records' lines, one behind the other, if these are kept."""
+    kinds: Mapping[str, int] | None
+    """The kinds of values that each property's name was seen with, if any are renamed: see `naming.Kinds`."""

@@ -255,7 +255,7 @@ def _overview(
     plan: Plan, report: Report, tally: Tally, given: Mapping[str, Any], show: _Show
 ) -> Iterator[_Change]:
     """The same where nobody is asked, by several processes side by side."""
-    work = partial(overview, plan, show=show, amount_suffix=given["amount_suffix"])
+    work = partial(overview, plan, show=show)
     stretches = range(plan.spool.stretches)
     processes = given["processes"] if len(stretches) > 1 else 1
     with SideBySide(work, processes) as workers:

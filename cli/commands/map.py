@@ -12,7 +12,14 @@ import click
 from cli import options
 from cli.render import summary
 from cli.render.text import json_line
-from wootric_map.calls import request_for
+from wootric_map.calls import (
+    LONGEST_ADDRESS,
+    EligibilityCheck,
+    PageView,
+    call_for,
+    request_for,
+    too_long,
+)
 from wootric_map.mapping import map_record, unidentified
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.properties import MappingWarning
@@ -157,7 +164,7 @@ class _Shown:
             return {"warning": _warned(reading)}
         if isinstance(reading, Skip):
             return {"type": reading.type, "skipped": _skipped(reading)}
-        mapped = map_record(reading, amount_suffix=self.reading.amount_suffix)
+        mapped = map_record(reading, naming=self.reading.naming)
         data: dict[str, object] = {"type": reading.type, "settings": mapped.settings.as_dict()}
         skip = unidentified(mapped)
         if skip:
@@ -167,7 +174,11 @@ class _Shown:
         if form is not None:
             call["form"] = form
         data["calls"] = [call]
-        data["warnings"] = [_warned(warning) for warning in mapped.warnings]
+        warnings = list(mapped.warnings)
+        made = call_for(mapped, "") if len(url) > LONGEST_ADDRESS else None
+        if isinstance(made, EligibilityCheck | PageView) and (long := too_long(made)):
+            warnings.append(long)
+        data["warnings"] = [_warned(warning) for warning in warnings]
         return data
 
 

@@ -341,7 +341,8 @@ def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
 
 _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
-    "amount_suffix", "ignore_integrations", "traits_from", "consent_categories",
+    "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
+    "consent_categories",
 )  # fmt: skip
 
 _SINGULAR: Final = {

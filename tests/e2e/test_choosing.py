@@ -114,7 +114,7 @@ def test_an_end_user_with_no_identify_inside_the_window_is_not_written(replay: R
 def test_an_identify_outside_fills_in_the_email_and_none_of_its_other_traits(
     replay: Replay,
 ) -> None:
-    outside = identify("1", ADA, plan="pro", phone="+44 1", createdAt="2020-01-01")
+    outside = identify("1", ADA, plan="pro", phone="+44 1111", createdAt="2020-01-01")
     export = replay.write([at(1, outside), at(3, identify("1", seats="3"))])
     assert replay.diff("--since", "2024-01-02", export).user() == {
         "email": ADA,
@@ -327,9 +327,9 @@ def test_a_user_who_is_not_there_leaves_everything_out(replay: Replay) -> None:
 def test_user_does_not_change_who_is_who(replay: Replay) -> None:
     # Two have this phone, though only one of them is asked for.
     records = [
-        identify("1", ADA, phone="+44 1"),
-        identify("2", BYRON, phone="+44 1"),
-        by_device("d", identify("", phone="+44 1", plan="pro")),
+        identify("1", ADA, phone="+44 1111"),
+        identify("2", BYRON, phone="+44 1111"),
+        by_device("d", identify("", phone="+44 1111", plan="pro")),
     ]
     user = replay.diff("--user", "1", replay.write(records)).user()
     assert "properties.plan" not in user

@@ -19,7 +19,7 @@ SETTINGS = SandboxSettings(latency=0.01)
 EXPORT = [
     *(identify(str(n), f"u{n}@example.com", plan="pro", seats=n) for n in range(USERS)),
     # Nothing but a phone names these: were they created twice, Wootric would not mind.
-    *(by_device(f"d{n}", identify("", phone=f"+44 {n}", nth=n)) for n in range(USERS)),
+    *(by_device(f"d{n}", identify("", phone=f"+44 111{n}", nth=n)) for n in range(USERS)),
     *(track(str(n), properties={"nth": n}, messageId=f"t-{n}") for n in range(USERS)),
     *(page(str(n), f"/{n}") for n in range(USERS)),
 ]
@@ -66,7 +66,7 @@ def check_end_users(replay: Replay) -> None:
         by_email[f"u{n}@example.com"].properties == {"plan": "pro", "seats": str(n)}
         for n in range(USERS)
     )
-    assert phones == Counter({f"+44 {n}": 1 for n in range(USERS)})
+    assert phones == Counter({f"+44 111{n}": 1 for n in range(USERS)})
     assert state.request_counts.by_status.get(422, 0) == 0
 
 

@@ -126,7 +126,7 @@ def test_a_null_takes_a_whole_object_out(replay: Replay) -> None:
 
 def test_a_null_takes_phone_and_creation_date_out(replay: Replay) -> None:
     records = [
-        at(1, says(phone="+44 1", createdAt="2020-01-01")),
+        at(1, says(phone="+44 1111", createdAt="2020-01-01")),
         at(2, says(phone=None, createdAt=None)),
     ]
     assert replay.diff(replay.write(records)).user() == {"email": ADA, "external_id": "1"}
@@ -201,8 +201,8 @@ def test_records_without_message_id_are_no_duplicates(replay: Replay) -> None:
 
 MIXED = [
     at(3, says(plan="pro") | {"messageId": "m-3"}),
-    at(1, says(plan="free", phone="+44 1")),
-    at(1, says(plan="trial", phone="+44 2")),
+    at(1, says(plan="free", phone="+44 1111")),
+    at(1, says(plan="trial", phone="+44 2222")),
     at(2, identify("2", "ADA@example.com", address={"city": "Rome", "zip": "00184"})),
     at(4, identify("2", "byron@example.com", address={"city": "Turin"})),
     identify("3", "clara@example.com"),
@@ -347,14 +347,16 @@ def test_null_takes_out_the_one_and_leaves_the_other(replay: Replay) -> None:
     assert replay.diff(export).user()["external_created_at"] == 1_420_070_400
 
 
-def test_a_date_that_is_none_replaces_one_that_was(replay: Replay) -> None:
+@pytest.mark.parametrize("unusable", ["rubbish", "0001-01-01", 0, True])
+def test_a_date_that_can_be_none_leaves_one_that_was(replay: Replay, unusable: object) -> None:
     first = at(1, says(created="2015-01-01"))
-    export = replay.write([first, at(2, says(created="rubbish"))])
-    assert "external_created_at" not in replay.diff(export).user()
+    export = replay.write([first, at(2, says(created=unusable))])
+    assert replay.diff(export).user()["external_created_at"] == 1_420_070_400
 
 
-def test_a_phone_that_is_none_replaces_one_that_was(replay: Replay) -> None:
-    export = replay.write([at(1, says(phone="+1")), at(2, says(phone=[1]))])
+@pytest.mark.parametrize("unusable", ["123", "n/a", [1], True])
+def test_a_phone_that_is_none_leaves_one_that_was(replay: Replay, unusable: object) -> None:
+    export = replay.write([at(1, says(phone="+44 1111")), at(2, says(phone=unusable))])
     fields = replay.diff(export).user()
-    assert "phone_number" not in fields
-    assert fields["properties.phone"] == "1"
+    assert fields["phone_number"] == "+44 1111"
+    assert "properties.phone" not in fields

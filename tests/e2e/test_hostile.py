@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from replaying import COMMAND, Replay, identify, page
+from replaying import COMMAND, Replay, identify, page, refusing
 from starlette.responses import Response
 
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings
@@ -135,8 +135,12 @@ def test_a_token_that_no_header_can_hold_is_none(replay: Replay, token: str) -> 
     assert "holds no token" in done.stderr
 
 
-def test_a_full_disk_is_told_and_nothing_more_is_sent(replay: Replay) -> None:
-    users = [identify(str(n), "not an email") for n in range(50)]
+def test_a_full_disk_is_told_and_nothing_more_is_sent(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    emails = [f"{n}@example.com" for n in range(50)]
+    replay = replaying(SandboxSettings(faults=(refusing(*emails),)))
+    users = [identify(email, email) for email in emails]
     done = replay.push(replay.write(users), "--rejects", "/dev/full", "--workers", "1")
     assert done.returncode == 5
     assert "No space left" in done.stderr

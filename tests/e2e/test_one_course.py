@@ -27,12 +27,12 @@ def with_phone(phone: str, record: Fields) -> dict[str, Any]:
 
 CASES: dict[str, tuple[list[dict[str, Any]], list[Fields], tuple[str, ...]]] = {
     "a shared phone": (
-        [{"external_id": "u1", "email": ADA, "phone_number": "+1"}],
+        [{"external_id": "u1", "email": ADA, "phone_number": "+15550001"}],
         [
-            identify("u1", ADA, phone="+1"),
-            identify("u2", BYRON, phone="+1"),
-            visitor({"type": "identify", "traits": {"phone": "+1"}}),
-            visitor(with_phone("+1", page(""))),
+            identify("u1", ADA, phone="+15550001"),
+            identify("u2", BYRON, phone="+15550001"),
+            visitor({"type": "identify", "traits": {"phone": "+15550001"}}),
+            visitor(with_phone("+15550001", page(""))),
         ],
         (),
     ),
@@ -52,8 +52,8 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[Fields], tuple[str, ...]]] = {
         (),
     ),
     "an event before the identify": (
-        [{"external_id": None, "email": None, "phone_number": "+1"}],
-        [at(1, track("u1")), at(2, identify("u1", phone="+1", plan="pro"))],
+        [{"external_id": None, "email": None, "phone_number": "+15550001"}],
+        [at(1, track("u1")), at(2, identify("u1", phone="+15550001", plan="pro"))],
         ("--no-fold",),
     ),
     "an id and an email that wander": (

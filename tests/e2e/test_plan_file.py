@@ -8,7 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
-from replaying import Environment, Replay, at, by_device, identify, page, track
+from replaying import Environment, Replay, at, by_device, identify, page, refusing, track
+
+from wootric_map.sandbox import SandboxSettings
 
 ADA = "ada@example.com"
 BYRON = "byron@example.com"
@@ -34,7 +36,7 @@ def calls(replay: Replay, start: int = 0) -> list[tuple[str, str]]:
 
 
 EXPORT = [
-    at(1, identify("1", ADA, plan="free", phone="+44 1", createdAt=1420099200)),
+    at(1, identify("1", ADA, plan="free", phone="+44 1111", createdAt=1420099200)),
     at(2, identify("1", ADA, plan="pro", seats=5)),
     at(3, track("1")),
     at(4, page("1", "/a")),
@@ -85,7 +87,7 @@ def test_a_create_holds_all_fields_and_the_number_of_its_records(replay: Replay)
         "fields": {
             "email": ADA,
             "external_id": "1",
-            "phone_number": "+44 1",
+            "phone_number": "+44 1111",
             "external_created_at": 1420099200,
             "properties": {"plan": "pro", "seats": 5},
         },
@@ -241,7 +243,7 @@ def test_a_plan_is_done_as_it_says_without_a_look_up(replay: Replay) -> None:
     ada = replay.users()["1"]
     assert (ada["email"], ada["phone_number"], ada["external_created_at"]) == (
         ADA,
-        "+44 1",
+        "+44 1111",
         1420099200,
     )
     assert ada["properties"] == {"plan": "pro", "seats": "5"}
@@ -330,14 +332,17 @@ def test_one_end_users_calls_in_a_plan_go_in_its_order(replay: Replay) -> None:
 
 
 def test_somebody_known_by_phone_alone_is_created_by_a_plan(replay: Replay) -> None:
-    plan = replay.plan(replay.write([by_device("d", identify("", phone="+44 1"))]))
+    plan = replay.plan(replay.write([by_device("d", identify("", phone="+44 1111"))]))
     assert replay.push("--plan", plan).returncode == 0
     (user,) = [each.to_json() for each in replay.sandbox.state.end_users]
-    assert (user["phone_number"], user["external_id"]) == ("+44 1", None)
+    assert (user["phone_number"], user["external_id"]) == ("+44 1111", None)
 
 
-def test_what_wootric_refuses_of_a_plan_is_told(replay: Replay) -> None:
-    plan = replay.plan(replay.write([identify("1", "not an email"), identify("2", BYRON)]))
+def test_what_wootric_refuses_of_a_plan_is_told(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(faults=(refusing("bad@example.com"),)))
+    plan = replay.plan(replay.write([identify("1", "bad@example.com"), identify("2", BYRON)]))
     done = replay.push("--plan", plan)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

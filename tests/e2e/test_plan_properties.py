@@ -30,7 +30,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 USER_IDS = ["1", "2", "3", 1, "b@x.io"]
 EMAILS = ["a@x.io", " A@X.io", "b@x.io", "B@x.io ", "c@x.io"]
 DEVICES = ["d", "e"]
-PHONES = ["+44 1", "+44 2"]
+PHONES = ["+44 1111", "+44 2222"]
 TIMES: list[dict[str, Any]] = [
     {},
     {"timestamp": "2024-01-01T00:00:00Z"},
@@ -192,7 +192,7 @@ def test_no_order_of_lines_changes_the_plan_against_what_is_held(
     records, parts = split
     with empty_account(sandbox) as replay:
         replay.holds("1", "a@x.io", plan="free")
-        replay.holds("9", "c@x.io", phone_number="+44 1")
+        replay.holds("9", "c@x.io", phone_number="+44 1111")
         replay.holds(None, "b@x.io", address_city="5")
         snapshot = replay.takes_snapshot("snapshot")
 
@@ -238,7 +238,7 @@ HELD_APART = state_of_users(
         {"external_id": "2", "email": "old-2@x.io", "address_city": "5"},
         {"external_id": None, "email": "a@x.io", "plan": "pro"},
         {"external_id": "old-c", "email": "c@x.io", "external_created_at": 7},
-        {"external_id": "9", "email": "z@x.io", "phone_number": "+44 1"},
+        {"external_id": "9", "email": "z@x.io", "phone_number": "+44 1111"},
     ]
 )
 PEOPLE = st.lists(IDENTIFIES, min_size=1, max_size=8)

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from certified import certificate_in, server_context
 from raw_server import RawServer, raw_server, read_request
-from replaying import SAMPLES, Replay, identify, page, track
+from replaying import SAMPLES, Replay, identify, page, refusing, track
 from starlette.responses import JSONResponse, RedirectResponse
 
 from wootric_map.sandbox import (
@@ -184,8 +184,8 @@ def test_wootrics_own_id_names_the_end_user_directly(replay: Replay) -> None:
 
 
 def test_a_shared_phone_does_not_make_two_people_one(replay: Replay) -> None:
-    replay.push(replay.write([identify("1", "ada@example.com", phone="+44 1")]))
-    replay.push(replay.write([identify("2", "byron@example.com", phone="+44 1")]))
+    replay.push(replay.write([identify("1", "ada@example.com", phone="+44 1111")]))
+    replay.push(replay.write([identify("2", "byron@example.com", phone="+44 1111")]))
     assert set(replay.users()) == {"1", "2"}
 
 
@@ -252,9 +252,10 @@ def test_hostile_ids_reach_wootric_as_they_are(replay: Replay) -> None:
 
 
 def test_what_wootric_refuses_goes_to_the_rejects_with_its_words_and_can_be_mended(
-    replay: Replay,
+    replaying: Callable[[SandboxSettings], Replay],
 ) -> None:
-    bad = identify("1", "not an email", plan="pro")
+    replay = replaying(SandboxSettings(faults=(refusing("bad@example.com"),)))
+    bad = identify("1", "bad@example.com", plan="pro")
     records = [bad, page("1", "/a"), identify("2", "fine@example.com"), page("2", "/b")]
     export = replay.write(records)
     export.write_bytes(export.read_bytes() + b"nonsense\n")
@@ -273,7 +274,7 @@ def test_what_wootric_refuses_goes_to_the_rejects_with_its_words_and_can_be_mend
     rejects = replay.folder / "rejects.ndjson"
     assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
 
-    mended = rejects.read_text().replace("not an email", "ada@example.com")
+    mended = rejects.read_text().replace("bad@example.com", "ada@example.com")
     rejects.write_text(
         mended.replace(
             '"record":"nonsense"',
@@ -505,12 +506,57 @@ def test_a_login_on_the_command_line_beats_the_environments(replay: Replay) -> N
     assert replay.push(export, *login, "--client-id", "x").returncode == 2
 
 
-def test_a_long_line_in_the_rejects_can_be_tried_again(replay: Replay) -> None:
-    record = identify("1", "no email", bio='"' * 400_000)
+def test_a_long_line_in_the_rejects_can_be_tried_again(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(faults=(refusing("bad@example.com"),)))
+    record = identify("1", "bad@example.com", bio='"' * 400_000)
     assert replay.push(replay.write([record])).returncode == 1
     rejects = replay.folder / "rejects.ndjson"
     assert rejects.stat().st_size > 1024 * 1024
-    rejects.write_text(rejects.read_text().replace("no email", "ada@example.com"))
+    rejects.write_text(rejects.read_text().replace("bad@example.com", "ada@example.com"))
     done = replay.push("rejects.ndjson")
     assert done.returncode == 0, done.stderr
     assert len(replay.users()["1"]["properties"]["bio"]) == 400_000
+
+
+@pytest.mark.parametrize("options", [[], ["--no-fold"], ["--workers", "1"]])
+def test_a_write_answered_with_properties_as_text_is_no_doubt(
+    replaying: Callable[[SandboxSettings], Replay], options: list[str]
+) -> None:
+    replay = replaying(SandboxSettings(properties_as_text=True))
+    first = [identify("1", "ada@example.com", plan='p"ro', vip=True), identify("2", "b@b.co")]
+    export = replay.write([{**each, "messageId": f"a{n}"} for n, each in enumerate(first)])
+    done = replay.push(*options, export)
+    assert done.returncode == 0, done.stderr
+    again = [
+        {"messageId": "b", "timestamp": "2024-03-01", **identify("1", plan="team")},
+        {"messageId": "c", "timestamp": "2024-03-02", **identify("1", plan="team", seats_amount=3)},
+    ]
+    update = replay.write([*first, *again], "update.ndjson")
+    done = replay.push(*options, update)
+    assert done.returncode == 0, done.stderr
+    assert replay.in_doubt().total() == 0
+    assert replay.rejects() == []
+    held = replay.users()["1"]["properties"]
+    assert held == {"plan": "team", "vip": "true", "seats_amount": "3"}
+    writes = [*replay.paths("PUT"), *replay.paths("POST")]
+    assert replay.paths("PUT") == ["/v1/end_users/1"] * (2 if "--no-fold" in options else 1)
+    assert replay.push(*options, update).returncode == 0
+    signing_in = ["/oauth/token"]
+    assert [*replay.paths("PUT"), *replay.paths("POST")] == writes + signing_in
+
+
+def test_a_saved_plan_answered_with_properties_as_text_is_no_doubt(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(properties_as_text=True))
+    replay.holds("1", "ada@example.com", plan="free")
+    export = replay.write([identify("1", "ada@example.com", plan="pro"), identify("2", "b@b.co")])
+    plan = replay.plan("--against", "account", export)
+    for _ in range(2):
+        done = replay.push("--plan", plan)
+        assert done.returncode == 0, done.stderr
+        assert replay.in_doubt().total() == 0
+    assert replay.users()["1"]["properties"] == {"plan": "pro"}
+    assert replay.paths("PUT") == ["/v1/end_users/1"]

@@ -333,19 +333,19 @@ def test_each_ambiguous_anonymous_id_counts_once(replay: Replay) -> None:
 def test_a_record_with_a_phone_alone_goes_to_the_one_end_user_with_that_phone(
     replay: Replay,
 ) -> None:
-    by_phone = by_device("d", identify("", phone="+44 1", plan="pro"))
-    for records in permutations([identify("1", ADA, phone="+44 1"), by_phone]):
+    by_phone = by_device("d", identify("", phone="+44 1111", plan="pro"))
+    for records in permutations([identify("1", ADA, phone="+44 1111"), by_phone]):
         assert replay.diff(replay.write(records)).user() == {
             "email": ADA,
             "external_id": "1",
-            "phone_number": "+44 1",
+            "phone_number": "+44 1111",
             "properties.plan": "pro",
         }
 
 
 def test_a_record_with_a_phone_that_several_have_is_unidentified(replay: Replay) -> None:
-    by_phone = by_device("d", identify("", phone="+44 1", plan="pro"))
-    users = [identify("1", ADA, phone="+44 1"), identify("2", BYRON, phone="+44 1")]
+    by_phone = by_device("d", identify("", phone="+44 1111", plan="pro"))
+    users = [identify("1", ADA, phone="+44 1111"), identify("2", BYRON, phone="+44 1111")]
     for records in permutations([*users, by_phone]):
         diff = replay.diff(replay.write(records))
         assert diff.writes == (2, 0)
@@ -356,17 +356,17 @@ def test_a_record_with_a_phone_that_several_have_is_unidentified(replay: Replay)
 def test_a_phone_that_several_in_the_run_have_is_not_settled_by_the_account(
     replay: Replay,
 ) -> None:
-    replay.holds("1", ADA, phone_number="+44 1")
-    replay.holds("2", BYRON, phone_number="+44 1")
-    users = [identify("1", ADA, phone="+44 1"), identify("2", BYRON, phone="+44 1")]
-    by_phone = by_device("d", identify("", phone="+44 1", plan="pro"))
+    replay.holds("1", ADA, phone_number="+44 1111")
+    replay.holds("2", BYRON, phone_number="+44 1111")
+    users = [identify("1", ADA, phone="+44 1111"), identify("2", BYRON, phone="+44 1111")]
+    by_phone = by_device("d", identify("", phone="+44 1111", plan="pro"))
     diff = replay.diff("--against", "account", replay.write([*users, by_phone]))
     assert diff.writes == (0, 0)
     assert diff.skipped("unidentified") == 1
 
 
 def test_two_user_ids_with_one_phone_stay_two_end_users(replay: Replay) -> None:
-    users = [identify("1", ADA, phone="+44 1"), identify("2", BYRON, phone="+44 1")]
+    users = [identify("1", ADA, phone="+44 1111"), identify("2", BYRON, phone="+44 1111")]
     diff = replay.diff(replay.write(users))
     assert {user["external_id"]: user["email"] for user in diff.users("create")} == {
         "1": ADA,
@@ -375,29 +375,29 @@ def test_two_user_ids_with_one_phone_stay_two_end_users(replay: Replay) -> None:
 
 
 def test_two_emails_with_one_phone_stay_two_end_users(replay: Replay) -> None:
-    users = [by_device(email, identify("", email, phone="+44 1")) for email in (ADA, BYRON)]
+    users = [by_device(email, identify("", email, phone="+44 1111")) for email in (ADA, BYRON)]
     diff = replay.diff(replay.write(users))
     assert sorted(user["email"] for user in diff.users("create")) == [ADA, BYRON]
 
 
 def test_a_phone_ties_a_user_id_and_an_email_where_nothing_contradicts(replay: Replay) -> None:
-    by_email = by_device("d", identify("", ADA, phone="+44 1"))
-    for records in permutations([identify("1", plan="pro", phone="+44 1"), by_email]):
+    by_email = by_device("d", identify("", ADA, phone="+44 1111"))
+    for records in permutations([identify("1", plan="pro", phone="+44 1111"), by_email]):
         assert replay.diff(replay.write(records)).user() == {
             "email": ADA,
             "external_id": "1",
-            "phone_number": "+44 1",
+            "phone_number": "+44 1111",
             "properties.plan": "pro",
         }
 
 
 def test_somebody_known_by_phone_alone_is_one_end_user(replay: Replay) -> None:
     records = [
-        at(1, by_device("d", identify("", phone="+44 1", plan="free"))),
-        at(2, by_device("e", identify("", phone="+44 1", plan="pro"))),
+        at(1, by_device("d", identify("", phone="+44 1111", plan="free"))),
+        at(2, by_device("e", identify("", phone="+44 1111", plan="pro"))),
     ]
     assert replay.diff(replay.write(records)).user() == {
-        "phone_number": "+44 1",
+        "phone_number": "+44 1111",
         "properties.plan": "pro",
     }
 
@@ -425,9 +425,9 @@ STRANGERS = [
     identify("1", plan="pro"),
     track("2"),
     by_device("d", page("")),
-    identify("3", ADA, phone="+44 1"),
-    identify("4", BYRON, phone="+44 1"),
-    by_device("e", identify("", phone="+44 1")),
+    identify("3", ADA, phone="+44 1111"),
+    identify("4", BYRON, phone="+44 1111"),
+    by_device("e", identify("", phone="+44 1111")),
 ]
 
 

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
+from starlette.responses import JSONResponse
 
-from wootric_map.sandbox import RunningSandbox, SandboxRequest
+from wootric_map.sandbox import Fault, FaultRule, RunningSandbox, SandboxRequest
 
 Environment = Mapping[str, str | None]
 """Variables to set, or with None to leave out."""
@@ -61,6 +62,16 @@ def until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it has not come to that"
         time.sleep(0.005)
+
+
+def refusing(*emails: str) -> FaultRule:
+    """A fault rule that refuses these emails, as an account with rules of its own may."""
+    words = {"error": "Validation failed: Email is invalid"}
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        return Fault(JSONResponse(words, 422)) if request.form.get("email") in emails else None
+
+    return rule
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from wootric_map.addressing import (
 )
 from wootric_map.calls import EndUser
 
-HELD = EndUser(7, "held@b.co", "1", "+1", 1_420_099_200, {"language": "de"})
+HELD = EndUser(7, "held@b.co", "1", "+15550001", 1_420_099_200, {"language": "de"})
 BOTH = pytest.mark.parametrize("event", [track, page])
 
 Make = Callable[..., dict[str, Any]]
@@ -84,11 +84,15 @@ def test_an_event_before_its_user_had_an_email_carries_the_earliest(
 def test_what_an_event_says_itself_stands(plan_of: PlanOf) -> None:
     call = addressed(
         plan_of,
-        identify(minute=1, email="a@b.co", createdAt=1_400_000_000, language="en", phone="+1"),
+        identify(
+            minute=1, email="a@b.co", createdAt=1_400_000_000, language="en", phone="+15550001"
+        ),
         track(
             minute=2,
             properties={"language": "fr"},
-            context={"traits": {"email": "own@b.co", "createdAt": 1_500_000_000, "phone": "+2"}},
+            context={
+                "traits": {"email": "own@b.co", "createdAt": 1_500_000_000, "phone": "+15550002"}
+            },
         ),
         held=HELD,
     )
@@ -96,7 +100,7 @@ def test_what_an_event_says_itself_stands(plan_of: PlanOf) -> None:
         event_name="Signed Up",
         email="own@b.co",
         external_id="1",
-        phone_number="+2",
+        phone_number="+15550002",
         end_user_created_at=1_500_000_000,
         language="fr",
         properties={"language": "fr"},
@@ -106,14 +110,16 @@ def test_what_an_event_says_itself_stands(plan_of: PlanOf) -> None:
 def test_a_track_carries_what_is_known_of_its_user(plan_of: PlanOf) -> None:
     call = addressed(
         plan_of,
-        identify(minute=1, email="a@b.co", createdAt=1_420_099_200, language="en", phone="+1"),
+        identify(
+            minute=1, email="a@b.co", createdAt=1_420_099_200, language="en", phone="+15550001"
+        ),
         track(minute=2),
     )
     assert call == EligibilityCheck(
         event_name="Signed Up",
         email="a@b.co",
         external_id="1",
-        phone_number="+1",
+        phone_number="+15550001",
         end_user_created_at=1_420_099_200,
         language="en",
     )
@@ -142,14 +148,14 @@ def test_of_user_ids_that_share_one_end_user_a_track_carries_the_latest(
 
 
 @BOTH
-def test_a_user_created_at_the_epoch_has_a_creation_date_all_the_same(
+def test_a_user_created_at_the_epoch_has_no_creation_date_in_the_export(
     plan_of: PlanOf, event: Make
 ) -> None:
     call = addressed(
         plan_of, identify(minute=1, email="a@b.co", createdAt=0), event(minute=2), held=HELD
     )
     created = call.end_user_created_at if isinstance(call, EligibilityCheck) else call.created_at
-    assert created == 0
+    assert created == HELD.external_created_at
 
 
 @BOTH
@@ -165,7 +171,7 @@ def test_what_the_account_has_serves_where_the_export_is_silent(plan_of: PlanOf)
         event_name="Signed Up",
         email="held@b.co",
         external_id="1",
-        phone_number="+1",
+        phone_number="+15550001",
         end_user_created_at=1_420_099_200,
         language="de",
     )
@@ -179,16 +185,21 @@ def test_what_the_export_says_stands_before_what_the_account_has(
     plan_of: PlanOf, event: Make
 ) -> None:
     call = addressed(
-        plan_of, identify(minute=1, email="a@b.co", createdAt=5_000), event(minute=2), held=HELD
+        plan_of,
+        identify(minute=1, email="a@b.co", createdAt=1_400_005_000),
+        event(minute=2),
+        held=HELD,
     )
     created = call.end_user_created_at if isinstance(call, EligibilityCheck) else call.created_at
-    assert (call.email, created) == ("a@b.co", 5_000)
+    assert (call.email, created) == ("a@b.co", 1_400_005_000)
 
 
 def test_an_event_about_somebody_else_carries_nothing_of_its_user(plan_of: PlanOf) -> None:
     """Somebody who invites a friend is not that friend."""
     records = (
-        identify("1", 1, email="host@b.co", createdAt=5_000, language="en", phone="+1"),
+        identify(
+            "1", 1, email="host@b.co", createdAt=1_400_005_000, language="en", phone="+15550001"
+        ),
         track("1", 2, properties={"email": "guest@b.co"}),
         page("1", 3, properties={"email": "guest@b.co", "path": "/a"}),
     )
@@ -204,11 +215,15 @@ def test_an_event_whose_email_is_its_users_carries_all_that_is_known(
 ) -> None:
     call = addressed(
         plan_of,
-        identify("1", 1, email="host@b.co", createdAt=5_000),
+        identify("1", 1, email="host@b.co", createdAt=1_400_005_000),
         track("1", 2, properties={"email": own}),
     )
     assert isinstance(call, EligibilityCheck)
-    assert (call.email, call.external_id, call.end_user_created_at) == (own.strip(), "1", 5_000)
+    assert (call.email, call.external_id, call.end_user_created_at) == (
+        own.strip(),
+        "1",
+        1_400_005_000,
+    )
 
 
 @BOTH
@@ -244,9 +259,9 @@ def in_context(**traits: Any) -> dict[str, Any]:
         ([identify("1", plan="pro"), track("1", 2), page("1", 3)], ["unknown_user"] * 3),
         ([track("1")], ["unknown_user"]),
         ([track(None, context=wootric_id("77"))], ["unknown_user"]),
-        ([identify("1", phone="+1"), track("1", 2), page("1", 3)], [None, None, "no_email"]),
-        ([track(None, **in_context(phone="+1"))], [None]),
-        ([page(None, **in_context(phone="+1"))], ["no_email"]),
+        ([identify("1", phone="+15550001"), track("1", 2), page("1", 3)], [None, None, "no_email"]),
+        ([track(None, **in_context(phone="+15550001"))], [None]),
+        ([page(None, **in_context(phone="+15550001"))], ["no_email"]),
         ([track("1", 1), page("1", 2), identify("1", 9, email="a@b.co")], [None, None, None]),
     ],
 )
@@ -258,10 +273,10 @@ def test_a_record_of_nobody_known_is_unidentified_for_a_reason(
 
 @pytest.mark.parametrize("make", [identify, track, page])
 def test_what_only_names_a_shared_phone_is_unidentified(plan_of: PlanOf, make: Make) -> None:
-    phone = {"phone": "+1"} if make is identify else in_context(phone="+1")
+    phone = {"phone": "+15550001"} if make is identify else in_context(phone="+15550001")
     made = plan_of(
-        identify("1", 1, email="a@b.co", phone="+1"),
-        identify("2", 2, email="c@d.co", phone="+1"),
+        identify("1", 1, email="a@b.co", phone="+15550001"),
+        identify("2", 2, email="c@d.co", phone="+15550001"),
         make(None, 3, **phone),
     )
     assert reasons(made) == [None, None, "shared_phone"]
@@ -286,9 +301,9 @@ def test_whoever_has_a_shared_phone_is_not_settled_by_the_account(
     plan_of: PlanOf, event: Make
 ) -> None:
     made = plan_of(
-        identify("1", 1, phone="+1"),
-        identify("2", 2, phone="+1"),
-        event(None, 3, **in_context(phone="+1")),
+        identify("1", 1, phone="+15550001"),
+        identify("2", 2, phone="+15550001"),
+        event(None, 3, **in_context(phone="+15550001")),
     )
     (call,) = calls(made, None)
     assert isinstance(call, Skip)
@@ -310,12 +325,12 @@ def test_an_end_user_whom_wootric_does_not_hold_is_created(plan_of: PlanOf) -> N
 
 
 def test_an_end_user_whom_wootric_holds_is_changed_where_they_differ(plan_of: PlanOf) -> None:
-    made = plan_of(identify(email="Held@b.co", plan="pro", phone="+1"))
+    made = plan_of(identify(email="Held@b.co", plan="pro", phone="+15550001"))
     (write,) = made.writes()
     assert change(made.user, write, HELD) == Change(
         "update", EndUserUpsert(properties={"plan": "pro"})
     )
-    same = plan_of(identify(email="Held@b.co", phone="+1"))
+    same = plan_of(identify(email="Held@b.co", phone="+15550001"))
     (write,) = same.writes()
     assert change(same.user, write, HELD) == Change("unchanged", None)
 
@@ -349,7 +364,9 @@ def test_nothing_is_written_of_whom_only_wootrics_own_id_is_said(plan_of: PlanOf
 
 def test_nobody_is_written_by_a_shared_phone_whoever_the_account_holds(plan_of: PlanOf) -> None:
     made = plan_of(
-        identify("1", 1, phone="+1"), identify("2", 2, phone="+1"), identify(None, 3, phone="+1")
+        identify("1", 1, phone="+15550001"),
+        identify("2", 2, phone="+15550001"),
+        identify(None, 3, phone="+15550001"),
     )
     user, write = made.users[2], made.writes()[2]
     skip = change(user, write, HELD)
@@ -366,7 +383,7 @@ def test_nobody_is_written_by_a_shared_phone_whoever_the_account_holds(plan_of: 
     [
         ({"user_id": "1"}, {}, True),
         ({"user_id": "1"}, {"plan": "pro"}, True),
-        ({"user_id": "1"}, {"phone": "+1"}, True),
+        ({"user_id": "1"}, {"phone": "+15550001"}, True),
         ({"user_id": None, "context": wootric_id("77")}, {}, True),
         ({"user_id": "1"}, {"email": "a@b.co"}, False),
         ({"user_id": "1", **in_context(email="a@b.co")}, {}, False),

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from email.utils import formatdate
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wootric_map.dates import parse, parse_iso_day, unix_seconds
+from wootric_map.dates import is_plausible, parse, parse_iso_day, unix_seconds
 
 NEW_YEAR_2015 = 1420070400  # 2015-01-01T00:00:00Z
 
@@ -292,6 +293,185 @@ def test_month_day_year_is_that_day_in_utc(text: str, expected: int) -> None:
     assert seconds(text) == expected
 
 
+# A zone behind a blank or written out, and small letters
+
+FEBRUARY = 1549155906  # 2019-02-03T01:05:06Z
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2019-02-03 01:05:06 UTC", FEBRUARY),
+        ("2019-02-03 01:05:06.123456789123 UTC", FEBRUARY),
+        ("2019-02-03 01:05:06,5 UTC", FEBRUARY + 1),
+        ("2019-02-03 01:05:06 +0000", FEBRUARY),
+        ("2019-02-03 01:05:06 +00:00", FEBRUARY),
+        ("2019-02-03 01:05:06 -0700", FEBRUARY + 7 * 3600),
+        ("2019-02-03 01:05:06 -07", FEBRUARY + 7 * 3600),
+        ("2019-02-03 01:05:06 +0000 UTC", FEBRUARY),
+        ("2019-02-03 01:05:06.5 +0530 IST", FEBRUARY - 19800 + 1),
+        ("2019-02-03 01:05:06 GMT", FEBRUARY),
+        ("2019-02-03 01:05:06UTC", FEBRUARY),
+        ("2019-02-03T01:05:06 Z", FEBRUARY),
+        ("2019-02-03T01:05:06Z[UTC]", FEBRUARY),
+        ("2019-02-03T01:05:06.123Z[UTC]", FEBRUARY),
+        ("2019-02-03T02:05:06+01:00[Europe/Paris]", FEBRUARY),
+        ("2019-02-03T01:05:06[UTC]", FEBRUARY),
+        ("2019-02-03t01:05:06z", FEBRUARY),
+        ("2019-02-03t01:05:06.499+00:00", FEBRUARY),
+        ("2019-02-03 01:05:06 utc", FEBRUARY),
+        ("2019-02-03 01:05 UTC", FEBRUARY - 6),
+        ("20190203T010506 UTC", FEBRUARY),
+        ("2015-01-01T10:00 UTC", NEW_YEAR_2015 + 36000),
+    ],
+)
+def test_a_zone_may_stand_behind_a_blank_or_be_written_out(text: str, expected: int) -> None:
+    assert seconds(text) == expected
+    assert parse_iso_day(text) is None, "no whole date by the first row"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2019-02-03 UTC",
+        "2019-02-03 01 UTC",
+        "2019-02-03 01:05:06 PST",
+        "2019-02-03 01:05:06 +0100 UTC",
+        "2019-02-03T01:05:06+01:00[UTC]",
+        "2019-02-03T01:05:06[Europe/Paris]",
+        "2019-02-03T01:05:06Z[]",
+        "2019-02-03T01:05:06Z[U TC]",
+        "2019-02-03 01:05:06  UTC",
+        "2019-02-03 01:05:06 UTC ",
+        "2019-02-03 01:05:06\tUTC",
+        "2019-02-03 01:05:06 UTC UTC",
+        "2019-02-03 01:05:06 +0000 +0000",
+        "2019-02-03 01:05:06 +99:00",
+        "2019-02-03 25:05:06 UTC",
+        "2019-02-30 01:05:06 UTC",
+        "2019-02-03  01:05:06 UTC",
+        "2019-02-03 01:05:06 \u017fUTC",
+        "2019-02-03 01:05:06 UTC+1",
+        "2019-02-03 01:05:06 (UTC)",
+    ],
+)
+def test_what_is_no_zone_makes_it_no_date(text: str) -> None:
+    assert parse(text) is None
+
+
+# Mail and HTTP
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Sun, 03 Feb 2019 01:05:06 GMT", FEBRUARY),
+        ("Sun, 3 Feb 2019 01:05:06 GMT", FEBRUARY),
+        ("03 Feb 2019 01:05:06 +0000", FEBRUARY),
+        ("Sun, 03 Feb 2019 01:05:06 -0000", FEBRUARY),
+        ("Sat, 02 Feb 2019 18:05:06 -0700", FEBRUARY),
+        ("Sun, 03 Feb 2019 01:05:06 +0000 (UTC)", FEBRUARY),
+        ("Sun, 03 Feb 2019 01:05 UT", FEBRUARY - 6),
+        ("Sun, 03 Feb 19 01:05:06 UTC", FEBRUARY),
+        ("Sunday, 03-Feb-19 01:05:06 GMT", FEBRUARY),
+        ("Sun, 03-Feb-2019 01:05:06 GMT", FEBRUARY),
+        ("Sat, 02 Feb 2019 20:05:06 EST", FEBRUARY),
+        ("Sat, 02 Feb 2019 18:05:06 PDT", FEBRUARY),
+        ("sun, 03 feb 2019 01:05:06 gmt", FEBRUARY),
+        ("Sun,  03  Feb  2019  01:05:06  GMT", FEBRUARY),
+        ("Thu, 01 Jan 70 00:00:00 GMT", 0),
+        ("Sat, 31 Dec 2016 23:59:60 GMT", 1483228800),
+    ],
+)
+def test_a_date_as_mail_and_http_write_it_is_that_instant(text: str, expected: int) -> None:
+    assert seconds(text) == expected
+    assert parse_iso_day(text) is None
+
+
+@settings(deadline=None)
+@given(st.integers(0, 4_102_444_800), st.booleans())
+def test_every_instant_is_read_as_python_writes_it_for_mail(instant: int, usegmt: bool) -> None:
+    assert seconds(formatdate(instant, usegmt=usegmt)) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 03 Feb 2019",
+        "Sun, 03 Feb 2019 01:05:06",
+        "Sun 03 Feb 2019 01:05:06 GMT",
+        "Sun, Feb 03 2019 01:05:06 GMT",
+        "Sun, 31 Feb 2019 01:05:06 GMT",
+        "Sun, 03 February 2019 01:05:06 GMT",
+        "Son, 03 Feb 2019 01:05:06 GMT",
+        "Sun, 03 Feb 2019 24:05:06 GMT",
+        "Sun, 03 Feb 2019 01:60:06 GMT",
+        "Sun, 03 Feb 2019 1:05:06 GMT",
+        "Sun, 03 Feb 019 01:05:06 GMT",
+        "Sun, 03-Feb 2019 01:05:06 GMT",
+        "Sun, 03 Feb 2019 01:05:06 CET",
+        "Sun, 03 Feb 2019 01:05:06 GMT and later",
+        "Sun, 03 Feb 2019 01:05:06 +0000 (((",
+        "Sun Feb 03 2019 01:05:06 GMT+0000 (Coordinated Universal Time)",
+        "Feb 3, 2019",
+        "3 Feb 2019",
+        "Su\u017f, 03 Feb 2019 01:05:06 GMT",
+    ],
+)
+def test_what_is_nearly_a_mail_date_is_no_date(text: str) -> None:
+    assert parse(text) is None
+
+
+MEGABYTES = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun," + " " * MEGABYTES,
+        "1" * MEGABYTES,
+        "03" + " " * MEGABYTES + "Feb",
+        "2019-02-03 01:05:06 " + "A" * MEGABYTES,
+        "2019-02-03T01:05:06Z[" + "A" * MEGABYTES,
+    ],
+)
+def test_a_text_of_megabytes_takes_no_time(text: str) -> None:
+    begun = time.monotonic()
+    parse(text)
+    assert time.monotonic() - begun < 5
+
+
+# The 60th second
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2016-12-31T23:59:60Z", 1483228800),
+        ("2016-12-31T23:59:60.5Z", 1483228801),
+        ("2016-12-31 23:59:60 UTC", 1483228800),
+        ("2015-01-01T10:07:60Z", NEW_YEAR_2015 + 36480),
+        ("20150101T100760", NEW_YEAR_2015 + 36480),
+    ],
+)
+def test_a_60th_second_is_the_first_of_the_next_minute(text: str, expected: int) -> None:
+    assert seconds(text) == expected
+
+
+# When an end user can have been created
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_one"),
+    [(0, False), (-1, False), (86_400, False), (86_401, True), (1_549_166_706, True),
+     (4_102_444_799, True), (4_102_444_800, False)],
+)  # fmt: skip
+def test_a_creation_date_lies_between_the_epochs_first_day_and_2100(
+    seconds: int, is_one: bool
+) -> None:
+    assert is_plausible(seconds) is is_one
+
+
 # What is no date
 
 
@@ -358,7 +538,7 @@ def test_anything_else_is_no_date(value: object) -> None:
         "2015-01-01T10:00:00.5.5",
         "2015-01-01T10:00ZZ",
         "2015-01-01T10:00+2",
-        "2015-01-01T10:00 UTC",
+        "2015-01-01T10:00  UTC",
         "2015-1-1",
         "2015/01/01",
         "2015--01-01",

@@ -257,7 +257,7 @@ def test_an_end_user_that_the_account_holds_otherwise_is_sent_what_differs(
 
 
 def test_an_end_user_that_the_account_holds_as_wanted_is_not_written(account: Account) -> None:
-    records = [identify("1", "ada@example.com", plan="pro"), identify("2", phone="+491")]
+    records = [identify("1", "ada@example.com", plan="pro"), identify("2", phone="+4911111")]
     outcomes = account.push(*records)
     assert summed(outcomes) == {"create": 2}
     assert summed(account.push(*records)) == {"unchanged": 2}
@@ -289,9 +289,15 @@ def test_an_event_that_is_not_registered_is_skipped_without_a_call(account: Acco
 
 
 def test_what_wootric_refuses_fails_with_its_own_words_and_holds_the_events_back(
-    account: Account,
+    account_of: AccountOf,
 ) -> None:
-    outcomes = account.push(identify("1", "nonsense"), page("1"), *users(1))
+    refusal = JSONResponse({"error": "Validation failed: Email is invalid"}, 422)
+
+    def refusing(request: SandboxRequest) -> Fault | None:
+        return Fault(refusal) if request.form.get("email") == "a@refused.example" else None
+
+    account = account_of(refusing)
+    outcomes = account.push(identify("1", "a@refused.example"), page("1"), *users(1))
     failures = {each.action: each.result for each in outcomes if isinstance(each.result, Failure)}
     assert set(failures) == {"create", "page_view"}
     assert (failures["create"].code, failures["create"].status) == ("refused", 422)
@@ -496,12 +502,12 @@ def test_unfolded_all_writes_of_a_wootric_id_go_to_that(account: Account, saved:
 
 
 def test_who_has_only_a_shared_phone_is_not_looked_up_and_nothing_is_sent(account: Account) -> None:
-    account.hold(EndUserUpsert(phone_number="+1"))
-    by_phone = {"context": {"traits": {"phone": "+1"}}, "anonymousId": "a"}
+    account.hold(EndUserUpsert(phone_number="+15550001"))
+    by_phone = {"context": {"traits": {"phone": "+15550001"}}, "anonymousId": "a"}
     outcomes = account.push(
-        identify("1", "ada@example.com", phone="+1"),
-        identify("2", "bob@example.com", phone="+1"),
-        {"type": "identify", "anonymousId": "a", "traits": {"phone": "+1", "plan": "pro"}},
+        identify("1", "ada@example.com", phone="+15550001"),
+        identify("2", "bob@example.com", phone="+15550001"),
+        {"type": "identify", "anonymousId": "a", "traits": {"phone": "+15550001", "plan": "pro"}},
         {"type": "track", "event": "Signed Up", **by_phone},
         {"type": "page", **by_phone},
     )
@@ -799,7 +805,7 @@ def test_a_saved_plan_does_what_a_push_of_the_records_does(account_of: AccountOf
         identify("1", "ada@example.com", plan="pro", createdAt=1_400_000_000) | stamped(1),
         track("1", properties={"n": "x"}) | stamped(2),
         page("1", "/a") | stamped(3),
-        identify("2", phone="+491") | stamped(4),
+        identify("2", phone="+4911111") | stamped(4),
         track("2") | stamped(5),
         page("3") | stamped(6),
     ]

@@ -82,3 +82,22 @@ def test_an_end_user_is_read_as_it_is_told() -> None:
 def test_what_is_no_end_user_is_not_read_as_one(told: object) -> None:
     with pytest.raises(ValueError, match="no end user"):
         end_user_from(told)
+
+
+@pytest.mark.parametrize(
+    ("properties", "known"),
+    [
+        ('{"plan":"pro","seats":3}', {"plan": "pro", "seats": "3"}),
+        ("", {}),
+        ("{}", {}),
+        ('{"plan"=>"pro"}', None),
+        ("pro", None),
+        ("[1]", None),
+        ("7", None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_properties_may_be_told_as_text(properties: str, known: dict[str, str] | None) -> None:
+    told = end_user_from({"id": 7, "email": "a@b.co", "properties": properties})
+    assert told.knows_properties is (known is not None)
+    assert told.properties == (known or {})

@@ -11,6 +11,7 @@ from planned import PlanOf, identify, millis
 from wootric_map import EndUserUpsert
 from wootric_map.folding import NOTHING_KNOWN, Folded, Identified, State, fold, fold_one, write_of
 from wootric_map.mapping import user_of
+from wootric_map.naming import Naming
 from wootric_map.outcome import Ref
 from wootric_map.record import Identify
 
@@ -35,8 +36,8 @@ def one(key: str, value: object) -> dict[str, Any]:
     return {key: value}
 
 
-def folded(*identifies: Identified, amount_suffix: bool = False) -> Folded:
-    made = fold(identifies, amount_suffix=amount_suffix)
+def folded(*identifies: Identified, amounts: bool = False) -> Folded:
+    made = fold(identifies, naming=Naming(amounts))
     assert made is not None
     return made
 
@@ -66,12 +67,12 @@ def test_a_later_trait_wins_over_an_earlier_one_whatever_the_order_of_lines(
     plan_of: PlanOf, order: tuple[int, ...]
 ) -> None:
     records = [
-        identify(minute=1, email="old@b.co", plan="free", city="Rome", phone="+1"),
+        identify(minute=1, email="old@b.co", plan="free", city="Rome", phone="+15550001"),
         identify(minute=2, email="new@b.co", plan="pro", createdAt=1_420_099_200),
         identify(minute=3, plan="team", createdAt=1_500_000_000),
     ]
     assert plan_of(*(records[each] for each in order)).upsert == EndUserUpsert(
-        "new@b.co", "1", "+1", 1_500_000_000, {"plan": "team", "city": "Rome"}
+        "new@b.co", "1", "+15550001", 1_500_000_000, {"plan": "team", "city": "Rome"}
     )
 
 
@@ -139,51 +140,74 @@ def test_nothing_takes_an_email_out(nothing: object) -> None:
 @pytest.mark.parametrize("key", ["phone", "Phone", "PHONE", "ph_one"])
 def test_null_takes_a_phone_out_in_any_spelling(key: str) -> None:
     assert (
-        upsert(says(1, phone="+1", email="a@b.co"), says(2, **one(key, None))).phone_number is None
+        upsert(says(1, phone="+15550001", email="a@b.co"), says(2, **one(key, None))).phone_number
+        is None
     )
-    assert upsert(says(1, phone="+1"), says(2, **one(key, ""))).phone_number == "+1"
+    assert upsert(says(1, phone="+15550001"), says(2, **one(key, ""))).phone_number == "+15550001"
 
 
 @pytest.mark.parametrize("key", ["createdAt", "created_at", "Created At", "CREATEDAT"])
 def test_null_takes_a_creation_date_out_in_any_spelling(key: str) -> None:
-    made = folded(says(1, createdAt=5_000), says(2, **one(key, None)))
+    made = folded(says(1, createdAt=1_400_005_000), says(2, **one(key, None)))
     assert made.upsert.external_created_at is None
     assert made.state_at(2).created_at is None
-    assert upsert(says(1, createdAt=5_000), says(2, **one(key, ""))).external_created_at == 5_000
+    assert (
+        upsert(says(1, createdAt=1_400_005_000), says(2, **one(key, ""))).external_created_at
+        == 1_400_005_000
+    )
 
 
 def test_created_stands_before_created_at_whichever_came_later() -> None:
-    early, late = says(1, created=5_000), says(2, createdAt=6_000)
-    assert upsert(early, late).external_created_at == 5_000
-    assert upsert(early, late, says(3, created=7_000)).external_created_at == 7_000
-    assert upsert(early, late, says(3, created=None)).external_created_at == 6_000
-    assert upsert(early, late, says(3, createdAt=None)).external_created_at == 5_000
+    early, late = says(1, created=1_400_005_000), says(2, createdAt=1_400_006_000)
+    assert upsert(early, late).external_created_at == 1_400_005_000
+    assert upsert(early, late, says(3, created=1_400_007_000)).external_created_at == 1_400_007_000
+    assert upsert(early, late, says(3, created=None)).external_created_at == 1_400_006_000
+    assert upsert(early, late, says(3, createdAt=None)).external_created_at == 1_400_005_000
 
 
 def test_null_beside_another_spelling_takes_nothing_out() -> None:
     made = upsert(
-        says(1, phone="+1", createdAt=5_000, email="a@b.co"),
-        says(2, phone=None, Phone="+2", created=None, created_at=6_000),
+        says(1, phone="+15550001", createdAt=1_400_005_000, email="a@b.co"),
+        says(2, phone=None, Phone="+15550002", created=None, created_at=1_400_006_000),
     )
-    assert (made.phone_number, made.external_created_at) == ("+2", 6_000)
+    assert (made.phone_number, made.external_created_at) == ("+15550002", 1_400_006_000)
 
 
 def test_spellings_of_email_phone_and_creation_are_one_field_each() -> None:
     made = upsert(
-        says(1, email="old@b.co", phone="+1", createdAt=5_000),
-        says(2, Email="new@b.co", Phone="+2", created_at=6_000),
+        says(1, email="old@b.co", phone="+15550001", createdAt=1_400_005_000),
+        says(2, Email="new@b.co", Phone="+15550002", created_at=1_400_006_000),
     )
-    assert made == EndUserUpsert("new@b.co", "1", "+2", 6_000)
+    assert made == EndUserUpsert("new@b.co", "1", "+15550002", 1_400_006_000)
 
 
 def test_two_spellings_of_another_trait_are_two_traits() -> None:
     assert properties({"Plan": "pro", "plan": "free"}, {"plan": None}) == {"Plan": "pro"}
 
 
-def test_a_user_created_at_the_epoch_has_a_creation_date_all_the_same() -> None:
-    made = folded(says(1, createdAt=5_000), says(2, createdAt=0))
-    assert made.upsert.external_created_at == 0
-    assert made.state_at(2).created_at == 0
+@pytest.mark.parametrize("unusable", [0, "0001-01-01", "2100-01-01", "soon", True, {}, "", False])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_creation_date_that_can_be_none_counts_as_not_said(unusable: object, first: bool) -> None:
+    said = [unusable, 1_400_005_000] if first else [1_400_005_000, unusable]
+    made = folded(*(says(n, createdAt=value) for n, value in enumerate(said)))
+    assert made.upsert.external_created_at == 1_400_005_000
+    assert made.origins["external_created_at"] == ("traits.createdAt", 1_400_005_000)
+    assert made.state_at(2).created_at == 1_400_005_000
+
+
+@pytest.mark.parametrize(
+    "unusable", ["n/a", "123", "call me", True, 7, ["+15550001"], {"a": "b"}, " "]
+)
+def test_what_is_no_phone_counts_as_not_said(unusable: object) -> None:
+    made = upsert(says(1, phone="+15550001"), says(2, phone=unusable))
+    assert made.phone_number == "+15550001"
+    assert "phone" not in made.properties
+
+
+@pytest.mark.parametrize("unusable", ["n/a", "a@@b", 7, ["a@b.co"], "A <a@b.co>", "a b@c"])
+def test_what_is_no_email_leaves_the_one_before_it(unusable: object) -> None:
+    assert upsert(says(1, email="a@b.co"), says(2, email=unusable)).email == "a@b.co"
+    assert upsert(says(1, email=unusable), says(2, email="a@b.co")).email == "a@b.co"
 
 
 def test_a_user_id_that_looks_like_an_email_is_one_only_for_want_of_one() -> None:
@@ -200,7 +224,7 @@ def test_a_trait_id_is_a_property_only_where_no_user_id_was_ever_told() -> None:
 
 
 def test_the_amount_suffix_is_given_where_asked() -> None:
-    assert folded(says(seats=3), amount_suffix=True).upsert.properties == {"seats_amount": 3}
+    assert folded(says(seats=3), amounts=True).upsert.properties == {"seats_amount": 3}
     assert folded(says(seats=3)).upsert.properties == {"seats": 3}
 
 
@@ -221,7 +245,23 @@ def test_a_fold_is_what_the_last_word_on_each_trait_makes(traits: list[dict[str,
 
 
 _SPECIAL = ("email", "E-Mail", "phone", "Phone", "created", "createdAt", "language", "id")
-_ODD = (None, "", " ", "x", " A@b.co ", "a@b.co", "2024-03-05", "soon", False, True, 7, 1.5)
+_ODD = (
+    None,
+    "",
+    " ",
+    "x",
+    " A@b.co ",
+    "a@b.co",
+    "2024-03-05",
+    "soon",
+    False,
+    True,
+    7,
+    1.5,
+    "+15550001",
+    "n/a",
+    0,
+)
 _TRAITS: Any = st.dictionaries(
     st.sampled_from((*_SPECIAL, "plan", "a.b", "seats", "seats_amount", "address")),
     st.sampled_from((*_ODD, ["x", 1], [{}], {"city": "Oslo", "geo": {"lat": 1}})),
@@ -232,12 +272,12 @@ _TRAITS: Any = st.dictionaries(
 @settings(max_examples=500)
 @given(_TRAITS, st.sampled_from(["1", " ", "c@d.co", None]), st.booleans(), st.booleans())
 def test_one_identify_is_folded_in_short_as_it_is_at_length(
-    traits: dict[str, Any], user_id: str | None, chosen: bool, amount_suffix: bool
+    traits: dict[str, Any], user_id: str | None, chosen: bool, amounts: bool
 ) -> None:
     said = says(1, user_id, chosen=chosen, **traits)
-    short = fold_one(said, amount_suffix=amount_suffix)
+    short = fold_one(said, naming=Naming(amounts))
     if short is not None:
-        assert short == fold((said,), amount_suffix=amount_suffix)
+        assert short == fold((said,), naming=Naming(amounts))
 
 
 def test_the_commonest_identify_is_folded_in_short() -> None:
@@ -247,13 +287,13 @@ def test_the_commonest_identify_is_folded_in_short() -> None:
 
 def test_every_field_knows_the_record_its_value_came_from() -> None:
     origins = folded(
-        says(1, plan="free", seats=True), says(2, plan="pro", Email="new@b.co", phone=49)
+        says(1, plan="free", seats=True), says(2, plan="pro", Email="new@b.co", phone=4915550001)
     ).origins
     assert origins["email"] == ("traits.Email", "new@b.co")
     assert origins["properties.plan"] == ("traits.plan", "pro")
     assert origins["properties.seats"] == ("traits.seats", True)
     assert origins["external_id"] == ("userId", "1")
-    assert origins["phone_number"] == ("traits.phone", 49)
+    assert origins["phone_number"] == ("traits.phone", 4915550001)
 
 
 def test_a_warning_stands_at_the_record_its_trait_came_from() -> None:
@@ -299,7 +339,7 @@ def test_user_ids_that_other_ids_tie_share_no_email() -> None:
 
 def test_identifies_that_are_not_chosen_say_who_they_are_and_nothing_else() -> None:
     made = folded(
-        says(1, chosen=False, email="a@b.co", plan="pro", createdAt=5_000, wootric_id="77"),
+        says(1, chosen=False, email="a@b.co", plan="pro", createdAt=1_400_005_000, wootric_id="77"),
         says(2, None, city="Rome"),
         says(3, "2", chosen=False, plan="team"),
     )
@@ -310,20 +350,20 @@ def test_identifies_that_are_not_chosen_say_who_they_are_and_nothing_else() -> N
 
 def test_a_null_that_is_not_chosen_takes_nothing_out_of_what_is() -> None:
     made = upsert(
-        says(1, plan="pro", phone="+1", createdAt=5_000, email="a@b.co"),
+        says(1, plan="pro", phone="+15550001", createdAt=1_400_005_000, email="a@b.co"),
         says(2, chosen=False, plan=None, phone=None, createdAt=None),
     )
-    assert made == EndUserUpsert("a@b.co", "1", "+1", 5_000, {"plan": "pro"})
+    assert made == EndUserUpsert("a@b.co", "1", "+15550001", 1_400_005_000, {"plan": "pro"})
 
 
 def test_what_is_chosen_stands_before_what_is_not_even_if_that_is_later() -> None:
-    made = upsert(says(1, email="a@b.co", phone="+1"), says(2, chosen=False, email="c@d.co"))
+    made = upsert(says(1, email="a@b.co", phone="+15550001"), says(2, chosen=False, email="c@d.co"))
     assert made.email == "a@b.co"
 
 
 def test_a_phone_that_is_not_chosen_is_told_only_where_it_is_all_there_is() -> None:
-    assert upsert(says(1, chosen=False, phone="+1"), says(2)).phone_number == "+1"
-    with_email = upsert(says(1, chosen=False, phone="+1", email="a@b.co"), says(2))
+    assert upsert(says(1, chosen=False, phone="+15550001"), says(2)).phone_number == "+15550001"
+    with_email = upsert(says(1, chosen=False, phone="+15550001", email="a@b.co"), says(2))
     assert with_email == EndUserUpsert("a@b.co", "1")
 
 
@@ -348,8 +388,10 @@ def test_a_state_is_the_latest_at_or_before_a_time_else_the_earliest_after() -> 
 
 def test_what_was_said_once_is_still_known_later() -> None:
     """As in the browser, where the settings outlive the call."""
-    made = folded(says(1, email="a@b.co", createdAt=5_000, language="en"), says(2, plan="pro"))
-    assert made.state_at(9) == State("a@b.co", 5_000, "en")
+    made = folded(
+        says(1, email="a@b.co", createdAt=1_400_005_000, language="en"), says(2, plan="pro")
+    )
+    assert made.state_at(9) == State("a@b.co", 1_400_005_000, "en")
 
 
 def test_an_identify_that_says_nothing_new_makes_no_state() -> None:
@@ -387,9 +429,9 @@ def test_null_takes_a_language_out_and_an_empty_one_does_not() -> None:
 def test_identifies_that_are_not_chosen_count_for_what_was_known() -> None:
     made = folded(
         says(1, email="a@b.co", language="en"),
-        says(2, chosen=False, email="c@d.co", language="de", createdAt=5_000),
+        says(2, chosen=False, email="c@d.co", language="de", createdAt=1_400_005_000),
     )
-    assert made.state_at(2) == State("c@d.co", 5_000, "de")
+    assert made.state_at(2) == State("c@d.co", 1_400_005_000, "de")
 
 
 def test_nothing_is_known_of_whom_nothing_is_said() -> None:
@@ -416,11 +458,11 @@ def test_the_email_at_a_time_is_what_looking_through_all_finds(
 
 
 def test_unfolded_an_identify_says_what_it_says_itself_and_the_email_of_its_time() -> None:
-    early = says(1, email="a@b.co", plan="free", phone="+1", wootric_id="77")
+    early = says(1, email="a@b.co", plan="free", phone="+15550001", wootric_id="77")
     middle, late = says(2, city="Rome", address=None), says(3, email="c@d.co")
     whole = folded(early, middle, late)
     assert write_of(early, whole).upsert == EndUserUpsert(
-        "a@b.co", "1", "+1", properties={"plan": "free"}, wootric_id="77"
+        "a@b.co", "1", "+15550001", properties={"plan": "free"}, wootric_id="77"
     )
     assert write_of(middle, whole).upsert == EndUserUpsert(
         "a@b.co", "1", properties={"city": "Rome"}, wootric_id="77"
@@ -436,11 +478,12 @@ def test_the_time_of_a_record_is_in_milliseconds(plan_of: PlanOf) -> None:
 
 def test_an_origin_is_that_of_the_value_that_counts(plan_of: PlanOf) -> None:
     folded = plan_of(
-        identify("x@y.zz", 1, email="a@b.co", created=5000), identify("x@y.zz", 2, createdAt=6000)
+        identify("x@y.zz", 1, email="a@b.co", created=1_400_005_000),
+        identify("x@y.zz", 2, createdAt=1_400_006_000),
     ).folded
     assert folded.origins["email"] == ("traits.email", "a@b.co")
-    assert folded.upsert.external_created_at == 5000
-    assert folded.origins["external_created_at"] == ("traits.created", 5000)
+    assert folded.upsert.external_created_at == 1_400_005_000
+    assert folded.origins["external_created_at"] == ("traits.created", 1_400_005_000)
 
 
 def test_nobody_is_looked_up_twice_by_one_email_or_by_a_digest(plan_of: PlanOf) -> None:

@@ -97,8 +97,8 @@ def test_an_email_in_an_events_properties_is_another_id_to_be_filed_under() -> N
 
 @pytest.mark.parametrize("link", [True, False])
 def test_a_phone_is_a_hint_and_an_anonymous_id_one_if_asked_for(link: bool) -> None:
-    taken = taken_of(identify("1", phone="+1"), page(None), link_anonymous=link)
-    assert taken.names == ["u:1", "p:+1", "a:a"]
+    taken = taken_of(identify("1", phone="+15550001"), page(None), link_anonymous=link)
+    assert taken.names == ["u:1", "p:+15550001", "a:a"]
     assert taken.hints == ([(1, 0), (2, 0)] if link else [(1, 0)])
     assert taken.ties == []
 
@@ -150,7 +150,23 @@ def test_a_part_without_records_comes_to_nothing() -> None:
 
 
 _VALUES = st.sampled_from(
-    [None, "", " ", "x", "a@b.co", "2024-03-05", "soon", 7, 1.0, 1.5, True, ["x"], {"a": 1}]
+    [
+        None,
+        "",
+        " ",
+        "x",
+        "a@b.co",
+        "n/a",
+        "+15550001",
+        "2024-03-05",
+        "soon",
+        7,
+        1.0,
+        1.5,
+        True,
+        ["x"],
+        {"a": 1},
+    ]
 )
 _FIELDS = st.dictionaries(
     st.sampled_from(
@@ -228,7 +244,7 @@ _TRAITS = st.fixed_dictionaries(
     {},
     optional={
         "email": _EMAILS,
-        "phone": st.sampled_from(["+1", "+2", None]),
+        "phone": st.sampled_from(["+15550001", "+15550002", None]),
         "plan": st.sampled_from(["free", "pro", None]),
         "createdAt": st.sampled_from([1_400_000_000, "2018-08-03", "never", None]),
         "created": st.sampled_from(["soon", 1]),

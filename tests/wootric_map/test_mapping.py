@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from wootric_map.mapping import (
     unidentified,
     user_of,
 )
+from wootric_map.placeholders import is_placeholder
 from wootric_map.properties import decimal_text
 from wootric_map.record import Identify, Page, Track, read_line
 
@@ -70,7 +72,7 @@ def test_an_identify_becomes_the_settings_of_the_user() -> None:
             "renewal": "2015-01-01",
             "paying": True,
             "company": {"name": "Acme"},
-            "tags": ["a", "b"],
+            "tags_array": ["a", "b"],
         },
         anonymousId="a1",
         messageId="m1",
@@ -89,7 +91,7 @@ def test_an_identify_becomes_the_settings_of_the_user() -> None:
             "renewal_date": NEW_YEAR_2015,
             "paying": "true",
             "company_name": "Acme",
-            "tags": "a, b",
+            "tags_array": "a,b",
         },
     }
     assert mapped(record).warnings == ()
@@ -332,6 +334,125 @@ def test_a_created_date_that_is_none_is_left_out_with_a_warning(key: str, value:
     assert codes(record) == ["invalid_created_at"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, 86_400, 2019, 4_102_444_800, 1420099200000000, 1420099200000000000, "0001-01-01",
+     "1900-01-01", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2100-01-01",
+     "1420099200000000", "1420099200000000000"],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["created", "created_at"])
+def test_a_created_date_that_nobody_can_have_is_left_out_with_a_warning(
+    key: str, value: object
+) -> None:
+    record = identify({key: value})
+    assert "created_at" not in settings_of(record)
+    [warning] = mapped(record).warnings
+    assert (warning.code, warning.field) == ("implausible_created_at", f"traits.{key}")
+
+
+@pytest.mark.parametrize("unusable", ["garbage", 0, True])
+def test_created_at_counts_where_created_can_be_none(unusable: object) -> None:
+    record = identify({"created": unusable, "createdAt": "2015-01-01"})
+    assert settings_of(record)["created_at"] == NEW_YEAR_2015
+    assert len(mapped(record).warnings) == 1
+
+
+# What is no email and no phone
+
+NO_EMAILS = ["a@b@c", "Cy <cy@b.co>", "x@b.co, y@b.co", "a@b.co\u200b", "  ", 7, True, False,
+             ["a@b.co"], {"value": "a@b.co"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NO_EMAILS)
+def test_what_is_no_email_is_left_out_with_a_warning(value: object) -> None:
+    for record in (
+        identify({"Email": value, "plan": "pro"}),
+        track({"Email": value, "plan": "pro"}),
+    ):
+        found = mapped(record)
+        assert found.settings.email is found.user.email is None
+        assert "Email" not in (found.settings.properties or {})
+        [warning] = found.warnings
+        place = "traits.Email" if record["type"] == "identify" else "properties.Email"
+        assert (warning.code, warning.field) == ("invalid_email", place)
+
+
+@pytest.mark.parametrize("value", NO_EMAILS)
+def test_in_place_of_what_is_no_email_the_next_place_is_looked_at(value: object) -> None:
+    fields: dict[str, Any] = {"userId": "id@x.co"}
+    assert mapped(identify({"email": value}, **fields)).user.email == "id@x.co"
+    for make in (track, page):
+        in_context = {"context": {"traits": {"email": value}}, **fields}
+        assert mapped(make({"email": "property@x.co"}, **in_context)).user.email == "property@x.co"
+        assert mapped(make({"email": value}, **in_context)).user.email == "id@x.co"
+
+
+def test_another_spelling_counts_where_the_first_is_no_email() -> None:
+    record = identify({"email": "N/A", "E-Mail": "a@b.co", "$email": "c@d.co"})
+    assert mapped(record).user.email == "a@b.co"
+    assert codes(record) == ["placeholder_id"]
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+def test_an_email_and_a_phone_that_say_nothing_are_not_warned_of(nothing: object) -> None:
+    assert codes(identify({"email": nothing, "phone": nothing})) == []
+
+
+@pytest.mark.parametrize("user_id", ["Cy <cy@x.co>", "a@b@x.co", "a b@x.co", "mailto:a@x.co"])
+def test_a_user_id_that_is_no_email_gives_none_and_no_warning(user_id: str) -> None:
+    for record in (identify({}, userId=user_id), track({}, userId=user_id)):
+        assert mapped(record).user.email is None
+        assert codes(record) == []
+
+
+def test_an_email_is_trimmed() -> None:
+    assert settings_of(identify({"email": "\u00a0gil@em.example\n"}))["email"] == "gil@em.example"
+
+
+@pytest.mark.parametrize("text", ["N/A", " undefined ", "-", "0", "[object Object]"])
+def test_a_placeholder_is_no_email_and_no_phone(text: str) -> None:
+    found = mapped(identify({"email": text, "phone": text, "plan": "pro"}))
+    assert (found.user.email, found.user.phone) == (None, None)
+    assert [(each.code, each.subject, each.field) for each in found.warnings] == [
+        ("placeholder_id", text.strip().lower(), "traits.email"),
+        ("placeholder_id", text.strip().lower(), "traits.phone"),
+    ]
+    assert found.stored == {"plan": "pro"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "123",
+        "call me",
+        " ",
+        12,
+        1.5,
+        True,
+        ["+15551234567"],
+        {"home": "+15551234567"},
+        "2015-01-01T00:00Z",
+    ],
+)
+def test_what_is_no_phone_is_left_out_with_a_warning(value: object) -> None:
+    found = mapped(identify({"Phone": value, "plan": "pro"}))
+    assert found.user.phone is None
+    assert {"Phone", "phone", "Phone_date"}.isdisjoint(found.settings.properties or {})
+    assert {"Phone", "phone", "Phone_date"}.isdisjoint(found.stored)
+    assert [
+        (each.code, each.field) for each in found.warnings if each.code != "list_without_array"
+    ] == [("invalid_phone", "traits.Phone")]
+
+
+def test_traits_of_the_context_are_told_as_such() -> None:
+    record = Identify("1", None, None, None, {}, {"email": "x", "seats": 3}, "context.traits")
+    fields = {each.code: each.field for each in map_record(record).warnings}
+    assert fields == {
+        "invalid_email": "context.traits.email",
+        "integer_without_amount": "context.traits.seats",
+    }
+
+
 # Wootric's own id
 
 
@@ -490,13 +611,16 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=5)
-    | st.sampled_from(["a@b.co", "2015-01-01", "\0", "wootricEndUserId"]),
+    | st.sampled_from(
+        ["a@b.co", " A@b.co", "a@b@c", "ä@ö", "n/a", "0", "2015-01-01", "9999-01-01", "\0",
+         "+1 555 0100", "wootricEndUserId"]
+    ),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["type", "id", "email", "a.b"]), inner, max_size=3)
     ),
     max_leaves=5,
-)
+)  # fmt: skip
 TRAITS = st.dictionaries(
     st.text(max_size=4)
     | st.sampled_from(
@@ -552,14 +676,38 @@ def test_no_spelling_of_a_standard_trait_is_a_property(key: str) -> None:
     assert settings_of(track({key: "2015-01-01", "plan": "pro"}))["properties"] == {"plan": "pro"}
 
 
-def obvious_find(fields: Mapping[str, Any], name: str) -> tuple[str, Any] | None:
-    """segment.md 4: spelled exactly so, else the first that is spelled otherwise; what is empty is none."""
-    given = [(key, value) for key, value in fields.items() if value is not None and value != ""]
+def obvious_all(fields: Mapping[str, Any], name: str, empty: list[Any]) -> list[tuple[str, Any]]:
+    """The spellings of a trait that are not empty, the one spelled exactly so first."""
+    given = [(key, value) for key, value in fields.items() if value not in empty]
     given.sort(key=lambda each: each[0] != name)
-    for key, value in given:
-        if "".join(filter(str.isalnum, key)).lower() == name.lower():
-            return key, value
-    return None
+    return [
+        (key, value)
+        for key, value in given
+        if "".join(filter(str.isalnum, key)).lower() == name.lower()
+    ]
+
+
+def obvious_email(value: object) -> str | None:
+    text = value.strip() if isinstance(value, str) else ""
+    before, *after = text.split("@")
+    unseen = {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"} & set(map(unicodedata.category, text))
+    fine = len(after) == 1 and before and after[0] and not unseen and not set(text) & set('<>,;:"')
+    return text if fine else None
+
+
+def obvious_phone(value: object) -> str | None:
+    text = obvious_text(value) or ""
+    fine = sum(map(text.count, "0123456789")) >= 5 and not set(text) - set("0123456789 +-().x/")
+    return text if fine and not is_placeholder(text) else None
+
+
+def obvious_created(value: object) -> int | str:
+    moment = dates.parse(value)
+    if moment is None:
+        far = isinstance(value, int | float) and not isinstance(value, bool)
+        return "implausible_created_at" if far else "invalid_created_at"
+    seconds = dates.unix_seconds(moment)
+    return seconds if 86_400 < seconds < 4_102_444_800 else "implausible_created_at"
 
 
 def obvious_text(value: object) -> str | None:
@@ -568,11 +716,7 @@ def obvious_text(value: object) -> str | None:
     return (value.strip() if isinstance(value, str) else decimal_text(value)) or None
 
 
-def says_nothing(created: tuple[str, Any]) -> bool:
-    return created[1] is False or created[1] == "blank"
-
-
-def obvious_user(
+def obvious_user(  # noqa: PLR0915 - rule by rule
     record: Identify | Track | Page,
 ) -> tuple[User, dict[str, tuple[str, Any]], list[str]]:
     """segment.md 4 and 5, rule by rule: whom a record names, where that stands, and the warnings."""
@@ -586,38 +730,46 @@ def obvious_user(
     else:
         places = [(parent, traits), ("properties", record.properties)]
     origins: dict[str, tuple[str, Any]] = {}
-    named = [
-        (f"{place}.{found[0]}", found[1])
-        for place, fields in places
-        if (found := obvious_find(fields, "email"))
-        and isinstance(found[1], str)
-        and not found[1].isspace()
-    ]
+    warnings: list[str] = []
+    email = None
+    for place, fields in places:
+        for key, value in obvious_all(fields, "email", [None, "", [], {}]) if not email else ():
+            if not email and (email := obvious_email(value)):
+                origins["email"] = (f"{place}.{key}", value)
+            elif not email:
+                placeholder = isinstance(value, str) and is_placeholder(value)
+                warnings.append("placeholder_id" if placeholder else "invalid_email")
     if record.user_id:
-        if looks_like_email(record.user_id):
-            named.append(("userId", record.user_id))
+        if not email and looks_like_email(record.user_id):
+            email = obvious_email(record.user_id)
+            if email:
+                origins["email"] = ("userId", record.user_id)
         if record.user_id.strip():
             origins["external_id"] = ("userId", record.user_id)
-    if named:
-        origins["email"] = named[0]
-    created = [obvious_find(traits, name) for name in ("created", "createdAt")]
-    created += [
-        obvious_find({key: "blank"}, name)
-        for key, value in traits.items()
-        for name in ("created", "createdAt")
-        if value == ""
-    ]
     created_at = None
-    warned = any(created)
-    for found in sorted(filter(None, created), key=says_nothing)[:1]:
-        moment = dates.parse(found[1])
-        if moment is not None:
-            created_at, warned = dates.unix_seconds(moment), False
-            origins["external_created_at"] = (f"{parent}.{found[0]}", found[1])
-    found = obvious_find(traits, "phone")
-    phone = obvious_text(found[1]) if found else None
-    if found and phone:
-        origins["phone_number"] = (f"{parent}.{found[0]}", found[1])
+    of_dates: list[str] = []
+    for name in ("created", "createdAt"):
+        for key, value in obvious_all(traits, name, [None, ""]) if created_at is None else ():
+            found = obvious_created(value)
+            if created_at is None and isinstance(found, int):
+                created_at = found
+                origins["external_created_at"] = (f"{parent}.{key}", value)
+            elif created_at is None and value is not False:
+                of_dates.append(str(found))
+    given = [obvious_all(traits, name, [None]) for name in ("created", "createdAt")]
+    if any(given) and created_at is None and not of_dates:
+        of_dates.append("invalid_created_at")
+    warnings += of_dates
+    phone = None
+    for key, value in obvious_all(traits, "phone", [None, "", [], {}]):
+        if phone:
+            continue
+        phone = obvious_phone(value)
+        if phone:
+            origins["phone_number"] = (f"{parent}.{key}", value)
+        else:
+            text = obvious_text(value)
+            warnings.append("placeholder_id" if text and is_placeholder(text) else "invalid_phone")
     spoken = record.properties if isinstance(record, Track) else traits
     language = spoken.get("language")
     ids = record.context.get("externalId")
@@ -628,7 +780,7 @@ def obvious_user(
     ]
     user = User(
         user_id=origins["external_id"][1] if "external_id" in origins else None,
-        email=named[0][1] if named else None,
+        email=email,
         phone=phone,
         wootric_id=next(
             (each for each in wootric_ids if re.fullmatch("[1-9][0-9]{0,17}", each)), None
@@ -636,7 +788,7 @@ def obvious_user(
         created_at=created_at,
         language=language if isinstance(language, str) and language else None,
     )
-    return user, origins, ["invalid_created_at"] * warned
+    return user, origins, warnings
 
 
 @settings(max_examples=500, deadline=None)

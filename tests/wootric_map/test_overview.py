@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given, settings
@@ -16,12 +17,14 @@ from wootric_map.overview import Overview, overview
 from wootric_map.plan import Write
 from wootric_map.rehearsal import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.report import Report
+from wootric_map.services import services
 
 ADA = {"email": "ada@b.co"}
 OPTIONS = st.builds(
     PlanOptions,
     link_anonymous=st.booleans(),
     amount_suffix=st.booleans(),
+    array_suffix=st.booleans(),
     choice=st.builds(
         Choice,
         types=st.sampled_from([frozenset(), frozenset({"identify", "page"})]),
@@ -77,11 +80,11 @@ def the_long_way(made: Planned) -> Told:
     return told
 
 
-def in_short(made: Planned, *, amount_suffix: bool = False) -> Told:
+def in_short(made: Planned) -> Told:
     told = Told()
     for stretch in range(made.plan.spool.stretches):
         people = {each.number: each for each in made.plan.spool.people_of(stretch)}
-        for part in overview(made.plan, stretch, shown, amount_suffix=amount_suffix):
+        for part in overview(made.plan, stretch, shown):
             if isinstance(part, Overview):
                 told.report.add(part.report)
                 told.calls.update(part.calls)
@@ -110,7 +113,7 @@ def test_it_says_what_a_rehearsal_says(records: list[dict[str, Any]], options: P
         tempfile.TemporaryDirectory() as folder,
         planned(Path(folder), records, options=options) as made,
     ):
-        assert same(in_short(made, amount_suffix=options.amount_suffix), the_long_way(made))
+        assert same(in_short(made), the_long_way(made))
 
 
 @settings(deadline=None, max_examples=100)
@@ -123,7 +126,55 @@ def test_it_says_so_of_any_stretch(records: list[dict[str, Any]], options: PlanO
         patch.setattr(spool, "_STRETCH_BYTES", 100)
         patch.setattr(spool, "_GIANT_BYTES", 300)
         with planned(Path(folder), records, options=options) as made:
-            assert same(in_short(made, amount_suffix=options.amount_suffix), the_long_way(made))
+            assert same(in_short(made), the_long_way(made))
+
+
+@pytest.mark.parametrize("size", [1000, 2500, 7000, 7500, 8100, 20_000])
+@pytest.mark.parametrize("letter", ["x", "%", "\u00e9", "\U0001f600"])
+@pytest.mark.parametrize("kind", ["track", "page"])
+def test_a_call_whose_address_is_too_long_is_warned_of(
+    plan_of: PlanOf, size: int, letter: str, kind: str
+) -> None:
+    long = letter * (size // len(quote_plus(letter)))
+    event = track("1", 2, properties={"note": long}) if kind == "track" else page("1", 2)
+    if kind == "page":
+        event["properties"] = {"url": long}
+    made = plan_of(identify("1", 1, **ADA), event, track("1", 3, properties={"note": "x"}))
+    told = in_short(made)
+    assert told.short == 1
+    assert same(told, the_long_way(made))
+    [step, _] = made.events()
+    address = step.call.call(services("NPS-EU-00000000"), "NPS-EU-00000000").url
+    assert (len(address) > 8000) == (told.report.warnings.counts["call_too_long"] == 1)
+    assert (len(address) > 8000) == (size > 8000)
+    for _, warning in step.warnings:
+        field = "properties.url" if kind == "page" else "properties.note"
+        assert (warning.code, warning.field) == ("call_too_long", field)
+        assert f"{len(address):,} bytes" in warning.message
+        assert f"{field} is the longest" in warning.message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event": "e" * 8000},
+        {"userId": "u" * 8000},
+        {"properties": {f"k{number}": 1.5 for number in range(400)}},
+        {"properties": {f"k{number}": "" for number in range(400)}},
+        {"properties": {"a" * 3000: {"b": "x", "c": "y", "d": "z"}}},
+        {"properties": {f"k{number}": 1e-300 for number in range(40)}},
+        {"properties": {f"k{number}": 1e300 for number in range(40)}},
+        {"properties": {"tags": ["\u00e9"] * 1000}},
+    ],
+)
+def test_whatever_makes_an_address_long_is_warned_of(
+    plan_of: PlanOf, fields: dict[str, Any]
+) -> None:
+    event = track("1", 2) | fields
+    made = plan_of(identify(event["userId"], 1, **ADA), event)
+    told = in_short(made)
+    assert same(told, the_long_way(made))
+    assert told.report.warnings.counts["call_too_long"] == 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +200,7 @@ def test_the_commonest_end_users_are_told_in_short(
     "records",
     [
         pytest.param([track("1", 1, properties={"email": "a@b.co"})], id="an event's email"),
-        pytest.param([identify("1", 1, phone="+1"), track("1", 2)], id="a phone alone"),
+        pytest.param([identify("1", 1, phone="+15550001"), track("1", 2)], id="a phone alone"),
         pytest.param([identify("1", 1, context=wootric_id("77")), track("1", 2)], id="own id"),
         pytest.param(
             [identify("1", 1, email="a@b.co"), identify("2", 2, email="a@b.co")], id="shared"
@@ -161,10 +212,12 @@ def test_the_commonest_end_users_are_told_in_short(
         pytest.param([identify("1", 1, email="a@b.co"), identify("1", 2, email=None)], id="null"),
         pytest.param([identify("1", 1, email="a@b.co"), identify("1", 2, email=" ")], id="blank"),
         pytest.param(
-            [identify("1", 1, phone="+1", **ADA), identify("1", 2, phone=True, **ADA)], id="phone"
+            [identify("1", 1, phone="+15550001", **ADA), identify("1", 2, phone=True, **ADA)],
+            id="phone",
         ),
         pytest.param(
-            [identify("1", 1, phone="+1", **ADA), identify("1", 2, phone="", **ADA)], id="empty"
+            [identify("1", 1, phone="+15550001", **ADA), identify("1", 2, phone="", **ADA)],
+            id="empty",
         ),
         pytest.param(
             [identify("a@b.co", 1, plan="x"), identify("a@b.co", 2, plan="y")], id="userId"
@@ -189,8 +242,8 @@ def test_the_commonest_end_users_are_told_in_short(
         ),
         pytest.param(
             [
-                identify("1", 1, created=False, createdAt=5, **ADA),
-                identify("1", 2, created=False, createdAt=6, **ADA),
+                identify("1", 1, created=False, createdAt=1_400_000_005, **ADA),
+                identify("1", 2, created=False, createdAt=1_400_000_006, **ADA),
             ],
             id="created",
         ),

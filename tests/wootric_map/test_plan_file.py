@@ -127,7 +127,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
     path = save(
-        identify("1", 1, email="a@b.co", plan="pro", createdAt=5_000, messageId="a"),
+        identify("1", 1, email="a@b.co", plan="pro", createdAt=1_400_005_000, messageId="a"),
         identify("1", 2, seats="3", messageId="b"),
         track("1", 3, messageId="c", properties={"n": 4}),
         page("2", 4, messageId="d", context={"traits": {"email": "c@d.co"}}),
@@ -145,7 +145,7 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
             "fields": {
                 "email": "a@b.co",
                 "external_id": "1",
-                "external_created_at": 5_000,
+                "external_created_at": 1_400_005_000,
                 "properties": {"plan": "pro", "seats": "3"},
             },
             "records": 2,
@@ -163,7 +163,7 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
                 "event_name": "Signed Up",
                 "email": "a@b.co",
                 "external_id": "1",
-                "end_user_created_at": 5_000,
+                "end_user_created_at": 1_400_005_000,
                 "properties": {"n": 4},
             },
         },
@@ -233,7 +233,7 @@ def test_the_same_records_make_the_same_bytes_in_whatever_order(save: Save) -> N
     records = [
         *(identify(str(n), n, email=f"u{n}@b.co", plan="pro") for n in range(5)),
         *(page(str(n), n, properties={"path": f"/{n}"}) for n in range(5)),
-        track("9", context={"traits": {"phone": "+1"}}),
+        track("9", context={"traits": {"phone": "+15550001"}}),
     ]
     first = save(*records).read_bytes()
     assert save(*reversed(records)).read_bytes() == first
@@ -669,7 +669,7 @@ def test_a_line_that_is_no_object_is_refused_by_its_number(path: Path, line: byt
     assert f"{path}:4:" in refused(path, b"\n".join(content) + b"\n")
 
 
-@pytest.mark.parametrize("by", [{"external_id": "1"}, {"phone_number": "+1"}])
+@pytest.mark.parametrize("by", [{"external_id": "1"}, {"phone_number": "+15550001"}])
 def test_an_eligibility_check_may_name_its_user_by_id_or_phone(path: Path, by: Fields) -> None:
     path.write_bytes(text(whole({**CHECK, "call": {"event_name": "x", **by}})))
     ((step,),) = steps(path)

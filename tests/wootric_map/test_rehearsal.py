@@ -123,9 +123,9 @@ def test_an_events_user_is_looked_up_once_for_all_their_events(plan_of: PlanOf) 
     ("records", "look_ups"),
     [
         ([identify("1", email="a@b.co")], [2]),
-        ([identify("1", email="a@b.co", phone="+1")], [2]),
-        ([identify("1", phone="+1")], [2]),
-        ([identify(None, phone="+1")], [1]),
+        ([identify("1", email="a@b.co", phone="+15550001")], [2]),
+        ([identify("1", phone="+15550001")], [2]),
+        ([identify(None, phone="+15550001")], [1]),
         ([identify("1", email="a@b.co", context=wootric_id("7"))], [3]),
         ([identify("1", email="a@b.co"), track("1", 2), page("1", 3)], [2, 0, 0]),
         ([identify("1", plan="pro"), track("1", 2)], [1, 0]),
@@ -165,12 +165,12 @@ def test_an_end_user_is_found_by_what_they_were_known_as_before(plan_of: PlanOf)
 
 
 def test_whoever_has_a_shared_phone_is_not_looked_up(plan_of: PlanOf) -> None:
-    phone: Mapping[str, Any] = {"context": {"traits": {"phone": "+1"}}}
-    account = Account((EndUser(9, None, None, "+1", None, {}),))
+    phone: Mapping[str, Any] = {"context": {"traits": {"phone": "+15550001"}}}
+    account = Account((EndUser(9, None, None, "+15550001", None, {}),))
     made = plan_of(
-        identify("1", 1, email="a@b.co", phone="+1"),
-        identify("2", 2, email="c@d.co", phone="+1"),
-        identify(None, 3, phone="+1", plan="pro"),
+        identify("1", 1, email="a@b.co", phone="+15550001"),
+        identify("2", 2, email="c@d.co", phone="+15550001"),
+        identify(None, 3, phone="+15550001", plan="pro"),
         track(None, 4, **phone),
     )
     assert made.results(None, account.find) == [

@@ -50,6 +50,10 @@ class SandboxSettings:
     token_lifetime: int = 7200
     """Seconds an access token is taken for (wootric.md 2)."""
 
+    properties_as_text: bool = False
+    """Whether the reply to a POST or PUT of an end user shows its properties as Ruby writes a hash,
+    `{"plan"=>"pro"}`, as some of Wootric's own examples do (wootric.md 3)."""
+
     error_rate: float = 0.0
     """Share (0 to 1) of REST, eligibility and pixel requests answered 500 or 503 and not carried
     out. Signing in is spared."""

@@ -1,5 +1,6 @@
 """All that a sandbox holds. The server's thread writes it; any thread may look."""
 
+import json
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -198,7 +199,8 @@ class SandboxState:
 
     def create_end_user(self, request: SandboxRequest) -> Reply:
         """Answer `POST /end_users` (wootric.md 3)."""
-        return Reply(self._end_users.create(request.form, int(self.clock())).to_json(), 201)
+        created = self._end_users.create(request.form, int(self.clock()))
+        return Reply(self._written(created), 201)
 
     def get_end_user(self, request: SandboxRequest) -> Reply:
         """Answer `GET /end_users/{id}`, by id, email or external id (wootric.md 3)."""
@@ -212,7 +214,18 @@ class SandboxState:
         """Answer `PUT /end_users/{id}` (wootric.md 3)."""
         end_user_id = request.path_params["id"]
         now = int(self.clock())
-        return Reply(self._end_users.update(end_user_id, request.form, now).to_json())
+        return Reply(self._written(self._end_users.update(end_user_id, request.form, now)))
+
+    def _written(self, end_user: EndUser) -> dict[str, object]:
+        """The end user as the reply to a write shows them."""
+        shown = end_user.to_json()
+        if self.settings.properties_as_text:
+            pairs = (
+                f"{json.dumps(name)}=>{json.dumps(value)}"
+                for name, value in end_user.properties.items()
+            )
+            shown["properties"] = "{" + ", ".join(pairs) + "}"
+        return shown
 
     def create_response(self, request: SandboxRequest) -> Reply:
         """Answer `POST /end_users/{id}/responses` (wootric.md 7)."""
