@@ -286,7 +286,10 @@ def _write_data(
         for label, count in tally.most_common(action):
             shown = redaction.text(label) if redaction else label
             output.write(json_line({"action": action, name: shown, "count": count}))
-    output.write(json_line({"summary": report.summary()}))
+    counts = report.summary()
+    if redaction:
+        counts["warning_details"] = redaction.value("", counts["warning_details"])
+    output.write(json_line({"summary": counts}))
     output.flush()
 
 
@@ -312,7 +315,7 @@ def _write_text(
     )
     _write_tally("Page views", tally.most_common("page_view"), "")
     if report.warnings.counts:
-        for line in summary.findings("Warnings", report.warnings, "yellow"):
+        for line in summary.warnings(report.warnings):
             click.echo(line)
         click.echo()
     click.echo(summary.records(report.records) + f": {report.mapped:,} mapped")
