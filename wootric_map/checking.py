@@ -1,16 +1,110 @@
-"""Checking records without mapping them: what `validate` reports."""
+"""Checking records each alone, without a plan: what `validate` reports."""
 
 import io
-from typing import NamedTuple
+import marshal
+import zlib
+from array import array
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
-from wootric_map.mapping import map_record, unidentified
-from wootric_map.ordinary import is_ordinary
+from wootric_map.findings import WarningKey, distinct
+from wootric_map.mapping import Mapped, WootricSettings, map_record, unidentified, user_of
+from wootric_map.ordinary import is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.parsing import parse_roughly, with_exact_numbers
+from wootric_map.parsing import has_long_integer, parse_roughly, with_exact_numbers
+from wootric_map.properties import MappingWarning
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import Record, read_parsed
+from wootric_map.record import NO_FIELDS, Page, Reading, Track, read_parsed
+from wootric_map.record_warnings import WarningsOfRecords, of_call
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
+
+K = TypeVar("K", bound=Hashable)
+
+_MOST_NUMBERS: Final = 1000
+_MAY_BE_LONG: Final = 1_200
+"""Bytes of a line; hardly ever does the call of a shorter one get too long."""
+_LARGEST: Final = 2**32 - 1
+
+ShowText: TypeAlias = Callable[[str | None, str], bytes]
+"""Gives what is shown of a field and a message."""
+
+
+class Places:
+    """Every place of what was found in a part, which may have millions: as numbers, and packed."""
+
+    def __init__(self, show: ShowText) -> None:
+        self._show = show
+        self._texts = bytearray()
+        """What is shown of fields and messages, one behind the other."""
+        self._ends = array("Q")
+        """Where each of these ends."""
+        self._numbers: dict[tuple[str | None, str], int] = {}
+        """The numbers of the first few of them: most exports have no more, each a thousand times."""
+        self._found: dict[tuple[str, str], array[int]] = {}
+        """By `rejected` or `skipped` and code, lines and numbers of texts, alternating."""
+        self._warned: dict[WarningKey, array[int]] = {}
+        """The lines of each warning."""
+
+    def add(self, finding: Rejection | Skip, line: int) -> None:
+        """Add the place of a rejection or a skip."""
+        text = finding.field, finding.message
+        number = self._numbers.get(text)
+        if number is None:
+            number = len(self._ends)
+            if number < _MOST_NUMBERS:
+                self._numbers[text] = number
+            self._texts += self._show(*text)
+            self._ends.append(len(self._texts))
+        kind = "rejected" if isinstance(finding, Rejection) else "skipped"
+        _append(self._found, (kind, finding.code), line, number)
+
+    def add_warning(self, key: WarningKey, line: int) -> None:
+        """Add a place of a warning; `key` is that of the part's report."""
+        _append(self._warned, key, line)
+
+    def packed(self) -> "PackedPlaces":
+        """Return all of it, small."""
+        found, warned = (
+            {key: (each.typecode, each.tobytes()) for key, each in by_key.items()}
+            for by_key in (self._found, self._warned)
+        )
+        data = bytes(self._texts), self._ends.tobytes(), found, warned
+        return PackedPlaces(zlib.compress(marshal.dumps(data, 2), 1))
+
+
+class PackedPlaces(NamedTuple):
+    """Every place of what was found in a part."""
+
+    data: bytes
+
+    def places(self) -> Iterator[tuple[tuple[str, str] | WarningKey, int, bytes]]:
+        """Yield each place.
+
+        Yields:
+            `rejected` or `skipped` and the code, or the key of a warning; the line; and what is shown of
+            the field and message, which is nothing for a warning.
+        """
+        texts, packed_ends, found, warned = marshal.loads(zlib.decompress(self.data))  # noqa: S302 - ours
+        ends = memoryview(packed_ends).cast("Q")
+        for key, (code, packed) in found.items():
+            numbers = memoryview(packed).cast(code)
+            for line, number in zip(numbers[::2], numbers[1::2], strict=True):
+                begin = ends[number - 1] if number else 0
+                yield key, line, texts[begin : ends[number]]
+        for key, (code, packed) in warned.items():
+            for line in memoryview(packed).cast(code):
+                yield key, line, b""
+
+
+def _append(found: dict[K, "array[int]"], key: K, *numbers: int) -> None:
+    """Append numbers to those of a key; hardly ever are they too large for four bytes each."""
+    held = found.get(key)
+    if held is None:
+        held = found[key] = array("I")
+    if held.typecode == "I" and max(numbers) > _LARGEST:
+        held = found[key] = array("Q", held)
+    held.extend(numbers)
 
 
 class Checked(NamedTuple):
@@ -20,45 +114,125 @@ class Checked(NamedTuple):
     """Its places count lines from the beginning of what was read."""
     lines: int
     """How many lines that was, with what follows the last line ending if there is anything."""
+    places: PackedPlaces | None
+    """Every place, where these are asked for; the lines count as those of the report."""
+
+
+class Checker:
+    """Checks the records of one source, or part of one, after the other."""
+
+    def __init__(self, options: ReadingOptions, show: ShowText | None = None) -> None:
+        """Begin with nothing known.
+
+        Args:
+            options: how to read.
+            show: if every place of what is found is asked for, and not the first few alone, gives what is
+                shown of a field and a message there.
+        """
+        self._options = options
+        self._show = show
+        self._warnings = WarningsOfRecords(options.naming)
+
+    def __call__(self, source: Source) -> Checked:
+        """Check every record of a source, or of a part of one, that is a file or was read already."""
+        options, of_ordinary = self._options, self._warnings.of_ordinary
+        places = Places(self._show) if self._show else None
+        checking = _Checking(source.name, options, self._warnings, places)
+        report = checking.report
+        number = count = 0
+        rules = options.rules
+        lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
+        for _, number, _, content in lines:
+            if isinstance(content, Rejection):
+                report.records += 1
+                checking.judge(number, content)
+                continue
+            if isinstance(content, MappingWarning):
+                checking.warn(number, (content,))
+                continue
+            data = parse_roughly(content)
+            if (
+                is_ordinary(data, rules.traits_from)
+                and not data["userId"].isspace()
+                and not has_long_integer(content)
+            ):
+                count += 1
+                found = of_ordinary(data)
+                if len(content) >= _MAY_BE_LONG and data["type"] != "identify":
+                    found = [*found, *of_call(ordinary(data), options.naming)]
+                if found:
+                    checking.warn(number, found)
+                continue
+            data = with_exact_numbers(content, data)
+            for raw, reading in read_parsed(content, data, rules):
+                report.records += 1
+                if isinstance(reading, Rejection):
+                    checking.judge(number, lines.fitted(reading))
+                    continue
+                checking.judge(number, reading)
+                if len(raw) >= _MAY_BE_LONG and isinstance(reading, Track | Page):
+                    checking.warn(number, of_call(reading, options.naming))
+        report.records += count
+        return Checked(report, number, places.packed() if places else None)
 
 
 def check(source: Source, options: ReadingOptions) -> Checked:
-    """Check every record of a source, or of a part of one, that is a file or was read already.
+    """Check every record of one source, or of a part of one, that is a file or was read already.
 
     Args:
         source: what to read.
         options: how to read.
     """
-    report, number, ordinary, rules = Report(), 0, 0, options.rules
-    lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
-    for name, number, _, content in lines:
-        if not isinstance(content, bytes):
-            if isinstance(content, Rejection):
-                report.records += 1
-                report.reject(name, number, content)
-            else:
-                report.warn(name, number, content)
-            continue
-        data = parse_roughly(content)
-        if is_ordinary(data, rules.traits_from) and not data["userId"].isspace():
-            ordinary += 1
-            continue
-        data = with_exact_numbers(content, data)
-        for _, reading in read_parsed(content, data, rules):
-            report.records += 1
-            if isinstance(reading, Rejection):
-                report.reject(name, number, lines.fitted(reading))
-            else:
-                _count(name, number, reading, report)
-    report.records += ordinary
-    return Checked(report, number)
+    return Checker(options)(source)
 
 
-def _count(source: str, line: int, reading: Record | Skip, report: Report) -> None:
-    for warning in reading.warnings:
-        report.warn(source, line, warning)
-    if isinstance(reading, Skip):
-        report.skip(source, line, reading)
-    # A userId names somebody, but for blanks: only a record without one has to be mapped to tell.
-    elif (reading.user_id or " ").isspace() and (skip := unidentified(map_record(reading))):
-        report.skip(source, line, skip)
+class _Checking:
+    """What was found in a part so far."""
+
+    def __init__(
+        self,
+        source: str,
+        options: ReadingOptions,
+        warnings: WarningsOfRecords,
+        places: Places | None,
+    ) -> None:
+        self.report = Report()
+        self._places = places
+        self._warnings = warnings
+        self._source = source
+        self._naming = options.naming
+
+    def judge(self, line: int, reading: Reading) -> None:
+        """Count what is wrong with a record."""
+        if isinstance(reading, Rejection):
+            self.report.reject(self._source, line, reading)
+            if self._places:
+                self._places.add(reading, line)
+        elif isinstance(reading, Skip):
+            self._skip(line, reading)
+            self.warn(line, reading.warnings)
+        elif reading.user_id and not reading.user_id.isspace():
+            self.warn(line, [*reading.warnings, *self._warnings.of_record(reading)])
+        else:
+            # Without a userId it takes a closer look to tell whether the record names anybody.
+            named = user_of(reading)
+            skip = unidentified(Mapped(reading, WootricSettings(), named.user, NO_FIELDS, ()))
+            if skip:
+                # Its properties go nowhere, so nothing is wrong with them.
+                self._skip(line, skip)
+                self.warn(line, [*reading.warnings, *named.warnings])
+            else:
+                mapped = map_record(reading, naming=self._naming)
+                self.warn(line, mapped.warnings)
+
+    def warn(self, line: int, warnings: Sequence[MappingWarning]) -> None:
+        """Count the warnings of one record."""
+        for warning in warnings if len(warnings) < 2 else distinct(warnings):  # noqa: PLR2004
+            found = self.report.warnings.add(self._source, line, warning)
+            if found and self._places:
+                self._places.add_warning(found.key, line)
+
+    def _skip(self, line: int, skip: Skip) -> None:
+        self.report.skip(self._source, line, skip)
+        if self._places:
+            self._places.add(skip, line)

@@ -4,69 +4,23 @@ import base64
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import orjson
 
+from wootric_map.findings import CountedWarnings, Findings, Place, distinct
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line
 from wootric_map.source import PassedOver
 
-PLACES: Final = 5
-"""How many places of each kind are remembered."""
-
-
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes; an entry holds a whole line of an export, escaped."""
-
-
-class Place(NamedTuple):
-    """Where something was found."""
-
-    source: str
-    line: int
-    field: str | None
-    message: str
-
-
-@dataclass(slots=True)
-class Findings:
-    """Things found, grouped by code: how many of each, and the first few places."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    places: dict[str, list[Place]] = field(default_factory=dict)
-
-    def add(self, code: str, place: Place) -> None:
-        """Count one, and remember where it is while places of its code are still few."""
-        self.counts[code] += 1
-        if not self.has_enough(code):
-            self.places.setdefault(code, []).append(place)
-
-    def has_enough(self, code: str) -> bool:
-        """Whether no more places of a code are remembered."""
-        places = self.places.get(code)
-        return places is not None and len(places) >= PLACES
-
-    def extend(self, other: "Findings", lines_before: int, *, one_a_field: bool = False) -> None:
-        """Add what was found after all this.
-
-        Args:
-            other: what was found.
-            lines_before: as in `Report.add`.
-            one_a_field: whether the first place of a field stands for all that share it.
-        """
-        self.counts += other.counts
-        for code, found in other.places.items():
-            places = self.places.setdefault(code, [])
-            for each in found:
-                known = one_a_field and each.field and any(each.field == at.field for at in places)
-                if len(places) < PLACES and not known:
-                    places.append(each._replace(line=each.line + lines_before))
 
 
 @dataclass(slots=True)
@@ -77,7 +31,7 @@ class Report:
     skipped: Findings = field(default_factory=Findings)
     rejected: Findings = field(default_factory=Findings)
     failed: Findings = field(default_factory=Findings)
-    warnings: Findings = field(default_factory=Findings)
+    warnings: CountedWarnings = field(default_factory=CountedWarnings)
     done: Counter[str] = field(default_factory=Counter)
     """Calls by action, delivered or planned."""
     unidentified: Counter[str] = field(default_factory=Counter)
@@ -103,7 +57,7 @@ class Report:
         self.unidentified += other.unidentified
         for mine, theirs in ((self.skipped, other.skipped), (self.rejected, other.rejected)):
             mine.extend(theirs, lines_before)
-        self.warnings.extend(other.warnings, lines_before, one_a_field=True)
+        self.warnings.extend(other.warnings, lines_before)
 
     @property
     def mapped(self) -> int:
@@ -135,14 +89,13 @@ class Report:
         self.rejected.add(rejection.code, place)
 
     def warn(self, source: str, line: int, warning: MappingWarning) -> None:
-        """Count a warning."""
-        # A warning is about a key: the place of its first record stands for all that share it.
-        known = self.warnings.places.get(warning.code, ())
-        if warning.field and any(place.field == warning.field for place in known):
-            self.warnings.counts[warning.code] += 1
-        else:
-            place = Place(source, line, warning.field, warning.message)
-            self.warnings.add(warning.code, place)
+        """Count a warning that concerns one more end user or record."""
+        self.warnings.add(source, line, warning)
+
+    def warn_of_record(self, source: str, line: int, warnings: Iterable[MappingWarning]) -> None:
+        """Count the warnings of one record, which is one record also where it has one of them twice."""
+        for warning in distinct(warnings):
+            self.warnings.add(source, line, warning)
 
     def deliver(self, outcome: Outcome) -> None:
         """Count what became of a call."""
@@ -174,6 +127,7 @@ class Report:
             "page_views": self.done["page_view"],
             "api_calls": self.api_calls,
             "passed_over": self.passed_over.as_data(),
+            "warning_details": self.warnings.details(),
         }
 
 

@@ -288,7 +288,8 @@ def _write_data(
             output.write(json_line({"action": action, name: shown, "count": count}))
     told = report.summary()
     if redaction:
-        told["passed_over"] = redaction.value("", told["passed_over"])
+        for name in ("passed_over", "warning_details"):
+            told[name] = redaction.value("", told[name])
     output.write(json_line({"summary": told}))
     output.flush()
 
@@ -315,7 +316,7 @@ def _write_text(
     )
     _write_tally("Page views", tally.most_common("page_view"), "")
     if report.warnings.counts:
-        for line in summary.findings("Warnings", report.warnings, "yellow"):
+        for line in summary.warnings(report.warnings):
             click.echo(line)
         click.echo()
     for line in summary.passed_over(report.passed_over):

@@ -439,7 +439,7 @@ def _show_problems(report: Report, *, quiet: bool) -> None:
         *summary.findings("Failed", report.failed, "red"),
     ]
     if not quiet:
-        lines += summary.findings("Warnings", report.warnings, "yellow")
+        lines += summary.warnings(report.warnings)
     for line in lines:
         click.echo(line, err=True)
 

@@ -1,10 +1,17 @@
 """What a run came to, for people."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from cli.render.text import plural, printable, styled
-from wootric_map.report import Findings, Report
+from wootric_map.findings import CountedWarning, CountedWarnings, Findings
+from wootric_map.report import Report
 from wootric_map.source import PassedOver
+
+_WARNINGS: Final = 10
+"""Warnings of one code that the text shows."""
+_PLACES: Final = 3
+"""Places of one warning that the text shows."""
 
 
 def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
@@ -20,6 +27,34 @@ def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
             yield f"    {printable(place.source)}:{place.line}{at} {printable(place.message, 500)}"
         if count > len(places):
             yield f"    … {count:,} in all"
+
+
+def warnings(found: CountedWarnings) -> Iterator[str]:
+    """Yield lines that tell the warnings: each code with those that count most, and their first places."""
+    if not found.counts:
+        return
+    most = "more than " if found.more else ""
+    total = found.counts.total()
+    yield styled(f"Warnings: {most}{total:,}", fg="yellow", bold=True)
+    # The codes with the most warnings first, then alphabetically.
+    for code, each in sorted(found.by_code(), key=lambda item: -len(item[1])):
+        most = "more than " if found.more[code] else ""
+        yield f"  {styled(code, fg='yellow')}  {most}{len(each):,}"
+        for warning in sorted(each, key=lambda one: -one.count)[:_WARNINGS]:
+            yield f"    {_warning(warning)}"
+        hidden = len(each) - _WARNINGS
+        if hidden > 0:
+            yield f"    … and {most}{hidden:,} more"
+
+
+def _warning(warning: CountedWarning) -> str:
+    """Return one line: what the warning is about, how often it came, and the first few places."""
+    about = f"{printable(warning.field)}: " if warning.field else ""
+    times = "once" if warning.count == 1 else f"{warning.count:,} times"
+    places = [f"{printable(source)}:{line}" for source, line in warning.places[:_PLACES]]
+    if warning.count > len(places):
+        places.append("…")
+    return f"{about}{printable(warning.message, 500)}  ({times}: {', '.join(places)})"
 
 
 def codes(found: Findings) -> str:

@@ -234,6 +234,146 @@ def test_validate_and_map_say_the_same_of_a_user_id_of_blanks(
     assert [each["skipped"]["code"] for each in mapped] == ["unidentified"] * 2
 
 
+def test_validate_tells_every_place_of_all_that_it_finds_for_programs(
+    run: "Run", write: "Write"
+) -> None:
+    broken: list[Mapping[str, Any] | bytes] = [NOBODY, b"{oops}"] * 10
+    warned = [user(n) | {"traits": {"email": f"{n}@b.co", "logins": n}} for n in range(20)]
+    write("a.ndjson", ADA, *broken, *[ANONYMOUS] * 10)
+    write("b.ndjson", *warned, b"{}")
+    done = run("validate", "--format", "json", "a.ndjson", "b.ndjson")
+    (found,) = objects(done.stdout)
+    assert list(found) == ["records", "valid", "skipped", "rejected", "warnings"]
+    assert (found["records"], found["valid"]) == (52, 21)
+    rejected = found["rejected"]
+    assert {code: each["count"] for code, each in rejected.items()} == {
+        "missing_identity": 10,
+        "invalid_json": 10,
+        "missing_type": 1,
+    }
+    places = rejected["missing_identity"]["places"]
+    assert [(each["source"], each["line"]) for each in places] == [
+        ("a.ndjson", line) for line in range(2, 22, 2)
+    ]
+    assert places[0] == {
+        "source": "a.ndjson",
+        "line": 2,
+        "field": "userId",
+        "message": "give the record a userId or an anonymousId, as text that is not empty",
+    }
+    assert rejected["missing_type"]["places"][0]["source"] == "b.ndjson"
+    skipped = found["skipped"]["unidentified"]
+    assert skipped["count"] == len(skipped["places"]) == 10
+    (finding,) = found["warnings"]["integer_without_amount"]["findings"]
+    assert found["warnings"]["integer_without_amount"]["count"] == 1
+    assert set(finding) == {"field", "count", "message", "places"}
+    assert (finding["field"], finding["count"]) == ("traits.logins", 20)
+    assert finding["places"] == [{"source": "b.ndjson", "line": n} for n in range(1, 21)]
+
+
+def test_validate_shows_warnings_and_they_alone_fail_nothing(run: "Run", write: "Write") -> None:
+    logins = {"traits": {"email": "a@b.co", "logins": 3}}
+    seats = {"traits": {"email": "a@b.co", "seats": 3, "createdAt": "never"}}
+    write("a.ndjson", *[user(1) | logins] * 7, user(2) | seats)
+    done = run("validate", "a.ndjson")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Warnings: 3"
+    assert lines[1].split() == ["integer_without_amount", "2"]
+    assert lines[2].startswith("    traits.logins: Wootric expects an integer")
+    assert lines[2].endswith("  (7 times: a.ndjson:1, a.ndjson:2, a.ndjson:3, …)")
+    assert lines[3].startswith("    traits.seats: ")
+    assert lines[3].endswith("  (once: a.ndjson:8)")
+    assert lines[4].split() == ["invalid_created_at", "1"]
+    assert lines[-1] == "8 records: 8 fit to be sent, none rejected."
+
+
+def test_of_many_keys_the_text_shows_those_that_concern_most(run: "Run", write: "Write") -> None:
+    keys = {f"k{n}": n for n in range(30)}
+    write("a.ndjson", user(1) | {"traits": keys}, user(2) | {"traits": {"k29": 1}})
+    lines = run("validate", "a.ndjson").stdout.splitlines()
+    assert "Warnings: 30" in lines
+    assert sum("Wootric expects an integer" in line for line in lines) == 10
+    assert lines[2].startswith("    traits.k29: ")
+    assert "    … and 20 more" in lines
+
+
+def test_of_a_million_keys_as_many_are_told_as_memory_holds(run: "Run", write: "Write") -> None:
+    keys = [{f"k{n}": 1 for n in range(part, part + 5000)} for part in (0, 5000, 10_000)]
+    write("a.ndjson", *(user(1) | {"traits": {"email": "a@b.co"} | each} for each in keys))
+    (found,) = objects(run("validate", "--format", "json", "a.ndjson").stdout)
+    told = found["warnings"]["integer_without_amount"]
+    assert (told["count"], told["more"], len(told["findings"])) == (10_000, 5000, 10_000)
+    text = run("validate", "a.ndjson").stdout
+    assert "Warnings: more than 10,000" in text
+    assert "… and more than 9,990 more" in text
+    *_, last = objects(run("dry-run", "--no-fold", "--format", "json", "a.ndjson").stdout)
+    assert last["summary"]["warnings"]["integer_without_amount"] == 10_000
+    rest = last["summary"]["warning_details"][-1]
+    assert rest["more"] == rest["count"] > 0
+
+
+@pytest.mark.parametrize("is_timed", [True, False])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"type": "identify", "userId": "1", "traits": {"email": "a@b.co", "n": 3, "l": [{}]}},
+        {"type": "identify", "userId": "1", "traits": {"email": "a@b.co", "createdAt": "x"}},
+        {"type": "identify", "userId": "a@b.co", "traits": {"a": {"$b": 3}, "a_$b": 1}},
+        {"type": "track", "userId": "a@b.co", "event": "E", "properties": {"n": 3.0, "x.y": {}}},
+        {"type": "track", "anonymousId": "a", "event": "E", "properties": {"n": 3}},
+        {
+            "type": "track",
+            "anonymousId": "a",
+            "event": "E",
+            "context": {"traits": {"created": "x"}},
+        },
+    ],
+)
+def test_validate_warns_of_what_a_dry_run_warns_of(
+    run: "Run", write: "Write", record: dict[str, Any], is_timed: bool
+) -> None:
+    write("a.ndjson", record | ({"timestamp": "2024-01-01T00:00:00Z"} if is_timed else {}))
+    (found,) = objects(run("validate", "--format", "json", "a.ndjson").stdout)
+    *_, last = objects(run("dry-run", "--format", "json", "a.ndjson").stdout)
+    validated = [
+        {"code": code} | each
+        for code, told in found["warnings"].items()
+        for each in told["findings"]
+    ]
+    assert validated == last["summary"]["warning_details"]
+
+
+def test_a_dry_run_and_a_push_count_a_key_once(run: "Run", write: "Write") -> None:
+    traits = [{"email": f"{n}@b.co", "logins": n, "seats": n} for n in range(1, 31)]
+    write("a.ndjson", *(user(n) | {"traits": each} for n, each in enumerate(traits)))
+    *_, last = objects(run("dry-run", "--format", "json", "a.ndjson").stdout)
+    summary = last["summary"]
+    assert summary["warnings"] == {"integer_without_amount": 2}
+    details = [(each["field"], each["count"]) for each in summary["warning_details"]]
+    assert details == [("traits.logins", 30), ("traits.seats", 30)]
+    assert [len(each["places"]) for each in summary["warning_details"]] == [5, 5]
+    shown = run("dry-run", "a.ndjson").stdout
+    pushed = run("push", "--sandbox", "a.ndjson").stderr
+    for text in (shown, pushed):
+        assert "Warnings: 2\n" in text
+        assert text.count("(30 times: a.ndjson:1, a.ndjson:2, a.ndjson:3, …)") == 2
+
+
+def test_what_warnings_name_is_redacted(run: "Run", write: "Write") -> None:
+    traits = {"email": "ada@example.com", "grace@example.com": 3}
+    write("a.ndjson", user(1) | {"traits": traits}, {"type": "ada@example.com", "userId": "1"})
+    for command in (
+        ("validate",),
+        ("validate", "--format", "json"),
+        ("dry-run", "--format", "json"),
+        ("dry-run",),
+    ):
+        done = run(*command, "--redact", "a.ndjson")
+        assert "integer_without_amount" in done.stdout
+        assert "example.com" not in done.stdout + done.stderr
+
+
 # map
 
 
@@ -496,6 +636,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "page_views": 1,
             "api_calls": 3,
             "passed_over": {"count": 0, "files": []},
+            "warning_details": [],
         }
     }
     assert [each["action"] for each in changes] == ["create", "eligibility_check", "page_view"]

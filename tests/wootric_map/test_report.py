@@ -311,14 +311,15 @@ def test_the_unidentified_are_counted_by_reason_too() -> None:
     assert report.skipped.counts == {"unidentified": 3, "duplicate": 1}
 
 
-def test_warnings_about_one_key_keep_one_place_and_those_about_none_one_each() -> None:
+def test_warnings_about_one_key_are_one_and_those_about_none_one_each() -> None:
     report = Report()
     for line in (1, 2):
         report.warn("a", line, MappingWarning("key_renamed", "traits.$a", "renamed"))
         report.warn("a", line, MappingWarning("shared_email", "", f"the ids {line}"))
-    assert report.warnings.counts == {"key_renamed": 2, "shared_email": 2}
+    assert report.warnings.counts == {"key_renamed": 1, "shared_email": 2}
     places = report.warnings.places
     assert [place.line for place in places["key_renamed"]] == [1]
+    assert [each.count for each in report.warnings] == [2, 1, 1]
     assert [place.message for place in places["shared_email"]] == ["the ids 1", "the ids 2"]
 
 
@@ -345,6 +346,7 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "page_views",
         "api_calls",
         "passed_over",
+        "warning_details",
     ]
 
 

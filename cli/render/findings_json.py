@@ -1,0 +1,104 @@
+"""All findings of `validate` as JSON, however many: their places wait in a temporary file."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from cli.render.text import json_line
+from wootric_map.checking import PackedPlaces
+from wootric_map.findings import CountedWarnings, Findings, WarningKey
+from wootric_map.keyed_rows import KeyedRows
+from wootric_map.report import Report
+
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
+
+_Key: TypeAlias = tuple[str, str] | WarningKey
+"""`rejected` or `skipped` with a code, or what a warning is known by."""
+
+
+class EveryPlace:
+    """Every place of what a run has found; used as a context."""
+
+    def __init__(self, redaction: "Redaction | None") -> None:
+        """Begin without any.
+
+        Args:
+            redaction: hides personal data, if that is asked for.
+        """
+        self._redaction = redaction
+        self._rows: KeyedRows[_Key] = KeyedRows()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exit_of: object) -> None:
+        self._rows.__exit__(*exit_of)
+
+    def add(self, source: str, lines_before: int, places: PackedPlaces, report: Report) -> None:
+        """Add the places of a part.
+
+        Args:
+            source: its name.
+            lines_before: lines of the same source before the part.
+            places: the places; what is shown of a text is that of `text`.
+            report: what all parts came to, this one among them.
+
+        Raises:
+            OSError: the temporary file can't be written.
+        """
+        before_line = self._json({"source": source})[:-1] + b',"line":'
+        for key, line, text in places.places():
+            if text:
+                self._rows.add(key, b"%b%d%b" % (before_line, lines_before + line, text))
+            elif key in report.warnings:
+                self._rows.add(key, b"%b%d}," % (before_line, lines_before + line))
+
+    def text(self, field: str | None, message: str) -> bytes:
+        """Return what stands behind the line of a place, and the comma behind the place."""
+        return b"," + self._json({"field": field, "message": message})[1:] + b","
+
+    def pieces(self, report: Report) -> Iterator[bytes]:
+        """Yield one line of JSON, piece by piece.
+
+        Args:
+            report: what all parts came to.
+        """
+        passed_over = self._json(report.passed_over.as_data())
+        start = report.records, passed_over, report.mapped
+        yield b'{"records":%d,"passed_over":%b,"valid":%d' % start
+        yield from self._findings("skipped", report.skipped)
+        yield from self._findings("rejected", report.rejected)
+        yield from self._warnings(report.warnings)
+        yield b"}\n"
+
+    def _findings(self, kind: str, found: Findings) -> Iterator[bytes]:
+        yield b',"%b":{' % kind.encode()
+        for nth, (code, count) in enumerate(found.counts.items()):
+            yield b'%b%b:{"count":%d,"places":[' % (b"," * (nth > 0), self._json(code), count)
+            yield from self._places((kind, code))
+            yield b"]}"
+        yield b"}"
+
+    def _warnings(self, found: CountedWarnings) -> Iterator[bytes]:
+        yield b',"warnings":{'
+        for nth, (code, warnings) in enumerate(found.by_code()):
+            more = b',"more":%d' % found.more[code] if found.more[code] else b""
+            start = self._json(code), found.counts[code], more
+            yield b"," * (nth > 0) + b'%b:{"count":%d%b,"findings":[' % start
+            for number, each in enumerate(warnings):
+                yield b"," * (number > 0) + self._json(each.as_dict())[:-1] + b',"places":['
+                yield from self._places(each.key)
+                yield b"]}"
+            yield b"]}"
+        yield b"}"
+
+    def _places(self, key: _Key) -> Iterator[bytes]:
+        """Yield the places of a key with commas between them."""
+        held = b""
+        for rows in self._rows.read(key):
+            yield held
+            held = rows
+        yield held[:-1]
+
+    def _json(self, data: Any) -> bytes:
+        return json_line(self._redaction.value("", data) if self._redaction else data)[:-1]
