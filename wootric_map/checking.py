@@ -9,9 +9,9 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from wootric_map.findings import WarningKey, distinct
 from wootric_map.mapping import Mapped, WootricSettings, map_record, unidentified, user_of
-from wootric_map.ordinary import is_ordinary, ordinary
+from wootric_map.ordinary import has_large_number, is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.parsing import has_long_integer, parse_roughly, with_exact_numbers
+from wootric_map.parsing import parse_roughly, with_exact_numbers
 from wootric_map.properties import MappingWarning
 from wootric_map.reading import ReadingOptions
 from wootric_map.record import NO_FIELDS, Page, Reading, Track, read_parsed
@@ -154,7 +154,7 @@ class Checker:
             if (
                 is_ordinary(data, rules.traits_from)
                 and not data["userId"].isspace()
-                and not has_long_integer(content)
+                and not has_large_number(data)
             ):
                 count += 1
                 found = of_ordinary(data)

@@ -43,12 +43,16 @@ def refusing(data: Mapping[str, Any], integrations: Mapping[str, Any], context: 
         integrations: its `integrations`.
         context: its `context`.
     """
-    options = as_object(data.get("options")) or {}
+    if integrations and _word(integrations) == "no":
+        return "integrations"
+    options, inner, old = data.get("options"), context.get("integrations"), data.get("providers")
+    if options is inner is old is None:
+        return None
+    options = as_object(options) or {}
     for place, names in (
-        ("integrations", integrations),
         ("options.integrations", options.get("integrations")),
-        ("context.integrations", context.get("integrations")),
-        ("providers", data.get("providers")),
+        ("context.integrations", inner),
+        ("providers", old),
     ):
         if _word(names) == "no":
             return place
@@ -63,6 +67,8 @@ def withholding(context: Mapping[str, Any], categories: Collection[str]) -> str 
         categories: those that its user must have agreed to, if they were asked for any.
     """
     consent = context.get("consent")
+    if consent is None:
+        return None
     given = as_object(consent)
     if given is None:
         return "context.consent" if consent not in _ABSENT and _says_no(consent) else None
@@ -85,7 +91,8 @@ def withholding(context: Mapping[str, Any], categories: Collection[str]) -> str 
 
 def not_judged(context: Mapping[str, Any]) -> MappingWarning | None:
     """The warning of a record whose user refused some categories, where none was named to judge it by."""
-    given = as_object(context.get("consent"))
+    consent = context.get("consent")
+    given = None if consent is None else as_object(consent)
     preferences = as_object(given.get("categoryPreferences")) if given else None
     if not (preferences and any(map(_says_no, preferences.values()))):
         return None

@@ -29,7 +29,7 @@ from wootric_map.course import (
     still_holds,
 )
 from wootric_map.journal import NOWHERE, Journal, JournalFailedError
-from wootric_map.known import Delivered, Known, Provenance
+from wootric_map.known import Delivered, Fate, Known, Provenance
 from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.plan import EndUserPlan, Event, Find, Plan, Write
 from wootric_map.plan_file import PlanFile, Planned, PlannedWrite
@@ -331,6 +331,8 @@ class _Delivery:
         self._turns = turns
         self._stack = ExitStack()
         self._holds = False
+        self._fate: Fate | None = None
+        """What an earlier run has done about the step under way."""
 
     def run(self) -> Iterator[Outcome]:
         """Make the end user's calls in order."""
@@ -356,7 +358,8 @@ class _Delivery:
 
     def _answer(self, way: Course, asked: Asked) -> Asked | Turn:
         if isinstance(asked, Recall):
-            return way.send(self._journal.fate(*asked))
+            self._fate = self._journal.fate(*asked)
+            return way.send(self._fate)
         if isinstance(asked, Hear):
             return way.send(self._journal.heard(asked.number))
         if isinstance(asked, Recollect):
@@ -404,7 +407,9 @@ class _Delivery:
         self, write: Write, wanted: Change, held: EndUser | Known | None
     ) -> tuple[Outcome, Answer]:
         """Create or update the end user; looks again where it turns out that they have changed."""
-        if wanted.fields is None and held is None and not self._journal.lacks_says:
+        if wanted.fields is None and held is None:
+            if self._journal.is_silent(self._fate):
+                self._journal.learn(write.key, write.whole, self._provenance(write))
             return Outcome("unchanged", write.refs, None), None
         unanswered = False
         attempt = 0
@@ -455,8 +460,6 @@ class _Delivery:
         """Put on record that there is nothing left to do about a write."""
         if held is not None:
             self._journal.written(write.key, held.id, write.upsert, provenance=provenance)
-        elif self._journal.lacks_says:
-            self._journal.learn(write.whole, provenance)
 
     def _made(
         self,
@@ -533,7 +536,7 @@ class _ExactDelivery:
         fate = self._journal.fate(step.key, step.former_key)
         refs = (step.ref,)
         if isinstance(step, PlannedWrite):
-            if isinstance(fate, Delivered) and still_holds(fate, self._latest):
+            if isinstance(fate, Delivered) and self._still_holds(step, fate):
                 self._latest = fate.run
                 self._refused = None
                 if step.action == "create":
@@ -553,6 +556,11 @@ class _ExactDelivery:
             self._sender.failed(step.key, step.action, refused)
         failure = refused or self._sender.send(step.key, step.action, step.call, step.former_key)
         return Outcome(step.action, refs, failure)
+
+    def _still_holds(self, step: PlannedWrite, fate: Delivered) -> bool:
+        """Whether nothing has undone what an earlier run wrote; what is known as earlier undoes nothing."""
+        told = step.said is not None and not self._journal.is_silent(fate)
+        return told or still_holds(fate, self._latest)
 
     def _write(self, step: PlannedWrite) -> tuple[Action, Failure | None]:
         """Make a write; gives what it was counted as in the end, and why it failed."""

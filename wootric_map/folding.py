@@ -450,7 +450,7 @@ class _Folding:
             says.update((each, chosen[each]) for each in told)
             if not told and name in fields and name != "external_created_at":
                 says.update((each, known[each]) for each in names if each in known)
-        exact = {each.name for each in kept if each.source == trait(each.name) and each.top}
+        exact = {each.name for each in kept if each.top and each.source == f"traits.{each.name}"}
         says.update(
             (trait(key), _say((order, key in exact)))
             for key, (_, order) in self._last.items()

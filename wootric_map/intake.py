@@ -33,9 +33,9 @@ from wootric_map.mapping import (
     user_of,
 )
 from wootric_map.naming import AS_WRITTEN, Kinds, Naming
-from wootric_map.ordinary import is_ordinary, ordinary
+from wootric_map.ordinary import has_large_number, is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.parsing import has_long_integer, parse, parse_roughly, with_exact_numbers
+from wootric_map.parsing import parse, parse_roughly, with_exact_numbers
 from wootric_map.properties import MappingWarning, cannot_warn
 from wootric_map.reading import ReadingOptions
 from wootric_map.record import (
@@ -103,7 +103,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     """
     intake = _Intake(source.name, options)
     reading = options.reading
-    rules = reading.rules
+    rules, traits_from = reading.rules, reading.traits_from
     passed_over = options.choice.passed_over
     number, stopped_after = 0, None
     lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
@@ -119,7 +119,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         data = parse_roughly(content)
         if passed_over and (kind := type_named(data)) in passed_over:
             intake.pass_over(number, kind)
-        elif not is_ordinary(data, rules.traits_from) or has_long_integer(content):
+        elif not is_ordinary(data, traits_from) or has_large_number(data):
             data = with_exact_numbers(content, data)
             for raw, each in read_parsed(content, data, rules):
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:

@@ -84,6 +84,8 @@ MIGRATIONS: Final = (
     ALTER TABLE in_flight ADD COLUMN said BLOB;
     ALTER TABLE in_flight ADD COLUMN ids BLOB;
     CREATE TABLE former_id (name BLOB PRIMARY KEY, end_user INTEGER NOT NULL) WITHOUT ROWID;
+    ALTER TABLE account ADD COLUMN silent_until INTEGER NOT NULL DEFAULT 0;
+    UPDATE account SET silent_until = (SELECT coalesce(max(number), 0) FROM run);
     """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
@@ -190,23 +192,21 @@ class Journal:
         self._news = threading.Event()
         self._closed = threading.Event()
         self._failure: str | None = None
-        (secret,) = database.execute("SELECT secret FROM account").fetchone()
+        # Runs up to then were an earlier release's, which did not note when anything was said.
+        query = "SELECT secret, silent_until FROM account"
+        secret, self._silent_until = database.execute(query).fetchone()
         self.fingerprints: Final = Fingerprints(secret)
         (self._run,) = database.execute(
             "INSERT INTO run (began) VALUES (?) RETURNING number", (clock(),)
         ).fetchone()
-        (self._doubts, self._failures, remembers, met, silent) = database.execute(
+        (self._doubts, self._failures, remembers, met) = database.execute(
             "SELECT (SELECT count(*) FROM in_flight), EXISTS (SELECT 1 FROM failed), "
-            "EXISTS (SELECT 1 FROM delivered), EXISTS (SELECT 1 FROM end_user), "
-            "EXISTS (SELECT 1 FROM end_user WHERE said IS NULL)"
+            "EXISTS (SELECT 1 FROM delivered), EXISTS (SELECT 1 FROM end_user)"
         ).fetchone()
         self.remembers: Final = recalls and bool(self._doubts or remembers or met)
         """Whether there is anything to ask it of earlier runs."""
         self.met_anybody: Final = bool(self._doubts or met)
         """Whether earlier runs met any end user, or may have; told also where it ignores what they did."""
-        self.lacks_says: Final = bool(recalls and silent)
-        """Whether it does not know of every end user when their traits were said, as it was written by an
-        earlier release."""
         database.execute("BEGIN")
         self._committer = threading.Thread(target=self._commit_news, name="journal", daemon=True)
         self._committer.start()
@@ -487,17 +487,28 @@ class Journal:
             fields = self.fingerprints.of(wanted)
         self._settle(_key(key), number, wanted, fields, provenance, self._run)
 
-    def learn(self, wanted: EndUserUpsert, provenance: Provenance) -> None:
-        """Put on record when it was said what an earlier release has written of an end user.
+    def is_silent(self, fate: Fate | None) -> bool:
+        """Whether an earlier release made a delivery, which did not note when anything was said."""
+        return isinstance(fate, Delivered) and fate.run <= self._silent_until
+
+    def learn(self, key: str, wanted: EndUserUpsert, provenance: Provenance) -> None:
+        """Put on record when that was said what an earlier release has written of an end user.
 
         Args:
+            key: what tells the write from every other.
             wanted: what they are looked up by.
             provenance: when their traits were said.
         """
         known = self.find(wanted)
         if known:
-            query = "UPDATE end_user SET said = ? WHERE id = ? AND said IS NULL"
-            self._note(query, (provenance.said, known.id))
+            self._note_down(partial(self._learn, _key(key), known.id, provenance.said))
+
+    def _learn(self, key: bytes, number: int, said: bytes) -> None:
+        found = self._one("SELECT said FROM end_user WHERE id = ?", number)
+        execute = self._database.execute
+        query = "UPDATE end_user SET said = ? WHERE id = ?"
+        execute(query, (merged_sayings(said, found[0] or b"") if found else said, number))
+        execute("UPDATE delivered SET run = ? WHERE key = ?", (self._run, key))
 
     def failed(self, key: str, action: Action, wanted: EndUserUpsert | None = None) -> None:
         """Put on record that a delivery failed, for now.

@@ -1,6 +1,6 @@
 """The quick look at a record of the commonest form, of which `record.read_parsed` would give the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, TypeGuard
 
@@ -18,6 +18,11 @@ _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _ORDINARY_TIMES: Final = frozenset({b"0000-00-00T00:00:00.000Z", b"0000-00-00T00:00:00Z"})
 """How Segment itself writes a time, with 0 for each digit."""
 
+_LARGE: Final = 2.0**63
+"""From there on a float may be an integer that lost digits."""
+_DEEPEST: Final = 8
+"""How deep traits are looked into at a glance."""
+
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
 _OBJECT_OR_NONE: Final = frozenset({dict, type(None)})
 
@@ -25,8 +30,8 @@ _OBJECT_OR_NONE: Final = frozenset({dict, type(None)})
 def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dict[str, Any]]:
     """Tell whether a line's JSON is a record of the commonest form, with nothing wrong and nothing special.
 
-    `read_parsed` gives a record with a userId for it, and no more than that, if the line has no long integer
-    (`parsing.has_long_integer`). Any doubt is a no.
+    `read_parsed` gives a record with a userId for it, and no more than that, but for the digits of large
+    numbers (`has_large_number`). Any doubt is a no.
 
     Args:
         data: as `parsing.parse_roughly` gives it.
@@ -87,6 +92,36 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
             or (type(received) is str and received[:10] == time[:10] and received[-1] == "Z")
         )
     )
+
+
+def has_large_number(data: dict[str, Any]) -> bool:
+    """Tell whether a record of which `is_ordinary` says yes may have an integer past 64 bits.
+
+    The fast parser takes those for floats. Any doubt is a yes.
+    """
+    get = data.get
+    properties, traits, context = get("properties"), get("traits"), get("context")
+    if properties and _has_large(properties.values(), _DEEPEST):
+        return True
+    if traits and _has_large(traits.values(), _DEEPEST):
+        return True
+    known = context.get("traits") if context else None
+    return known is not None and _has_large(known.values(), _DEEPEST)
+
+
+def _has_large(values: Iterable[object], depth: int) -> bool:
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            continue
+        if isinstance(value, float):
+            if not -_LARGE < value < _LARGE:
+                return True
+        elif isinstance(value, dict | list):
+            inner = value.values() if isinstance(value, dict) else value
+            if not depth or _has_large(inner, depth - 1):
+                return True
+    return False
 
 
 def ordinary(data: dict[str, Any]) -> Record:

@@ -67,7 +67,10 @@ def parse(line: bytes) -> object:
 
 def parse_roughly(line: bytes) -> object:
     """Read a line's JSON as `parse` does, but for what `with_exact_numbers` has still to put right."""
-    value = _one_value(line)
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        value = _one_value(line)
     if isinstance(value, orjson.JSONDecodeError):
         return _joined(line) or Rejection("invalid_json", None, _json_message(line, value))
     return value
@@ -84,7 +87,8 @@ def with_exact_numbers(line: bytes, data: object) -> object:
 
     These are ids that are floats, which could make two users one, and integers past 64 bits anywhere in the
     traits and properties. Other numbers stay as they are: a double is all that the published destination
-    has of them, too. An ordinary record (`record.is_ordinary`) without a long integer has none of these.
+    has of them, too. A record has none of these that is ordinary (`ordinary.is_ordinary`) and without large
+    numbers (`ordinary.has_large_number`).
 
     Args:
         line: the line.

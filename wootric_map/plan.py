@@ -6,7 +6,7 @@ The records wait in a `Spool`, so that memory grows by a few bytes a record and 
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from heapq import merge
 from itertools import chain, islice
@@ -58,6 +58,8 @@ Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 _IDS_SHOWN: Final = 4
 _LONGEST_SHOWN: Final = 100
 """Characters of an id that a message shows."""
+_TWO: Final = 2
+_MANY: Final = 255
 _OTHER_IDS: Final = 5
 """Ids of one end user that are tried beside the last: one who changes them often is a robot."""
 
@@ -311,7 +313,7 @@ class Plan:
             told = _told_by_events(person)
             identifies = merge(map(_identified, person.identifies), told, key=_time_order)
             folded = fold(identifies, naming=self.naming)
-        return EndUserPlan(person, folded, partial(self._ids_of, person))
+        return EndUserPlan(person, folded, partial(self._ids_of, person, folded))
 
     def in_short(self, person: Person) -> EndUserPlan:
         """The same as far as one write for all identifies goes, sooner.
@@ -323,7 +325,7 @@ class Plan:
         if last is None:
             return self.end_user(person)
         folded = fold_one(last, naming=self.naming) or fold((last,), naming=self.naming)
-        return EndUserPlan(person, folded, partial(self._ids_of, person))
+        return EndUserPlan(person, folded, partial(self._ids_of, person, folded))
 
     def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
         """What is to be done about an end user, in its order."""
@@ -387,12 +389,20 @@ class Plan:
         """The line of a record; empty where it was not kept."""
         return self.spool.raw(ref.number)
 
-    def _ids_of(self, person: Person) -> Iterator[EndUserUpsert]:
+    def _ids_of(self, person: Person, folded: Folded | None) -> Iterator[EndUserUpsert]:
         """Every id of an end user, each to be looked up by: Wootric's own, then userIds, then emails.
 
         An id that an alias alone names counts where there is no email: most are anonymous ones, which
-        Wootric never knew.
+        Wootric never knew. Nothing where there is none beside the userId and the email that are kept.
         """
+        upsert = folded.upsert if folded else None
+        if (
+            upsert
+            and upsert.external_id
+            and upsert.email
+            and self._ids_counted[person.root] == _TWO
+        ):
+            return
         names = self.spool.names.of(person.root)
         told: list[EndUserUpsert] = []
         for kind in (WOOTRIC, USER, EMAIL):
@@ -406,6 +416,16 @@ class Plan:
                         yield wanted
         if not person.kinds & EMAIL:
             yield from told
+
+    @cached_property
+    def _ids_counted(self) -> "array[int]":
+        """Of each id that stands for all of its end user, how many these are; not more than a byte holds."""
+        known = self._identities
+        counts = array("B", bytes(len(known)))
+        for root in map(known.root, range(len(known))):
+            if counts[root] < _MANY:
+                counts[root] += 1
+        return counts
 
     def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
         warnings = folded.warnings

@@ -7,10 +7,10 @@ from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping import Mapped, map_record
-from wootric_map.naming import Naming
-from wootric_map.ordinary import is_ordinary, ordinary
+from wootric_map.naming import AS_WRITTEN, Naming
+from wootric_map.ordinary import has_large_number, is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
-from wootric_map.parsing import has_long_integer, parse_roughly, with_exact_numbers
+from wootric_map.parsing import parse_roughly, with_exact_numbers
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Reading, Rules, TraitsFrom, read_parsed
 from wootric_map.side_by_side import SideBySide
@@ -41,6 +41,8 @@ class ReadingOptions:
     @property
     def naming(self) -> Naming:
         """How the properties of a record looked at alone are named."""
+        if not (self.amount_suffix or self.array_suffix):
+            return AS_WRITTEN
         return Naming(self.amount_suffix, self.array_suffix)
 
 
@@ -149,7 +151,7 @@ def read_records(
         stdin: standard input, for the source that names it.
         on_bytes: told how many bytes were read, before decompression.
     """
-    rules = options.rules
+    rules, traits_from = options.rules, options.traits_from
     for source in sources:
         lines = read_lines(
             source, stdin=stdin, max_line_bytes=options.max_line_bytes, on_bytes=on_bytes
@@ -159,7 +161,7 @@ def read_records(
                 yield Located(name, number, b"", content)
                 continue
             data = parse_roughly(content)
-            if is_ordinary(data, rules.traits_from) and not has_long_integer(content):
+            if is_ordinary(data, traits_from) and not has_large_number(data):
                 yield _located((name, number, content, ordinary(data)))
                 continue
             data = with_exact_numbers(content, data)

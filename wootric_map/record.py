@@ -99,6 +99,8 @@ class Read(NamedTuple):
 
 
 SUPPORTED: Final = frozenset({"identify", "track", "page"})
+_OTHERS: Final = frozenset({"screen", "group"})
+"""Of the calls that Wootric has no use for, those that tell nothing of who is who either."""
 _OBJECTS: Final = ("traits", "properties", "context", "integrations")
 """Fields that must be objects in a record of any type (segment.md 2)."""
 _TIME_FIELDS: Final = ("timestamp", "originalTimestamp", "receivedAt", "sentAt")
@@ -261,14 +263,16 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
     warnings: list[MappingWarning] = []
     user_id, anonymous_id = _known(data, "userId", warnings), _known(data, "anonymousId", warnings)
     message_id = _known(data, "messageId", warnings)
+    if kind in _OTHERS:
+        return (
+            unsupported(kind)._replace(warnings=tuple(warnings)) if warnings else unsupported(kind)
+        )
     place = consent.withholding(context, rules.consent_categories)
     if not rules.ignore_integrations:
         place = consent.refusing(data, integrations, context) or place
-    if kind not in SUPPORTED:
+    if kind == "alias":
         previous = _known(data, "previousId", warnings)
-        ties = (
-            (previous, user_id) if kind == "alias" and previous and user_id and not place else None
-        )
+        ties = (previous, user_id) if previous and user_id and not place else None
         return unsupported(kind)._replace(ties=ties, warnings=tuple(warnings))
     at, clock = time
     told = [*warnings, *clock]
@@ -295,7 +299,10 @@ def _objects(data: Fields) -> tuple[Fields, Fields, Fields, Fields] | Rejection:
     found = []
     for field in _OBJECTS:
         value = data.get(field)
-        held = NO_FIELDS if value is None else as_object(value)
+        if value is None or type(value) is dict:
+            found.append(value or NO_FIELDS)
+            continue
+        held = as_object(value)
         if held is None:
             kind = "text that holds none" if isinstance(value, str) else _kind(value)
             message = f"must be an object, and this is {kind}; correct it or leave it out"
@@ -325,7 +332,10 @@ def _traits(own: Fields, context: Fields, traits_from: TraitsFrom) -> tuple[Fiel
 
 def _known(data: Fields, field: str, warnings: list[MappingWarning]) -> str | None:
     """An id of a record; a placeholder is none (segment.md 8, rule 1)."""
-    text = identity(data.get(field))
+    value = data.get(field)
+    if value is None:
+        return None
+    text = identity(value)
     if text is None or not is_placeholder(text):
         return text
     warnings.append(placeholder_warning(field, text))
@@ -381,7 +391,8 @@ def _time(data: Fields) -> tuple[int | None, tuple[MappingWarning, ...]] | Rejec
         if time is None:
             message = f"{_quoted(value)} is no date; write it as 2018-08-03T15:28:46.493Z"
             return Rejection("invalid_timestamp", field, message)
-        received = dates.parse(data.get("receivedAt"))
+        received_at = data.get("receivedAt")
+        received = None if received_at == value else dates.parse(received_at)
         if received is None or time - received <= _DAY:
             return time, ()
         message = (

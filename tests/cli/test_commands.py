@@ -243,7 +243,7 @@ def test_validate_tells_every_place_of_all_that_it_finds_for_programs(
     write("b.ndjson", *warned, b"{}")
     done = run("validate", "--format", "json", "a.ndjson", "b.ndjson")
     (found,) = objects(done.stdout)
-    assert list(found) == ["records", "valid", "skipped", "rejected", "warnings"]
+    assert list(found) == ["records", "passed_over", "valid", "skipped", "rejected", "warnings"]
     assert (found["records"], found["valid"]) == (52, 21)
     rejected = found["rejected"]
     assert {code: each["count"] for code, each in rejected.items()} == {
@@ -346,7 +346,7 @@ def test_validate_warns_of_what_a_dry_run_warns_of(
 
 def test_a_dry_run_and_a_push_count_a_key_once(run: "Run", write: "Write") -> None:
     traits = [{"email": f"{n}@b.co", "logins": n, "seats": n} for n in range(1, 31)]
-    write("a.ndjson", *(user(n) | {"traits": each} for n, each in enumerate(traits)))
+    write("a.ndjson", *(user(n) | {"traits": each} for n, each in enumerate(traits, 1)))
     *_, last = objects(run("dry-run", "--format", "json", "a.ndjson").stdout)
     summary = last["summary"]
     assert summary["warnings"] == {"integer_without_amount": 2}

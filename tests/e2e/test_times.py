@@ -1,8 +1,10 @@
 """Time counts across runs (segment.md 8, rule 7): an older file undoes nothing, whenever it is pushed."""
 
 import re
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +272,19 @@ def test_forgetting_begins_anew(replay: Replay) -> None:
     assert replay.run("journal", "forget", "--yes").returncode == 0
     pushes(replay, [OLDER])
     assert user(replay)["properties"]["plan"] == "free"
+
+
+def test_a_journal_of_an_earlier_release_learns_from_what_is_pushed_again(replay: Replay) -> None:
+    pushes(replay, [NEWER])
+    (path,) = (replay.folder / "state").rglob("*.journal")
+    with closing(sqlite3.connect(path)) as journal:
+        # As that release left it.
+        journal.execute("UPDATE end_user SET said = NULL, run = NULL")
+        journal.execute("UPDATE account SET silent_until = (SELECT max(number) FROM run)")
+        journal.commit()
+    assert pushes(replay, [NEWER]) == 0
+    pushes(replay, [OLDER])
+    assert (user(replay)["email"], user(replay)["properties"]) == ("new@example.com", WHOLE)
 
 
 # Saved plans.

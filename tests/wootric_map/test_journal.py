@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -330,21 +331,6 @@ def test_whoever_lost_an_id_keeps_what_was_said(reopened: Open) -> None:
     assert heard(journal, 7, "traits.plan") == 5
 
 
-def test_of_a_journal_that_lacks_it_it_learns_when_things_were_said(reopened: Open) -> None:
-    journal = reopened()
-    journal.written("a", 7, ADA)
-    assert not journal.lacks_says
-    assert reopened(recalls=False).lacks_says is False
-    journal = reopened()
-    assert journal.lacks_says
-    journal.learn(ADA, since(journal, 5, "email"))
-    journal.learn(EndUserUpsert(external_id="2"), since(journal, 9, "email"))
-    assert heard(journal, 7, "email") == 5
-    journal.learn(ADA, since(journal, 1, "email"))
-    assert heard(journal, 7, "email") == 5
-    assert not reopened().lacks_says
-
-
 def test_trait_names_are_not_in_the_journal(path: Path, reopened: Open) -> None:
     with reopened() as journal:
         journal.written("a", 7, ADA, provenance=since(journal, 5, "traits.favourite", ids=[OLD]))
@@ -585,6 +571,9 @@ def test_a_journal_of_the_third_version_is_brought_up_to_date(path: Path, reopen
             "INSERT INTO end_user VALUES (7, ?, NULL, NULL, ?, 5.0)",
             (fingerprints.identity("external_id", "1"), packed(fingerprints.of(ADA))),
         )
+        for key in ("old", "older"):
+            name = blake2b(key.encode(), digest_size=16).digest()
+            old.execute("INSERT INTO delivered VALUES (?, 0, 1)", (name,))
         old.execute(
             "INSERT INTO in_flight VALUES (x'00', 0, 1, NULL, '1', 'ada@example.com', '+44 1', ?)",
             (packed(fingerprints.of(ADA)),),
@@ -592,13 +581,24 @@ def test_a_journal_of_the_third_version_is_brought_up_to_date(path: Path, reopen
     old.close()
     journal = reopened()
     assert journal.heard(7) is None
-    assert journal.lacks_says
     (doubt,) = journal.doubtful_writes()
     assert doubt.provenance == Provenance()
     assert journal.settle(doubt, HELD)
     assert journal.find(ADA)
-    journal.written("w", 7, ADA, provenance=since(journal, 5, "email"))
-    assert heard(reopened(), 7, "email") == 5
+    # The write that was in doubt, and what that release delivered, it learns about when they come again.
+    assert not journal.is_silent(journal.fate("never"))
+    for key, time in (("old", 5), ("older", 2)):
+        fate = journal.fate(key)
+        assert fate == Delivered(1)
+        assert journal.is_silent(fate)
+        journal.learn(key, ADA, since(journal, time, "email"))
+        assert not journal.is_silent(journal.fate(key))
+        assert heard(journal, 7, "email") == 5
+    journal.learn("x", EndUserUpsert(external_id="2"), since(journal, 9, "email"))
+    journal = reopened()
+    assert heard(journal, 7, "email") == 5
+    journal.written("w", 7, ADA)
+    assert not reopened().is_silent(reopened().fate("w"))
 
 
 @pytest.mark.parametrize("nth", range(20))
