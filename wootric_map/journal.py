@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -84,6 +84,9 @@ MIGRATIONS: Final = (
     ALTER TABLE in_flight ADD COLUMN said BLOB;
     ALTER TABLE in_flight ADD COLUMN ids BLOB;
     CREATE TABLE former_id (name BLOB PRIMARY KEY, end_user INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE claim (
+        user INTEGER NOT NULL, email INTEGER NOT NULL, PRIMARY KEY (user, email)
+    ) WITHOUT ROWID;
     ALTER TABLE account ADD COLUMN silent_until INTEGER NOT NULL DEFAULT 0;
     UPDATE account SET silent_until = (SELECT coalesce(max(number), 0) FROM run);
     """,
@@ -415,6 +418,31 @@ class Journal:
             for key, wootric_id, external_id, email, phone, fields, said, ids in found
         ]
 
+    # What the identifies of all runs claim: the journal is the `identities.Evidence`.
+
+    def fingerprint(self, name: str) -> int:
+        """Return the fingerprint of an id by its name: the same in every run on this journal."""
+        digest = blake2b(name.encode(), digest_size=8, key=self.fingerprints.secret).digest()
+        return int.from_bytes(digest, signed=True)
+
+    def add(self, claims: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of the fingerprints of a `userId` and an email that an identify has together."""
+        self._note_down(
+            partial(
+                self._database.executemany, "INSERT OR IGNORE INTO claim VALUES (?, ?)", [*claims]
+            )
+        )
+
+    def several_people(self) -> Mapping[int, int]:
+        """Return the ids that several people carry, each with the number of ids that it was seen with.
+
+        Which these are: segment.md 8, rules 2 and 3, over the identifies of all runs.
+        """
+        with self._lock:
+            self._write_down()
+            found = self._database.execute(_SEVERAL_PEOPLE).fetchall()
+        return dict(found)
+
     # What this run does.
 
     def depart(
@@ -568,7 +596,7 @@ class Journal:
 
     def begin_anew(self) -> None:
         """Forget what earlier runs did."""
-        for table in ("delivered", "in_flight", "failed", "end_user", "former_id"):
+        for table in ("delivered", "in_flight", "failed", "end_user", "former_id", "claim"):
             self._note(f"DELETE FROM {table}", ())  # noqa: S608
 
     def end_run(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
@@ -795,6 +823,19 @@ def _is_another(told: Sequence[bytes], theirs: Collection[bytes]) -> bool:
     """Whether ids of one kind are told, and none of them is theirs."""
     return bool(told) and not any(each in theirs for each in told)
 
+
+_SEVERAL_PEOPLE: Final = """
+    WITH
+        shared AS (SELECT email, count(*) AS users FROM claim GROUP BY email HAVING users > 1),
+        changing AS (SELECT user, count(*) AS emails FROM claim GROUP BY user HAVING emails > 1)
+    SELECT user, emails FROM changing JOIN claim USING (user) JOIN shared USING (email)
+    GROUP BY user HAVING count(*) > 1
+    UNION ALL
+    SELECT email, users FROM shared JOIN claim USING (email) JOIN changing USING (user)
+    GROUP BY email HAVING count(*) > 1
+"""
+"""userIds of which two or more emails have another userId as well; and emails of which two or more userIds
+have another email as well."""
 
 _COLUMNS: Final[Mapping[LookUpKey, str]] = {
     "id": "id",

@@ -234,6 +234,7 @@ class _Run:
                 report,
                 stdin=options.standard_input(),
                 snapshot=self.find if self.is_snapshot else None,
+                evidence=self.journal,
                 rejects=self.rejects,
                 on_bytes=on_bytes,
             )

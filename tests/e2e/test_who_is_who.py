@@ -461,3 +461,26 @@ def test_a_push_skips_the_same_and_sends_nothing_for_them(replay: Replay) -> Non
     assert set(replay.users()) == {"3", "4"}
     assert pages_by_path(replay) == {}
     assert replay.rejects() == []
+
+
+# Ids that several people carry, told only by several runs together.
+
+
+def test_an_agent_who_is_with_another_customer_each_night_makes_one_of_nobody(
+    replay: Replay,
+) -> None:
+    """Each night's file alone shows the agent's id with one email."""
+    nights = [
+        [at(1, identify("c-1", ADA, plan="a")), at(1, identify("c-2", BYRON, plan="b"))],
+        [at(2, identify("agent", ADA))],
+        [at(3, identify("agent", BYRON)), at(3, track("agent"))],
+        [at(4, identify("agent", ADA, team="x"))],
+    ]
+    for night in nights:
+        assert replay.push(replay.write(night)).returncode == 0
+    users = {user["email"]: user for user in replay.users().values()}
+    assert sorted(users) == [ADA, BYRON]
+    assert users[BYRON]["external_id"] == "c-2"
+    assert users[BYRON]["properties"] == {"plan": "b"}
+    assert users[ADA]["properties"] == {"plan": "a", "team": "x"}
+    assert not replay.sandbox.state.eligibility_checks
