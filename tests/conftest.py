@@ -3,23 +3,28 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from replaying import Replay
+
+from wootric_map.sandbox import SandboxSettings, run_sandbox
 
 # A busy machine is slow, not wrong. The gate draws the same examples every time, so that what lands
 # does not depend on luck; everybody else draws new ones.
-settings.register_profile(
+hypothesis_settings.register_profile(
     "suite",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=bool(os.environ.get("CI")),
 )
-settings.load_profile("suite")
+hypothesis_settings.load_profile("suite")
 
 COMMAND = Path(sys.executable).with_name("wootric-replay")
 
@@ -150,3 +155,21 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return write_export
+
+
+@pytest.fixture
+def replaying(tmp_path: Path) -> Iterator[Callable[[SandboxSettings], Replay]]:
+    """Start a sandbox with settings of the test's own."""
+    with ExitStack() as stack:
+        yield lambda settings: Replay(tmp_path, stack.enter_context(run_sandbox(settings)))
+
+
+@pytest.fixture
+def settings() -> SandboxSettings:
+    """What the sandbox is started with; `parametrize` it for another account."""
+    return SandboxSettings()
+
+
+@pytest.fixture
+def replay(replaying: Callable[[SandboxSettings], Replay], settings: SandboxSettings) -> Replay:
+    return replaying(settings)

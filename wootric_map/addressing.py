@@ -10,9 +10,14 @@ from wootric_map.identities import EMAIL, PHONE, SEVERAL_PEOPLE, USER, WOOTRIC
 from wootric_map.known import Known
 from wootric_map.outcome import Action, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
+from wootric_map.taken import EMAIL_IN_TRAITS
 
 UNKNOWN_USER: Final = "unknown_user"
 """The reason of whom the export names by an id alone."""
+EMAIL_NOT_LOOKED_FOR: Final = "email_in_traits"
+"""The reason of the same where an email stands in a track or page record's own traits."""
+UNKNOWN: Final = frozenset({UNKNOWN_USER, EMAIL_NOT_LOOKED_FOR})
+"""The reasons of whom the account may know all the same."""
 
 
 class Change(NamedTuple):
@@ -71,8 +76,14 @@ def unregistered(
     return Skip("event_not_registered", "track", "event", message)
 
 
-def unidentified(kind: str, end_user: EndUserPlan) -> Skip:
-    """The skip of a record whose user nobody knows (segment.md 2), and why."""
+def unidentified(kind: str, end_user: EndUserPlan, email_from: str | None = None) -> Skip:
+    """The skip of a record whose user nobody knows (segment.md 2), and why.
+
+    Args:
+        kind: the record's type.
+        end_user: its user.
+        email_from: of a track or page record, as in `Event`.
+    """
     kinds = end_user.person.kinds
     if kinds & SEVERAL_PEOPLE:
         reason = "ambiguous_id"
@@ -85,7 +96,7 @@ def unidentified(kind: str, end_user: EndUserPlan) -> Skip:
     elif end_user.is_ambiguous:
         reason, message = "shared_anonymous_id", "its anonymousId was seen with several end users"
     elif kinds & (USER | WOOTRIC) and not kinds & (EMAIL | PHONE):
-        reason = UNKNOWN_USER
+        reason = EMAIL_NOT_LOOKED_FOR if email_from == EMAIL_IN_TRAITS else UNKNOWN_USER
         message = "neither the export nor the account has an email, phone or end user for it"
     elif kinds & (USER | EMAIL | WOOTRIC | PHONE):
         reason, message = "no_email", "a page view needs its user's email, and none is known"
@@ -93,6 +104,11 @@ def unidentified(kind: str, end_user: EndUserPlan) -> Skip:
         reason = "anonymous"
         message = (
             "it has an anonymousId alone; Wootric ties nothing to a user before they are identified"
+        )
+    if email_from == EMAIL_IN_TRAITS:
+        message += (
+            "; an email stands in the record's own traits, where none is looked for: that of a track or "
+            "page record belongs in context.traits or properties"
         )
     return Skip("unidentified", kind, "userId", message, reason)
 
@@ -117,7 +133,7 @@ def address(
     """
     call, folded = event.call, end_user.folded
     if end_user.is_ambiguous:
-        return unidentified(event.type, end_user)
+        return unidentified(event.type, end_user, event.email_from)
     state = folded.state_at(event.time) if folded else NOTHING_KNOWN
     upsert = folded.upsert if folded else EndUserUpsert()
     held = known or NOBODY
@@ -132,11 +148,13 @@ def address(
     created_at = (state.created_at, upsert.external_created_at, held.external_created_at)
     if isinstance(call, PageView):
         if not email:
-            return unidentified(event.type, end_user)  # the pixel knows a user by email alone
+            return unidentified(
+                event.type, end_user, event.email_from
+            )  # the pixel knows a user by email alone
         return replace(call, email=email, created_at=first(call.created_at, *created_at))
     phone = call.phone_number or upsert.phone_number or held.phone_number
     if not (email or phone or known):
-        return unidentified(event.type, end_user)
+        return unidentified(event.type, end_user, event.email_from)
     return replace(
         call,
         email=email or None,

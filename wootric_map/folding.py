@@ -70,6 +70,8 @@ class Identified(NamedTuple):
     """Whether that is its message id."""
     is_event: bool = False
     """Whether it is a track or page record, which tells an email or phone where no identify does."""
+    parent: str = "traits"
+    """Where its traits stand, as in `record.Identify`."""
 
     @property
     def order(self) -> Order:
@@ -157,7 +159,7 @@ def fold_one(identified: Identified, *, naming: Naming = AS_WRITTEN) -> Folded |
     email = email.strip() if email else None
     keys = spelled(traits)
     if (
-        not (email and identified.chosen)
+        not (email and identified.chosen and identified.parent == "traits")
         or None in traits.values()
         or (created_at is None and ("created" in keys or "createdat" in keys))
     ):
@@ -323,6 +325,8 @@ class _Folding:
         self._all = _Known()
         self._chosen = self._all  # until one comes that is not chosen
         self._traits: dict[str, object] = {}
+        self._in_context: set[str] = set()
+        """The keys of those that stand in the context of their record."""
         # Of each trait, the place of the identify that said it last, be it as null.
         self._last: dict[str, tuple[Ref, Order]] = {}
         self._unmarked: dict[int, deque[str]] = {}
@@ -351,6 +355,10 @@ class _Folding:
             traits = identified.traits
             self._last.update(dict.fromkeys(traits, (identified.ref, order)))
             self._traits.update(traits)
+            if identified.parent != "traits":
+                self._in_context.update(traits)
+            elif self._in_context:
+                self._in_context.difference_update(traits)
             if None in traits.values():
                 for key in [key for key, value in traits.items() if value is None]:
                     del self._traits[key]
@@ -411,7 +419,8 @@ class _Folding:
         if self._replayed:
             if chosen.created:
                 key, value, fields["external_created_at"] = chosen.created
-                origins["external_created_at"] = Origin(f"traits.{key}", value)
+                place = f"context.traits.{key}" if key in self._in_context else f"traits.{key}"
+                origins["external_created_at"] = Origin(place, value)
             properties, found = traits_as_properties(
                 self._traits,
                 has_user_id="external_id" in fields,
@@ -419,8 +428,11 @@ class _Folding:
             )
             kept = stored(properties)
             fields["properties"] = {each.name: each.value for each in kept}
-            for name, _, source, original, _ in kept:
-                origins[f"properties.{name}"] = _origin((source, original))
+            for each in kept:
+                place = each.source
+                if self._in_context and self._trait_of(each) in self._in_context:
+                    place = f"context.{place}"
+                origins[f"properties.{each.name}"] = _origin((place, each.original))
             warnings += (PlacedWarning(self._ref_of(each, last), each) for each in found)
         return Folded(
             EndUserUpsert(**fields),

@@ -54,6 +54,7 @@ from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 from wootric_map.taken import (
     CHOSEN,
+    EMAIL_IN_TRAITS,
     IDENTIFY,
     KINDS,
     MENTIONED,
@@ -307,13 +308,16 @@ class _Intake:
 
     def _user(self, line: int, record: Record) -> tuple[User, str | None]:
         """Whom a record names, and where their email stands."""
+        elsewhere = None
+        if not isinstance(record, Identify) and record.has_email_elsewhere:
+            elsewhere = EMAIL_IN_TRAITS
         user = named_by_user_id(record)
         if user is not None:
-            return user, None
+            return user, elsewhere
         named = user_of(record)
         for warning in named.warnings:
             self._report.warn(self._source, line, warning)
-        return named.user, named.email_from if named.user.email else None
+        return named.user, named.email_from if named.user.email else elsewhere
 
     def _keep(
         self,

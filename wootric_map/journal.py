@@ -2,7 +2,9 @@
 
 It outlives the run. A call is on record before it is sent and when it was answered, so that after a
 crash no more is in doubt than what was truly under way. Of end users it holds fingerprints, and what
-they are looked up by only while a write about them has no answer.
+they are looked up by only while a write about them has no answer. With each stands when their traits were
+said last, and by which identify, so that an older file undoes nothing (segment.md 8, rule 7), and which
+userIds and emails they had before.
 """
 
 import os
@@ -674,7 +676,7 @@ class Journal:
     ) -> None:
         """Write down that Wootric holds an end user."""
         number, external_id, email, phone = ids
-        known_as = dict.fromkeys(provenance.each_id())
+        known_as: dict[bytes | None, None] = dict.fromkeys(provenance.each_id())
         self._done(key, WRITE, name, external_id, email, phone, *known_as)
         execute = self._database.execute
         query = (

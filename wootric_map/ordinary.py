@@ -20,6 +20,8 @@ _ORDINARY_TIMES: Final = frozenset({b"0000-00-00T00:00:00.000Z", b"0000-00-00T00
 
 _LARGE: Final = 2.0**63
 """From there on a float may be an integer that lost digits."""
+_SMALL: Final = frozenset({str, int, bool, type(None)})
+"""Types of values that hold all their digits."""
 _DEEPEST: Final = 8
 """How deep traits are looked into at a glance."""
 
@@ -44,6 +46,8 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
     if not (type(kind) is str and type(user_id) is str and user_id and type(time) is str):
         return False
     context = get("context")
+    if kind != "identify" and get("traits"):
+        return False
     if kind == "track":
         event = get("event")
         if type(event) is not str or not event:
@@ -89,7 +93,12 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
         and dates.is_in_the_calendar(time)
         and (
             received is None
-            or (type(received) is str and received[:10] == time[:10] and received[-1] == "Z")
+            or (
+                type(received) is str
+                and received[4:5] == "-" == received[7:8]
+                and received[:10] >= time[:10]
+                and received[-1] == "Z"
+            )
         )
     )
 
@@ -111,16 +120,18 @@ def has_large_number(data: dict[str, Any]) -> bool:
 
 def _has_large(values: Iterable[object], depth: int) -> bool:
     for value in values:
-        kind = type(value)
-        if kind is str:
+        if type(value) in _SMALL:
             continue
+        inner: Iterable[object] = ()
         if isinstance(value, float):
             if not -_LARGE < value < _LARGE:
                 return True
-        elif isinstance(value, dict | list):
-            inner = value.values() if isinstance(value, dict) else value
-            if not depth or _has_large(inner, depth - 1):
-                return True
+        elif isinstance(value, list):
+            inner = value
+        elif isinstance(value, dict):
+            inner = value.values()
+        if inner and (not depth or _has_large(inner, depth - 1)):
+            return True
     return False
 
 
@@ -136,6 +147,10 @@ def ordinary(data: dict[str, Any]) -> Record:
     properties = get("properties") or NO_FIELDS
     if kind == "track":
         event = data["event"]
-        return _track((user_id, anonymous_id, message_id, time, context, event, properties, ()))
+        return _track(
+            (user_id, anonymous_id, message_id, time, context, event, properties, (), False)
+        )
     name, category = get("name") or None, get("category") or None
-    return _page((user_id, anonymous_id, message_id, time, context, name, category, properties, ()))
+    return _page(
+        (user_id, anonymous_id, message_id, time, context, name, category, properties, (), False)
+    )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from wootric_map.addressing import UNKNOWN_USER, Change, change, unidentified
+from wootric_map.addressing import UNKNOWN, Change, change, unidentified
 from wootric_map.calls import EndUserUpsert
 from wootric_map.identities import EMAIL, PHONE, WOOTRIC
 from wootric_map.outcome import Action, Outcome
@@ -17,7 +17,7 @@ from wootric_map.plan import EndUserPlan, Plan, Write, page_label
 from wootric_map.rehearsal import Rehearsed, rehearse_end_user
 from wootric_map.report import Report
 from wootric_map.spool import Person
-from wootric_map.taken import KINDS, QUIET
+from wootric_map.taken import IDENTIFY, KINDS, QUIET
 
 T = TypeVar("T")
 
@@ -148,8 +148,9 @@ def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:
     """Skip all events of an end user whom nobody knows; gives how many look-ups a push would make."""
     look_ups = 0
     for row in end_user.person.turns:
-        skip = unidentified(KINDS[row.kind], end_user)
+        email_from = None if row.kind == IDENTIFY else row.payload[0]
+        skip = unidentified(KINDS[row.kind], end_user, email_from)
         report.skip(row.source, row.line, skip)
-        if asks and not look_ups and skip.reason == UNKNOWN_USER:
+        if asks and not look_ups and skip.reason in UNKNOWN:
             look_ups = 1
     return look_ups

@@ -436,9 +436,10 @@ class Plan:
             count = max(len(ids), self.spool.names.count_of(end_user.person.root, PREFIXES[USER]))
             more = count - _IDS_SHOWN
             named = ", ".join(ids[:_IDS_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-            message = f"these userIds share one end user's email: {named}; the latest is kept"
-            warnings += (PlacedWarning(folded.last, MappingWarning("shared_email", "", message)),)
-        return Write(folded.upsert, folded.origins, refs, warnings, folded.key)
+            message = f"{count:,} userIds share one end user's email: {named}; the latest is kept"
+            warning = MappingWarning("shared_email", "", message, folded.upsert.email)
+            warnings += (PlacedWarning(folded.last, warning),)
+        return Write(folded.upsert, folded.origins, refs, warnings, folded.key, folded.said)
 
     def event(self, row: Row, repeats: "_Repeats | None" = None) -> Event:
         """The call that a track or page record makes, before its user is known.
@@ -552,7 +553,7 @@ def _identified(row: Row, named: Named | None = None) -> Identified:
         row: the identify.
         named: as `_named` gives it, where that is known.
     """
-    _, wootric_id, traits, *_ = row.payload
+    _, wootric_id, traits, parent = row.payload
     user, origins, _ = named or _named(row)
     return Identified(
         _ref(row),
@@ -563,6 +564,7 @@ def _identified(row: Row, named: Named | None = None) -> Identified:
         traits,
         record_key(row.message_id, row.digest),
         row.message_id is not None,
+        parent=parent,
     )
 
 

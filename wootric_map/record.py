@@ -19,6 +19,7 @@ from wootric_map.parsing import Joined, as_object, parse
 from wootric_map.placeholders import is_placeholder, placeholder_warning
 from wootric_map.properties import MappingWarning, decimal_text
 from wootric_map.shape import ARRAY_HINT
+from wootric_map.spelling import find
 
 Fields: TypeAlias = Mapping[str, Any]
 """A JSON object as the parser gives it."""
@@ -58,6 +59,8 @@ class Track(NamedTuple):
     properties: Fields
     warnings: tuple[MappingWarning, ...] = ()
     """What was wrong with a record that is read all the same."""
+    has_email_elsewhere: bool = False
+    """Whether an email stands in its own `traits`, where none is looked for (segment.md 4)."""
 
     @property
     def type(self) -> Literal["track"]:
@@ -79,6 +82,8 @@ class Page(NamedTuple):
     properties: Fields
     warnings: tuple[MappingWarning, ...] = ()
     """What was wrong with a record that is read all the same."""
+    has_email_elsewhere: bool = False
+    """Whether an email stands in its own `traits`, where none is looked for (segment.md 4)."""
 
     @property
     def type(self) -> Literal["page"]:
@@ -284,14 +289,21 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
         traits, parent = _traits(traits, ids[-1], rules.traits_from)
         record = Identify(*ids, traits, parent, tuple(told))
     elif kind == "track":
-        record = Track(*ids, data["event"], properties, tuple(told))
+        elsewhere = _has_email(traits)
+        record = Track(*ids, data["event"], properties, tuple(told), elsewhere)
     else:
         name, category = identity(data.get("name")), identity(data.get("category"))
-        record = Page(*ids, name, category, properties, tuple(told))
+        record = Page(*ids, name, category, properties, tuple(told), _has_email(traits))
     if place is None:
         return record
     withheld = record if isinstance(record, Identify) else None
     return consent.withheld(kind, place)._replace(withheld=withheld, warnings=tuple(warnings))
+
+
+def _has_email(traits: Fields) -> bool:
+    """Tell whether traits hold what may be an email."""
+    found = find(traits, "email") if traits else None
+    return found is not None and isinstance(found.value, str) and "@" in found.value
 
 
 def _objects(data: Fields) -> tuple[Fields, Fields, Fields, Fields] | Rejection:

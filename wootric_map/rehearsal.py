@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
-from wootric_map.addressing import UNKNOWN_USER, Change
+from wootric_map.addressing import UNKNOWN, Change
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.comparing import written
 from wootric_map.course import Answer, Asked, Course, Hear, LookUp, Recall, Recollect, Turn, course
@@ -190,7 +190,7 @@ def _taken(rehearsed: Rehearsed, fields: EndUserUpsert, find: Find) -> Iterator[
 
 
 def _is_unknown(turn: Turn) -> bool:
-    return isinstance(turn.fate, Skip) and turn.fate.reason == UNKNOWN_USER
+    return isinstance(turn.fate, Skip) and turn.fate.reason in UNKNOWN
 
 
 def _afterwards(turn: Turn) -> EndUser | Known | None:

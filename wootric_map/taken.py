@@ -31,6 +31,9 @@ REUSED: Final = 64
 """Added to a kind once all records are read: an earlier record, which is another message, has the same
 `messageId`."""
 
+EMAIL_IN_TRAITS: Final = "traits"
+"""In place of where a track or page record's email stands: nowhere, but in traits that it should not have."""
+
 UNFILED: Final = -1
 """In place of the id that a record is filed under: no more is kept than that its message was met."""
 

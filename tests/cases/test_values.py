@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from replaying import Replay
 
 if TYPE_CHECKING:
     from tests.conftest import Run, Write
 
-from wootric_map.sandbox import SandboxSettings, run_sandbox
 
 FEBRUARY = 1549166706  # 2019-02-03T04:05:06Z
 
@@ -41,12 +39,6 @@ def planned(run: "Run", lines: bytes, *options: str) -> tuple[list[dict[str, Any
     users = [each for each in found if each.get("action") == "create"]
     fields = [{each["field"]: each["after"] for each in user["fields"]} for user in users]
     return fields, run("dry-run", *options, "-", stdin=lines).stdout
-
-
-@pytest.fixture
-def replay(tmp_path: Any) -> Any:
-    with run_sandbox(SandboxSettings()) as sandbox:
-        yield Replay(tmp_path, sandbox)
 
 
 # 01 and 10: times as a warehouse writes them
