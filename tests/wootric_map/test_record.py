@@ -401,7 +401,7 @@ PLACEHOLDERS = [
 ]
 
 
-@pytest.mark.parametrize("placeholder", [*PLACEHOLDERS, 0, -1, 0.0, -0.0])
+@pytest.mark.parametrize("placeholder", [*sorted(PLACEHOLDERS), 0, -1, 0.0, -0.0])
 @pytest.mark.parametrize("record", [IDENTIFY, TRACK, PAGE])
 def test_a_placeholder_is_no_id_wherever_it_stands(
     record: Mapping[str, Any], placeholder: object
