@@ -359,7 +359,7 @@ class Plan:
         for number, emails in known.ambiguous_users.items():
             text = self._text_of(number, USER)
             message = (
-                f"userId {_quoted(text)} was identified with {emails:,} emails, several of which are other "
+                f"{_quoted(text)} was identified with {emails:,} emails, several of which are other "
                 "userIds' as well: it ties nobody, and what names it belongs to the email beside it"
             )
             about[number] = MappingWarning("ambiguous_user_id", "userId", message, text)

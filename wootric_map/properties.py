@@ -466,9 +466,10 @@ def _untyped(parts: tuple[str, ...]) -> str:
     name, final, what, ending = parts
     if final != name:
         return f"sent as {final!r}: Wootric expects {what} under a name ending so"
+    sent = "as text" if ending == "array" else "as it is"
     return (
-        f"Wootric expects {what} under a name ending in _{ending}; {name!r} is sent as it is unless "
-        f"you ask for the ending with --{ending}-suffix"
+        f"Wootric expects {what} under a name ending in _{ending}; {name!r} is sent {sent} unless you "
+        f"ask for the ending with --{ending}-suffix"
     )
 
 

@@ -34,14 +34,14 @@ _MOST_WARNINGS: Final = 10
 """Of one set of names so many shapes are held, and only those with so few warnings."""
 
 _SAMPLES: Final[dict[object, object]] = {
-    str: "text", bool: True, type(None): None, int: 1, float: 0.5, 0: [], 1: ["x"], 2: ["x", "y"]
+    str: "text", bool: True, type(None): None, int: 1, float: 0.5, False: [], True: ["x", "y"]
 }  # fmt: skip
-"""A value for each type of values that are no objects, and for each length of a list of texts."""
+"""A value for each type of values that are no objects, and for lists of no texts and of some."""
 
 _TYPED: Final = re.compile(r"[^0-9a-z](?:amount|date|array)$", re.IGNORECASE)
 """How a name ends whose values Wootric takes to be of one type (wootric.md 6)."""
 
-_is_email: Final = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+").fullmatch
+_is_email: Final = re.compile(r"[A-Za-z0-9._+-]++@[A-Za-z0-9.-]++").fullmatch
 """The commonest emails, by no means all (segment.md 4)."""
 
 _is_created: Final = re.compile(
@@ -52,8 +52,8 @@ _is_created: Final = re.compile(
 """The commonest creation dates, by no means all (segment.md 5)."""
 
 _Within: TypeAlias = tuple[Any, ...]
-"""What the warnings follow from beside an object's names and types: of each list in it how many texts it
-holds (2 stands for more), of each object in it the names, the types, and the same once more."""
+"""What the warnings follow from beside an object's names and types: of each list in it whether it holds any
+texts, of each object in it the names, the types, and the same once more."""
 
 _WorkOut: TypeAlias = Callable[[Fields], Sequence[MappingWarning]]
 """Gives the warnings about the properties that traits, or an event's properties, become."""
@@ -180,9 +180,9 @@ class _Fields:
             within = _within(fields, types.nested, 1)
             if within is None:
                 return self._work_out(fields)
-            if within in types.by_within:
+            try:
                 known = types.by_within[within]
-            else:
+            except KeyError:
                 known = _learn(names.all, kinds, within, self._work_out)
                 if known is None or len(known) <= _MOST_WARNINGS:
                     _keep(types.by_within, within, known)
@@ -223,7 +223,7 @@ def _within(fields: Fields, nested: Iterable[str], level: int) -> _Within | None
             for each in value:
                 if type(each) is not str:
                     return None
-            found.append(min(len(value), 2))
+            found.append(bool(value))
             continue
         types = tuple(map(type, value.values()))
         found += (tuple(value), types)
