@@ -334,12 +334,12 @@ def test_against_a_snapshot_each_changed_user_costs_a_write_and_nothing_costs_a_
     replay: Replay,
 ) -> None:
     for number in range(6):
-        replay.holds(str(number), f"u{number}@example.com", plan="free")
+        replay.holds(f"u{number}", f"u{number}@example.com", plan="free")
     snapshot = replay.snapshot()
     asked = len(replay.paths())
-    unchanged = [identify(str(n), f"u{n}@example.com", plan="free") for n in range(4)]
-    changed = [identify(str(n), f"u{n}@example.com", plan="pro") for n in (4, 5)]
-    new = [identify(str(n), f"u{n}@example.com", phone=PHONE) for n in range(6, 9)]
+    unchanged = [identify(f"u{n}", f"u{n}@example.com", plan="free") for n in range(4)]
+    changed = [identify(f"u{n}", f"u{n}@example.com", plan="pro") for n in (4, 5)]
+    new = [identify(f"u{n}", f"u{n}@example.com", phone=PHONE) for n in range(6, 9)]
     done = replay.push("--against", snapshot, replay.write(unchanged + changed + new))
     assert done.returncode == 0, done.stderr
     assert end_user_calls(replay, asked) == {"PUT": 2, "POST": 3}
@@ -357,7 +357,7 @@ def test_an_update_against_a_snapshot_sends_only_what_differs(replay: Replay) ->
 
 
 def test_against_nothing_each_end_user_costs_a_write_and_no_read(replay: Replay) -> None:
-    users = [identify(str(n), f"u{n}@example.com", phone=PHONE) for n in range(3)]
+    users = [identify(f"u{n}", f"u{n}@example.com", phone=PHONE) for n in range(3)]
     done = replay.push("--against", "nothing", replay.write(users))
     assert done.returncode == 0, done.stderr
     assert end_user_calls(replay) == {"POST": 3}

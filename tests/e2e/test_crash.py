@@ -17,11 +17,11 @@ WORKERS = 8
 SETTINGS = SandboxSettings(latency=0.01)
 
 EXPORT = [
-    *(identify(str(n), f"u{n}@example.com", plan="pro", seats=n) for n in range(USERS)),
+    *(identify(f"u{n}", f"u{n}@example.com", plan="pro", seats=n) for n in range(USERS)),
     # Nothing but a phone names these: were they created twice, Wootric would not mind.
     *(by_device(f"d{n}", identify("", phone=f"+44 111{n}", nth=n)) for n in range(USERS)),
-    *(track(str(n), properties={"nth": n}, messageId=f"t-{n}") for n in range(USERS)),
-    *(page(str(n), f"/{n}") for n in range(USERS)),
+    *(track(f"u{n}", properties={"nth": n}, messageId=f"t-{n}") for n in range(USERS)),
+    *(page(f"u{n}", f"/{n}") for n in range(USERS)),
 ]
 
 

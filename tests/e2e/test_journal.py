@@ -426,7 +426,7 @@ def slow(replaying: Start) -> Replay:
 @pytest.fixture
 def running(slow: Replay) -> Iterator["subprocess.Popen[str]"]:
     """A push of 60 end users that has just created the first."""
-    export = slow.write(identify(str(n), f"u{n}@example.com") for n in range(60))
+    export = slow.write(identify(f"u{n}", f"u{n}@example.com") for n in range(60))
     with slow.start("push", export, "--workers", "2") as process:
         try:
             until(lambda: bool(slow.sandbox.state.end_users))
@@ -495,9 +495,9 @@ def test_a_lock_of_a_dead_process_is_no_obstacle(
 def test_a_push_that_was_stopped_goes_on(replaying: Start, number: int, code: int) -> None:
     replay = replaying(SandboxSettings(latency=0.02))
     records = [
-        *(identify(str(n), f"u{n}@example.com") for n in range(40)),
-        *(track(str(n)) for n in range(40)),
-        *(page(str(n)) for n in range(40)),
+        *(identify(f"u{n}", f"u{n}@example.com") for n in range(40)),
+        *(track(f"u{n}") for n in range(40)),
+        *(page(f"u{n}") for n in range(40)),
     ]
     export = replay.write(records)
     with replay.start("push", export) as process:
@@ -523,7 +523,7 @@ def test_told_twice_it_stops_at_once_and_loses_nothing(
     replaying: Start, number: int, code: int
 ) -> None:
     replay = replaying(SandboxSettings(latency=0.5))
-    export = replay.write([*(identify(str(n), f"u{n}@example.com") for n in range(4)), page("0")])
+    export = replay.write([*(identify(f"u{n}", f"u{n}@example.com") for n in range(4)), page("u0")])
     with replay.start("push", export, "--workers", "2", "--no-progress") as process:
         assert process.stderr
         until(lambda: bool(replay.sandbox.state.end_users))
@@ -535,7 +535,7 @@ def test_told_twice_it_stops_at_once_and_loses_nothing(
     assert output == "", "it took the time to sum up"
     done = replay.push(export)
     assert done.returncode == 0, done.stderr
-    assert sorted(replay.users()) == ["0", "1", "2", "3"]
+    assert sorted(replay.users()) == ["u0", "u1", "u2", "u3"]
     assert len(replay.sandbox.state.end_users) == 4
     doubtful = orjson.loads(replay.run("status", "--format", "json").stdout)["in_doubt"]
     assert len(replay.sandbox.state.page_views) + doubtful["page_view"] >= 1
@@ -650,7 +650,7 @@ def test_a_file_that_is_no_journal_is_refused_and_kept(replay: Replay, content: 
 def test_a_full_disk_ends_the_run_with_5_before_what_it_could_not_put_on_record(
     replay: Replay,
 ) -> None:
-    users = [identify(str(n), f"u{n}@example.com") for n in range(550)]
+    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(550)]
     export = replay.write(users)
     # No file may grow past 200 KiB, which the journal needs and nothing else does.
     limited = subprocess.run(

@@ -434,7 +434,7 @@ def test_a_plan_that_is_stopped_leaves_nothing_behind(replay: Replay) -> None:
 
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_what_reads_the_diff_may_go_away(replay: Replay, style: str) -> None:
-    export = replay.write(identify(str(number), f"{number}@example.com") for number in range(3000))
+    export = replay.write(identify(f"u{number}", f"{number}@example.com") for number in range(3000))
     with replay.start("dry-run", "--format", style, export) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -190,9 +190,9 @@ def test_a_shared_phone_does_not_make_two_people_one(replay: Replay) -> None:
 
 
 def test_only_registered_events_are_checked_and_the_list_is_asked_for_once(replay: Replay) -> None:
-    users = [identify(str(n), f"u{n}@example.com") for n in range(5)]
+    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(5)]
     events = [
-        track(str(n), event) for n in range(5) for event in ("Signed Up", "signed up", "Other")
+        track(f"u{n}", event) for n in range(5) for event in ("Signed Up", "signed up", "Other")
     ]
     done = replay.push(replay.write(users + events))
     assert len(replay.sandbox.state.eligibility_checks) == 5
@@ -308,8 +308,8 @@ def test_every_rejection_of_the_broken_sample_is_kept_for_another_try(replay: Re
 
 @pytest.mark.parametrize("settings", [SandboxSettings(rate_limit=20, rate_window=1.0)])
 def test_a_limit_is_waited_out_and_nothing_is_lost(replay: Replay) -> None:
-    users = [identify(str(n), f"u{n}@example.com") for n in range(40)]
-    done = replay.push(replay.write(users + [page(str(n)) for n in range(40)]))
+    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(40)]
+    done = replay.push(replay.write(users + [page(f"u{n}") for n in range(40)]))
     assert done.returncode == 0, done.stderr
     assert len(replay.users()) == 40
     assert len(replay.sandbox.state.page_views) == 40
@@ -317,8 +317,8 @@ def test_a_limit_is_waited_out_and_nothing_is_lost(replay: Replay) -> None:
 
 @pytest.mark.parametrize("settings", [SandboxSettings(error_rate=0.2, seed=3)])
 def test_server_errors_are_tried_again(replay: Replay) -> None:
-    users = [identify(str(n), f"u{n}@example.com") for n in range(15)]
-    done = replay.push(replay.write(users + [page(str(n)) for n in range(15)]))
+    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(15)]
+    done = replay.push(replay.write(users + [page(f"u{n}") for n in range(15)]))
     assert done.returncode == 0, done.stderr
     assert len(replay.users()) == 15
     assert len(replay.sandbox.state.page_views) == 15
@@ -326,7 +326,7 @@ def test_server_errors_are_tried_again(replay: Replay) -> None:
 
 @pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=3, latency=0.05)])
 def test_tokens_that_expire_are_renewed(replay: Replay) -> None:
-    users = [identify(str(n), f"u{n}@example.com") for n in range(60)]
+    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(60)]
     done = replay.push(replay.write(users), "--workers", "4")
     assert done.returncode == 0, done.stderr
     assert len(replay.users()) == 60
@@ -335,7 +335,7 @@ def test_tokens_that_expire_are_renewed(replay: Replay) -> None:
 
 @pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=3)])
 def test_a_wait_for_the_rate_may_outlive_the_token(replay: Replay) -> None:
-    users = [identify(str(n), f"u{n}@example.com") for n in range(3)]
+    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(3)]
     done = replay.push(replay.write(users), "--rate", "60/min", "--workers", "8")
     assert done.returncode == 0, done.stderr
     assert len(replay.users()) == 3
@@ -405,7 +405,7 @@ def test_a_redirect_is_not_followed(replay: Replay) -> None:
 def test_a_signal_ends_the_run_gently_with_a_summary(
     replay: Replay, number: int, code: int
 ) -> None:
-    export = replay.write([identify(str(n), f"u{n}@example.com") for n in range(500)])
+    export = replay.write([identify(f"u{n}", f"u{n}@example.com") for n in range(500)])
     with replay.start("push", export) as process:
         while len(replay.users()) < 5:
             assert process.poll() is None

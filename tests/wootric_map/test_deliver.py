@@ -193,7 +193,7 @@ def no_thread_outlives_its_test() -> Iterator[None]:
 
 
 def users(count: int) -> list[dict[str, Any]]:
-    return [identify(str(n), f"u{n}@example.com") for n in range(count)]
+    return [identify(f"u{n}", f"u{n}@example.com") for n in range(count)]
 
 
 def summed(outcomes: Iterable[Outcome]) -> Counter[str]:
@@ -572,7 +572,7 @@ def test_an_end_users_calls_go_in_time_order_their_own_call_first(
 ) -> None:
     people, minutes = 8, 6
     records = [
-        page(str(person), f"/{minute}") | stamped(minute)
+        page(f"u{person}", f"/{minute}") | stamped(minute)
         for minute in reversed(range(minutes))
         for person in range(people)
     ]
@@ -591,7 +591,9 @@ def test_an_end_users_calls_go_in_time_order_their_own_call_first(
 
 
 def test_an_end_users_outcomes_come_in_the_order_of_their_calls(account: Account) -> None:
-    outcomes = account.push(*users(6), *(page(str(n), f"/{m}") for m in range(5) for n in range(6)))
+    outcomes = account.push(
+        *users(6), *(page(f"u{n}", f"/{m}") for m in range(5) for n in range(6))
+    )
     lines: dict[int, list[int]] = defaultdict(list)
     for each in outcomes:
         (line,) = [ref.line for ref in each.refs]
@@ -632,8 +634,8 @@ def test_one_end_users_calls_are_never_under_way_at_once_but_several_end_users_a
         return Fault(under_way.slowly(about, Response()), carried_out=True)
 
     account = account_of(rule)
-    events = [page(str(n), f"/{m}") for m in range(4) for n in range(6)]
-    account.push(*users(6), *events, *(track(str(n)) for n in range(6)), workers=6)
+    events = [page(f"u{n}", f"/{m}") for m in range(4) for n in range(6)]
+    account.push(*users(6), *events, *(track(f"u{n}") for n in range(6)), workers=6)
     assert len(account.sandbox.state.page_views) == 24
     assert set(under_way.most.values()) == {1}
     assert under_way.most_of_all > 1
@@ -652,9 +654,9 @@ def test_two_entries_that_only_the_account_knows_to_be_one_end_user_take_turns(
 
     account = account_of(rule)
     account.hold(
-        *(EndUserUpsert(f"u{n}@example.com", str(n)) for n in range(4)),
+        *(EndUserUpsert(f"u{n}@example.com", f"u{n}") for n in range(4)),
     )
-    by_id = [identify(str(n), plan="pro", team="red") for n in range(4)]
+    by_id = [identify(f"u{n}", plan="pro", team="red") for n in range(4)]
     by_email = [
         {
             "type": "identify",
@@ -684,7 +686,7 @@ def test_told_to_stop_it_finishes_what_is_under_way_and_gives_its_outcomes(
     account_of: AccountOf, workers: int
 ) -> None:
     account = account_of(latency=0.005)
-    records = [*users(40), *(page(str(n), f"/{m}") for n in range(40) for m in range(3))]
+    records = [*users(40), *(page(f"u{n}", f"/{m}") for n in range(40) for m in range(3))]
     outcomes = []
     with account.delivering(records, workers) as coming:
         for outcome in coming:
@@ -764,7 +766,7 @@ def test_outcomes_that_nobody_takes_any_more_leave_no_thread_and_no_further_call
 
 def test_a_caller_who_leaves_while_many_outcomes_wait_does_not_hang(account: Account) -> None:
     # More outcomes than may wait, none of which costs a call: the workers are held up by the caller.
-    records = [track(str(n), "not registered") for n in range(6000)]
+    records = [track(f"u{n}", "not registered") for n in range(6000)]
     with account.delivering(records) as coming:
         next(coming)
         assert hasattr(coming, "close")
@@ -790,8 +792,8 @@ def test_more_workers_than_end_users_are_no_harm(account: Account) -> None:
 
 
 def test_a_large_plan_is_delivered_whole(account: Account) -> None:
-    records = [*users(40), *(page(str(n % 40), f"/{n}") for n in range(400))]
-    outcomes = account.push(*records, *(track(str(n), "other") for n in range(3000)), workers=8)
+    records = [*users(40), *(page(f"u{n % 40}", f"/{n}") for n in range(400))]
+    outcomes = account.push(*records, *(track(f"u{n}", "other") for n in range(3000)), workers=8)
     assert summed(outcomes) == {"create": 40, "page_view": 400, "event_not_registered": 3000}
     lines = [ref.line for each in outcomes for ref in each.refs]
     assert sorted(lines) == list(range(1, 3441))
@@ -1001,7 +1003,7 @@ def test_a_saved_plan_of_many_is_done_whole_and_each_end_users_calls_in_order(
 ) -> None:
     people, minutes = 30, 5
     views = [
-        page(str(person), f"/{minute}") | stamped(minute)
+        page(f"u{person}", f"/{minute}") | stamped(minute)
         for minute in reversed(range(minutes))
         for person in range(people)
     ]
@@ -1016,7 +1018,7 @@ def test_a_saved_plan_of_many_is_done_whole_and_each_end_users_calls_in_order(
 
 def test_told_to_stop_a_saved_plan_sends_nothing_more(account_of: AccountOf) -> None:
     account = account_of(latency=0.005)
-    path = account.save(*users(40), *(page(str(n)) for n in range(40)))
+    path = account.save(*users(40), *(page(f"u{n}") for n in range(40)))
     outcomes: list[Outcome] = []
     with account.client() as client, PlanFile(path) as plan, Journal.temporary() as journal:
         for outcome in deliver_file(

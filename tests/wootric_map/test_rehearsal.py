@@ -184,9 +184,9 @@ def test_several_look_ups_at_once_change_nothing(plan_of: PlanOf) -> None:
         EndUser(n, f"u{n}@b.co", str(n), None, None, {"plan": "free"}) for n in range(0, 40, 3)
     )
     records = [
-        *(identify(str(n), n % 30, email=f"u{n}@b.co", plan="pro") for n in range(40)),
-        *(track(str(n), n % 30) for n in range(0, 60, 2)),
-        *(page(str(n), n % 30) for n in range(0, 60, 5)),
+        *(identify(f"u{n}", n % 30, email=f"u{n}@b.co", plan="pro") for n in range(40)),
+        *(track(f"u{n}", n % 30) for n in range(0, 60, 2)),
+        *(page(f"u{n}", n % 30) for n in range(0, 60, 5)),
     ]
     made = plan_of(*records)
     one, many = Account(held), Account(held)
@@ -204,7 +204,7 @@ def test_several_look_ups_at_once_change_nothing(plan_of: PlanOf) -> None:
 
 
 def test_look_ups_run_ahead_at_once_and_only_so_far(plan_of: PlanOf) -> None:
-    made = plan_of(*(identify(str(n), n, email=f"u{n}@b.co") for n in range(40)))
+    made = plan_of(*(identify(f"u{n}", n, email=f"u{n}@b.co") for n in range(40)))
     at_once = threading.Barrier(3)
     asked: list[EndUserUpsert] = []
 
@@ -221,7 +221,7 @@ def test_look_ups_run_ahead_at_once_and_only_so_far(plan_of: PlanOf) -> None:
 
 
 def test_what_a_look_up_raises_comes_out_where_it_is_needed(plan_of: PlanOf) -> None:
-    made = plan_of(*(identify(str(n), n, email=f"u{n}@b.co") for n in range(9)))
+    made = plan_of(*(identify(f"u{n}", n, email=f"u{n}@b.co") for n in range(9)))
 
     def find(wanted: EndUserUpsert) -> None:
         if wanted.external_id == "5":
