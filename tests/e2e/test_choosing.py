@@ -200,7 +200,7 @@ def test_what_type_leaves_out_is_passed_over_however_it_is_written(
 ) -> None:
     unknown = {"type": "purchase", "userId": "1"}
     identified = {**identify("1", ADA), "messageId": "m1"}
-    export = replay.write([identified, alias("0", "1"), unknown])
+    export = replay.write([identified, alias("old", "1"), unknown])
     with export.open("a", encoding="utf-8") as file:
         file.write(f"{spelled}\n")
     done = replay.run("dry-run", "--format", "json", "--type", "identify", export)

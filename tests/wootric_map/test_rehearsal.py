@@ -181,7 +181,7 @@ def test_whoever_has_a_shared_phone_is_not_looked_up(plan_of: PlanOf) -> None:
 
 def test_several_look_ups_at_once_change_nothing(plan_of: PlanOf) -> None:
     held = tuple(
-        EndUser(n, f"u{n}@b.co", str(n), None, None, {"plan": "free"}) for n in range(0, 40, 3)
+        EndUser(n, f"u{n}@b.co", f"u{n}", None, None, {"plan": "free"}) for n in range(0, 40, 3)
     )
     records = [
         *(identify(f"u{n}", n % 30, email=f"u{n}@b.co", plan="pro") for n in range(40)),
@@ -210,7 +210,7 @@ def test_look_ups_run_ahead_at_once_and_only_so_far(plan_of: PlanOf) -> None:
 
     def find(wanted: EndUserUpsert) -> None:
         asked.append(wanted)
-        if wanted.external_id in {"0", "1", "2"}:
+        if wanted.external_id in {"u0", "u1", "u2"}:
             at_once.wait(10)  # breaks unless three are under way
 
     rehearsal = rehearse(made.plan, None, find, workers=3)
