@@ -105,7 +105,7 @@ class Person:
     def names(self) -> dict[str, str]:
         """What names them to Wootric."""
         if self.by_phone:
-            return {"phone_number": f"+44 {self.number}"}
+            return {"phone_number": f"+44 {self.number:05}"}
         return {"external_id": self.name, "email": f"{self.name}@example.com"}
 
     @property
