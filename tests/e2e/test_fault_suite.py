@@ -73,7 +73,7 @@ def _message_id(line: dict[str, Any]) -> str:
     """That of a record; a line of a plan stands for the last of its own."""
     if "fields" in line:
         return f"identify {line['fields']['properties']['mark']}"
-    return str(line.get("messageId") or line["key"])
+    return str(line.get("messageId") or line["former_key"])
 
 
 def on(where: str, answer: Callable[[], ASGIApp], turns: range = range(1)) -> FaultRule:
