@@ -4,6 +4,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from replaying import Replay, at, identify, page, track
 
@@ -227,7 +228,10 @@ def test_the_plan_is_the_same_byte_for_byte_however_the_lines_are_shuffled(
         saved = replay.folder / f"plan-{number}"
         done = replay.run("dry-run", "--format", "json", "--out", saved, *options, *paths)
         assert done.returncode == 0, done.stderr
-        outputs.add(done.stdout)
+        *changes, last = map(orjson.loads, done.stdout.splitlines())
+        for each in last["summary"]["warning_details"]:
+            del each["places"]  # the lines stand elsewhere
+        outputs.add(orjson.dumps([*changes, last]))
         plans.add(saved.read_bytes())
     assert (len(outputs), len(plans)) == (1, 1)
 

@@ -459,7 +459,7 @@ def test_told_to_wait_it_waits_and_then_does_its_own(
     assert done.returncode == 0, done.stderr
     assert running.wait() == 0
     assert slow.users()["1"]["properties"] == {"plan": "pro"}
-    assert len(slow.users()) == 60
+    assert len(slow.users()) == 61
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -219,11 +219,11 @@ def test_a_message_is_taken_once(replay: Replay) -> None:
 def test_one_end_users_calls_go_in_time_order_and_never_at_once(replay: Replay) -> None:
     times = [5, 3, 8, 1, 9, 2, 7, 4, 6, 0]
     views = [
-        page(str(user), f"/{second}", timestamp=f"2024-01-01T00:00:0{second}Z")
+        page(f"u{user}", f"/{second}", timestamp=f"2024-01-01T00:00:0{second}Z")
         for second in times
         for user in range(4)
     ]
-    users = [identify(str(user), f"u{user}@example.com") for user in range(4)]
+    users = [identify(f"u{user}", f"u{user}@example.com") for user in range(4)]
     assert replay.push(replay.write(views + users), "--workers", "16").returncode == 0
     for user in range(4):
         mine = [

@@ -721,7 +721,7 @@ def test_a_stopped_run_can_be_taken_up_again(account_of: AccountOf) -> None:
 
 def test_what_ends_the_run_is_raised_after_all_outcomes_were_given(account_of: AccountOf) -> None:
     refused = JSONResponse({"error": "No API access"}, 401)
-    account = account_of(answering(refused, method="GET", path=f"{END_USERS}/15"), latency=0.005)
+    account = account_of(answering(refused, method="GET", path=f"{END_USERS}/u15"), latency=0.005)
     outcomes: list[Outcome] = []
     with (
         account.delivering(users(40)) as coming,

@@ -224,7 +224,7 @@ def test_what_a_look_up_raises_comes_out_where_it_is_needed(plan_of: PlanOf) -> 
     made = plan_of(*(identify(f"u{n}", n, email=f"u{n}@b.co") for n in range(9)))
 
     def find(wanted: EndUserUpsert) -> None:
-        if wanted.external_id == "5":
+        if wanted.external_id == "u5":
             raise OSError("gone")
 
     for workers in (1, 3):
