@@ -520,6 +520,7 @@ class _ExactDelivery:
         self._registered = registered
         self._stop = stop
         self._created: int | None = None
+        self._has_failed = False
         self._refused: Failure | None = None
         self._latest: float = 0
         """The run that made the writes up to here; infinite where it is this one."""
@@ -546,6 +547,7 @@ class _ExactDelivery:
             if action != "unchanged":
                 self._latest = inf
             if self._refused:
+                self._has_failed = True
                 self._sender.failed(step.key, step.action, self._refused, step.fields)
             return Outcome(action, refs, self._refused)
         skip = unregistered(step.call, self._registered) or left_out(step.type, fate)
@@ -570,7 +572,11 @@ class _ExactDelivery:
             return step.action, Failure("end_user_failed", message)
         sender, key, fields = self._sender, step.key, step.fields
         fingerprints = self._journal.fingerprints
-        provenance = fingerprints.provenance(step.said or NOTHING_SAID, (fields, *step.known_as))
+        said = step.said or NOTHING_SAID
+        if self._has_failed:
+            # A write counts on those before it for what it does not hold itself, and one of them failed.
+            said = said.of_fields(fields)
+        provenance = fingerprints.provenance(said, (fields, *step.known_as))
         if number is not None and step.said:
             heard = self._journal.heard(number)
             left = still_to_say(fields, step.said, heard) if heard else fields

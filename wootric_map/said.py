@@ -61,6 +61,19 @@ class Said:
     traits: Mapping[str, str] = field(default_factory=dict)
     """Of each property that is not spelled like its trait, the key of that trait."""
 
+    def of_fields(self, written: EndUserUpsert) -> "Said":
+        """Return when the values of some fields alone were said.
+
+        Args:
+            written: the fields.
+        """
+        names = {trait(self.traits.get(name, name)) for name in written.properties}
+        for each, own in SAID_OF.items():
+            if getattr(written, each) is not None:
+                names.update(own)
+        says = {name: say for name, say in self.sayings.says.items() if name in names}
+        return replace(self, sayings=replace(self.sayings, says=says))
+
 
 NOTHING_SAID: Final = Said()
 

@@ -306,7 +306,10 @@ def check_mixed(
     assert refused >= unwritten if "--no-fold" in options else refused == unwritten
     weather.is_bad = False
     made_by(replay, *push)
-    assert all(is_whole(each, state) for each in SOME)
+    assert [each.name for each in SOME if not is_whole(each, state)] == [], (
+        state.end_users,
+        replay.rejects(),
+    )
     assert len(state.end_users) == len(SOME)
     again = 1 if resends else 0
     assert taken(state) == Counter(
