@@ -116,9 +116,9 @@ def test_what_is_as_late_or_later_is_said() -> None:
     own = identified(2, "b", email="a@b.co", plan="free", phone="+44 2000", created=1420099200)
     wanted, _ = told(own)
     assert (
-        left(own, identified(2, "b", email="c@d.co", plan="pro", phone=None, created=1)) == wanted
+        left(own, identified(2, "b", email="c@d.co", plan="pro", phone=None, created=1400000001)) == wanted
     )
-    assert left(own, identified(1, "z", email="c@d.co", plan="pro", created=1)) == wanted
+    assert left(own, identified(1, "z", email="c@d.co", plan="pro", created=1400000001)) == wanted
     assert left(own, identified(2, "a", email="c@d.co", plan="pro", phone="+44 2100")) == wanted
 
 
@@ -130,7 +130,7 @@ def test_each_field_is_left_out_for_itself() -> None:
         "email": identified(2, "b", user_id=None, email="c@d.co"),
         "external_id": identified(2, "b", user_id="2"),
         "phone_number": identified(2, "b", user_id=None, email="a@b.co", phone="+44 2100"),
-        "external_created_at": identified(2, "b", user_id=None, created=5),
+        "external_created_at": identified(2, "b", user_id=None, created=1400000005),
         "properties": identified(2, "b", user_id=None, plan="pro"),
     }
     for name, each in later.items():
@@ -180,12 +180,12 @@ def test_the_trait_that_is_spelled_like_a_property_has_the_name_whenever_it_was_
 
 def test_created_counts_before_created_at_until_it_is_taken_out() -> None:
     own = identified(5, "a", createdAt=1420099200)
-    assert left(own, identified(1, "b", created=5)).external_created_at is None
+    assert left(own, identified(1, "b", created=1400000005)).external_created_at is None
     assert left(own, identified(9, "b", created=None)).external_created_at == 1420099200
     assert left(own, identified(1, "b", created=False)).external_created_at == 1420099200
     gone = identified(5, "a", createdAt=1420099200, created=None)
-    assert left(gone, identified(1, "b", created=5)).external_created_at == 1420099200
-    assert left(own, identified(9, "b", createdAt=5)).external_created_at is None
+    assert left(gone, identified(1, "b", created=1400000005)).external_created_at == 1420099200
+    assert left(own, identified(9, "b", createdAt=1400000005)).external_created_at is None
 
 
 def test_an_email_that_a_user_id_looks_like_is_the_weaker() -> None:
