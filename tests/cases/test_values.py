@@ -331,11 +331,11 @@ def revenue() -> list[dict[str, Any]]:
             zip(values, [1, "n/a", 3, 4.5, 5], [["a", "b"], "a", ["c"], None, []], strict=True)
         )
     ]
-    users = [{"type": "identify", "userId": str(n), "traits": t} for n, t in enumerate(people)]
+    users = [{"type": "identify", "userId": f"u{n}", "traits": t} for n, t in enumerate(people)]
     events = [
         {
             "type": "track",
-            "userId": "0",
+            "userId": "u0",
             "event": "Paid",
             "properties": {"mrr": 5.5, "skus": [1, 2]},
         }
@@ -366,11 +366,11 @@ def test_a_key_has_one_name_whatever_its_values(
         for line in lines
         if line.get("action") == "create"
     ]
-    assert by_user(users, "mrr_amount") == {"0": 43, "1": 70, "3": 12, "4": 8}
+    assert by_user(users, "mrr_amount") == {"u0": 43, "u1": 70, "u3": 12, "u4": 8}
     assert by_user(users, "mrr") == {}
-    assert by_user(users, "score") == {"0": 1, "1": "n/a", "2": 3, "3": "4.5", "4": 5}
+    assert by_user(users, "score") == {"u0": 1, "u1": "n/a", "u2": 3, "u3": "4.5", "u4": 5}
     assert by_user(users, "score_amount") == {}
-    assert by_user(users, "tags") == {"0": "a, b", "1": "a", "2": "c", "4": ""}
+    assert by_user(users, "tags") == {"u0": "a, b", "u1": "a", "u2": "c", "u4": ""}
     text = run("dry-run", *options, "b.ndjson", "a.ndjson").stdout
     for code in ("mixed_types", "amount_rounded", "list_without_array"):
         assert code in text
@@ -394,7 +394,7 @@ def test_a_saved_plan_and_a_push_name_keys_as_a_dry_run_does(replay: Any) -> Non
         user: {name: str(value) for name, value in each.items()}
         for user, each in properties.items()
     }
-    assert properties["1"] == {"mrr_amount": 70, "score": "n/a", "tags": "a"}
+    assert properties["u1"] == {"mrr_amount": 70, "score": "n/a", "tags": "a"}
     done = replay.push("--plan", plan, "--typed-names")
     assert done.returncode == 2
     assert "--typed-names has no place beside --plan" in done.stderr

@@ -157,7 +157,9 @@ def test_placeholders_make_nobody_one_person(run: "Run", write: "Write") -> None
     found = summary(run, path)["summary"]
     assert found["create"] == 5
     assert found["skipped"] == {"unidentified": 1}
-    assert found["warnings"]["placeholder_id"] == 16
+    assert found["warnings"]["placeholder_id"] == 3
+    counts = {each["subject"]: each["count"] for each in found["warning_details"]}
+    assert counts == {"undefined": 6, "null": 5, "0": 5}
     warnings = mapped(run, path)[0]["warnings"]
     assert [each["code"] for each in warnings] == ["placeholder_id"] * 3
     assert run("validate", path).returncode == 0
