@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
@@ -157,6 +158,15 @@ LINKING = [(), ("--link-anonymous",)]
 FOLDING = [(), ("--no-fold",)]
 
 
+def without_places(output: bytes) -> list[dict[str, Any]]:
+    """A diff without what no other split can share: where each warning was seen first."""
+    *lines, last = (orjson.loads(line) for line in output.splitlines())
+    details = last["summary"].pop("warning_details")
+    for each in details:
+        del each["places"]
+    return [*lines, last, *sorted(details, key=orjson.dumps)]
+
+
 @settings(max_examples=50)
 @given(
     split=shuffled_and_split(),
@@ -174,10 +184,10 @@ def test_no_order_of_lines_and_no_split_over_files_changes_the_plan(
     records, parts = split
     with empty_account(sandbox) as replay:
 
-        def planned(paths: Iterable[Path], name: str) -> tuple[bytes, bytes]:
+        def planned(paths: Iterable[Path], name: str) -> tuple[list[dict[str, Any]], bytes]:
             plan = replay.folder / name
             options: Options = ("--format", "json", "--out", plan, *linking, *folding, *choice)
-            return replay.output("dry-run", *options, *paths), plan.read_bytes()
+            return without_places(replay.output("dry-run", *options, *paths)), plan.read_bytes()
 
         whole = planned([replay.write(records)], "whole")
         paths = [replay.write(part, f"{9 - n}.ndjson") for n, part in enumerate(parts)]
@@ -196,10 +206,10 @@ def test_no_order_of_lines_changes_the_plan_against_what_is_held(
         replay.holds(None, "b@x.io", address_city="5")
         snapshot = replay.takes_snapshot("snapshot")
 
-        def planned(paths: Iterable[Path], name: str) -> tuple[bytes, bytes]:
+        def planned(paths: Iterable[Path], name: str) -> tuple[list[dict[str, Any]], bytes]:
             plan = replay.folder / name
             options: Options = ("--format", "json", "--out", plan, "--against", snapshot, *linking)
-            return replay.output("dry-run", *options, *paths), plan.read_bytes()
+            return without_places(replay.output("dry-run", *options, *paths)), plan.read_bytes()
 
         whole = planned([replay.write(records)], "whole")
         paths = [replay.write(part, f"{9 - n}.ndjson") for n, part in enumerate(parts)]
