@@ -13,7 +13,7 @@ import orjson
 from wootric_map.key_table import KeyTable
 from wootric_map.mapping import Mapped
 from wootric_map.properties import MappingWarning, PropertyValue, decimal_text
-from wootric_map.record import Identify, Page, Track
+from wootric_map.record import Fields, Identify, Page, Track
 from wootric_map.services import Services, services
 
 Pairs: TypeAlias = list[tuple[str, str]]
@@ -39,6 +39,11 @@ _EACH_PROPERTY: Final = 32
 _MOST_ENCODED: Final = 12
 """Bytes that a character may become in an address; one of ASCII becomes `_MOST_ENCODED_ASCII` at most."""
 _MOST_ENCODED_ASCII: Final = 3
+_SHORT_CHECK: Final = 1_200
+_FEW_PROPERTIES: Final = 100
+_SHORT_VIEW: Final = 2_000
+"""Bytes of a line, and properties of one value each, of which no address is longer than `LONGEST_ADDRESS`:
+a byte of a line becomes three at most."""
 
 LookUpKey: TypeAlias = Literal["id", "external_id", "email", "phone_number"]
 
@@ -253,7 +258,7 @@ def _random(key: str) -> str:
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
-def key_of(record: Track | Page, line: bytes) -> str:
+def event_key_of(record: Track | Page, line: bytes) -> str:
     """Return the key of a track or page record that is looked at alone.
 
     Args:
@@ -328,7 +333,7 @@ def request_for(
     if isinstance(record, Identify):
         form = _end_user_form((email, user_id, phone, created_at), kept)
         return _http_call(("POST", f"{services.rest}/end_users", form))
-    key = key_of(record, line)
+    key = event_key_of(record, line)
     info = settings.page_info or {}
     url, name, path = plain(info.get("url")), plain(info.get("name")), plain(info.get("path"))
     return _page_view(services, (account_token, email, created_at, url, _random(key), name, path))
@@ -348,6 +353,21 @@ def is_surely_short(texts: Collection[str], properties: int = 0) -> bool:
         len(text) * (_MOST_ENCODED_ASCII if text.isascii() else _MOST_ENCODED) for text in texts
     )
     return sum(most) <= room
+
+
+def is_short_check(line: bytes, properties: Fields) -> bool:
+    """Tell whether a track record's line alone shows that its call is no longer than `LONGEST_ADDRESS`.
+
+    Args:
+        line: the record's.
+        properties: the record's, of which `properties.stay_short` says yes.
+    """
+    return len(line) < _SHORT_CHECK and len(properties) <= _FEW_PROPERTIES
+
+
+def is_short_view(line: bytes) -> bool:
+    """Tell whether a page record's line alone shows that its call is no longer than `LONGEST_ADDRESS`."""
+    return len(line) < _SHORT_VIEW
 
 
 def too_long(

@@ -7,23 +7,21 @@ from array import array
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
-from wootric_map.findings import WarningKey, distinct
+from wootric_map.findings import WarningKey
 from wootric_map.mapping import Mapped, WootricSettings, map_record, unidentified, user_of
 from wootric_map.ordinary import has_large_number, is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.parsing import parse_roughly, with_exact_numbers
 from wootric_map.properties import MappingWarning
 from wootric_map.reading import ReadingOptions
-from wootric_map.record import NO_FIELDS, Page, Reading, Track, read_parsed
-from wootric_map.record_warnings import WarningsOfRecords, of_call
+from wootric_map.record import NO_FIELDS, Identify, Reading, Record, read_parsed
+from wootric_map.record_warnings import WarningsOfRecords, has_short_call, of_call
 from wootric_map.report import Report
 from wootric_map.source import Source, read_lines
 
 K = TypeVar("K", bound=Hashable)
 
 _MOST_NUMBERS: Final = 1000
-_MAY_BE_LONG: Final = 1_200
-"""Bytes of a line; hardly ever does the call of a shorter one get too long."""
 _LARGEST: Final = 2**32 - 1
 
 ShowText: TypeAlias = Callable[[str | None, str], bytes]
@@ -145,7 +143,7 @@ class Checker:
         for _, number, _, content in lines:
             if isinstance(content, Rejection):
                 report.records += 1
-                checking.judge(number, content)
+                checking.judge(number, b"", content)
                 continue
             if isinstance(content, MappingWarning):
                 checking.warn(number, (content,))
@@ -158,7 +156,7 @@ class Checker:
             ):
                 count += 1
                 found = of_ordinary(data)
-                if len(content) >= _MAY_BE_LONG and data["type"] != "identify":
+                if not has_short_call(content, data["type"], data.get("properties") or NO_FIELDS):
                     found = [*found, *of_call(ordinary(data), options.naming)]
                 if found:
                     checking.warn(number, found)
@@ -167,23 +165,11 @@ class Checker:
             for raw, reading in read_parsed(content, data, rules):
                 report.records += 1
                 if isinstance(reading, Rejection):
-                    checking.judge(number, lines.fitted(reading))
-                    continue
-                checking.judge(number, reading)
-                if len(raw) >= _MAY_BE_LONG and isinstance(reading, Track | Page):
-                    checking.warn(number, of_call(reading, options.naming))
+                    checking.judge(number, raw, lines.fitted(reading))
+                else:
+                    checking.judge(number, raw, reading)
         report.records += count
         return Checked(report, number, places.packed() if places else None)
-
-
-def check(source: Source, options: ReadingOptions) -> Checked:
-    """Check every record of one source, or of a part of one, that is a file or was read already.
-
-    Args:
-        source: what to read.
-        options: how to read.
-    """
-    return Checker(options)(source)
 
 
 class _Checking:
@@ -202,8 +188,8 @@ class _Checking:
         self._source = source
         self._naming = options.naming
 
-    def judge(self, line: int, reading: Reading) -> None:
-        """Count what is wrong with a record."""
+    def judge(self, line: int, raw: bytes, reading: Reading) -> None:
+        """Count what is wrong with a record; `raw` is its line, or what would be one of its own."""
         if isinstance(reading, Rejection):
             self.report.reject(self._source, line, reading)
             if self._places:
@@ -212,7 +198,8 @@ class _Checking:
             self._skip(line, reading)
             self.warn(line, reading.warnings)
         elif reading.user_id and not reading.user_id.isspace():
-            self.warn(line, [*reading.warnings, *self._warnings.of_record(reading)])
+            found = self._warnings.of_record(reading)
+            self.warn(line, [*reading.warnings, *found, *self._of_call(raw, reading)])
         else:
             # Without a userId it takes a closer look to tell whether the record names anybody.
             named = user_of(reading)
@@ -223,14 +210,19 @@ class _Checking:
                 self.warn(line, [*reading.warnings, *named.warnings])
             else:
                 mapped = map_record(reading, naming=self._naming)
-                self.warn(line, mapped.warnings)
+                self.warn(line, [*mapped.warnings, *self._of_call(raw, reading)])
 
     def warn(self, line: int, warnings: Sequence[MappingWarning]) -> None:
         """Count the warnings of one record."""
-        for warning in warnings if len(warnings) < 2 else distinct(warnings):  # noqa: PLR2004
-            found = self.report.warnings.add(self._source, line, warning)
-            if found and self._places:
+        for found in self.report.warn_of_record(self._source, line, warnings):
+            if self._places:
                 self._places.add_warning(found.key, line)
+
+    def _of_call(self, raw: bytes, record: Record) -> Sequence[MappingWarning]:
+        properties = NO_FIELDS if isinstance(record, Identify) else record.properties
+        if has_short_call(raw, record.type, properties):
+            return ()
+        return of_call(record, self._naming)
 
     def _skip(self, line: int, skip: Skip) -> None:
         self.report.skip(self._source, line, skip)

@@ -7,11 +7,12 @@ import io
 import marshal
 import zlib
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from wootric_map import dates
-from wootric_map.calls import comparable, is_surely_short, plain
+from wootric_map.calls import comparable, is_short_check, is_short_view, is_surely_short, plain
 from wootric_map.choosing import Choice, not_chosen
 from wootric_map.identities import (
     ANONYMOUS,
@@ -69,12 +70,6 @@ from wootric_map.taken import (
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
-
-_SHORT_TRACK: Final = 1_200
-_FEW_PROPERTIES: Final = 100
-_SHORT_PAGE: Final = 2_000
-"""Bytes of a line, and properties without objects and lists, of which no call gets too long: a byte becomes
-three at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +177,7 @@ class _Intake:
         """Take note of a skipped record, and of what an alias among them says."""
         self._report.records += 1
         self._report.skip(self._source, line, skip)
-        for warning in skip.warnings:
-            self._report.warn(self._source, line, warning)
+        self._report.warn_of_record(self._source, line, skip.warnings)
         if skip.ties:
             self._aliases.append((*skip.ties, line))
         if skip.withheld is not None:
@@ -199,12 +193,11 @@ class _Intake:
     def add(self, line: int, raw: bytes, record: Record) -> None:
         """Take a record; one that is not chosen serves to know who is who, or is met again later."""
         self._report.records += 1
-        for warning in record.warnings:
-            self._report.warn(self._source, line, warning)
         chosen = self._options.choice.takes(record)
         if not chosen:
             self._report.skip(self._source, line, not_chosen(record.type))
-        user, email_from = self._user(line, record)
+        user, email_from, warnings = self._user(record)
+        self._report.warn_of_record(self._source, line, warnings)
         mark, number, other = IDENTIFY, UNFILED, -1
         if self._naming.renames and not isinstance(record, Page):
             self._see(record)
@@ -300,24 +293,22 @@ class _Intake:
         """Whether there is nothing to warn of in a track record's properties and the length of its call."""
         if not cannot_warn(properties, self._rounds):
             return False
-        count = len(properties)
-        if len(raw) < _SHORT_TRACK and count <= _FEW_PROPERTIES:
+        if is_short_check(raw, properties):
             return True
         texts = (event, user_id, *properties, *map(str, properties.values()))
-        return is_surely_short(texts, count)
+        return is_surely_short(texts, len(properties))
 
-    def _user(self, line: int, record: Record) -> tuple[User, str | None]:
-        """Whom a record names, and where their email stands."""
+    def _user(self, record: Record) -> tuple[User, str | None, Sequence[MappingWarning]]:
+        """Whom a record names, where their email stands, and the warnings about the record alone."""
         elsewhere = None
         if not isinstance(record, Identify) and record.has_email_elsewhere:
             elsewhere = EMAIL_IN_TRAITS
         user = named_by_user_id(record)
         if user is not None:
-            return user, elsewhere
+            return user, elsewhere, record.warnings
         named = user_of(record)
-        for warning in named.warnings:
-            self._report.warn(self._source, line, warning)
-        return named.user, named.email_from if named.user.email else elsewhere
+        email_from = named.email_from if named.user.email else elsewhere
+        return named.user, email_from, [*record.warnings, *named.warnings]
 
     def _keep(
         self,
@@ -488,4 +479,4 @@ def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str
 
 def _is_short_page(raw: bytes, address: tuple[str | None, ...]) -> bool:
     """Whether there is nothing to warn of in the length of a page view's address."""
-    return len(raw) < _SHORT_PAGE or is_surely_short([each for each in address if each])
+    return is_short_view(raw) or is_surely_short([each for each in address if each])

@@ -146,6 +146,27 @@ _TINY: Final = 1e-9
 """The decimal text of a number below this may be hundreds of digits long."""
 
 
+def stay_short(fields: Mapping[str, object]) -> bool:
+    """Tell whether a quick look shows that the properties these become are no longer than they are written.
+
+    Objects give theirs the names that lead to them, and numbers very large or small all of their digits. Any
+    doubt is a no.
+
+    Args:
+        fields: the record's `properties`.
+    """
+    for value in fields.values():
+        if type(value) not in _SHORT and (
+            type(value) is not float or not (_TINY < abs(value) < _HUGE or value == 0)
+        ):
+            return False
+    return True
+
+
+_SHORT: Final = frozenset({str, int, bool, type(None)})
+_HUGE: Final = 1e16
+
+
 def _are_well_named(keys: tuple[str, ...]) -> bool:
     """Whether each key keeps its name, no date's new name can be another's, and any type may stand there."""
     return all(name_of(key) == key and not key.endswith(_TYPED) for key in keys)

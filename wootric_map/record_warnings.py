@@ -9,12 +9,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
-from wootric_map.calls import EligibilityCheck, PageView, call_for, too_long
+from wootric_map.calls import (
+    EligibilityCheck,
+    PageView,
+    call_for,
+    is_short_check,
+    is_short_view,
+    too_long,
+)
 from wootric_map.key_table import KeyTable
 from wootric_map.mapping import event_properties, map_record, traits_as_properties, user_of
 from wootric_map.naming import Naming
 from wootric_map.ordinary import ordinary
-from wootric_map.properties import MappingWarning
+from wootric_map.properties import MappingWarning, stay_short
 from wootric_map.record import NO_FIELDS, Fields, Identify, Page, Record
 from wootric_map.spelling import spelled
 
@@ -142,6 +149,19 @@ class WarningsOfRecords:
         else:
             kind, fields = self._properties, record.properties
         return [*user_of(record).warnings, *kind.warnings(fields, kind.names[tuple(fields)])]
+
+
+def has_short_call(line: bytes, kind: str, properties: Fields) -> bool:
+    """Tell whether a quick look shows that `of_call` has no warning; doubt is a no.
+
+    Args:
+        line: the record's.
+        kind: its type.
+        properties: its properties.
+    """
+    if kind == "track":
+        return is_short_check(line, properties) and stay_short(properties)
+    return kind == "identify" or is_short_view(line)
 
 
 def of_call(record: Record, naming: Naming) -> Sequence[MappingWarning]:

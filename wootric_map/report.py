@@ -4,7 +4,7 @@ import base64
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import orjson
 
-from wootric_map.findings import CountedWarnings, Findings, Place, distinct
+from wootric_map.findings import CountedWarning, CountedWarnings, Findings, Place, distinct
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line
@@ -92,10 +92,17 @@ class Report:
         """Count a warning that concerns one more end user or record."""
         self.warnings.add(source, line, warning)
 
-    def warn_of_record(self, source: str, line: int, warnings: Iterable[MappingWarning]) -> None:
-        """Count the warnings of one record, which is one record also where it has one of them twice."""
-        for warning in distinct(warnings):
-            self.warnings.add(source, line, warning)
+    def warn_of_record(
+        self, source: str, line: int, warnings: Sequence[MappingWarning]
+    ) -> list[CountedWarning]:
+        """Count the warnings of one record, which is one record also where it has one of them twice.
+
+        Returns:
+            What they are counted under, as far as they are still told apart.
+        """
+        once = warnings if len(warnings) < 2 else distinct(warnings)  # noqa: PLR2004
+        counted = [self.warnings.add(source, line, warning) for warning in once]
+        return [each for each in counted if each]
 
     def deliver(self, outcome: Outcome) -> None:
         """Count what became of a call."""

@@ -36,11 +36,11 @@ def find(fields: Mapping[str, object], name: str) -> Found | None:
         The trait spelled exactly so, else the first of another spelling in the record's order. One
         that is null or an empty string is passed over: it has no value to give.
     """
-    key = key_of(fields, name)
+    key = find_key(fields, name)
     return None if key is None else Found(key, fields[key])
 
 
-def key_of(fields: Mapping[str, object], name: str) -> str | None:
+def find_key(fields: Mapping[str, object], name: str) -> str | None:
     """The key of the trait that `find` finds."""
     value = fields.get(name)
     if value is not None and value != "":

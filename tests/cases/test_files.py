@@ -21,7 +21,7 @@ import orjson
 import pytest
 
 from wootric_map import ReadingOptions, discover
-from wootric_map.checking import check
+from wootric_map.checking import Checker
 from wootric_map.report import Report
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def convert(message: str, name: str, folder: Path) -> bytes:
 
 def checked(path: Path) -> Report:
     (source,) = discover([str(path)])
-    return check(source, ReadingOptions()).report
+    return Checker(ReadingOptions())(source).report
 
 
 def told_of(path: Path) -> str:

@@ -435,3 +435,25 @@ def test_a_call_whose_address_is_too_long_is_told_with_what_is_longest_in_it(
     said = done.stdout + done.stderr
     assert "call_too_long" in said
     assert "properties.transcript" in said
+
+
+@pytest.mark.parametrize("command", [["validate"], ["map"], ["dry-run"], ["push", "--sandbox"]])
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"a" * 400: {str(n): True for n in range(60)}},  # names that lead to a value are joined
+        {str(n): 1e300 for n in range(30)},
+        {"list": [1e300] * 30},
+    ],
+)
+def test_a_short_record_of_which_much_becomes_has_a_call_that_is_too_long(
+    run: "Run", write: "Write", command: list[str], properties: dict[str, Any]
+) -> None:
+    user = {"type": "identify", "userId": "1", "traits": {"email": "a@b.example"}}
+    track = {"type": "track", "event": "Signed Up", "properties": properties}
+    named = {"userId": "1", "timestamp": "2024-01-01T00:00:00Z"}
+    write("ordinary.ndjson", user, {**track, **named})
+    write("other.ndjson", user, {**track, "userId": 1})
+    for name in ("ordinary.ndjson", "other.ndjson"):
+        done = run(*command, name)
+        assert "call_too_long" in done.stdout + done.stderr

@@ -16,7 +16,7 @@ from wootric_map.calls import (
     HttpCall,
     PageView,
     call_for,
-    key_of,
+    event_key_of,
     page_view,
     record_key,
     request,
@@ -471,7 +471,7 @@ def test_the_quick_way_to_a_records_http_form_leads_to_that_of_its_call(
     assert isinstance(read.reading, Identify | Track | Page)
     mapped = map_record(read.reading)
     reading = read.reading
-    key = "" if isinstance(reading, Identify) else key_of(reading, line)
+    key = "" if isinstance(reading, Identify) else event_key_of(reading, line)
     assert request_for(mapped, line, SERVICES, token) == (
         request(call_for(mapped, key), SERVICES, token)
     )

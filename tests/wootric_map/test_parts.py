@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wootric_map import source as module
-from wootric_map.checking import check
+from wootric_map.checking import Checker
 from wootric_map.outcome import Rejection
 from wootric_map.reading import ReadingOptions
 from wootric_map.report import Report
@@ -213,7 +213,7 @@ def test_parts_are_counted_as_the_whole_is(
     def counted(size: int) -> Report:
         report, lines = Report(), 0
         for part in parts(source, size, stdin=io.BytesIO(content), max_line_bytes=LIMIT):
-            checked = check(part, ReadingOptions(max_line_bytes=LIMIT))
+            checked = Checker(ReadingOptions(max_line_bytes=LIMIT))(part)
             report.add(checked.report, lines)
             lines += checked.lines
         return report

@@ -116,7 +116,8 @@ def test_what_is_as_late_or_later_is_said() -> None:
     own = identified(2, "b", email="a@b.co", plan="free", phone="+44 2000", created=1420099200)
     wanted, _ = told(own)
     assert (
-        left(own, identified(2, "b", email="c@d.co", plan="pro", phone=None, created=1400000001)) == wanted
+        left(own, identified(2, "b", email="c@d.co", plan="pro", phone=None, created=1400000001))
+        == wanted
     )
     assert left(own, identified(1, "z", email="c@d.co", plan="pro", created=1400000001)) == wanted
     assert left(own, identified(2, "a", email="c@d.co", plan="pro", phone="+44 2100")) == wanted
