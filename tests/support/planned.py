@@ -12,6 +12,7 @@ import orjson
 
 from wootric_map import EndUserUpsert, PlanOptions, ReadingOptions, discover, plan_records, rehearse
 from wootric_map.folding import Folded
+from wootric_map.identities import Evidence
 from wootric_map.plan import EndUserPlan, Event, Find, Plan, Write
 from wootric_map.rehearsal import Rehearsed
 from wootric_map.report import Report
@@ -78,6 +79,7 @@ def planned(
     *files: Iterable[Fields | bytes],
     options: PlanOptions | None = None,
     snapshot: Find | None = None,
+    evidence: Evidence | None = None,
 ) -> Iterator[Planned]:
     """Write the files, and plan what is in them."""
     paths = []
@@ -96,6 +98,7 @@ def planned(
             report,
             stdin=io.BytesIO(),
             snapshot=snapshot,
+            evidence=evidence,
         )
         yield Planned(plan, report)
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from planned import PlanOf, alias, identify, page, planned, track, wootric_id
 
 from wootric_map import Choice, EligibilityCheck, PlanOptions
+from wootric_map.identities import Evidence
+from wootric_map.journal import Journal
 
 Person: TypeAlias = tuple[str, str | None, frozenset[int]]
 """An end user's email, external id, and the numbers of the identifies that are theirs."""
@@ -95,15 +97,15 @@ def records_of(identifies: Sequence[Said], aliases: Aliases) -> list[dict[str, A
     return [*told, *(alias(*pair) for pair in aliases)]
 
 
-def found(records: Iterable[dict[str, Any]], cut: int, folder: Path) -> set[Person]:
+def found(
+    records: Iterable[dict[str, Any]], cut: int, folder: Path, evidence: Evidence | None = None
+) -> set[Person]:
     """Whom the plan of these records, in two files, would create."""
     whole = list(records)
-    with planned(folder, whole[:cut], whole[cut:]) as made:
+    with planned(folder, whole[:cut], whole[cut:], evidence=evidence) as made:
         people = set()
         for write in made.writes():
             upsert = write.upsert
-            results = made.results()
-            assert results
             if upsert.email:
                 numbers = frozenset(int(name[1:]) for name in upsert.properties)
                 people.add((upsert.email, upsert.external_id, numbers))
@@ -141,6 +143,20 @@ def test_the_same_holds_where_little_fits_in_memory(
     rng.shuffle(records)
     with TemporaryDirectory() as folder, giants():
         assert found(records, cut, Path(folder)) == expected(identifies, aliases)
+
+
+@settings(max_examples=50, deadline=None)
+@given(_IDENTIFIES, _ALIASES, st.integers(0, 15), st.randoms(use_true_random=False))
+def test_the_same_holds_where_a_journal_knows_what_was_said_in_other_runs(
+    identifies: list[Said], aliases: list[tuple[str, str]], cut: int, rng: random.Random
+) -> None:
+    records = records_of(identifies, aliases)
+    rng.shuffle(records)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        with Journal.open(folder / "journal", "NPS-5a4db0c5") as journal:
+            found(records[:cut], 0, folder, journal)
+            assert found(records, cut, folder, journal) == expected(identifies, aliases)
 
 
 @settings(max_examples=300, deadline=None)
