@@ -1,8 +1,9 @@
 """A raw line → the JSON in it: one value or several, with the digits of long numbers kept (segment.md 1)."""
 
+import json
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,11 @@ _LONG_NEGATIVE: Final = b"-" + b"0" * 19
 _MOST: Final = b"18446744073709551615"
 _LEAST: Final = b"9223372036854775808"
 """The last integers of 64 bits, up and down."""
+
+_DEEPEST: Final = 100
+"""Levels of objects and lists in which integers past 64 bits are looked for."""
+_MOST_DIGITS: Final = 1_000
+"""An integer of more digits is taken as the text of them."""
 
 _IDS: Final = ("userId", "anonymousId", "previousId", "messageId")
 
@@ -83,12 +89,12 @@ def has_long_integer(line: bytes) -> bool:
 
 
 def with_exact_numbers(line: bytes, data: object) -> object:
-    """Put the digits that stand in the line in place of floats that lost some, as text.
+    """Put the digits that stand in the line in place of floats that lost some.
 
-    These are ids that are floats, which could make two users one, and integers past 64 bits anywhere in the
-    traits and properties. Other numbers stay as they are: a double is all that the published destination
-    has of them, too. A record has none of these that is ordinary (`ordinary.is_ordinary`) and without large
-    numbers (`ordinary.has_large_number`).
+    These are ids that are floats, which could make two users one, and become text; and integers past 64 bits
+    anywhere in the traits and properties. Other numbers stay as they are: a double is all that the
+    published destination has of them, too. A record has none of these that is ordinary
+    (`ordinary.is_ordinary`) and without large numbers (`ordinary.has_large_number`).
 
     Args:
         line: the line.
@@ -98,7 +104,7 @@ def with_exact_numbers(line: bytes, data: object) -> object:
         if has_long_integer(line):
             exact = _reread(line, _quote_long)
             for record, its_exact in zip(_records(data), _records(exact), strict=True):
-                _take_properties(record, its_exact)
+                _take_long_integers(record, its_exact)
         if _has_float_id(data):
             exact = _reread(line, _quote)
             for record, its_exact in zip(_records(data), _records(exact), strict=True):
@@ -120,11 +126,25 @@ def as_object(value: object) -> dict[str, Any] | None:
         return None if value else {}
     if isinstance(value, str) and value.lstrip()[:1] == "{":
         line = value.encode()
-        if has_long_integer(line):
-            line = _NUMBER.sub(_quote_long, line)
         held = _one_value(line)
-        return held if isinstance(held, dict) else None
+        if not isinstance(held, dict):
+            return None
+        if has_long_integer(line):
+            _put_long_integers(held, _reread(line, _quote_long))
+        return held
     return None
+
+
+def to_json(value: object) -> bytes:
+    """Write a value as JSON, also one with integers past 64 bits or nested deeper than the fast writer goes.
+
+    Raises:
+        RecursionError: it is nested deeper still.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _one_value(line: bytes) -> object:
@@ -274,14 +294,40 @@ def _written_out(literal: object, value: float) -> str:
     return text.rstrip("0").removesuffix(".") if "." in text else text
 
 
-def _take_properties(record: dict[str, Any], exact: Mapping[str, Any]) -> None:
-    """Put the exact traits and properties in place of a record's own."""
+def _take_long_integers(record: dict[str, Any], exact: Mapping[str, Any]) -> None:
+    """Put the integers past 64 bits into a record's traits and properties."""
     for field in ("traits", "properties"):
         if field in record:
-            record[field] = exact[field]
+            _put_long_integers(record[field], exact[field])
     context = record.get("context")
     if isinstance(context, dict) and "traits" in context:
-        context["traits"] = exact["context"]["traits"]
+        _put_long_integers(context["traits"], exact["context"]["traits"])
+
+
+def _put_long_integers(value: object, exact: object) -> None:
+    """Put the integers past 64 bits in place of the floats that they were read as.
+
+    Args:
+        value: what is changed.
+        exact: the same, with these integers as text.
+    """
+    waiting: list[tuple[Any, Any]] = [(value, exact)]
+    for _ in range(_DEEPEST):
+        below: list[tuple[Any, Any]] = []
+        for held, its_exact in waiting:
+            if isinstance(held, dict):
+                inner: Iterable[tuple[Any, Any]] = held.items()
+            elif isinstance(held, list):
+                inner = enumerate(held)
+            else:
+                continue
+            for key, each in inner:
+                if isinstance(each, float) and isinstance(its_exact[key], str):
+                    digits = its_exact[key]
+                    held[key] = int(digits) if len(digits) <= _MOST_DIGITS else digits
+                elif isinstance(each, dict | list):
+                    below.append((each, its_exact[key]))
+        waiting = below
 
 
 def _records(data: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,12 +10,10 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-import orjson
-
 from wootric_map import consent, dates
 from wootric_map.lookalikes import CALLS, advice
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
-from wootric_map.parsing import Joined, as_object, parse
+from wootric_map.parsing import Joined, as_object, parse, to_json
 from wootric_map.placeholders import is_placeholder, placeholder_warning
 from wootric_map.properties import MappingWarning, decimal_text
 from wootric_map.shape import ARRAY_HINT
@@ -363,10 +361,7 @@ def unsupported(kind: str) -> Skip:
 def _read_element(element: object, rules: Rules) -> Read:
     """Read an element of a batch, with a line of its own to keep it in."""
     try:
-        try:
-            line = orjson.dumps(element)
-        except TypeError:  # nested deeper than it writes, though not than it reads
-            line = json.dumps(element).encode()
+        line = to_json(element)
     except RecursionError:
         return Read(
             b"", Rejection("invalid_json", "batch", "an element is nested too deep; flatten it")
@@ -377,8 +372,8 @@ def _read_element(element: object, rules: Rules) -> Read:
 def _written_size(value: object) -> int:
     """Bytes that a value takes as JSON; past the limit where it is nested too deep to be written."""
     try:
-        return len(orjson.dumps(value))
-    except TypeError:
+        return len(to_json(value))
+    except RecursionError:
         return _LENT_LIMIT + 1
 
 

@@ -10,6 +10,7 @@ PropertyValue: TypeAlias = str | int
 """What Wootric takes: text, an integer, or a date as unix seconds."""
 
 _INT64: Final = 2**63
+_UINT64: Final = 2**64
 
 _NESTING: Final = (dict, list)
 
@@ -28,11 +29,9 @@ _FIRST_OF_ELEVEN_DIGITS: Final = 10_000_000_000
 
 def fits(name: str, kind: int, value: PropertyValue | list[str]) -> bool:
     """Whether a value is of the type that a name ending in `_amount` or `_date` says (wootric.md 6)."""
-    if not isinstance(value, int):
-        return False
     if name.endswith("_amount"):
-        return kind != DATE
-    return _FIRST_OF_TEN_DIGITS <= value < _FIRST_OF_ELEVEN_DIGITS
+        return kind == INTEGER or (kind == NUMBER and isinstance(value, int))
+    return isinstance(value, int) and _FIRST_OF_TEN_DIGITS <= value < _FIRST_OF_ELEVEN_DIGITS
 
 
 def rounded(number: float) -> PropertyValue:
@@ -53,7 +52,7 @@ def read_value(value: object) -> tuple[int, PropertyValue | list[str]] | None:
         value: neither null nor an object.
 
     Returns:
-        Of a list, the texts of which it consists.
+        Of a list, the texts of which it consists; of an integer past 64 bits, its digits.
     """
     if isinstance(value, str):
         moment = dates.parse_iso_day(value) if value[4:5] == "-" else None
@@ -69,7 +68,7 @@ def read_value(value: object) -> tuple[int, PropertyValue | list[str]] | None:
                 texts.append(str(_scalar(item)))
         return LIST, texts
     found = _scalar(value)
-    if isinstance(found, int):
+    if isinstance(found, int) or type(value) is int:
         return INTEGER, found
     return (TEXT if isinstance(value, bool) else NUMBER), found
 
@@ -80,7 +79,9 @@ def _scalar(value: object) -> PropertyValue:
     if isinstance(value, float):
         # 3.0 and 3 are one number in JSON, and so in the published destination.
         return int(value) if value.is_integer() and abs(value) < _INT64 else decimal_text(value)
-    return value if isinstance(value, int) else str(value)
+    if isinstance(value, int):
+        return value if -_INT64 <= value < _UINT64 else str(value)
+    return str(value)
 
 
 def decimal_text(number: float) -> str:

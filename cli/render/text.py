@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 import click
-import orjson
+
+from wootric_map.parsing import to_json
 
 _UNSAFE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"
@@ -31,7 +32,7 @@ def printable(text: str, limit: int | None = LONGEST) -> str:
 
 def json_line(data: object) -> bytes:
     """An object as a line of JSON that a terminal does not obey either."""
-    line = orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE)
+    line = to_json(data) + b"\n"
     if line.isascii() and b"\x7f" not in line:
         return line  # orjson has escaped all other control characters
     return _UNSAFE_IN_JSON.sub(_escape_in_json, line.decode()).encode()
@@ -43,7 +44,7 @@ def shown(value: object) -> str:
         # Cut first: escaping megabytes of nothing to show two hundred characters is a waste.
         cut = printable(value)
         return f'"{cut.replace(chr(34), chr(92) + chr(34))}"'
-    return printable(orjson.dumps(value).decode())
+    return printable(to_json(value).decode())
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -3,6 +3,7 @@
 Each input has the shape of a fault that was reported in public.
 """
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -411,7 +412,7 @@ def test_names_do_not_depend_on_the_number_of_processes(run: "Run", write: "Writ
     )
     assert first == second
     assert '"properties.mrr_amount"' in first
-    assert '"properties.mrr"' not in first
+    assert '"field":"properties.mrr","after"' not in first
 
 
 # A call whose address is too long
@@ -457,3 +458,30 @@ def test_a_short_record_of_which_much_becomes_has_a_call_that_is_too_long(
     for name in ("ordinary.ndjson", "other.ndjson"):
         done = run(*command, name)
         assert "call_too_long" in done.stdout + done.stderr
+
+
+def test_an_integer_past_64_bits_is_an_integer_also_where_types_are_told(
+    run: "Run", write: "Write"
+) -> None:
+    long = 184467440737095516150
+    first = {"email": "a@b.co", "k_amount": long, "x_date": long, "o": {"n": -long}}
+    for number, traits in enumerate([first, {"email": "c@d.co", "k": long}, {"k": 5}], 1):
+        line = {"type": "identify", "userId": f"u{number}", "traits": traits}
+        write(f"{number}.ndjson", json.dumps(line).encode())
+    files = [f"{number}.ndjson" for number in (1, 2, 3)]
+    lines = [
+        orjson.loads(line)
+        for line in run(
+            "dry-run", "--format", "json", "--amount-suffix", *files
+        ).stdout.splitlines()
+    ]
+    told = {(each["code"], each["field"]) for each in lines[-1]["summary"]["warning_details"]}
+    assert told == {
+        ("wrong_type_for_suffix", "traits.x_date"),
+        ("integer_without_amount", "traits.k"),
+        ("integer_without_amount", "traits.o.n"),
+    }
+    fields = {each["field"]: each for line in lines[:-1] for each in line["fields"]}
+    assert fields["properties.k_amount"]["after"] == str(long)
+    assert fields["properties.o_n_amount"]["after"] == str(-long)
+    assert run("push", "--sandbox", *files).returncode == 0

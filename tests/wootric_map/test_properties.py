@@ -747,7 +747,8 @@ def obvious(
         first_choice = exact and final == name
         if final not in found or (first_choice and not kept[final]):
             kept[final] = first_choice
-            found[final] = text, source, value
+            is_long = isinstance(text, int) and not -(2**63) <= text < 2**64
+            found[final] = str(text) if is_long else text, source, value
     return found, codes
 
 

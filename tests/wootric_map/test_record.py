@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -563,7 +562,8 @@ def test_an_integer_past_64_bits_keeps_its_digits_in_traits_and_properties(numbe
     held = (
         f'{{"n":{number},"l":[1,{number}],"o":{{"n":[{{"n":{number}}}]}},"s":"{number}","f":1.5}}'
     )
-    meant = {"n": number, "l": [1, number], "o": {"n": [{"n": number}]}, "s": number, "f": 1.5}
+    long = int(number)
+    meant = {"n": long, "l": [1, long], "o": {"n": [{"n": long}]}, "s": number, "f": 1.5}
     identify = f'{{"type":"identify","userId":"u1","traits":{held}}}'
     track = f'{{"type":"track","userId":"u1","event":"E","properties":{held},"context":{{"traits":{held}}}}}'
     as_text = json.dumps({**IDENTIFY, "traits": held})
@@ -575,7 +575,7 @@ def test_an_integer_past_64_bits_keeps_its_digits_in_traits_and_properties(numbe
             assert fields == meant
             if isinstance(reading, Track):
                 assert reading.context["traits"] == meant
-            orjson.dumps([fields, raw.decode()])  # raises where an integer is too long
+            assert number.encode() in raw
     lent = f'{{"batch":[{json.dumps(TRACK)}],"context":{{"traits":{held}}}}}'
     assert taken(lent).context == {"traits": meant}
 
