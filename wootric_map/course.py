@@ -3,7 +3,8 @@
 `course` decides and does no I/O. Whoever drives it looks up and sends, or only acts as if.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
@@ -14,7 +15,7 @@ from wootric_map.addressing import (
     needs_look_up,
     unregistered,
 )
-from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
 from wootric_map.known import Delivered, Fate, Known, Remembered
 from wootric_map.outcome import Action, CallFailedError, Failure, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
@@ -30,6 +31,8 @@ class Recall(NamedTuple):
     key: str
     former_key: str | None
     """What an earlier release knew it by."""
+    time: int | None
+    """When it happened, if it is a track or page record."""
 
 
 class LookUp(NamedTuple):
@@ -53,6 +56,8 @@ class Recollect(NamedTuple):
     one of these was theirs before."""
 
     known_as: tuple[EndUserUpsert, ...]
+    elsewhere: Sequence[int]
+    """Fingerprints of ids that are theirs by what earlier runs claimed."""
     alone: bool
     """Whether only the journal may be asked."""
 
@@ -90,6 +95,7 @@ def course(
     registered: frozenset[str] | None,
     *,
     asks: bool,
+    is_shared: Callable[[str], bool],
     recalls: bool = False,
     heeds: bool = False,
 ) -> Course:
@@ -102,11 +108,13 @@ def course(
         steps: as `Plan.steps` gives them.
         registered: the events that count; None, where that is not known, counts them all.
         asks: whether anybody may be looked up; else Wootric is taken to hold nobody.
+        is_shared: tells whether several people carry an email, which is an end user of its own then.
         recalls: whether earlier runs are asked what they did.
         heeds: whether they are asked what was said later than what is to be written, and who had which
             id before.
     """
     held: EndUser | Known | None = None
+    is_taken = False  # whether somebody else has their external id
     refused: Failure | None = None
     asked = _NOBODY
     latest: float = 0
@@ -119,8 +127,8 @@ def course(
         done = False
         if isinstance(step, Event):
             fate = unregistered(step.call, registered)
-        if fate is None and recalls:
-            answer = yield Recall(step.key, step.former_key)
+        if fate is None and recalls and not (end_user.is_entangled and isinstance(step, Write)):
+            answer = yield Recall(step.key, step.former_key, step.time)
             fate = _done(step, answer, latest)
             done = fate is not None
             if fate and isinstance(step, Write) and isinstance(answer, Delivered):
@@ -132,8 +140,8 @@ def course(
         enough = min(_JOURNAL if compares else _ACCOUNT, most)
         if fate is None and asked < enough and needs_look_up(step, end_user):
             try:
-                held = yield from _found(
-                    end_user, compares=compares, asks=asks, recollects=compares and heeds
+                held, is_taken = yield from _found(
+                    end_user, is_shared, compares=compares, asks=asks, recollects=compares and heeds
                 )
                 asked = _JOURNAL if isinstance(held, Known) else most
             except CallFailedError as error:
@@ -143,12 +151,12 @@ def course(
             for write in before:
                 spoken.update(write.said().sayings.says)
             before.clear()
-            step = step.beside(*([heard] if heard else ()), *([Spoken(spoken)] if spoken else ()))
+            step = _left_of(step, heard, spoken, is_taken=is_taken)
         if fate is None:
             fate = (
                 change(end_user, step, held, asked=asks)
                 if isinstance(step, Write)
-                else address(step, end_user, held if isinstance(held, EndUser) else None)
+                else _addressed(step, end_user, held, is_taken=is_taken)
             )
         if isinstance(step, Write) and isinstance(fate, Change) and fate.fields is not None:
             latest = inf
@@ -163,6 +171,24 @@ def course(
             held, asked = answer, _ACCOUNT
         elif isinstance(answer, Known):
             held = answer
+
+
+def _left_of(
+    write: Write, heard: Remembered | None, spoken: Mapping[str, Say], *, is_taken: bool
+) -> Write:
+    """Return what is left of a write by what other identifies have said, and by whose its external id is."""
+    left = write.without_external_id() if is_taken else write
+    return left.beside(*([heard] if heard else ()), *([Spoken(spoken)] if spoken else ()))
+
+
+def _addressed(
+    event: Event, end_user: EndUserPlan, held: EndUser | Known | None, *, is_taken: bool
+) -> EligibilityCheck | PageView | Skip:
+    """Give an event what is known of its user, but for an external id that somebody else has."""
+    call = address(event, end_user, held if isinstance(held, EndUser) else None)
+    return (
+        replace(call, external_id=None) if is_taken and isinstance(call, EligibilityCheck) else call
+    )
 
 
 def _done(step: Step, answer: Answer, latest: float) -> Turned | None:
@@ -184,7 +210,7 @@ def left_out(kind: str, fate: object) -> Skip | None:
     """The skip of a track or page record that an earlier run has sent; None where it has not."""
     if isinstance(fate, Delivered):
         message = "an earlier run has delivered it"
-        return Skip("duplicate", kind, "messageId", message)
+        return Skip("delivered_before", kind, "messageId", message)
     if fate == "in_doubt":
         message = "an earlier run sent it and saw no answer; sent again it may count twice"
         return Skip("in_doubt", kind, "messageId", message)
@@ -192,23 +218,59 @@ def left_out(kind: str, fate: object) -> Skip | None:
 
 
 def _found(
-    end_user: EndUserPlan, *, compares: bool, asks: bool, recollects: bool
-) -> Generator[Asked | Turn, Answer, EndUser | Known | None]:
+    end_user: EndUserPlan,
+    is_shared: Callable[[str], bool],
+    *,
+    compares: bool,
+    asks: bool,
+    recollects: bool,
+) -> Generator[Asked | Turn, Answer, tuple[EndUser | Known | None, bool]]:
     """Look the end user up: by what they are known as now, then by what they were known as before.
 
     Then by what the journal alone remembers as theirs: an email that has changed since, as an earlier run
     has seen.
+
+    Returns:
+        The end user, and whether somebody else has their external id.
     """
     tried: list[EndUserUpsert] = []
+    is_taken = False
     for wanted in end_user.known_as():
         answer = yield LookUp(wanted, compares)
-        if isinstance(answer, EndUser | Known):
-            return answer
+        if isinstance(answer, EndUser) and is_anothers(answer, wanted, is_shared):
+            is_taken = True
+            rest = replace(wanted, external_id=None)
+            answer = (yield LookUp(rest, compares)) if any(rest.look_up_keys()) else None
+        if isinstance(answer, Known):
+            return answer, is_taken or answer.external_id_is_taken
+        if isinstance(answer, EndUser):
+            return answer, is_taken
         tried.append(wanted)
     if not (recollects and tried):
-        return None
-    known = yield Recollect(tuple(tried), alone=not asks)
-    return known if isinstance(known, Known) else None
+        return None, is_taken
+    known = yield Recollect(tuple(tried), end_user.elsewhere, alone=not asks)
+    return (known if isinstance(known, Known) else None), is_taken
+
+
+def is_anothers(held: EndUser, wanted: EndUserUpsert, is_shared: Callable[[str], bool]) -> bool:
+    """Return whether somebody who was found by a userId is not who was looked for (segment.md 8, rule 4).
+
+    An email that several people carry is an end user of its own, whatever external id that has.
+
+    Args:
+        held: who was found.
+        wanted: who was looked for.
+        is_shared: tells whether several people carry an email.
+    """
+    email = comparable(held.email)
+    return bool(
+        wanted.external_id
+        and held.external_id == wanted.external_id
+        and wanted.wootric_id != str(held.id)
+        and email
+        and email != comparable(wanted.email)
+        and is_shared(email)
+    )
 
 
 def _heard(

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import requests
 
 from wootric_map.addressing import Change, change, unregistered
-from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
 from wootric_map.client import NoAnswerError, Wootric
 from wootric_map.comparing import difference, written
 from wootric_map.course import (
@@ -25,9 +25,11 @@ from wootric_map.course import (
     Turn,
     after,
     course,
+    is_anothers,
     left_out,
     still_holds,
 )
+from wootric_map.identities import EMAIL, USER, id_name
 from wootric_map.journal import NOWHERE, Journal, JournalFailedError
 from wootric_map.known import Delivered, Fate, Known, Provenance
 from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
@@ -341,6 +343,7 @@ class _Delivery:
             self._plan.steps(self._end_user),
             self._registered,
             asks=self._find is not None,
+            is_shared=self._plan.is_shared,
             recalls=self._journal.remembers,
             heeds=self._journal.met_anybody,
         )
@@ -379,10 +382,10 @@ class _Delivery:
 
     def _recollected(self, asked: Recollect) -> Known | None:
         """Whom the journal alone remembers."""
-        known = self._journal.recollect(asked.known_as, alone=asked.alone)
+        known = self._journal.recollect(asked.known_as, asked.elsewhere, alone=asked.alone)
         if known and self._have_to_oneself(known.id):
             # Somebody else has changed them since, and may be who they are now.
-            known = self._journal.recollect(asked.known_as, alone=asked.alone)
+            known = self._journal.recollect(asked.known_as, asked.elsewhere, alone=asked.alone)
         return known
 
     def _take(self, turn: Turn) -> tuple[Outcome, Answer]:
@@ -432,12 +435,14 @@ class _Delivery:
                 return Outcome(wanted.action, write.refs, failure), failure
             # It may be there by now: looking tells, sending it again would not.
             try:
-                before, held = held, self._looked_up_anew(write)
+                before, (held, is_taken) = held, self._looked_up_anew(write)
             except CallFailedError as error:
                 return Outcome(wanted.action, write.refs, error.failure), error.failure
             if failure.status == _UNPROCESSABLE and before and held and before.id == held.id:
                 # It is somebody else who has this email or external id.
                 return Outcome(wanted.action, write.refs, failure), failure
+            if is_taken:
+                write = write.without_external_id()
             heard = self._journal.heard(held.id) if held else None
             write = write.beside(heard) if heard else write.beside()
             changed = change(self._end_user, write, held)
@@ -483,14 +488,23 @@ class _Delivery:
         self._have_to_oneself(created.id)
         return created
 
-    def _looked_up_anew(self, write: Write) -> EndUser | None:
-        """Ask the account itself, by all that the write and its end user are known by."""
+    def _looked_up_anew(self, write: Write) -> tuple[EndUser | None, bool]:
+        """Ask the account itself, by all that the write and its end user are known by.
+
+        Returns:
+            The end user, and whether somebody else has their external id.
+        """
+        is_taken = False
         for wanted in (write.whole, *self._end_user.known_as()):
             found = self._wootric.find(wanted)
+            if found and is_anothers(found, wanted, self._plan.is_shared):
+                is_taken = True
+                rest = replace(wanted, external_id=None)
+                found = self._wootric.find(rest) if any(rest.look_up_keys()) else None
             if found:
                 self._have_to_oneself(found.id)
-                return found
-        return None
+                return found, is_taken
+        return None, is_taken
 
     def _have_to_oneself(self, number: int) -> bool:
         """Whether somebody else was at work on them until now."""
@@ -534,7 +548,7 @@ class _ExactDelivery:
 
     def _take(self, step: Planned) -> Outcome:
         """Do one step."""
-        fate = self._journal.fate(step.key, step.former_key)
+        fate = self._journal.fate(step.key, step.former_key, step.time)
         refs = (step.ref,)
         if isinstance(step, PlannedWrite):
             if isinstance(fate, Delivered) and self._still_holds(step, fate):
@@ -570,6 +584,13 @@ class _ExactDelivery:
         if number is None and step.action == "update":
             message = "not sent, since its end user was not created"
             return step.action, Failure("end_user_failed", message)
+        shared = self._shared_id(step)
+        if shared:
+            message = (
+                f"the {shared} is several people's, by what pushes since have seen: it ties nobody. Push "
+                "the export itself, which tells them apart"
+            )
+            return step.action, Failure("ambiguous_id", message)
         sender, key, fields = self._sender, step.key, step.fields
         fingerprints = self._journal.fingerprints
         said = step.said or NOTHING_SAID
@@ -612,6 +633,17 @@ class _ExactDelivery:
             else:
                 return step.action, None
         return step.action, Failure("in_doubt", "given up after several attempts")
+
+    def _shared_id(self, step: PlannedWrite) -> str | None:
+        """Return which id of a write several people carry (segment.md 8, rule 4), unknown to the plan."""
+        known_as = (step.fields, *step.known_as)
+        users = [each.external_id for each in known_as if each.external_id]
+        if any(self._journal.carries_several(id_name(USER, each)) for each in users):
+            return "userId"
+        emails = [comparable(each.email) for each in known_as if each.email]
+        if users and any(self._journal.carries_several(id_name(EMAIL, each)) for each in emails):
+            return "email"
+        return None
 
     def _number_of(self, fields: EndUserUpsert) -> int | None:
         """Wootric's own id of an end user whom an earlier run has created."""

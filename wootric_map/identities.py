@@ -81,17 +81,48 @@ Held: TypeAlias = Callable[[Identity], int | None]
 """Tells Wootric's own id of the end user whom an id names."""
 
 
+class Tie(NamedTuple):
+    """A `userId` and an email that an identify of any run has together."""
+
+    user: int
+    """The number of the userId in this run; -1 where this run does not name it."""
+    user_print: int
+    """Its fingerprint."""
+    email: int
+    email_print: int
+
+    def crosses(self, ids: Collection[int]) -> bool:
+        """Return whether either of the two is among these fingerprints."""
+        return self.user_print in ids or self.email_print in ids
+
+    def foreign(self) -> Iterator[int]:
+        """Yield the fingerprints of those that this run does not name."""
+        if self.user < 0:
+            yield self.user_print
+        if self.email < 0:
+            yield self.email_print
+
+
 class Evidence(Protocol):
     """The `userId`s and emails that identifies of all runs claimed together, as fingerprints."""
 
     def fingerprint(self, name: str) -> int:
         """Return the fingerprint of an id by its name: the same in every run."""
 
-    def add(self, claims: Iterable[tuple[int, int]]) -> None:
-        """Add pairs of the fingerprints of a `userId` and an email."""
+    def add(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
+        """Add pairs of the fingerprints of a `userId` and an email; `ties` tells whether they tie."""
 
     def several_people(self) -> Mapping[int, int]:
         """Return the ids that several people carry, each with the number of ids that it was seen with."""
+
+    def beside_several(self) -> Collection[int]:
+        """Return the ids that an identify has together with one that several people carry."""
+
+    def carries_several(self, name: str) -> bool:
+        """Return whether several people carry an id, by its name."""
+
+    def ties(self, own: Sequence[int]) -> Iterable[Tie]:
+        """Return the ties that lead from these ids to others, over no id of several people."""
 
 
 class Identities:
@@ -123,6 +154,13 @@ class Identities:
         self.ambiguous_emails: Mapping[int, int] = {}
         """The emails that several people carry, each with the number of userIds that it was identified
         with; known once resolved."""
+        self.entangled: Collection[int] = frozenset()
+        """By the number that their ids share, the end users with an id that an identify of any run has
+        together with one that several people carry: before that was known, they may have been written as
+        somebody else; known once resolved, where there is evidence."""
+        self.elsewhere: Mapping[int, Sequence[int]] = {}
+        """The fingerprints of ids that this run does not name, and that are those of one of its end users by
+        what earlier runs claimed, by the number that the end user's ids share; known once resolved."""
         self.ambiguous_anonymous_ids = 0
         """How many anonymous ids were seen with several end users; known once resolved."""
 
@@ -219,48 +257,89 @@ class Identities:
             evidence: what the identifies of earlier runs claimed; gets those of this run as well. None
                 leaves it at this run.
         """
-        self._find_ambiguous(evidence)
+        prints = self._find_ambiguous(evidence)
         self._tie_pairs()
         self._tie_aliases()
+        named = self._tie_as_before(evidence, prints) if evidence else {}
         if self._has_hints or held:
             self._resolve(held)
         if self._earlier:
             self._keep_names()
         self._names.keep_later(self._recent.items)
+        self.elsewhere = self._grouped(named)
+        self.entangled = frozenset(map(self.root, self.entangled))
         # Nobody asks for numbers any more, and what comes now needs memory, too.
         self._recent, self._earlier = {}, NumberTable()
 
-    def _find_ambiguous(self, evidence: Evidence | None) -> None:
-        """Find the ids that several people carry, by this run's identifies and by those of earlier ones."""
-        pairs = self._claims
-        if self._withheld:
-            pairs = Pairs()
-            for pair in chain(self._claims, self._withheld):
-                pairs.add(*pair)
-            self._withheld = Pairs()
+    def _find_ambiguous(self, evidence: Evidence | None) -> "array[int]":
+        """Find the ids that several people carry, by this run's identifies and by those of earlier ones.
+
+        Returns:
+            The fingerprint of each userId and email by its number, where there is evidence.
+        """
+        prints = array("q")
         if evidence is None:
+            pairs = self._claims
+            if self._withheld:
+                pairs = Pairs()
+                for pair in chain(self._claims, self._withheld):
+                    pairs.add(*pair)
             self.ambiguous_users, self.ambiguous_emails = _several_people(pairs, len(self))
         else:
-            self._ask(evidence, pairs)
+            prints = self._ask(evidence)
+        self._withheld = Pairs()
         for user in self.ambiguous_users:
             self._group_kinds[user] |= SEVERAL_PEOPLE
+        return prints
 
-    def _ask(self, evidence: Evidence, pairs: Pairs) -> None:
+    def _ask(self, evidence: Evidence) -> "array[int]":
         """Add what this run claims to the evidence, and find what that tells of this run's ids."""
         self._keep_names()
         prints = array("q", bytes(8 * len(self)))
         for kind in (USER, EMAIL):
             for name, number in self._names.beginning(PREFIXES[kind]):
                 prints[number] = evidence.fingerprint(name)
-        evidence.add((prints[user], prints[email]) for user, email in pairs)
+        for pairs, ties in ((self._claims, True), (self._withheld, False)):
+            evidence.add(((prints[user], prints[email]) for user, email in pairs), ties=ties)
         several = evidence.several_people()
         found: dict[int, dict[int, int]] = {USER: {}, EMAIL: {}}
         if several:
+            beside = evidence.beside_several()
+            entangled = set()
             for number, print_ in enumerate(prints):
                 kind = self._group_kinds[number]
-                if print_ in several and kind in found:
+                if kind in found and print_ in several:
                     found[kind][number] = several[print_]
+                elif kind in found and print_ in beside:
+                    entangled.add(number)
+            self.entangled = entangled
         self.ambiguous_users, self.ambiguous_emails = found[USER], found[EMAIL]
+        return prints
+
+    def _tie_as_before(self, evidence: Evidence, prints: "array[int]") -> dict[int, int]:
+        """Tie what identifies of earlier runs tie (segment.md 8, rule 7).
+
+        Returns:
+            Of each id that only they name, by its fingerprint, the number of one that it is tied to.
+        """
+        named: dict[int, int] = {}
+        for user, user_print, email, email_print in evidence.ties(prints):
+            one = user if user >= 0 else named.get(user_print, -1)
+            other = email if email >= 0 else named.get(email_print, -1)
+            if one < 0:
+                named[user_print] = other
+            elif other < 0:
+                named[email_print] = one
+            else:
+                self.unite(one, other)
+        return named
+
+    def _grouped(self, named: Mapping[int, int]) -> dict[int, list[int]]:
+        """Gather ids that only earlier runs name by the root of their end user."""
+        found: dict[int, list[int]] = {}
+        for each, number in named.items():
+            found.setdefault(self.root(number), []).append(each)
+        return {root: sorted(prints) for root, prints in found.items()}
 
     def _tie_pairs(self) -> None:
         users, emails = self.ambiguous_users, self.ambiguous_emails

@@ -14,13 +14,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from wootric_map.calls import EndUser, EndUserUpsert, LookUpKey
+from wootric_map.identities import EMAIL, PREFIXES, USER, Tie
 from wootric_map.known import (
     Delivered,
     Fate,
@@ -31,6 +33,7 @@ from wootric_map.known import (
     Remembered,
     merged_sayings,
     packed,
+    short,
     unpacked,
     unpacked_sayings,
 )
@@ -45,6 +48,18 @@ _KEY: Final = 16
 _SECRET: Final = 32
 _PATIENCE: Final = 30.0
 """Seconds that SQLite waits for whoever else has the file open."""
+
+_A_DAY: Final = 86_400.0
+"""Seconds. A clock that is wrong by more is not believed (segment.md 5, `future_timestamp`)."""
+
+_KIND_NAMES: Final[Mapping[str, LookUpKey]] = {
+    PREFIXES[USER]: "external_id",
+    PREFIXES[EMAIL]: "email",
+}
+"""What end users are looked up by, by the prefix of an id's name."""
+
+_CLAIMS_AT_ONCE: Final = 50_000
+_ASKED_AT_ONCE: Final = 500
 
 _SOON: Final = 0.01
 """Seconds in which the next call to leave may take along to the disk what nobody waits for."""
@@ -87,8 +102,10 @@ MIGRATIONS: Final = (
     ALTER TABLE in_flight ADD COLUMN ids BLOB;
     CREATE TABLE former_id (name BLOB PRIMARY KEY, end_user INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE claim (
-        user INTEGER NOT NULL, email INTEGER NOT NULL, PRIMARY KEY (user, email)
+        user INTEGER NOT NULL, email INTEGER NOT NULL, ties INTEGER NOT NULL,
+        PRIMARY KEY (user, email)
     ) WITHOUT ROWID;
+    CREATE INDEX claim_by_email ON claim (email);
     ALTER TABLE account ADD COLUMN silent_until INTEGER NOT NULL DEFAULT 0;
     UPDATE account SET silent_until = (SELECT coalesce(max(number), 0) FROM run);
     """,
@@ -197,6 +214,9 @@ class Journal:
         self._news = threading.Event()
         self._closed = threading.Event()
         self._failure: str | None = None
+        self._claimed = 0
+        """How many claims this run has added."""
+        self._shared: Mapping[int, int] | None = None
         # Runs up to then were an earlier release's, which did not note when anything was said.
         query = "SELECT secret, silent_until FROM account"
         secret, self._silent_until = database.execute(query).fetchone()
@@ -279,25 +299,42 @@ class Journal:
 
     # What earlier runs did.
 
-    def fate(self, key: str, former_key: str | None = None) -> Fate | None:
-        """What an earlier run has done about a delivery; None where it is still to be made.
+    def fate(self, key: str, former_key: str | None = None, time: int | None = None) -> Fate | None:
+        """Return what an earlier run has done about a delivery; None where it is still to be made.
 
         Args:
             key: what tells the delivery from every other.
             former_key: what an earlier release, or the rejects file it was mended in, knows it by.
+            time: when it happened, in milliseconds since the epoch, if that is known. Several messages may
+                share what an earlier release knew them by: it has sent none that happened after it had run.
         """
         if not self._recalls:
             return None
-        names = _key(key), _key(former_key or key)
+        names = [_key(key)] if former_key is None else [_key(key), _key(former_key)]
+        some = ", ".join("?" * len(names))
         with self._lock:
             self._write_down()
-            found = self._one("SELECT run FROM delivered WHERE key IN (?, ?)", *names)
-            if found:
-                return Delivered(*found)
-            query = "SELECT 1 FROM in_flight WHERE key IN (?, ?) AND run < ?"
-            if self._doubts and not self.resends and self._one(query, *names, self._run):
-                return "in_doubt"
+            query = f"SELECT key, run FROM delivered WHERE key IN ({some})"  # noqa: S608
+            for name, run in self._database.execute(query, names).fetchall():
+                if name == names[0] or self._may_have_sent(run, time):
+                    return Delivered(run)
+            if self._doubts and not self.resends:
+                query = f"SELECT key, run FROM in_flight WHERE key IN ({some}) AND run < ?"  # noqa: S608
+                for name, run in self._database.execute(query, (*names, self._run)).fetchall():
+                    if name == names[0] or self._may_have_sent(run, time):
+                        return "in_doubt"
         return None
+
+    def _may_have_sent(self, run: int, time: int | None) -> bool:
+        """Return whether a run may have sent what happened then, by a clock that is a day wrong at most."""
+        if time is None or run > self._silent_until:
+            return True
+        query = (
+            "SELECT coalesce(ended, (SELECT min(began) FROM run AS later WHERE later.number > run.number)) "
+            "FROM run WHERE number = ?"
+        )
+        found = self._one(query, run)
+        return not (found and found[0]) or time / 1000 <= found[0] + _A_DAY
 
     def find(self, wanted: EndUserUpsert) -> Known | None:
         """Look an end user up among those whom earlier writes left in Wootric.
@@ -313,21 +350,31 @@ class Journal:
             for by, value in wanted.look_up_keys()
             if by != "id" or WOOTRIC_ID.fullmatch(value)
         ]
+        if not keys:
+            return None
         # All in one query, since each waits for whatever is being brought to disk.
         query = " UNION ALL ".join(
             f"SELECT {nth}, id, fields, external_id, email, met FROM end_user "  # noqa: S608
             f"WHERE {_COLUMNS[by]} = ?"
             for nth, (by, _) in enumerate(keys)
         )
-        row = None
-        if keys:
-            with self._lock:
-                self._write_down()
-                row = self._one(f"{query} ORDER BY 1, 2 LIMIT 1", *(value for _, value in keys))
-        if row is None:
+        with self._lock:
+            self._write_down()
+            rows = self._database.execute(
+                f"{query} ORDER BY 1, 2", [value for _, value in keys]
+            ).fetchall()
+        own = identity("email", wanted.email)
+        is_taken = False
+        for row in rows:
+            by = keys[row[0]][0]
+            if by == "external_id" and row[4] != own and self._is_shared(row[4]):
+                # An email that several people carry is an end user of its own, whatever id it has.
+                is_taken = True
+            else:
+                break
+        else:
             return None
-        nth, number, fields, external_id, email, met = row
-        by = keys[nth][0]
+        _, number, fields, external_id, email, met = row
         if self._since is not None and (met or 0.0) < self._since:
             return None
         if by == "phone_number" and (email or external_id):
@@ -339,7 +386,7 @@ class Journal:
                 is_theirs = self._one(query, other, number)
             if not is_theirs:
                 return None
-        return Known(number, unpacked(fields), self.fingerprints)
+        return Known(number, unpacked(fields), self.fingerprints, is_taken)
 
     def heard(self, number: int) -> Remembered | None:
         """What earlier writes said of an end user of Wootric's; None where that is not known.
@@ -349,28 +396,38 @@ class Journal:
         """
         with self._lock:
             self._write_down()
-            found = self._one("SELECT said FROM end_user WHERE id = ?", number)
+            found = self._one("SELECT said, external_id FROM end_user WHERE id = ?", number)
         if not (found and found[0]):
             return None
-        return Remembered(unpacked_sayings(found[0]), self.fingerprints)
+        sayings = unpacked_sayings(found[0])
+        if self._is_shared(found[1]):
+            # Whoever said that it is theirs, it is nobody's.
+            mine = self.fingerprints.field("external_id")
+            says = {name: say for name, say in sayings.says.items() if name != mine}
+            sayings = replace(sayings, says=says)
+        return Remembered(sayings, self.fingerprints)
 
-    def recollect(self, known_as: Sequence[EndUserUpsert], *, alone: bool) -> Known | None:
-        """An end user whom an earlier run left, and who had one of these userIds or emails before.
+    def recollect(
+        self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
+    ) -> Known | None:
+        """Return an end user whom an earlier run left, and who had one of these userIds or emails before.
 
         Nobody whom anything contradicts: who has another userId or another email than all of these, or
         was written by this run, which holds them apart.
 
         Args:
             known_as: what an end user is known by whom nobody was found by: first what they have now.
+            elsewhere: the fingerprints of ids that are theirs by what identifies of earlier runs claimed.
             alone: whether Wootric was not asked, so that whoever has the email now is not found yet.
         """
         ids = self.fingerprints.ids(known_as)
-        names = ids["external_id"] + ids["email"]
-        if not (names and self.met_anybody):
+        names = [each for each in ids["external_id"] + ids["email"] if not self._is_shared(each)]
+        if not ((names or elsewhere) and self.met_anybody):
             return None
         columns = "id, fields, end_user.external_id, end_user.email, met, run"
         some = ", ".join("?" * len(names))
         email = self.fingerprints.identity("email", known_as[0].email) if alone else None
+        others = set(elsewhere)
         with self._lock:
             self._write_down()
             owner = self._one(f"SELECT {columns} FROM end_user WHERE email = ?", email)  # noqa: S608
@@ -380,12 +437,20 @@ class Journal:
                 "WHERE other.external_id = former_id.name OR other.email = former_id.name)"
             )
             rows = self._database.execute(query, names).fetchall()
+            query = (
+                f"SELECT NULL, {columns} FROM end_user WHERE external_id BETWEEN ?1 AND ?2 "  # noqa: S608
+                f"UNION SELECT NULL, {columns} FROM end_user WHERE email BETWEEN ?1 AND ?2"
+            )
+            for shortened in elsewhere:
+                rows += self._database.execute(query, _prints_of(shortened)).fetchall()
         theirs: dict[int, set[bytes]] = {}
         candidates = [owner] if owner else []
-        for name, *row in sorted(rows, key=lambda row: names.index(row[0])):
+        for name, *row in sorted(
+            rows, key=lambda row: (row[0] is None, row[0] and names.index(row[0]))
+        ):
             number, _, external_id, email, _, run = row
             theirs.setdefault(number, {external_id, email}).add(name)
-            if run != self._run:
+            if run != self._run and not self._is_shared(email):
                 candidates.append(tuple(row))
         for each in candidates:
             number, fields, external_id, email, met, _ = each
@@ -393,8 +458,16 @@ class Journal:
                 continue
             if each is owner or (
                 (external_id or email)
-                and not (external_id and _is_another(ids["external_id"], theirs[number]))
-                and not (email and _is_another(ids["email"], theirs[number]))
+                and not (
+                    external_id
+                    and short(external_id) not in others
+                    and _is_another(ids["external_id"], theirs[number])
+                )
+                and not (
+                    email
+                    and short(email) not in others
+                    and _is_another(ids["email"], theirs[number])
+                )
             ):
                 return Known(number, unpacked(fields) if self._recalls else {}, self.fingerprints)
         return None
@@ -424,16 +497,27 @@ class Journal:
 
     def fingerprint(self, name: str) -> int:
         """Return the fingerprint of an id by its name: the same in every run on this journal."""
-        digest = blake2b(name.encode(), digest_size=8, key=self.fingerprints.secret).digest()
-        return int.from_bytes(digest, signed=True)
+        found = self.fingerprints.identity(_KIND_NAMES[name[:2]], name[2:])
+        return 0 if found is None else short(found)
 
-    def add(self, claims: Iterable[tuple[int, int]]) -> None:
-        """Add pairs of the fingerprints of a `userId` and an email that an identify has together."""
-        self._note_down(
-            partial(
-                self._database.executemany, "INSERT OR IGNORE INTO claim VALUES (?, ?)", [*claims]
-            )
+    def add(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
+        """Add pairs of the fingerprints of a `userId` and an email that an identify has together.
+
+        Args:
+            claims: the pairs, each once.
+            ties: whether they tie, or only count to tell ids of several people.
+        """
+        query = (
+            f"INSERT INTO claim VALUES (?, ?, {int(ties)}) "  # noqa: S608
+            "ON CONFLICT DO UPDATE SET ties = 1 WHERE excluded.ties > claim.ties"
         )
+        coming = iter(claims)
+        while batch := sorted(islice(coming, _CLAIMS_AT_ONCE)):
+            self._claimed += len(batch)
+            with self._lock:
+                self._write_down()
+                self._database.executemany(query, batch)
+        self._shared = None
 
     def several_people(self) -> Mapping[int, int]:
         """Return the ids that several people carry, each with the number of ids that it was seen with.
@@ -442,8 +526,80 @@ class Journal:
         """
         with self._lock:
             self._write_down()
-            found = self._database.execute(_SEVERAL_PEOPLE).fetchall()
-        return dict(found)
+            shared = dict(self._database.execute(_SEVERAL_PEOPLE).fetchall())
+        self._shared = shared
+        return shared
+
+    def beside_several(self) -> Collection[int]:
+        """Return the ids that an identify of any run has together with one that several people carry."""
+        beside: set[int] = set()
+        several = iter(self._several)
+        while some := list(islice(several, _ASKED_AT_ONCE)):
+            marks = ", ".join("?" * len(some))
+            query = (
+                f"SELECT email FROM claim WHERE user IN ({marks}) "  # noqa: S608
+                f"UNION SELECT user FROM claim WHERE email IN ({marks})"
+            )
+            with self._lock:
+                beside.update(each for (each,) in self._database.execute(query, some + some))
+        return beside
+
+    def carries_several(self, name: str) -> bool:
+        """Return whether several people carry an id, by its name."""
+        return self.fingerprint(name) in self._several
+
+    def ties(self, own: Sequence[int]) -> Iterator[Tie]:
+        """Yield the ties of all runs that lead from these ids to others, over no id of several people.
+
+        An end of each tie is one of these, or an end of a tie before it.
+
+        Args:
+            own: the fingerprints of the ids of this run, each at the place of its number; 0 of an id that
+                is to be left out.
+        """
+        several = self._several
+        with self._lock:
+            self._write_down()
+            (known,) = self._database.execute("SELECT count(*) FROM claim").fetchone()
+            if known == self._claimed:
+                return  # it is all of this run
+            execute = self._database.execute
+            execute("CREATE TEMP TABLE own (print INTEGER PRIMARY KEY, number INTEGER NOT NULL)")
+            self._database.executemany(
+                "INSERT OR IGNORE INTO own VALUES (?, ?)",
+                sorted(
+                    (each, number)
+                    for number, each in enumerate(own)
+                    if each and each not in several
+                ),
+            )
+            met: set[int] = set()
+            ahead: set[int] = set()
+            for tie in execute(_TIES_OF_OWN):
+                found = Tie(*tie)
+                if not found.crosses(several):
+                    ahead.update(found.foreign())
+                    yield found
+            while ahead:
+                met |= ahead
+                coming, ahead = iter(ahead), set()
+                while some := list(islice(coming, _ASKED_AT_ONCE)):
+                    marks = ", ".join("?" * len(some))
+                    for tie in execute(_TIES_OF_OTHERS.format(marks), some + some):
+                        found = Tie(*tie)
+                        if not found.crosses(several):
+                            ahead.update(each for each in found.foreign() if each not in met)
+                            yield found
+            execute("DROP TABLE own")
+
+    @property
+    def _several(self) -> Mapping[int, int]:
+        """What `several_people` returns, asked once."""
+        return self.several_people() if self._shared is None else self._shared
+
+    def _is_shared(self, identity: bytes | None) -> bool:
+        """Return whether several people carry a userId or an email, by its fingerprint."""
+        return identity is not None and short(identity) in self._several
 
     # What this run does.
 
@@ -821,6 +977,12 @@ class Journal:
         )
 
 
+def _prints_of(shortened: int) -> tuple[bytes, bytes]:
+    """Return the least and the greatest fingerprint that `short` gives this number of."""
+    start = shortened.to_bytes(8, signed=True)
+    return start + bytes(8), start + b"\xff" * 8
+
+
 def _is_another(told: Sequence[bytes], theirs: Collection[bytes]) -> bool:
     """Whether ids of one kind are told, and none of them is theirs."""
     return bool(told) and not any(each in theirs for each in told)
@@ -838,6 +1000,22 @@ _SEVERAL_PEOPLE: Final = """
 """
 """userIds of which two or more emails have another userId as well; and emails of which two or more userIds
 have another email as well."""
+
+_TIES: Final = (
+    "SELECT coalesce(users.number, -1), claim.user, coalesce(emails.number, -1), claim.email "
+    "FROM {} LEFT JOIN own AS users ON users.print = claim.user "
+    "LEFT JOIN own AS emails ON emails.print = claim.email WHERE claim.ties AND {}"
+)
+_TIES_OF_OWN: Final = " UNION ALL ".join(
+    (
+        _TIES.format("own CROSS JOIN claim ON claim.user = own.print", "1"),
+        _TIES.format("own CROSS JOIN claim ON claim.email = own.print", "users.number IS NULL"),
+    )
+)
+_TIES_OF_OTHERS: Final = " UNION ".join(
+    (_TIES.format("claim", "claim.user IN ({0})"), _TIES.format("claim", "claim.email IN ({0})"))
+)
+"""Claims as `Tie` has them: those that name an id of this run, and those that name one of some others."""
 
 _COLUMNS: Final[Mapping[LookUpKey, str]] = {
     "id": "id",

@@ -114,6 +114,8 @@ class Known:
     """Wootric's own."""
     fields: Prints
     fingerprints: Fingerprints
+    external_id_is_taken: bool = False
+    """Whether somebody else has the external id that they were looked up by."""
 
     def holds(self, field: str, value: str | int) -> bool:
         """Whether a field was left with this value."""
@@ -127,7 +129,10 @@ class Known:
     def written(self, changes: EndUserUpsert) -> Self:
         """What is known once these fields were written too."""
         return type(self)(
-            self.id, {**self.fields, **self.fingerprints.of(changes)}, self.fingerprints
+            self.id,
+            {**self.fields, **self.fingerprints.of(changes)},
+            self.fingerprints,
+            self.external_id_is_taken,
         )
 
 
@@ -158,14 +163,21 @@ class Memory(Protocol):
     def heard(self, number: int) -> Remembered | None:
         """What earlier writes said of an end user of Wootric's, if anything is known of that."""
 
-    def recollect(self, known_as: Sequence[EndUserUpsert], *, alone: bool) -> Known | None:
+    def recollect(
+        self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
+    ) -> Known | None:
         """An end user who had one of these userIds or emails before, whom nothing contradicts."""
 
-    def fate(self, key: str, former_key: str | None = None) -> Fate | None:
+    def fate(self, key: str, former_key: str | None = None, time: int | None = None) -> Fate | None:
         """What an earlier run has done about a delivery; None where it is still to be made."""
 
     def find(self, wanted: EndUserUpsert) -> Known | None:
         """An end user whom an earlier run left in Wootric."""
+
+
+def short(identity: bytes) -> int:
+    """Shorten the fingerprint of what an end user is looked up by to a number of 64 bits."""
+    return int.from_bytes(identity[:8], signed=True)
 
 
 def packed(fields: Prints) -> bytes:

@@ -4,7 +4,7 @@ The records wait in a `Spool`, so that memory grows by a few bytes a record and 
 """
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -92,6 +92,10 @@ class EndUserPlan:
     """None where the export holds no identify of theirs."""
     other_ids: Callable[[], Iterable[EndUserUpsert]]
     """Their ids, each to be looked up by."""
+    elsewhere: Sequence[int] = ()
+    """Fingerprints of ids that are theirs by what identifies of earlier runs claimed."""
+    is_entangled: bool = False
+    """Whether earlier runs may have written them as somebody else."""
 
     @property
     def is_ambiguous(self) -> bool:
@@ -136,6 +140,8 @@ class Write:
     """When the identifies said it."""
     all_said: EndUserUpsert | None = None
     """All that they say, where `upsert` is what later identifies have left of it."""
+    external_id_is_taken: bool = False
+    """Whether somebody else has their external id in Wootric, so that they are written without one."""
 
     @property
     def whole(self) -> EndUserUpsert:
@@ -147,11 +153,22 @@ class Write:
         whole = left = self.whole
         for each in heard:
             left = still_to_say(left, self.said(), each)
+        if self.external_id_is_taken:
+            left = replace(left, external_id=None)
         return self if left == self.upsert else replace(self, upsert=left, all_said=whole)
+
+    def without_external_id(self) -> "Write":
+        """Return the same write of an end user whose external id is somebody else's in Wootric."""
+        return replace(self, external_id_is_taken=True)
 
     @property
     def former_key(self) -> None:
         """Writes are known by the same key as ever."""
+        return None
+
+    @property
+    def time(self) -> None:
+        """That matters of events alone."""
         return None
 
     @property
@@ -227,6 +244,7 @@ class Plan:
         self.spool = spool
         self._options = options or PlanOptions()
         self._identities = Identities(spool.names)
+        self._evidence: Evidence | None = None
         self._kinds = Kinds()
         self.naming = Naming(self._options.amount_suffix, self._options.array_suffix)
         """How properties are named; closed, the plan knows all values that a name was seen with."""
@@ -285,7 +303,9 @@ class Plan:
         choice = self._options.choice
         self.naming = replace(self.naming, kinds=self._kinds.masks or {})
         users = {name: _chosen(name) for name in sorted(choice.users)}
-        self._identities.resolve(partial(_held, find) if find else None, evidence)
+        self._evidence = evidence
+        held = partial(_held, find, self.is_shared) if find else None
+        self._identities.resolve(held, evidence)
         self.spool.names.keep_members(self._identities.members)
         self.spool.close(
             self._identities,
@@ -313,7 +333,7 @@ class Plan:
             told = _told_by_events(person)
             identifies = merge(map(_identified, person.identifies), told, key=_time_order)
             folded = fold(identifies, naming=self.naming)
-        return EndUserPlan(person, folded, partial(self._ids_of, person, folded))
+        return self._planned(person, folded)
 
     def in_short(self, person: Person) -> EndUserPlan:
         """The same as far as one write for all identifies goes, sooner.
@@ -325,7 +345,28 @@ class Plan:
         if last is None:
             return self.end_user(person)
         folded = fold_one(last, naming=self.naming) or fold((last,), naming=self.naming)
-        return EndUserPlan(person, folded, partial(self._ids_of, person, folded))
+        return self._planned(person, folded)
+
+    def _planned(self, person: Person, folded: Folded | None) -> EndUserPlan:
+        return EndUserPlan(
+            person,
+            folded,
+            partial(self._ids_of, person, folded),
+            self._identities.elsewhere.get(person.root, ()),
+            person.root in self._identities.entangled,
+        )
+
+    def is_shared(self, email: str) -> bool:
+        """Return whether several people carry an email (segment.md 8, rule 3)."""
+        name = id_name(EMAIL, comparable(email))
+        if self._evidence:
+            return self._evidence.carries_several(name)
+        return name in self._shared_emails
+
+    @cached_property
+    def _shared_emails(self) -> frozenset[str]:
+        """The names of the emails that several people carry by this run's identifies."""
+        return frozenset(map(self.spool.names.name, self._identities.ambiguous_emails))
 
     def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
         """What is to be done about an end user, in its order."""
@@ -456,8 +497,7 @@ class Plan:
             key = repeats.key(row.digest) if repeats else ""
         else:
             key = event_key(row.message_id, KINDS[row.kind], user_id, anonymous_id, name)
-            # Of the messages that share an id, an earlier release has sent the first.
-            former_key = None if row.reused else record_key(row.message_id, b"")
+            former_key = record_key(row.message_id, b"")
         if row.detached:
             user_id = None
         email = trimmed(email)
@@ -530,10 +570,15 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if len(text) <= _LONGEST_SHOWN else f'"{text[:_LONGEST_SHOWN]}…"'
 
 
-def _held(find: Find, identity: Identity) -> int | None:
-    """Wootric's own id of the end user whom it knows by an id."""
+def _held(find: Find, is_shared: Callable[[str], bool], identity: Identity) -> int | None:
+    """Wootric's own id of the end user whom it knows by an id.
+
+    An email that several people carry is an end user of its own, whatever external id that has.
+    """
     found = None if identity.text.startswith(DIGEST) else find(_looked_up_by(identity))
-    return None if found is None else found.id
+    if found is None or (identity.kind != EMAIL and found.email and is_shared(found.email)):
+        return None
+    return found.id
 
 
 def _looked_up_by(identity: Identity) -> EndUserUpsert:

@@ -13,11 +13,12 @@ records give the same bytes.
 - Both may have what tells later pushes from earlier ones (segment.md 8, rule 7): `said`, a list of
   `[time, has a message id, that or a digest, [names that count], [names that do not]]`, one for each
   identify that was the last to say something, or tells the order of those (said.py); `traits`, an object
-  with the trait of each property that is not spelled like its trait; `known_as`, a list of the other
-  `external_id`s and `email`s that the end user has had, each an object. A plan without them is done as it
-  stands.
-- `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "call": {…}}` and the same with
-  `page_view` send a call. `former_key` is what earlier releases knew it by, if they may have sent it.
+  with the trait of each property that is not spelled like its trait; `known_as`, a list of objects with the
+  `external_id`s and `email`s that the end user has, or has had, beside those in `fields`. A plan without them
+  is done as it stands.
+- `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` and the
+  same with `page_view` send a call. `former_key` is what earlier releases knew it by, if they may have sent
+  it, and `time` when it happened, in milliseconds since the epoch.
 - `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
   counts what stands between.
 
@@ -33,7 +34,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 
@@ -72,9 +72,10 @@ class PlannedWrite(NamedTuple):
     said: Said | None = None
     """When it was said; None in a plan of an earlier release, which does not tell."""
     known_as: tuple[EndUserUpsert, ...] = ()
-    """The end user's other ids, each to be looked up by."""
+    """The ids that the end user has, or has had, beside those in `fields`."""
     former_key: None = None
     """Writes are known by the same key as ever."""
+    time: None = None
 
 
 class PlannedCall(NamedTuple):
@@ -86,6 +87,8 @@ class PlannedCall(NamedTuple):
     call: EligibilityCheck | PageView
     former_key: str | None = None
     """What an earlier release knew it by."""
+    time: int | None = None
+    """When it happened, in milliseconds since the epoch; not in plans of earlier releases."""
 
     @property
     def action(self) -> Action:
@@ -148,10 +151,11 @@ class PlanWriter:
             if id_ or call.wootric_id:
                 line["id"] = id_ or int(call.wootric_id or 0)
             line |= {"fields": _given(call), "records": len(step.refs)}
-            line |= _provenance(step, rehearsed.end_user)
+            line |= _provenance(step, call, rehearsed.end_user)
         elif isinstance(step, Event):
             if step.former_key is not None:
                 line["former_key"] = step.former_key
+                line["time"] = step.time
             line["call"] = _given(call)
         self._counts[action] += 1
         self._write(line)
@@ -306,7 +310,11 @@ class PlanFile:
             by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
             former = line.get("former_key")
             former_key = None if former is None else _text(former)
-            return PlannedCall(ref, _text(line["key"]), _if(call.email or by_id, call), former_key)
+            time = line.get("time")
+            call = _if(call.email or by_id, call)
+            return PlannedCall(
+                ref, _text(line["key"]), call, former_key, None if time is None else _whole(time)
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise self._wrong(ref.line, "the line is no part of a plan") from error
 
@@ -314,14 +322,26 @@ class PlanFile:
         return PlanFileError(f"{self.path}:{number}: {what}; make the plan anew")
 
 
-def _provenance(write: Write, end_user: EndUserPlan) -> dict[str, object]:
-    """What a line has of when a write was said, and of whom, beside its fields."""
+def _provenance(write: Write, fields: EndUserUpsert, end_user: EndUserPlan) -> dict[str, object]:
+    """What a line has of when a write was said, and of whom, beside its fields.
+
+    Args:
+        write: the write.
+        fields: what of it is sent.
+        end_user: whose it is.
+    """
     said = write.said()
-    others = islice(end_user.known_as(), 1, None)
+    ids = (
+        EndUserUpsert(
+            email=None if each.email == fields.email else each.email,
+            external_id=None if each.external_id == fields.external_id else each.external_id,
+        )
+        for each in end_user.known_as()
+    )
     parts: dict[str, object] = {
         "said": [[*order, *names] for order, *names in grouped(said.sayings)],
         "traits": said.traits,
-        "known_as": [ids for each in others if (ids := _given(each))],
+        "known_as": [given for each in ids if (given := _given(each))],
     }
     return {name: part for name, part in parts.items() if part}
 

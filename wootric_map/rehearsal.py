@@ -110,6 +110,7 @@ def _rehearse(
         plan.steps(end_user),
         registered,
         asks=find is not None,
+        is_shared=plan.is_shared,
         recalls=memory is not None,
         heeds=memory is not None and memory.met_anybody,
     )
@@ -149,7 +150,7 @@ def _recalled(asked: Asked, memory: Memory | None) -> Fate | Known | Remembered 
     if isinstance(asked, Hear):
         return memory.heard(asked.number)
     if isinstance(asked, Recollect):
-        return memory.recollect(asked.known_as, alone=asked.alone)
+        return memory.recollect(asked.known_as, asked.elsewhere, alone=asked.alone)
     return memory.find(asked.wanted) if asked.compares else None
 
 

@@ -40,8 +40,6 @@ class Met(NamedTuple):
     number: int
     repeats: bool
     """Whether it is the same message once more; else it is another message."""
-    is_first: bool
-    """Whether it is the earliest of those that have the message id."""
 
 
 def repeats(batches: Batches, count: int) -> Iterator[Met]:
@@ -81,12 +79,11 @@ def _repeats(batches: Batches) -> Iterator[Met]:
                 rival = own.setdefault(contents[place], candidate)
                 if rival is not candidate:
                     own[contents[place]] = min(rival, candidate)
-                    yield Met(max(rival, candidate)[-1], repeats=True, is_first=False)
+                    yield Met(max(rival, candidate)[-1], repeats=True)
     for own in taken.values():
         if len(own) > 1:
-            first = min(own.values())
             for each in own.values():
-                yield Met(each[-1], repeats=False, is_first=each == first)
+                yield Met(each[-1], repeats=False)
 
 
 def _met_again(batches: Iterable["array[int]"]) -> set[int]:

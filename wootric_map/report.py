@@ -111,7 +111,7 @@ class Report:
             return
         for ref in outcome.refs:
             if isinstance(outcome.result, Skip):
-                self.delivered_before += outcome.result.code == "duplicate"
+                self.delivered_before += outcome.result.code == "delivered_before"
                 self.skip(ref.source, ref.line, outcome.result)
             elif isinstance(outcome.result, Failure):
                 place = Place(ref.source, ref.line, None, outcome.result.message)

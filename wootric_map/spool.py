@@ -32,7 +32,6 @@ from wootric_map.taken import (
     IDENTIFY,
     KINDS,
     MENTIONED,
-    REUSED,
     Columns,
     Taken,
 )
@@ -48,8 +47,6 @@ _FATE: Final = 3
 """Which bits tell that. Beside them:"""
 _SHARES_ID: Final = 4
 """Another message has the record's message id."""
-_IS_LATER: Final = 8
-"""That message is earlier."""
 
 _STRETCH_BYTES: Final = 2 * 1024 * 1024
 """About what the records of a stretch take on disk; in memory it is several times that."""
@@ -85,8 +82,6 @@ class Row(NamedTuple):
     payload: Any
     detached: bool = False
     """Whether it belongs to the end user of its email alone (segment.md 8)."""
-    reused: bool = False
-    """Whether an earlier record, which is another message, has its message id."""
 
 
 class SkippedRow(NamedTuple):
@@ -379,7 +374,6 @@ class Spool:
             topic,
             marshal.loads(payload),  # noqa: S302 - our own
             bool(mark & DETACHED),
-            bool(mark & REUSED),
         )
 
     def raw(self, number: int) -> bytes:
@@ -413,8 +407,6 @@ class Spool:
             return b""
         if is_left_out:
             mark &= ~CHOSEN  # it still tells who is who
-        if fate & _IS_LATER:
-            mark |= REUSED
         return marshal.dumps((time, has_message, tie, mark, *rest), 2)
 
     def _detached(self, record: bytes, *, is_email_ambiguous: bool) -> bytes:
@@ -471,11 +463,8 @@ class Spool:
                     yield met
 
     def _leave_out_repeated(self) -> None:
-        for number, is_repeat, is_first in repeats(self._messages, self._count):
-            if is_repeat:
-                self._settle(number, _REPEATED)
-            else:
-                self._settle(number, _SHARES_ID if is_first else _SHARES_ID | _IS_LATER)
+        for number, is_repeat in repeats(self._messages, self._count):
+            self._settle(number, _REPEATED if is_repeat else _SHARES_ID)
 
     def _messages(self) -> Iterator[Messages]:
         for part in self._parts:

@@ -27,10 +27,6 @@ DETACHED: Final = 32
 """Added to a kind once all records are read: the record belongs to the end user of its email alone, since
 its `userId` or its email is several people's (segment.md 8)."""
 
-REUSED: Final = 64
-"""Added to a kind once all records are read: an earlier record, which is another message, has the same
-`messageId`."""
-
 EMAIL_IN_TRAITS: Final = "traits"
 """In place of where a track or page record's email stands: nowhere, but in traits that it should not have."""
 

@@ -72,7 +72,7 @@ def test_what_was_delivered_before_is_named_and_is_no_failure(replay: Replay) ->
     done = replay.push(export)
     assert done.returncode == 0
     assert "Delivered before" in done.stdout
-    assert "duplicate 3" in done.stdout
+    assert "delivered_before 3" in done.stdout
     assert "0 API calls to make" in done.stderr
 
 

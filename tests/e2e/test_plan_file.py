@@ -107,6 +107,7 @@ def test_an_update_holds_the_id_and_only_the_fields_that_differ(replay: Replay) 
         "action": "update",
         "id": 2,
         "fields": {"properties": {"plan": "pro"}},
+        "known_as": [{"email": ADA, "external_id": "1"}],
         "records": 1,
     }
 

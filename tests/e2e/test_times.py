@@ -366,17 +366,35 @@ def test_of_two_accounts_with_one_address_the_later_stays_the_external_id(replay
         assert user(replay, "1")["properties"] == {"plan": "pro", "city": "Rome", "seats": "3"}
 
 
-def test_an_address_that_somebody_else_has_now_names_them(replay: Replay) -> None:
-    pushes(replay, [at(1, identify("1", "a@example.com"))])
-    pushes(replay, [at(2, identify("1", "b@example.com"))])
-    pushes(replay, [at(3, identify("2", "a@example.com", plan="pro"))])
-    assert {(each["external_id"], each["email"]) for each in held(replay.sandbox)} == {
-        ("1", "b@example.com"),
-        ("2", "a@example.com"),
-    }
-    third = {"type": "identify", "anonymousId": "d", "traits": {"email": "a@example.com", "x": "y"}}
-    pushes(replay, [at(4, third)])
-    assert user(replay, "2")["properties"] == {"plan": "pro", "x": "y"}
+@pytest.mark.parametrize("options", [(), ("--against", "nothing"), ("--no-fold",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "nights",
+    [
+        # A userId whose email changed, and another userId with the email before.
+        [[("1", "a")], [("1", "b")], [("2", "a")]],
+        [[("1", "a"), ("1", "b")], [("2", "a")]],
+        # Two userIds with one email, of which the earlier has another email later.
+        [[("1", "a"), ("2", "a")], [("1", "b")]],
+        # Two that were one person all along, by an email of the first night.
+        [[("1", "a")], [("1", "b"), ("2", "a")]],
+    ],
+)
+def test_who_is_tied_in_the_whole_is_tied_also_by_what_earlier_runs_say(
+    replay: Replay, nights: list[list[tuple[str, str]]], options: tuple[str, ...]
+) -> None:
+    day = 0
+    told = []
+    for night in nights:
+        records = []
+        for user_id, name in night:
+            day += 1
+            told.append((user_id, f"{name}@example.com", {f"n{day}": "x"}))
+            records.append(at(day, identify(user_id, f"{name}@example.com", **{f"n{day}": "x"})))
+        pushes(replay, records, *options)
+    properties = {name: value for _, _, each in told for name, value in each.items()}
+    assert [
+        (each["external_id"], each["email"], each["properties"]) for each in held(replay.sandbox)
+    ] == [(*told[-1][:2], properties)]
 
 
 def test_two_whom_a_run_holds_apart_are_not_made_one_by_what_was(replay: Replay) -> None:

@@ -484,3 +484,118 @@ def test_an_agent_who_is_with_another_customer_each_night_makes_one_of_nobody(
     assert users[BYRON]["properties"] == {"plan": "b"}
     assert users[ADA]["properties"] == {"plan": "a", "team": "x"}
     assert not replay.sandbox.state.eligibility_checks
+
+
+def held(replay: Replay) -> dict[Any, tuple[Any, Any]]:
+    """By each email the external id and the properties."""
+    users = [each.to_json() for each in replay.sandbox.state.end_users]
+    return {user["email"]: (user["external_id"], user["properties"]) for user in users}
+
+
+HELP, OWN, OTHER = "help@example.com", "own@example.com", "other@example.com"
+AGENT_NIGHTS = [
+    [at(1, identify("c-1", ADA, plan="a")), at(1, identify("c-2", BYRON, plan="b"))],
+    [at(2, identify("agent", ADA, note="x"))],
+    [at(3, identify("agent", BYRON, note="y"))],
+]
+HELP_NIGHTS = [
+    [at(1, identify("m-1", OWN, own="1")), at(1, identify("m-2", OTHER, own="2"))],
+    [at(2, identify("m-1", HELP, ticket="1"))],
+    [at(3, identify("m-2", HELP, ticket="2"))],
+]
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--against", "nothing"), ("--no-fold",), ("--again",)], ids=" ".join
+)
+def test_a_growing_archive_gives_an_agents_customers_their_own_ids_back(
+    replay: Replay, options: tuple[str, ...]
+) -> None:
+    archive: list[dict[str, Any]] = []
+    for night in [*AGENT_NIGHTS, []]:
+        archive += night
+        assert replay.push(replay.write(archive), *options).returncode == 0
+    assert held(replay) == {
+        ADA: ("c-1", {"plan": "a", "note": "x"}),
+        BYRON: ("c-2", {"plan": "b", "note": "y"}),
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("--no-fold",), ("--again",)], ids=" ".join)
+def test_a_help_desks_members_are_there_with_their_own_emails(
+    replay: Replay, options: tuple[str, ...]
+) -> None:
+    """The second night alone cannot tell that it is no new address of the first member's."""
+    archive: list[dict[str, Any]] = []
+    for night in [*HELP_NIGHTS, []]:
+        archive += night
+        assert replay.push(replay.write(archive), *options).returncode == 0
+    users = held(replay)
+    assert sorted(users) == [HELP, OTHER, OWN]
+    assert users[OTHER] == ("m-2", {"own": "2"})
+    assert users[OWN][1] == {"own": "1"}
+    assert users[HELP][1]["ticket"] == "2"
+    before = replay.paths("PUT") + replay.paths("POST").count("/v1/end_users") * [""]
+    assert replay.push(replay.write(archive), *options).returncode == 0
+    assert replay.paths("PUT") + replay.paths("POST").count("/v1/end_users") * [""] == before
+
+
+@pytest.mark.parametrize("days", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("against", ["account", "nothing", "snapshot", "plan"])
+def test_whoever_the_account_holds_under_a_help_desks_email_is_the_help_desk(
+    replay: Replay, against: str, days: tuple[int, int]
+) -> None:
+    replay.holds("m-1", HELP)
+    own, shared = days
+    export = replay.write(
+        [
+            at(own, identify("m-1", OWN, own="1")),
+            at(own, identify("m-2", OTHER, own="2")),
+            at(shared, identify("m-1", HELP, ticket="1") | {"messageId": "1"}),
+            at(shared, identify("m-2", HELP, ticket="2") | {"messageId": "2"}),
+        ]
+    )
+    if against == "plan":
+        pushed = replay.push("--plan", replay.plan("--against", "account", export))
+    else:
+        to = replay.snapshot() if against == "snapshot" else against
+        pushed = replay.push("--against", to, export)
+    if against == "nothing":  # then a help desk that is there already is no longer created
+        assert pushed.returncode in (0, 1)
+    else:
+        assert pushed.returncode == 0, pushed.stderr
+    assert held(replay) == {
+        HELP: ("m-1", {"ticket": "2"}),
+        OWN: (None, {"own": "1"}),
+        OTHER: ("m-2", {"own": "2"}),
+    }
+
+
+def test_what_was_once_a_members_email_brings_nobody_their_help_desks_tickets(
+    replay: Replay,
+) -> None:
+    nights = [
+        [at(2, identify("m-2", HELP, ticket="2")), at(3, identify("m-1", OWN))],
+        [at(3, identify("m-2", OTHER))],
+        [at(1, identify("m-1", HELP, secret="of a ticket"))],
+    ]
+    for night in nights:
+        assert replay.push(replay.write(night)).returncode == 0
+    users = held(replay)
+    assert users[HELP] == (None, {"secret": "of a ticket"})
+    assert "secret" not in users[OWN][1] | users[OTHER][1]
+
+
+def test_a_saved_plan_that_knew_no_agent_makes_nobody_the_agent(replay: Replay) -> None:
+    for night in AGENT_NIGHTS:
+        replay.push(replay.write(night))
+    before = held(replay)
+    for email in ("c3@example.com", "c4@example.com"):
+        export = replay.write([at(5, identify("agent", email, note="z"))])
+        done = replay.push("--plan", replay.plan("--against", "account", export))
+        assert done.returncode == 1
+        assert "ambiguous_id" in done.stderr
+    assert held(replay) == before
+    export = replay.write([at(5, identify("agent", "c3@example.com", note="z"))])
+    assert replay.push(export).returncode == 0
+    assert held(replay)["c3@example.com"] == (None, {"note": "z"})

@@ -17,7 +17,9 @@ BROKEN = CallFailedError("server_error", "Wootric failed with 500", 500, None)
 
 def test_a_write_is_looked_up_first_and_changes_only_what_differs(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co", plan="pro"))
-    way = course(made.user, made.plan.steps(made.user), None, asks=True)
+    way = course(
+        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+    )
     asked = way.send(None)
     assert asked == LookUp(made.upsert, True)
     turn = way.send(HELD)
@@ -28,7 +30,7 @@ def test_a_write_is_looked_up_first_and_changes_only_what_differs(plan_of: PlanO
 def test_where_nobody_is_to_be_asked_nobody_is(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co"), track(), page("2"))
     for user in made.plan:
-        way = course(user, made.plan.steps(user), None, asks=False)
+        way = course(user, made.plan.steps(user), None, is_shared=made.plan.is_shared, asks=False)
         asked = way.send(None)
         while isinstance(asked, Turn):
             try:
@@ -40,7 +42,9 @@ def test_where_nobody_is_to_be_asked_nobody_is(plan_of: PlanOf) -> None:
 
 def test_a_look_up_that_fails_costs_the_write_and_what_follows_it(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co"), track())
-    way = course(made.user, made.plan.steps(made.user), None, asks=True)
+    way = course(
+        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+    )
     way.send(None)
     turn = way.throw(BROKEN)
     assert isinstance(turn, Turn)
@@ -53,7 +57,9 @@ def test_a_look_up_that_fails_costs_the_write_and_what_follows_it(plan_of: PlanO
 
 def test_an_event_whose_look_up_failed_leaves_the_next_one_its_own(plan_of: PlanOf) -> None:
     made = plan_of(page(minute=1), page(minute=2))
-    way = course(made.user, made.plan.steps(made.user), None, asks=True)
+    way = course(
+        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+    )
     assert isinstance(way.send(None), LookUp)
     turn = way.throw(BROKEN)
     assert isinstance(turn, Turn)
@@ -66,7 +72,9 @@ def test_an_event_whose_look_up_failed_leaves_the_next_one_its_own(plan_of: Plan
 
 def test_a_refused_write_keeps_its_events_back(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co"), track())
-    way = course(made.user, made.plan.steps(made.user), None, asks=False)
+    way = course(
+        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=False
+    )
     way.send(None)
     turn = way.send(Failure("refused", "Wootric refused it", 422, None))
     assert isinstance(turn, Turn)
@@ -99,7 +107,14 @@ def remembered(**times: int) -> Remembered:
 
 def test_what_a_later_identify_said_otherwise_is_not_written(plan_of: PlanOf) -> None:
     made = plan_of(identify(minute=1, email="a@b.co", plan="pro", city="Rome"))
-    way = course(made.user, made.plan.steps(made.user), None, asks=True, heeds=True)
+    way = course(
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_shared=made.plan.is_shared,
+        asks=True,
+        heeds=True,
+    )
     assert isinstance(way.send(None), LookUp)
     assert way.send(HELD) == Hear(7)
     turn = way.send(remembered(**{"traits.plan": 2}))
@@ -112,7 +127,14 @@ def test_what_a_later_identify_said_otherwise_is_not_written(plan_of: PlanOf) ->
 
 def test_a_write_of_which_nothing_is_left_is_unchanged(plan_of: PlanOf) -> None:
     made = plan_of(identify(minute=1, plan="pro"))
-    way = course(made.user, made.plan.steps(made.user), None, asks=True, heeds=True)
+    way = course(
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_shared=made.plan.is_shared,
+        asks=True,
+        heeds=True,
+    )
     way.send(None)
     way.send(HELD)
     turn = way.send(remembered(external_id=2, **{"traits.plan": 2}))
@@ -123,9 +145,16 @@ def test_a_write_of_which_nothing_is_left_is_unchanged(plan_of: PlanOf) -> None:
 def test_whom_nobody_knows_the_journal_may_remember(plan_of: PlanOf) -> None:
     made = plan_of(identify(None, 1, email="a@b.co", plan="pro"))
     for asks in (True, False):
-        way = course(made.user, made.plan.steps(made.user), None, asks=asks, heeds=True)
+        way = course(
+            made.user,
+            made.plan.steps(made.user),
+            None,
+            is_shared=made.plan.is_shared,
+            asks=asks,
+            heeds=True,
+        )
         assert isinstance(way.send(None), LookUp)
-        assert way.send(None) == Recollect((made.upsert,), alone=not asks)
+        assert way.send(None) == Recollect((made.upsert,), (), alone=not asks)
         known = Known(7, {}, Fingerprints(bytes(32)))
         assert way.send(known) == Hear(7)
         turn = way.send(None)
@@ -136,7 +165,14 @@ def test_whom_nobody_knows_the_journal_may_remember(plan_of: PlanOf) -> None:
 
 def test_an_id_of_wootrics_own_is_heard_of_though_nobody_is_asked(plan_of: PlanOf) -> None:
     made = plan_of(identify(minute=1, plan="pro", context=wootric_id("7")))
-    way = course(made.user, made.plan.steps(made.user), None, asks=False, heeds=True)
+    way = course(
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_shared=made.plan.is_shared,
+        asks=False,
+        heeds=True,
+    )
     assert isinstance(way.send(None), LookUp)
     assert isinstance(way.send(None), Recollect)
     assert way.send(None) == Hear(7)
@@ -150,7 +186,9 @@ def test_unfolded_an_identify_heeds_those_before_it_whose_say_is_the_stronger(
         identify("x@y.zz", 2, createdAt=5_000_000, plan="pro"),
     ]
     made = plan_of(*records, options=PlanOptions(fold=False))
-    way = course(made.user, made.plan.steps(made.user), None, asks=False)
+    way = course(
+        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=False
+    )
     assert isinstance(way.send(None), Turn)
     turn = way.send(HELD)
     assert isinstance(turn, Turn)

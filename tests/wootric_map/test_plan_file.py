@@ -159,6 +159,7 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
             "action": "eligibility_check",
             "key": event_key("c", "track", "1", "a", "Signed Up"),
             "former_key": "c",
+            "time": millis(3),
             "call": {
                 "event_name": "Signed Up",
                 "email": "a@b.co",
@@ -172,6 +173,7 @@ def test_a_plan_is_saved_as_it_would_be_carried_out(save: Save) -> None:
             "action": "page_view",
             "key": key,
             "former_key": "d",
+            "time": millis(4),
             "call": {"random": view.random, "email": "c@d.co", "path": "/home"},
         },
         {"end": {"create": 1, "update": 0, "eligibility_check": 1, "page_view": 1}},

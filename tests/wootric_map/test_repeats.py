@@ -46,14 +46,11 @@ def plain(records: Sequence[Met]) -> list[Told]:
             continue
         own = taken.setdefault((message, check), {})
         if content in own:
-            told.append(Told(number, repeats=True, is_first=False))
+            told.append(Told(number, repeats=True))
         own.setdefault(content, number)
     for own in taken.values():
         if len(own) > 1:
-            told += (
-                Told(number, repeats=False, is_first=nth == 0)
-                for nth, number in enumerate(own.values())
-            )
+            told += (Told(number, repeats=False) for number in own.values())
     return sorted(told)
 
 
