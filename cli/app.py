@@ -81,7 +81,7 @@ class _Commands(click.Group):
 def app() -> None:
     """Replay exported Segment history into Wootric.
 
-    PATHS are files, folders (searched for *.json, *.ndjson, *.jsonl, each also .gz), or - for standard
+    PATHS are files, folders (searched for exports by their names), or - for standard
     input.
     """
 

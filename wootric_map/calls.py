@@ -39,11 +39,13 @@ _EACH_PROPERTY: Final = 32
 _MOST_ENCODED: Final = 12
 """Bytes that a character may become in an address; one of ASCII becomes `_MOST_ENCODED_ASCII` at most."""
 _MOST_ENCODED_ASCII: Final = 3
-_SHORT_CHECK: Final = 1_200
-_FEW_PROPERTIES: Final = 100
-_SHORT_VIEW: Final = 2_000
+_LENT: Final = 1_800
+"""Bytes of an address that are left for what a call is lent of its end user."""
+_SHORT_CHECK: Final = 1_100
+_FEW_PROPERTIES: Final = 50
+_SHORT_VIEW: Final = 1_600
 """Bytes of a line, and properties of one value each, of which no address is longer than `LONGEST_ADDRESS`:
-a byte of a line becomes three at most."""
+a byte of a line becomes three at most, and `_LENT` are left."""
 
 LookUpKey: TypeAlias = Literal["id", "external_id", "email", "phone_number"]
 
@@ -339,14 +341,27 @@ def request_for(
     return _page_view(services, (account_token, email, created_at, url, _random(key), name, path))
 
 
-def is_surely_short(texts: Collection[str], properties: int = 0) -> bool:
+def is_surely_short(
+    texts: Collection[str], properties: int = 0, *, is_lent_more: bool = False
+) -> bool:
     """Tell whether an address that holds these cannot be longer than `LONGEST_ADDRESS`; doubt is a no.
 
     Args:
         texts: the values and the properties' names that stand in it.
         properties: how many properties it has.
+        is_lent_more: whether the call is still to be lent what `is_little` says yes of.
     """
-    room = LONGEST_ADDRESS - _FIXED - _EACH_PROPERTY * properties
+    room = LONGEST_ADDRESS - _FIXED - _EACH_PROPERTY * properties - _LENT * is_lent_more
+    return _fits(texts, room)
+
+
+def is_little(texts: Collection[str]) -> bool:
+    """Tell whether the texts that an end user lends a call leave it as short as it seemed without them."""
+    return _fits(texts, _LENT)
+
+
+def _fits(texts: Collection[str], room: int) -> bool:
+    """Tell whether texts are surely no longer than this many bytes in an address."""
     if _MOST_ENCODED * sum(map(len, texts)) <= room:
         return True
     most = (
@@ -358,6 +373,8 @@ def is_surely_short(texts: Collection[str], properties: int = 0) -> bool:
 def is_short_check(line: bytes, properties: Fields) -> bool:
     """Tell whether a track record's line alone shows that its call is no longer than `LONGEST_ADDRESS`.
 
+    Also with what its user lends it, if that `is_little`.
+
     Args:
         line: the record's.
         properties: the record's, of which `properties.stay_short` says yes.
@@ -366,7 +383,7 @@ def is_short_check(line: bytes, properties: Fields) -> bool:
 
 
 def is_short_view(line: bytes) -> bool:
-    """Tell whether a page record's line alone shows that its call is no longer than `LONGEST_ADDRESS`."""
+    """Tell of a page record what `is_short_check` tells of a track record."""
     return len(line) < _SHORT_VIEW
 
 
@@ -380,8 +397,9 @@ def too_long(
         sources: where in the record each property stands, by its name.
     """
     if isinstance(call, PageView):
-        own = {"url": call.url, "name": call.name, "path": call.path, "email": call.email}
-        values: Mapping[str, PropertyValue] = {name: text for name, text in own.items() if text}
+        own = {"email": call.email}
+        told = {"url": call.url, "name": call.name, "path": call.path}
+        values: Mapping[str, PropertyValue] = {name: text for name, text in told.items() if text}
         count = 0
     else:
         own = {
@@ -402,7 +420,7 @@ def too_long(
     places = {name: (sources or {}).get(name, f"properties.{name}") for name in values}
     sizes = {places[name]: len(_encoded(str(value))) for name, value in values.items()}
     for name, text in own.items():
-        if text and name not in values:
+        if text:
             sizes[name] = len(_encoded(text))
     longest = max(sizes, key=sizes.__getitem__)
     shown = longest if len(longest) <= _SHOWN else f"{longest[:_SHOWN]}…"

@@ -191,6 +191,8 @@ def _from_zoned(matched: re.Match[str]) -> int | None:
     its offset makes it no date.
     """
     offset, name, region = matched["offset"] or "", matched["name"], matched["region"] or ""
+    if not (offset or name or region or matched["local"]):
+        return _parse_iso(matched["time"].upper())
     is_universal = bool(name) or region.lower() in _UNIVERSAL
     if is_universal and offset.strip("+-0:"):
         return None

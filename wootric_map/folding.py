@@ -433,7 +433,7 @@ class _Folding:
                 if self._in_context and self._trait_of(each) in self._in_context:
                     place = f"context.{place}"
                 origins[f"properties.{each.name}"] = _origin((place, each.original))
-            warnings += (PlacedWarning(self._ref_of(each, last), each) for each in found)
+            warnings += (self._placed(each, last) for each in found)
         return Folded(
             EndUserUpsert(**fields),
             self._replayed,
@@ -488,8 +488,10 @@ class _Folding:
         found = first if end < 0 else end
         return place if found < 0 else place[:found]
 
-    def _ref_of(self, warning: MappingWarning, last: Ref) -> Ref:
-        """The record that the trait came from which a warning is about."""
+    def _placed(self, warning: MappingWarning, last: Ref) -> PlacedWarning:
+        """A warning with the record that the trait came from which it is about, and where it stands there."""
         place = warning.field.removeprefix(trait(""))
         key = place if place in self._traits else self._key_above(place)
-        return self._last[key][0] if key in self._traits else last
+        if key in self._in_context:
+            warning = warning._replace(field=f"context.{warning.field}")
+        return PlacedWarning(self._last[key][0] if key in self._traits else last, warning)

@@ -212,13 +212,14 @@ class _Intake:
                 self._has_tracks = True
                 topic = record.event
                 payload = email_from, tuple(user), record.anonymous_id, record.properties
-                if self._is_quiet(raw, record.event, record.user_id or "", record.properties):
+                texts = record.event, record.user_id or "", user.email or "", user.phone or ""
+                if self._is_quiet(raw, texts, record.properties):
                     mark |= QUIET
         else:
             mark = PAGE
             if chosen:
                 topic = _address(record.name, record.properties, record.context)
-                if _is_short_page(raw, topic):
+                if _is_short_page(raw, (*topic, user.email)):
                     mark |= QUIET
                 payload = email_from, tuple(user), record.anonymous_id, record.name
         if payload:
@@ -268,7 +269,7 @@ class _Intake:
                 self._has_tracks = True
                 topic = name = data["event"]
                 payload = None, user, anonymous_id, properties
-                is_quiet = self._is_quiet(raw, topic, user_id, properties)
+                is_quiet = self._is_quiet(raw, (topic, user_id), properties)
                 mark = TRACK | CHOSEN | QUIET if is_quiet else TRACK | CHOSEN
             else:
                 name = data.get("name") or None
@@ -289,14 +290,20 @@ class _Intake:
         else:
             self._kinds.see(record.properties, omitted(has_user_id=False))
 
-    def _is_quiet(self, raw: bytes, event: str, user_id: str, properties: Fields) -> bool:
-        """Whether there is nothing to warn of in a track record's properties and the length of its call."""
+    def _is_quiet(self, raw: bytes, texts: Sequence[str], properties: Fields) -> bool:
+        """Whether there is nothing to warn of in a track record's properties and the length of its call.
+
+        Args:
+            raw: its line.
+            texts: what its call holds beside the properties.
+            properties: the record's.
+        """
         if not cannot_warn(properties, self._rounds):
             return False
         if is_short_check(raw, properties):
             return True
-        texts = (event, user_id, *properties, *map(str, properties.values()))
-        return is_surely_short(texts, len(properties))
+        texts = (*texts, *properties, *map(str, properties.values()))
+        return is_surely_short(texts, len(properties), is_lent_more=True)
 
     def _user(self, record: Record) -> tuple[User, str | None, Sequence[MappingWarning]]:
         """Whom a record names, where their email stands, and the warnings about the record alone."""
@@ -479,4 +486,6 @@ def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str
 
 def _is_short_page(raw: bytes, address: tuple[str | None, ...]) -> bool:
     """Whether there is nothing to warn of in the length of a page view's address."""
-    return is_short_view(raw) or is_surely_short([each for each in address if each])
+    return is_short_view(raw) or is_surely_short(
+        [each for each in address if each], is_lent_more=True
+    )

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from wootric_map.addressing import UNKNOWN, Change, change, unidentified
-from wootric_map.calls import EndUserUpsert
+from wootric_map.addressing import UNKNOWN, Change, address, change, unidentified
+from wootric_map.calls import EndUserUpsert, is_little
 from wootric_map.identities import EMAIL, PHONE, WOOTRIC
-from wootric_map.outcome import Action, Outcome
+from wootric_map.outcome import Action, Outcome, Skip
 from wootric_map.plan import EndUserPlan, Plan, Write, page_label
 from wootric_map.rehearsal import Rehearsed, rehearse_end_user
 from wootric_map.report import Report
@@ -106,7 +106,7 @@ def _tell(
                 report.warn(ref.source, ref.line, warning)
             told.shown.append(show(write))
     if is_sent:
-        _count(plan, person, told)
+        _count(plan, end_user, told)
     else:
         look_ups += _skip(end_user, report, asks=not look_ups)
     report.done["look_up"] += look_ups
@@ -133,15 +133,29 @@ def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
     return not any(email or phone or wootric_id for _, email, phone, wootric_id, _, _ in told)
 
 
-def _count(plan: Plan, person: Person, told: Overview[Any]) -> None:
+def _count(plan: Plan, end_user: EndUserPlan, told: Overview[Any]) -> None:
     """Count the events of an end user whose email is known: all are sent."""
-    turns = person.turns
+    turns = end_user.person.turns
     told.events.update(map(_TOPIC, turns.found))
+    may_be_quiet = not turns.found or is_little(_lent(end_user))
     for each in turns.found:
-        if not each[3] & QUIET:
-            row = turns.row(each)
-            for ref, warning in plan.event(row).warnings:
-                told.report.warn(ref.source, ref.line, warning)
+        if not (may_be_quiet and each[3] & QUIET):
+            event = plan.event(turns.row(each))
+            call = address(event, end_user)
+            if not isinstance(call, Skip):
+                for ref, warning in event.warnings_of(call):
+                    told.report.warn(ref.source, ref.line, warning)
+
+
+def _lent(end_user: EndUserPlan) -> list[str]:
+    """The texts that an end user may lend a call."""
+    folded = end_user.folded
+    if folded is None:
+        return []
+    texts = [folded.upsert.external_id, folded.upsert.phone_number]
+    for state in folded.states:
+        texts += (state.email, state.language)
+    return [each for each in texts if each]
 
 
 def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:

@@ -196,6 +196,13 @@ class Event:
     warnings: tuple[PlacedWarning, ...] = ()
     former_key: str | None = None
     """The key that releases before journal version 4 gave it, if they may have sent it."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where in the record each property of the call stands, by its name."""
+
+    def warnings_of(self, call: EligibilityCheck | PageView) -> tuple[PlacedWarning, ...]:
+        """Return the warnings about the record and about its call, once that is addressed."""
+        long = too_long(call, self.sources)
+        return (*self.warnings, PlacedWarning(self.ref, long)) if long else self.warnings
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -519,12 +526,9 @@ class Plan:
                 properties={each.name: each.value for each in properties},
             )
             sources = {each.name: each.source for each in properties}
-        long = too_long(call, sources)
-        if long:
-            warnings.append(long)
         ref = _ref(row)
         placed = tuple(PlacedWarning(ref, warning) for warning in warnings)
-        return Event(ref, row.time, key, email_from, call, placed, former_key)
+        return Event(ref, row.time, key, email_from, call, placed, former_key, sources)
 
 
 class _Repeats:

@@ -22,7 +22,7 @@ from wootric_map.mapping import event_properties, map_record, traits_as_properti
 from wootric_map.naming import Naming
 from wootric_map.ordinary import ordinary
 from wootric_map.properties import MappingWarning, stay_short
-from wootric_map.record import NO_FIELDS, Fields, Identify, Page, Record
+from wootric_map.record import NO_FIELDS, Fields, Identify, Page, Record, Track
 from wootric_map.spelling import spelled
 
 K = TypeVar("K")
@@ -52,7 +52,7 @@ _is_email: Final = re.compile(r"[A-Za-z0-9._+-]++@[A-Za-z0-9.-]++").fullmatch
 """The commonest emails, by no means all (segment.md 4)."""
 
 _is_created: Final = re.compile(
-    r"(?:19[89][0-9]|20[0-9][0-9])-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"(?:19[89][0-9]|20[0-8][0-9])-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-]0[0-9]:[0-5][0-9])"
 ).fullmatch
@@ -172,7 +172,13 @@ def of_call(record: Record, naming: Naming) -> Sequence[MappingWarning]:
         naming: as in `map_record`.
     """
     call = call_for(map_record(record, naming=naming), "")
-    long = too_long(call) if isinstance(call, EligibilityCheck | PageView) else None
+    if not isinstance(call, EligibilityCheck | PageView):
+        return ()
+    sources = {}
+    if isinstance(record, Track):
+        found, _ = event_properties(record.properties, naming=naming)
+        sources = {each.name: each.source for each in found}
+    long = too_long(call, sources)
     return (long,) if long else ()
 
 

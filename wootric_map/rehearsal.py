@@ -13,7 +13,7 @@ from wootric_map.course import Answer, Asked, Course, Hear, LookUp, Recall, Reco
 from wootric_map.folding import PlacedWarning
 from wootric_map.known import Fate, Known, Memory, Remembered
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip
-from wootric_map.plan import EndUserPlan, Find, Plan, Step, Write
+from wootric_map.plan import EndUserPlan, Event, Find, Plan, Step, Write
 from wootric_map.properties import MappingWarning
 
 
@@ -171,7 +171,11 @@ def _rehearsed(end_user: EndUserPlan, turn: Turn, look_ups: int) -> Rehearsed:
         return Rehearsed(end_user, step, Outcome(turn.action, refs, fate), None, held, look_ups)
     call = fate.fields if isinstance(fate, Change) else fate
     outcome = Outcome(turn.action, refs, None)
-    warnings = step.warnings if call is not None else ()
+    warnings: tuple[PlacedWarning, ...] = ()
+    if isinstance(step, Event) and isinstance(call, EligibilityCheck | PageView):
+        warnings = step.warnings_of(call)
+    elif call is not None:
+        warnings = step.warnings
     return Rehearsed(end_user, step, outcome, call, held, look_ups, warnings)
 
 

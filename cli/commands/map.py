@@ -12,15 +12,8 @@ import click
 from cli import options
 from cli.render import summary
 from cli.render.text import json_line
-from wootric_map.calls import (
-    LONGEST_ADDRESS,
-    EligibilityCheck,
-    PageView,
-    call_for,
-    request_for,
-    too_long,
-)
-from wootric_map.mapping import map_record, unidentified
+from wootric_map.calls import LONGEST_ADDRESS, request_for
+from wootric_map.mapping import map_record, unidentified, user_of
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.reading import (
@@ -30,6 +23,7 @@ from wootric_map.reading import (
     read_records,
     worth,
 )
+from wootric_map.record_warnings import of_call
 from wootric_map.services import Services, services
 from wootric_map.side_by_side import SideBySide
 from wootric_map.source import PassedOver, Source
@@ -163,22 +157,26 @@ class _Shown:
         if isinstance(reading, MappingWarning):
             return {"warning": _warned(reading)}
         if isinstance(reading, Skip):
-            return {"type": reading.type, "skipped": _skipped(reading)}
+            return {
+                "type": reading.type,
+                "skipped": _skipped(reading),
+                "warnings": [_warned(warning) for warning in reading.warnings],
+            }
         mapped = map_record(reading, naming=self.reading.naming)
         data: dict[str, object] = {"type": reading.type, "settings": mapped.settings.as_dict()}
         skip = unidentified(mapped)
         if skip:
-            return data | {"skipped": _skipped(skip)}
+            # Its properties go nowhere, so nothing is wrong with them.
+            about_user = [*reading.warnings, *user_of(reading).warnings]
+            warnings = [_warned(warning) for warning in about_user]
+            return data | {"skipped": _skipped(skip), "warnings": warnings}
         method, url, form = request_for(mapped, record.raw, self.addresses, self.account_token)
         call: dict[str, object] = {"method": method, "url": url}
         if form is not None:
             call["form"] = form
         data["calls"] = [call]
-        warnings = list(mapped.warnings)
-        made = call_for(mapped, "") if len(url) > LONGEST_ADDRESS else None
-        if isinstance(made, EligibilityCheck | PageView) and (long := too_long(made)):
-            warnings.append(long)
-        data["warnings"] = [_warned(warning) for warning in warnings]
+        long = of_call(reading, self.reading.naming) if len(url) > LONGEST_ADDRESS else ()
+        data["warnings"] = [_warned(warning) for warning in (*mapped.warnings, *long)]
         return data
 
 

@@ -468,7 +468,7 @@ def test_map_shows_a_page_with_its_pixel(run: "Run", write: "Write") -> None:
 def test_map_shows_a_skip(run: "Run", write: "Write") -> None:
     found = mapped(run, write, OPTED_OUT)
     skipped = found.pop("skipped")
-    assert found == {"source": "a.ndjson", "line": 1, "type": "track"}
+    assert found == {"source": "a.ndjson", "line": 1, "type": "track", "warnings": []}
     assert skipped["code"] == "integration_disabled"
     assert skipped["message"]
     assert set(skipped) <= {"code", "field", "message"}  # the field: segment.md 2
@@ -487,6 +487,18 @@ def test_map_shows_the_settings_of_a_record_that_names_nobody(run: "Run", write:
     assert found["skipped"]["code"] == "unidentified"
     assert found["settings"] == {"segment_user_id": "a", "properties": {"plan": "pro"}}
     assert "calls" not in found
+
+
+def test_map_shows_the_warnings_of_a_record_that_is_skipped(run: "Run", write: "Write") -> None:
+    nobody = {"type": "identify", "userId": "null", "traits": {"email": "none", "phone": "no"}}
+    found = mapped(run, write, nobody)
+    assert found["skipped"]["code"] == "unidentified"
+    codes = sorted((each["code"], each["field"]) for each in found["warnings"])
+    assert codes == [
+        ("invalid_phone", "traits.phone"),
+        ("placeholder_id", "traits.email"),
+        ("placeholder_id", "userId"),
+    ]
 
 
 def test_map_shows_warnings_with_code_field_and_message(run: "Run", write: "Write") -> None:

@@ -13,8 +13,9 @@ from made_up import RECORDS
 from planned import Planned, PlanOf, alias, identify, page, planned, track, wootric_id
 
 from wootric_map import Choice, EndUserUpsert, PlanOptions, spool
+from wootric_map.calls import EligibilityCheck, PageView
 from wootric_map.overview import Overview, overview
-from wootric_map.plan import Write
+from wootric_map.plan import Event, Write
 from wootric_map.rehearsal import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.report import Report
 from wootric_map.services import services
@@ -143,15 +144,45 @@ def test_a_call_whose_address_is_too_long_is_warned_of(
     told = in_short(made)
     assert told.short == 1
     assert same(told, the_long_way(made))
-    [step, _] = made.events()
-    address = step.call.call(services("NPS-EU-00000000"), "NPS-EU-00000000").url
+    first, _ = (each for each in made.rehearsed() if isinstance(each.step, Event))
+    assert isinstance(first.call, EligibilityCheck | PageView)
+    address = first.call.call(services("NPS-EU-00000000"), "NPS-EU-00000000").url
     assert (len(address) > 8000) == (told.report.warnings.counts["call_too_long"] == 1)
-    assert (len(address) > 8000) == (size > 8000)
-    for _, warning in step.warnings:
+    assert (len(address) > 8000) == (size > 8000) == bool(first.warnings)
+    for _, warning in first.warnings:
         field = "properties.url" if kind == "page" else "properties.note"
         assert (warning.code, warning.field) == ("call_too_long", field)
         assert f"{len(address):,} bytes" in warning.message
         assert f"{field} is the longest" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("own", "fields"),
+    [
+        ({"email": f"{'e' * 900}@b.co", "phone": "+442079460001"}, {"note": "y" * 7000}),
+        ({"email": f"{'é' * 255}@b.co"}, {"note": "y" * 6500}),
+        ({"language": "é" * 400}, {"note": "y" * 5700}),
+        ({}, {"note": "y" * 7900}),
+    ],
+)
+def test_what_a_call_is_lent_of_its_user_counts_too(
+    plan_of: PlanOf, own: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    user = identify("1", 1, **({"email": "a@b.co"} | own))
+    made = plan_of(user, track("1", 2, properties=fields), track("1", 3, properties={"note": "x"}))
+    told = in_short(made)
+    assert same(told, the_long_way(made))
+    assert told.report.warnings.counts["call_too_long"] == 1
+    (found,) = [each for each in told.report.warnings if each.code == "call_too_long"]
+    assert found.count == 1
+
+
+def test_an_events_own_email_may_make_its_address_too_long(plan_of: PlanOf) -> None:
+    traits = {"context": {"traits": {"email": f"{'e' * 8200}@b.co"}}}
+    made = plan_of(track("1", 2, **traits), page("1", 3, **traits))
+    told = in_short(made)
+    assert same(told, the_long_way(made))
+    assert told.report.warnings.counts["call_too_long"] == 1
 
 
 @pytest.mark.parametrize(
