@@ -29,7 +29,7 @@ from wootric_map.mapping import (
     named_by_email,
     named_by_user_id,
     names_user_id_alone,
-    omitted,
+    note_kinds,
     page_address,
     user_of,
 )
@@ -200,7 +200,7 @@ class _Intake:
         self._report.warn_of_record(self._source, line, warnings)
         mark, number, other = IDENTIFY, UNFILED, -1
         if self._naming.renames and not isinstance(record, Page):
-            self._see(record)
+            note_kinds(record, self._kinds)
         topic: Any = None
         payload: Any = None
         if isinstance(record, Identify):
@@ -282,13 +282,6 @@ class _Intake:
         content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
         self._keep(raw, (line, time, message, content, mark, number), topic, payload, other)
         return True
-
-    def _see(self, record: Identify | Track) -> None:
-        """Note the kinds of values that the names of its properties have."""
-        if isinstance(record, Identify):
-            self._kinds.see(record.traits, omitted(has_user_id=bool(record.user_id)))
-        else:
-            self._kinds.see(record.properties, omitted(has_user_id=False))
 
     def _is_quiet(self, raw: bytes, texts: Sequence[str], properties: Fields) -> bool:
         """Whether there is nothing to warn of in a track record's properties and the length of its call.

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from wootric_map import dates
 from wootric_map.contact import email_in, phone_in, plain_email
-from wootric_map.naming import AS_WRITTEN, Naming
+from wootric_map.naming import AS_WRITTEN, Kinds, Naming
 from wootric_map.outcome import Skip
 from wootric_map.placeholders import is_placeholder, placeholder_warning
 from wootric_map.properties import (
@@ -280,7 +280,9 @@ def event_properties(
 def _map_identify(record: Identify, naming: Naming) -> Mapped:
     user, warnings = _whom(record)
     user_id = record.user_id
-    kept = plain_properties(record.traits, omit=_omit_with_id if user_id else _omit)
+    kept = None
+    if not naming.kinds:  # else a name may depend on the other records
+        kept = plain_properties(record.traits, omit=_omit_with_id if user_id else _omit)
     if kept is not None:
         properties = dict(kept)
     else:
@@ -301,7 +303,7 @@ def _map_identify(record: Identify, naming: Naming) -> Mapped:
 
 def _map_track(record: Track, naming: Naming) -> Mapped:
     user, warnings = _whom(record)
-    properties = plain_properties(record.properties, omit=_omit)
+    properties = None if naming.kinds else plain_properties(record.properties, omit=_omit)
     if properties is None:
         found, more = event_properties(record.properties, naming=naming)
         warnings += more
@@ -586,3 +588,16 @@ def unidentified(mapped: Mapped) -> Skip | None:
         return None
     message = "it has no userId, email or phone; Wootric ties nothing to a user before that"
     return Skip("unidentified", mapped.record.type, "userId", message)
+
+
+def note_kinds(record: Identify | Track, kinds: Kinds) -> None:
+    """Note the kinds of values that the names of a record's properties have (wootric.md 6).
+
+    Args:
+        record: the record.
+        kinds: what all records of a run have shown so far.
+    """
+    if isinstance(record, Identify):
+        kinds.see(record.traits, omitted(has_user_id=bool(record.user_id)))
+    else:
+        kinds.see(record.properties, omitted(has_user_id=False))

@@ -1,18 +1,19 @@
 """Lines → records → settings: the part of the way that every command goes."""
 
-from collections.abc import Callable, Iterable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from wootric_map.mapping import Mapped, map_record
-from wootric_map.naming import AS_WRITTEN, Naming
+from wootric_map.mapping import Mapped, map_record, note_kinds
+from wootric_map.naming import AS_WRITTEN, Kinds, Naming
 from wootric_map.ordinary import has_large_number, is_ordinary, ordinary
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.parsing import parse_roughly, with_exact_numbers
 from wootric_map.properties import MappingWarning
-from wootric_map.record import Reading, Rules, TraitsFrom, read_parsed
+from wootric_map.record import Identify, Reading, Rules, Track, TraitsFrom, read_parsed
 from wootric_map.side_by_side import SideBySide
 from wootric_map.source import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
 
@@ -187,3 +188,42 @@ def read_entries(
             else map_record(reading, naming=naming)
         )
         yield Entry(source, line, raw, outcome)
+
+
+class _Seen(NamedTuple):
+    """What a part shows of the kinds of values."""
+
+    masks: Mapping[str, int] | None
+    """As in `Kinds`."""
+    lines: int
+
+
+def kinds_in(
+    sources: Sequence[Source], options: ReadingOptions, processes: int
+) -> Mapping[str, int]:
+    """Read files for the kinds of values that the names of their properties have (wootric.md 6).
+
+    Args:
+        sources: as `discover` gives them, all of them files.
+        options: how to read.
+        processes: how many there may be.
+
+    Returns:
+        What `Naming.kinds` is to be.
+    """
+    kinds = Kinds()
+    with SideBySide(partial(_kinds_in_part, options=options), worth(processes, sources)) as workers:
+        for _, _, seen in read_in_parts(
+            workers, sources, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes
+        ):
+            kinds.add(seen.masks)
+    return kinds.masks or {}
+
+
+def _kinds_in_part(part: Source, *, options: ReadingOptions) -> _Seen:
+    kinds, lines = Kinds(), 0
+    for each in read_records([part], options, stdin=io.BytesIO()):
+        lines = each.line
+        if isinstance(each.reading, Identify | Track):
+            note_kinds(each.reading, kinds)
+    return _Seen(kinds.masks, lines)

@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -14,11 +14,13 @@ from cli.render import summary
 from cli.render.text import json_line
 from wootric_map.calls import LONGEST_ADDRESS, request_for
 from wootric_map.mapping import map_record, unidentified, user_of
+from wootric_map.naming import Naming
 from wootric_map.outcome import Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.reading import (
     Located,
     ReadingOptions,
+    kinds_in,
     read_in_parts,
     read_records,
     worth,
@@ -50,7 +52,9 @@ def map_command(
 ) -> int:
     """Show what each record becomes: its settings and its calls, one JSON object a line.
 
-    Each record is looked at alone. Without an account token the calls show the default region.
+    Each record is looked at alone, but for the names of properties, of which there is one a key: for
+    --amount-suffix and --array-suffix files are read twice, and of a pipe each record is named by itself.
+    Without an account token the calls show the default region.
 
     \b
     Example:
@@ -58,12 +62,15 @@ def map_command(
     """
     addresses = services(account_token, base_url)
     how = options.reading(reading)
-    shown = _Shown(how, addresses, account_token, options.redaction())
     output = sys.stdout.buffer
     passed_over = PassedOver()
     found = options.sources(paths, passed_over)
     # Who writes to a pipe may want to see each record before the next.
     is_live = any(each.size is None for each in found)
+    naming = how.naming
+    if naming.renames and not is_live:
+        naming = replace(naming, kinds=kinds_in(found, how, processes))
+    shown = _Shown(how, naming, addresses, account_token, options.redaction())
     any_rejected = False
     with SideBySide(shown.part, 1 if is_live else worth(processes, found)) as workers:
         for part, lines, begun in read_in_parts(
@@ -114,6 +121,7 @@ class _Shown:
     """How records are shown."""
 
     reading: ReadingOptions
+    naming: Naming
     addresses: Services
     account_token: str | None
     redaction: "Redaction | None"
@@ -162,7 +170,7 @@ class _Shown:
                 "skipped": _skipped(reading),
                 "warnings": [_warned(warning) for warning in reading.warnings],
             }
-        mapped = map_record(reading, naming=self.reading.naming)
+        mapped = map_record(reading, naming=self.naming)
         data: dict[str, object] = {"type": reading.type, "settings": mapped.settings.as_dict()}
         skip = unidentified(mapped)
         if skip:
@@ -175,7 +183,7 @@ class _Shown:
         if form is not None:
             call["form"] = form
         data["calls"] = [call]
-        long = of_call(reading, self.reading.naming) if len(url) > LONGEST_ADDRESS else ()
+        long = of_call(reading, self.naming) if len(url) > LONGEST_ADDRESS else ()
         data["warnings"] = [_warned(warning) for warning in (*mapped.warnings, *long)]
         return data
 

@@ -372,6 +372,12 @@ def test_a_key_has_one_name_whatever_its_values(
     assert by_user(users, "score") == {"u0": 1, "u1": "n/a", "u2": 3, "u3": "4.5", "u4": 5}
     assert by_user(users, "score_amount") == {}
     assert by_user(users, "tags") == {"u0": "a, b", "u1": "a", "u2": "c", "u4": ""}
+    shown = run("map", *options, "a.ndjson", "b.ndjson").stdout.splitlines()
+    forms = [call.get("form", {}) for line in shown for call in orjson.loads(line)["calls"]]
+    assert {form["properties[mrr_amount]"] for form in forms if "properties[mrr_amount]" in form} == {
+        "43", "70", "12", "8",
+    }  # fmt: skip
+    assert not [form for form in forms if "properties[mrr]" in form]
     text = run("dry-run", *options, "b.ndjson", "a.ndjson").stdout
     for code in ("mixed_types", "amount_rounded", "list_without_array"):
         assert code in text
