@@ -74,6 +74,15 @@ _ROWS: Final = {
     "user": f'{{type: "identify", userId: .id, timestamp: .received_at, traits: {_OTHERS}}}',
 }
 """What makes a record of a row of a warehouse's tables."""
+_ROW: Final = (
+    f"if .event_text // .event then {_ROWS['track']} "
+    f"elif (.url // .path // .referrer) and (.email | not) then {_ROWS['page']} "
+    f"elif .user_id // .anonymous_id then {_ROWS['identify']} else {_ROWS['user']} end"
+)
+_UNLESS_RECORD: Final = 'if has("type") then . else {} end'
+_UNPACKED: Final = "(fromjson? // .)"
+"""What a text holds; anything else stays as it is."""
+_IN_BATCH: Final = "if .batch then .batch = [.batch[] | {0}] else {0} end"
 
 
 class _Found(NamedTuple):
@@ -100,20 +109,23 @@ def conversion(command: str, line: bytes) -> str:
     return f"convert it: {command} FILE > users.ndjson{note}"
 
 
-def advice(value: object, line: bytes) -> str:
+def advice(value: object, line: bytes, *, is_element: bool = False) -> str:
     """What to say of a line's JSON that is no record; empty where it looks like nothing known.
 
     Args:
         value: the JSON.
         line: the line.
+        is_element: whether it stands in an envelope's `batch`, and the line is made of it alone.
     """
     found = _look(value, 0, is_known=True)
     if found is None or not found.steps:
         return ""
-    program = " | ".join(found.steps)
-    if program != "fromjson":
-        program = f"'{program}'"
-    return f"; this looks like {found.looks}; {conversion(f'jq -c {program}', line)}"
+    first, *others = found.steps
+    program = " | ".join((_UNPACKED if first == "fromjson" else first, *others))
+    if is_element:
+        program = _IN_BATCH.format(program)
+    how = conversion(f"jq -c '{program}'", line)
+    return f"; this looks like {found.looks}; {how}"
 
 
 def _look(value: object, depth: int, *, is_known: bool) -> _Found | None:
@@ -141,6 +153,8 @@ def _look(value: object, depth: int, *, is_known: bool) -> _Found | None:
             names.setdefault(spelling(key), key)
     if _is_record(value):
         return _RECORD
+    if isinstance(batch := value.get("batch"), str) and isinstance(_held(batch), list):
+        return _Found('an envelope with text for its "batch"', (".batch = ((.batch | fromjson?) // .batch)",))
     return _wrapped(value, depth) or _spelled_otherwise(value, names) or (
         _row(value) if is_known else None
     )  # fmt: skip
@@ -245,5 +259,6 @@ def _row(value: dict[str, Any]) -> _Found | None:
     else:
         kind = "identify"
     is_upper = not any(key in value for key in ("user_id", "anonymous_id", "id"))
-    steps = (_LOWER, _ROWS[kind]) if is_upper else (_ROWS[kind],)
-    return _Found(f"a row of a warehouse's table ({kind})", steps)
+    steps = f"{_LOWER} | {_ROW}" if is_upper else _ROW
+    looks = f"a row of a warehouse's table ({kind})"
+    return _Found(looks, (_UNLESS_RECORD.format(steps),))

@@ -55,11 +55,24 @@ class Joined(NamedTuple):
     line: bytes
     bounds: "array[int]"
     """Where each begins and ends, one behind the other."""
+    breaks_off: bool
+    """Whether the last is cut off."""
 
     def values(self) -> Iterator[bytes]:
         """Each object as a line of its own."""
         for begin, end in zip(self.bounds[::2], self.bounds[1::2], strict=True):
             yield self.line[begin:end]
+
+    def parsed(self) -> Iterator[tuple[bytes, object]]:
+        """Each object as a line of its own, and what `parse` returns for that."""
+        last = self.bounds[-1]
+        for each, end in zip(self.values(), self.bounds[1::2], strict=True):
+            value = parse(each)
+            if end == last and self.breaks_off and isinstance(value, Rejection):
+                how = conversion("jq -c .", each)
+                message = f"{value.message}; if it goes on in the next line, {how}"
+                value = value._replace(message=message)
+            yield each, value
 
 
 def parse(line: bytes) -> object:
@@ -179,16 +192,43 @@ def _outermost(line: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _joined(line: bytes) -> Joined | None:
-    """The objects on a line of several; None where anything else stands between them."""
-    bounds, at = array("Q"), 0
+    """The objects on a line of several, be some of them broken; None where anything else stands between them.
+
+    An object that breaks off takes what follows with it.
+    """
+    bounds, at, is_any_whole = array("Q"), 0, False
     for begin, end in _outermost(line):
         if not _BETWEEN.fullmatch(line, at, begin):
             return None
-        if isinstance(_one_value(line[begin:end]), orjson.JSONDecodeError):
-            return None
+        is_any_whole = is_any_whole or not _is_broken(line[begin:end])
         bounds.extend((begin, end))
         at = end
-    return Joined(line, bounds) if bounds and _BETWEEN.fullmatch(line, at) else None
+    rest = _BETWEEN.match(line, at)
+    at = rest.end() if rest else at
+    breaks_off = line[at : at + 1] == b"{"
+    if breaks_off:
+        bounds.extend((at, len(line)))
+    elif at < len(line):
+        return None
+    return Joined(line, bounds, breaks_off) if is_any_whole else None
+
+
+def whole_part(line: bytes) -> bytes:
+    """Return as much of a line that breaks off as is whole records; nothing where not even one is.
+
+    Args:
+        line: the line, without byte-order marks.
+    """
+    at = 0
+    for begin, end in _outermost(line):
+        if not _BETWEEN.fullmatch(line, at, begin) or _is_broken(line[begin:end]):
+            break
+        at = end
+    return line[:at]
+
+
+def _is_broken(piece: bytes) -> bool:
+    return isinstance(_one_value(piece), orjson.JSONDecodeError)
 
 
 def _json_message(line: bytes, error: orjson.JSONDecodeError) -> str:
@@ -201,9 +241,9 @@ def _json_message(line: bytes, error: orjson.JSONDecodeError) -> str:
     problem = error.msg.split(":")[0]
     if problem.startswith("depth limit"):
         return "nested deeper than the 1,024 levels that are read; flatten it"
-    several = _several_message(line)
-    if several:
-        return several
+    advice = _several_message(line) or _preceded_message(line)
+    if advice:
+        return advice
     problem = problem[0].lower() + problem[1:]
     return f"not JSON: {problem}, at character {error.colno}; each line must hold one whole record"
 
@@ -214,7 +254,7 @@ def _several_message(line: bytes) -> str | None:
     begin, end = next(outermost, (0, 0))
     if not (end and _BETWEEN.fullmatch(line, 0, begin)):
         return None
-    if isinstance(_one_value(line[begin:end]), orjson.JSONDecodeError):
+    if _is_broken(line[begin:end]):
         return None
     separator = _foreign_separator(line, outermost, end)
     if separator is not None:
@@ -225,6 +265,18 @@ def _several_message(line: bytes) -> str | None:
     return (
         f"not JSON: what follows at character {at} cannot be told apart from the record before it; "
         f"each line must hold one whole record; {conversion('jq -c .', line)}"
+    )
+
+
+def _preceded_message(line: bytes) -> str | None:
+    """What to do about a line with a whole object behind something else, as a log has it."""
+    begin = line.find(b'{"')
+    if begin <= 0 or b"{" in line[:begin] or _is_broken(line[begin:]):
+        return None
+    at = len(line[:begin].decode()) + 1
+    how = conversion("sed 's/^[^{]*//'", line)
+    return (
+        f"not JSON: a record begins only at character {at}; take off what stands before it; {how}"
     )
 
 

@@ -181,8 +181,8 @@ def read_parsed(line: bytes, data: object, rules: Rules = USUAL) -> Iterator[Rea
         rules: how to judge.
     """
     if isinstance(data, Joined):
-        for each in data.values():
-            yield from read_parsed(each, parse(each), rules)
+        for each, value in data.parsed():
+            yield from read_parsed(each, value, rules)
     elif not isinstance(data, dict) or "type" in data:
         yield Read(line, _read(line, data, rules))
     elif is_rejects_line(data):
@@ -221,14 +221,15 @@ def _read_batch(line: bytes, data: Fields, rules: Rules) -> Iterator[Read]:
         yield _read_element(record, rules)
 
 
-def _read(line: bytes, data: object, rules: Rules) -> Reading:
+def _read(line: bytes, data: object, rules: Rules, *, is_element: bool = False) -> Reading:
     if isinstance(data, Rejection):
         return data
     if not isinstance(data, dict):
         is_list = isinstance(data, list)
-        hint = f"; if this is the whole file, it {ARRAY_HINT}" if is_list else advice(data, line)
-        what = "" if hint and not is_list else f", and this is {_kind(data)}"
-        message = f"a record must be a JSON object{what}{hint}"
+        told = f"; if this is the whole file, it {ARRAY_HINT}" if is_list else ""
+        told = told or advice(data, line, is_element=is_element)
+        what = "" if told and not is_list else f", and this is {_kind(data)}"
+        message = f"a record must be a JSON object{what}{told}"
         return Rejection("not_an_object", None, message)
     named = data.get("type")
     if not isinstance(named, str) or not named:
@@ -238,15 +239,19 @@ def _read(line: bytes, data: object, rules: Rules) -> Reading:
         elif {"account", "as_of"} <= data.keys():
             message = "this is a snapshot, not an export: compare with it by --against"
         else:
-            message += advice(data, line)
+            message += advice(data, line, is_element=is_element)
         return Rejection("missing_type", "type", message)
     kind = _in_lower_case(named)
     if kind not in CALLS:
         message = f"{_quoted(named)} is no Segment call; use identify, track or page"
-        return Rejection("unknown_type", "type", message + advice(data, line))
+        return Rejection(
+            "unknown_type", "type", message + advice(data, line, is_element=is_element)
+        )
     if identity(data.get("userId")) is identity(data.get("anonymousId")) is None:
         message = "give the record a userId or an anonymousId, as text that is not empty"
-        return Rejection("missing_identity", "userId", message + advice(data, line))
+        return Rejection(
+            "missing_identity", "userId", message + advice(data, line, is_element=is_element)
+        )
     event = data.get("event")
     if kind == "track" and (not isinstance(event, str) or not event):
         message = 'a track record needs the event\'s name in "event", as text that is not empty'
@@ -366,7 +371,7 @@ def _read_element(element: object, rules: Rules) -> Read:
         return Read(
             b"", Rejection("invalid_json", "batch", "an element is nested too deep; flatten it")
         )
-    return Read(line, _read(line, element, rules))
+    return Read(line, _read(line, element, rules, is_element=True))
 
 
 def _written_size(value: object) -> int:

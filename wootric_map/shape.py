@@ -219,7 +219,7 @@ def _foreign_shape(lines: Sequence[bytes], packed: int) -> Foreign | None:
         return _foreign(
             "invalid_json", "looks like binary data or UTF-16, not UTF-8 text; convert it first"
         )
-    if first.startswith((b"{", b"[")):
+    if first.startswith((b"{", b"[")) or any(map(_holds_record, lines)):
         return None
     for delimiter in _DELIMITERS:
         if more and delimiter in first and delimiter in more[0]:
@@ -228,6 +228,13 @@ def _foreign_shape(lines: Sequence[bytes], packed: int) -> Foreign | None:
     if len(lines) == WINDOW and not any(line.lstrip().startswith((b"{", b"[")) for line in lines):
         return _foreign("invalid_json", "looks like text, not JSON; is it the file you meant?")
     return None
+
+
+def _holds_record(line: bytes) -> bool:
+    """Whether a line may hold a record that is written as a text, or behind something else."""
+    if line.startswith(b'"'):
+        return b"{" in line
+    return b'{"' in line and line.endswith(b"}")
 
 
 def _format(lines: Sequence[bytes], packed: int) -> tuple[str, str] | None:

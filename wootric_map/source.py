@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
 from wootric_map.gunzip import MAGIC, GzipError, gunzip_all
 from wootric_map.outcome import Rejection
+from wootric_map.parsing import whole_part
 from wootric_map.properties import MappingWarning
 from wootric_map.shape import (
     BOM,
@@ -427,12 +428,17 @@ def _numbered(
                     start += marks
             yield line((source, number, start, content))
         tail.add(unended)
-    content = blocks.broken or tail.finish(b"")
-    if isinstance(content, Rejection):
-        content = for_file(content, blocks.packed)
-    else:
+    content = tail.finish(b"")
+    if not isinstance(content, Rejection):
         marks, content = _unmarked(content)
         offset += marks
+    if blocks.broken:
+        whole = b"" if isinstance(content, Rejection) else whole_part(content)
+        if whole:
+            yield Line(source, number + 1, offset, whole)
+        content = blocks.broken
+    if isinstance(content, Rejection):
+        content = for_file(content, blocks.packed)
     last = (content,) if content else ()
     for behind, each in enumerate((*last, *blocks.trailing), 1):
         yield Line(source, number + behind, offset, each)
@@ -549,6 +555,7 @@ class _Tail:
             self._parts.clear()
             marked = len(BOM) if last.startswith(BOM) else 0
             if size - marked - last.endswith(b"\r") > allowed:
+                last = last[:allowed]  # how much more is held, the blocks' sizes decide
                 message = (
                     f"{size:,} bytes, more than the {self._limit:,} that are taken; "
                     f"raise --max-line-bytes if it is a record{long_line_hint(last)}"

@@ -1,6 +1,8 @@
 """Exports in the shape of real trouble, as the installed command reads them: segment.md 1, 3, 5 and 8."""
 
+import gzip
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -190,3 +192,39 @@ def test_long_integers_keep_their_digits_to_the_end(run: "Run", write: "Write") 
     (found,) = mapped(run, path)
     assert found["settings"]["properties"]["o_n"] == "184467440737095516150"
     assert run("push", "--sandbox", path).returncode == 0
+
+
+# A file of texts, and lines with something before the record
+
+
+@pytest.mark.parametrize("before", ["", "\x1e", "key\t", "2022-01-01T00:00:00Z tag, x "])
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_what_stands_around_records_is_no_csv(
+    run: "Run", write: "Write", before: str, count: int
+) -> None:
+    record = '{"type":"identify","userId":"u%d","traits":{"email":"a%d@b.co","plan":"x,y"}}'
+    lines = [record % (nth, nth) for nth in range(count)]
+    told = [before + line if before else json.dumps(line) for line in lines]
+    write("a.ndjson", *[line.encode() for line in told])
+    done = run("validate", "--format", "json", "a.ndjson")
+    found = json.loads(done.stdout)
+    assert found["records"] == count
+    (code,) = found["rejected"]
+    message = found["rejected"][code]["places"][0]["message"]
+    assert "CSV" not in message
+    command = message.partition("convert it: ")[2]
+    assert ("fromjson" in command) != bool(before)
+    assert command.startswith("sed ") == bool(before)
+
+
+def test_a_file_of_joined_records_that_breaks_off_keeps_those_before(
+    run: "Run", write: "Write"
+) -> None:
+    record = b'{"type":"identify","userId":"u%d","traits":{"email":"a%d@b.co"}}'
+    joined = b"".join(record % (nth, nth) for nth in range(500))
+    write("a.ndjson", joined[:-30])
+    Path(write("b.ndjson", b"")).with_name("b.gz").write_bytes(gzip.compress(joined)[:-60])
+    for name, code in (("a.ndjson", "invalid_json"), ("b.gz", "truncated_input")):
+        found = json.loads(run("validate", "--format", "json", name).stdout)
+        assert found["valid"] > 400
+        assert {each: found["rejected"][each]["count"] for each in found["rejected"]} == {code: 1}

@@ -137,13 +137,10 @@ def test_what_is_joined_is_told_apart_again(records: list[dict[str, Any]], gaps:
     [
         "x",
         "}",
-        "{",
-        '{"type":"page"',
         ':{"a":1}',
         '"',
         "]",
         "[",
-        '{"a":NaN}',
         '{"a":1}}',
         "\x00",
         "1",
@@ -159,6 +156,21 @@ def test_a_line_of_which_any_rest_cannot_be_told_apart_is_rejected_whole(rest: s
         assert rejection.message.count(" FILE > users.ndjson") == 1
 
 
+@pytest.mark.parametrize("rest", ["{", '{"type":"page"', '{"a":NaN}', '{"type":identify}'])
+@pytest.mark.parametrize("more", [True, False])
+def test_a_broken_record_costs_none_of_those_before_it(rest: str, more: bool) -> None:
+    lines = written(ONE, TWO)
+    found = read("".join(lines) + rest + (lines[0] if more else ""))
+    assert found[:2] == alone(*lines)
+    broken = found[2].reading
+    assert isinstance(broken, Rejection)
+    assert broken.code == "invalid_json"
+    is_cut = not rest.endswith("}")
+    assert ("jq -c ." in broken.message) == is_cut
+    # What stands behind a record that is cut off is no longer told apart from it.
+    assert found[3:] == (alone(lines[0]) if more and not is_cut else [])
+
+
 @pytest.mark.parametrize("line", ["garbage {}", "{} garbage", "}{", "{]", "{}" + "\xff"])
 def test_what_is_no_line_of_records_stays_invalid_json(line: str) -> None:
     assert rejected(line.encode("latin-1")).code == "invalid_json"
@@ -166,7 +178,7 @@ def test_what_is_no_line_of_records_stays_invalid_json(line: str) -> None:
 
 def test_the_message_says_where_the_first_that_cannot_be_told_apart_begins() -> None:
     (line,) = written({"type": "page", "userId": "\u00e9"})
-    assert f"character {len(line) + 1}" in rejected(line + "{").message
+    assert f"character {len(line) + 1}" in rejected(line + "[").message
 
 
 def converted(message: str, content: bytes, folder: Path) -> bytes:
@@ -201,7 +213,9 @@ def test_a_record_that_runs_on_in_the_next_line_is_mended_by_the_command(tmp_pat
     first, second = written(ONE, TWO)
     begun, comma, rest = second.partition(",")
     cut = f"{first}{begun}"
-    mended = converted(rejected(cut).message, f"{cut}\n{comma}{rest}\n".encode(), tmp_path)
+    *_, (_, rejection) = read(cut)
+    assert isinstance(rejection, Rejection)
+    mended = converted(rejection.message, f"{cut}\n{comma}{rest}\n".encode(), tmp_path)
     found = [each.reading for row in mended.splitlines() for each in read(row)]
     assert found == [each.reading for each in alone(first, second)]
 
@@ -260,7 +274,9 @@ def test_a_record_is_nested_as_deeply_on_a_line_of_several_as_alone() -> None:
     deep = '{"type":"identify","userId":"u1","traits":' + '{"a":' * 900 + "1" + "}" * 901
     found = read(deep + deep)
     assert [type(each.reading) for each in found] == [Identify, Identify]
-    assert rejected(deep + '{"a":' * 1100 + "1" + "}" * 1100).code == "invalid_json"
+    *_, (_, deeper) = read(deep + '{"a":' * 1100 + "1" + "}" * 1100)
+    assert isinstance(deeper, Rejection)
+    assert deeper.code == "invalid_json"
 
 
 def test_types_stay_told_apart() -> None:

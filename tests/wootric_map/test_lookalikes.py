@@ -116,6 +116,59 @@ def test_a_line_that_is_not_wrapped_stays_as_it_is(wrapped: object, tmp_path: Pa
 
 
 @needs_jq
+@pytest.mark.parametrize(
+    "other",
+    [
+        json.dumps(RECORD),
+        {"json": RECORD},
+        {"TYPE": "identify", "USER_ID": "u1"},
+        ROW,
+        {key.upper(): each for key, each in ROW.items()},
+        ROW | {"event": "signed_up", "event_text": "Signed Up"},
+        ROW | {"name": "Home", "url": "https://wh.example/", "path": "/"},
+    ],
+)
+def test_each_conversion_leaves_records_and_rows_of_other_tables_what_they_are(
+    other: object, tmp_path: Path
+) -> None:
+    found = convert(rejected(other), [other, TRACK, other], tmp_path)
+    assert [each.type for each in found][1] == "track"
+    assert found[0] == found[2]
+    if isinstance(other, dict) and "user_id" in other:
+        rows: list[object] = [ROW, ROW | {"event": "signed_up"}, ROW | {"path": "/"}, TRACK]
+        kinds = [each.type for each in convert(rejected(other), rows, tmp_path)]
+        assert kinds == ["identify", "track", "page", "track"]
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"type": "identify", "user_id": "u1", "traits": {"email": "ada@example.com"}},
+        {"json": RECORD},
+        json.dumps(RECORD),
+    ],
+)
+def test_elements_of_an_envelope_are_converted_where_they_stand(
+    element: object, tmp_path: Path
+) -> None:
+    envelope = {"batch": [element, TRACK], "context": {"ip": "192.0.2.1"}}
+    reading = next(iter(read_line(json.dumps(envelope).encode()))).reading
+    assert isinstance(reading, Rejection)
+    found = convert(reading, [envelope, TRACK], tmp_path)
+    assert [each.type for each in found] == ["identify", "track", "track"]
+    assert isinstance(found[0], Identify)
+    assert (found[0].user_id, found[0].traits) == ("u1", {"email": "ada@example.com"})
+
+
+@needs_jq
+def test_an_envelope_with_text_for_its_batch_is_told_with_what_opens_that(tmp_path: Path) -> None:
+    envelope = {"batch": json.dumps([RECORD, TRACK])}
+    found = convert(rejected(envelope), [envelope, TRACK], tmp_path)
+    assert [each.type for each in found] == ["identify", "track", "track"]
+
+
+@needs_jq
 def test_the_other_messages_of_singer_are_left_out(tmp_path: Path) -> None:
     message = {
         "type": "RECORD",
