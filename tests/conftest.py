@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 import orjson
 import pytest
+from forking import COMMAND, forking
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from replaying import Replay
@@ -25,8 +25,6 @@ hypothesis_settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 hypothesis_settings.load_profile("suite")
-
-COMMAND = Path(sys.executable).with_name("wootric-replay")
 
 _DECIDES_THE_OUTPUT = (
     "NO_COLOR",
@@ -95,16 +93,25 @@ def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         redirect: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> Result:
-        shell = ["/bin/sh", "-c", f'exec "$0" "$@" {redirect}'] if redirect else []
-        done = subprocess.run(
-            [*shell, COMMAND, *args],
-            cwd=tmp_path,
-            env=clean_environment(logs, environment or {}),
-            input=stdin,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        env = clean_environment(logs, environment or {})
+        if redirect:
+            shell: list[str | bytes | Path] = [
+                "/bin/sh",
+                "-c",
+                f'exec "$0" "$@" {redirect}',
+                COMMAND,
+            ]
+            done = subprocess.run(
+                [*shell, *args],
+                cwd=tmp_path,
+                env=env,
+                input=stdin,
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
+        else:
+            done = forking().run(args, cwd=tmp_path, env=env, stdin=stdin, timeout=60)
         # Decoded here, since text mode would turn a carriage return into a newline.
         output, errors = (
             each.decode(errors="backslashreplace") for each in (done.stdout, done.stderr)

@@ -154,7 +154,9 @@ def _look(value: object, depth: int, *, is_known: bool) -> _Found | None:
     if _is_record(value):
         return _RECORD
     if isinstance(batch := value.get("batch"), str) and isinstance(_held(batch), list):
-        return _Found('an envelope with text for its "batch"', (".batch = ((.batch | fromjson?) // .batch)",))
+        return _Found(
+            'an envelope with text for its "batch"', (".batch = ((.batch | fromjson?) // .batch)",)
+        )
     return _wrapped(value, depth) or _spelled_otherwise(value, names) or (
         _row(value) if is_known else None
     )  # fmt: skip

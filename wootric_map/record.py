@@ -431,6 +431,9 @@ def _kept_line(entry: Fields) -> bytes | Rejection:
                 return kept
     if isinstance(text, str):
         return text.encode()
+    if isinstance(text, dict | list):  # mended with a tool that opened it
+        with suppress(RecursionError):
+            return to_json(text)
     code = entry["code"] if entry["code"] in tuple(REJECTIONS) else "invalid_json"
     origin = f"{_plain(entry.get('source'))}:{_plain(entry.get('line'))}"
     return Rejection(code, None, f"the line itself was not kept here; replay it from {origin}")

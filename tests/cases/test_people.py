@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
-from replaying import COMMAND, Diff, Replay, alias, identify, track
+from forking import COMMAND
+from replaying import Diff, Replay, alias, identify, track
 
 Records = list[dict[str, Any]]
 

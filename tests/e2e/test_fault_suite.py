@@ -41,8 +41,9 @@ from faulty import (
     taken,
     whose,
 )
+from forking import COMMAND
 from raw_server import RawServer, raw_server, read_request
-from replaying import COMMAND, Replay, by_device, identify, page, track, until
+from replaying import Replay, by_device, identify, page, track, until
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 import pytest
-from replaying import COMMAND, Replay, identify, page, refusing
+from forking import COMMAND
+from replaying import Replay, identify, page, refusing
 from starlette.responses import Response
 
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from replaying import COMMAND, Replay, at, by_device, identify, page, track, until
+from forking import COMMAND
+from replaying import Replay, at, by_device, identify, page, track, until
 from starlette.responses import Response
 
 from wootric_map.sandbox import Fault, FaultRule, ResetConnection, SandboxRequest, SandboxSettings

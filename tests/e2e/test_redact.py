@@ -11,9 +11,10 @@ from urllib.parse import quote, unquote_plus, urlencode
 
 import orjson
 import pytest
+from forking import COMMAND
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from replaying import COMMAND, SAMPLES, Replay, identify, page, track
+from replaying import SAMPLES, Replay, identify, page, track
 from starlette.responses import JSONResponse
 
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings, run_sandbox

@@ -1,8 +1,8 @@
 """A sandbox over real HTTP, and the installed command to push to it."""
 
+import io
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
+from forking import COMMAND, forking
 from starlette.responses import JSONResponse
 
 from wootric_map.sandbox import Fault, FaultRule, RunningSandbox, SandboxRequest
@@ -19,7 +20,6 @@ from wootric_map.sandbox import Fault, FaultRule, RunningSandbox, SandboxRequest
 Environment = Mapping[str, str | None]
 """Variables to set, or with None to leave out."""
 
-COMMAND = Path(sys.executable).with_name("wootric-replay")
 SAMPLES = Path(__file__).parents[2] / "sample_events"
 
 _FIELDS = ("email", "external_id", "phone_number", "external_created_at")
@@ -142,16 +142,17 @@ class Replay:
     def run(
         self, *args: str | Path, stdin: str = "", env: Environment = MappingProxyType({})
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *args],
+        done = forking().run(
+            args,
             cwd=self.folder,
             env=self.environment(env),
-            input=stdin,
-            capture_output=True,
-            text=True,
+            stdin=stdin.encode(),
             timeout=120,
-            check=False,
         )
+        output, errors = (
+            io.StringIO(each.decode(), newline=None).read() for each in (done.stdout, done.stderr)
+        )
+        return subprocess.CompletedProcess(done.args, done.returncode, output, errors)
 
     def push(
         self, *args: str | Path, stdin: str = "", env: Environment = MappingProxyType({})

@@ -1,5 +1,6 @@
 """A sandbox in a thread of its own, on a loopback port."""
 
+import asyncio
 import ipaddress
 import json
 import logging
@@ -9,7 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -26,6 +27,9 @@ _KEEP_ALIVE: Final = 75
 """Seconds an idle connection is kept: longer than a client's own pauses between requests."""
 _STOP_WITHIN: Final = 2
 """Seconds that requests under way get to finish when the sandbox stops."""
+_TICK: Final = 0.1
+_SOON: Final = 0.002
+"""Seconds between two looks at the time of day, and at whether the last requests are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def run_sandbox(
             server.wait_until_ready(thread)
             yield RunningSandbox(f"http://{named}:{port}", settings, state)
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join()
             uvicorn_log.removeFilter(_is_news)
 
@@ -129,10 +133,42 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._ready = threading.Event()
+        self._stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._ready.set()
+
+    async def main_loop(self) -> None:
+        """Wait for the stop as long as it takes, rather than look for it now and then."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), _TICK)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for requests under way, and no longer than they take."""
+        for each in (*self.servers, *(sockets or ())):
+            each.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_WITHIN):
+                while state.connections or state.tasks:
+                    await asyncio.sleep(_SOON)
+        for task in state.tasks:
+            task.cancel()
+
+    def stop(self) -> None:
+        """End the server; may be called from another thread."""
+        self.should_exit = True
+        if self._loop:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._stopped.set)
 
     def wait_until_ready(self, thread: threading.Thread) -> None:
         while not self._ready.wait(timeout=0.1):
