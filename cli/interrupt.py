@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,6 +18,7 @@ class Interruption:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.exit_code = 0
+        self._say: Callable[[str], None] = say
         self._sending = False
 
     def handle(self, number: int, _: FrameType | None) -> None:
@@ -28,7 +29,16 @@ class Interruption:
         self.stop.set()
         if not self._sending:
             raise StoppedError
-        click.echo("stopping: the calls under way are finished first; again ends at once", err=True)
+        self._say("stopping: the calls under way are finished first; again ends at once")
+
+    @contextmanager
+    def shown_by(self, show: Callable[[str], None]) -> Iterator[None]:
+        """Have what is said of a stop shown by whoever draws on the terminal, so that it stays there."""
+        self._say = show
+        try:
+            yield
+        finally:
+            self._say = say
 
     def hold(self) -> None:
         """From here on to the end a stop is only asked for: what follows sums up, and closes files."""
@@ -42,6 +52,11 @@ class Interruption:
             yield
         finally:
             self._sending = False
+
+
+def say(line: str) -> None:
+    """Write a line to standard error."""
+    click.echo(line, err=True)
 
 
 @contextmanager

@@ -262,12 +262,14 @@ def planning_options(command: F) -> F:
     return command
 
 
-def planning(given: Mapping[str, Any], *, keep_lines: bool = False) -> PlanOptions:
+def planning(
+    given: Mapping[str, Any], *, keep_lines: bool = False, retry_rejects: bool = False
+) -> PlanOptions:
     """The options of `planning_options`, together.
 
     Args:
         given: their values, and those of `reading_options`.
-        keep_lines: as in `PlanOptions`.
+        keep_lines, retry_rejects: as in `PlanOptions`.
 
     Raises:
         click.UsageError: they choose nothing.
@@ -275,6 +277,11 @@ def planning(given: Mapping[str, Any], *, keep_lines: bool = False) -> PlanOptio
     since, until = given["since"], given["until"]
     if since is not None and until is not None and until <= since:
         raise click.UsageError("--until is before --since, so that nothing is replayed")
+    if given["events"] and given["types"] and "track" not in given["types"]:
+        raise click.UsageError(
+            "--event chooses among the track records, and --type leaves all of them out: add --type track, "
+            "or leave one of the two out"
+        )
     if not all(name.strip() for name in given["users"]):
         raise click.UsageError("--user is empty; write a userId or an email")
     return PlanOptions(
@@ -291,6 +298,7 @@ def planning(given: Mapping[str, Any], *, keep_lines: bool = False) -> PlanOptio
             limit=given["limit"],
         ),
         keep_lines=keep_lines,
+        retry_rejects=retry_rejects,
     )
 
 

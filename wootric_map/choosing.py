@@ -1,6 +1,7 @@
 """Which records of an export are replayed: by time, type, event name, end user and number."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, cached_property
@@ -71,6 +72,10 @@ class Choice:
             and isinstance(record, Track)
             and not any(_matches(record.event, pattern) for pattern in self.events)
         )
+
+    def patterns_of(self, event: str) -> Iterator[str]:
+        """Yield each of `events` that an event's name is as it says."""
+        return (pattern for pattern in self.events if _matches(event, pattern))
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -24,6 +24,7 @@ from wootric_map.identities import (
     WOOTRIC,
     id_name,
 )
+from wootric_map.known_rejects import REJECTED, KnownRejects, fingerprint, known_reject
 from wootric_map.mapping import (
     User,
     named_by_email,
@@ -47,6 +48,7 @@ from wootric_map.record import (
     Reading,
     Record,
     Track,
+    is_rejects_line,
     read_parsed,
     type_named,
     unsupported,
@@ -87,6 +89,10 @@ class IntakeOptions:
     """Keep the rejected records with their lines."""
     naming: Naming = AS_WRITTEN
     """How properties are named."""
+    known: KnownRejects | None = None
+    """What earlier runs rejected or saw refused, which is left out."""
+    retries: bool = False
+    """Try what is known once more all the same, as what comes from a rejects file is."""
 
 
 def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
@@ -100,7 +106,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     intake = _Intake(source.name, options)
     reading = options.reading
     rules, traits_from = reading.rules, reading.traits_from
-    passed_over = options.choice.passed_over
+    passed_over, known = options.choice.passed_over, options.known
     number, stopped_after = 0, None
     lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
     for _, number, _, content in lines:
@@ -117,15 +123,22 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
             intake.pass_over(number, kind)
         elif not is_ordinary(data, traits_from) or has_large_number(data):
             data = with_exact_numbers(content, data)
+            retries = options.retries or is_rejects_line(data)
             for raw, each in read_parsed(content, data, rules):
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:
                     intake.pass_over(number, kind)
+                elif known and intake.leave_out_known(number, raw, each, retries=retries):
+                    pass
                 elif isinstance(each, Rejection):
                     intake.reject(number, lines.fitted(each), raw)
                 elif isinstance(each, Skip):
                     intake.skip(number, each)
                 else:
                     intake.add(number, raw, each)
+        elif known and intake.leave_out_known(
+            number, content, ordinary(data), retries=options.retries
+        ):
+            pass
         elif not intake.add_quickly(number, content, data):
             intake.add(number, content, ordinary(data))
         if intake.size > _MOST_BYTES:
@@ -146,6 +159,7 @@ class _Intake:
             self._quick_types = frozenset()
         self._report = Report()
         self._rejected: list[tuple[int, Rejection, bytes]] = []
+        self._retried: list[bytes] = []
         self._aliases: list[tuple[str, str, int]] = []
         self._has_tracks = False
         self._has_mentions = False
@@ -190,12 +204,47 @@ class _Intake:
         """Take note of a record of a type that is left out, and at which nobody looked any further."""
         self.skip(line, not_chosen(kind) if kind in KINDS else unsupported(kind))
 
-    def add(self, line: int, raw: bytes, record: Record) -> None:
-        """Take a record; one that is not chosen serves to know who is who, or is met again later."""
+    def leave_out_known(self, line: int, raw: bytes, reading: Reading, *, retries: bool) -> bool:
+        """Leave a record out that an earlier run rejected or saw refused, if it is one.
+
+        Args:
+            line: where it stands.
+            raw: its own line.
+            reading: what it was read as.
+            retries: whether it is to be tried once more; that is noted.
+
+        Returns:
+            Whether it is left out.
+        """
+        known = self._options.known
+        state = known.state_of(raw) if known else None
+        if known is None or state is None or isinstance(reading, Skip):
+            return False
+        is_wrong = isinstance(reading, Rejection)
+        if retries or (state == REJECTED and not is_wrong):
+            self._retried.append(fingerprint(raw, known.secret))
+            return False
+        if isinstance(reading, Rejection):
+            self.skip(line, known_reject("record", state))
+        else:
+            self.add(line, raw, reading, left_out=known_reject(reading.type, state))
+        return True
+
+    def add(self, line: int, raw: bytes, record: Record, *, left_out: Skip | None = None) -> None:
+        """Take a record; one that is not chosen serves to know who is who, or is met again later.
+
+        Args:
+            line: where it stands.
+            raw: its own line.
+            record: the record.
+            left_out: why it is left out, whatever is chosen.
+        """
         self._report.records += 1
-        chosen = self._options.choice.takes(record)
+        chosen = left_out is None and self._options.choice.takes(record)
         if not chosen:
-            self._report.skip(self._source, line, not_chosen(record.type))
+            self._report.skip(self._source, line, left_out or not_chosen(record.type))
+        if self._options.choice.events and isinstance(record, Track):
+            self._report.met_events.update(self._options.choice.patterns_of(record.event))
         user, email_from, warnings = self._user(record)
         self._report.warn_of_record(self._source, line, warnings)
         mark, number, other = IDENTIFY, UNFILED, -1
@@ -372,6 +421,7 @@ class _Intake:
             columns(self._facts, map(len, self._raw)),
             b"".join(self._raw),
             self._kinds.masks,
+            self._retried,
         )
 
     def _tie(self, record: Record, user: User, *, may_be_other: bool) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ from wootric_map.known import (
     unpacked,
     unpacked_sayings,
 )
+from wootric_map.known_rejects import GONE_THROUGH, KnownRejects, fingerprint
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.outcome import CALLS, Action, StoppedError
 from wootric_map.source import SourceError
@@ -100,6 +102,9 @@ MIGRATIONS: Final = (
     ALTER TABLE end_user ADD COLUMN run INTEGER;
     ALTER TABLE in_flight ADD COLUMN said BLOB;
     ALTER TABLE in_flight ADD COLUMN ids BLOB;
+    CREATE TABLE reject (
+        record BLOB PRIMARY KEY, crc INTEGER NOT NULL, state INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE former_id (name BLOB PRIMARY KEY, end_user INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE claim (
         user INTEGER NOT NULL, email INTEGER NOT NULL, ties INTEGER NOT NULL,
@@ -217,6 +222,7 @@ class Journal:
         self._claimed = 0
         """How many claims this run has added."""
         self._shared: Mapping[int, int] | None = None
+        self._retried: set[bytes] = set()
         # Runs up to then were an earlier release's, which did not note when anything was said.
         query = "SELECT secret, silent_until FROM account"
         secret, self._silent_until = database.execute(query).fetchone()
@@ -493,6 +499,59 @@ class Journal:
             for key, wootric_id, external_id, email, phone, fields, said, ids in found
         ]
 
+    # Records that were rejected or refused.
+
+    def known_rejects(self) -> KnownRejects | None:
+        """Return the records that earlier runs rejected or saw refused; None where there are none."""
+        with self._lock:
+            self._write_down()
+            query = "SELECT record, crc, state FROM reject WHERE state <> ?"
+            rows = self._database.execute(query, (GONE_THROUGH,)).fetchall()
+        if not rows:
+            return None
+        return KnownRejects(
+            self.fingerprints.secret,
+            {record: state for record, _, state in rows},
+            frozenset(crc for _, crc, _ in rows),
+        )
+
+    def reject(self, raw: bytes, state: int) -> None:
+        """Put on record what became of a record.
+
+        Args:
+            raw: its line.
+            state: `REJECTED` or `REFUSED`.
+        """
+        if raw:
+            record = fingerprint(raw, self.fingerprints.secret)
+            self._retried.discard(record)
+            query = "INSERT OR REPLACE INTO reject VALUES (?, ?, ?)"
+            self._note(query, (record, zlib.crc32(raw), state))
+
+    def retry(self, fingerprints: Iterable[bytes]) -> None:
+        """Take note of records that are tried once more; they go through unless it is said otherwise."""
+        self._retried.update(fingerprints)
+
+    def not_through(self, raw: bytes) -> None:
+        """Take note that a record did not go through, for now."""
+        if self._retried:
+            self._retried.discard(fingerprint(raw, self.fingerprints.secret))
+
+    def end_retries(self) -> None:
+        """Put on record that what was tried once more went through, now that all has been done."""
+        for record in self._retried:
+            query = "UPDATE reject SET state = ? WHERE record = ?"
+            self._note(query, (GONE_THROUGH, record))
+        self._retried.clear()
+
+    def went_through(self, raw: bytes) -> bool:
+        """Return whether a record that was rejected or refused is known to have gone through since."""
+        record = fingerprint(raw, self.fingerprints.secret)
+        with self._lock:
+            self._write_down()
+            found = self._one("SELECT state FROM reject WHERE record = ?", record)
+        return found == (GONE_THROUGH,)
+
     # What the identifies of all runs claim: the journal is the `identities.Evidence`.
 
     def fingerprint(self, name: str) -> int:
@@ -754,7 +813,9 @@ class Journal:
 
     def begin_anew(self) -> None:
         """Forget what earlier runs did."""
-        for table in ("delivered", "in_flight", "failed", "end_user", "former_id", "claim"):
+        for table in (
+            "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "reject",
+        ):  # fmt: skip
             self._note(f"DELETE FROM {table}", ())  # noqa: S608
 
     def end_run(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:

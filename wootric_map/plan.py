@@ -80,6 +80,8 @@ class PlanOptions:
     """What is replayed."""
     keep_lines: bool = False
     """Keep each record's line, for `Plan.raw`."""
+    retry_rejects: bool = False
+    """Take what earlier runs rejected or saw refused once more, though it is unchanged."""
 
 
 @dataclass(frozen=True, slots=True)

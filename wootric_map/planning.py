@@ -6,6 +6,7 @@ from functools import partial
 from wootric_map.choosing import not_chosen
 from wootric_map.identities import Evidence
 from wootric_map.intake import IntakeOptions, take_in
+from wootric_map.known_rejects import REJECTED, RejectHistory
 from wootric_map.naming import Naming
 from wootric_map.outcome import Skip
 from wootric_map.plan import Find, Plan, PlanOptions
@@ -38,7 +39,13 @@ def intake_workers(
     return SideBySide(partial(take_in, options=how), worth(processes, sources))
 
 
-def _intake(reading: ReadingOptions, options: PlanOptions, *, keep_rejected: bool) -> IntakeOptions:
+def _intake(
+    reading: ReadingOptions,
+    options: PlanOptions,
+    *,
+    keep_rejected: bool,
+    history: RejectHistory | None = None,
+) -> IntakeOptions:
     return IntakeOptions(
         reading,
         options.choice,
@@ -46,6 +53,8 @@ def _intake(reading: ReadingOptions, options: PlanOptions, *, keep_rejected: boo
         keep_lines=options.keep_lines,
         keep_rejected=keep_rejected,
         naming=Naming(options.amount_suffix, options.array_suffix),
+        known=history.known_rejects() if history else None,
+        retries=options.retry_rejects,
     )
 
 
@@ -61,6 +70,7 @@ def plan_records(
     snapshot: Find | None = None,
     evidence: Evidence | None = None,
     rejects: RejectsFile | None = None,
+    history: RejectHistory | None = None,
     on_bytes: Callable[[int], object] = int,
 ) -> Plan:
     """Read every record into a plan.
@@ -77,13 +87,14 @@ def plan_records(
         snapshot: looks an end user up, where that takes no call.
         evidence: what the identifies of earlier runs claimed; None leaves it at this run.
         rejects: gets the rejected records.
+        history: what earlier runs rejected or saw refused, which is left out; None leaves nothing out.
         on_bytes: told how many bytes were read, before decompression.
 
     Returns:
         The plan, closed.
     """
     plan = Plan(spool, options)
-    how = _intake(reading, options, keep_rejected=rejects is not None)
+    how = _intake(reading, options, keep_rejected=rejects is not None, history=history)
     if workers is None:
         workers = SideBySide(partial(take_in, options=how), 1)
     for part, lines, first in read_in_parts(
@@ -95,6 +106,10 @@ def plan_records(
             if rejects:
                 for line, rejection, raw in taken.rejected:
                     rejects.reject(part.name, lines + line, rejection, raw)
+                    if history:
+                        history.reject(raw, REJECTED)
+            if history:
+                history.retry(taken.retried)
             plan.take(taken, part.name, lines)
             if taken.stopped_after is None:
                 break
@@ -105,6 +120,8 @@ def plan_records(
         report.warn(ref.source, ref.line, warning)
     report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids
     report.unknown_users = plan.unknown_users
+    events = options.choice.events
+    report.unknown_events = tuple(each for each in events if each not in report.met_events)
     return plan
 
 

@@ -1,10 +1,11 @@
 """What a run came to: counts, rejections and warnings, and the rejects file."""
 
 import base64
+import filecmp
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
@@ -42,6 +43,10 @@ class Report:
     """Track and page records that an earlier run had delivered."""
     unknown_users: tuple[str, ...] = ()
     """End users who were chosen, and whom no record names."""
+    met_events: set[str] = field(default_factory=set)
+    """The events that were chosen, as they were written, of which there is any record."""
+    unknown_events: tuple[str, ...] = ()
+    """The events that were chosen of which there is none."""
     passed_over: PassedOver = field(default_factory=PassedOver)
     """Files in the folders that were not read."""
 
@@ -55,6 +60,7 @@ class Report:
         self.records += other.records
         self.done += other.done
         self.unidentified += other.unidentified
+        self.met_events |= other.met_events
         for mine, theirs in ((self.skipped, other.skipped), (self.rejected, other.rejected)):
             mine.extend(theirs, lines_before)
         self.warnings.extend(other.warnings, lines_before)
@@ -150,8 +156,12 @@ class RejectsFile:
     rejects of the one before under the same name. A file that it would replace is kept, numbered.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep: int = 5) -> None:
         """Nothing is written until there is something.
+
+        Args:
+            path: its place.
+            keep: how many of the files that it replaces are kept, numbered: the newest.
 
         Raises:
             OSError: nothing can be written there.
@@ -165,6 +175,7 @@ class RejectsFile:
         if not self._is_special and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
         self._path = path
+        self._keep = keep
         self._file: FileIO | None = None
         self._partial = path
         self.count = 0
@@ -204,9 +215,13 @@ class RejectsFile:
             self.discard()
             return None
         kept = None
+        if self._file and not self._is_special and not replayed and self._is_there_already():
+            count = self.count
+            self.discard()
+            self.count = count
+            return None
         if self._path.is_file() and (self._file or replayed):
-            kept = self._free_name()
-            self._path.rename(kept)
+            kept = self._set_aside()
         if self._file:
             self._file.close()
             if not self._is_special:
@@ -277,11 +292,48 @@ class RejectsFile:
                 file.truncate(file.tell() - written)
             raise
 
-    def _free_name(self) -> Path:
-        number = 1
-        while (name := self._path.with_name(f"{self._path.name}.{number}")).exists():
-            number += 1
-        return name
+    def all_lines(self, holds: Callable[[bytes], bool]) -> bool:
+        """Return whether something holds of each record in the file that stands there.
+
+        Args:
+            holds: tells it of a record's line.
+        """
+        try:
+            with self._path.open("rb") as file:
+                while line := file.readline(_LONGEST_LINE):
+                    entry = orjson.loads(line)
+                    encoded = entry.get("record_base64")
+                    raw = base64.b64decode(encoded) if encoded else entry["record"].encode()
+                    if not holds(raw):
+                        return False
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        return True
+
+    def _is_there_already(self) -> bool:
+        """Whether the file that stands there says the same as what was written."""
+        return self._path.is_file() and filecmp.cmp(self._path, self._partial, shallow=False)
+
+    def _set_aside(self) -> Path | None:
+        """Number the file that stands there, and delete the oldest of those numbered; give its new name."""
+        numbered = self._numbered()
+        name = self._path.with_name(f"{self._path.name}.{max(numbered, default=0) + 1}")
+        self._path.rename(name)
+        numbered = self._numbered()
+        for number in sorted(numbered)[: max(len(numbered) - self._keep, 0)]:
+            numbered[number].unlink()
+        return name if name.exists() else None
+
+    def _numbered(self) -> dict[int, Path]:
+        """The files that were set aside, by their numbers."""
+        start = f"{self._path.name}."
+        return {
+            int(number): path
+            for path in self._path.parent.iterdir()
+            if path.name.startswith(start)
+            and (number := path.name.removeprefix(start)).isdecimal()
+            and path.is_file()
+        }
 
 
 def is_rejects_file(path: Path) -> bool:

@@ -114,3 +114,5 @@ class Taken(NamedTuple):
     """The records' lines, one behind the other, if these are kept."""
     kinds: Mapping[str, int] | None
     """The kinds of values that each property's name was seen with, if any are renamed: see `naming.Kinds`."""
+    retried: list[bytes]
+    """The fingerprints of records that earlier runs rejected or saw refused, and that are tried once more."""

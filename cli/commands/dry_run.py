@@ -135,7 +135,7 @@ def dry_run(
             return interruption.exit_code
         if saved:
             saved.finish()
-    for line in summary.unknown_users(report):
+    for line in summary.matching_nothing(report):
         click.echo(line, err=True)
     for title, found in (("Rejected", report.rejected), ("Failed", report.failed)):
         for line in summary.findings(title, found, "red"):

@@ -22,6 +22,7 @@ from wootric_map.calls import USUAL_RATE
 from wootric_map.client import Wootric
 from wootric_map.deliver import deliver, deliver_file
 from wootric_map.journal import Journal, JournalFailedError
+from wootric_map.known_rejects import REFUSED
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
@@ -68,6 +69,20 @@ _UNFINISHED: Final = (
     show_default=True,
     help="Where rejected records and failed deliveries go; written only if there are any.",
 )
+@click.option(
+    "--keep-rejects",
+    type=click.IntRange(0, 1000),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="How many rejects files of earlier runs are kept, numbered.",
+)
+@click.option(
+    "--retry-rejects",
+    is_flag=True,
+    help="Try what earlier runs rejected, or saw refused, once more, though it is unchanged; else it is "
+    "left out until it is mended.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
 @options.redact_option
@@ -76,6 +91,7 @@ def push(
     against: str,
     plan_path: Path | None,
     rejects: Path,
+    keep_rejects: int,
     quiet: bool,
     no_progress: bool,
     **given: Any,
@@ -105,7 +121,7 @@ def push(
         for kept in (plan_path, None if against in comparison.NAMES else Path(against)):
             if kept and rejects.exists() and kept.exists() and rejects.samefile(kept):
                 raise click.UsageError(f"--rejects names {kept}, which it would replace")
-        rejects_file = stack.enter_context(_rejects_file(rejects))
+        rejects_file = stack.enter_context(_rejects_file(rejects, keep_rejects))
         replayed = _is_replayed(rejects, sources)
         saved = stack.enter_context(_plan_file(plan_path)) if plan_path else None
         to = account.account(given, stack)
@@ -154,7 +170,9 @@ def push(
         except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
             error = fatal
         complete = error is None and not interruption.exit_code
-        kept = rejects_file.finish(replayed=replayed, complete=complete)
+        kept, went_through = _settle_rejects(
+            rejects_file, journal, replayed=replayed, complete=complete, from_plan=bool(saved)
+        )
         report = run.report
         code = interruption.exit_code or (0 if report.flawless else 1)
         doubts = journal.doubts()
@@ -173,6 +191,8 @@ def push(
         complete=complete,
         interrupted=bool(interruption.exit_code),
         from_plan=bool(saved),
+        went_through=went_through,
+        quiet=quiet,
     ):
         click.echo(line, err=True)
     if error:
@@ -229,13 +249,14 @@ class _Run:
             plan = plan_records(
                 sources,
                 options.reading(given),
-                options.planning(given, keep_lines=True),
+                options.planning(given, keep_lines=True, retry_rejects=given["retry_rejects"]),
                 spool,
                 report,
                 stdin=options.standard_input(),
                 snapshot=self.find if self.is_snapshot else None,
                 evidence=self.journal,
                 rejects=self.rejects,
+                history=self.journal,
                 on_bytes=on_bytes,
             )
         registered = self._registered(has_tracks=plan.has_tracks)
@@ -303,9 +324,12 @@ class _Run:
     ) -> Exception | None:
         """Count the outcomes, and keep the records of those that failed."""
         error: Exception | None = None
-        with sending_progress(
-            total, self.pace, shown=self.shown, lines=True, live=self.live
-        ) as progress:
+        with (
+            sending_progress(
+                total, self.pace, shown=self.shown, lines=True, live=self.live
+            ) as progress,
+            self.interruption.shown_by(progress.say),
+        ):
             for outcome in outcomes:
                 self.report.deliver(outcome)
                 progress.add(outcome)
@@ -321,7 +345,14 @@ class _Run:
         """Write the records of a failed delivery to the rejects file."""
         if isinstance(outcome.result, Failure):
             for ref in outcome.refs:
-                self.rejects.fail(ref.source, ref.line, outcome.result, plan.raw(ref), outcome.key)
+                raw = plan.raw(ref)
+                self.rejects.fail(ref.source, ref.line, outcome.result, raw, outcome.key)
+                if isinstance(plan, PlanFile):
+                    continue
+                if outcome.result.code == "refused":
+                    self.journal.reject(raw, REFUSED)
+                else:
+                    self.journal.not_through(raw)
 
 
 def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
@@ -343,7 +374,7 @@ def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
 _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
-    "consent_categories",
+    "consent_categories", "retry_rejects",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -374,6 +405,21 @@ def _plan_file(path: Path) -> PlanFile:
         raise click.UsageError(f"--plan: {error}") from error
     except OSError as error:
         raise click.UsageError(f"--plan {path}: {error.strerror or error}") from error
+
+
+def _settle_rejects(
+    rejects: RejectsFile, journal: Journal, *, replayed: bool, complete: bool, from_plan: bool
+) -> tuple[Path | None, bool]:
+    """Put the rejects file in its place.
+
+    Returns:
+        Where the one before is now; and whether all that is in the one of an earlier run that still stands
+        there has gone through since.
+    """
+    kept = rejects.finish(replayed=replayed, complete=complete)
+    if complete and not from_plan:
+        journal.end_retries()
+    return kept, rejects.is_left_over and rejects.all_lines(journal.went_through)
 
 
 def _is_replayed(rejects: Path, sources: list[Source]) -> bool:
@@ -435,7 +481,7 @@ def _show(report: Report, calls: int, doubts: int, seconds: float) -> None:
 
 def _show_problems(report: Report, *, quiet: bool) -> None:
     lines = [
-        *summary.unknown_users(report),
+        *summary.matching_nothing(report),
         *summary.findings("Rejected", report.rejected, "red"),
         *summary.findings("Failed", report.failed, "red"),
     ]
@@ -454,8 +500,12 @@ def _advice(
     complete: bool,
     interrupted: bool,
     from_plan: bool,
+    went_through: bool,
+    quiet: bool,
 ) -> Iterator[str]:
-    """What to do next."""
+    """What to do next; where all is well, a quiet run says nothing."""
+    if quiet and complete and report.flawless:
+        return
     name = printable(str(path))
     if kept:
         yield f"The {name} that was there before is now {printable(str(kept))}."
@@ -482,14 +532,17 @@ def _advice(
             f"{plural(report.skipped.counts['in_doubt'], 'record')} left out in doubt: an earlier run "
             "sent them, and got no answer. --in-doubt resend sends them again; they may count twice then."
         )
-    elif rejects.is_left_over:
+    elif went_through:
+        yield f"{name} is of an earlier run; each of its records has gone through since, so that it may go."
+    elif complete and rejects.is_left_over:
         yield (
-            f"{name} is of an earlier run. If this run had the same records, they went through now."
+            f"{name} is of an earlier run, and holds what that run could not send: mend it and push it, or "
+            "delete it once nothing in it is wanted."
         )
 
 
-def _rejects_file(path: Path) -> RejectsFile:
+def _rejects_file(path: Path, keep: int) -> RejectsFile:
     try:
-        return RejectsFile(path)
+        return RejectsFile(path, keep=keep)
     except OSError as error:
         raise click.UsageError(f"--rejects: {error}") from error

@@ -95,6 +95,7 @@ def snapshot(
                     listing_progress(
                         partial.count, pace, shown=shown, live=not given["verbose"]
                     ) as progress,
+                    interruption.shown_by(progress.say),
                     interruption.sending(),
                 ):
                     for rows in _pages(wootric, interruption, partial, since):

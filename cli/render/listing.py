@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import click
@@ -19,6 +20,8 @@ class ListingProgress:
         self._pace = pace
         self._begun = time.monotonic()
         self.end_users = held
+        self.say: Callable[[str], None] = partial(click.echo, err=True)
+        """Shows a line that stays, whatever is drawn."""
 
     def add(self, count: int) -> None:
         """Count end users that have come."""
@@ -68,5 +71,7 @@ def _drawn(progress: ListingProgress) -> Iterator[None]:
     def draw() -> Text:
         return Text(f"Listing  {progress.text}")
 
-    with Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS):
+    drawn = Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS)
+    with drawn:
+        progress.say = lambda line: drawn.console.print(Text(line))
         yield

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, Final, Protocol
 
 import click
@@ -129,6 +130,8 @@ class SendingProgress:
         self._begun = time.monotonic()
         self.counts: Counter[str] = Counter()
         self.finished = 0
+        self.say: Callable[[str], None] = partial(click.echo, err=True)
+        """Shows a line that stays, whatever is drawn."""
 
     def add(self, outcome: Outcome) -> None:
         """Count what became of a call."""
@@ -214,7 +217,9 @@ def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
         )
         return Group(bar.get_renderable(), Text(progress.text, style="dim"))
 
-    with Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS):
+    drawn = Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS)
+    with drawn:
+        progress.say = lambda line: drawn.console.print(Text(line))
         yield
 
 

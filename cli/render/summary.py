@@ -86,10 +86,12 @@ def left_out(report: Report) -> Iterator[str]:
         yield counts("Rejected", report.rejected)
 
 
-def unknown_users(report: Report) -> Iterator[str]:
-    """Lines that tell which `--user` is nobody's."""
+def matching_nothing(report: Report) -> Iterator[str]:
+    """Lines that tell which `--user` is nobody's, and which `--event` there is no record of."""
     for user in report.unknown_users:
         yield f"--user {printable(user)}: no record names them"
+    for event in report.unknown_events:
+        yield f"--event {printable(event)}: no track record has that name"
 
 
 def reasons(report: Report) -> str:

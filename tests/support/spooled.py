@@ -153,6 +153,7 @@ class Filling:
             data=b"".join(blocks),
             columns=columns(facts, map(len, lines))._replace(numbers=array("I", filed)),
             raw=b"".join(lines),
+            retried=[],
             kinds={},
         )
         self.spool.take(taken, source, lines_before)

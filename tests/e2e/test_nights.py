@@ -1,0 +1,170 @@
+"""Night after night: what was rejected or refused once, the rejects file, and what cron would mail."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from replaying import Replay, at, identify, page, refusing
+
+from wootric_map.sandbox import SandboxSettings
+
+ADA, BYRON = "ada@example.com", "byron@example.com"
+GOOD = at(1, identify("1", ADA, plan="pro"))
+BAD = {"type": "track", "userId": "1", "timestamp": "2024-01-01T00:00:00Z"}
+MENDED = BAD | {"event": "Signed Up"}
+
+
+def rejects_files(replay: Replay) -> list[str]:
+    return sorted(path.name for path in replay.folder.glob("rejects.ndjson*"))
+
+
+def mail(replay: Replay, *args: str | Path) -> tuple[int, str]:
+    """What a night's push ends with, and what it prints."""
+    done = replay.push("--quiet", *args)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_what_is_rejected_once_is_left_out_the_next_night_and_costs_no_mail(replay: Replay) -> None:
+    export = replay.write([GOOD, BAD])
+    code, printed = mail(replay, export)
+    assert code == 1
+    assert "missing_event" in printed
+    assert len(replay.rejects()) == 1
+    for _ in range(3):
+        assert mail(replay, export) == (0, "")
+    assert rejects_files(replay) == ["rejects.ndjson"]
+    done = replay.push(export)
+    assert done.returncode == 0
+    assert "known_reject 1" in done.stdout
+    assert "mend it and push it" in done.stderr
+
+
+def test_a_mended_record_takes_its_place(replay: Replay) -> None:
+    export = replay.write([GOOD, BAD])
+    mail(replay, export)
+    (entry,) = replay.rejects()
+    entry["record"] = json.dumps(json.loads(entry["record"]) | {"event": "Signed Up"})
+    (replay.folder / "rejects.ndjson").write_text(json.dumps(entry) + "\n")
+    assert replay.push("rejects.ndjson").returncode == 0
+    assert len(replay.sandbox.state.eligibility_checks) == 1
+    assert rejects_files(replay) == ["rejects.ndjson.1"]
+    assert mail(replay, export) == (0, "")
+    assert len(replay.sandbox.state.eligibility_checks) == 1
+
+
+def test_a_reject_may_be_mended_as_an_object(replay: Replay) -> None:
+    mail(replay, replay.write([GOOD, BAD]))
+    (entry,) = replay.rejects()
+    entry["record"] = json.loads(entry["record"]) | {"event": "Signed Up"}
+    (replay.folder / "rejects.ndjson").write_text(json.dumps(entry) + "\n")
+    done = replay.push("rejects.ndjson")
+    assert done.returncode == 0, done.stderr
+    assert len(replay.sandbox.state.eligibility_checks) == 1
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(faults=(refusing(BYRON),))])
+def test_what_is_refused_once_is_left_out_the_next_night(replay: Replay) -> None:
+    bad = [at(1, identify("2", BYRON, plan="a")), at(2, identify("2", BYRON, plan="b"))]
+    export = replay.write([GOOD, *bad, at(3, page("2", "/a"))])
+    assert mail(replay, export)[0] == 1
+    assert [entry["code"] for entry in replay.rejects()][:2] == ["refused", "refused"]
+    before = len(replay.sandbox.requests)
+    code, printed = mail(replay, export)
+    assert code == 0, printed
+    assert printed == ""
+    writes = [each for each in replay.sandbox.requests[before:] if each["method"] != "GET"]
+    assert {each["path"] for each in writes} == {"/oauth/token"}
+    # It is tried once more where it is said, and from the rejects file.
+    assert mail(replay, "--retry-rejects", export)[0] == 1
+    assert mail(replay, "rejects.ndjson")[0] == 1
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(faults=(refusing(BYRON),))])
+def test_a_new_identify_of_whom_was_refused_is_written_without_what_was(replay: Replay) -> None:
+    bad = at(1, identify("2", BYRON, plan="a"))
+    mail(replay, replay.write([bad]))
+    newer = at(2, identify("2", "lord@example.com", seats="3"))
+    assert mail(replay, replay.write([bad, newer])) == (0, "")
+    (user,) = replay.users().values()
+    assert (user["email"], user["properties"]) == ("lord@example.com", {"seats": "3"})
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"WOOTRIC_CLIENT_SECRET": "wrong"},
+        {"WOOTRIC_BASE_URL": "http://127.0.0.1:9"},
+    ],
+)
+def test_a_run_that_sent_nothing_says_nothing_of_old_rejects(
+    replay: Replay, environment: dict[str, str]
+) -> None:
+    export = replay.write([GOOD, BAD])
+    mail(replay, export)
+    kept = (replay.folder / "rejects.ndjson").read_bytes()
+    done = replay.push("--give-up-after", "1", "--retries", "0", export, env=environment)
+    assert done.returncode in (4, 5)
+    assert "went through" not in done.stderr
+    assert "gone through" not in done.stderr
+    assert (replay.folder / "rejects.ndjson").read_bytes() == kept
+
+
+def test_rejects_files_are_replaced_only_by_different_ones_and_few_are_kept(replay: Replay) -> None:
+    export = replay.write([BAD])
+    for _ in range(3):
+        assert mail(replay, "--retry-rejects", export)[0] == 1
+    assert rejects_files(replay) == ["rejects.ndjson"]
+    for nth in range(5):
+        mail(replay, "--keep-rejects", "2", replay.write([BAD | {"messageId": f"m{nth}"}]))
+    assert rejects_files(replay) == ["rejects.ndjson", "rejects.ndjson.4", "rejects.ndjson.5"]
+    newest = json.loads((replay.folder / "rejects.ndjson.5").read_text())
+    assert json.loads(newest["record"])["messageId"] == "m3"
+    mail(replay, "--keep-rejects", "0", replay.write([BAD | {"messageId": "last"}]))
+    assert rejects_files(replay) == ["rejects.ndjson"]
+
+
+def test_old_rejects_of_which_all_have_gone_through_are_told_as_such(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    allowed: list[bool] = []
+    rule = refusing(BYRON)
+
+    def until_allowed(request: Any) -> Any:
+        return None if allowed else rule(request)
+
+    replay = replaying(SandboxSettings(faults=(until_allowed,)))
+    export = replay.write([GOOD, at(1, identify("2", BYRON, plan="a"))])
+    assert mail(replay, export)[0] == 1
+    assert "gone through" not in replay.push(export).stderr
+    allowed.append(True)
+    done = replay.push("--retry-rejects", export)
+    assert done.returncode == 0
+    assert "gone through" in done.stderr
+    assert sorted(replay.users()) == ["1", "2"]
+    # Once it went through, it is folded with all else of its user again.
+    newer = [GOOD, at(1, identify("2", BYRON, plan="a")), at(2, identify("2", seats="3"))]
+    assert mail(replay, replay.write(newer)) == (0, "")
+    assert replay.users()["2"]["properties"] == {"plan": "a", "seats": "3"}
+
+
+def test_what_matches_nothing_is_named(replay: Replay) -> None:
+    export = replay.write([GOOD, MENDED])
+    options = ("--event", "Signed*", "--event", "Left", "--event", "S* Up", "--user", "nobody")
+    for command in (["dry-run"], ["push", "--sandbox"]):
+        done = replay.run(*command, *options, export)
+        assert "--event Left: no track record has that name" in done.stderr
+        assert "--user nobody" in done.stderr
+        assert "Signed*" not in done.stderr
+        assert "S* Up" not in done.stderr
+
+
+@pytest.mark.parametrize("types", [["identify"], ["page", "identify"]])
+def test_an_event_among_types_without_tracks_is_a_contradiction(
+    replay: Replay, types: list[str]
+) -> None:
+    options = [part for each in types for part in ("--type", each)]
+    done = replay.run("dry-run", *options, "--event", "X", replay.write([GOOD]))
+    assert done.returncode == 2
+    assert "--type track" in done.stderr
