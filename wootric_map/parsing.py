@@ -75,6 +75,14 @@ class Joined(NamedTuple):
             yield each, value
 
 
+class _Fault(NamedTuple):
+    """What the parser says of a line that is no JSON."""
+
+    message: str
+    column: int
+    """Counted from 1, in characters."""
+
+
 def parse(line: bytes) -> object:
     """Read a line's JSON.
 
@@ -90,7 +98,7 @@ def parse_roughly(line: bytes) -> object:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
         value = _one_value(line)
-    if isinstance(value, orjson.JSONDecodeError):
+    if isinstance(value, _Fault):
         return _joined(line) or Rejection("invalid_json", None, _json_message(line, value))
     return value
 
@@ -170,7 +178,8 @@ def _one_value(line: bytes) -> object:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         mended = _ESCAPE.sub(_mend_escape, line) if "surrogate" in error.msg else line
-        return error if mended == line else _one_value(mended)
+        # The error itself would hold, in a cycle, the line and the frames of all callers.
+        return _Fault(error.msg, error.colno) if mended == line else _one_value(mended)
 
 
 def _mend_escape(escape: re.Match[bytes]) -> bytes:
@@ -228,24 +237,24 @@ def whole_part(line: bytes) -> bytes:
 
 
 def _is_broken(piece: bytes) -> bool:
-    return isinstance(_one_value(piece), orjson.JSONDecodeError)
+    return isinstance(_one_value(piece), _Fault)
 
 
-def _json_message(line: bytes, error: orjson.JSONDecodeError) -> str:
+def _json_message(line: bytes, fault: _Fault) -> str:
     try:
         line.decode()
-    except UnicodeDecodeError as fault:
+    except UnicodeDecodeError as error:
         return (
-            f"not UTF-8: byte 0x{line[fault.start]:02x} at byte {fault.start + 1}; save it as UTF-8"
+            f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1}; save it as UTF-8"
         )
-    problem = error.msg.split(":")[0]
+    problem = fault.message.split(":")[0]
     if problem.startswith("depth limit"):
         return "nested deeper than the 1,024 levels that are read; flatten it"
     advice = _several_message(line) or _preceded_message(line)
     if advice:
         return advice
     problem = problem[0].lower() + problem[1:]
-    return f"not JSON: {problem}, at character {error.colno}; each line must hold one whole record"
+    return f"not JSON: {problem}, at character {fault.column}; each line must hold one whole record"
 
 
 def _several_message(line: bytes) -> str | None:
