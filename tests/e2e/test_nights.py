@@ -1,11 +1,20 @@
 """Night after night: what was rejected or refused once, the rejects file, and what cron would mail."""
 
+import fcntl
 import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import COMMAND
 from replaying import Replay, at, identify, page, refusing
 
 from wootric_map.sandbox import SandboxSettings
@@ -168,3 +177,54 @@ def test_an_event_among_types_without_tracks_is_a_contradiction(
     done = replay.run("dry-run", *options, "--event", "X", replay.write([GOOD]))
     assert done.returncode == 2
     assert "--type track" in done.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("settings", [SandboxSettings(latency=0.2)])
+def test_what_is_said_of_a_stop_stays_on_the_screen_whole(replay: Replay, columns: int) -> None:
+    export = replay.write([identify(f"u{n}", f"u{n}@example.com") for n in range(400)])
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = replay.environment({"TERM": "xterm", "COLUMNS": None})
+    process = subprocess.Popen(
+        [COMMAND, "push", "--workers", "2", export],
+        cwd=replay.folder, env=environment, stdin=slave, stdout=slave, stderr=slave,
+    )  # fmt: skip
+    os.close(slave)
+    shown, told = b"", False
+    with process:
+        try:
+            while piece := os.read(master, 65536):
+                shown += piece
+                if len(replay.sandbox.state.end_users) > 3 and not told:
+                    process.send_signal(signal.SIGINT)
+                    told = True
+        except OSError:  # Linux's word for the end of a terminal
+            pass
+        finally:
+            os.close(master)
+    assert process.returncode == 130
+    lines = screen(shown.decode())
+    said = "stopping: the calls under way are finished first; again ends at once"
+    assert said in " ".join(line.strip() for line in lines)
+
+
+def screen(written: str) -> list[str]:
+    """What a terminal shows in the end, of text that moves the cursor up and erases lines."""
+    lines, row, column = [""], 0, 0
+    for part in re.finditer(r"\x1b\[(\??[0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)", written):
+        number, code, end, text = part.groups()
+        if code == "A":
+            row = max(row - int(number or 1), 0)
+        elif code == "K":
+            lines[row] = ""
+        elif end == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif end == "\r":
+            column = 0
+        elif text:
+            before = lines[row].ljust(column)[:column]
+            lines[row] = before + text + lines[row][column + len(text) :]
+            column += len(text)
+    return lines
