@@ -4,6 +4,7 @@ import io
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -35,6 +36,8 @@ _LONGEST_SECRET: Final = 64 * 1024
 _SLOWEST, _FASTEST = 0.01, 1e9
 
 _DAY: Final = 86_400.0
+_UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": _DAY}
+_AGE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|min|h|d|)")
 
 _MOST_PROCESSES: Final = 8
 
@@ -103,6 +106,23 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+class Age(click.ParamType[float]):
+    """A length of time, such as `90s`, `10m`, `2h` or `1d`; a number alone is seconds. Gives seconds."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a length of time."""
+        if isinstance(value, float):
+            return value
+        matched = _AGE.fullmatch(str(value).strip())
+        if not matched:
+            self.fail("write a length of time, such as 90s, 10m, 2h or 1d", param, ctx)
+        return float(matched[1]) * _UNITS[matched[2]]
+
+
 class Share(click.ParamType[float]):
     """A part of a hundred: `20%` or `20`; gives it as a part of one, below one."""
 
@@ -169,6 +189,14 @@ def reading_options(command: F) -> F:
             is_flag=True,
             help="Take records even if their integrations turn Wootric off; not if their user withholds "
             "consent.",
+        ),
+        click.option(
+            "--min-age",
+            type=Age(),
+            default="0",
+            show_default=True,
+            help="Leave files for the next run that were changed less than this ago, such as 10m: they may "
+            "still be written to.",
         ),
         click.option(
             "--max-line-bytes",
@@ -578,20 +606,28 @@ def _has_input() -> bool:
 
 
 def sources(
-    paths: tuple[str, ...], passed_over: PassedOver, leave_out: Path = REJECTS
+    paths: tuple[str, ...],
+    passed_over: PassedOver,
+    min_age: float,
+    *,
+    leave_out: Path = REJECTS,
 ) -> list[Source]:
     """What the paths name; standard input must be there, and more than a keyboard.
 
     Args:
         paths: as given.
-        passed_over: gets the files in the folders that are not read.
+        passed_over: gets the files that are not read.
+        min_age: seconds since a file that is read was changed last, at least.
         leave_out: a rejects file, which no folder's search brings in.
     """
     if STDIN in paths and not _has_input():
         raise click.UsageError("standard input is closed; pipe an export in: zcat *.gz | … -")
     if STDIN in paths and sys.stdin.isatty():
         raise click.UsageError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
-    return discover(paths, leave_out=leave_out, passed_over=passed_over)
+    unchanged_since = time.time() - min_age if min_age else None
+    return discover(
+        paths, leave_out=leave_out, passed_over=passed_over, unchanged_since=unchanged_since
+    )
 
 
 def reading(given: Mapping[str, Any]) -> ReadingOptions:

@@ -59,6 +59,10 @@ _LOOKED_FOR: Final = (
 _SILENT: Final = frozenset({"_SUCCESS", "__MACOSX"})
 _SILENT_ENDING: Final = ".crc"
 
+_UNENDED: Final = (
+    "; the file ends without a line ending, so that it is perhaps still being written: --min-age leaves "
+    "such files for the next run"
+)
 NAMED: Final = 20
 """How many of the files that were passed over are named."""
 
@@ -121,11 +125,21 @@ class Source:
 
 @dataclass(slots=True)
 class PassedOver:
-    """Files in folders that were not chosen to be read (segment.md 1)."""
+    """Files that are not read: those in folders that were not chosen (segment.md 1), and recent ones."""
 
     count: int = 0
     names: list[str] = field(default_factory=list)
     """The first `NAMED` of them in sorted order, each with the path to it."""
+    recent: int = 0
+    """Files that were changed too recently."""
+    recent_names: list[str] = field(default_factory=list)
+    """The first `NAMED` of those."""
+
+    def leave(self, name: str) -> None:
+        """Count a file that is left for the next run."""
+        self.recent += 1
+        if len(self.recent_names) < NAMED:
+            self.recent_names.append(name)
 
     def add(self, name: str) -> None:
         """Count a file."""
@@ -143,7 +157,10 @@ class PassedOver:
 
     def as_data(self) -> dict[str, object]:
         """The count and the names, for programs."""
-        return {"count": self.count, "files": list(self.names)}
+        data: dict[str, object] = {"count": self.count, "files": list(self.names)}
+        if self.recent:
+            data["left_for_later"] = {"count": self.recent, "files": list(self.recent_names)}
+        return data
 
 
 def discover(
@@ -151,6 +168,7 @@ def discover(
     *,
     leave_out: Path | None = None,
     passed_over: PassedOver | None = None,
+    unchanged_since: float | None = None,
 ) -> list[Source]:
     """Turn the paths of a command line into sources, in their order, each file once.
 
@@ -158,14 +176,16 @@ def discover(
         paths: files, folders (searched for exports, in sorted order), or `-`.
         leave_out: a file that no folder's search may bring in (the run's own rejects file); a path
             that names it is read all the same.
-        passed_over: gets the files in the folders that are not read.
+        passed_over: gets the files that are not read.
+        unchanged_since: a unix time; files that were changed after it are left out. Pipes never are.
 
     Raises:
         SourceError: a path is missing or can't be read, or a folder holds no export.
     """
     paths = list(paths)
     named = frozenset(filter(None, map(_identity, map(Path, paths))))
-    search = _Search(leave_out, named, PassedOver() if passed_over is None else passed_over)
+    passed_over = PassedOver() if passed_over is None else passed_over
+    search = _Search(leave_out, named, passed_over)
     sources: list[Source] = []
     seen: set[object] = set()
     for given in paths:
@@ -179,8 +199,13 @@ def discover(
         for path in search.files(Path(given)):
             status = _readable(path)
             identity = (status.st_dev, status.st_ino)
-            if identity not in seen:
-                size = status.st_size if stat.S_ISREG(status.st_mode) else None
+            is_file = stat.S_ISREG(status.st_mode)
+            if identity in seen:
+                continue
+            if is_file and unchanged_since is not None and status.st_mtime > unchanged_since:
+                passed_over.leave(_shown(path))
+            else:
+                size = status.st_size if is_file else None
                 sources.append(Source(_shown(path), path, size))
             seen.add(identity)
     return sources
@@ -369,7 +394,10 @@ class Lines(Iterator[Line]):
         Args:
             rejection: as a reader of single records makes it. Those among the lines are fitted already.
         """
-        return for_file(rejection, self._blocks.packed)
+        fitted = for_file(rejection, self._blocks.packed)
+        if self._blocks.is_unended and rejection.code == "invalid_json":
+            return fitted._replace(message=f"{fitted.message}{_UNENDED}")
+        return fitted
 
 
 def _without_foreign(lines: Iterator[Line], blocks: "_Blocks") -> Iterator[Line]:
@@ -439,6 +467,7 @@ def _numbered(
         content = blocks.broken
     if isinstance(content, Rejection):
         content = for_file(content, blocks.packed)
+    blocks.is_unended = bool(content) and not blocks.broken
     last = (content,) if content else ()
     for behind, each in enumerate((*last, *blocks.trailing), 1):
         yield Line(source, number + behind, offset, each)
@@ -468,6 +497,8 @@ class _Blocks:
         self._on_bytes = on_bytes
         self.packed = source.packed
         """How many times they are gzipped, once the first was read."""
+        self.is_unended = False
+        """Whether the last line that was given has no line ending."""
         self.broken: Rejection | None = None
         """Once all were read, why these are not all there are."""
         self.trailing: list[MappingWarning] = []

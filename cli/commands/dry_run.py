@@ -94,7 +94,7 @@ def dry_run(
       wootric-replay dry-run --format json export.ndjson.gz | tail -n 1 | jq .summary
     """
     report = Report()
-    sources = options.sources(paths, report.passed_over)
+    sources = options.sources(paths, report.passed_over, given["min_age"])
     with ExitStack() as stack:
         interruption = stack.enter_context(gentle_interruption())
         how, planning = options.reading(given), options.planning(given)

@@ -64,7 +64,7 @@ def map_command(
     how = options.reading(reading)
     output = sys.stdout.buffer
     passed_over = PassedOver()
-    found = options.sources(paths, passed_over)
+    found = options.sources(paths, passed_over, reading["min_age"])
     # Who writes to a pipe may want to see each record before the next.
     is_live = any(each.size is None for each in found)
     naming = how.naming

@@ -115,7 +115,7 @@ def push(
             "--journal has no place beside --sandbox, which holds nobody at first"
         )
     passed_over = PassedOver()
-    sources = options.sources(paths, passed_over, leave_out=rejects) if paths else []
+    sources = options.sources(paths, passed_over, given["min_age"], leave_out=rejects)
     begun = time.monotonic()
     with ExitStack() as stack:
         for kept in (plan_path, None if against in comparison.NAMES else Path(against)):
@@ -374,7 +374,7 @@ def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
 _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
-    "consent_categories", "retry_rejects",
+    "consent_categories", "retry_rejects", "min_age",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -513,7 +513,7 @@ def _advice(
         yield f"{plural(rejects.count, 'record')} kept in {name}."
     if interrupted and not report.records:
         yield "Interrupted before anything was sent."
-    elif not complete and report.records and not report.api_calls:
+    elif not complete and report.records and not (report.api_calls or report.failed.counts):
         yield "The run did not finish, and has sent nothing. Run the same command again."
     elif not complete and report.records:
         yield _UNFINISHED

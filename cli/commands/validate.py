@@ -33,7 +33,7 @@ def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any)
       wootric-replay validate --format json export.ndjson.gz | jq .warnings
     """
     report = Report()
-    found = options.sources(paths, report.passed_over)
+    found = options.sources(paths, report.passed_over, reading["min_age"])
     how = options.reading(reading)
     interrupted = False
     with ExitStack() as stack:

@@ -68,12 +68,19 @@ def counts(title: str, found: Findings) -> str:
 
 
 def passed_over(found: PassedOver) -> Iterator[str]:
-    """A line that tells which files in folders were not read, if there are any."""
+    """Lines that tell which files were not read, if there are any."""
     if found.count:
         more = found.count - len(found.names)
         named = ", ".join(map(printable, found.names)) + (f" … and {more:,} more" if more else "")
         files = plural(found.count, "file")
         yield f"Passed over {files}: {named}; to read one all the same, name it"
+    if found.recent:
+        more = found.recent - len(found.recent_names)
+        named = ", ".join(map(printable, found.recent_names)) + (
+            f" … and {more:,} more" if more else ""
+        )
+        files = plural(found.recent, "file")
+        yield f"Left {files} for the next run, changed less than --min-age ago: {named}"
 
 
 def left_out(report: Report) -> Iterator[str]:

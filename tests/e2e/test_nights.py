@@ -1,6 +1,7 @@
 """Night after night: what was rejected or refused once, the rejects file, and what cron would mail."""
 
 import fcntl
+import gzip
 import json
 import os
 import pty
@@ -9,13 +10,14 @@ import signal
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forking import COMMAND
-from replaying import Replay, at, identify, page, refusing
+from replaying import Replay, at, identify, page, refusing, until
 
 from wootric_map.sandbox import SandboxSettings
 
@@ -228,3 +230,56 @@ def screen(written: str) -> list[str]:
             lines[row] = before + text + lines[row][column + len(text) :]
             column += len(text)
     return lines
+
+
+# Files that are still written to
+
+
+@pytest.mark.parametrize("command", ["validate", "dry-run", "push"])
+def test_files_that_were_changed_lately_are_left_for_the_next_run(
+    replay: Replay, command: str
+) -> None:
+    folder = replay.folder / "logs"
+    folder.mkdir()
+    old, new = (replay.write([GOOD], f"logs/{name}.ndjson") for name in ("old", "new"))
+    new.write_bytes(new.read_bytes()[:-20])
+    os.utime(old, (0, time.time() - 3600))
+    done = replay.run(command, "--min-age", "10m", "logs")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert "Left 1 file for the next run" in said
+    assert "logs/new.ndjson" in said
+    done = replay.run(command, "logs")
+    assert done.returncode == 1
+    assert "perhaps still being written" in done.stdout + done.stderr
+
+
+def test_what_is_left_for_the_next_run_stands_in_the_summary(replay: Replay) -> None:
+    export = replay.write([GOOD])
+    diff = replay.diff("--min-age", "1h", export)
+    assert diff.summary["records"] == 0
+    left = diff.summary["passed_over"]["left_for_later"]
+    assert left == {"count": 1, "files": [str(export)]}
+    assert replay.run("dry-run", "--min-age", "soon", export).returncode == 2
+
+
+def test_only_a_last_line_without_its_end_is_told_as_perhaps_unfinished(replay: Replay) -> None:
+    for content, is_unended in ((b'{"type":', True), (b'{"type":\n', False)):
+        path = replay.folder / "a.ndjson"
+        path.write_bytes(b'{"type":"page","userId":"1"}\n' + content)
+        for name in ("a.ndjson", "a.gz"):
+            (replay.folder / "a.gz").write_bytes(gzip.compress(path.read_bytes()))
+            done = replay.run("validate", name)
+            assert ("perhaps still being written" in done.stdout) == is_unended
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(latency=0.05, faults=(refusing(BYRON),))])
+def test_a_run_that_was_refused_something_does_not_say_that_it_sent_nothing(replay: Replay) -> None:
+    records = [identify(f"u{n}", BYRON if n < 2 else f"u{n}@example.com") for n in range(3)]
+    started = replay.start("push", "--workers", "1", "--rate", "60", replay.write(records))
+    until(lambda: any(each["method"] == "POST" and "end_users" in str(each["path"])
+                      for each in replay.sandbox.requests))  # fmt: skip
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "has sent nothing" not in errors
