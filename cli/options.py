@@ -486,7 +486,7 @@ def account_options(command: F) -> F:
             "--base-url",
             envvar="WOOTRIC_BASE_URL",
             metavar="URL",
-            help="One host for all of Wootric's services, in place of the region's.",
+            help="One host for all of Wootric's services, in place of the region's.  [env: WOOTRIC_BASE_URL]",
         ),
         click.option(
             "--account-token",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from wootric_map.sandbox import SandboxSettings, run_sandbox
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CAPTURES = re.findall(r"<!-- (wootric-replay [^\n]*) -->\n```text\n(.*?)```\n", README, re.DOTALL)
@@ -59,3 +61,50 @@ def test_the_one_command_to_try_it_names_the_sample_export() -> None:
     last = command.partition("\n")[0].rpartition("&& ")[2]
     done = run(last.replace(".venv/bin/", ""))
     assert done.returncode == 0, done.stderr
+
+
+def block(name: str) -> str:
+    """The shell block under a marker."""
+    return README.partition(f"<!-- {name} -->\n```sh\n")[2].partition("\n```")[0]
+
+
+def test_the_line_for_cron_works_with_the_little_that_cron_gives(tmp_path: Path) -> None:
+    settings = SandboxSettings()
+    with run_sandbox(settings) as sandbox:
+        environment = block("environment file")
+        for name, value in (
+            ("NPS-xxxxxxxx", settings.account_token),
+            ("WOOTRIC_CLIENT_ID=…", f"WOOTRIC_CLIENT_ID={settings.client_id}"),
+            ("WOOTRIC_CLIENT_SECRET=…", f"WOOTRIC_CLIENT_SECRET={settings.client_secret}"),
+        ):
+            assert name in environment
+            environment = environment.replace(name, value)
+        for folder in (".config", ".local/bin", "segment/logs"):
+            (tmp_path / folder).mkdir(parents=True)
+        file = tmp_path / ".config/wootric-replay.env"
+        file.write_text(f"{environment}\nexport WOOTRIC_BASE_URL={sandbox.base_url}\n")
+        command = Path(sys.executable).with_name("wootric-replay")
+        (tmp_path / ".local/bin/wootric-replay").symlink_to(command)
+        export = tmp_path / "segment/logs/a.ndjson"
+        export.write_text('{"type":"identify","userId":"u1","traits":{"email":"a@example.com"}}\n')
+        os.utime(export, (0, 0))
+        *_, line = block("crontab").splitlines()
+        done = subprocess.run(
+            ["env", "-i", f"HOME={tmp_path}", "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "/bin/sh", "-c",
+             line.split(maxsplit=5)[5]],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert [user.to_json()["email"] for user in sandbox.state.end_users] == ["a@example.com"]
+
+
+@pytest.mark.parametrize("command", ["push", "dry-run", "snapshot"])
+def test_every_variable_stands_in_the_help_and_the_readme(command: str) -> None:
+    told = run(f"wootric-replay {command} --help").stdout
+    names = [
+        "ACCOUNT_TOKEN", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "BASE_URL", "REDACT_KEY",
+    ]  # fmt: skip
+    for name in names:
+        assert f"`WOOTRIC_{name}`" in README
+        if name != "REDACT_KEY" or command != "snapshot":
+            assert f"WOOTRIC_{name}" in told

@@ -199,11 +199,9 @@ def _greet(base_url: str, settings: "SandboxSettings") -> None:
         f"  export WOOTRIC_ACCOUNT_TOKEN={shlex.quote(settings.account_token)}",
         f"  export WOOTRIC_CLIENT_ID={shlex.quote(settings.client_id)}",
         f"  export WOOTRIC_CLIENT_SECRET={shlex.quote(settings.client_secret)}",
+        f"  export WOOTRIC_BASE_URL={base_url}",
         "or, in place of the client id and secret:",
         f"  export WOOTRIC_USERNAME={shlex.quote(settings.username)}",
         f"  export WOOTRIC_PASSWORD={shlex.quote(settings.password)}",
-        "",
-        "and give the commands:",
-        f"  --base-url {base_url}",
     )
     click.echo("\n".join(lines))

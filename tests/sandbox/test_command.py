@@ -68,7 +68,7 @@ def test_it_says_how_to_sign_in_and_ends_at_a_signal(spawn: Spawn, number: signa
     assert exports["WOOTRIC_ACCOUNT_TOKEN"] == "NPS-5a4db0c5"
     assert exports["WOOTRIC_CLIENT_ID"] == "sandbox-client-id"
     assert exports["WOOTRIC_CLIENT_SECRET"] == "sandbox-client-secret"
-    assert f"--base-url {base_url}" in out
+    assert f"export WOOTRIC_BASE_URL={base_url}" in out
 
 
 def test_the_options_reach_the_account(spawn: Spawn) -> None:
