@@ -165,7 +165,7 @@ class Checker:
             for raw, reading in read_parsed(content, data, rules):
                 report.records += 1
                 if isinstance(reading, Rejection):
-                    checking.judge(number, raw, lines.fitted(reading))
+                    checking.judge(number, raw, lines.fitted(reading, number))
                 else:
                     checking.judge(number, raw, reading)
         report.records += count

@@ -130,7 +130,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
                 elif known and intake.leave_out_known(number, raw, each, retries=retries):
                     pass
                 elif isinstance(each, Rejection):
-                    intake.reject(number, lines.fitted(each), raw)
+                    intake.reject(number, lines.fitted(each, number), raw)
                 elif isinstance(each, Skip):
                     intake.skip(number, each)
                 else:

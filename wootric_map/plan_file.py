@@ -373,6 +373,62 @@ def _other_id(values: Any) -> EndUserUpsert:
 _IDS: Final = {"external_id", "email"}
 
 
+def holds_plan_lines(path: Path) -> bool:
+    """Tell whether a file begins as the rejects of a saved plan do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file, suppress(orjson.JSONDecodeError):
+        entry = orjson.loads(file.readline(_LONGEST_LINE))
+        return isinstance(entry, dict) and "plan" in entry and "record" in entry
+    return False
+
+
+def plan_of_rejects(rejects: Path, out: Path) -> None:
+    """Make a plan of what a push of one could not send.
+
+    Args:
+        rejects: the rejects file, mended or not.
+        out: where the plan goes; the caller's own file.
+
+    Raises:
+        PlanFileError: a line is none of such a file; the message says which.
+        OSError: a file can't be read or written.
+    """
+    lines: list[tuple[int, int, int, str]] = []
+    accounts: dict[str | None, None] = {}
+    with rejects.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                entry = orjson.loads(raw)
+                record = entry["record"]
+                line = orjson.loads(record) if isinstance(record, str) else record
+                action = line["action"]
+                place = _whole(line["end_user"]), _whole(entry["line"]), number
+                accounts[entry["plan"]["account"]] = None
+                lines.append((*place, action))
+            except (KeyError, TypeError, ValueError) as error:
+                raise PlanFileError(
+                    f"{rejects}:{number}: this is no line of a plan's rejects"
+                ) from error
+        if len(accounts) > 1:
+            raise PlanFileError(f"{rejects} holds rejects of plans for several accounts")
+        counts = Counter(action for *_, action in lines)
+        wanted = {number: place for place, (_, _, number, _) in enumerate(sorted(lines))}
+        held: dict[int, object] = {}
+        file.seek(0)
+        for number, raw in enumerate(file, 1):
+            record = orjson.loads(raw)["record"]
+            held[wanted[number]] = orjson.loads(record) if isinstance(record, str) else record
+    header: dict[str, object] = {
+        _HEADER: VERSION, "account": next(iter(accounts), None), "against": "rejects"
+    }  # fmt: skip
+    with out.open("wb") as plan:
+        for each in (header, *(held[place] for place in range(len(held)))):
+            plan.write(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE))
+        end = {"end": {action: counts[action] for action in CALLS}}
+        plan.write(orjson.dumps(end, option=orjson.OPT_APPEND_NEWLINE))
+
+
 def _header(raw: bytes) -> dict[str, Any] | None:
     """The first line of a plan; None where it is none."""
     try:

@@ -167,7 +167,9 @@ def read_records(
                 continue
             data = with_exact_numbers(content, data)
             for raw, reading in read_parsed(content, data, rules):
-                fitted = lines.fitted(reading) if isinstance(reading, Rejection) else reading
+                fitted = (
+                    lines.fitted(reading, number) if isinstance(reading, Rejection) else reading
+                )
                 yield _located((name, number, raw, fitted))
 
 

@@ -5,7 +5,7 @@ import filecmp
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
@@ -191,13 +191,28 @@ class RejectsFile:
         self._write(source, line, rejection.code, rejection.field, rejection.message, None, raw)
 
     def fail(
-        self, source: str, line: int, failure: Failure, raw: bytes, key: str | None = None
+        self,
+        source: str,
+        line: int,
+        failure: Failure,
+        raw: bytes,
+        key: str | None = None,
+        plan: Mapping[str, object] | None = None,
     ) -> None:
-        """Write a failed delivery; `key` tells a track or page record from every other, also once mended."""
+        """Write a failed delivery.
+
+        Args:
+            source: where it stands.
+            line: its line there.
+            failure: why it failed.
+            raw: the line itself.
+            key: what tells a track or page record from every other, also once mended.
+            plan: what is said of the saved plan that the line is of.
+        """
         http: dict[str, object] | None = None
         if failure.status is not None:
             http = {"status": failure.status, "body": failure.body}
-        self._write(source, line, failure.code, None, failure.message, http, raw, key)
+        self._write(source, line, failure.code, None, failure.message, http, raw, key, plan)
 
     def finish(self, *, replayed: bool, complete: bool) -> Path | None:
         """Move what was written to its place.
@@ -253,6 +268,7 @@ class RejectsFile:
         http: dict[str, object] | None,
         raw: bytes,
         key: str | None = None,
+        plan: Mapping[str, object] | None = None,
     ) -> None:
         if self._file is None and self._is_special:
             self._file = FileIO(self._path, "w")
@@ -273,6 +289,8 @@ class RejectsFile:
         }
         if key is not None:
             entry["key"] = key
+        if plan is not None:
+            entry["plan"] = plan
         try:
             entry["record"] = raw.decode() or None
         except UnicodeDecodeError:

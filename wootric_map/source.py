@@ -114,6 +114,8 @@ class Source:
     """Of a part that was read already, what it holds: whole lines, or single ones, numbered from 1."""
     packed: int = 0
     """Of a part that was read already, how many times what it holds was gzipped."""
+    unended: int | None = None
+    """Of a part that was read already, line by line, the number of the line that has no line ending."""
 
     @property
     def unread(self) -> int:
@@ -240,8 +242,10 @@ def parts(
             yield from _cut(source, source.size, file, size)
         return
     blocks = _Blocks(source, stdin, on_bytes or _ignore)
-    for nth, (begin, part) in enumerate(_read_ahead(source, size, blocks, max_line_bytes)):
-        yield replace(source, nth=nth, begin=begin, held=part, packed=blocks.packed)
+    for nth, (begin, part, unended) in enumerate(_read_ahead(source, size, blocks, max_line_bytes)):
+        yield replace(
+            source, nth=nth, begin=begin, held=part, packed=blocks.packed, unended=unended
+        )
 
 
 def _can_be_cut(path: Path, is_small: bool) -> bool:
@@ -286,21 +290,21 @@ def _skip_line(file: BinaryIO) -> bool:
 
 def _read_ahead(
     source: Source, size: int, blocks: "_Blocks", max_line_bytes: int
-) -> Iterator[tuple[int, bytes | tuple[Line, ...]]]:
+) -> Iterator[tuple[int, bytes | tuple[Line, ...], int | None]]:
     """Read a source into blocks of whole lines; from anything unusual on, line by line.
 
     Unusual is a foreign beginning, a block without a line's end or with nothing but blank lines, and an
     end where the source breaks off, or behind which stands what is passed over.
 
     Yields:
-        Where the block begins, and the block.
+        Where the block begins, the block, and of single lines the number of the one without an ending.
     """
     coming = iter(blocks)
     first = next(coming, b"")
     begin = source.begin
     if not looks_like_record(first.partition(b"\n")[0]):
         lines = _numbered(source.name, blocks, chain((first,), coming), begin, max_line_bytes)
-        yield from _batches(_without_foreign(lines, blocks), size)
+        yield from _batches(_without_foreign(lines, blocks), blocks, size)
         return
     buffer = bytearray()
     for block in chain((first,), coming):
@@ -309,15 +313,16 @@ def _read_ahead(
             end = _end_of_lines(buffer)
             if not end:
                 break
-            yield begin, bytes(buffer[:end])
+            yield begin, bytes(buffer[:end]), None
             begin += end
             del buffer[:end]
     else:
         if not blocks.broken and not blocks.trailing:
-            yield begin, bytes(buffer)
+            yield begin, bytes(buffer), None
             return
     rest = chain((bytes(buffer),), coming)
-    yield from _batches(_numbered(source.name, blocks, rest, begin, max_line_bytes), size)
+    lines = _numbered(source.name, blocks, rest, begin, max_line_bytes)
+    yield from _batches(lines, blocks, size)
 
 
 def _end_of_lines(buffer: bytearray) -> int:
@@ -331,19 +336,26 @@ def _end_of_lines(buffer: bytearray) -> int:
     return end
 
 
-def _batches(lines: Iterable[Line], size: int) -> Iterator[tuple[int, tuple[Line, ...]]]:
+def _batches(
+    lines: Iterable[Line], blocks: "_Blocks", size: int
+) -> Iterator[tuple[int, tuple[Line, ...], int | None]]:
     """Lines → batches of about so many bytes, in each of which they are numbered from 1."""
+
+    def unended(first: int, last: int) -> int | None:
+        number = blocks.unended
+        return number - first if number is not None and first < number <= last else None
+
     batch: list[Line] = []
     held = before = 0
     for line in lines:
         batch.append(line._replace(number=line.number - before))
         held += _LINE_BYTES + len(line.content)
         if held >= size:
-            yield batch[0].offset, tuple(batch)
+            yield batch[0].offset, tuple(batch), unended(before, line.number)
             batch.clear()
             held, before = 0, line.number
     if batch:
-        yield batch[0].offset, tuple(batch)
+        yield batch[0].offset, tuple(batch), unended(before, before + batch[-1].number)
 
 
 def read_lines(
@@ -369,6 +381,7 @@ def read_lines(
     """
     blocks = _Blocks(source, stdin, on_bytes or _ignore)
     if isinstance(source.held, tuple):
+        blocks.unended = source.unended
         return Lines(iter(source.held), blocks)
     lines = _numbered(source.name, blocks, blocks, source.begin, max_line_bytes)
     is_begun = source.nth or source.held is not None
@@ -388,14 +401,15 @@ class Lines(Iterator[Line]):
     def __next__(self) -> Line:
         return next(self._lines)
 
-    def fitted(self, rejection: Rejection) -> Rejection:
+    def fitted(self, rejection: Rejection, number: int) -> Rejection:
         """A rejection of one of these lines, with a conversion that works on their very file.
 
         Args:
             rejection: as a reader of single records makes it. Those among the lines are fitted already.
+            number: the line's.
         """
         fitted = for_file(rejection, self._blocks.packed)
-        if self._blocks.is_unended and rejection.code == "invalid_json":
+        if number == self._blocks.unended and rejection.code == "invalid_json":
             return fitted._replace(message=f"{fitted.message}{_UNENDED}")
         return fitted
 
@@ -467,7 +481,8 @@ def _numbered(
         content = blocks.broken
     if isinstance(content, Rejection):
         content = for_file(content, blocks.packed)
-    blocks.is_unended = bool(content) and not blocks.broken
+    if content and not blocks.broken:
+        blocks.unended = number + 1
     last = (content,) if content else ()
     for behind, each in enumerate((*last, *blocks.trailing), 1):
         yield Line(source, number + behind, offset, each)
@@ -497,8 +512,8 @@ class _Blocks:
         self._on_bytes = on_bytes
         self.packed = source.packed
         """How many times they are gzipped, once the first was read."""
-        self.is_unended = False
-        """Whether the last line that was given has no line ending."""
+        self.unended: int | None = None
+        """Once the last line was read, its number, if it has no line ending."""
         self.broken: Rejection | None = None
         """Once all were read, why these are not all there are."""
         self.trailing: list[MappingWarning] = []

@@ -1,5 +1,6 @@
 """`push`: plan, and carry the plan out."""
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -26,7 +27,7 @@ from wootric_map.known_rejects import REFUSED
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
 from wootric_map.pace import Pace
 from wootric_map.plan import Find, Plan
-from wootric_map.plan_file import PlanFile, PlanFileError
+from wootric_map.plan_file import PlanFile, PlanFileError, holds_plan_lines, plan_of_rejects
 from wootric_map.planning import plan_records
 from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report, is_rejects_file
@@ -109,7 +110,7 @@ def push(
       wootric-replay push --plan plan.ndjson
       wootric-replay push rejects.ndjson
     """
-    _check_use(paths, plan_path)
+    paths, plan_path = _what_is_pushed(paths, plan_path)
     if given["sandbox"] and given["journal"]:
         raise click.UsageError(
             "--journal has no place beside --sandbox, which holds nobody at first"
@@ -119,11 +120,11 @@ def push(
     begun = time.monotonic()
     with ExitStack() as stack:
         for kept in (plan_path, None if against in comparison.NAMES else Path(against)):
-            if kept and rejects.exists() and kept.exists() and rejects.samefile(kept):
+            if _is_same(kept, rejects) and not (kept == plan_path and holds_plan_lines(rejects)):
                 raise click.UsageError(f"--rejects names {kept}, which it would replace")
         rejects_file = stack.enter_context(_rejects_file(rejects, keep_rejects))
-        replayed = _is_replayed(rejects, sources)
-        saved = stack.enter_context(_plan_file(plan_path)) if plan_path else None
+        replayed = _is_replayed(rejects, sources) or _is_same(plan_path, rejects)
+        saved = stack.enter_context(_plan_file(plan_path, stack)) if plan_path else None
         to = account.account(given, stack)
         if saved and saved.account not in (None, account_fingerprint(to.token)):
             raise click.UsageError(f"--plan {plan_path}: it was made for another account")
@@ -346,13 +347,28 @@ class _Run:
         if isinstance(outcome.result, Failure):
             for ref in outcome.refs:
                 raw = plan.raw(ref)
-                self.rejects.fail(ref.source, ref.line, outcome.result, raw, outcome.key)
-                if isinstance(plan, PlanFile):
+                of_plan = {"account": plan.account} if isinstance(plan, PlanFile) else None
+                self.rejects.fail(ref.source, ref.line, outcome.result, raw, outcome.key, of_plan)
+                if of_plan:
                     continue
                 if outcome.result.code == "refused":
                     self.journal.reject(raw, REFUSED)
                 else:
                     self.journal.not_through(raw)
+
+
+def _what_is_pushed(
+    paths: tuple[str, ...], plan: Path | None
+) -> tuple[tuple[str, ...], Path | None]:
+    """Return the paths or the plan; the rejects of a plan are one, however they are named.
+
+    Raises:
+        click.UsageError: they don't go together with each other, or with an option.
+    """
+    if plan is None and len(paths) == 1 and holds_plan_lines(Path(paths[0])):
+        plan, paths = Path(paths[0]), ()
+    _check_use(paths, plan)
+    return paths, plan
 
 
 def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
@@ -398,8 +414,18 @@ def _promise(calls: int, look_ups: int = 0, *, may_be_fewer: bool = False) -> st
     return f"{most}{plural(calls, 'API call')} to make: {time_left} at {USUAL_RATE:g} a minute."
 
 
-def _plan_file(path: Path) -> PlanFile:
+def _is_same(path: Path | None, other: Path) -> bool:
+    return bool(path and path.exists() and other.exists() and path.samefile(other))
+
+
+def _plan_file(path: Path, stack: ExitStack) -> PlanFile:
+    """The plan, or what was left of one: the rejects of a push of it."""
     try:
+        if holds_plan_lines(path):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wootric-replay-"))
+            made = Path(folder, path.name)
+            plan_of_rejects(path, made)
+            return PlanFile(made)
         return PlanFile(path)
     except PlanFileError as error:
         raise click.UsageError(f"--plan: {error}") from error
@@ -518,7 +544,10 @@ def _advice(
     elif not complete and report.records:
         yield _UNFINISHED
     elif rejects.count and from_plan:
-        yield "Make a new plan, with --against account, for what did not go through."
+        yield (
+            "Push that file, as it is or once it is mended; or make a new plan, with --against account, for "
+            "what did not go through."
+        )
     elif rejects.count:
         yield "Mend them there, then push that file."
         doubtful = report.failed.counts["in_doubt"]

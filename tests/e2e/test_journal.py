@@ -148,7 +148,9 @@ def test_what_wootric_refused_is_tried_again(replaying: Start) -> None:
     assert replay.push(export).returncode == 1
     assert failed(replay) == {"write": 0, "eligibility_check": 0, "page_view": 2}
     refuses.clear()
-    assert made_by(replay, lambda: replay.push(export)) == ["GET /pixel.gif"] * 2
+    assert made_by(replay, lambda: replay.push(export)) == []
+    retry = lambda: replay.push("--retry-rejects", export)  # noqa: E731
+    assert made_by(replay, retry) == ["GET /pixel.gif"] * 2
     assert failed(replay) == {"write": 0, "eligibility_check": 0, "page_view": 0}
 
 

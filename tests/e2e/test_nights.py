@@ -283,3 +283,52 @@ def test_a_run_that_was_refused_something_does_not_say_that_it_sent_nothing(repl
     _, errors = started.communicate(timeout=60)
     assert started.returncode == 130
     assert "has sent nothing" not in errors
+
+
+# What a push of a saved plan could not send
+
+
+@pytest.mark.parametrize("as_plan", [True, False])
+@pytest.mark.parametrize("mended", [True, False])
+@pytest.mark.parametrize("options", [(), ("--no-fold",)])
+def test_a_plans_rejects_are_pushable_as_they_are(
+    replaying: Callable[[SandboxSettings], Replay],
+    as_plan: bool,
+    mended: bool,
+    options: tuple[str, ...],
+) -> None:
+    allowed: list[bool] = []
+    rule = refusing(BYRON)
+
+    def until_allowed(request: Any) -> Any:
+        return None if allowed else rule(request)
+
+    replay = replaying(SandboxSettings(faults=(until_allowed,)))
+    bad = [at(1, identify("2", BYRON, plan="a")), at(2, identify("2", BYRON, seats="3"))]
+    export = replay.write([GOOD, *bad, at(3, page("2", "/a"))])
+    assert replay.push("--plan", replay.plan(*options, export)).returncode == 1
+    entries = replay.rejects()
+    assert len(entries) == 2 + bool(options)
+    if mended:
+        text = json.dumps(entries).replace(BYRON, "lord@example.com")
+        entries = json.loads(text)
+        lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+        (replay.folder / "rejects.ndjson").write_text(lines)
+    else:
+        allowed.append(True)
+    done = replay.push(*(["--plan"] if as_plan else []), "rejects.ndjson")
+    assert done.returncode == 0, done.stderr
+    users = {user["external_id"]: user for user in replay.users().values()}
+    assert users["2"]["email"] == ("lord@example.com" if mended else BYRON)
+    assert users["2"]["properties"] == {"plan": "a", "seats": "3"}
+    assert len(replay.sandbox.state.page_views) == 1
+    assert rejects_files(replay) == ["rejects.ndjson.1"]
+    assert not list(replay.folder.glob("wootric-replay-*"))
+
+
+def test_rejects_that_are_no_plans_are_told_where(replay: Replay) -> None:
+    path = replay.folder / "rejects.ndjson"
+    path.write_text('{"plan":{"account":null},"record":"{}","code":"x","line":1}\n')
+    done = replay.push("rejects.ndjson")
+    assert done.returncode == 2
+    assert "rejects.ndjson:1" in done.stderr
