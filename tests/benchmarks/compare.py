@@ -313,9 +313,8 @@ class _Sandbox:
                 (assignment,) = shlex.split(said[1])
                 name, _, value = assignment.partition("=")
                 self.account[name] = value
-            if said[:1] == ["--base-url"]:  # the last line
-                self.account["WOOTRIC_BASE_URL"] = said[1]
-                break
+                if name == "WOOTRIC_PASSWORD":  # the last line
+                    break
         return self
 
     def __exit__(self, *_: object) -> None:
