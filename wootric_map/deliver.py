@@ -581,8 +581,8 @@ class _ExactDelivery:
     def _write(self, step: PlannedWrite) -> tuple[Action, Failure | None]:
         """Make a write; gives what it was counted as in the end, and why it failed."""
         number = self._created if step.id is None and step.action == "update" else step.id
-        if number is None and step.action == "update" and step.known_as:
-            # What comes of rejects may lack the line that has created them.
+        if number is None and step.action == "update" and step.known_as and not self._has_failed:
+            # What is left of a plan may lack the line that has created them.
             number = self._number_of(step.known_as[0])
         if number is None and step.action == "update":
             message = "not sent, since its end user was not created"

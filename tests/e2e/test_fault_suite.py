@@ -8,7 +8,7 @@ import struct
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -56,10 +56,15 @@ AT_HOME: Final = {"POST /oauth/token", "GET /registered_events.json", "GET /v1/e
 """What every push asks for, whatever there is to do: the last, whether the sandbox was started anew."""
 
 
+def once_more(args: Sequence[str | Path]) -> list[str | Path]:
+    """The arguments of a push that also tries what was refused before, as it is."""
+    return [*args] if "--plan" in args else [*args, "--retry-rejects"]
+
+
 def made_by(replay: Replay, *args: str | Path) -> list[str]:
     """The requests that a push makes, which must end well, but for those of every push."""
     before = len(replay.sandbox.requests)
-    done = replay.push(*args)
+    done = replay.push(*once_more(args))
     assert done.returncode == 0, done.stderr
     made = (f"{each['method']} {each['path']}" for each in replay.sandbox.requests[before:])
     return [call for call in made if call not in AT_HOME]
@@ -231,7 +236,7 @@ def _table(folder: Path, *, resends: bool) -> Iterator[Table]:
         assert struck == {cell.person.number for cell in CELLS}, first.stderr
         rejects = rejected(replay)
         is_bad.clear()
-        second = replay.push(*push)
+        second = replay.push(*once_more(push))
         yield Table(replay, resends, first, rejects, second, made_by(replay, *push), sent)
 
 
