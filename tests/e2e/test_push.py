@@ -527,7 +527,7 @@ def test_a_write_answered_with_properties_as_text_is_no_doubt(
     replay = replaying(SandboxSettings(properties_as_text=True))
     first = [identify("1", "ada@example.com", plan='p"ro', vip=True), identify("2", "b@b.co")]
     export = replay.write([{**each, "messageId": f"a{n}"} for n, each in enumerate(first)])
-    done = replay.push(*options, export)
+    done = replay.push("--workers", "1", *options, export)
     assert done.returncode == 0, done.stderr
     again = [
         {"messageId": "b", "timestamp": "2024-03-01", **identify("1", plan="team")},
