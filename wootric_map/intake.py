@@ -127,7 +127,11 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
             for raw, each in read_parsed(content, data, rules):
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:
                     intake.pass_over(number, kind)
-                elif known and intake.leave_out_known(number, raw, each, retries=retries):
+                elif (
+                    known
+                    and (state := known.state_of(raw)) is not None
+                    and intake.leave_out_known(number, raw, each, state, retries=retries)
+                ):
                     pass
                 elif isinstance(each, Rejection):
                     intake.reject(number, lines.fitted(each, number), raw)
@@ -135,8 +139,12 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
                     intake.skip(number, each)
                 else:
                     intake.add(number, raw, each)
-        elif known and intake.leave_out_known(
-            number, content, ordinary(data), retries=options.retries
+        elif (
+            known
+            and (state := known.state_of(content)) is not None
+            and intake.leave_out_known(
+                number, content, ordinary(data), state, retries=options.retries
+            )
         ):
             pass
         elif not intake.add_quickly(number, content, data):
@@ -204,21 +212,23 @@ class _Intake:
         """Take note of a record of a type that is left out, and at which nobody looked any further."""
         self.skip(line, not_chosen(kind) if kind in KINDS else unsupported(kind))
 
-    def leave_out_known(self, line: int, raw: bytes, reading: Reading, *, retries: bool) -> bool:
-        """Leave a record out that an earlier run rejected or saw refused, if it is one.
+    def leave_out_known(
+        self, line: int, raw: bytes, reading: Reading, state: int, *, retries: bool
+    ) -> bool:
+        """Leave a record out that an earlier run rejected or saw refused, unless it is tried once more.
 
         Args:
             line: where it stands.
             raw: its own line.
             reading: what it was read as.
+            state: what became of it, as `KnownRejects.state_of` tells.
             retries: whether it is to be tried once more; that is noted.
 
         Returns:
             Whether it is left out.
         """
         known = self._options.known
-        state = known.state_of(raw) if known else None
-        if known is None or state is None or isinstance(reading, Skip):
+        if known is None or isinstance(reading, Skip):
             return False
         is_wrong = isinstance(reading, Rejection)
         if retries or (state == REJECTED and not is_wrong):

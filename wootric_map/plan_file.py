@@ -34,6 +34,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 
@@ -394,39 +395,32 @@ def plan_of_rejects(rejects: Path, out: Path) -> None:
         PlanFileError: a line is none of such a file; the message says which.
         OSError: a file can't be read or written.
     """
-    lines: list[tuple[int, int, int, str]] = []
+    lines: list[tuple[tuple[int, int, int], object]] = []
     accounts: dict[str | None, None] = {}
+    counts: Counter[str] = Counter()
     with rejects.open("rb") as file:
         for number, raw in enumerate(file, 1):
             try:
                 entry = orjson.loads(raw)
                 record = entry["record"]
                 line = orjson.loads(record) if isinstance(record, str) else record
-                action = line["action"]
-                place = _whole(line["end_user"]), _whole(entry["line"]), number
                 accounts[entry["plan"]["account"]] = None
-                lines.append((*place, action))
+                counts[line["action"]] += 1
+                place = _whole(line["end_user"]), _whole(entry["line"]), number
+                lines.append((place, line))
             except (KeyError, TypeError, ValueError) as error:
                 raise PlanFileError(
                     f"{rejects}:{number}: this is no line of a plan's rejects"
                 ) from error
-        if len(accounts) > 1:
-            raise PlanFileError(f"{rejects} holds rejects of plans for several accounts")
-        counts = Counter(action for *_, action in lines)
-        wanted = {number: place for place, (_, _, number, _) in enumerate(sorted(lines))}
-        held: dict[int, object] = {}
-        file.seek(0)
-        for number, raw in enumerate(file, 1):
-            record = orjson.loads(raw)["record"]
-            held[wanted[number]] = orjson.loads(record) if isinstance(record, str) else record
-    header: dict[str, object] = {
-        _HEADER: VERSION, "account": next(iter(accounts), None), "against": "rejects"
-    }  # fmt: skip
+    if len(accounts) > 1:
+        raise PlanFileError(f"{rejects} holds rejects of plans for several accounts")
+    account = next(iter(accounts), None)
+    header = {_HEADER: VERSION, "account": account, "against": "rejects"}
+    end = {"end": {action: counts[action] for action in CALLS}}
+    lines.sort(key=itemgetter(0))
     with out.open("wb") as plan:
-        for each in (header, *(held[place] for place in range(len(held)))):
+        for each in (header, *(line for _, line in lines), end):
             plan.write(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE))
-        end = {"end": {action: counts[action] for action in CALLS}}
-        plan.write(orjson.dumps(end, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _header(raw: bytes) -> dict[str, Any] | None:

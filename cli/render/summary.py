@@ -1,6 +1,6 @@
 """What a run came to, for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cli.render.text import plural, printable, styled
@@ -70,17 +70,19 @@ def counts(title: str, found: Findings) -> str:
 def passed_over(found: PassedOver) -> Iterator[str]:
     """Lines that tell which files were not read, if there are any."""
     if found.count:
-        more = found.count - len(found.names)
-        named = ", ".join(map(printable, found.names)) + (f" … and {more:,} more" if more else "")
+        named = _named(found.names, found.count)
         files = plural(found.count, "file")
         yield f"Passed over {files}: {named}; to read one all the same, name it"
     if found.recent:
-        more = found.recent - len(found.recent_names)
-        named = ", ".join(map(printable, found.recent_names)) + (
-            f" … and {more:,} more" if more else ""
-        )
+        named = _named(found.recent_names, found.recent)
         files = plural(found.recent, "file")
         yield f"Left {files} for the next run, changed less than --min-age ago: {named}"
+
+
+def _named(names: Sequence[str], count: int) -> str:
+    """The first few files of so many."""
+    more = count - len(names)
+    return ", ".join(map(printable, names)) + (f" … and {more:,} more" if more else "")
 
 
 def left_out(report: Report) -> Iterator[str]:

@@ -13,13 +13,12 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from forking import COMMAND
 from replaying import Replay, at, identify, page, refusing, until
 
-from wootric_map.sandbox import SandboxSettings
+from wootric_map.sandbox import FaultRule, SandboxSettings
 
 ADA, BYRON = "ada@example.com", "byron@example.com"
 GOOD = at(1, identify("1", ADA, plan="pro"))
@@ -29,6 +28,12 @@ MENDED = BAD | {"event": "Signed Up"}
 
 def rejects_files(replay: Replay) -> list[str]:
     return sorted(path.name for path in replay.folder.glob("rejects.ndjson*"))
+
+
+def refusing_byron_until(allowed: list[bool]) -> FaultRule:
+    """A fault rule that refuses one email until there is anything in the list."""
+    rule = refusing(BYRON)
+    return lambda request: None if allowed else rule(request)
 
 
 def mail(replay: Replay, *args: str | Path) -> tuple[int, str]:
@@ -140,12 +145,7 @@ def test_old_rejects_of_which_all_have_gone_through_are_told_as_such(
     replaying: Callable[[SandboxSettings], Replay],
 ) -> None:
     allowed: list[bool] = []
-    rule = refusing(BYRON)
-
-    def until_allowed(request: Any) -> Any:
-        return None if allowed else rule(request)
-
-    replay = replaying(SandboxSettings(faults=(until_allowed,)))
+    replay = replaying(SandboxSettings(faults=(refusing_byron_until(allowed),)))
     export = replay.write([GOOD, at(1, identify("2", BYRON, plan="a"))])
     assert mail(replay, export)[0] == 1
     assert "gone through" not in replay.push(export).stderr
@@ -298,12 +298,7 @@ def test_a_plans_rejects_are_pushable_as_they_are(
     options: tuple[str, ...],
 ) -> None:
     allowed: list[bool] = []
-    rule = refusing(BYRON)
-
-    def until_allowed(request: Any) -> Any:
-        return None if allowed else rule(request)
-
-    replay = replaying(SandboxSettings(faults=(until_allowed,)))
+    replay = replaying(SandboxSettings(faults=(refusing_byron_until(allowed),)))
     bad = [at(1, identify("2", BYRON, plan="a")), at(2, identify("2", BYRON, seats="3"))]
     export = replay.write([GOOD, *bad, at(3, page("2", "/a"))])
     assert replay.push("--plan", replay.plan(*options, export)).returncode == 1

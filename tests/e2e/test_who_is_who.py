@@ -492,6 +492,17 @@ def held(replay: Replay) -> dict[Any, tuple[Any, Any]]:
     return {user["email"]: (user["external_id"], user["properties"]) for user in users}
 
 
+def push_each_night(
+    replay: Replay, nights: list[list[dict[str, Any]]], options: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Push an archive that grows by each night, and whole once more; gives all of it."""
+    archive: list[dict[str, Any]] = []
+    for night in [*nights, []]:
+        archive += night
+        assert replay.push(replay.write(archive), *options).returncode == 0
+    return archive
+
+
 HELP, OWN, OTHER = "help@example.com", "own@example.com", "other@example.com"
 AGENT_NIGHTS = [
     [at(1, identify("c-1", ADA, plan="a")), at(1, identify("c-2", BYRON, plan="b"))],
@@ -511,10 +522,7 @@ HELP_NIGHTS = [
 def test_a_growing_archive_gives_an_agents_customers_their_own_ids_back(
     replay: Replay, options: tuple[str, ...]
 ) -> None:
-    archive: list[dict[str, Any]] = []
-    for night in [*AGENT_NIGHTS, []]:
-        archive += night
-        assert replay.push(replay.write(archive), *options).returncode == 0
+    push_each_night(replay, AGENT_NIGHTS, options)
     assert held(replay) == {
         ADA: ("c-1", {"plan": "a", "note": "x"}),
         BYRON: ("c-2", {"plan": "b", "note": "y"}),
@@ -526,10 +534,7 @@ def test_a_help_desks_members_are_there_with_their_own_emails(
     replay: Replay, options: tuple[str, ...]
 ) -> None:
     """The second night alone cannot tell that it is no new address of the first member's."""
-    archive: list[dict[str, Any]] = []
-    for night in [*HELP_NIGHTS, []]:
-        archive += night
-        assert replay.push(replay.write(archive), *options).returncode == 0
+    archive = push_each_night(replay, HELP_NIGHTS, options)
     users = held(replay)
     assert sorted(users) == [HELP, OTHER, OWN]
     assert users[OTHER] == ("m-2", {"own": "2"})
