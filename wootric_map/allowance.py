@@ -88,6 +88,24 @@ class Skew:
         return 0.0 if self.least <= 0.0 <= self.most else self.least
 
 
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """How calls to an endpoint go from now on."""
+
+    per_minute: float
+    """Calls a minute; infinite where there is no limit."""
+    at_first: int = 0
+    """Calls that go in what is left of the present window."""
+    until: float = 0.0
+    """Seconds that are left of it."""
+
+    def seconds(self, calls: float) -> float:
+        """How long so many calls take."""
+        if calls <= self.at_first:
+            return self.until * calls / self.at_first if self.at_first else 0.0
+        return self.until + (calls - self.at_first) * 60 / self.per_minute
+
+
 @dataclass(slots=True)
 class _Window:
     """A span of time that takes so many calls. Times are ours, unless said otherwise."""
@@ -124,9 +142,12 @@ class _Window:
 
     def others(self, now: float) -> float:
         """Calls that the account's other traffic is likely to make in it after the latest reply."""
+        return self.others_rate(now) * (self.ends - self.told_at)
+
+    def others_rate(self, now: float) -> float:
+        """Calls a second that the account's other traffic has made since we knew of it."""
         seen = self.limit - self.remaining - self.taken - self.used_by_others
-        rate = max(seen, 0) / max(now - self.opened, _SHORTEST_WAIT)
-        return rate * (self.ends - self.told_at)
+        return max(seen, 0) / max(now - self.opened, _SHORTEST_WAIT)
 
     def due(self, left: int) -> float:
         """When the next call should go, so that so many are spread evenly over the rest."""
@@ -164,10 +185,38 @@ class Allowance:
         """The limit in words, such as `100 a minute`; None where there is none."""
         if self._window is None:
             return None
-        length = self._length or _MINUTE
+        length = self._span
         # A window that ends on a whole second may last up to one more.
         span = "a minute" if abs(length - _MINUTE) <= 1 + _SETTLES else f"in {length:.0f} s"
         return f"{self._window.limit:,} {span}"
+
+    @property
+    def per_minute(self) -> float | None:
+        """Calls a minute that the endpoint takes of all who use the account; infinite where it has no limit,
+        None before any reply."""
+        if self._window is None:
+            return inf if self._known else None
+        return self._window.limit * 60 / self._span
+
+    def throughput(self, now: float) -> Throughput | None:
+        """How calls go from now on, as far as replies have told; None before the first."""
+        window = self._window
+        if window is None:
+            return Throughput(inf) if self._known else None
+        others = window.others_rate(now) * self._span
+        per_minute = max(self._ours(window) - others, 1) * 60 / self._span
+        if now < self._closed_until:
+            return Throughput(per_minute, 0, self._closed_until - now)
+        if now >= window.ends:
+            return Throughput(per_minute)
+        return Throughput(
+            per_minute, max(self._share(window, now), 0), window.ends + self._settles - now
+        )
+
+    @property
+    def _span(self) -> float:
+        """Seconds that a window lasts: a minute, until one was seen from its beginning to its end."""
+        return self._length or _MINUTE
 
     def opens(self, now: float) -> float:
         """When the next call may go, as far as is known now: at once, if that is not after `now`."""
@@ -273,10 +322,8 @@ class Allowance:
 
     def _turn(self, window: _Window, now: float) -> float:
         """When the next call of a window may go."""
-        reserved = ceil(round(window.limit * self._reserve, 6))
-        ours = max(window.limit - reserved, 1) - window.taken
-        left = window.remaining - self._uncounted(window.told_at)
-        share = min(ours, floor(left - window.others(now)))
+        ours = self._ours(window) - window.taken
+        share = self._share(window, now)
         closed_until = window.ends + self._settles
         if share > 0:
             return min(window.due(share), closed_until)
@@ -284,6 +331,15 @@ class Allowance:
             # A reply may show that calls under way were counted already, or others make fewer.
             return min(now + _LOOK_AGAIN, closed_until)
         return closed_until
+
+    def _ours(self, window: _Window) -> int:
+        """How many calls of a window are not left to others."""
+        return max(window.limit - ceil(round(window.limit * self._reserve, 6)), 1)
+
+    def _share(self, window: _Window, now: float) -> int:
+        """How many calls of our own are likely to go yet in a window."""
+        left = window.remaining - self._uncounted(window.told_at)
+        return min(self._ours(window) - window.taken, floor(left - window.others(now)))
 
     def _window_after(self, window: _Window, now: float) -> _Window:
         """The window that the next call opens, taken to be like the last until a reply tells."""

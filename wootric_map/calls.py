@@ -201,6 +201,11 @@ class PageView:
 Call: TypeAlias = EndUserUpsert | EligibilityCheck | PageView
 
 
+def event_name(call: EligibilityCheck | PageView) -> str | None:
+    """The event that a call asks about; None of a page view."""
+    return call.event_name if isinstance(call, EligibilityCheck) else None
+
+
 def call_for(mapped: Mapped, key: str) -> Call:
     """The call that one record makes, taken alone.
 

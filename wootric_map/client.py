@@ -241,13 +241,16 @@ class Wootric:
         flight: Flight = UNTRACKED,
         *,
         again: bool = False,
-    ) -> None:
+    ) -> bool:
         """Check eligibility, or send a page view; neither can be taken back (wootric.md 5).
 
         Args:
             event: what to send.
             flight: told of each exchange.
             again: send it again if no answer comes, although it may count twice then.
+
+        Returns:
+            Whether Wootric finds the user eligible; False for a page view.
 
         Raises:
             NoAnswerError: it may have been counted, or not.
@@ -256,7 +259,7 @@ class Wootric:
         """
         call = event.call(self._services, self._account_token)
         is_check = isinstance(event, EligibilityCheck)
-        self._made(
+        reply = self._made(
             _Asked(
                 "eligible" if is_check else "pixel",
                 call,
@@ -267,6 +270,7 @@ class Wootric:
                 flight=flight,
             )
         )
+        return isinstance(reply, dict) and reply.get("eligible") is True
 
     def _found(self, asked: "_Asked") -> EndUser | None:
         try:

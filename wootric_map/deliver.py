@@ -3,7 +3,8 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from math import inf
@@ -12,7 +13,14 @@ from typing import Final, TypeAlias
 import requests
 
 from wootric_map.addressing import Change, change, unregistered
-from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
+from wootric_map.calls import (
+    EligibilityCheck,
+    EndUser,
+    EndUserUpsert,
+    PageView,
+    comparable,
+    event_name,
+)
 from wootric_map.client import NoAnswerError, Wootric
 from wootric_map.comparing import difference, written
 from wootric_map.course import (
@@ -32,7 +40,15 @@ from wootric_map.course import (
 from wootric_map.identities import EMAIL, USER, id_name
 from wootric_map.journal import NOWHERE, Journal, JournalFailedError
 from wootric_map.known import Delivered, Fate, Known, Provenance
-from wootric_map.outcome import Action, CallFailedError, Failure, Outcome, Skip, StoppedError
+from wootric_map.outcome import (
+    Action,
+    CallFailedError,
+    Failure,
+    Outcome,
+    Ref,
+    Skip,
+    StoppedError,
+)
 from wootric_map.plan import EndUserPlan, Event, Find, Plan, Write
 from wootric_map.plan_file import PlanFile, Planned, PlannedWrite
 from wootric_map.said import NOTHING_SAID, still_to_say
@@ -121,6 +137,35 @@ def deliver_file(
             yield _ExactDelivery(plan, index, wootric, registered, stop, sender).run
 
     return _spread(runs(), journal, workers=workers, stop=stop)
+
+
+def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> Counter[str]:
+    """Count the calls of a saved plan that are still to be made, by what each does.
+
+    Args:
+        plan: that was saved.
+        registered: the events that count for eligibility.
+        journal: what earlier runs did, which is not done again.
+    """
+    calls: Counter[str] = Counter()
+    if not journal.remembers:
+        calls.update(plan.counts)
+        calls["eligibility_check"] = sum(
+            count for name, count in plan.checks.items() if name in registered
+        )
+        return calls
+    for index in range(len(plan)):
+        latest: float = 0
+        for step in plan.steps(index):
+            fate = journal.fate(step.key, step.former_key, step.time)
+            if not isinstance(step, PlannedWrite):
+                skip = unregistered(step.call, registered) or left_out(step.type, fate)
+                is_done = skip is not None
+            else:
+                is_done = isinstance(fate, Delivered) and _holds(step, fate, latest, journal)
+                latest = fate.run if is_done and isinstance(fate, Delivered) else inf
+            calls[step.action] += not is_done
+    return calls
 
 
 def _spread(
@@ -262,18 +307,18 @@ class _Sender:
         action: Action,
         call: EligibilityCheck | PageView,
         former_key: str | None = None,
-    ) -> Failure | None:
-        """Send a call that can't be taken back; gives why it failed."""
+    ) -> Failure | bool:
+        """Send a call that can't be taken back; gives why it failed, or whether the user is eligible."""
         departure = _Departure(self.journal, key, action)
         try:
-            self._wootric.send(call, departure, again=self.journal.resends)
+            is_eligible = self._wootric.send(call, departure, again=self.journal.resends)
         except CallFailedError as error:
             return self.failed(key, action, error.failure)
         except NoAnswerError as error:
             message = f"{error}; it may have been counted, and sent again it would count twice"
             return self.failed(key, action, Failure("in_doubt", message))
         self.journal.delivered(key, action, former_key)
-        return None
+        return is_eligible
 
     def failed(
         self, key: str, action: Action, failure: Failure, wanted: EndUserUpsert | None = None
@@ -335,6 +380,8 @@ class _Delivery:
         self._holds = False
         self._fate: Fate | None = None
         """What an earlier run has done about the step under way."""
+        self._look_ups = 0
+        """How many look-ups that step has asked for, at most."""
 
     def run(self) -> Iterator[Outcome]:
         """Make the end user's calls in order."""
@@ -357,7 +404,8 @@ class _Delivery:
                 except StopIteration:
                     return
                 outcome, answer = self._take(asked)
-                yield outcome
+                yield outcome._replace(look_ups=self._look_ups)
+                self._look_ups = 0
 
     def _answer(self, way: Course, asked: Asked) -> Asked | Turn:
         if isinstance(asked, Recall):
@@ -372,6 +420,7 @@ class _Delivery:
             found = self._journal.find(asked.wanted)
         try:
             if found is None and self._find:
+                self._look_ups += asked.wanted.look_ups
                 found = self._find(asked.wanted)
             if found and self._have_to_oneself(found.id):
                 # Somebody else has changed them since; no snapshot knows that.
@@ -396,15 +445,16 @@ class _Delivery:
             if isinstance(outcome.result, Failure):
                 self._sender.failed(step.key, outcome.action, outcome.result, step.whole)
             return outcome, answer
+        event = event_name(step.call) if isinstance(step, Event) else None
         if isinstance(fate, EligibilityCheck | PageView):
-            failure = self._sender.send(step.key, turn.action, fate, step.former_key)
-            return Outcome(turn.action, step.refs, failure, step.key), None
+            sent = self._sender.send(step.key, turn.action, fate, step.former_key)
+            return _outcome(turn.action, step.refs, sent, step.key, event), None
         result = fate if isinstance(fate, Skip | Failure) else None
         if isinstance(result, Failure):
             whom = step.whole if isinstance(step, Write) else None
             self._sender.failed(step.key, turn.action, result, whom)
         key = step.key if isinstance(step, Event) else None
-        return Outcome(turn.action, step.refs, result, key), None
+        return Outcome(turn.action, step.refs, result, key, event), None
 
     def _write(
         self, write: Write, wanted: Change, held: EndUser | Known | None
@@ -551,7 +601,7 @@ class _ExactDelivery:
         fate = self._journal.fate(step.key, step.former_key, step.time)
         refs = (step.ref,)
         if isinstance(step, PlannedWrite):
-            if isinstance(fate, Delivered) and self._still_holds(step, fate):
+            if isinstance(fate, Delivered) and _holds(step, fate, self._latest, self._journal):
                 self._latest = fate.run
                 self._refused = None
                 if step.action == "create":
@@ -565,18 +615,14 @@ class _ExactDelivery:
                 self._sender.failed(step.key, step.action, self._refused, step.fields)
             return Outcome(action, refs, self._refused)
         skip = unregistered(step.call, self._registered) or left_out(step.type, fate)
+        event = event_name(step.call)
         if skip:
-            return Outcome(step.action, refs, skip)
+            return Outcome(step.action, refs, skip, event=event)
         refused = after(self._refused)
         if refused:
             self._sender.failed(step.key, step.action, refused)
-        failure = refused or self._sender.send(step.key, step.action, step.call, step.former_key)
-        return Outcome(step.action, refs, failure)
-
-    def _still_holds(self, step: PlannedWrite, fate: Delivered) -> bool:
-        """Whether nothing has undone what an earlier run wrote; what is known as earlier undoes nothing."""
-        told = step.said is not None and not self._journal.is_silent(fate)
-        return told or still_holds(fate, self._latest)
+        sent = refused or self._sender.send(step.key, step.action, step.call, step.former_key)
+        return _outcome(step.action, refs, sent, None, event)
 
     def _write(self, step: PlannedWrite) -> tuple[Action, Failure | None]:
         """Make a write; gives what it was counted as in the end, and why it failed."""
@@ -658,6 +704,28 @@ class _ExactDelivery:
         except CallFailedError:
             return None
         return found.id if found else None
+
+
+def _holds(step: PlannedWrite, fate: Delivered, latest: float, journal: Journal) -> bool:
+    """Whether nothing has undone what an earlier run wrote; what is known as earlier undoes nothing.
+
+    `latest` is the run that made the writes up to here; infinite where it is this one.
+    """
+    told = step.said is not None and not journal.is_silent(fate)
+    return told or still_holds(fate, latest)
+
+
+def _outcome(
+    action: Action,
+    refs: Collection[Ref],
+    sent: Failure | bool,
+    key: str | None,
+    event: str | None,
+) -> Outcome:
+    """What became of a check or page view that was sent."""
+    if isinstance(sent, Failure):
+        return Outcome(action, refs, sent, key, event)
+    return Outcome(action, refs, None, key, event, is_eligible=sent)
 
 
 class _Turns:

@@ -14,6 +14,9 @@ PLACES: Final = 5
 MOST_WARNINGS: Final = 10_000
 """How many different warnings of one code are told apart; a hostile export has a million keys."""
 
+MOST_NAMES: Final = 1000
+"""How many different names are told apart."""
+
 _LONGEST: Final = 500
 """Characters of a warning's texts that are kept."""
 
@@ -57,6 +60,27 @@ class Findings:
             places = self.places.setdefault(code, [])
             for each in found[: PLACES - len(places)]:
                 places.append(each._replace(line=each.line + lines_before))
+
+
+@dataclass(slots=True)
+class CountedNames:
+    """How often each name came. Memory is bounded: `MOST_NAMES` are told apart, the rest is only counted."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    more: int = 0
+    """How often names came that are not told apart."""
+
+    def add(self, name: str, count: int = 1) -> None:
+        """Count a name; of a very long one the beginning stands for it."""
+        name = name[:_LONGEST]
+        if name in self.counts or len(self.counts) < MOST_NAMES:
+            self.counts[name] += count
+        else:
+            self.more += count
+
+    def most_common(self, number: int | None = None) -> list[tuple[str, int]]:
+        """The names that came most often, with how often; of those alike in that, in their own order."""
+        return sorted(self.counts.items(), key=lambda each: (-each[1], each[0]))[:number]
 
 
 WarningKey: TypeAlias = tuple[str, str | None, str | int | None]

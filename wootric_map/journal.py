@@ -14,11 +14,12 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -114,6 +115,9 @@ MIGRATIONS: Final = (
     ALTER TABLE account ADD COLUMN silent_until INTEGER NOT NULL DEFAULT 0;
     UPDATE account SET silent_until = (SELECT coalesce(max(number), 0) FROM run);
     """,
+    """
+    CREATE TABLE pace (endpoint TEXT PRIMARY KEY, per_minute REAL) WITHOUT ROWID;
+    """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
 
@@ -188,6 +192,8 @@ class Contents:
     """How many were sent, and not answered."""
     failed: Mapping[str, int]
     """How many failed when they were last tried."""
+    limits: Mapping[str, float | None]
+    """The limits that replies have told last, in calls a minute by endpoint; None where there is none."""
 
 
 class Journal:
@@ -287,6 +293,39 @@ class Journal:
         except BaseException:
             database.close()
             raise
+
+    @classmethod
+    @contextmanager
+    def copied(
+        cls, path: Path, account: str | None = None, *, since: float | None = None
+    ) -> Iterator[Self]:
+        """Open a copy of a journal, whether a run has it open or not; what it is told goes with the copy.
+
+        Args:
+            path: the journal, which stays as it is.
+            account: which account it should be about; None where any will do.
+            since: as in `open`.
+
+        Raises:
+            JournalError: there is none, or it is another account's, or it can't be read.
+        """
+        if not path.is_file():
+            raise JournalError(f"{path}: there is no such journal")
+        database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        try:
+            with closing(_connected(path)) as original:
+                _check_is_one(original, path)
+                original.backup(database)
+            _migrate(database, path, account or _account_of(database), os.urandom)
+            journal = cls(database, str(path), time.time, since=since)
+        except sqlite3.Error as error:
+            database.close()
+            raise JournalError(_spoilt(path, error)) from error
+        except BaseException:
+            database.close()
+            raise
+        with journal:
+            yield journal
 
     @classmethod
     def temporary(
@@ -814,9 +853,22 @@ class Journal:
     def begin_anew(self) -> None:
         """Forget what earlier runs did."""
         for table in (
-            "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "reject",
+            "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "reject", "pace",
         ):  # fmt: skip
             self._note(f"DELETE FROM {table}", ())  # noqa: S608
+
+    def limits(self) -> dict[str, float]:
+        """Return the limits that earlier runs were told, in calls a minute; infinite where there is none."""
+        with self._lock:
+            self._write_down()
+            rows = self._database.execute("SELECT endpoint, per_minute FROM pace").fetchall()
+        return {endpoint: inf if limit is None else limit for endpoint, limit in rows}
+
+    def note_limits(self, limits: Mapping[str, float]) -> None:
+        """Put on record what limits replies have told; arguments as `limits` returns them."""
+        for endpoint, limit in limits.items():
+            query = "INSERT OR REPLACE INTO pace VALUES (?, ?)"
+            self._note(query, (endpoint, limit if isfinite(limit) else None))
 
     def end_run(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
         """Put on record how the run ended.
@@ -1103,24 +1155,32 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
     except sqlite3.Error as error:
         raise JournalError(_spoilt(path, error)) from error
     try:
-        if not _version(database, path):
-            raise JournalError(f"{path} is empty, and no journal yet")
+        _check_is_one(database, path)
         _migrate(database, path, _account_of(database), os.urandom)
         database.execute("BEGIN")
         columns = ", ".join(Run._fields)
         query = f"SELECT {columns} FROM run ORDER BY number DESC LIMIT ?"  # noqa: S608
         last = tuple(Run(*row) for row in database.execute(query, (runs,)))
         (end_users,) = database.execute("SELECT count(*) FROM end_user").fetchone()
+        limits = database.execute("SELECT endpoint, per_minute FROM pace ORDER BY endpoint")
         return Contents(
             _account_of(database),
             last,
             end_users,
-            *(_counts(database, table) for table in ("delivered", "in_flight", "failed")),
+            _counts(database, "delivered"),
+            _counts(database, "in_flight"),
+            _counts(database, "failed"),
+            dict(limits),
         )
     except sqlite3.Error as error:
         raise JournalError(_spoilt(path, error)) from error
     finally:
         database.close()
+
+
+def _check_is_one(database: sqlite3.Connection, path: Path) -> None:
+    if not _version(database, path):
+        raise JournalError(f"{path} is empty, and no journal yet")
 
 
 def forget(path: Path) -> None:

@@ -94,6 +94,12 @@ class Outcome(NamedTuple):
     """None where it was delivered, or there was nothing to do."""
     key: str | None = None
     """Of an eligibility check or page view: what tells its record from every other."""
+    event: str | None = None
+    """Of an eligibility check: the name of its event."""
+    is_eligible: bool = False
+    """Of one that was delivered: whether Wootric would survey the user."""
+    look_ups: int = 0
+    """How many look-ups the account was asked for its end user, at most."""
 
 
 class StoppedError(Exception):

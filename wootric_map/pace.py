@@ -2,13 +2,14 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import inf, isfinite
 from typing import Final
 
-from wootric_map.allowance import Allowance, Told
+from wootric_map.allowance import Allowance, Throughput, Told
 from wootric_map.outcome import StoppedError
 
 _SLICE: Final = 2.0
@@ -46,21 +47,41 @@ class Pace:
             clock: the unix time.
             monotonic: seconds since whenever, by a clock that is never set.
         """
+        self.rate: Final = rate
         self._interval = 60.0 / rate if rate else 0.0
         self.wait = wait
-        self._reserve = reserve
+        self.reserve: Final = reserve
         self._clock = clock
         self._monotonic = monotonic
         self._ahead = -inf
         self._lock = threading.Lock()
         self._next = 0.0
         self._endpoints: dict[str, _Endpoint] = {}
-        self.calls = 0
-        """How many calls have had their turn."""
+        self.made: Counter[str] = Counter()
+        """How many calls to each endpoint have had their turn."""
         self.waiting_until: float | None = None
         """Unix time at which a call that waits will go."""
         self.waiting_for = ""
         """What it waits for."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls have had their turn."""
+        with self._lock:
+            return self.made.total()
+
+    def limits(self) -> dict[str, float]:
+        """Calls a minute that each endpoint takes that has been asked; infinite where it has no limit."""
+        with self._lock:
+            told = {name: each.allowance.per_minute for name, each in self._endpoints.items()}
+        return {name: limit for name, limit in told.items() if limit is not None}
+
+    def throughputs(self) -> dict[str, Throughput]:
+        """How calls go from now on to each endpoint that has been asked."""
+        with self._lock:
+            now = self._now()
+            told = {name: each.allowance.throughput(now) for name, each in self._endpoints.items()}
+        return {name: each for name, each in told.items() if each is not None}
 
     @property
     def limit(self) -> str | None:
@@ -90,7 +111,7 @@ class Pace:
                         self._next = max(self._next, now) + self._interval
                         known.allowance.send(now)
                         known.is_held, known.turn = is_held, now
-                        self.calls += 1
+                        self.made[endpoint] += 1
                         if waited:
                             self.waiting_until = None
                         return
@@ -130,7 +151,7 @@ class Pace:
     def _known(self, endpoint: str) -> "_Endpoint":
         known = self._endpoints.get(endpoint)
         if known is None:
-            known = self._endpoints[endpoint] = _Endpoint(Allowance(self._reserve))
+            known = self._endpoints[endpoint] = _Endpoint(Allowance(self.reserve))
         return known
 
     def _now(self) -> float:

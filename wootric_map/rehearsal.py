@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from wootric_map.addressing import UNKNOWN, Change
-from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView, event_name
 from wootric_map.comparing import written
 from wootric_map.course import Answer, Asked, Course, Hear, LookUp, Recall, Recollect, Turn, course
 from wootric_map.folding import PlacedWarning
@@ -167,10 +167,12 @@ def _foretold(end_user: EndUserPlan, turn: Turn) -> int:
 def _rehearsed(end_user: EndUserPlan, turn: Turn, look_ups: int) -> Rehearsed:
     step, fate, held = turn
     refs = step.refs
+    event = event_name(step.call) if isinstance(step, Event) else None
     if isinstance(fate, Skip | Failure):
-        return Rehearsed(end_user, step, Outcome(turn.action, refs, fate), None, held, look_ups)
+        outcome = Outcome(turn.action, refs, fate, event=event)
+        return Rehearsed(end_user, step, outcome, None, held, look_ups)
     call = fate.fields if isinstance(fate, Change) else fate
-    outcome = Outcome(turn.action, refs, None)
+    outcome = Outcome(turn.action, refs, None, event=event)
     warnings: tuple[PlacedWarning, ...] = ()
     if isinstance(step, Event) and isinstance(call, EligibilityCheck | PageView):
         warnings = step.warnings_of(call)

@@ -14,7 +14,14 @@ from typing import Final, Self
 
 import orjson
 
-from wootric_map.findings import CountedWarning, CountedWarnings, Findings, Place, distinct
+from wootric_map.findings import (
+    CountedNames,
+    CountedWarning,
+    CountedWarnings,
+    Findings,
+    Place,
+    distinct,
+)
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line
@@ -39,6 +46,12 @@ class Report:
     """Records skipped as `unidentified`, by reason."""
     ambiguous_anonymous_ids: int = 0
     """anonymousIds that were seen with several end users, and left alone."""
+    checked: CountedNames = field(default_factory=CountedNames)
+    """Eligibility checks that were delivered, or are planned, by event."""
+    eligible: CountedNames = field(default_factory=CountedNames)
+    """How many of these found their user eligible."""
+    unregistered: CountedNames = field(default_factory=CountedNames)
+    """Track records skipped as `event_not_registered`, by event."""
     delivered_before: int = 0
     """Track and page records that an earlier run had delivered."""
     unknown_users: tuple[str, ...] = ()
@@ -114,9 +127,15 @@ class Report:
         """Count what became of a call."""
         if outcome.result is None:
             self.done[outcome.action] += 1
+            if outcome.event is not None:
+                self.checked.add(outcome.event)
+                if outcome.is_eligible:
+                    self.eligible.add(outcome.event)
             return
         for ref in outcome.refs:
             if isinstance(outcome.result, Skip):
+                if outcome.result.code == "event_not_registered" and outcome.event is not None:
+                    self.unregistered.add(outcome.event)
                 self.delivered_before += outcome.result.code == "delivered_before"
                 self.skip(ref.source, ref.line, outcome.result)
             elif isinstance(outcome.result, Failure):
@@ -139,6 +158,9 @@ class Report:
             "eligibility_checks": self.done["eligibility_check"],
             "page_views": self.done["page_view"],
             "api_calls": self.api_calls,
+            "events_not_registered": [
+                {"event": name, "count": count} for name, count in self.unregistered.most_common()
+            ],
             "passed_over": self.passed_over.as_data(),
             "warning_details": self.warnings.details(),
         }

@@ -345,6 +345,7 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "eligibility_checks",
         "page_views",
         "api_calls",
+        "events_not_registered",
         "passed_over",
         "warning_details",
     ]
