@@ -77,3 +77,30 @@ def gentle_interruption() -> Iterator[Interruption]:
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextmanager
+def time_limit(seconds: float | None, stop: threading.Event) -> Iterator[Callable[[], bool]]:
+    """Tell the run to stop once its time is up.
+
+    Args:
+        seconds: how long it may take; None for no limit.
+        stop: is set then.
+
+    Yields:
+        What tells whether the time is up.
+    """
+    is_up = threading.Event()
+
+    def end() -> None:
+        is_up.set()
+        stop.set()
+
+    timer = threading.Timer(seconds or 0.0, end)
+    timer.daemon = True
+    if seconds is not None:
+        timer.start()
+    try:
+        yield is_up.is_set
+    finally:
+        timer.cancel()

@@ -3,34 +3,39 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import click
 
-from cli import account, comparison, embedded, options
+from cli import account, comparison, embedded, keeping, options
 from cli.interrupt import gentle_interruption
 from cli.render import diff, summary
+from cli.render.foretold import as_data, each_kind, how_long
 from cli.render.progress import reading_progress
-from cli.render.text import duration, json_line, plural, printable, styled
-from wootric_map.calls import USUAL_RATE, EndUser, EndUserUpsert
+from cli.render.text import json_line, plural, printable, styled
+from wootric_map.calls import EndUser, EndUserUpsert
+from wootric_map.forecast import Speed, by_kind, speed_of
+from wootric_map.known import Known
 from wootric_map.names import Tally
-from wootric_map.outcome import StoppedError
+from wootric_map.outcome import CALLS, StoppedError
 from wootric_map.overview import overview
 from wootric_map.plan import Find, Plan, Write
 from wootric_map.plan_file import PlanWriter
 from wootric_map.planning import intake_workers, plan_records
 from wootric_map.rehearsal import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.report import Report
-from wootric_map.services import account_fingerprint
+from wootric_map.services import SettingsError, account_fingerprint, journal_account, services
 from wootric_map.side_by_side import SideBySide
 from wootric_map.spool import Spool
 
 if TYPE_CHECKING:
+    from wootric_map.journal import Journal
     from wootric_map.redaction import Redaction
 
 EXIT_CHANGES: Final = 3
@@ -62,6 +67,26 @@ _LABELS: Final = 20
     "--detailed-exitcode",
     is_flag=True,
     help="Exit with 3 if there is anything to send, with 0 only if there is nothing.",
+)
+@click.option(
+    "--next",
+    "is_next",
+    is_flag=True,
+    help="Show what the next push would do: what the account's journal says is delivered is taken off.",
+)
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The same with this journal, of push --journal. It stays as it is.",
+)
+@click.option(
+    "--registered-event",
+    "registered_events",
+    multiple=True,
+    metavar="NAME",
+    help="An event that the account has registered, letter for letter; may be given several times. Then no "
+    "other is counted. Without it all are, unless the account is asked.",
 )
 @options.account_options
 @options.credential_options
@@ -105,6 +130,7 @@ def dry_run(
             # Its processes are forked before anything starts a thread.
             with intake_workers(sources, how, planning, processes=given["processes"]) as workers:
                 held = _compared(against, given, stack, interruption.stop.wait)
+                memory = held.memory
                 spool = stack.enter_context(Spool())
                 saved = stack.enter_context(_plan_file(out, held, against)) if out else None
                 with reading_progress(sources, lines=style == "text") as on_bytes:
@@ -115,21 +141,23 @@ def dry_run(
                         spool,
                         report,
                         stdin=options.standard_input(),
-                        workers=workers,
+                        workers=None if memory else workers,
                         snapshot=None if held.asks else held.find,
+                        evidence=memory,
+                        history=memory,
                         on_bytes=on_bytes,
                     )
             tally = Tally(spool.names)
             show = partial(_shown, style=style, redaction=options.redaction())
-            if held.find or held.registered is not None or saved or given["no_fold"]:
+            if held.is_known or saved or given["no_fold"]:
                 at_once = given["workers"] if held.asks else 1
                 changes = _changes(plan, report, tally, held, saved, at_once, show)
             else:
                 changes = _overview(plan, report, tally, given, show)
             if style == "json":
-                _write_data(changes, report, tally, options.redaction())
+                _write_data(changes, report, tally, held, options.redaction())
             else:
-                _write_text(changes, report, tally, held, limit_users, given["rate"] or USUAL_RATE)
+                _write_text(changes, report, tally, held, limit_users)
         except StoppedError:
             click.echo(f"stopped; {summary.records(report.records)} read so far.", err=True)
             return interruption.exit_code
@@ -157,6 +185,15 @@ class _Held:
     """Whether it takes calls to look somebody up."""
     account: str | None
     """The account's fingerprint, if any is named."""
+    memory: "Journal | None"
+    """What earlier runs did, if that is to be taken off."""
+    speed: Callable[[], Speed]
+    """Tells how fast the account's calls may go."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the account."""
+        return bool(self.find or self.memory) or self.registered is not None
 
 
 def _compared(
@@ -164,13 +201,24 @@ def _compared(
 ) -> _Held:
     """Open what `--against` names."""
     token = given["account_token"]
+    names = given["registered_events"]
+    if names and (given["sandbox"] or against == options.ACCOUNT):
+        beside = "--sandbox" if given["sandbox"] else "--against account"
+        raise click.UsageError(
+            f"--registered-event has no place beside {beside}, which is asked for them"
+        )
     if against != options.ACCOUNT:
-        registered = None
+        registered = frozenset(names) if names else None
         if given["sandbox"]:
             registered = embedded.registered_events(stack.enter_context(embedded.running_sandbox()))
         snapshot = stack.enter_context(comparison.snapshot_of(against, token))
+        memory = _memory(given, stack, snapshot.as_of if snapshot else None)
         fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
-        return _Held(snapshot and snapshot.find, registered, False, fingerprint)
+        speed = Speed(given["rate"], given["reserve"], remembered=by_kind(_limits(given, memory)))
+        find = snapshot and snapshot.find
+        return _Held(find, registered, False, fingerprint, memory, lambda: speed)
+    memory = _memory(given, stack, None)
+    limits = _limits(given, memory)
     from wootric_map.pace import Pace  # noqa: PLC0415 - slow, and most dry runs need none
 
     to = account.account(given, stack)
@@ -179,7 +227,54 @@ def _compared(
     wootric = stack.enter_context(connected)
     wootric.sign_in()
     registered = wootric.registered_events()
-    return _Held(wootric.find, registered, True, account_fingerprint(to.token))
+    return _Held(
+        wootric.find,
+        registered,
+        True,
+        account_fingerprint(to.token),
+        memory,
+        lambda: speed_of(pace, limits),
+    )
+
+
+def _memory(given: Mapping[str, Any], stack: ExitStack, since: float | None) -> "Journal | None":
+    """Open a copy of the journal that is to be taken off, if any is."""
+    if not (given["is_next"] or given["journal"]):
+        return None
+    from wootric_map.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+
+    account = _journal_account(given)
+    if given["is_next"] and account is None:
+        raise click.UsageError(
+            "--next: which account? set WOOTRIC_ACCOUNT_TOKEN, or add --journal FILE"
+        )
+    path = keeping.place(account or "", given["journal"])
+    if not (given["journal"] or path.exists()):
+        return None  # nothing has been pushed to it
+    return stack.enter_context(Journal.copied(path, account, since=since))
+
+
+def _journal_account(given: Mapping[str, Any]) -> str | None:
+    """The account as its journal names it, if any is named."""
+    token = given["account_token"]
+    return journal_account(token, services(token, given["base_url"])) if token else None
+
+
+def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, float]:
+    """The limits that pushes to the account were told."""
+    if memory:
+        return memory.limits()
+    if not given["account_token"]:
+        return {}
+    from wootric_map.journal import JournalError, contents  # noqa: PLC0415 - as above
+
+    # No more than a better guess depends on them.
+    with suppress(JournalError, SettingsError, click.UsageError):
+        account = _journal_account(given)
+        assert account  # noqa: S101 - there is a token
+        found = contents(keeping.place(account, None), runs=0).limits
+        return {name: inf if limit is None else limit for name, limit in found.items()}
+    return {}
 
 
 def _plan_file(out: Path, held: _Held, against: str) -> PlanWriter:
@@ -203,13 +298,16 @@ def _shown(each: Rehearsed, *, style: str, redaction: "Redaction | None") -> _Ch
     assert isinstance(each.step, Write)  # noqa: S101 - as above
     before = each.held if isinstance(each.held, EndUser) else None
     warnings = tuple((warning.code, warning.message) for _, warning in each.warnings)
-    changed = diff.Changed(each.call, before, each.step.origins, warnings)
+    left = None
+    if isinstance(each.held, Known):
+        left = replace(each.step.whole, wootric_id=str(each.held.id))
+    changed = diff.Changed(each.call, before, each.step.origins, warnings, left)
     if redaction:
         changed = diff.redacted(changed, redaction)
     if style == "json":
-        return _Change(before is not None, json_line(diff.end_user_data(changed)))
+        return _Change(changed.is_update, json_line(diff.end_user_data(changed)))
     text = "".join(f"{line}\n" for line in (*diff.end_user_text(changed), ""))
-    return _Change(before is not None, text)
+    return _Change(changed.is_update, text)
 
 
 _Show: TypeAlias = Callable[[Rehearsed], _Change]
@@ -231,6 +329,7 @@ def _changes(
         held.find,
         workers=workers,
         look_ups_are_free=not held.asks,
+        memory=held.memory if held.memory and held.memory.remembers else None,
     ):
         if saved:
             saved.add(each)
@@ -276,7 +375,11 @@ def _overview(
 
 
 def _write_data(
-    changes: Iterator[_Change], report: Report, tally: Tally, redaction: "Redaction | None"
+    changes: Iterator[_Change],
+    report: Report,
+    tally: Tally,
+    held: _Held,
+    redaction: "Redaction | None",
 ) -> None:
     output = sys.stdout.buffer
     for _, line in changes:
@@ -286,9 +389,10 @@ def _write_data(
         for label, count in tally.most_common(action):
             shown = redaction.text(label) if redaction else label
             output.write(json_line({"action": action, name: shown, "count": count}))
-    told = report.summary()
+    calls = _calls(report, held)
+    told = report.summary() | {"forecast": as_data(calls, held.speed().forecast(calls))}
     if redaction:
-        for name in ("passed_over", "warning_details"):
+        for name in ("events_not_registered", "passed_over", "warning_details"):
             told[name] = redaction.value("", told[name])
     output.write(json_line({"summary": told}))
     output.flush()
@@ -300,7 +404,6 @@ def _write_text(
     tally: Tally,
     held: _Held,
     limit_users: int | None,
-    rate: float,
 ) -> None:
     for change in islice(changes, limit_users):
         click.echo(change.shown, nl=False)
@@ -308,7 +411,7 @@ def _write_text(
     for count, what in ((hidden[False], "create"), (hidden[True], "update")):
         if count:
             click.echo(f"… and {plural(count, 'more end user')} to {what}\n")
-    note = "all counted: which events are registered is known only online"
+    note = "all counted; --registered-event names those that the account has registered"
     _write_tally(
         "Eligibility checks",
         tally.most_common("eligibility_check"),
@@ -322,27 +425,35 @@ def _write_text(
     for line in summary.passed_over(report.passed_over):
         click.echo(line)
     click.echo(summary.records(report.records) + f": {report.mapped:,} mapped")
-    for line in summary.left_out(report):
+    for line in (*summary.left_out(report), *summary.unregistered(report)):
         click.echo(line)
-    click.echo(styled(_totals(report, held, rate), bold=True))
+    click.echo(styled(_totals(report, held), bold=True))
+    calls = _calls(report, held)
+    if any(calls.values()):
+        forecast = held.speed().forecast(calls)
+        click.echo(f"A push takes {how_long(forecast)}:")
+        for line in each_kind(calls, forecast):
+            click.echo(line)
 
 
-def _totals(report: Report, held: _Held, rate: float) -> str:
+def _totals(report: Report, held: _Held) -> str:
     """What a push would do, in one line."""
-    done, calls = report.done, report.api_calls
+    done = report.done
     text = (
         f"Plan: {done['create']:,} to create, {done['update']:,} to update, "
         f"{done['unchanged']:,} unchanged; "
         f"{plural(done['eligibility_check'], 'eligibility check')}, "
-        f"{plural(done['page_view'], 'page view')}; {plural(calls, 'API call')}, "
-        f"{duration(calls / rate * 60)} at {rate:g} a minute"
+        f"{plural(done['page_view'], 'page view')}; {plural(report.api_calls, 'API call')}"
     )
     if held.find and not held.asks:
         return f"{text}, and no look-ups with this snapshot."
-    return (
-        f"{text}, and at most {plural(done['look_up'], 'look-up')} before them, "
-        f"{duration(done['look_up'] / rate * 60)} more."
-    )
+    return f"{text}, and at most {plural(done['look_up'], 'look-up')} before them."
+
+
+def _calls(report: Report, held: _Held) -> Mapping[str, int]:
+    """How many calls of each kind a push makes."""
+    look_ups = 0 if held.find and not held.asks else report.done["look_up"]
+    return {**{action: report.done[action] for action in CALLS}, "look_up": look_ups}
 
 
 def _write_tally(title: str, tallies: Iterator[tuple[str, int]], note: str) -> None:

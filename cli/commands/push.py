@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import account, comparison, keeping, options
-from cli.interrupt import Interruption, gentle_interruption
+from cli.interrupt import Interruption, gentle_interruption, time_limit
 from cli.render import summary
-from cli.render.progress import reading_progress, sending_progress, working
+from cli.render.foretold import promise
+from cli.render.progress import SendingProgress, reading_progress, sending_progress, working
 from cli.render.text import duration, plural, printable
-from wootric_map.calls import USUAL_RATE
 from wootric_map.client import Wootric
-from wootric_map.deliver import deliver, deliver_file
+from wootric_map.deliver import calls_left, deliver, deliver_file
+from wootric_map.forecast import Agenda, Speed, speed_of
 from wootric_map.journal import Journal, JournalFailedError
 from wootric_map.known_rejects import REFUSED
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
@@ -62,6 +64,12 @@ _UNFINISHED: Final = (
 @options.workers_option
 @options.pace_options()
 @options.patience_options
+@click.option(
+    "--max-duration",
+    type=options.Age(),
+    metavar="TIME",
+    help="Stop in good order after so long, such as 4h; what is left is for the next run.",
+)
 @options.journal_options
 @click.option(
     "--rejects",
@@ -119,9 +127,7 @@ def push(
     sources = options.sources(paths, passed_over, given["min_age"], leave_out=rejects)
     begun = time.monotonic()
     with ExitStack() as stack:
-        for kept in (plan_path, None if against in comparison.NAMES else Path(against)):
-            if _is_same(kept, rejects) and not (kept == plan_path and holds_plan_lines(rejects)):
-                raise click.UsageError(f"--rejects names {kept}, which it would replace")
+        _check_rejects(rejects, plan_path, against)
         rejects_file = stack.enter_context(_rejects_file(rejects, keep_rejects))
         replayed = _is_replayed(rejects, sources) or _is_same(plan_path, rejects)
         saved = stack.enter_context(_plan_file(plan_path, stack)) if plan_path else None
@@ -152,6 +158,7 @@ def push(
             Report(passed_over=passed_over),
             rejects_file,
             journal,
+            journal.limits(),
             to.services.is_stand_in,
             snapshot.find if snapshot else find,
             snapshot is not None,
@@ -160,29 +167,27 @@ def push(
             shown=not (quiet or no_progress),
             live=not given["verbose"],
         )
-        error: Exception | None = None
-        try:
-            # Wrong credentials should not cost the time of reading a million records.
-            run.wootric.sign_in()
-            run.settle()
-            error = run.send_file(saved) if saved else run.send(sources, given, stack)
-        except StoppedError:
-            pass
-        except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
-            error = fatal
-        complete = error is None and not interruption.exit_code
+        limit = given["max_duration"]
+        seconds = None if limit is None else max(limit - (time.monotonic() - begun), 0.0)
+        with time_limit(seconds, interruption.stop) as time_is_up:
+            ending = run.go(saved, sources, given, stack)
+        error = ending.error
+        is_cut = time_is_up() and not interruption.exit_code and ending.left != 0
+        complete = error is None and not interruption.exit_code and not is_cut
         kept, went_through = _settle_rejects(
             rejects_file, journal, replayed=replayed, complete=complete, from_plan=bool(saved)
         )
         report = run.report
         code = interruption.exit_code or (0 if report.flawless else 1)
         doubts = journal.doubts()
+        journal.note_limits(pace.limits())
         journal.end_run(_code(error) or code, report.done, report.failed.counts.total())
         journal.close()
         if journal.failure and not error:
             error = JournalFailedError(journal.failure)
     if not quiet and (complete or report.records):
-        _show(report, pace.calls, doubts, time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        _show(report, pace.calls, doubts, seconds, from_plan=bool(saved))
     _show_problems(report, quiet=quiet)
     for line in _advice(
         rejects,
@@ -193,6 +198,7 @@ def push(
         interrupted=bool(interruption.exit_code),
         from_plan=bool(saved),
         went_through=went_through,
+        left=_left(ending, limit) if is_cut else None,
         quiet=quiet,
     ):
         click.echo(line, err=True)
@@ -211,6 +217,8 @@ class _Run:
     report: Report
     rejects: RejectsFile
     journal: Journal
+    remembered: Mapping[str, float]
+    """The limits that earlier runs were told, by endpoint."""
     is_stand_in: bool
     """Whether it is no account of Wootric's, but something on this machine that may have forgotten all."""
     find: Find | None
@@ -222,6 +230,24 @@ class _Run:
     shown: bool
     live: bool
     """Whether a bar may be drawn, rather than lines."""
+
+    def go(
+        self,
+        saved: PlanFile | None,
+        sources: list[Source],
+        given: dict[str, Any],
+        stack: ExitStack,
+    ) -> "_Ending":
+        """Send the saved plan, else the sources."""
+        try:
+            # Wrong credentials should not cost the time of reading a million records.
+            self.wootric.sign_in()
+            self.settle()
+            return self.send_file(saved) if saved else self.send(sources, given, stack)
+        except StoppedError:
+            return _Ending(None, None)
+        except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
+            return _Ending(fatal, None)
 
     def settle(self) -> None:
         """Find out what became of the writes that an earlier run sent and got no answer to."""
@@ -240,10 +266,8 @@ class _Run:
                 err=True,
             )
 
-    def send(
-        self, sources: list[Source], given: dict[str, Any], stack: ExitStack
-    ) -> Exception | None:
-        """Plan the sources, and deliver the plan; gives what ended the run early, if anything."""
+    def send(self, sources: list[Source], given: dict[str, Any], stack: ExitStack) -> "_Ending":
+        """Plan the sources, and deliver the plan."""
         spool = stack.enter_context(Spool())
         report = self.report
         with reading_progress(sources, shown=self.shown, lines=True) as on_bytes:
@@ -261,10 +285,10 @@ class _Run:
                 on_bytes=on_bytes,
             )
         registered = self._registered(has_tracks=plan.has_tracks)
+        foreseen: Counter[str] | None = None
         if not self.quiet:
             with working("Counting the calls", shown=self.shown):
                 foreseen = self._foresee(plan, registered)
-            click.echo(foreseen, err=True)
         # From here on, to the end of the summing up, a signal only asks for a stop.
         self.interruption.hold()
         outcomes = deliver(
@@ -276,19 +300,18 @@ class _Run:
             find=self.find,
             journal=self.journal,
         )
-        return self._take(outcomes, report.mapped, plan)
+        asks = self.find is not None and not self.is_snapshot
+        return self._take(outcomes, report.mapped, plan, foreseen, asks=asks)
 
-    def send_file(self, saved: PlanFile) -> Exception | None:
-        """Deliver a plan that was saved; gives what ended the run early, if anything."""
+    def send_file(self, saved: PlanFile) -> "_Ending":
+        """Deliver a plan that was saved."""
         calls = saved.counts.total()
         self.report.records = calls
         registered = self._registered(has_tracks=saved.has_tracks)
+        foreseen = None
         if not self.quiet:
-            unregistered = sum(
-                count for name, count in saved.checks.items() if name not in registered
-            )
-            known = self.journal.knows_anybody
-            click.echo(_promise(calls - unregistered, may_be_fewer=known), err=True)
+            with working("Counting the calls", shown=self.shown):
+                foreseen = calls_left(saved, registered, self.journal)
         self.interruption.hold()
         outcomes = deliver_file(
             saved,
@@ -298,40 +321,70 @@ class _Run:
             stop=self.interruption.stop,
             journal=self.journal,
         )
-        return self._take(outcomes, calls, saved)
+        return self._take(outcomes, calls, saved, foreseen, asks=False)
 
     def _registered(self, *, has_tracks: bool) -> frozenset[str]:
         return self.wootric.registered_events() if has_tracks else frozenset()
 
-    def _foresee(self, plan: Plan, registered: frozenset[str]) -> str:
-        """Note the warnings, and say how many calls the plan takes: exactly, if nobody is to be asked."""
+    def _foresee(self, plan: Plan, registered: frozenset[str]) -> Counter[str]:
+        """Note the warnings, and count the calls the plan takes: exactly, if nobody is to be asked."""
         find = self.find if self.is_snapshot else None
         asks = self.find is not None and not self.is_snapshot
         memory = self.journal if self.journal.remembers else None
-        calls = look_ups = 0
+        calls: Counter[str] = Counter()
         for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=memory):
             if self.interruption.exit_code:
                 raise StoppedError
             # Whoever the export does not name may still be known to the account.
             unknown = asks and isinstance(each.outcome.result, Skip) and each.look_ups > 0
-            calls += each.call is not None or unknown
-            look_ups += each.look_ups
+            action = each.outcome.action
+            if action != "unchanged":
+                calls[action] += each.call is not None or unknown
+            calls["look_up"] += each.look_ups if asks else 0
             for ref, warning in each.warnings:
                 self.report.warn(ref.source, ref.line, warning)
-        return _promise(calls, look_ups) if asks else _promise(calls)
+        return calls
+
+    def _speed(self) -> Speed:
+        return speed_of(self.pace, self.remembered)
+
+    def _promise(
+        self, progress: SendingProgress, foreseen: Counter[str] | None, *, asks: bool
+    ) -> bool:
+        """Say how many calls are to come, and how long they take."""
+        if foreseen is not None:
+            forecast = self._speed().forecast(foreseen)
+            progress.say(promise(foreseen, forecast, at_most=asks))
+        return True
 
     def _take(
-        self, outcomes: Iterator[Outcome], total: int, plan: Plan | PlanFile
-    ) -> Exception | None:
+        self,
+        outcomes: Iterator[Outcome],
+        total: int,
+        plan: Plan | PlanFile,
+        foreseen: Counter[str] | None,
+        *,
+        asks: bool,
+    ) -> "_Ending":
         """Count the outcomes, and keep the records of those that failed."""
         error: Exception | None = None
+        progress = SendingProgress(
+            total,
+            self.pace,
+            unit="calls" if isinstance(plan, PlanFile) else "records",
+            agenda=None if foreseen is None else Agenda(foreseen, asks=asks),
+            speed=self._speed,
+        )
+        promised = foreseen is None or self.quiet
         with (
-            sending_progress(
-                total, self.pace, shown=self.shown, lines=True, live=self.live
-            ) as progress,
+            sending_progress(progress, total, shown=self.shown, lines=True, live=self.live),
             self.interruption.shown_by(progress.say),
         ):
+            if self._speed().is_known or not (foreseen and foreseen.total()):
+                promised = promised or self._promise(progress, foreseen, asks=asks)
             for outcome in outcomes:
+                # The first reply tells the limit, where no run before was told it.
+                promised = promised or self._promise(progress, foreseen, asks=asks)
                 self.report.deliver(outcome)
                 progress.add(outcome)
                 try:
@@ -340,7 +393,7 @@ class _Run:
                     # What can't be kept must not be sent; what is under way is still counted.
                     error = fatal
                     self.interruption.stop.set()
-        return error
+        return _Ending(error, max(total - progress.finished, 0))
 
     def _keep_failed(self, outcome: Outcome, plan: Plan | PlanFile) -> None:
         """Write the records of a failed delivery to the rejects file."""
@@ -355,6 +408,24 @@ class _Run:
                     self.journal.reject(raw, REFUSED)
                 else:
                     self.journal.not_through(raw)
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """How a push ended."""
+
+    error: Exception | None
+    """What ended it early, if anything."""
+    left: int | None
+    """Records, or calls of a plan, that it has not come to; None where it was not yet known which."""
+
+
+def _left(ending: _Ending, limit: float) -> str:
+    """Tell what a push has left that was stopped by `--max-duration`."""
+    stopped = f"Stopped after {duration(limit)}, as --max-duration says"
+    if ending.left is None:
+        return f"{stopped}, before anything was sent. Run the same command again, with more time."
+    return f"{stopped}: {ending.left:,} left. Run the same command again to go on."
 
 
 def _what_is_pushed(
@@ -400,18 +471,6 @@ _SINGULAR: Final = {
     "consent_categories": "consent_category",
 }
 """The options that may be given several times."""
-
-
-def _promise(calls: int, look_ups: int = 0, *, may_be_fewer: bool = False) -> str:
-    """How many calls are to come, and how long they take at Wootric's usual pace."""
-    time_left = duration((calls + look_ups) / USUAL_RATE * 60)
-    if look_ups:
-        return (
-            f"At most {plural(calls, 'API call')} and {plural(look_ups, 'look-up')}: "
-            f"{time_left} at {USUAL_RATE:g} a minute."
-        )
-    most = "At most " if may_be_fewer else ""
-    return f"{most}{plural(calls, 'API call')} to make: {time_left} at {USUAL_RATE:g} a minute."
 
 
 def _is_same(path: Path | None, other: Path) -> bool:
@@ -468,7 +527,9 @@ def _code(error: Exception | None) -> int | None:
     return meant[1] if meant else EXIT_UNFORESEEN
 
 
-def _show(report: Report, calls: int, doubts: int, seconds: float) -> None:
+def _show(
+    report: Report, calls: int, doubts: int, seconds: float, *, from_plan: bool = False
+) -> None:
     """The summary table."""
     done = report.done
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -477,7 +538,9 @@ def _show(report: Report, calls: int, doubts: int, seconds: float) -> None:
     table.add_column(style="dim")
     unidentified = summary.reasons(report)
     for title, count, note in (
-        ("Records", report.records, f"{report.mapped:,} mapped"),
+        ("Calls planned", report.records, "")
+        if from_plan
+        else ("Records", report.records, f"{report.mapped:,} mapped"),
         ("Created", done["create"], "end users"),
         ("Updated", done["update"], "end users"),
         ("Unchanged", done["unchanged"], "end users"),
@@ -501,8 +564,13 @@ def _show(report: Report, calls: int, doubts: int, seconds: float) -> None:
     ):
         table.add_row(title, f"{count:,}", Text(note))
     Console().print(table)
-    for line in summary.passed_over(report.passed_over):
-        click.echo(line)
+    for lines in (
+        summary.eligible(report),
+        summary.unregistered(report),
+        summary.passed_over(report.passed_over),
+    ):
+        for line in lines:
+            click.echo(line)
 
 
 def _show_problems(report: Report, *, quiet: bool) -> None:
@@ -527,17 +595,20 @@ def _advice(
     interrupted: bool,
     from_plan: bool,
     went_through: bool,
+    left: str | None,
     quiet: bool,
 ) -> Iterator[str]:
     """What to do next; where all is well, a quiet run says nothing."""
-    if quiet and complete and report.flawless:
+    if quiet and (complete or left) and report.flawless:
         return
     name = printable(str(path))
     if kept:
         yield f"The {name} that was there before is now {printable(str(kept))}."
     if rejects.count:
         yield f"{plural(rejects.count, 'record')} kept in {name}."
-    if interrupted and not report.records:
+    if left:
+        yield left
+    elif interrupted and not report.records:
         yield "Interrupted before anything was sent."
     elif not complete and report.records and not (report.api_calls or report.failed.counts):
         yield "The run did not finish, and has sent nothing. Run the same command again."
@@ -568,6 +639,13 @@ def _advice(
             f"{name} is of an earlier run, and holds what that run could not send: mend it and push it, or "
             "delete it once nothing in it is wanted."
         )
+
+
+def _check_rejects(rejects: Path, plan: Path | None, against: str) -> None:
+    """Make sure that the rejects file takes no place of what is read."""
+    for kept in (plan, None if against in comparison.NAMES else Path(against)):
+        if _is_same(kept, rejects) and not (kept == plan and holds_plan_lines(rejects)):
+            raise click.UsageError(f"--rejects names {kept}, which it would replace")
 
 
 def _rejects_file(path: Path, keep: int) -> RejectsFile:

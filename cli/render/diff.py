@@ -15,6 +15,8 @@ _FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
 _PROPERTY: Final = "properties."
 _WIDEST: Final = 40
 _NOTHING: Final[Mapping[str, str]] = {}
+_NOT_KEPT: Final = "(not known)"
+"""Stands for a value of which the journal keeps a fingerprint alone."""
 
 
 class Changed(NamedTuple):
@@ -23,10 +25,18 @@ class Changed(NamedTuple):
     fields: EndUserUpsert
     """What would be sent."""
     held: EndUser | None
-    """The end user as Wootric holds them; None where they would be created."""
+    """The end user as Wootric holds them; None where they would be created, or that is not known."""
     origins: Mapping[str, Origin]
     warnings: tuple[tuple[str, str], ...]
     """Codes and messages of warnings about the end user."""
+    left: EndUserUpsert | None = None
+    """Of one whom an earlier run has left in Wootric, and whose values nobody keeps: what they are known by,
+    with Wootric's own id."""
+
+    @property
+    def is_update(self) -> bool:
+        """Whether the end user is there already."""
+        return bool(self.held or self.left)
 
 
 _Field: TypeAlias = tuple[str, str | int | None, str | int, Origin | None]
@@ -36,13 +46,14 @@ _Field: TypeAlias = tuple[str, str | int | None, str | int, Origin | None]
 def end_user_text(changed: Changed) -> Iterator[str]:
     """The lines of one end user's change."""
     fields = list(_fields(changed))
-    sign, colour = ("~", "yellow") if changed.held else ("+", "green")
+    sign, colour = ("~", "yellow") if changed.is_update else ("+", "green")
     yield styled(f"{sign} {_title(changed)}", fg=colour, bold=True)
     wide = max((len(printable(name, _WIDEST)) for name, *_ in fields), default=0)
     for name, before, after, origin in fields:
         value, mark = shown(after), styled("+", fg="green")
-        if before is not None:
-            value, mark = f"{shown(before)} → {value}", styled("~", fg="yellow")
+        if before is not None or changed.left:
+            was = _NOT_KEPT if changed.left else shown(before)
+            value, mark = f"{was} → {value}", styled("~", fg="yellow")
         text = f"    {mark} {printable(name, _WIDEST):{wide}}  {value}"
         yield text + (styled(f"  ← {_origin(origin, after)}", dim=True) if origin else "")
 
@@ -60,7 +71,7 @@ def end_user_data(changed: Changed) -> dict[str, object]:
             entry["source"], entry["original"] = origin
         fields.append(entry)
     data: dict[str, object] = {
-        "action": "update" if changed.held else "create",
+        "action": "update" if changed.is_update else "create",
         "end_user": {name: value for name, value in ids.items() if value is not None},
         "fields": fields,
     }
@@ -98,6 +109,7 @@ def redacted(changed: Changed, redaction: "Redaction") -> Changed:
             for name, origin in changed.origins.items()
         },
         tuple((code, redaction.text(message)) for code, message in changed.warnings),
+        replace(changed.left, **ids(changed.left)) if changed.left else None,
     )
 
 
@@ -108,7 +120,7 @@ def _renamed(field: str, names: Mapping[str, str]) -> str:
 
 def _fields(changed: Changed) -> Iterator[_Field]:
     """The fields with their values and origins, in the order they are sent."""
-    fields, held, origins, _ = changed
+    fields, held, origins, *_ = changed
     for name in _FIELDS:
         value = getattr(fields, name)
         if value is not None:
@@ -121,13 +133,14 @@ def _fields(changed: Changed) -> Iterator[_Field]:
 
 def _ids(changed: Changed) -> dict[str, str | int | None]:
     """What the end user is known by: to Wootric, or to be."""
-    known = changed.held or changed.fields
+    known = changed.held or changed.left or changed.fields
+    number = changed.left.wootric_id if changed.left else None
     return {
-        "id": changed.held.id if changed.held else None,
+        "id": changed.held.id if changed.held else number and int(number),
         "email": known.email,
         "external_id": known.external_id,
         "phone_number": known.phone_number,
-        "wootric_id": None if changed.held else changed.fields.wootric_id,
+        "wootric_id": None if changed.is_update else changed.fields.wootric_id,
     }
 
 

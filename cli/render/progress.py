@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, Protocol
@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import click
 
 from cli.render.text import duration
+from wootric_map.forecast import ENDPOINTS, Agenda, Speed, time_left
 from wootric_map.outcome import Failure, Outcome
 from wootric_map.source import Source
 
@@ -22,12 +23,28 @@ REDRAWS: Final = 10
 """Times a second that a bar is drawn."""
 
 
+_COUNTED: Final[Mapping[str, str]] = {
+    "create": "created",
+    "update": "updated",
+    "unchanged": "unchanged",
+    "eligibility_check": "checked",
+    "eligible": "eligible",
+    "page_view": "viewed",
+    "failed": "failed",
+}
+"""What is counted as outcomes come, and its name, in the order in which it is shown."""
+
+
 class Paced(Protocol):
     """What gives calls their turn."""
 
-    calls: int
+    made: Counter[str]
     waiting_until: float | None
     waiting_for: str
+
+    @property
+    def calls(self) -> int:
+        """How many calls have had their turn."""
 
     @property
     def limit(self) -> str | None:
@@ -124,9 +141,30 @@ def waiting(pace: Paced) -> Iterator[str]:
 class SendingProgress:
     """Counts of what was sent, for a bar or for lines."""
 
-    def __init__(self, total: int, pace: Paced) -> None:
+    def __init__(
+        self,
+        total: int,
+        pace: Paced,
+        *,
+        unit: str = "records",
+        agenda: Agenda | None = None,
+        speed: Callable[[], Speed] = Speed,
+    ) -> None:
+        """Begin to count.
+
+        Args:
+            total: records, or calls of a plan, that will be dealt with.
+            pace: tells what the run is waiting for.
+            unit: what they are.
+            agenda: the calls that were foreseen.
+            speed: tells how fast calls may go.
+        """
         self._total = total
         self._pace = pace
+        self._unit = unit
+        self._agenda = agenda
+        self._speed = speed
+        self._before = Counter(pace.made)
         self._begun = time.monotonic()
         self.counts: Counter[str] = Counter()
         self.finished = 0
@@ -136,8 +174,11 @@ class SendingProgress:
     def add(self, outcome: Outcome) -> None:
         """Count what became of a call."""
         self.finished += len(outcome.refs)
+        if self._agenda:
+            self._agenda.take(outcome)
         if outcome.result is None:
             self.counts[outcome.action] += 1
+            self.counts["eligible"] += outcome.is_eligible
         elif isinstance(outcome.result, Failure):
             self.counts["failed"] += len(outcome.refs)
 
@@ -146,43 +187,47 @@ class SendingProgress:
         """All of it in one line."""
         elapsed = max(time.monotonic() - self._begun, 0.001)
         counts = self.counts
-        parts = [
-            f"{self._pace.calls:,} calls",
-            f"{self._pace.calls / elapsed:,.1f}/s",
-            f"created {counts['create']:,}",
-            f"updated {counts['update']:,}",
-            f"failed {counts['failed']:,}",
-        ]
+        calls = self._pace.calls - self._before.total()
+        parts = [f"{calls:,} calls", f"{calls / elapsed:,.1f}/s"]
+        for kind, name in _COUNTED.items():
+            if counts[kind]:
+                parts.append(f"{name} {counts[kind]:,}")
         return ", ".join([*parts, *waiting(self._pace)])
 
     @property
     def remaining(self) -> str:
-        """The time left at the speed so far."""
-        if not self.finished:
+        """The time left, by what holds calls back, else by the speed so far."""
+        if not self._agenda:
             return "?"
-        elapsed = time.monotonic() - self._begun
-        return duration(elapsed / self.finished * max(self._total - self.finished, 0))
+        look_ups = ENDPOINTS["look_up"]
+        seconds = time_left(
+            self._agenda.left(self._pace.made[look_ups] - self._before[look_ups]),
+            self._speed(),
+            made=self._pace.calls - self._before.total(),
+            elapsed=time.monotonic() - self._begun,
+            is_held=any(waiting(self._pace)),
+        )
+        return "?" if seconds is None else duration(seconds)
 
     @property
     def share(self) -> str:
-        """Records dealt with, of all."""
-        return f"{self.finished:,} of {self._total:,} records"
+        """How many were dealt with, of all."""
+        return f"{self.finished:,} of {self._total:,} {self._unit}"
 
 
 @contextmanager
 def sending_progress(
-    total: int, pace: Paced, *, shown: bool, lines: bool, live: bool
-) -> Iterator[SendingProgress]:
+    progress: SendingProgress, total: int, *, shown: bool, lines: bool, live: bool
+) -> Iterator[None]:
     """Show how much of a plan has been delivered.
 
     Args:
-        total: records that will be dealt with.
-        pace: tells what the run is waiting for.
+        progress: what is shown.
+        total: what counts as all of it.
         shown: whether to show anything.
         lines: whether to write lines where there is no terminal.
         live: whether a terminal may be drawn on; else it gets the lines too.
     """
-    progress = SendingProgress(total, pace)
     if shown and live and sys.stderr.isatty():
         context: Any = _drawn(progress, total)
     elif shown and lines:
@@ -190,7 +235,7 @@ def sending_progress(
     else:
         context = nullcontext()
     with context:
-        yield progress
+        yield
 
 
 @contextmanager

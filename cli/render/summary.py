@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cli.render.text import plural, printable, styled
-from wootric_map.findings import CountedWarning, CountedWarnings, Findings
+from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
 from wootric_map.report import Report
 from wootric_map.source import PassedOver
 
 _WARNINGS: Final = 10
 """Warnings of one code that the text shows."""
+_EVENTS: Final = 20
+"""Events that the text shows."""
 _PLACES: Final = 3
 """Places of one warning that the text shows."""
 
@@ -93,6 +95,35 @@ def left_out(report: Report) -> Iterator[str]:
         yield f"Unidentified: {reasons(report)}"
     if report.rejected.counts:
         yield counts("Rejected", report.rejected)
+
+
+def eligible(report: Report) -> Iterator[str]:
+    """Lines that tell for how many checks of each event the user was eligible."""
+    if report.checked.counts:
+        yield styled("Eligible", bold=True)
+        for name, count in report.checked.most_common(_EVENTS):
+            found = report.eligible.counts[name]
+            yield f"  {printable(name)}: eligible {found:,} of {count:,}"
+        yield from _other_events(report.checked)
+
+
+def unregistered(report: Report) -> Iterator[str]:
+    """Lines that tell which events the account has not registered."""
+    if report.unregistered.counts:
+        yield styled("Not registered", bold=True)
+        for name, count in report.unregistered.most_common(_EVENTS):
+            yield f"  {printable(name)}: {plural(count, 'record')}"
+        yield from _other_events(report.unregistered)
+
+
+def _other_events(found: CountedNames) -> Iterator[str]:
+    """A line for the events that are not named."""
+    others = len(found.counts) - _EVENTS
+    if others > 0:
+        named = sum(count for _, count in found.most_common(_EVENTS))
+        more = "more than " if found.more else ""
+        total = found.counts.total() + found.more - named
+        yield f"  … and {more}{plural(others, 'other event')}: {plural(total, 'record')}"
 
 
 def matching_nothing(report: Report) -> Iterator[str]:

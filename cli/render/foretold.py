@@ -1,0 +1,81 @@
+"""How long a push takes, for people."""
+
+from collections.abc import Iterator, Mapping
+from math import isinf
+from typing import Final
+
+from cli.render.text import duration, plural
+from wootric_map.calls import USUAL_RATE
+from wootric_map.forecast import KINDS, Forecast, Kind
+
+_NAMES: Final[Mapping[Kind, str]] = {
+    "look_up": "look-up",
+    "create": "end user to create",
+    "update": "end user to update",
+    "eligibility_check": "eligibility check",
+    "page_view": "page view",
+}
+_PLURALS: Final[Mapping[Kind, str]] = {
+    "create": "end users to create",
+    "update": "end users to update",
+}
+
+
+def promise(calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> str:
+    """One line before a push: its calls, how long they take, and what decides that.
+
+    Args:
+        calls: how many of each kind.
+        forecast: of these.
+        at_most: whether fewer may turn out to do.
+    """
+    look_ups = calls.get("look_up", 0)
+    writes = sum(calls.values()) - look_ups
+    counted = plural(writes, "API call")
+    if look_ups:
+        counted += f" and {plural(look_ups, 'look-up')}"
+    if at_most:
+        counted = f"At most {counted}"
+    if not look_ups and not writes:
+        return f"{counted} to make."
+    return f"{counted} to make: {how_long(forecast)}."
+
+
+def how_long(forecast: Forecast) -> str:
+    """How long calls take, and what decides that."""
+    if isinf(forecast.per_minute):
+        return "as fast as Wootric answers, which sets no limit"
+    lasts = duration(forecast.seconds)
+    if forecast.slowest is None:
+        return f"{lasts} at --rate {forecast.per_minute:g}/min"
+    if forecast.is_assumed:
+        return f"{lasts} at {USUAL_RATE:g} a minute for each kind of call, Wootric's usual limit"
+    return (
+        f"{lasts} at Wootric's limit of {forecast.per_minute:,.0f} a minute for each kind of call"
+    )
+
+
+def each_kind(calls: Mapping[str, int], forecast: Forecast) -> Iterator[str]:
+    """A line for each kind of call: how many, and how long they would take alone."""
+    for kind in KINDS:
+        count = calls.get(kind, 0)
+        if count:
+            name = _NAMES[kind]
+            counted = plural(count, name, _PLURALS.get(kind))
+            most = "at most " if kind == "look_up" else ""
+            seconds = forecast.by_kind.get(kind, 0.0)
+            lasts = duration(seconds) if seconds else "as fast as Wootric answers"
+            yield f"  {most}{counted}: {lasts}"
+
+
+def as_data(calls: Mapping[str, int], forecast: Forecast) -> dict[str, object]:
+    """The same for programs: calls and seconds of each kind, and of all together."""
+    return {
+        "seconds": round(forecast.seconds, 1),
+        "calls_a_minute": None if isinf(forecast.per_minute) else forecast.per_minute,
+        "kinds": {
+            kind: {"calls": calls[kind], "seconds": round(forecast.by_kind.get(kind, 0.0), 1)}
+            for kind in KINDS
+            if calls.get(kind)
+        },
+    }

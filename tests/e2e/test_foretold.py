@@ -1,0 +1,240 @@
+"""What a push says before and while it sends: how many calls, how long, and what was done.
+
+Real minutes: a limit is one, and what is said of it is measured against the clock.
+"""
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from replaying import Replay, at, identify, page, track, until
+
+from wootric_map.sandbox import SandboxSettings
+
+USERS = 130
+LIMIT = 300
+
+
+def export(replay: Replay, users: int = USERS) -> Path:
+    return replay.write(
+        record
+        for number in range(users)
+        for record in (
+            at(1, identify(f"u{number}", f"u{number}@example.com")),
+            at(2, track(f"u{number}")),
+            at(3, page(f"u{number}", f"/{number}")),
+        )
+    )
+
+
+def seconds(text: str) -> float:
+    """The seconds of `1 min 5 s`."""
+    units = {"h": 3600, "min": 60, "s": 1}
+    return sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+) (h|min|s)\b", text))
+
+
+class Watched:
+    """A push under way, and when it said what."""
+
+    def __init__(self, replay: Replay, *args: str | Path) -> None:
+        self.lines: list[tuple[float, str]] = []
+        self.process = replay.start("push", *args)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.lines.append((time.monotonic(), line.strip()))
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end; gives its exit code, and what it printed."""
+        assert self.process.stdout
+        printed = self.process.stdout.read()
+        code = self.process.wait(150)
+        self.ended = time.monotonic()
+        self._reader.join()
+        return code, printed
+
+    def check(self) -> None:
+        """See that each time that was told came true within a tenth, or two seconds near the end."""
+        said = (
+            (when, re.search(r"make: (.*?) at |, ([^,]*) left$", line)) for when, line in self.lines
+        )
+        told = [(when, seconds(found[1] or found[2])) for when, found in said if found]
+        assert told
+        for when, lasts in told:
+            assert lasts == pytest.approx(self.ended - when, rel=0.1, abs=2), self.lines
+
+
+def test_the_forecast_and_the_time_left_come_true_fresh_and_resumed(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(rate_limit=LIMIT))
+    path = export(replay)
+    fresh = Watched(replay, path)
+    # It looks everybody up twice, by both ids: 260 calls of 300 a minute.
+    until(lambda: len(replay.sandbox.state.end_users) >= 65)
+    fresh.process.send_signal(signal.SIGINT)
+    assert fresh.end()[0] == 130
+    (promise,) = [line for _, line in fresh.lines if "to make" in line]
+    assert promise.startswith("At most 390 API calls and 260 look-ups to make: ")
+    assert promise.endswith(" at Wootric's limit of 300 a minute for each kind of call.")
+    # A window may last a second more than a minute.
+    assert seconds(promise) == pytest.approx(52.5, abs=1.5)
+    resumed = Watched(replay, path)
+    code, _ = resumed.end()
+    assert code == 0
+    resumed.check()
+    assert len(replay.sandbox.state.end_users) == USERS
+
+
+def test_the_forecast_of_a_plan_knows_the_rate_and_the_journal(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings())
+    plan = replay.plan(export(replay, 40))
+    rate = ("--rate", "600")
+    begun = Watched(replay, *rate, "--plan", plan)
+    until(lambda: len(replay.sandbox.state.page_views) >= 20)
+    begun.process.send_signal(signal.SIGINT)
+    assert begun.end()[0] == 130
+    assert "120 API calls to make: 12 s at --rate 600/min." in [line for _, line in begun.lines]
+    resumed = Watched(replay, *rate, "--plan", plan)
+    code, printed = resumed.end()
+    assert code == 0
+    resumed.check()
+    assert re.search(r"Calls planned +120", printed)
+    assert "Records" not in printed
+
+
+def test_a_limit_that_a_run_was_told_is_known_to_the_next_before_it_sends(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(rate_limit=6000))
+    assert replay.push(export(replay, 2)).returncode == 0
+    done = replay.run("dry-run", "--format", "text", export(replay, 5))
+    assert "at Wootric's limit of 6,000 a minute for each kind of call" in done.stdout
+    assert replay.push(export(replay, 5)).returncode == 0
+    summary = replay.diff("--reserve", "50%", export(replay, 100)).summary
+    assert summary["forecast"]["calls_a_minute"] == 3000
+    assert summary["forecast"]["kinds"]["page_view"] == {"calls": 100, "seconds": 2.0}
+
+
+def test_a_dry_run_ends_with_the_time_of_each_kind_of_call(replay: Replay) -> None:
+    done = replay.run("dry-run", export(replay, 100))
+    assert done.stdout.splitlines()[-5:] == [
+        "A push takes 2 min at 100 a minute for each kind of call, Wootric's usual limit:",
+        "  at most 200 look-ups: 2 min",
+        "  100 end users to create: 1 min",
+        "  100 eligibility checks: 1 min",
+        "  100 page views: 1 min",
+    ]
+    done = replay.run("dry-run", "--rate", "50", export(replay, 100))
+    assert "A push takes 10 min at --rate 50/min:" in done.stdout
+
+
+def test_registered_events_are_told_to_a_dry_run(replay: Replay) -> None:
+    path = replay.write([identify("1", "ada@example.com"), track("1"), track("1", "Opened")])
+    diff = replay.diff("--registered-event", "Opened", "--registered-event", "Closed", path)
+    assert diff.events == (1, 0)
+    assert diff.skipped("event_not_registered") == 1
+    assert diff.summary["events_not_registered"] == [{"event": "Signed Up", "count": 1}]
+    done = replay.run("dry-run", "--registered-event", "Opened", path)
+    assert "Not registered\n  Signed Up: 1 record\n" in done.stdout
+    assert "all counted" not in done.stdout
+    done = replay.run("dry-run", "--registered-event", "Opened", "--against", "account", path)
+    assert done.returncode == 2
+    assert "--registered-event has no place beside --against account" in done.stderr
+
+
+def test_a_push_names_who_was_eligible_and_which_events_are_not_registered(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(registered_events=("Signed Up",)))
+    path = replay.write(
+        [
+            identify("1", "ada@example.com"),
+            at(1, track("1")),
+            at(2, track("1")),
+            track("1", "Op\x1b[31mened"),
+        ]
+    )
+    done = replay.push(path)
+    assert "Eligible\n  Signed Up: eligible 2 of 2\n" in done.stdout
+    assert "Not registered\n  Op\\x1b[31mened: 1 record\n" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_push_stops_in_good_order_when_its_time_is_up(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings())
+    path = export(replay, 40)
+    args = ("--against", "nothing", "--rate", "600", path)
+    done = replay.push("--max-duration", "5s", *args)
+    assert done.returncode == 0
+    found = re.search(r"Stopped after 5 s, as --max-duration says: (\d+) left\.", done.stderr)
+    assert found
+    state = replay.sandbox.state
+    assert 0 < int(found[1]) < 120
+    assert int(found[1]) == 120 - len(state.end_users) - len(state.page_views) - len(
+        state.eligibility_checks
+    )
+    done = replay.push("--max-duration", "1h", *args)
+    assert done.returncode == 0
+    assert "Stopped" not in done.stderr
+    assert len(state.page_views) == len(state.eligibility_checks) == 40
+    done = replay.push("--quiet", "--max-duration", "0.01s", *args)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_dry_run_of_the_next_push_takes_off_what_is_delivered(replay: Replay) -> None:
+    first = export(replay, 3)
+    assert replay.push(first).returncode == 0
+    more = replay.write(
+        [
+            *(identify(f"u{number}", f"u{number}@example.com") for number in range(2)),
+            at(3, page("u0", "/new")),
+            identify("u2", "u2@example.com", plan="pro"),
+            identify("new", "new@example.com"),
+        ],
+        "more.ndjson",
+    )
+    everything = (first, more)
+    before = (replay.folder / "state").rglob("*.journal")
+    (journal,) = before
+    bytes_before = journal.read_bytes()
+    calls = len(replay.sandbox.requests)
+    for how in (("--next",), ("--journal", journal)):
+        diff = replay.diff(*how, *everything)
+        assert diff.writes == (1, 1)
+        # Of whom the journal knows no values, an update says whom it means.
+        assert diff.users("update") == [{"external_id": "u2", "properties.plan": "pro"}]
+        assert diff.events == (0, 1)
+        assert diff.skipped("delivered_before") == 6
+    assert journal.read_bytes() == bytes_before
+    assert len(replay.sandbox.requests) == calls
+    # It does what it has shown.
+    done = replay.push(*everything)
+    assert re.search(r"Created +1 ", done.stdout)
+    assert re.search(r"Updated +1 ", done.stdout)
+    assert re.search(r"Page views +1\b", done.stdout)
+    assert replay.diff("--next", *everything).summary["api_calls"] == 0
+    done = replay.run("dry-run", "--next", "--detailed-exitcode", *everything)
+    assert done.returncode == 0
+
+
+def test_the_next_push_to_an_account_without_a_journal_is_the_first(replay: Replay) -> None:
+    path = export(replay, 1)
+    assert replay.diff("--next", path).writes == (1, 0)
+    done = replay.run("dry-run", "--next", path, env={"WOOTRIC_ACCOUNT_TOKEN": None})
+    assert done.returncode == 2
+    assert "set WOOTRIC_ACCOUNT_TOKEN, or add --journal FILE" in done.stderr
+    done = replay.run("dry-run", "--journal", "none.journal", path)
+    assert done.returncode == 2
+    assert "there is no such journal" in done.stderr
