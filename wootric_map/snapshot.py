@@ -510,6 +510,7 @@ def _indexed(lines: _Lines) -> Iterator[tuple[int, str | None, str | None, str |
             held.phone_number,
             held.external_created_at,
             held.properties,
+            held.knows_properties,
         )
         yield (
             line.place.id,

@@ -475,6 +475,17 @@ def test_a_found_end_user_is_as_the_client_would_tell(household: Path) -> None:
     assert held.properties == {"plan": "pro", "seats_amount": "3"}
 
 
+@pytest.mark.parametrize(("told", "is_known"), [("{plan=>pro}", False), ('{"plan":"pro"}', True)])
+def test_properties_told_as_text_are_known_only_where_it_can_be_read(
+    path: Path, told: str, is_known: bool
+) -> None:
+    with Snapshot.open(write(path, ADA | {"properties": told})) as snapshot:
+        held = snapshot.find(EndUserUpsert(email="ada@example.com"))
+    assert held is not None
+    assert held.knows_properties is is_known
+    assert held.properties == ({"plan": "pro"} if is_known else {})
+
+
 def test_the_later_line_of_an_end_user_counts(path: Path) -> None:
     write(path, ADA, {**ADA, "email": "new@example.com"})
     with Snapshot.open(path) as snapshot:
