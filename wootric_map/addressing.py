@@ -24,7 +24,7 @@ class Change(NamedTuple):
     """What has to be written of an end user."""
 
     action: Action
-    """`create`, `update` or `unchanged`."""
+    """`create`, `update`, `unchanged` or `left`."""
     fields: EndUserUpsert | None
     """None where nothing has to be."""
 
@@ -36,7 +36,7 @@ def change(
 
     Args:
         end_user: whose identifies they are.
-        write: what is wanted.
+        write: what is wanted, less what is to stay as it is.
         held: the end user as Wootric holds them, or as an earlier run left them; None where it does not.
         asked: whether it was looked up; else an id of Wootric's own is taken to be there.
 
@@ -48,7 +48,9 @@ def change(
         return unidentified("identify", end_user)
     if held is not None:
         changes = difference(upsert, held)
-        return Change("unchanged" if changes is None else "update", changes)
+        if changes is None:
+            return Change("unchanged" if write.withheld is None else "left", None)
+        return Change("update", changes)
     if upsert.wootric_id and not asked:
         return Change("create", upsert) if upsert.fields() else Change("unchanged", None)
     if not (upsert.email or upsert.phone_number):

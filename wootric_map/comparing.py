@@ -1,10 +1,72 @@
 """What an export wants of an end user against what Wootric holds: the difference, and no more."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from wootric_map.calls import NOBODY, EndUser, EndUserUpsert, comparable
 from wootric_map.known import Known
+
+Existing: TypeAlias = Literal["update", "fill", "keep"]
+"""What becomes of an end user whom Wootric holds: they get what differs, or what they lack, or nothing."""
+
+_OWN_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
+_MISSING: Final = (None, "")
+"""What a field or property is that Wootric holds nothing of."""
+
+
+class Respecting(NamedTuple):
+    """What is wanted of an end user, set against what is to stay as it is."""
+
+    left: EndUserUpsert
+    """What may be sent, or is held as wanted."""
+    withheld: EndUserUpsert | None
+    """What may not be sent; None where there is nothing of that."""
+    kept: EndUserUpsert
+    """What Wootric holds in place of what is withheld, as far as that is known."""
+
+
+def respecting(wanted: EndUserUpsert, held: EndUser | Known, existing: Existing) -> Respecting:
+    """Leave out what would change a value that is to stay as it is.
+
+    To fill, only a field or property that Wootric holds nothing of may be sent: null, an empty text, or no
+    such property. Of whom an earlier run left, and where Wootric does not tell the properties, it is not
+    known what is missing, so that nothing may.
+
+    Args:
+        wanted: what the export says.
+        held: the end user before anything was written.
+        existing: what becomes of those who are there.
+    """
+    if existing == "update":
+        return Respecting(wanted, None, EndUserUpsert())
+    here = held if isinstance(held, EndUser) else NOBODY
+    fills = existing == "fill" and here is held
+    own = {name: value for name in _OWN_FIELDS if (value := getattr(wanted, name)) is not None}
+    out = [
+        name
+        for name, value in own.items()
+        if not (held.holds(name, value) or (fills and getattr(here, name) in _MISSING))
+    ]
+    fills = fills and here.knows_properties
+    properties = {
+        name: value
+        for name, value in wanted.properties.items()
+        if not (
+            held.holds_property(name, value) or (fills and here.properties.get(name) in _MISSING)
+        )
+    }
+    if not (out or properties):
+        return Respecting(wanted, None, EndUserUpsert())
+    rest = {name: each for name, each in wanted.properties.items() if name not in properties}
+    there = {name: text for name in properties if (text := here.properties.get(name))}
+    return Respecting(
+        replace(wanted, **dict.fromkeys(out), properties=rest),
+        EndUserUpsert(**{name: own[name] for name in out}, properties=properties),
+        EndUserUpsert(
+            **{name: each for name in out if (each := getattr(here, name)) not in _MISSING},
+            properties=there,
+        ),
+    )
 
 
 def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | None:

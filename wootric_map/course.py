@@ -16,7 +16,8 @@ from wootric_map.addressing import (
     unregistered,
 )
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
-from wootric_map.known import Delivered, Fate, Known, Remembered
+from wootric_map.comparing import Existing
+from wootric_map.known import Delivered, Fate, Fingerprints, Known, Remembered
 from wootric_map.outcome import Action, CallFailedError, Failure, Skip
 from wootric_map.plan import EndUserPlan, Event, Step, Write
 from wootric_map.said import Say, Spoken
@@ -62,6 +63,33 @@ class Recollect(NamedTuple):
     """Whether only the journal may be asked."""
 
 
+class Inspect(NamedTuple):
+    """An end user of whom it takes a look at the account to know what may be written; to be answered with
+    how it holds them, or with what is known where nobody can look."""
+
+    known: Known
+
+    @property
+    def wanted(self) -> EndUserUpsert:
+        """The end user, to be looked up by Wootric's own id."""
+        return EndUserUpsert(wootric_id=str(self.known.id))
+
+
+class Begun(NamedTuple):
+    """A write that was delivered; to be answered with what an earlier run did, if it has created an end
+    user with it and then broke off."""
+
+    key: str
+
+
+class Met(NamedTuple):
+    """An end user who turned out to be there, or to be otherwise, when they were written."""
+
+    now: EndUser
+    before: EndUser
+    """As they were before that."""
+
+
 class Turn(NamedTuple):
     """A step whose turn it is; to be answered with what Wootric then holds, or why it failed."""
 
@@ -84,8 +112,8 @@ _JOURNAL: Final = 1
 _ACCOUNT: Final = 2
 """Who has been asked after an end user."""
 
-Answer: TypeAlias = EndUser | Known | Remembered | Failure | Fate | None
-Asked: TypeAlias = Recall | LookUp | Hear | Recollect
+Answer: TypeAlias = EndUser | Known | Remembered | Met | Failure | Fate | None
+Asked: TypeAlias = Recall | LookUp | Hear | Recollect | Inspect | Begun
 Course: TypeAlias = Generator[Asked | Turn, Answer, None]
 
 
@@ -98,6 +126,7 @@ def course(
     is_shared: Callable[[str], bool],
     recalls: bool = False,
     heeds: bool = False,
+    existing: Existing = "update",
 ) -> Course:
     """Take an end user's steps in their order.
 
@@ -112,6 +141,8 @@ def course(
         recalls: whether earlier runs are asked what they did.
         heeds: whether they are asked what was said later than what is to be written, and who had which
             id before.
+        existing: what becomes of whom Wootric holds. What this run has created, or filled in, is its own,
+            and later steps may change it.
     """
     held: EndUser | Known | None = None
     is_taken = False  # whether somebody else has their external id
@@ -120,6 +151,7 @@ def course(
     latest: float = 0
     before: list[Write] = []
     spoken: dict[str, Say] = {}
+    there = _There(existing)
     most = _ACCOUNT if asks else _JOURNAL if recalls or heeds else _NOBODY
     for planned in steps:
         step: Step = planned
@@ -128,33 +160,35 @@ def course(
         if isinstance(step, Event):
             fate = unregistered(step.call, registered)
         if fate is None and recalls and not (end_user.is_entangled and isinstance(step, Write)):
-            answer = yield Recall(step.key, step.former_key, step.time)
-            fate = _done(step, answer, latest)
+            fate, latest = yield from _recalled(step, latest, there)
             done = fate is not None
-            if fate and isinstance(step, Write) and isinstance(answer, Delivered):
-                latest = answer.run
         if fate is None and isinstance(step, Event):
             fate = after(refused)
-        # To compare with, it will do to know what an earlier run left of them.
-        compares = isinstance(step, Write)
-        enough = min(_JOURNAL if compares else _ACCOUNT, most)
-        if fate is None and asked < enough and needs_look_up(step, end_user):
+        if fate is None and needs_look_up(step, end_user):
+            # To compare with, it will do to know what an earlier run left of them.
+            compares = isinstance(step, Write)
             try:
-                held, is_taken = yield from _found(
-                    end_user, is_shared, compares=compares, asks=asks, recollects=compares and heeds
-                )
-                asked = _JOURNAL if isinstance(held, Known) else most
+                if asked < min(_JOURNAL if compares else _ACCOUNT, most):
+                    held, is_taken = yield from _found(
+                        end_user,
+                        is_shared,
+                        compares=compares,
+                        asks=asks,
+                        recollects=compares and heeds,
+                    )
+                if isinstance(step, Write):
+                    held = yield from there.seen(step, held, asks=asks)
+                asked = _asked(held, most)
             except CallFailedError as error:
                 fate = error.failure
         if fate is None and isinstance(step, Write):
             heard = (yield from _heard(step, held, asks=asks)) if heeds else None
-            for write in before:
-                spoken.update(write.said().sayings.says)
-            before.clear()
+            _speak(before, spoken)
             step = _left_of(step, heard, spoken, is_taken=is_taken)
+            step = there.left_of(step, held)
         if fate is None:
             fate = (
-                change(end_user, step, held, asked=asks)
+                change(end_user, step, held, asked=asks or there.has_looked)
                 if isinstance(step, Write)
                 else _addressed(step, end_user, held, is_taken=is_taken)
             )
@@ -167,10 +201,106 @@ def course(
             refused = fate if isinstance(fate, Failure) else failure
             if isinstance(fate, Change) and failure is None:
                 before.append(step)
+                answer = there.written(fate, answer)
         if isinstance(answer, EndUser):
             held, asked = answer, _ACCOUNT
         elif isinstance(answer, Known):
             held = answer
+
+
+def _recalled(
+    step: Step, latest: float, there: "_There"
+) -> Generator[Asked | Turn, Answer, tuple[Turned | None, float]]:
+    """What earlier runs have made of a step, and the run that made the end user's writes up to here."""
+    answer = yield Recall(step.key, step.former_key, step.time)
+    fate = _done(step, answer, latest)
+    if isinstance(step, Write):
+        latest = answer.run if fate and isinstance(answer, Delivered) else latest
+        fate = yield from there.recalled(step, fate)
+    return fate, latest
+
+
+def _asked(held: EndUser | Known | None, most: int) -> int:
+    """Who has been asked, by who was found: a journal knows nobody whom the account does not hold."""
+    if isinstance(held, EndUser):
+        return _ACCOUNT
+    return _JOURNAL if isinstance(held, Known) else most
+
+
+def _speak(before: list[Write], spoken: dict[str, Say]) -> None:
+    """Add what the writes before have said."""
+    for write in before:
+        spoken.update(write.said().sayings.says)
+    before.clear()
+
+
+class _There:
+    """What may be written of an end user who may be there already."""
+
+    def __init__(self, existing: Existing) -> None:
+        self._existing: Existing = existing
+        self._before: EndUser | Known | None = None
+        """The end user before this run wrote anything."""
+        self._is_ours = False
+        """Whether this run, or the one that it goes on with, has created them."""
+        self.has_looked = False
+        """Whether the account itself was asked."""
+
+    @property
+    def _may_change(self) -> bool:
+        return self._existing == "update" or self._is_ours
+
+    def recalled(
+        self, write: Write, fate: Turned | None
+    ) -> Generator[Asked | Turn, Answer, Turned | None]:
+        """What an earlier run has made of a write; `fate` is that where all of it was delivered."""
+        if self._may_change:
+            return fate
+        if fate is not None:
+            self._is_ours = (yield Begun(write.key_where("begun"))) is not None
+            return fate
+        answer = yield Recall(write.key_where(self._existing), None, None)
+        return Change("left", None) if isinstance(answer, Delivered) else None
+
+    def seen(
+        self, write: Write, held: EndUser | Known | None, *, asks: bool
+    ) -> Generator[Asked | Turn, Answer, EndUser | Known | None]:
+        """Look at the account where it takes that to know what may be written."""
+        if self._may_change or self.has_looked:
+            return held
+        known = self._unseen(write, held, asks=asks)
+        if known is None:
+            return held
+        answer = yield Inspect(known)
+        self.has_looked = True
+        return answer if isinstance(answer, EndUser | Known) else None
+
+    def _unseen(self, write: Write, held: EndUser | Known | None, *, asks: bool) -> Known | None:
+        """Whom the account must be asked after; None where enough is known of them."""
+        if isinstance(held, Known):
+            return held if self._existing == "fill" and held.may_lack(write.whole) else None
+        number = write.whole.wootric_id
+        if held is None and not asks and number:
+            # Nobody was to be asked after them; they are taken to be there.
+            return Known(int(number), {}, Fingerprints(b""))
+        return None
+
+    def left_of(self, write: Write, held: EndUser | Known | None) -> Write:
+        """Return what may be written: what this run has created or filled in itself, it may change."""
+        if held is None or self._is_ours:
+            return write
+        if self._before is None or isinstance(self._before, Known):
+            self._before = held
+        return write.respecting(self._before, self._existing)
+
+    def written(self, change: Change, answer: Answer) -> Answer:
+        """Take note of what came of a write; gives what Wootric then holds."""
+        if isinstance(answer, Met):
+            self._is_ours = False
+            self._before = answer.before
+            return answer.now
+        self._is_ours = self._is_ours or change.action == "create"
+        return answer
 
 
 def _left_of(

@@ -26,8 +26,11 @@ from wootric_map.comparing import difference, written
 from wootric_map.course import (
     Answer,
     Asked,
+    Begun,
     Course,
     Hear,
+    Inspect,
+    Met,
     Recall,
     Recollect,
     Turn,
@@ -382,6 +385,10 @@ class _Delivery:
         """What an earlier run has done about the step under way."""
         self._look_ups = 0
         """How many look-ups that step has asked for, at most."""
+        self._created: int | None = None
+        """The end user whom this delivery has created, by Wootric's own id."""
+        self._begun: str | None = None
+        """The mark of that in the journal, while more is to be written of them."""
 
     def run(self) -> Iterator[Outcome]:
         """Make the end user's calls in order."""
@@ -393,6 +400,7 @@ class _Delivery:
             is_shared=self._plan.is_shared,
             recalls=self._journal.remembers,
             heeds=self._journal.met_anybody,
+            existing=self._plan.existing,
         )
         answer: Answer = None
         with self._stack:
@@ -402,6 +410,8 @@ class _Delivery:
                     while not isinstance(asked, Turn):
                         asked = self._answer(way, asked)
                 except StopIteration:
+                    if self._begun:
+                        self._journal.end(self._begun)
                     return
                 outcome, answer = self._take(asked)
                 yield outcome._replace(look_ups=self._look_ups)
@@ -415,6 +425,17 @@ class _Delivery:
             return way.send(self._journal.heard(asked.number))
         if isinstance(asked, Recollect):
             return way.send(self._recollected(asked))
+        if isinstance(asked, Begun):
+            begun = self._journal.fate(asked.key)
+            self._begun = asked.key if begun else None
+            return way.send(begun)
+        if isinstance(asked, Inspect):
+            self._have_to_oneself(asked.known.id)
+            try:
+                seen = self._wootric.find(asked.wanted)
+            except CallFailedError as error:
+                return way.throw(error)
+            return way.send(seen)
         found: EndUser | Known | None = None
         if asked.compares and self._journal.remembers:
             found = self._journal.find(asked.wanted)
@@ -422,12 +443,23 @@ class _Delivery:
             if found is None and self._find:
                 self._look_ups += asked.wanted.look_ups
                 found = self._find(asked.wanted)
-            if found and self._have_to_oneself(found.id):
+            if found and (self._have_to_oneself(found.id) or self._may_be_outdated(found)):
                 # Somebody else has changed them since; no snapshot knows that.
                 found = self._wootric.find(asked.wanted)
         except CallFailedError as error:
             return way.throw(error)
         return way.send(found)
+
+    def _may_be_outdated(self, found: EndUser | Known) -> bool:
+        """Whether a value may be there by now, or is not told, that is to stay.
+
+        What another delivery of this run has written before it let go of them is in the journal, too.
+        """
+        return (
+            self._plan.existing == "fill"
+            and isinstance(found, EndUser)
+            and (not found.knows_properties or self._journal.met(found.id))
+        )
 
     def _recollected(self, asked: Recollect) -> Known | None:
         """Whom the journal alone remembers."""
@@ -463,7 +495,9 @@ class _Delivery:
         if wanted.fields is None and held is None:
             if self._journal.is_silent(self._fate):
                 self._journal.learn(write.key, write.whole, self._provenance(write))
-            return Outcome("unchanged", write.refs, None), None
+            return Outcome(wanted.action, write.refs, None), None
+        existing = self._plan.existing
+        found: EndUser | None = None
         unanswered = False
         attempt = 0
         provenance = self._provenance(write)
@@ -473,7 +507,7 @@ class _Delivery:
             try:
                 made = self._made(write, wanted.fields, held, provenance)
                 answer = _as_sent(made, wanted.fields, held)
-                return Outcome(wanted.action, write.refs, None), answer
+                return Outcome(wanted.action, write.refs, None), self._met(answer, found)
             except NoAnswerError as error:
                 unanswered = True
                 failure = Failure("in_doubt", str(error))
@@ -485,7 +519,8 @@ class _Delivery:
                 return Outcome(wanted.action, write.refs, failure), failure
             # It may be there by now: looking tells, sending it again would not.
             try:
-                before, (held, is_taken) = held, self._looked_up_anew(write)
+                before, (found, is_taken) = held, self._looked_up_anew(write)
+                held = found
             except CallFailedError as error:
                 return Outcome(wanted.action, write.refs, error.failure), error.failure
             if failure.status == _UNPROCESSABLE and before and held and before.id == held.id:
@@ -495,26 +530,36 @@ class _Delivery:
                 write = write.without_external_id()
             heard = self._journal.heard(held.id) if held else None
             write = write.beside(heard) if heard else write.beside()
+            if held and held.id != self._created:
+                write = write.respecting(held, existing)
+            provenance = self._provenance(write)
             changed = change(self._end_user, write, held)
             if isinstance(changed, Skip):
                 return Outcome(wanted.action, write.refs, changed), None
-            if changed.fields is None and unanswered:
+            if changed.action == "unchanged" and unanswered:
                 # With nothing left to do, a write that nobody answered has been taken.
                 self._note(write, held, provenance)
+                self._created = held.id if held and wanted.action == "create" else self._created
                 return Outcome(wanted.action, write.refs, None), held
             wanted = changed
         self._note(write, held, provenance)
-        return Outcome("unchanged", write.refs, None), held
+        return Outcome(wanted.action, write.refs, None), self._met(held, found)
+
+    def _met(self, now: EndUser | Known | None, before: EndUser | None) -> Answer:
+        """What Wootric holds after a write, and how an end user was who turned out to be there."""
+        if before is None or before.id == self._created or not isinstance(now, EndUser):
+            return now
+        return Met(now, before)
 
     def _provenance(self, write: Write) -> Provenance:
         """When what a write says was said, and of whom."""
         known_as = (write.whole, *self._end_user.known_as())
-        return self._journal.fingerprints.provenance(write.said(), known_as)
+        return self._journal.fingerprints.provenance(write.told(), known_as)
 
     def _note(self, write: Write, held: EndUser | Known | None, provenance: Provenance) -> None:
         """Put on record that there is nothing left to do about a write."""
         if held is not None:
-            self._journal.written(write.key, held.id, write.upsert, provenance=provenance)
+            self._journal.written(write.key, held.id, write.to_hold, provenance=provenance)
 
     def _made(
         self,
@@ -524,7 +569,7 @@ class _Delivery:
         provenance: Provenance,
     ) -> EndUser:
         """Write the fields; gives what Wootric then holds."""
-        sender, key, wanted = self._sender, write.key, write.upsert
+        sender, key, wanted = self._sender, write.key, write.to_hold
         if held is not None:
             return sender.update(key, held.id, fields, wanted, provenance)
         if fields.wootric_id is not None:
@@ -534,7 +579,12 @@ class _Delivery:
             except CallFailedError as error:
                 if not (_gone(error) and (fields.email or fields.phone_number)):
                     raise
+        if self._plan.existing != "update" and not self._plan.folds:
+            # A run that goes on where this one stops must know them as its own.
+            self._begun = write.key_where("begun")
+            self._journal.begin(self._begun)
         created = sender.create(key, fields, wanted, provenance)
+        self._created = created.id
         self._have_to_oneself(created.id)
         return created
 

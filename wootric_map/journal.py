@@ -130,10 +130,14 @@ PAGE_VIEW: Final = 2
 KINDS: Final = ("write", "eligibility_check", "page_view")
 """What is delivered, each in the place of its number."""
 
+_MARK: Final = len(KINDS)
+"""Of what stands among the deliveries, and is none that counts."""
+
 _KIND_OF: Final[Mapping[Action, int]] = {
     "create": WRITE,
     "update": WRITE,
     "unchanged": WRITE,
+    "left": WRITE,
     "eligibility_check": ELIGIBILITY_CHECK,
     "page_view": PAGE_VIEW,
 }
@@ -770,6 +774,26 @@ class Journal:
         if fields is None:
             fields = self.fingerprints.of(wanted)
         self._settle(_key(key), number, wanted, fields, provenance, self._run)
+
+    def met(self, number: int) -> bool:
+        """Return whether any run, this one too, has met an end user of Wootric's since the snapshot."""
+        with self._lock:
+            self._write_down()
+            found = self._one("SELECT met FROM end_user WHERE id = ?", number)
+        return found is not None and (self._since is None or (found[0] or 0.0) >= self._since)
+
+    def begin(self, key: str) -> None:
+        """Put on record that an end user is about to be created of whom more is to be written.
+
+        Args:
+            key: what a run is to know that by which goes on where this one stops, as `fate` tells.
+        """
+        query = "INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)"
+        self._note(query, (_key(key), _MARK, self._run))
+
+    def end(self, key: str) -> None:
+        """Put on record that all of that was done; argument as in `begin`."""
+        self._note("DELETE FROM delivered WHERE key = ?", (_key(key),))
 
     def is_silent(self, fate: Fate | None) -> bool:
         """Whether an earlier release made a delivery, which did not note when anything was said."""

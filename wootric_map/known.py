@@ -126,6 +126,10 @@ class Known:
         """The same of a property."""
         return self.holds(property_field(name), value)
 
+    def may_lack(self, wanted: EndUserUpsert) -> bool:
+        """Whether Wootric may hold nothing of a field that is wanted, as far as is known."""
+        return any(self.fingerprints.field(name) not in self.fields for name, _ in wanted.fields())
+
     def written(self, changes: EndUserUpsert) -> Self:
         """What is known once these fields were written too."""
         return type(self)(

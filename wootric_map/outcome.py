@@ -5,7 +5,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from wootric_map.properties import MappingWarning
 
-Action: TypeAlias = Literal["create", "update", "unchanged", "eligibility_check", "page_view"]
+Action: TypeAlias = Literal[
+    "create", "update", "unchanged", "left", "eligibility_check", "page_view"
+]
+"""What is done about an end user or an event. `left` is an end user who is not as wanted, and stays as they
+are, since the push is not to change them."""
 
 
 CALLS: Final[tuple[Action, ...]] = ("create", "update", "eligibility_check", "page_view")

@@ -92,6 +92,9 @@ def _tell(
     # Both would be asked of the names, which are not ours to read.
     if folded and (folded.shared or not any(folded.upsert.look_up_keys())):
         return False
+    # Whom the export names by Wootric's own id is taken to be there.
+    if plan.existing != "update" and upsert and upsert.wootric_id:
+        return False
     is_sent = bool(upsert and upsert.email) and not end_user.is_ambiguous
     if not (is_sent or _names_nobody(person, upsert)):
         return False

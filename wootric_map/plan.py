@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from hashlib import blake2b
 from heapq import merge
 from itertools import chain, islice
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from wootric_map.calls import (
     EligibilityCheck,
@@ -25,6 +25,7 @@ from wootric_map.calls import (
     trimmed,
 )
 from wootric_map.choosing import Choice
+from wootric_map.comparing import Existing, first, respecting
 from wootric_map.folding import Folded, Identified, PlacedWarning, fold, fold_one, write_of
 from wootric_map.identities import (
     AMBIGUOUS,
@@ -42,12 +43,13 @@ from wootric_map.identities import (
     Identity,
     id_name,
 )
+from wootric_map.known import Known
 from wootric_map.mapping import Named, Origin, User, event_properties, user_of
 from wootric_map.naming import Kinds, Naming
 from wootric_map.outcome import Action, Ref
 from wootric_map.properties import MappingWarning
 from wootric_map.record import Identify
-from wootric_map.said import Heard, Telling, nothing_said, still_to_say
+from wootric_map.said import Heard, Said, Telling, nothing_said, still_to_say
 from wootric_map.spelling import spelled
 from wootric_map.spool import NOBODY, Person, Row, Rows, SkippedRow, Spool
 from wootric_map.taken import CHOSEN, IDENTIFY, KINDS, PAGE, Taken
@@ -82,6 +84,8 @@ class PlanOptions:
     """Keep each record's line, for `Plan.raw`."""
     retry_rejects: bool = False
     """Take what earlier runs rejected or saw refused once more, though it is unchanged."""
+    existing: Existing = "update"
+    """What becomes of the end users whom Wootric holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,12 @@ class Write:
     """All that they say, where `upsert` is what later identifies have left of it."""
     external_id_is_taken: bool = False
     """Whether somebody else has their external id in Wootric, so that they are written without one."""
+    withheld: EndUserUpsert | None = None
+    """What is not sent, since a value that is there is to stay; None where all is."""
+    kept: EndUserUpsert = field(default_factory=EndUserUpsert)
+    """What Wootric holds in place of that, as far as it is known."""
+    existing: Existing = "update"
+    """Why something is withheld."""
 
     @property
     def whole(self) -> EndUserUpsert:
@@ -157,7 +167,55 @@ class Write:
             left = still_to_say(left, self.said(), each)
         if self.external_id_is_taken:
             left = replace(left, external_id=None)
-        return self if left == self.upsert else replace(self, upsert=left, all_said=whole)
+        if left == self.upsert:
+            return self
+        return replace(
+            self,
+            upsert=left,
+            all_said=whole,
+            withheld=None,
+            kept=EndUserUpsert(),
+            existing="update",
+        )
+
+    def respecting(self, held: EndUser | Known, existing: Existing) -> "Write":
+        """Return the same write, less what would change a value that is to stay as it is.
+
+        Args:
+            held: the end user before this run wrote anything.
+            existing: what becomes of those who are there.
+        """
+        left, withheld, kept = respecting(self.upsert, held, existing)
+        if withheld is None:
+            return self
+        return replace(
+            self,
+            upsert=left,
+            all_said=self.whole,
+            withheld=withheld,
+            kept=kept,
+            existing=existing,
+        )
+
+    @property
+    def to_hold(self) -> EndUserUpsert:
+        """What Wootric holds once it is written, of the fields that the identifies speak of."""
+        upsert, kept = self.upsert, self.kept
+        if self.withheld is None:
+            return upsert
+        return replace(
+            upsert,
+            email=upsert.email or kept.email,
+            external_id=upsert.external_id or kept.external_id,
+            phone_number=upsert.phone_number or kept.phone_number,
+            external_created_at=first(upsert.external_created_at, kept.external_created_at),
+            properties={**upsert.properties, **kept.properties},
+        )
+
+    def told(self) -> Said:
+        """Return when the identifies said what is not withheld."""
+        said = self.said()
+        return said if self.withheld is None else said.without_fields(self.withheld, self.upsert)
 
     def without_external_id(self) -> "Write":
         """Return the same write of an end user whose external id is somebody else's in Wootric."""
@@ -175,11 +233,25 @@ class Write:
 
     @property
     def key(self) -> str:
-        """What tells it from every other write: the identifies it was made from, and what came of them."""
+        """What tells it from every other write: the identifies it was made from, and what came of them.
+
+        Where something is withheld it has another: to make the rest of it is another write.
+        """
+        return self.key_where(self.existing)
+
+    def key_where(self, existing: Existing | Literal["begun"]) -> str:
+        """Return the key of the same write where something is withheld for a reason.
+
+        Args:
+            existing: the reason, `update` where nothing is; or `begun`, for the mark of an end user whom it
+                has created and whose later writes are still to come.
+        """
         digest = blake2b(self.identifies, digest_size=16)
         wanted = self.whole
         for name, value in (("id", wanted.wootric_id or ""), *wanted.fields()):
             digest.update(f"{name}\0{value}\0".encode())
+        if existing != "update":
+            digest.update(existing.encode())
         return digest.hexdigest()
 
 
@@ -263,6 +335,10 @@ class Plan:
         """How many anonymousIds were seen with several end users, and so left alone."""
         self.unknown_users: tuple[str, ...] = ()
         """Of the end users that were chosen, those whom no record names."""
+        self.existing: Final = self._options.existing
+        """What becomes of the end users whom Wootric holds."""
+        self.folds: Final = self._options.fold
+        """Whether an end user has one write at most."""
 
     def take(self, taken: Taken, source: str, lines_before: int) -> None:
         """Take a part in; parts come in their order.

@@ -331,7 +331,7 @@ def _provenance(write: Write, fields: EndUserUpsert, end_user: EndUserPlan) -> d
         fields: what of it is sent.
         end_user: whose it is.
     """
-    said = write.said()
+    said = write.told()
     ids = (
         EndUserUpsert(
             email=None if each.email == fields.email else each.email,

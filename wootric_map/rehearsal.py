@@ -9,7 +9,19 @@ from typing import NamedTuple
 from wootric_map.addressing import UNKNOWN, Change
 from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, PageView, event_name
 from wootric_map.comparing import written
-from wootric_map.course import Answer, Asked, Course, Hear, LookUp, Recall, Recollect, Turn, course
+from wootric_map.course import (
+    Answer,
+    Asked,
+    Begun,
+    Course,
+    Hear,
+    Inspect,
+    LookUp,
+    Recall,
+    Recollect,
+    Turn,
+    course,
+)
 from wootric_map.folding import PlacedWarning
 from wootric_map.known import Fate, Known, Memory, Remembered
 from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip
@@ -31,6 +43,8 @@ class Rehearsed(NamedTuple):
     """Look-ups that a push would make first at most, where it asks the account."""
     warnings: tuple[PlacedWarning, ...] = ()
     """What a person should know before it is sent."""
+    is_unseen: bool = False
+    """Whether a push looks them up first, and may then write what is not shown here."""
 
 
 def rehearse(
@@ -54,8 +68,9 @@ def rehearse(
         memory: what earlier runs did, if that counts; nobody is looked up ahead then.
     """
     if find is None or workers == 1 or memory:
+        look = None if look_ups_are_free else find
         for end_user in plan:
-            for each in rehearse_end_user(plan, end_user, registered, find, memory):
+            for each in _rehearse(plan, end_user, registered, find, memory, None, look):
                 if find and look_ups_are_free and isinstance(each.call, EndUserUpsert):
                     taken = tuple(_taken(each, each.call, find))
                     yield each._replace(warnings=each.warnings + taken)
@@ -103,8 +118,15 @@ def _rehearse(
     find: Find | None,
     memory: Memory | None,
     found: Future[EndUser | None] | None,
+    look: Find | None = None,
 ) -> Iterator[Rehearsed]:
-    """Go through one end user's steps; `found` is the answer to the first look-up, under way already."""
+    """Go through one end user's steps.
+
+    Args:
+        plan, end_user, registered, find, memory: as in `rehearse`.
+        found: the answer to the first look-up, under way already.
+        look: looks an end user up in the account itself.
+    """
     way: Course = course(
         end_user,
         plan.steps(end_user),
@@ -113,20 +135,30 @@ def _rehearse(
         is_shared=plan.is_shared,
         recalls=memory is not None,
         heeds=memory is not None and memory.met_anybody,
+        existing=plan.existing,
     )
     answer: Answer = None
     look_ups = foretold = 0
+    is_unseen = False
     while True:
         try:
             asked = way.send(answer)
             while not isinstance(asked, Turn):
+                if isinstance(asked, Inspect) and not look:
+                    # What a snapshot tells of whom an earlier run has met may be older than that.
+                    is_unseen = True
+                    asked = way.send(asked.known)
+                    continue
                 answer = _recalled(asked, memory)
-                if answer or not isinstance(asked, LookUp):
+                if answer or not isinstance(asked, LookUp | Inspect):
                     asked = way.send(answer)
                     continue
                 look_ups += asked.wanted.look_ups
                 try:
-                    answer = found.result() if found else find(asked.wanted) if find else None
+                    if isinstance(asked, Inspect):
+                        answer = look(asked.wanted) if look else None
+                    else:
+                        answer = found.result() if found else find(asked.wanted) if find else None
                 except CallFailedError as error:
                     asked = way.throw(error)
                 else:
@@ -136,22 +168,22 @@ def _rehearse(
             return
         if find is None and not foretold:
             look_ups = foretold = _foretold(end_user, asked)
-        yield _rehearsed(end_user, asked, look_ups)
+        yield _rehearsed(end_user, asked, look_ups)._replace(is_unseen=is_unseen)
         answer = _afterwards(asked)
-        look_ups = 0
+        look_ups, is_unseen = 0, False
 
 
 def _recalled(asked: Asked, memory: Memory | None) -> Fate | Known | Remembered | None:
     """What earlier runs know to answer."""
     if memory is None:
         return None
-    if isinstance(asked, Recall):
+    if isinstance(asked, Recall | Begun):
         return memory.fate(*asked)
     if isinstance(asked, Hear):
         return memory.heard(asked.number)
     if isinstance(asked, Recollect):
         return memory.recollect(asked.known_as, asked.elsewhere, alone=asked.alone)
-    return memory.find(asked.wanted) if asked.compares else None
+    return memory.find(asked.wanted) if isinstance(asked, LookUp) and asked.compares else None
 
 
 def _foretold(end_user: EndUserPlan, turn: Turn) -> int:

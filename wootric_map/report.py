@@ -155,6 +155,7 @@ class Report:
             "create": self.done["create"],
             "update": self.done["update"],
             "unchanged": self.done["unchanged"],
+            "left": self.done["left"],
             "eligibility_checks": self.done["eligibility_check"],
             "page_views": self.done["page_view"],
             "api_calls": self.api_calls,

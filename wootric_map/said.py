@@ -67,11 +67,29 @@ class Said:
         Args:
             written: the fields.
         """
-        names = {trait(self.traits.get(name, name)) for name in written.properties}
+        names = self._names_of(written)
+        return self._where(lambda name: name in names)
+
+    def without_fields(self, withheld: EndUserUpsert, left: EndUserUpsert) -> "Said":
+        """Return what was said but for the values of some fields.
+
+        Args:
+            withheld: the fields.
+            left: other fields; what they share a trait with stays said.
+        """
+        names = self._names_of(withheld) - self._names_of(left)
+        return self._where(lambda name: name not in names)
+
+    def _names_of(self, fields: EndUserUpsert) -> set[str]:
+        """Return the names under which the values of some fields may have been said."""
+        names = {trait(self.traits.get(name, name)) for name in fields.properties}
         for each, own in SAID_OF.items():
-            if getattr(written, each) is not None:
+            if getattr(fields, each) is not None:
                 names.update(own)
-        says = {name: say for name, say in self.sayings.says.items() if name in names}
+        return names
+
+    def _where(self, counts: Callable[[str], bool]) -> "Said":
+        says = {name: say for name, say in self.sayings.says.items() if counts(name)}
         return replace(self, sayings=replace(self.sayings, says=says))
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.calls import EndUser, EndUserUpsert
-from wootric_map.comparing import contradicts, difference, written
+from wootric_map.comparing import Existing, contradicts, difference, respecting, written
+from wootric_map.known import Fingerprints, Known
 
 HELD = EndUser(7, "a@b.co", "1", "+1", 1_420_099_200, {"plan": "pro", "seats_amount": "5"})
 SAME = EndUserUpsert("a@b.co", "1", "+1", 1_420_099_200, {"plan": "pro", "seats_amount": 5})
@@ -134,6 +135,98 @@ def test_who_is_created_has_no_number_yet() -> None:
 
 def test_what_is_written_keeps_a_creation_date_at_the_epoch() -> None:
     assert written(EndUserUpsert(external_created_at=0), HELD).external_created_at == 0
+
+
+# What is to stay as it is
+
+_FIELDS = ("email", "external_id", "phone_number", "external_created_at")
+_texts = st.sampled_from([None, "", "x", "1"])
+_there = st.builds(
+    EndUser,
+    id=st.just(7),
+    email=st.sampled_from([None, "", "a@b.co", "c@d.co"]),
+    external_id=_texts,
+    phone_number=_texts,
+    external_created_at=st.sampled_from([None, 0, 1]),
+    properties=st.dictionaries(
+        st.sampled_from("abcd"), st.sampled_from(["", " ", "0", "x", "1"]), max_size=4
+    ),
+    knows_properties=st.booleans(),
+)
+
+
+def sent(
+    wanted: EndUserUpsert, held: EndUser, existing: Existing, now: EndUser | None = None
+) -> EndUser:
+    """What Wootric holds after a push."""
+    changes = difference(respecting(wanted, held, existing).left, now or held)
+    return written(changes, now or held) if changes else now or held
+
+
+@given(wanted=_upserts, held=_there)
+def test_a_fill_changes_no_value_that_is_there_and_fills_each_that_is_missing(
+    wanted: EndUserUpsert, held: EndUser
+) -> None:
+    after = sent(wanted, held, "fill")
+    for name in _FIELDS:
+        value, before = getattr(wanted, name), getattr(held, name)
+        is_missing = before is None or before == ""
+        assert getattr(after, name) == (value if is_missing and value is not None else before)
+    properties = dict(held.properties)
+    for key, each in wanted.properties.items():
+        if held.knows_properties and properties.get(key, "") == "":
+            properties[key] = str(each)
+    assert after.properties == properties
+
+
+@given(wanted=_upserts, held=_there)
+def test_who_is_to_be_kept_is_sent_nothing(wanted: EndUserUpsert, held: EndUser) -> None:
+    assert difference(respecting(wanted, held, "keep").left, held) is None
+    assert respecting(wanted, held, "update").left == wanted
+
+
+@given(first=_upserts, second=_upserts, held=_there)
+def test_what_a_push_has_filled_in_itself_it_may_change(
+    first: EndUserUpsert, second: EndUserUpsert, held: EndUser
+) -> None:
+    after = sent(second, held, "fill", sent(first, held, "fill"))
+    for name in _FIELDS:
+        if getattr(held, name) not in (None, ""):
+            assert getattr(after, name) == getattr(held, name)
+        elif getattr(second, name) is not None:
+            assert after.holds(name, getattr(second, name))
+    for key, each in second.properties.items():
+        if held.knows_properties and held.properties.get(key, "") == "":
+            assert after.properties[key] == str(each)
+
+
+@given(wanted=_upserts, held=_there, existing=st.sampled_from(["fill", "keep"]))
+def test_what_is_withheld_and_what_is_left_are_all_that_is_wanted(
+    wanted: EndUserUpsert, held: EndUser, existing: Existing
+) -> None:
+    left, withheld, kept = respecting(wanted, held, existing)
+    out = withheld or EndUserUpsert()
+    assert sorted([*left.fields(), *out.fields()]) == sorted(wanted.fields())
+    for name in _FIELDS:
+        assert getattr(kept, name) in (None, getattr(held, name))
+    assert kept.properties.items() <= dict(held.properties).items()
+    # To the letter nothing of what is kept is as wanted.
+    assert not {name for name, _ in kept.fields()} & {name for name, _ in left.fields()}
+
+
+@pytest.mark.parametrize("existing", ["fill", "keep"])
+def test_of_whom_an_earlier_run_left_nothing_is_known_to_be_missing(existing: Existing) -> None:
+    fingerprints = Fingerprints(bytes(32))
+    known = Known(7, fingerprints.of(EndUserUpsert("a@b.co")), fingerprints)
+    wanted = EndUserUpsert("a@b.co", properties={"plan": "pro"})
+    left, withheld, kept = respecting(wanted, known, existing)
+    assert (left, withheld) == (
+        EndUserUpsert("a@b.co"),
+        EndUserUpsert(properties={"plan": "pro"}),
+    )
+    assert kept == EndUserUpsert()
+    assert known.may_lack(wanted)
+    assert not known.may_lack(EndUserUpsert("c@d.co"))
 
 
 # Whoever a phone finds

@@ -1,12 +1,14 @@
 """The course of an end user, driven by hand: what is asked for, and what follows from the answers."""
 
+import pytest
 from planned import PlanOf, identify, millis, page, track, wootric_id
 
 from wootric_map import EndUserUpsert, PlanOptions
 from wootric_map.addressing import Change
 from wootric_map.calls import EndUser
-from wootric_map.course import Hear, LookUp, Recollect, Turn, course
-from wootric_map.known import Fingerprints, Known, Remembered
+from wootric_map.comparing import Existing
+from wootric_map.course import Begun, Hear, Inspect, LookUp, Met, Recall, Recollect, Turn, course
+from wootric_map.known import Delivered, Fingerprints, Known, Remembered
 from wootric_map.outcome import CallFailedError, Failure
 from wootric_map.plan import Write
 from wootric_map.said import Order, Say, Sayings
@@ -195,3 +197,122 @@ def test_unfolded_an_identify_heeds_those_before_it_whose_say_is_the_stronger(
     assert turn.fate == Change(
         "update", EndUserUpsert(external_id="x@y.zz", properties={"plan": "pro"})
     )
+
+
+# Who is there already, and is to stay as they are.
+
+
+def test_of_whom_an_earlier_run_left_a_fill_asks_the_account_before_it_writes(
+    plan_of: PlanOf,
+) -> None:
+    made = plan_of(identify(email="a@b.co", plan="pro", city="Rome"))
+    way = course(
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_shared=made.plan.is_shared,
+        asks=True,
+        existing="fill",
+    )
+    assert isinstance(way.send(None), LookUp)
+    known = Known(7, {}, Fingerprints(bytes(32)))
+    asked = way.send(known)
+    assert asked == Inspect(known)
+    assert isinstance(asked, Inspect)
+    assert asked.wanted == EndUserUpsert(wootric_id="7")
+    turn = way.send(HELD)
+    assert isinstance(turn, Turn)
+    assert turn.fate == Change("update", EndUserUpsert(properties={"city": "Rome"}))
+    assert isinstance(turn.step, Write)
+    assert turn.step.withheld == EndUserUpsert(properties={"plan": "pro"})
+    assert turn.step.kept == EndUserUpsert(properties={"plan": "free"})
+    assert turn.step.key != made.writes()[0].key
+
+
+def test_where_nobody_can_look_nothing_is_filled(plan_of: PlanOf) -> None:
+    made = plan_of(identify(email="a@b.co", plan="pro"))
+    way = course(
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_shared=made.plan.is_shared,
+        asks=True,
+        existing="fill",
+    )
+    way.send(None)
+    known = Known(7, {}, Fingerprints(bytes(32)))
+    way.send(known)
+    turn = way.send(known)
+    assert isinstance(turn, Turn)
+    assert turn.fate == Change("left", None)
+
+
+def test_whom_an_earlier_run_left_is_there_and_kept_without_a_look(plan_of: PlanOf) -> None:
+    made = plan_of(identify(email="a@b.co", plan="pro"))
+    way = course(
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_shared=made.plan.is_shared,
+        asks=True,
+        existing="keep",
+    )
+    way.send(None)
+    turn = way.send(Known(7, {}, Fingerprints(bytes(32))))
+    assert isinstance(turn, Turn)
+    assert turn.fate == Change("left", None)
+
+
+@pytest.mark.parametrize("existing", ["fill", "keep"])
+def test_who_turned_out_to_be_there_is_not_the_runs_own(
+    plan_of: PlanOf, existing: Existing
+) -> None:
+    made = plan_of(
+        identify(minute=1, email="a@b.co", plan="pro"),
+        identify(minute=2, email="a@b.co", plan="max"),
+        options=PlanOptions(fold=False),
+    )
+    for answer, fate in (
+        (HELD, Change("update", EndUserUpsert(properties={"plan": "max"}))),
+        (Met(HELD, HELD), Change("left", None)),
+    ):
+        way = course(
+            made.user,
+            made.plan.steps(made.user),
+            None,
+            is_shared=made.plan.is_shared,
+            asks=True,
+            existing=existing,
+        )
+        way.send(None)
+        turn = way.send(None)
+        assert isinstance(turn, Turn)
+        assert turn.action == "create"
+        turn = way.send(answer)
+        assert isinstance(turn, Turn)
+        assert turn.fate == fate
+
+
+@pytest.mark.parametrize("existing", ["fill", "keep"])
+def test_what_an_earlier_run_left_is_known_by_a_key_of_its_own(
+    plan_of: PlanOf, existing: Existing
+) -> None:
+    made = plan_of(identify(email="a@b.co", plan="pro"))
+    (write,) = made.writes()
+    for answers, expected in (
+        ((Delivered(1),), [Recall(write.key, None, None), Begun(write.key_where("begun"))]),
+        ((None,), [Recall(write.key, None, None), Recall(write.key_where(existing), None, None)]),
+    ):
+        way = course(
+            made.user,
+            made.plan.steps(made.user),
+            None,
+            is_shared=made.plan.is_shared,
+            asks=True,
+            recalls=True,
+            existing=existing,
+        )
+        assert [way.send(None), *(way.send(each) for each in answers)] == expected
+        turn = way.send(None if answers[0] else Delivered(1))
+        assert isinstance(turn, Turn)
+        assert turn.fate == Change("unchanged" if answers[0] else "left", None)

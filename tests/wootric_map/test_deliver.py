@@ -1030,3 +1030,45 @@ def test_told_to_stop_a_saved_plan_sends_nothing_more(account_of: AccountOf) -> 
     done = summed(outcomes)
     assert done["create"] == len(account.sandbox.state.end_users)
     assert done["page_view"] == len(account.sandbox.state.page_views)
+
+
+# Who is there already, and is to stay as they are.
+
+
+def test_a_fill_looks_again_at_whom_another_delivery_has_let_go_of_meanwhile(
+    account: Account,
+) -> None:
+    account.hold(EndUserUpsert("ada@example.com", "1"))
+    late, done = threading.Event(), threading.Event()
+    with account.client() as client:
+
+        def find(wanted: EndUserUpsert) -> EndUser | None:
+            found = client.find(wanted)
+            if wanted.external_id == "x":
+                # What was found is handed over only once the other end user is written.
+                late.set()
+                assert done.wait(10)
+            else:
+                assert late.wait(10)
+            return found
+
+        options = PlanOptions(existing="fill")
+        records = [identify("1", plan="pro"), identify("x", "ada@example.com", plan="max")]
+        with account.delivering(records, 2, find=find, options=options) as outcomes:
+            found = next(outcomes)
+            done.set()
+            rest = list(outcomes)
+    assert summed([found, *rest]) == {"update": 1, "left": 1}
+    assert account.users()["1"].properties == {"plan": "pro"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_fill_that_cannot_look_fails_the_end_user(account_of: AccountOf, method: str) -> None:
+    down = JSONResponse({"error": "Down"}, 503)
+    account = account_of(answering(down, method=method, path=f"{END_USERS}/1"))
+    account.hold(EndUserUpsert("ada@example.com", "1", properties={"plan": "free"}))
+    outcomes = account.push(
+        identify("1", plan="pro", city="Rome"), options=PlanOptions(existing="fill")
+    )
+    assert summed(outcomes) == {"server_error": 1}
+    assert account.users()["1"].properties == {"plan": "free"}

@@ -128,6 +128,30 @@ def test_what_is_new_is_sent_with_the_id_of_whom_it_is_about(reopened: Open) -> 
     )
 
 
+@pytest.mark.parametrize("recalls", [True, False])
+def test_whom_a_run_has_met_is_known_also_where_it_ignores_earlier_ones(
+    reopened: Open, recalls: bool
+) -> None:
+    reopened(clock=lambda: 100.0).written("a", 7, ADA)
+    journal = reopened(recalls=recalls)
+    assert (journal.met(7), journal.met(8)) == (True, False)
+    journal.written("b", 8, EndUserUpsert("b@example.com"))
+    assert journal.met(8)
+    assert not reopened(since=101.0).met(7)
+    assert reopened(since=100.0).met(7)
+
+
+def test_a_mark_is_known_until_it_is_taken_off_and_counts_as_no_delivery(
+    path: Path, reopened: Open
+) -> None:
+    reopened().begin("m")
+    journal = reopened()
+    assert journal.fate("m") == Delivered(1)
+    assert not any(contents(path).delivered.values())
+    journal.end("m")
+    assert reopened().fate("m") is None
+
+
 def test_later_writes_add_to_what_is_known(reopened: Open) -> None:
     journal = reopened()
     journal.written("a", 7, ADA)

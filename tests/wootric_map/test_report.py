@@ -342,6 +342,7 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "create",
         "update",
         "unchanged",
+        "left",
         "eligibility_checks",
         "page_views",
         "api_calls",
