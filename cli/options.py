@@ -238,6 +238,17 @@ def planning_options(command: F) -> F:
     """What is replayed, and how records become a plan."""
     for option in (
         click.option(
+            "--fill-missing",
+            is_flag=True,
+            help="Of an end user who is there, send only what Wootric holds nothing of: null, an empty text "
+            "or no such property. No value that is there is changed.",
+        ),
+        click.option(
+            "--create-only",
+            is_flag=True,
+            help="Create end users, and leave those who are there as they are. Events of theirs are sent.",
+        ),
+        click.option(
             "--limit",
             type=click.IntRange(0, sys.maxsize),
             metavar="N",
@@ -300,8 +311,13 @@ def planning(
         keep_lines, retry_rejects: as in `PlanOptions`.
 
     Raises:
-        click.UsageError: they choose nothing.
+        click.UsageError: they choose nothing, or exclude each other.
     """
+    if given["create_only"] and given["fill_missing"]:
+        raise click.UsageError(
+            "--create-only leaves end users who are there as they are, and --fill-missing adds to them: "
+            "choose one"
+        )
     since, until = given["since"], given["until"]
     if since is not None and until is not None and until <= since:
         raise click.UsageError("--until is before --since, so that nothing is replayed")
@@ -327,6 +343,7 @@ def planning(
         ),
         keep_lines=keep_lines,
         retry_rejects=retry_rejects,
+        existing="keep" if given["create_only"] else "fill" if given["fill_missing"] else "update",
     )
 
 

@@ -136,16 +136,16 @@ class Agenda:
         self._made: Counter[str] = Counter()
         self._looked_up = 0
         # What became of whoever was asked for. All keys are there from the start, since another thread reads.
-        self._found = Counter({"create": 0, "update": 0, "unchanged": 0, "skipped": 0})
+        self._found = Counter({"create": 0, "update": 0, "unchanged": 0, "left": 0, "skipped": 0})
 
     def take(self, outcome: Outcome) -> None:
         """Take note of what became of a call."""
         is_skip = isinstance(outcome.result, Skip)
         asked = outcome.look_ups if self._asks else 0
         self._looked_up += asked
-        if outcome.action in {"create", "update", "unchanged"} and asked:
+        if outcome.action in {"create", "update", "unchanged", "left"} and asked:
             self._found["skipped" if is_skip else outcome.action] += 1
-        elif outcome.action != "unchanged" and (asked or not is_skip):
+        elif outcome.action not in {"unchanged", "left"} and (asked or not is_skip):
             self._made[outcome.action] += 1
 
     def left(self, look_ups: int = 0) -> dict[str, float]:

@@ -439,9 +439,10 @@ def _write_text(
 def _totals(report: Report, held: _Held) -> str:
     """What a push would do, in one line."""
     done = report.done
+    left = f", {done['left']:,} left as they are" if done["left"] else ""
     text = (
         f"Plan: {done['create']:,} to create, {done['update']:,} to update, "
-        f"{done['unchanged']:,} unchanged; "
+        f"{done['unchanged']:,} unchanged{left}; "
         f"{plural(done['eligibility_check'], 'eligibility check')}, "
         f"{plural(done['page_view'], 'page view')}; {plural(report.api_calls, 'API call')}"
     )

@@ -338,9 +338,11 @@ class _Run:
             # Whoever the export does not name may still be known to the account.
             unknown = asks and isinstance(each.outcome.result, Skip) and each.look_ups > 0
             action = each.outcome.action
-            if action != "unchanged":
-                calls[action] += each.call is not None or unknown
-            calls["look_up"] += each.look_ups if asks else 0
+            if each.call is not None or unknown:
+                calls[action] += 1
+            elif each.is_unseen:
+                calls["update"] += 1
+            calls["look_up"] += (each.look_ups if asks else 0) + each.is_unseen
             for ref, warning in each.warnings:
                 self.report.warn(ref.source, ref.line, warning)
         return calls
@@ -354,7 +356,7 @@ class _Run:
         """Say how many calls are to come, and how long they take."""
         if foreseen is not None:
             forecast = self._speed().forecast(foreseen)
-            progress.say(promise(foreseen, forecast, at_most=asks))
+            progress.say(promise(foreseen, forecast, at_most=asks or bool(foreseen["look_up"])))
         return True
 
     def _take(
@@ -443,6 +445,8 @@ def _what_is_pushed(
 
 
 def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
+    # What contradicts itself is said before anybody is asked anything.
+    options.planning(click.get_current_context().params)
     if plan is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
     if plan is None:
@@ -461,7 +465,7 @@ def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
 _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
-    "consent_categories", "retry_rejects", "min_age",
+    "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -544,6 +548,7 @@ def _show(
         ("Created", done["create"], "end users"),
         ("Updated", done["update"], "end users"),
         ("Unchanged", done["unchanged"], "end users"),
+        *([("Left as they are", done["left"], "end users who differ")] if done["left"] else ()),
         ("Eligibility checks", done["eligibility_check"], ""),
         ("Page views", done["page_view"], ""),
         *(

@@ -27,6 +27,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "create": "created",
     "update": "updated",
     "unchanged": "unchanged",
+    "left": "left as they are",
     "eligibility_check": "checked",
     "eligible": "eligible",
     "page_view": "viewed",
