@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from cli import redacting
 from wootric_map import choosing, patience
+from wootric_map.lengths import seconds_in
 from wootric_map.plan import PlanOptions
 from wootric_map.reading import ReadingOptions
 from wootric_map.services import bare
@@ -36,8 +37,9 @@ _LONGEST_SECRET: Final = 64 * 1024
 _SLOWEST, _FASTEST = 0.01, 1e9
 
 _DAY: Final = 86_400.0
-_UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": _DAY}
-_AGE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|min|h|d|)")
+
+_NOW: Final = f"{__name__}.now"
+"""Under what a context keeps the unix time at which its run began."""
 
 _MOST_PROCESSES: Final = 8
 
@@ -47,23 +49,46 @@ _PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)%|(0|[1-9][0-9]*(?:\.[0-9]+)
 
 
 class Moment(click.ParamType[int]):
-    """A date or a time, in any form of segment.md 5; gives milliseconds since the epoch."""
+    """A date or a time, in any form of segment.md 5, or how long ago; gives milliseconds since the epoch."""
 
-    name = "DATE"
+    name = "DATE|AGO"
 
-    def __init__(self, read: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, read: Callable[[str], int | None], clock: Callable[[], float] = time.time
+    ) -> None:
+        """Make a type of option.
+
+        Args:
+            read: reads a date or time.
+            clock: gives the unix time; it is asked once a run, for all options together.
+        """
         self._read = read
+        self._clock = clock
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read a date or time."""
+        """Read a date, a time, or a length of time before now."""
         if isinstance(value, int):
             return value
-        moment = self._read(str(value).strip())
+        text = str(value).strip()
+        moment = choosing.ago(text, self._now(ctx))
+        if moment is None:
+            moment = self._read(text)
         if moment is None:
             self.fail(
-                "write a date or time, such as 2024-03-01 or 2024-03-01T08:00:00Z", param, ctx
+                "write a date or time, such as 2024-03-01 or 2024-03-01T08:00:00Z, or how long ago, such "
+                "as 7d or 12h",
+                param,
+                ctx,
             )
         return moment
+
+    def _now(self, ctx: click.Context | None) -> float:
+        """The unix time at which the run began: one for all options."""
+        held = ctx.meta if ctx else {}
+        if _NOW not in held:
+            held[_NOW] = self._clock()
+        now: float = held[_NOW]
+        return now
 
 
 class Rate(click.ParamType[float]):
@@ -117,10 +142,11 @@ class Age(click.ParamType[float]):
         """Read a length of time."""
         if isinstance(value, float):
             return value
-        matched = _AGE.fullmatch(str(value).strip())
-        if not matched:
+        text = str(value).strip()
+        seconds = seconds_in(f"{text}s" if text[-1:].isdigit() else text)
+        if seconds is None:
             self.fail("write a length of time, such as 90s, 10m, 2h or 1d", param, ctx)
-        return float(matched[1]) * _UNITS[matched[2]]
+        return seconds
 
 
 class Share(click.ParamType[float]):
@@ -279,12 +305,13 @@ def planning_options(command: F) -> F:
         click.option(
             "--until",
             type=Moment(choosing.until),
-            help="Replay records before this time; a day is taken whole.",
+            help="Replay records before this time, or before so long ago; a day is taken whole.",
         ),
         click.option(
             "--since",
             type=Moment(choosing.since),
-            help="Replay records from this date or time on. Earlier identifies still tell who is who.",
+            help="Replay records from this date or time on, or from so long ago, such as 7d, 12h or 2w. "
+            "Earlier identifies still tell who is who.",
         ),
         click.option(
             "--link-anonymous",

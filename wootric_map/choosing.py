@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from typing import Final
 
 from wootric_map import dates
+from wootric_map.lengths import seconds_in
 from wootric_map.outcome import Skip
 from wootric_map.record import SUPPORTED, Record, Track
 
@@ -103,6 +104,20 @@ def not_chosen(kind: str) -> Skip:
     """The skip of a record that the run was told to leave out."""
     message = "left out by --since, --until, --type, --event, --user or --limit"
     return Skip("filtered_out", kind, None, message)
+
+
+def ago(text: str, now: float) -> int | None:
+    """Return the moment that lies a length of time before now, in milliseconds since the epoch.
+
+    Args:
+        text: a length of time, such as `7d`; see `lengths`.
+        now: in unix time.
+
+    Returns:
+        The moment; None if the text is no length of time.
+    """
+    seconds = seconds_in(text)
+    return None if seconds is None else round((now - seconds) * 1000)
 
 
 def since(text: str) -> int | None:

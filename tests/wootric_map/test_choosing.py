@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map import Choice
-from wootric_map.choosing import since, until
+from wootric_map.choosing import ago, since, until
 from wootric_map.record import Identify, Page, Record, Track, read_line
 
 NOON = 1_709_294_400_000
@@ -121,6 +121,20 @@ def test_a_day_ends_where_the_next_begins(day: date) -> None:
     first, end = since(day.isoformat()), until(day.isoformat())
     assert first is not None
     assert end == (first if day.isoformat() == "9999-12-31" else first + DAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("7d", 604_800), ("2w", 1_209_600), ("12h", 43_200), ("90m", 5_400), ("90min", 5_400),
+     ("1.5h", 5_400), ("30s", 30), ("0d", 0)],
+)  # fmt: skip
+def test_how_long_ago_is_a_moment_before_now(text: str, seconds: int) -> None:
+    assert ago(text, NOON / 1000) == NOON - 1000 * seconds
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "-7d", "7 d", "7D", "1y", "2024-03-01", "7d12h"])
+def test_what_is_no_length_of_time_is_none(text: str) -> None:
+    assert ago(text, 0) is None
 
 
 # Types and names

@@ -1,0 +1,19 @@
+"""Lengths of time as people write them: `90s`, `10m`, `12h`, `7d`, `2w`."""
+
+import re
+from typing import Final
+
+_SECONDS: Final = {
+    "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0,
+}  # fmt: skip
+_LENGTH: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|min|h|d|w)")
+
+
+def seconds_in(text: str) -> float | None:
+    """Return how many seconds a length of time has; None if the text is none.
+
+    Args:
+        text: a number and a unit: `s`, `m` or `min` (minutes), `h`, `d` or `w` (weeks).
+    """
+    matched = _LENGTH.fullmatch(text)
+    return float(matched[1]) * _SECONDS[matched[2]] if matched else None
