@@ -48,6 +48,17 @@ class Findings:
         places = self.places.get(code)
         return places is not None and len(places) >= PLACES
 
+    def details(self) -> list[dict[str, object]]:
+        """Return what was found as data for programs: of each code the count and the first few places."""
+        return [
+            {
+                "code": code,
+                "count": count,
+                "places": [place._asdict() for place in self.places.get(code, ())],
+            }
+            for code, count in sorted(self.counts.items())
+        ]
+
     def extend(self, other: "Findings", lines_before: int) -> None:
         """Add what was found after all this.
 

@@ -150,6 +150,7 @@ class Report:
             "skipped": _sorted(self.skipped.counts),
             "unidentified": _sorted(self.unidentified),
             "rejected": _sorted(self.rejected.counts),
+            "failed": _sorted(self.failed.counts),
             "warnings": _sorted(self.warnings.counts),
             "ambiguous_anonymous_ids": self.ambiguous_anonymous_ids,
             "create": self.done["create"],
@@ -162,7 +163,11 @@ class Report:
             "events_not_registered": [
                 {"event": name, "count": count} for name, count in self.unregistered.most_common()
             ],
+            "unknown_users": list(self.unknown_users),
+            "unknown_events": list(self.unknown_events),
             "passed_over": self.passed_over.as_data(),
+            "rejected_details": self.rejected.details(),
+            "failed_details": self.failed.details(),
             "warning_details": self.warnings.details(),
         }
 

@@ -18,6 +18,7 @@ from cli.interrupt import gentle_interruption
 from cli.render import diff, summary
 from cli.render.foretold import as_data, each_kind, how_long
 from cli.render.progress import reading_progress
+from cli.render.summary_json import write_summary
 from cli.render.text import json_line, plural, printable, styled
 from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.forecast import Speed, by_kind, speed_of
@@ -155,7 +156,9 @@ def dry_run(
             else:
                 changes = _overview(plan, report, tally, given, show)
             if style == "json":
-                _write_data(changes, report, tally, held, options.redaction())
+                _write_data(
+                    changes, report, tally, held, options.redaction(), detailed=detailed_exitcode
+                )
             else:
                 _write_text(changes, report, tally, held, limit_users)
         except StoppedError:
@@ -168,9 +171,14 @@ def dry_run(
     for title, found in (("Rejected", report.rejected), ("Failed", report.failed)):
         for line in summary.findings(title, found, "red"):
             click.echo(line, err=True)
+    return _exit_code(report, detailed=detailed_exitcode)
+
+
+def _exit_code(report: Report, *, detailed: bool) -> int:
+    """What a dry run ends with; `detailed` tells whether a change is told as one."""
     if not report.flawless:
         return 1
-    return EXIT_CHANGES if detailed_exitcode and report.api_calls else 0
+    return EXIT_CHANGES if detailed and report.api_calls else 0
 
 
 @dataclass(frozen=True)
@@ -380,6 +388,8 @@ def _write_data(
     tally: Tally,
     held: _Held,
     redaction: "Redaction | None",
+    *,
+    detailed: bool,
 ) -> None:
     output = sys.stdout.buffer
     for _, line in changes:
@@ -390,12 +400,11 @@ def _write_data(
             shown = redaction.text(label) if redaction else label
             output.write(json_line({"action": action, name: shown, "count": count}))
     calls = _calls(report, held)
-    told = report.summary() | {"forecast": as_data(calls, held.speed().forecast(calls))}
-    if redaction:
-        for name in ("events_not_registered", "passed_over", "warning_details"):
-            told[name] = redaction.value("", told[name])
-    output.write(json_line({"summary": told}))
-    output.flush()
+    own = {
+        "forecast": as_data(calls, held.speed().forecast(calls)),
+        "exit_code": _exit_code(report, detailed=detailed),
+    }
+    write_summary(report, own, redaction)
 
 
 def _write_text(

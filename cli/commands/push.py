@@ -20,6 +20,7 @@ from cli.interrupt import Interruption, gentle_interruption, time_limit
 from cli.render import summary
 from cli.render.foretold import promise
 from cli.render.progress import SendingProgress, reading_progress, sending_progress, working
+from cli.render.summary_json import PushSummary, ending, kept_in
 from cli.render.text import duration, plural, printable
 from wootric_map.client import Wootric
 from wootric_map.deliver import calls_left, deliver, deliver_file
@@ -35,7 +36,7 @@ from wootric_map.rehearsal import rehearse
 from wootric_map.report import RejectsFile, Report, is_rejects_file
 from wootric_map.services import account_fingerprint
 from wootric_map.settling import OLDEST, is_another, settle
-from wootric_map.source import PassedOver, Source
+from wootric_map.source import Source
 from wootric_map.spool import Spool
 
 _UNFINISHED: Final = (
@@ -92,6 +93,14 @@ _UNFINISHED: Final = (
     help="Try what earlier runs rejected, or saw refused, once more, though it is unchanged; else it is "
     "left out until it is mended.",
 )
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Print the summary as a table, or as a line of JSON, also if the run ends early.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
 @options.redact_option
@@ -101,6 +110,7 @@ def push(
     plan_path: Path | None,
     rejects: Path,
     keep_rejects: int,
+    style: str,
     quiet: bool,
     no_progress: bool,
     **given: Any,
@@ -123,10 +133,11 @@ def push(
         raise click.UsageError(
             "--journal has no place beside --sandbox, which holds nobody at first"
         )
-    passed_over = PassedOver()
-    sources = options.sources(paths, passed_over, given["min_age"], leave_out=rejects)
+    report = Report()
+    told = PushSummary(report, style == "json", options.redaction())
+    sources = options.sources(paths, report.passed_over, given["min_age"], leave_out=rejects)
     begun = time.monotonic()
-    with ExitStack() as stack:
+    with told, ExitStack() as stack:
         _check_rejects(rejects, plan_path, against)
         rejects_file = stack.enter_context(_rejects_file(rejects, keep_rejects))
         replayed = _is_replayed(rejects, sources) or _is_same(plan_path, rejects)
@@ -155,7 +166,7 @@ def push(
             wootric,
             pace,
             interruption,
-            Report(passed_over=passed_over),
+            report,
             rejects_file,
             journal,
             journal.limits(),
@@ -164,30 +175,38 @@ def push(
             snapshot is not None,
             workers,
             quiet=quiet,
+            rehearses=not quiet or style == "json",
             shown=not (quiet or no_progress),
             live=not given["verbose"],
         )
         limit = given["max_duration"]
         seconds = None if limit is None else max(limit - (time.monotonic() - begun), 0.0)
         with time_limit(seconds, interruption.stop) as time_is_up:
-            ending = run.go(saved, sources, given, stack)
-        error = ending.error
-        is_cut = time_is_up() and not interruption.exit_code and ending.left != 0
+            ended = run.go(saved, sources, given, stack)
+        error = ended.error
+        is_cut = time_is_up() and not interruption.exit_code and ended.left != 0
         complete = error is None and not interruption.exit_code and not is_cut
         kept, went_through = _settle_rejects(
             rejects_file, journal, replayed=replayed, complete=complete, from_plan=bool(saved)
         )
-        report = run.report
         code = interruption.exit_code or (0 if report.flawless else 1)
         doubts = journal.doubts()
         journal.note_limits(pace.limits())
-        journal.end_run(_code(error) or code, report.done, report.failed.counts.total())
+        journal.end_run(
+            ending(error)[1] if error else code, report.done, report.failed.counts.total()
+        )
         journal.close()
         if journal.failure and not error:
             error = JournalFailedError(journal.failure)
-    if not quiet and (complete or report.records):
-        seconds = time.monotonic() - begun
-        _show(report, pace.calls, doubts, seconds, from_plan=bool(saved))
+    told.write(
+        exit_code=code,
+        error=error,
+        calls=pace.calls,
+        doubts=doubts,
+        rejects=kept_in(rejects, rejects_file, kept),
+    )
+    if style == "text" and not quiet and (complete or report.records):
+        _show(report, pace.calls, doubts, told.seconds, from_plan=bool(saved))
     _show_problems(report, quiet=quiet)
     for line in _advice(
         rejects,
@@ -198,7 +217,7 @@ def push(
         interrupted=bool(interruption.exit_code),
         from_plan=bool(saved),
         went_through=went_through,
-        left=_left(ending, limit) if is_cut else None,
+        left=_left(ended, limit) if is_cut else None,
         quiet=quiet,
     ):
         click.echo(line, err=True)
@@ -227,6 +246,8 @@ class _Run:
     """Whether that takes no call."""
     workers: int
     quiet: bool
+    rehearses: bool
+    """Whether the warnings, and how many calls there are, are to be known before any is made."""
     shown: bool
     live: bool
     """Whether a bar may be drawn, rather than lines."""
@@ -286,7 +307,7 @@ class _Run:
             )
         registered = self._registered(has_tracks=plan.has_tracks)
         foreseen: Counter[str] | None = None
-        if not self.quiet:
+        if self.rehearses:
             with working("Counting the calls", shown=self.shown):
                 foreseen = self._foresee(plan, registered)
         # From here on, to the end of the summing up, a signal only asks for a stop.
@@ -422,12 +443,12 @@ class _Ending:
     """Records, or calls of a plan, that it has not come to; None where it was not yet known which."""
 
 
-def _left(ending: _Ending, limit: float) -> str:
+def _left(ended: _Ending, limit: float) -> str:
     """Tell what a push has left that was stopped by `--max-duration`."""
     stopped = f"Stopped after {duration(limit)}, as --max-duration says"
-    if ending.left is None:
+    if ended.left is None:
         return f"{stopped}, before anything was sent. Run the same command again, with more time."
-    return f"{stopped}: {ending.left:,} left. Run the same command again to go on."
+    return f"{stopped}: {ended.left:,} left. Run the same command again to go on."
 
 
 def _what_is_pushed(
@@ -519,16 +540,6 @@ def _is_replayed(rejects: Path, sources: list[Source]) -> bool:
     if replayed and not is_rejects_file(rejects):
         raise click.UsageError(f"--rejects names an export, {rejects}, which it would replace")
     return replayed
-
-
-def _code(error: Exception | None) -> int | None:
-    """The exit code that an error will end in."""
-    from cli.app import EXIT_UNFORESEEN, foreseen  # noqa: PLC0415 - it imports the commands in turn
-
-    if error is None:
-        return None
-    meant = foreseen(error)
-    return meant[1] if meant else EXIT_UNFORESEEN
 
 
 def _show(

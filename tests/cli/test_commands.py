@@ -644,6 +644,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             },
             "unidentified": {"anonymous": 1},
             "rejected": {"missing_identity": 1},
+            "failed": {},
             "warnings": {},
             "ambiguous_anonymous_ids": 0,
             "create": 1,
@@ -653,7 +654,25 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "page_views": 1,
             "api_calls": 3,
             "events_not_registered": [],
+            "unknown_users": [],
+            "unknown_events": [],
             "passed_over": {"count": 0, "files": []},
+            "rejected_details": [
+                {
+                    "code": "missing_identity",
+                    "count": 1,
+                    "places": [
+                        {
+                            "source": "a.ndjson",
+                            "line": 7,
+                            "field": "userId",
+                            "message": "give the record a userId or an anonymousId, "
+                            "as text that is not empty",
+                        }
+                    ],
+                }
+            ],
+            "failed_details": [],
             "warning_details": [],
             "forecast": {
                 "seconds": 1.2,
@@ -665,6 +684,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
                     "page_view": {"calls": 1, "seconds": 0.6},
                 },
             },
+            "exit_code": 1,
         }
     }
     assert [each["action"] for each in changes] == ["create", "eligibility_check", "page_view"]

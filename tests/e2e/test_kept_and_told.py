@@ -1,12 +1,21 @@
 """What a run tells programs, what it leaves unsaid, and what it keeps of whom nobody knows."""
 
+import json
+import signal
+import subprocess
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
-from replaying import Replay, at, page
+from replaying import Replay, at, identify, page, refusing, track, until
+
+from wootric_map.sandbox import SandboxSettings
 
 DAY = 86_400
+ADA, BYRON = "ada@example.com", "byron@example.com"
+UNTITLED = {"type": "track", "userId": "1"}
 
 
 # How long ago
@@ -29,7 +38,7 @@ def test_records_are_chosen_by_how_long_ago_they_were(
     replay: Replay, options: tuple[str, ...], left: list[str]
 ) -> None:
     times = {"/15d": 15 * DAY, "/6d": 6 * DAY, "/13h": 46_800, "/11h": 39_600, "/now": 60}
-    context = {"traits": {"email": "ada@example.com"}}
+    context = {"traits": {"email": ADA}}
     views = [at(ago(seconds), page("1", path, context=context)) for path, seconds in times.items()]
     export = replay.write(views)
     lines = replay.diff(*options, export).lines
@@ -45,3 +54,133 @@ def test_an_until_before_a_since_is_told_also_of_how_long_ago(replay: Replay) ->
     done = replay.run("dry-run", "--since", "7x", replay.write([page("1")]))
     assert done.returncode == 2
     assert "7d or 12h" in done.stderr
+
+
+# What a push tells programs
+
+
+def summary(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    """What the only line on standard output tells."""
+    (line,) = done.stdout.splitlines()
+    told: dict[str, Any] = json.loads(line)
+    assert list(told) == ["summary"]
+    found: dict[str, Any] = told["summary"]
+    return found
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(faults=(refusing(BYRON),))])
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_push_tells_programs_all_that_it_found(replay: Replay, quiet: bool) -> None:
+    records = [
+        identify("1", ADA, tags=["a"]), identify("2", BYRON), UNTITLED, page("3"),
+        {"type": "screen", "userId": "1"},
+    ]  # fmt: skip
+    (replay.folder / "logs").mkdir()
+    replay.write(records, "logs/a.ndjson")
+    (replay.folder / "logs/notes.txt").write_text("")
+    done = replay.push(
+        "--format", "json", *(["--quiet"] if quiet else []), "--event", "Left", "--user", "nobody",
+        "--user", "1", "--user", "2", "--user", "3", "logs",
+    )  # fmt: skip
+    told = summary(done)
+    assert (told["exit_code"], told["error"]) == (done.returncode, None) == (1, None)
+    assert (told["records"], told["mapped"], told["create"], told["api_calls"]) == (5, 2, 1, 1)
+    assert told["skipped"] == {"unidentified": 1, "unsupported_type": 1}
+    assert told["unidentified"] == {"unknown_user": 1}
+    (rejected,), (failed,) = told["rejected_details"], told["failed_details"]
+    assert (rejected["code"], rejected["count"]) == ("missing_event", 1)
+    (place,) = rejected["places"]
+    assert (place["source"], place["line"], place["field"]) == ("logs/a.ndjson", 3, "event")
+    assert "event" in place["message"]
+    assert (failed["code"], failed["places"][0]["line"]) == ("refused", 2)
+    assert "Email is invalid" in failed["places"][0]["message"]
+    assert told["warnings"] == {"list_without_array": 1}
+    assert told["warning_details"][0]["field"] == "traits.tags"
+    assert told["unknown_users"] == ["nobody"]
+    assert told["unknown_events"] == ["Left"]
+    assert told["passed_over"] == {"count": 1, "files": ["logs/notes.txt"]}
+    assert told["in_doubt"] == 0
+    assert told["calls"] > told["api_calls"]
+    assert 0 < told["seconds"] < 60
+    assert told["rejects_file"] == {"path": "rejects.ndjson", "records": 2, "before": None}
+    assert "missing_event" in done.stderr
+    assert ("list_without_array" in done.stderr) is not quiet
+
+
+def test_a_push_and_a_dry_run_have_the_same_keys_and_numbers(replay: Replay) -> None:
+    export = replay.write([identify("1", ADA, tags=["a"]), track("1"), page("1"), page("2")])
+    foreseen = replay.diff("--against", "account", "--user", "x", "--user", "1", export).summary
+    told = summary(replay.push("--format", "json", "--user", "x", "--user", "1", export))
+    assert foreseen["unknown_users"] == ["x"]
+    assert {name: told[name] for name in foreseen} == foreseen
+
+
+def test_quiet_and_json_print_nothing_but_json(replay: Replay) -> None:
+    export = replay.write([identify("1", ADA), page("2")])
+    done = replay.push("--quiet", "--format", "json", export)
+    assert summary(done)["create"] == 1
+    assert done.stderr == ""
+
+
+def test_personal_data_is_hidden_in_what_programs_are_told(replay: Replay) -> None:
+    (replay.folder / ADA).mkdir()
+    records = [identify("1", ADA), identify("2", BYRON, createdAt=ADA), UNTITLED]
+    export = replay.write(records, f"{ADA}/a.ndjson")
+    options = ("--redact", "--user", ADA, "--user", BYRON, "--user", "x@example.com")
+    done = replay.push(
+        "--format", "json", *options, "--event", BYRON, "--rejects", f"{ADA}/r.ndjson", export
+    )
+    told = summary(done)
+    assert told["unknown_users"][0].startswith("email:")
+    assert told["unknown_events"][0].startswith("email:")
+    assert told["rejects_file"]["records"] == 1
+    assert "@" not in done.stdout
+    dry = replay.run("dry-run", "--format", "json", *options, "--event", BYRON, export)
+    assert "@" not in dry.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "words"),
+    [
+        ({"WOOTRIC_CLIENT_SECRET": "wrong"}, 4, "sign"),
+        ({"WOOTRIC_BASE_URL": "http://127.0.0.1:9"}, 5, "no connection"),
+    ],
+)
+def test_a_push_that_could_not_begin_tells_programs_why(
+    replay: Replay, environment: dict[str, str], code: int, words: str
+) -> None:
+    export = replay.write([identify("1", ADA)])
+    options = ("--format", "json", "--give-up-after", "1", "--retries", "0")
+    done = replay.push(*options, export, env=environment)
+    told = summary(done)
+    assert (told["exit_code"], told["records"], told["rejects_file"]) == (code, 0, None)
+    assert done.returncode == code
+    assert words in told["error"]
+    assert told["error"] in done.stderr
+
+
+def test_a_push_beside_another_tells_programs_so(replay: Replay) -> None:
+    export = replay.write([identify(f"u{n}", f"u{n}@example.com") for n in range(20)])
+    started = replay.start("push", "--format", "json", "--rate", "60", export)
+    until(lambda: len(replay.sandbox.state.end_users) > 0)
+    second = replay.push("--format", "json", export)
+    assert second.returncode == summary(second)["exit_code"] == 6
+    assert "another run is at work" in summary(second)["error"]
+    started.send_signal(signal.SIGTERM)
+    output, errors = started.communicate(timeout=60)
+    first = summary(subprocess.CompletedProcess([], started.returncode, output, errors))
+    assert first["exit_code"] == started.returncode == 143
+    assert first["error"] == "interrupted"
+    assert first["create"] == len(replay.sandbox.state.end_users) < 20
+
+
+def test_wrong_usage_is_told_to_people_alone(replay: Replay, tmp_path: Path) -> None:
+    for arguments in ((tmp_path / "none.ndjson",), ("--plan", replay.write([page("1")]))):
+        done = replay.push("--format", "json", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_push_of_a_plan_tells_programs_what_it_came_to(replay: Replay) -> None:
+    plan = replay.plan(replay.write([identify("1", ADA), page("1", "/a")]))
+    told = summary(replay.push("--format", "json", "--plan", plan))
+    assert (told["create"], told["page_views"], told["exit_code"]) == (1, 1, 0)

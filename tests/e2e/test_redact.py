@@ -30,6 +30,7 @@ PRINTING = (
     ("dry-run",),
     ("dry-run", "--format", "json"),
     ("push", "--retries", "0"),
+    ("push", "--retries", "0", "--retry-rejects", "--format", "json"),
 )
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)

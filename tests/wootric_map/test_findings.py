@@ -228,3 +228,18 @@ def test_parts_come_to_what_the_whole_comes_to(
         sum(isinstance(each, MappingWarning) for each in found) - count for count in seen
     ]
     assert all(len(each.places) <= PLACES for each in merged.warnings)
+
+
+def test_findings_for_programs_have_the_count_and_the_first_places_of_each_code() -> None:
+    report = Report()
+    for line in range(1, PLACES + 3):
+        report.reject("a", line, Rejection("missing_type", "type", "name it"))
+    report.reject("b", 1, Rejection("invalid_json", None, "mend it"))
+    first, second = report.rejected.details()
+    assert first == {
+        "code": "invalid_json",
+        "count": 1,
+        "places": [{"source": "b", "line": 1, "field": None, "message": "mend it"}],
+    }
+    assert (second["code"], second["count"]) == ("missing_type", PLACES + 2)
+    assert len(second["places"]) == PLACES  # type: ignore[arg-type]

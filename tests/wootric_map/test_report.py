@@ -337,6 +337,7 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "skipped",
         "unidentified",
         "rejected",
+        "failed",
         "warnings",
         "ambiguous_anonymous_ids",
         "create",
@@ -347,7 +348,11 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "page_views",
         "api_calls",
         "events_not_registered",
+        "unknown_users",
+        "unknown_events",
         "passed_over",
+        "rejected_details",
+        "failed_details",
         "warning_details",
     ]
 

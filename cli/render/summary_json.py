@@ -1,0 +1,143 @@
+"""What a run came to, for programs: one line of JSON."""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import click
+
+from cli.render.text import json_line
+from wootric_map.report import RejectsFile, Report
+
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
+
+_TEXTS: Final = (
+    "events_not_registered", "unknown_users", "unknown_events", "passed_over", "rejected_details", "failed_details",
+    "warning_details", "rejects_file", "error",
+)  # fmt: skip
+"""What of a summary holds texts of an export, of Wootric's or of the command line."""
+
+EXIT_USAGE: Final = click.UsageError.exit_code
+
+_SIGNALLED: Final = 128
+"""To this the number of the signal is added that ended a command."""
+
+
+def write_summary(
+    report: Report, more: Mapping[str, object], redaction: "Redaction | None"
+) -> None:
+    """Write the summary of a run to standard output.
+
+    Args:
+        report: what the run came to.
+        more: what stands in the summary beside that.
+        redaction: hides personal data, if that is asked for.
+    """
+    told = report.summary() | dict(more)
+    if redaction:
+        for name in _TEXTS:
+            if name in told:
+                told[name] = redaction.value("", told[name])
+    sys.stdout.buffer.write(json_line({"summary": told}))
+    sys.stdout.buffer.flush()
+
+
+@dataclass(slots=True)
+class PushSummary:
+    """The summary of a push, written once, however the push ends; used as a context.
+
+    If the push ends in an error before `write` is called, it is written when the context is left. Only
+    wrong usage leaves none: nothing was run then.
+    """
+
+    report: Report
+    is_wanted: bool
+    """Whether anything is written at all."""
+    redaction: "Redaction | None"
+    begun: float = field(default_factory=time.monotonic)
+    """When the push began, by `time.monotonic`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, click.exceptions.Exit):
+            self.write(exit_code=error.exit_code)
+        elif isinstance(error, Exception) and ending(error)[1] != EXIT_USAGE:
+            self.write(exit_code=0, error=error)
+
+    @property
+    def seconds(self) -> float:
+        """How long the push has taken up to now."""
+        return time.monotonic() - self.begun
+
+    def write(
+        self,
+        *,
+        exit_code: int,
+        error: Exception | None = None,
+        calls: int = 0,
+        doubts: int = 0,
+        rejects: "dict[str, object] | None" = None,
+    ) -> None:
+        """Write the summary.
+
+        Args:
+            exit_code: what the command ends with, unless with that of the error.
+            error: what ended the push early, if anything but a signal.
+            calls: all that were made, look-ups and tries that failed among them.
+            doubts: deliveries that were sent and never answered, by this run or an earlier one.
+            rejects: as `kept_in` gives it.
+        """
+        if not self.is_wanted:
+            return
+        self.is_wanted = False
+        message = "interrupted" if exit_code > _SIGNALLED else None
+        if error:
+            message, exit_code = ending(error)
+        more: dict[str, Any] = {
+            "in_doubt": doubts,
+            "calls": calls,
+            "seconds": round(self.seconds, 1),
+            "rejects_file": rejects,
+            "exit_code": exit_code,
+            "error": message,
+        }
+        write_summary(self.report, more, self.redaction)
+
+
+def kept_in(path: Path, file: RejectsFile, before: Path | None) -> dict[str, object] | None:
+    """Return where records were kept, for programs; None where none were.
+
+    Args:
+        path: the place of the file.
+        file: the file.
+        before: where the file that was there before is now, if it was moved.
+    """
+    if not file.count:
+        return None
+    return {
+        "path": _text(path),
+        "records": file.count,
+        "before": None if before is None else _text(before),
+    }
+
+
+def ending(error: Exception) -> tuple[str, int]:
+    """Return the message of an error, and the exit code that it ends in."""
+    from cli.app import EXIT_UNFORESEEN, foreseen  # noqa: PLC0415 - it imports the commands in turn
+
+    if isinstance(error, click.ClickException):
+        return error.format_message(), EXIT_USAGE
+    unforeseen = f"something unforeseen went wrong ({type(error).__name__})", EXIT_UNFORESEEN
+    return foreseen(error) or unforeseen
+
+
+def _text(path: Path) -> str:
+    """A path as text, also where its bytes are none."""
+    return str(path).encode(errors="backslashreplace").decode()
