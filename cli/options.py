@@ -16,6 +16,7 @@ from cli import redacting
 from wootric_map import choosing, patience
 from wootric_map.lengths import seconds_in
 from wootric_map.plan import PlanOptions
+from wootric_map.properties import WARNINGS
 from wootric_map.reading import ReadingOptions
 from wootric_map.services import bare
 from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, PassedOver, Source, discover
@@ -234,6 +235,18 @@ def reading_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def ignore_warning_option(command: F) -> F:
+    """Which warnings are not shown."""
+    return click.option(
+        "--ignore-warning",
+        "ignored_warnings",
+        type=click.Choice(WARNINGS),
+        multiple=True,
+        metavar="CODE",
+        help="Show no warnings of this code, only how many are ignored in all; may be given several times.",
+    )(command)
 
 
 def paths_argument(*, required: bool = True) -> Callable[[F], F]:

@@ -1,7 +1,7 @@
 """What was found in records, counted: by its code, or, a warning, by the key or id that it is about."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, NamedTuple, TypeAlias
@@ -148,6 +148,8 @@ class CountedWarnings:
     """Different warnings by code, without those in `more`."""
     more: Counter[str] = field(default_factory=Counter)
     """By code, how often warnings came that are not told apart any more."""
+    ignored: int = 0
+    """Different warnings that nobody wants to know more of than their number; they are not among these."""
     _found: dict[WarningKey, CountedWarning] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[CountedWarning]:
@@ -218,6 +220,18 @@ class CountedWarnings:
             mine.count += theirs.count
             for place in places:
                 mine.see(place)
+
+    def without(self, codes: Collection[str]) -> "CountedWarnings":
+        """Return the warnings that have other codes, and how many have one of these."""
+        if not codes:
+            return self
+        left, more = (
+            Counter({code: count for code, count in counts.items() if code not in codes})
+            for counts in (self.counts, self.more)
+        )
+        ignored = self.ignored + self.counts.total() - left.total()
+        found = {key: each for key, each in self._found.items() if each.code not in codes}
+        return CountedWarnings(left, more, ignored, found)
 
     def details(self) -> list[dict[str, object]]:
         """Each warning as data for programs, by code and then in the order of their first places.

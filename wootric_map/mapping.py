@@ -18,6 +18,7 @@ from wootric_map.properties import (
     MappingWarning,
     Property,
     PropertyValue,
+    WarningCode,
     decimal_text,
     map_properties,
     plain_properties,
@@ -444,12 +445,12 @@ def _created_at(
             if value is not False:
                 warnings.append(MappingWarning(seconds, place, _UNUSABLE_DATES[seconds]))
     if empty is not None and not any(each.code in _UNUSABLE_DATES for each in warnings):
-        code = "invalid_created_at"
+        code: WarningCode = "invalid_created_at"
         warnings.append(MappingWarning(code, f"{parent}.{empty}", _UNUSABLE_DATES[code]))
     return None
 
 
-def created_seconds(value: object) -> int | str:
+def created_seconds(value: object) -> int | WarningCode:
     """Read a creation date (segment.md 5).
 
     Args:
@@ -465,7 +466,7 @@ def created_seconds(value: object) -> int | str:
     return seconds if dates.is_plausible(seconds) else "implausible_created_at"
 
 
-_UNUSABLE_DATES: Final = {
+_UNUSABLE_DATES: Final[Mapping[WarningCode, str]] = {
     "invalid_created_at": "no date that can be read; the creation date is left out",
     "implausible_created_at": (
         "before the second day of 1970, or after 2099; the creation date is left out: write unix "

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from wootric_map.key_table import KeyTable
 from wootric_map.naming import AS_WRITTEN, JOINED_LIMIT, Naming, name_of
@@ -21,9 +21,11 @@ from wootric_map.values import (
 )
 
 __all__ = [
+    "WARNINGS",
     "MappingWarning",
     "Property",
     "PropertyValue",
+    "WarningCode",
     "cannot_warn",
     "decimal_text",
     "map_properties",
@@ -40,10 +42,40 @@ _TYPED_ENDS: Final = frozenset(each[-4:] for each in _TYPED)
 """Their last four letters, by which most names are told to end otherwise."""
 
 
+WarningCode: TypeAlias = Literal[
+    "already_taken",
+    "ambiguous_alias",
+    "ambiguous_email",
+    "ambiguous_user_id",
+    "amount_rounded",
+    "call_too_long",
+    "consent_not_judged",
+    "future_timestamp",
+    "implausible_created_at",
+    "integer_without_amount",
+    "invalid_created_at",
+    "invalid_email",
+    "invalid_phone",
+    "key_collision",
+    "key_renamed",
+    "list_without_array",
+    "message_id_reused",
+    "mixed_types",
+    "placeholder_id",
+    "shared_email",
+    "trailing_data",
+    "unsupported_value",
+    "wrong_type_for_suffix",
+]
+"""Every code that a warning may have."""
+
+WARNINGS: Final[tuple[WarningCode, ...]] = get_args(WarningCode)
+
+
 class MappingWarning(NamedTuple):
     """Something a person should know of a record that is mapped all the same."""
 
-    code: str
+    code: WarningCode
     field: str
     """The place in the record, as in `traits.plan`; empty where it is about no single field."""
     message: str
@@ -466,7 +498,7 @@ class _Chosen:
     def _spells_phone(self, source: str) -> bool:
         return spelling(source[len(self._parent) + 1 :]) == "phone"
 
-    def _warn(self, code: str, source: str, message: str) -> None:
+    def _warn(self, code: WarningCode, source: str, message: str) -> None:
         self._warnings.append(MappingWarning(code, source, message))
 
     def _is_exact(self, each: Property) -> bool:

@@ -62,6 +62,8 @@ class Report:
     """The events that were chosen of which there is none."""
     passed_over: PassedOver = field(default_factory=PassedOver)
     """Files in the folders that were not read."""
+    ignored_warnings: frozenset[str] = frozenset()
+    """The codes of warnings of which only the number is shown."""
 
     def add(self, other: "Report", lines_before: int = 0) -> None:
         """Add what was counted of records that come after those counted so far.
@@ -87,6 +89,11 @@ class Report:
     def api_calls(self) -> int:
         """Calls that change something: writes, eligibility checks and page views."""
         return sum(self.done[action] for action in CALLS)
+
+    @property
+    def shown_warnings(self) -> CountedWarnings:
+        """The warnings but for those that are ignored, of which it has the number."""
+        return self.warnings.without(self.ignored_warnings)
 
     @property
     def flawless(self) -> bool:
@@ -144,6 +151,7 @@ class Report:
 
     def summary(self) -> dict[str, object]:
         """The counts as data, for programs."""
+        warnings = self.shown_warnings
         return {
             "records": self.records,
             "mapped": self.mapped,
@@ -151,7 +159,8 @@ class Report:
             "unidentified": _sorted(self.unidentified),
             "rejected": _sorted(self.rejected.counts),
             "failed": _sorted(self.failed.counts),
-            "warnings": _sorted(self.warnings.counts),
+            "warnings": _sorted(warnings.counts),
+            "ignored_warnings": warnings.ignored,
             "ambiguous_anonymous_ids": self.ambiguous_anonymous_ids,
             "create": self.done["create"],
             "update": self.done["update"],
@@ -168,7 +177,7 @@ class Report:
             "passed_over": self.passed_over.as_data(),
             "rejected_details": self.rejected.details(),
             "failed_details": self.failed.details(),
-            "warning_details": self.warnings.details(),
+            "warning_details": warnings.details(),
         }
 
 

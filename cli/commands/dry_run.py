@@ -48,6 +48,7 @@ _LABELS: Final = 20
 @click.command("dry-run")
 @options.paths_argument()
 @options.reading_options
+@options.ignore_warning_option
 @options.planning_options
 @options.processes_option
 @options.against_option(options.NOTHING)
@@ -119,7 +120,7 @@ def dry_run(
       wootric-replay dry-run --against account.ndjson --out plan.ndjson segment-logs
       wootric-replay dry-run --format json export.ndjson.gz | tail -n 1 | jq .summary
     """
-    report = Report()
+    report = Report(ignored_warnings=frozenset(given["ignored_warnings"]))
     sources = options.sources(paths, report.passed_over, given["min_age"])
     with ExitStack() as stack:
         interruption = stack.enter_context(gentle_interruption())
@@ -149,7 +150,12 @@ def dry_run(
                         on_bytes=on_bytes,
                     )
             tally = Tally(spool.names)
-            show = partial(_shown, style=style, redaction=options.redaction())
+            show = partial(
+                _shown,
+                style=style,
+                redaction=options.redaction(),
+                ignored=report.ignored_warnings,
+            )
             if held.is_known or saved or given["no_fold"]:
                 at_once = given["workers"] if held.asks else 1
                 changes = _changes(plan, report, tally, held, saved, at_once, show)
@@ -300,12 +306,18 @@ class _Change(NamedTuple):
     """What is shown of it: text, or a line of JSON."""
 
 
-def _shown(each: Rehearsed, *, style: str, redaction: "Redaction | None") -> _Change:
+def _shown(
+    each: Rehearsed, *, style: str, redaction: "Redaction | None", ignored: frozenset[str]
+) -> _Change:
     """What is shown of a write."""
     assert isinstance(each.call, EndUserUpsert)  # noqa: S101 - the caller has seen to it
     assert isinstance(each.step, Write)  # noqa: S101 - as above
     before = each.held if isinstance(each.held, EndUser) else None
-    warnings = tuple((warning.code, warning.message) for _, warning in each.warnings)
+    warnings = tuple(
+        (warning.code, warning.message)
+        for _, warning in each.warnings
+        if warning.code not in ignored
+    )
     left = None
     if isinstance(each.held, Known):
         left = replace(each.step.whole, wootric_id=str(each.held.id))
@@ -428,7 +440,7 @@ def _write_text(
     )
     _write_tally("Page views", tally.most_common("page_view"), "")
     if report.warnings.counts:
-        for line in summary.warnings(report.warnings):
+        for line in summary.warnings(report.shown_warnings):
             click.echo(line)
         click.echo()
     for line in summary.passed_over(report.passed_over):

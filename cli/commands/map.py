@@ -40,12 +40,14 @@ _HELD: Final = 12 * 1024 * 1024
 @click.command("map")
 @options.paths_argument()
 @options.reading_options
+@options.ignore_warning_option
 @options.processes_option
 @options.account_options
 @options.redact_option
 def map_command(
     paths: tuple[str, ...],
     processes: int,
+    ignored_warnings: tuple[str, ...],
     account_token: str | None,
     base_url: str | None,
     **reading: Any,
@@ -70,8 +72,11 @@ def map_command(
     naming = how.naming
     if naming.renames and not is_live:
         naming = replace(naming, kinds=kinds_in(found, how, processes))
-    shown = _Shown(how, naming, addresses, account_token, options.redaction())
+    shown = _Shown(
+        how, naming, addresses, account_token, frozenset(ignored_warnings), options.redaction()
+    )
     any_rejected = False
+    ignored = 0
     with SideBySide(shown.part, 1 if is_live else worth(processes, found)) as workers:
         for part, lines, begun in read_in_parts(
             workers,
@@ -82,25 +87,30 @@ def map_command(
         ):
             place = shown.place(part)
             any_rejected = any_rejected or begun.any_rejected
+            ignored += begun.ignored
             shown_so_far = zip(begun.numbers, begun.fields, strict=True)
             output.writelines(
-                b"%b%d,%b" % (place, lines + line, each) for line, each in shown_so_far
+                b"%b%d,%b" % (place, lines + line, each) for line, each in shown_so_far if each
             )
             rest = () if begun.is_all else shown.records(part, after=len(begun.numbers))
-            for line, is_rejected, fields in rest:
+            for line, is_rejected, unsaid, fields in rest:
                 any_rejected = any_rejected or is_rejected
-                output.write(b"%b%d,%b" % (place, lines + line, fields))
+                ignored += unsaid
+                if fields:
+                    output.write(b"%b%d,%b" % (place, lines + line, fields))
             if is_live:
                 output.flush()
     output.flush()
     for told in summary.passed_over(passed_over):
         click.echo(told, err=True)
+    if ignored:
+        click.echo(summary.ignored(ignored), err=True)
     return 1 if any_rejected else 0
 
 
-_Record: TypeAlias = tuple[int, bool, bytes]
-"""A record's line, counted from the beginning of the part; whether it is rejected; and the JSON of all that
-is shown behind its place."""
+_Record: TypeAlias = tuple[int, bool, int, bytes]
+"""A record's line, counted from the beginning of the part; whether it is rejected; how many warnings of it
+are ignored; and the JSON of all that is shown behind its place, empty where nothing is."""
 
 
 class _Begun(NamedTuple):
@@ -111,6 +121,8 @@ class _Begun(NamedTuple):
     fields: list[bytes]
     """Of each record the JSON of all that is shown behind its place."""
     any_rejected: bool
+    ignored: int
+    """How many warnings are not shown."""
     is_all: bool
     lines: int
     """How many the part has."""
@@ -124,6 +136,8 @@ class _Shown:
     naming: Naming
     addresses: Services
     account_token: str | None
+    ignored: frozenset[str]
+    """The codes of warnings that are not shown."""
     redaction: "Redaction | None"
 
     def place(self, part: Source) -> bytes:
@@ -134,23 +148,37 @@ class _Shown:
         """The records of a part, or as many of them as are to be held."""
         numbers: list[int] = []
         fields: list[bytes] = []
-        held, any_rejected = 0, False
-        for line, is_rejected, each in self.records(part):
+        held, any_rejected, ignored = 0, False, 0
+        for line, is_rejected, unsaid, each in self.records(part):
             numbers.append(line)
             fields.append(each)
             any_rejected = any_rejected or is_rejected
+            ignored += unsaid
             held += len(each)
             if held > _HELD:
                 lines = max(located.line for located in self._read(part))
-                return _Begun(numbers, fields, any_rejected, is_all=False, lines=lines)
+                return _Begun(numbers, fields, any_rejected, ignored, is_all=False, lines=lines)
         lines = numbers[-1] if numbers else 0
-        return _Begun(numbers, fields, any_rejected, is_all=True, lines=lines)
+        return _Begun(numbers, fields, any_rejected, ignored, is_all=True, lines=lines)
 
     def records(self, part: Source, *, after: int = 0) -> Iterator[_Record]:
         """The records of a part, but for the first ones."""
         for record in islice(self._read(part), after, None):
             is_rejected = isinstance(record.reading, Rejection)
-            yield record.line, is_rejected, self._json(self._as_data(record))[1:]
+            data: dict[str, Any] = self._as_data(record)
+            ignored = self._ignored_in(data) if self.ignored else 0
+            is_shown = not ignored or "type" in data
+            yield record.line, is_rejected, ignored, self._json(data)[1:] if is_shown else b""
+
+    def _ignored_in(self, data: dict[str, Any]) -> int:
+        """Take the warnings out that are ignored; gives how many they were."""
+        if "warning" in data:
+            return int(data["warning"]["code"] in self.ignored)
+        found = data.get("warnings", ())
+        left = [each for each in found if each["code"] not in self.ignored]
+        if len(left) < len(found):
+            data["warnings"] = left
+        return len(found) - len(left)
 
     def _read(self, part: Source) -> Iterator[Located]:
         return read_records([part], self.reading, stdin=io.BytesIO())

@@ -48,6 +48,7 @@ _UNFINISHED: Final = (
 @click.command()
 @options.paths_argument(required=False)
 @options.reading_options
+@options.ignore_warning_option
 @options.planning_options
 @options.against_option(options.ACCOUNT)
 @click.option(
@@ -133,7 +134,7 @@ def push(
         raise click.UsageError(
             "--journal has no place beside --sandbox, which holds nobody at first"
         )
-    report = Report()
+    report = Report(ignored_warnings=frozenset(given["ignored_warnings"]))
     told = PushSummary(report, style == "json", options.redaction())
     sources = options.sources(paths, report.passed_over, given["min_age"], leave_out=rejects)
     begun = time.monotonic()
@@ -487,6 +488,7 @@ _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
+    "ignored_warnings",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -494,6 +496,7 @@ _SINGULAR: Final = {
     "events": "event",
     "users": "user",
     "consent_categories": "consent_category",
+    "ignored_warnings": "ignore_warning",
 }
 """The options that may be given several times."""
 
@@ -596,7 +599,7 @@ def _show_problems(report: Report, *, quiet: bool) -> None:
         *summary.findings("Failed", report.failed, "red"),
     ]
     if not quiet:
-        lines += summary.warnings(report.warnings)
+        lines += summary.warnings(report.shown_warnings)
     for line in lines:
         click.echo(line, err=True)
 

@@ -19,6 +19,7 @@ from wootric_map.side_by_side import SideBySide
 @click.command()
 @options.paths_argument()
 @options.reading_options
+@options.ignore_warning_option
 @options.processes_option
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @options.redact_option
@@ -32,7 +33,7 @@ def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any)
       wootric-replay validate sample_events/segment-logs
       wootric-replay validate --format json export.ndjson.gz | jq .warnings
     """
-    report = Report()
+    report = Report(ignored_warnings=frozenset(reading["ignored_warnings"]))
     found = options.sources(paths, report.passed_over, reading["min_age"])
     how = options.reading(reading)
     interrupted = False
@@ -71,7 +72,7 @@ def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any)
 def _show(report: Report) -> None:
     for line in summary.findings("Rejected", report.rejected, "red"):
         click.echo(line)
-    for line in summary.warnings(report.warnings):
+    for line in summary.warnings(report.shown_warnings):
         click.echo(line)
     if report.skipped.counts:
         click.echo(summary.counts("Skipped", report.skipped))

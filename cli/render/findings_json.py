@@ -68,7 +68,9 @@ class EveryPlace:
         yield b'{"records":%d,"passed_over":%b,"valid":%d' % start
         yield from self._findings("skipped", report.skipped)
         yield from self._findings("rejected", report.rejected)
-        yield from self._warnings(report.warnings)
+        warnings = report.shown_warnings
+        yield from self._warnings(warnings)
+        yield b',"ignored_warnings":%d' % warnings.ignored
         yield b"}\n"
 
     def _findings(self, kind: str, found: Findings) -> Iterator[bytes]:

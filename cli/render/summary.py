@@ -33,8 +33,18 @@ def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
 
 def warnings(found: CountedWarnings) -> Iterator[str]:
     """Yield lines that tell the warnings: each code with those that count most, and their first places."""
-    if not found.counts:
-        return
+    if found.counts:
+        yield from _by_code(found)
+    if found.ignored:
+        yield ignored(found.ignored)
+
+
+def ignored(count: int) -> str:
+    """A line that tells how many warnings are not shown."""
+    return f"Ignored warnings: {count:,}"
+
+
+def _by_code(found: CountedWarnings) -> Iterator[str]:
     most = "more than " if found.more else ""
     total = found.counts.total()
     yield styled(f"Warnings: {most}{total:,}", fg="yellow", bold=True)

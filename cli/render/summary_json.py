@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
 
 _TEXTS: Final = (
-    "events_not_registered", "unknown_users", "unknown_events", "passed_over", "rejected_details", "failed_details",
-    "warning_details", "rejects_file", "error",
+    "events_not_registered", "unknown_users", "unknown_events", "passed_over", "rejected_details",
+    "failed_details", "warning_details", "rejects_file", "error",
 )  # fmt: skip
 """What of a summary holds texts of an export, of Wootric's or of the command line."""
 

@@ -243,7 +243,9 @@ def test_validate_tells_every_place_of_all_that_it_finds_for_programs(
     write("b.ndjson", *warned, b"{}")
     done = run("validate", "--format", "json", "a.ndjson", "b.ndjson")
     (found,) = objects(done.stdout)
-    assert list(found) == ["records", "passed_over", "valid", "skipped", "rejected", "warnings"]
+    assert list(found) == [
+        "records", "passed_over", "valid", "skipped", "rejected", "warnings", "ignored_warnings"
+    ]  # fmt: skip
     assert (found["records"], found["valid"]) == (52, 21)
     rejected = found["rejected"]
     assert {code: each["count"] for code, each in rejected.items()} == {
@@ -646,6 +648,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "rejected": {"missing_identity": 1},
             "failed": {},
             "warnings": {},
+            "ignored_warnings": 0,
             "ambiguous_anonymous_ids": 0,
             "create": 1,
             "update": 0,

@@ -1,5 +1,6 @@
 """What a run tells programs, what it leaves unsaid, and what it keeps of whom nobody knows."""
 
+import gzip
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from replaying import Replay, at, identify, page, refusing, track, until
 
+from wootric_map.properties import WARNINGS
 from wootric_map.sandbox import SandboxSettings
 
 DAY = 86_400
@@ -184,3 +186,91 @@ def test_a_push_of_a_plan_tells_programs_what_it_came_to(replay: Replay) -> None
     plan = replay.plan(replay.write([identify("1", ADA), page("1", "/a")]))
     told = summary(replay.push("--format", "json", "--plan", plan))
     assert (told["create"], told["page_views"], told["exit_code"]) == (1, 1, 0)
+
+
+# Warnings that are ignored
+
+
+WARNED = [
+    identify("1", ADA, tags=["a"], seats=5),
+    identify("2", BYRON, phone="x", tags=["b"], logins=1),
+    track("1", properties={"price": 3}),
+]
+IGNORE = ("--ignore-warning", "integer_without_amount", "--ignore-warning", "invalid_phone")
+
+
+@pytest.mark.parametrize("command", ["validate", "dry-run", "push"])
+def test_ignored_warnings_are_not_shown_but_counted(replay: Replay, command: str) -> None:
+    export = replay.write(WARNED)
+    done = replay.run(command, *IGNORE, export)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Warnings: 1" in said
+    assert "traits.tags" in said
+    assert "Ignored warnings: 4" in said
+    assert "seats" not in said.partition("Warnings: 1")[2]
+    assert "integer_without_amount" not in said
+    assert "invalid_phone" not in said
+
+
+def test_where_all_warnings_are_ignored_their_number_is_left(replay: Replay) -> None:
+    export = replay.write(WARNED)
+    every = (*IGNORE, "--ignore-warning", "list_without_array")
+    for command in ("validate", "dry-run", "push"):
+        done = replay.run(command, *every, export)
+        said = done.stdout + done.stderr
+        assert "Ignored warnings: 5" in said
+        assert "Warnings: " not in said.replace("Ignored warnings: ", "")
+    assert "Ignored" not in replay.push("--quiet", "--again", *every, export).stderr
+
+
+@pytest.mark.parametrize("against", ["nothing", "account"])
+def test_ignored_warnings_are_not_told_to_programs_either(replay: Replay, against: str) -> None:
+    export = replay.write(WARNED)
+    diff = replay.diff("--against", against, *IGNORE, export)
+    assert "integer_without_amount" not in json.dumps(diff.lines)
+    pushed = summary(replay.push("--format", "json", *IGNORE, export))
+    for told in (diff.summary, pushed):
+        assert told["warnings"] == {"list_without_array": 1}
+        assert [each["code"] for each in told["warning_details"]] == ["list_without_array"]
+        assert told["ignored_warnings"] == 4
+    validated = json.loads(replay.run("validate", "--format", "json", *IGNORE, export).stdout)
+    assert list(validated["warnings"]) == ["list_without_array"]
+    assert len(validated["warnings"]["list_without_array"]["findings"][0]["places"]) == 2
+    assert validated["ignored_warnings"] == 4
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_map_leaves_ignored_warnings_out_of_each_record(replay: Replay, processes: str) -> None:
+    packed = replay.folder / "b.gz"
+    packed.write_bytes(gzip.compress(json.dumps(WARNED[0]).encode()) + b"rubbish")
+    export = replay.write(WARNED)
+    arguments = ("map", "--processes", processes, export, packed)
+    before = replay.run(*arguments)
+    done = replay.run(*arguments, *IGNORE, "--ignore-warning", "trailing_data")
+    assert (done.returncode, done.stderr) == (0, "Ignored warnings: 6\n")
+    expected = []
+    for line in map(json.loads, before.stdout.splitlines()):
+        if "warning" not in line:
+            line["warnings"] = [
+                each for each in line["warnings"] if each["code"] == "list_without_array"
+            ]
+            expected.append(line)
+    assert list(map(json.loads, done.stdout.splitlines())) == expected
+    assert len(expected) == len(before.stdout.splitlines()) - 1 == 4
+
+
+@pytest.mark.parametrize("command", ["validate", "map", "dry-run", "push"])
+def test_a_code_that_there_is_not_is_wrong_usage_and_lists_those_that_there_are(
+    replay: Replay, command: str
+) -> None:
+    done = replay.run(command, "--ignore-warning", "list", replay.write(WARNED))
+    assert done.returncode == 2
+    assert all(f"'{code}'" in done.stderr for code in WARNINGS)
+
+
+def test_ignored_warnings_have_no_place_beside_a_plan(replay: Replay) -> None:
+    plan = replay.plan(replay.write(WARNED))
+    done = replay.push("--plan", plan, *IGNORE)
+    assert done.returncode == 2
+    assert "--ignore-warning has no place beside --plan" in done.stderr

@@ -1,7 +1,9 @@
 """Warnings are one a key and one an id, with a count, however the records come in parts."""
 
+import ast
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from wootric_map import MappingWarning, Skip, findings
 from wootric_map.findings import MOST_WARNINGS, PLACES, CountedWarnings, distinct
 from wootric_map.outcome import Rejection
 from wootric_map.placeholders import placeholder_warning
+from wootric_map.properties import WARNINGS
 from wootric_map.report import Report
 
 
@@ -62,9 +65,9 @@ def test_warnings_about_one_id_are_one_wherever_it_stands() -> None:
 
 
 def test_one_code_about_a_key_and_about_an_id_of_that_name_is_two_warnings() -> None:
-    about_id = MappingWarning("code", "userId", "an id", subject="traits.a")
-    found = counted((1, about_id), (2, MappingWarning("code", "traits.a", "a key")))
-    assert found.counts == {"code": 2}
+    about_id = MappingWarning("key_renamed", "userId", "an id", subject="traits.a")
+    found = counted((1, about_id), (2, MappingWarning("key_renamed", "traits.a", "a key")))
+    assert found.counts == {"key_renamed": 2}
 
 
 def test_warnings_about_no_key_and_no_id_are_one_each() -> None:
@@ -243,3 +246,44 @@ def test_findings_for_programs_have_the_count_and_the_first_places_of_each_code(
     }
     assert (second["code"], second["count"]) == ("missing_type", PLACES + 2)
     assert len(second["places"]) == PLACES  # type: ignore[arg-type]
+
+
+def test_ignored_warnings_are_left_out_but_for_their_number() -> None:
+    placed = [(1, integer("a")), (2, integer("a")), (3, integer("b"))]
+    placed += [(line, about_nothing(f"{line}")) for line in (4, 5)]
+    found = counted(*placed)
+    left = found.without({"integer_without_amount"})
+    assert (left.ignored, left.counts) == (2, {"shared_email": 2})
+    assert [each["message"] for each in left.details()] == ["4", "5"]
+    assert found.counts["integer_without_amount"] == 2
+    assert left.without({"shared_email"}).ignored == 4
+    assert found.without(()) is found
+
+
+def test_ignored_warnings_of_which_there_are_very_many_are_left_out_too() -> None:
+    found = counted(*((1, integer(f"key{n}")) for n in range(MOST_WARNINGS + 5)))
+    left = found.without({"integer_without_amount"})
+    assert (left.ignored, left.more.total(), list(left.by_code())) == (MOST_WARNINGS, 0, [])
+
+
+def nodes_of_the_library() -> Iterator[ast.AST]:
+    """All that its source is made of, but for the list of the codes."""
+    for path in Path(findings.__file__).parent.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not (isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "WarningCode"):
+                yield from ast.walk(node)
+
+
+def text(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def test_the_list_of_codes_has_those_that_warnings_are_made_with_and_no_others() -> None:
+    nodes = list(nodes_of_the_library())
+    calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
+    makers = ("MappingWarning", "self._warn")
+    made = {text(call.args[0]) for call in calls if ast.unparse(call.func) in makers} - {None}
+    assert len(made) > 15
+    assert made <= set(WARNINGS)
+    assert set(WARNINGS) <= {text(node) for node in nodes if isinstance(node, ast.expr)}
+    assert list(WARNINGS) == sorted(set(WARNINGS))

@@ -339,6 +339,7 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "rejected",
         "failed",
         "warnings",
+        "ignored_warnings",
         "ambiguous_anonymous_ids",
         "create",
         "update",
