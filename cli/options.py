@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -667,7 +667,7 @@ def sources(
     passed_over: PassedOver,
     min_age: float,
     *,
-    leave_out: Path = REJECTS,
+    leave_out: Sequence[Path | None] = (REJECTS,),
 ) -> list[Source]:
     """What the paths name; standard input must be there, and more than a keyboard.
 
@@ -675,7 +675,7 @@ def sources(
         paths: as given.
         passed_over: gets the files that are not read.
         min_age: seconds since a file that is read was changed last, at least.
-        leave_out: a rejects file, which no folder's search brings in.
+        leave_out: the files that the run writes, which no folder's search brings in.
     """
     if STDIN in paths and not _has_input():
         raise click.UsageError("standard input is closed; pipe an export in: zcat *.gz | … -")
@@ -683,7 +683,10 @@ def sources(
         raise click.UsageError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
     unchanged_since = time.time() - min_age if min_age else None
     return discover(
-        paths, leave_out=leave_out, passed_over=passed_over, unchanged_since=unchanged_since
+        paths,
+        leave_out=filter(None, leave_out),
+        passed_over=passed_over,
+        unchanged_since=unchanged_since,
     )
 
 

@@ -18,6 +18,7 @@ from wootric_map.rehearsal import Rehearsed, rehearse_end_user
 from wootric_map.report import Report
 from wootric_map.spool import Person
 from wootric_map.taken import IDENTIFY, KINDS, QUIET
+from wootric_map.unidentified import UnidentifiedRecords
 
 T = TypeVar("T")
 
@@ -49,13 +50,16 @@ class Overview(NamedTuple, Generic[T]):
         return calls
 
 
-def overview(plan: Plan, stretch: int, show: Callable[[Rehearsed], T]) -> list[Overview[T] | int]:
+def overview(
+    plan: Plan, stretch: int, show: Callable[[Rehearsed], T], *, keeps_unidentified: bool = False
+) -> list[Overview[T] | int]:
     """Go through the end users of one stretch of the spool, sending nothing and asking nobody.
 
     Args:
         plan: closed; its identifies are folded, and all events count.
         stretch: its number.
         show: what to show of a write.
+        keeps_unidentified: whether to note which records are skipped as `unidentified`.
 
     Returns:
         What they come to, in their order; in place of one who has to be rehearsed, their number. Of a
@@ -67,7 +71,8 @@ def overview(plan: Plan, stretch: int, show: Callable[[Rehearsed], T]) -> list[O
     last: Overview[T] | None = None
     for person in plan.spool.people_of(stretch):
         if last is None:
-            last = Overview(Report(), Counter(), [])
+            noted = UnidentifiedRecords() if keeps_unidentified else None
+            last = Overview(Report(unidentified_records=noted), Counter(), [])
             told.append(last)
         if not _tell(plan, person, last, show):
             told.append(person.number)
@@ -167,7 +172,7 @@ def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:
     for row in end_user.person.turns:
         email_from = None if row.kind == IDENTIFY else row.payload[0]
         skip = unidentified(KINDS[row.kind], end_user, email_from)
-        report.skip(row.source, row.line, skip)
+        report.skip(row.source, row.line, skip, row.number)
         if asks and not look_ups and skip.reason in UNKNOWN:
             look_ups = 1
     return look_ups

@@ -11,6 +11,7 @@ from wootric_map.naming import Naming
 from wootric_map.outcome import Skip
 from wootric_map.plan import Find, Plan, PlanOptions
 from wootric_map.reading import ReadingOptions, read_in_parts, worth
+from wootric_map.record import names_message
 from wootric_map.report import RejectsFile, Report
 from wootric_map.side_by_side import SideBySide
 from wootric_map.source import ByteStream, Source
@@ -123,6 +124,30 @@ def plan_records(
     events = options.choice.events
     report.unknown_events = tuple(each for each in events if each not in report.met_events)
     return plan
+
+
+def keep_unidentified(plan: Plan, report: Report, file: RejectsFile) -> None:
+    """Write the records that were skipped as `unidentified` to a file, in the order they were read.
+
+    Args:
+        plan: the plan, which keeps the lines of its records.
+        report: has noted which they are.
+        file: gets them.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    found = report.unidentified_records
+    if not found:
+        return
+    marks, skips = found.marks(), found.skips()
+    for record in plan.spool.lines_of(marks):
+        # A record that was mended or tried before goes by the id that it was given then.
+        given = record.message_id is not None and not names_message(record.raw)
+        key = record.message_id if given else None
+        skip = skips[marks[record.number]]
+        if skip:
+            file.skip(record.source, record.line, skip, record.raw, key)
 
 
 def _skip_of(row: SkippedRow) -> Skip:

@@ -415,6 +415,16 @@ def _time(data: Fields) -> tuple[int | None, tuple[MappingWarning, ...]] | Rejec
     return None, ()
 
 
+def names_message(line: bytes) -> bool:
+    """Whether a record's own line has a `messageId`.
+
+    Args:
+        line: that of one record.
+    """
+    data = parse(line)
+    return isinstance(data, dict) and bool(_known(data, "messageId", []))
+
+
 def is_rejects_line(data: object) -> bool:
     """Whether parsed JSON is a line of a rejects file."""
     return isinstance(data, dict) and "type" not in data and "record" in data and "code" in data

@@ -26,6 +26,7 @@ from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line
 from wootric_map.source import PassedOver
+from wootric_map.unidentified import UnidentifiedRecords
 
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes; an entry holds a whole line of an export, escaped."""
@@ -64,6 +65,8 @@ class Report:
     """Files in the folders that were not read."""
     ignored_warnings: frozenset[str] = frozenset()
     """The codes of warnings of which only the number is shown."""
+    unidentified_records: UnidentifiedRecords | None = None
+    """Which records are skipped as `unidentified`; None where nobody asks."""
 
     def add(self, other: "Report", lines_before: int = 0) -> None:
         """Add what was counted of records that come after those counted so far.
@@ -78,6 +81,8 @@ class Report:
         self.met_events |= other.met_events
         for mine, theirs in ((self.skipped, other.skipped), (self.rejected, other.rejected)):
             mine.extend(theirs, lines_before)
+        if self.unidentified_records is not None and other.unidentified_records is not None:
+            self.unidentified_records.extend(other.unidentified_records)
         self.warnings.extend(other.warnings, lines_before)
 
     @property
@@ -100,14 +105,23 @@ class Report:
         """Whether nothing was rejected and nothing failed."""
         return not self.rejected.counts and not self.failed.counts
 
-    def skip(self, source: str, line: int, skip: Skip) -> None:
-        """Count a skipped record."""
+    def skip(self, source: str, line: int, skip: Skip, number: int | None = None) -> None:
+        """Count a skipped record.
+
+        Args:
+            source: where it stands.
+            line: its line there.
+            skip: why it is skipped.
+            number: its number in the plan, if it has one.
+        """
         if self.skipped.has_enough(skip.code):
             self.skipped.counts[skip.code] += 1
         else:
             self.skipped.add(skip.code, Place(source, line, skip.field, skip.message))
         if skip.reason:
             self.unidentified[skip.reason] += 1
+            if self.unidentified_records is not None and number is not None:
+                self.unidentified_records.add(number, skip)
 
     def reject(self, source: str, line: int, rejection: Rejection) -> None:
         """Count a rejected record."""
@@ -144,7 +158,7 @@ class Report:
                 if outcome.result.code == "event_not_registered" and outcome.event is not None:
                     self.unregistered.add(outcome.event)
                 self.delivered_before += outcome.result.code == "delivered_before"
-                self.skip(ref.source, ref.line, outcome.result)
+                self.skip(ref.source, ref.line, outcome.result, ref.number)
             elif isinstance(outcome.result, Failure):
                 place = Place(ref.source, ref.line, None, outcome.result.message)
                 self.failed.add(outcome.result.code, place)
@@ -250,6 +264,10 @@ class RejectsFile:
         if failure.status is not None:
             http = {"status": failure.status, "body": failure.body}
         self._write(source, line, failure.code, None, failure.message, http, raw, key, plan)
+
+    def skip(self, source: str, line: int, skip: Skip, raw: bytes, key: str | None = None) -> None:
+        """Write a skipped record; arguments as in `fail`."""
+        self._write(source, line, skip.code, skip.field, skip.message, None, raw, key)
 
     def finish(self, *, replayed: bool, complete: bool) -> Path | None:
         """Move what was written to its place.

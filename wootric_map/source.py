@@ -168,7 +168,7 @@ class PassedOver:
 def discover(
     paths: Iterable[str],
     *,
-    leave_out: Path | None = None,
+    leave_out: Path | Iterable[Path] = (),
     passed_over: PassedOver | None = None,
     unchanged_since: float | None = None,
 ) -> list[Source]:
@@ -176,8 +176,8 @@ def discover(
 
     Args:
         paths: files, folders (searched for exports, in sorted order), or `-`.
-        leave_out: a file that no folder's search may bring in (the run's own rejects file); a path
-            that names it is read all the same.
+        leave_out: files that no folder's search may bring in (the run's own rejects file); a path
+            that names one is read all the same.
         passed_over: gets the files that are not read.
         unchanged_since: a unix time; files that were changed after it are left out. Pipes never are.
 
@@ -187,7 +187,8 @@ def discover(
     paths = list(paths)
     named = frozenset(filter(None, map(_identity, map(Path, paths))))
     passed_over = PassedOver() if passed_over is None else passed_over
-    search = _Search(leave_out, named, passed_over)
+    left_out = (leave_out,) if isinstance(leave_out, Path) else leave_out
+    search = _Search(left_out, named, passed_over)
     sources: list[Source] = []
     seen: set[object] = set()
     for given in paths:
@@ -647,9 +648,9 @@ class _Search:
     """The search of folders for exports, each folder once."""
 
     def __init__(
-        self, leave_out: Path | None, named: frozenset[object], passed_over: PassedOver
+        self, leave_out: Iterable[Path], named: frozenset[object], passed_over: PassedOver
     ) -> None:
-        self._leave_out = _identity(leave_out) if leave_out else None
+        self._leave_out = frozenset(filter(None, map(_identity, leave_out)))
         self._named = named
         self._passed_over = passed_over
         self._searched: set[object] = set()
@@ -697,7 +698,7 @@ class _Search:
             return False
         # A pipe among the files would wait for a writer for ever.
         is_regular = path.is_file() or not path.exists()
-        return is_regular and (self._leave_out is None or _identity(path) != self._leave_out)
+        return is_regular and not (self._leave_out and _identity(path) in self._leave_out)
 
 
 def _fail(error: OSError) -> None:

@@ -103,6 +103,17 @@ class Noticed(NamedTuple):
     """The number of a `userId` or email; or the text of a message id."""
 
 
+class KeptLine(NamedTuple):
+    """A record's line, as the spool has kept it."""
+
+    number: int
+    """As in `Row`."""
+    source: str
+    line: int
+    message_id: str | None
+    raw: bytes
+
+
 class Rows(Collection[Row]):
     """Some of an end user's records in their order; may be gone through more than once."""
 
@@ -385,6 +396,29 @@ class Spool:
             return b""
         index = number - 1 - part.first
         return self._intake.read(part.raw + sum(sizes[:index]), sizes[index])
+
+    def lines_of(self, marks: bytes | bytearray) -> Iterator[KeptLine]:
+        """Yield the lines of some of the records that are filed under anybody, in the order they were read.
+
+        Args:
+            marks: a byte for each number of a record up to the last one that is wanted, 0 for the others.
+        """
+        for part in self._parts:
+            wanted = marks[part.first + 1 : part.first + part.count + 1]
+            if not any(wanted):
+                continue
+            records, lines = self._split(part), self._column(part, "lines")
+            sizes = self._column(part, "raw")
+            begins = list(accumulate(sizes, initial=part.raw))
+            for index in compress(range(len(wanted)), wanted):
+                _, _, tie, *_ = marshal.loads(records[index])  # noqa: S302 - our own
+                yield KeptLine(
+                    part.first + index + 1,
+                    part.source,
+                    part.lines_before + lines[index],
+                    tie if isinstance(tie, str) else None,
+                    self._intake.read(begins[index], sizes[index]),
+                )
 
     def _person(
         self, place: int, identifies: Collection[Found], turns: Collection[Found]

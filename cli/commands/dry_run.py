@@ -20,6 +20,7 @@ from cli.render.foretold import as_data, each_kind, how_long
 from cli.render.progress import reading_progress
 from cli.render.summary_json import write_summary
 from cli.render.text import json_line, plural, printable, styled
+from cli.unidentified import UnidentifiedFile, unidentified_option
 from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.forecast import Speed, by_kind, speed_of
 from wootric_map.known import Known
@@ -58,6 +59,7 @@ _LABELS: Final = 20
     metavar="PLAN",
     help="Save the plan, for push --plan.",
 )
+@unidentified_option
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.option(
     "--limit-users",
@@ -104,6 +106,7 @@ def dry_run(
     paths: tuple[str, ...],
     against: str,
     out: Path | None,
+    unidentified: Path | None,
     style: str,
     limit_users: int | None,
     detailed_exitcode: bool,
@@ -121,10 +124,21 @@ def dry_run(
       wootric-replay dry-run --format json export.ndjson.gz | tail -n 1 | jq .summary
     """
     report = Report(ignored_warnings=frozenset(given["ignored_warnings"]))
-    sources = options.sources(paths, report.passed_over, given["min_age"])
+    sources = options.sources(
+        paths, report.passed_over, given["min_age"], leave_out=(options.REJECTS, unidentified)
+    )
     with ExitStack() as stack:
         interruption = stack.enter_context(gentle_interruption())
-        how, planning = options.reading(given), options.planning(given)
+        compared = None if against in comparison.NAMES else Path(against)
+        others = {
+            "push's --rejects": options.REJECTS,
+            "--out": out,
+            "--against": compared,
+            "--journal": given["journal"],
+        }
+        nobodys = stack.enter_context(UnidentifiedFile(unidentified, report, sources, others))
+        how = options.reading(given)
+        planning = options.planning(given, keep_lines=unidentified is not None)
         if out and out.exists() and any(each.path and each.path.samefile(out) for each in sources):
             raise click.UsageError(f"--out names what is read, {out}, which it would replace")
         saved: PlanWriter | None = None
@@ -161,23 +175,32 @@ def dry_run(
                 changes = _changes(plan, report, tally, held, saved, at_once, show)
             else:
                 changes = _overview(plan, report, tally, given, show)
+            ended = partial(_ended, report, nobodys, plan, detailed=detailed_exitcode)
             if style == "json":
-                _write_data(
-                    changes, report, tally, held, options.redaction(), detailed=detailed_exitcode
-                )
+                _write_data(changes, report, tally, held, options.redaction(), ended)
             else:
                 _write_text(changes, report, tally, held, limit_users)
+                ended()
         except StoppedError:
             click.echo(f"stopped; {summary.records(report.records)} read so far.", err=True)
             return interruption.exit_code
         if saved:
             saved.finish()
-    for line in summary.matching_nothing(report):
+    for line in (*summary.matching_nothing(report), *nobodys.lines()):
         click.echo(line, err=True)
     for title, found in (("Rejected", report.rejected), ("Failed", report.failed)):
         for line in summary.findings(title, found, "red"):
             click.echo(line, err=True)
     return _exit_code(report, detailed=detailed_exitcode)
+
+
+def _ended(
+    report: Report, nobodys: UnidentifiedFile, plan: Plan, *, detailed: bool
+) -> dict[str, object]:
+    """Keep the records that name nobody; gives what the summary has beside the report."""
+    nobodys.keep(plan)
+    code = _exit_code(report, detailed=detailed)
+    return {"unidentified_file": nobodys.as_data(), "exit_code": code}
 
 
 def _exit_code(report: Report, *, detailed: bool) -> int:
@@ -374,7 +397,8 @@ def _overview(
     plan: Plan, report: Report, tally: Tally, given: Mapping[str, Any], show: _Show
 ) -> Iterator[_Change]:
     """The same where nobody is asked, by several processes side by side."""
-    work = partial(overview, plan, show=show)
+    keeps = report.unidentified_records is not None
+    work = partial(overview, plan, show=show, keeps_unidentified=keeps)
     stretches = range(plan.spool.stretches)
     processes = given["processes"] if len(stretches) > 1 else 1
     with SideBySide(work, processes) as workers:
@@ -400,9 +424,9 @@ def _write_data(
     tally: Tally,
     held: _Held,
     redaction: "Redaction | None",
-    *,
-    detailed: bool,
+    ended: Callable[[], Mapping[str, object]],
 ) -> None:
+    """Write the changes, then the summary, with what `ended` gives once all changes are known."""
     output = sys.stdout.buffer
     for _, line in changes:
         assert isinstance(line, bytes)  # noqa: S101 - as `_shown` makes it
@@ -412,11 +436,8 @@ def _write_data(
             shown = redaction.text(label) if redaction else label
             output.write(json_line({"action": action, name: shown, "count": count}))
     calls = _calls(report, held)
-    own = {
-        "forecast": as_data(calls, held.speed().forecast(calls)),
-        "exit_code": _exit_code(report, detailed=detailed),
-    }
-    write_summary(report, own, redaction)
+    forecast = as_data(calls, held.speed().forecast(calls))
+    write_summary(report, {"forecast": forecast, **ended()}, redaction)
 
 
 def _write_text(

@@ -1,7 +1,6 @@
 """`push`: plan, and carry the plan out."""
 
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -22,6 +21,7 @@ from cli.render.foretold import promise
 from cli.render.progress import SendingProgress, reading_progress, sending_progress, working
 from cli.render.summary_json import PushSummary, ending, kept_in
 from cli.render.text import duration, plural, printable
+from cli.unidentified import UnidentifiedFile, unidentified_option
 from wootric_map.client import Wootric
 from wootric_map.deliver import calls_left, deliver, deliver_file
 from wootric_map.forecast import Agenda, Speed, speed_of
@@ -80,13 +80,14 @@ _UNFINISHED: Final = (
     show_default=True,
     help="Where rejected records and failed deliveries go; written only if there are any.",
 )
+@unidentified_option
 @click.option(
     "--keep-rejects",
     type=click.IntRange(0, 1000),
     default=5,
     show_default=True,
     metavar="N",
-    help="How many rejects files of earlier runs are kept, numbered.",
+    help="How many rejects files of earlier runs are kept, numbered; and how many of --unidentified.",
 )
 @click.option(
     "--retry-rejects",
@@ -110,6 +111,7 @@ def push(
     against: str,
     plan_path: Path | None,
     rejects: Path,
+    unidentified: Path | None,
     keep_rejects: int,
     style: str,
     quiet: bool,
@@ -136,11 +138,23 @@ def push(
         )
     report = Report(ignored_warnings=frozenset(given["ignored_warnings"]))
     told = PushSummary(report, style == "json", options.redaction())
-    sources = options.sources(paths, report.passed_over, given["min_age"], leave_out=rejects)
-    begun = time.monotonic()
+    sources = options.sources(
+        paths, report.passed_over, given["min_age"], leave_out=(rejects, unidentified)
+    )
     with told, ExitStack() as stack:
-        _check_rejects(rejects, plan_path, against)
-        rejects_file = stack.enter_context(_rejects_file(rejects, keep_rejects))
+        compared = None if against in comparison.NAMES else Path(against)
+        rejects_file = stack.enter_context(
+            _rejects_file(rejects, keep_rejects, plan_path, compared)
+        )
+        nobodys = stack.enter_context(
+            UnidentifiedFile(
+                unidentified,
+                report,
+                sources,
+                {"--rejects": rejects, "--against": compared, "--journal": given["journal"]},
+                keep=keep_rejects,
+            )
+        )
         replayed = _is_replayed(rejects, sources) or _is_same(plan_path, rejects)
         saved = stack.enter_context(_plan_file(plan_path, stack)) if plan_path else None
         to = account.account(given, stack)
@@ -175,13 +189,14 @@ def push(
             snapshot.find if snapshot else find,
             snapshot is not None,
             workers,
+            nobodys,
             quiet=quiet,
             rehearses=not quiet or style == "json",
             shown=not (quiet or no_progress),
             live=not given["verbose"],
         )
         limit = given["max_duration"]
-        seconds = None if limit is None else max(limit - (time.monotonic() - begun), 0.0)
+        seconds = None if limit is None else max(limit - (told.seconds), 0.0)
         with time_limit(seconds, interruption.stop) as time_is_up:
             ended = run.go(saved, sources, given, stack)
         error = ended.error
@@ -205,10 +220,11 @@ def push(
         calls=pace.calls,
         doubts=doubts,
         rejects=kept_in(rejects, rejects_file, kept),
+        unidentified=nobodys.as_data(),
     )
     if style == "text" and not quiet and (complete or report.records):
         _show(report, pace.calls, doubts, told.seconds, from_plan=bool(saved))
-    _show_problems(report, quiet=quiet)
+    _show_problems(report, nobodys, quiet=quiet)
     for line in _advice(
         rejects,
         rejects_file,
@@ -246,6 +262,7 @@ class _Run:
     is_snapshot: bool
     """Whether that takes no call."""
     workers: int
+    unidentified: UnidentifiedFile
     quiet: bool
     rehearses: bool
     """Whether the warnings, and how many calls there are, are to be known before any is made."""
@@ -323,7 +340,10 @@ class _Run:
             journal=self.journal,
         )
         asks = self.find is not None and not self.is_snapshot
-        return self._take(outcomes, report.mapped, plan, foreseen, asks=asks)
+        ended = self._take(outcomes, report.mapped, plan, foreseen, asks=asks)
+        if not self.interruption.stop.is_set():
+            self.unidentified.keep(plan)
+        return ended
 
     def send_file(self, saved: PlanFile) -> "_Ending":
         """Deliver a plan that was saved."""
@@ -488,7 +508,7 @@ _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
-    "ignored_warnings",
+    "ignored_warnings", "unidentified",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -592,14 +612,14 @@ def _show(
             click.echo(line)
 
 
-def _show_problems(report: Report, *, quiet: bool) -> None:
+def _show_problems(report: Report, nobodys: UnidentifiedFile, *, quiet: bool) -> None:
     lines = [
         *summary.matching_nothing(report),
         *summary.findings("Rejected", report.rejected, "red"),
         *summary.findings("Failed", report.failed, "red"),
     ]
     if not quiet:
-        lines += summary.warnings(report.shown_warnings)
+        lines += (*summary.warnings(report.shown_warnings), *nobodys.lines())
     for line in lines:
         click.echo(line, err=True)
 
@@ -660,14 +680,11 @@ def _advice(
         )
 
 
-def _check_rejects(rejects: Path, plan: Path | None, against: str) -> None:
-    """Make sure that the rejects file takes no place of what is read."""
-    for kept in (plan, None if against in comparison.NAMES else Path(against)):
-        if _is_same(kept, rejects) and not (kept == plan and holds_plan_lines(rejects)):
-            raise click.UsageError(f"--rejects names {kept}, which it would replace")
-
-
-def _rejects_file(path: Path, keep: int) -> RejectsFile:
+def _rejects_file(path: Path, keep: int, plan: Path | None, snapshot: Path | None) -> RejectsFile:
+    """The rejects file; it replaces no snapshot, and no plan but what was left of one."""
+    for other in (plan, snapshot):
+        if _is_same(other, path) and not (other == plan and holds_plan_lines(path)):
+            raise click.UsageError(f"--rejects names {other}, which it would replace")
     try:
         return RejectsFile(path, keep=keep)
     except OSError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TEXTS: Final = (
     "events_not_registered", "unknown_users", "unknown_events", "passed_over", "rejected_details",
-    "failed_details", "warning_details", "rejects_file", "error",
+    "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
 )  # fmt: skip
 """What of a summary holds texts of an export, of Wootric's or of the command line."""
 
@@ -83,7 +83,8 @@ class PushSummary:
         error: Exception | None = None,
         calls: int = 0,
         doubts: int = 0,
-        rejects: "dict[str, object] | None" = None,
+        rejects: dict[str, object] | None = None,
+        unidentified: dict[str, object] | None = None,
     ) -> None:
         """Write the summary.
 
@@ -92,7 +93,8 @@ class PushSummary:
             error: what ended the push early, if anything but a signal.
             calls: all that were made, look-ups and tries that failed among them.
             doubts: deliveries that were sent and never answered, by this run or an earlier one.
-            rejects: as `kept_in` gives it.
+            rejects: where they were kept, as `kept_in` gives it.
+            unidentified: where the records that name nobody were kept, as `kept_in` gives it.
         """
         if not self.is_wanted:
             return
@@ -105,6 +107,7 @@ class PushSummary:
             "calls": calls,
             "seconds": round(self.seconds, 1),
             "rejects_file": rejects,
+            "unidentified_file": unidentified,
             "exit_code": exit_code,
             "error": message,
         }

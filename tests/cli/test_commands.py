@@ -687,6 +687,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
                     "page_view": {"calls": 1, "seconds": 0.6},
                 },
             },
+            "unidentified_file": None,
             "exit_code": 1,
         }
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replaying import Replay, at, identify, page, refusing, track, until
+from replaying import Replay, at, by_device, identify, page, refusing, track, until
 
 from wootric_map.properties import WARNINGS
 from wootric_map.sandbox import SandboxSettings
@@ -274,3 +274,210 @@ def test_ignored_warnings_have_no_place_beside_a_plan(replay: Replay) -> None:
     done = replay.push("--plan", plan, *IGNORE)
     assert done.returncode == 2
     assert "--ignore-warning has no place beside --plan" in done.stderr
+
+
+# The records that name nobody
+
+
+STRANGER, VISITOR = track("9", "Signed Up"), by_device("a", page("", "/visit"))
+KEPT = "nobody.ndjson"
+
+
+def kept(replay: Replay, name: str = KEPT) -> list[dict[str, Any]]:
+    path = replay.folder / name
+    return list(map(json.loads, path.read_text().splitlines())) if path.exists() else []
+
+
+def files(replay: Replay) -> list[str]:
+    return sorted(path.name for path in replay.folder.glob("*nobody*"))
+
+
+def test_what_names_nobody_is_kept_as_rejects_are(replay: Replay) -> None:
+    export = replay.write([identify("1", ADA), STRANGER, VISITOR, UNTITLED, identify("8")])
+    done = replay.push("--unidentified", KEPT, export)
+    assert done.returncode == 1
+    assert f"3 records that name nobody kept in {KEPT}" in done.stderr
+    found = kept(replay)
+    assert [(each["line"], each["code"]) for each in found] == [
+        (line, "unidentified") for line in (2, 3, 5)
+    ]
+    assert list(found[0]) == list(replay.rejects()[0])
+    lines = export.read_text().splitlines()
+    assert [each["record"] for each in found] == [lines[each["line"] - 1] for each in found]
+    assert "anonymousId alone" in found[1]["message"]
+    assert (replay.folder / KEPT).stat().st_mode & 0o777 == 0o600
+    assert [each["code"] for each in replay.rejects()] == ["missing_event"]
+
+
+def test_nothing_is_kept_where_everybody_is_known_or_nobody_asks(replay: Replay) -> None:
+    replay.holds("9", "nine@example.com")
+    export = replay.write([identify("1", ADA), STRANGER])
+    done = replay.push("--unidentified", KEPT, export)
+    assert (done.returncode, files(replay)) == (0, [])
+    assert len(replay.sandbox.state.eligibility_checks) == 1
+    assert replay.push(replay.write([VISITOR])).returncode == 0
+    assert files(replay) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--processes", "2"), ("--against", "account"), ("--no-fold",), ("--format", "json")],
+)
+def test_a_dry_run_keeps_what_a_push_keeps(replay: Replay, options: tuple[str, ...]) -> None:
+    records = [identify(f"u{n}", f"u{n}@example.com") for n in range(200)]
+    strangers = [track(f"s{n}", "Signed Up", properties={"n": n}) for n in range(200)]
+    mixed = [each for pair in zip(records, strangers, strict=True) for each in pair]
+    export = replay.write([*mixed, VISITOR, page("u1"), at(1, page("s1")), identify("s3")])
+    replay.holds("s5", "five@example.com")
+    done = replay.run("dry-run", "--unidentified", "dry", *options, export)
+    assert done.returncode == 0, done.stderr
+    foreseen = kept(replay, "dry")
+    if "account" not in options:
+        assert len(foreseen) == 203
+        foreseen = [each for each in foreseen if '"s5"' not in each["record"]]
+    assert len(foreseen) == 202
+    assert replay.push("--workers", "4", "--unidentified", KEPT, export).returncode == 0
+    assert kept(replay) == foreseen
+
+
+def test_what_a_dry_run_keeps_is_told_to_programs(replay: Replay) -> None:
+    (replay.folder / KEPT).write_text("older\n")
+    told = replay.diff("--unidentified", KEPT, replay.write([VISITOR])).summary
+    before = str((replay.folder / f"{KEPT}.1").resolve())
+    assert told["unidentified_file"] == {"path": KEPT, "records": 1, "before": before}
+    again = summary(
+        replay.push("--format", "json", "--unidentified", KEPT, replay.write([VISITOR]))
+    )
+    assert again["unidentified_file"] == {"path": KEPT, "records": 1, "before": None}
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        STRANGER,
+        STRANGER | {"messageId": "m"},
+        at(2, page("9", "/a")),
+        {"batch": [STRANGER], "context": {"ip": "1"}},
+    ],
+)
+def test_what_was_kept_is_sent_once_somebody_is_known_and_only_once(
+    replay: Replay, stranger: dict[str, Any]
+) -> None:
+    export = replay.write([stranger, stranger | {"sentAt": "2024-01-03T00:00:00Z"}, VISITOR])
+    if "messageId" in stranger:
+        export = replay.write([stranger, stranger, VISITOR])
+    sent = 1 if "messageId" in stranger else 2
+    assert replay.push("--unidentified", KEPT, export).returncode == 0
+    assert len(kept(replay)) == sent + 1
+    assert replay.push(replay.write([identify("9", "nine@example.com")], "later")).returncode == 0
+
+    def events() -> int:
+        state = replay.sandbox.state
+        return len(state.eligibility_checks) + len(state.page_views)
+
+    assert events() == 0
+    for paths in ((KEPT,), (KEPT,), (export,), (export, "later"), (KEPT,)):
+        done = replay.push("--unidentified", "left.ndjson", *paths)
+        assert done.returncode == 0, done.stderr
+        assert events() == sent
+    (left,) = kept(replay, "left.ndjson")
+    assert left["record"] == json.dumps(VISITOR, separators=(",", ":"))
+    assert files(replay) == [KEPT]
+
+
+def test_an_identify_that_was_kept_counts_once_its_email_is_known(replay: Replay) -> None:
+    export = replay.write([at(1, identify("9", plan="pro"))])
+    assert replay.push("--unidentified", KEPT, export).returncode == 0
+    assert len(kept(replay)) == 1
+    replay.push(replay.write([at(2, identify("9", "nine@example.com"))], "later"))
+    assert replay.push(KEPT).returncode == 0
+    assert replay.users()["9"]["properties"] == {"plan": "pro"}
+
+
+def test_two_lines_that_are_the_same_to_the_letter_are_two_records_here_too(replay: Replay) -> None:
+    export = replay.write([STRANGER, STRANGER])
+    replay.push("--unidentified", KEPT, export)
+    replay.push(replay.write([identify("9", "nine@example.com")], "later"))
+    for path in (KEPT, export, KEPT):
+        replay.push(path)
+        assert len(replay.sandbox.state.eligibility_checks) == 2
+
+
+def test_what_is_left_out_names_nobody_only_by_chance(replay: Replay) -> None:
+    records = [at(1, page("9", "/old")), at(5, page("9", "/new")), at(5, STRANGER)]
+    export = replay.write(records)
+    options = ("--since", "2024-01-04", "--type", "page")
+    for command in ("dry-run", "push"):
+        done = replay.run(command, *options, "--unidentified", f"{command}.nobody", export)
+        assert done.returncode == 0, done.stderr
+        (found,) = kept(replay, f"{command}.nobody")
+        assert "/new" in found["record"]
+
+
+def test_it_is_replaced_only_by_a_different_one_and_few_are_kept(replay: Replay) -> None:
+    for nth in range(6):
+        export = replay.write([VISITOR, page(f"s{nth}")])
+        for _ in range(2):
+            done = replay.push("--unidentified", KEPT, "--keep-rejects", "2", export)
+            assert done.returncode == 0
+    assert files(replay) == [KEPT, f"{KEPT}.4", f"{KEPT}.5"]
+    assert "s5" in kept(replay)[1]["record"]
+    done = replay.push("--unidentified", KEPT, replay.write([identify("1", ADA)]))
+    assert "is of an earlier run" in done.stderr
+    assert len(kept(replay)) == 2
+    done = replay.push("--quiet", "--unidentified", KEPT, replay.write([VISITOR]))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_it_replaces_nothing_that_another_option_names_or_that_is_read(replay: Replay) -> None:
+    export = replay.write([identify("1", ADA), VISITOR])
+    snapshot, plan = replay.snapshot(), replay.plan(export)
+    before = {path: path.read_bytes() for path in (export, snapshot, plan)}
+    refused = [
+        ("push", "--rejects", "x.ndjson", "--unidentified", "./x.ndjson", export),
+        ("push", "--unidentified", "rejects.ndjson", export),
+        ("push", "--unidentified", export, export),
+        ("push", "--unidentified", snapshot, "--against", snapshot, export),
+        ("push", "--journal", "j", "--unidentified", "j", export),
+        ("push", "--plan", plan, "--unidentified", plan),
+        ("push", "--unidentified", KEPT, "--plan", plan),
+        ("push", "--unidentified", replay.folder, export),
+        ("dry-run", "--out", "y", "--unidentified", "y", export),
+        ("dry-run", "--unidentified", "rejects.ndjson", export),
+        ("dry-run", "--unidentified", snapshot, "--against", snapshot, export),
+        ("dry-run", "--unidentified", export, export),
+    ]  # fmt: skip
+    for arguments in refused:
+        done = replay.run(*arguments)
+        assert done.returncode == 2, arguments
+        assert "--unidentified" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (replay.folder / "y").exists()
+    assert files(replay) == []
+    assert not replay.sandbox.state.end_users
+
+
+@pytest.mark.parametrize("command", ["push", "dry-run"])
+def test_a_folder_that_it_lies_in_is_read_without_it(replay: Replay, command: str) -> None:
+    (replay.folder / "logs").mkdir()
+    replay.write([VISITOR], "logs/a.ndjson")
+    path = "logs/nobody.ndjson"
+    for _ in range(2):
+        done = replay.run(command, "--unidentified", path, "logs")
+        assert done.returncode == 0, done.stderr
+        assert len(kept(replay, path)) == 1
+    assert [each.name for each in (replay.folder / "logs").glob("nobody*")] == ["nobody.ndjson"]
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(latency=0.05)])
+def test_a_run_that_ends_early_leaves_it_as_it_was(replay: Replay) -> None:
+    (replay.folder / KEPT).write_text("older\n")
+    records = [VISITOR, *(identify(f"u{n}", f"u{n}@example.com") for n in range(50))]
+    export = replay.write(records)
+    started = replay.start("push", "--rate", "60", "--unidentified", KEPT, export)
+    until(lambda: len(replay.sandbox.state.end_users) > 0)
+    started.send_signal(signal.SIGINT)
+    started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert (replay.folder / KEPT).read_text() == "older\n"
+    assert [path.name for path in replay.folder.iterdir() if "nobody" in path.name] == [KEPT]

@@ -157,6 +157,12 @@ def test_a_pipe_and_the_rejects_file_in_a_folder_are_passed_over(folder: Path) -
     assert passed_over == PassedOver(2, ["pipe.ndjson", "rejects.ndjson"])
 
 
+def test_several_files_may_be_left_out_of_folders(folder: Path) -> None:
+    touch("a.ndjson", "b.ndjson", "c.ndjson")
+    found = discover(["."], leave_out=map(Path, ("a.ndjson", "c.ndjson", "none.ndjson")))
+    assert names(found) == ["b.ndjson"]
+
+
 def test_a_hidden_folder_is_searched_where_it_is_named_itself(folder: Path) -> None:
     touch(".exports/a.ndjson", ".exports/.b.ndjson")
     assert names(discover([".exports"])) == [".exports/a.ndjson"]
