@@ -219,6 +219,7 @@ def push(
         error=error,
         calls=pace.calls,
         doubts=doubts,
+        left=ended.left,
         rejects=kept_in(rejects, rejects_file, kept),
         unidentified=nobodys.as_data(),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
 
 _TEXTS: Final = (
-    "events_not_registered", "unknown_users", "unknown_events", "passed_over", "rejected_details",
+    "events_not_registered", "eligible", "unknown_users", "unknown_events", "passed_over", "rejected_details",
     "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
 )  # fmt: skip
 """What of a summary holds texts of an export, of Wootric's or of the command line."""
@@ -83,6 +83,7 @@ class PushSummary:
         error: Exception | None = None,
         calls: int = 0,
         doubts: int = 0,
+        left: int | None = None,
         rejects: dict[str, object] | None = None,
         unidentified: dict[str, object] | None = None,
     ) -> None:
@@ -93,6 +94,7 @@ class PushSummary:
             error: what ended the push early, if anything but a signal.
             calls: all that were made, look-ups and tries that failed among them.
             doubts: deliveries that were sent and never answered, by this run or an earlier one.
+            left: records, or calls of a plan, that the push did not come to; None where that is not known.
             rejects: where they were kept, as `kept_in` gives it.
             unidentified: where the records that name nobody were kept, as `kept_in` gives it.
         """
@@ -103,7 +105,16 @@ class PushSummary:
         if error:
             message, exit_code = ending(error)
         more: dict[str, Any] = {
+            "eligible": [
+                {
+                    "event": name,
+                    "checked": count,
+                    "eligible": self.report.eligible.counts[name],
+                }
+                for name, count in self.report.checked.most_common()
+            ],
             "in_doubt": doubts,
+            "records_left": left,
             "calls": calls,
             "seconds": round(self.seconds, 1),
             "rejects_file": rejects,

@@ -653,6 +653,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "create": 1,
             "update": 0,
             "unchanged": 0,
+            "left": 0,
             "eligibility_checks": 1,
             "page_views": 1,
             "api_calls": 3,
