@@ -12,10 +12,11 @@ import click
 from cli.account import Account
 from cli.render.text import duration, printable
 from wootric_map.locking import Holder, LockedError, NotAFileError, RunLock, holder
-from wootric_map.services import journal_account
+from wootric_map.services import account_fingerprint, base_url_of, journal_account
 
 if TYPE_CHECKING:
     from wootric_map.journal import Journal
+    from wootric_map.journals import Listed
 
 JOURNAL: Final = ".journal"
 LOCK: Final = ".lock"
@@ -50,6 +51,26 @@ def place(account: str, journal: Path | None) -> Path:
     return journal.resolve() if journal else state_folder() / f"{account}{JOURNAL}"
 
 
+def listed() -> "list[Listed]":
+    """The journals in the state folder; of one that can't be read, what its name tells.
+
+    Raises:
+        click.UsageError: as in `state_folder`.
+    """
+    from wootric_map.journal import JournalError, contents  # noqa: PLC0415 - as above
+    from wootric_map.journals import Listed  # noqa: PLC0415 - as above
+
+    found = []
+    for path in sorted(state_folder().glob(f"*{JOURNAL}")):
+        try:
+            held = contents(path, runs=0)
+        except JournalError:
+            found.append(Listed(path, path.stem))
+        else:
+            found.append(Listed(path, held.account, held.token_fingerprint, held.base_url))
+    return found
+
+
 @contextmanager
 def kept(
     to: Account,
@@ -74,7 +95,7 @@ def kept(
         LockedError: another run is at work on the account.
         JournalError: the journal can't be used.
     """
-    from wootric_map.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.journal import Journal, discard_unused  # noqa: PLC0415 - SQLite is slow to import
 
     if temporary:
         with Journal.temporary() as journal:
@@ -85,15 +106,17 @@ def kept(
     with ExitStack() as stack:
         locks = locked(account, path, patience=given["wait"], wait=wait, quiet=quiet)
         stack.enter_context(locks)
-        yield stack.enter_context(
-            Journal.open(
-                path,
-                account,
-                recalls=not given["again"],
-                resends=given["in_doubt"] == "resend",
-                since=since,
-            )
+        opened = Journal.open(
+            path,
+            account,
+            recalls=not given["again"],
+            resends=given["in_doubt"] == "resend",
+            since=since,
+            token_fingerprint=account_fingerprint(to.token),
+            base_url=base_url_of(to.token, to.services),
         )
+        stack.callback(discard_unused, path)  # once it is closed
+        yield stack.enter_context(opened)
 
 
 @contextmanager
@@ -101,6 +124,8 @@ def locked(
     account: str, path: Path, *, patience: float, wait: Any, quiet: bool = False
 ) -> Iterator[None]:
     """Keep every other run from working on an account, and from writing to a journal.
+
+    The files of the locks stay if there is a journal in the end.
 
     Args:
         account: as `journal_account` gives it.
@@ -149,7 +174,14 @@ def locked(
                     f"{lock} can't be written: {error.strerror}; --journal FILE keeps the journal elsewhere"
                 ) from error
             stack.enter_context(taken)
+            stack.callback(_remove_without_journal, taken, path)
         yield
+
+
+def _remove_without_journal(lock: RunLock, path: Path) -> None:
+    """Delete the file of a lock that is about to be let go, unless there is a journal."""
+    if not path.exists():
+        lock.remove()
 
 
 def under_way(path: Path) -> Holder | None:

@@ -64,6 +64,9 @@ _KIND_NAMES: Final[Mapping[str, LookUpKey]] = {
 _CLAIMS_AT_ONCE: Final = 50_000
 _ASKED_AT_ONCE: Final = 500
 
+_FINISHED: Final = (0, 1)
+"""Exit codes of runs that came to their end."""
+
 _SOON: Final = 0.01
 """Seconds in which the next call to leave may take along to the disk what nobody waits for."""
 
@@ -117,6 +120,8 @@ MIGRATIONS: Final = (
     """,
     """
     CREATE TABLE pace (endpoint TEXT PRIMARY KEY, per_minute REAL) WITHOUT ROWID;
+    ALTER TABLE account ADD COLUMN token_fingerprint TEXT;
+    ALTER TABLE account ADD COLUMN base_url TEXT;
     """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
@@ -185,7 +190,7 @@ class Contents:
     """What a journal holds."""
 
     account: str
-    """As `account_fingerprint` gives it."""
+    """As `journal_account` gives it."""
     runs: tuple[Run, ...]
     """The last ones, the latest first."""
     end_users: int
@@ -198,6 +203,10 @@ class Contents:
     """How many failed when they were last tried."""
     limits: Mapping[str, float | None]
     """The limits that replies have told last, in calls a minute by endpoint; None where there is none."""
+    token_fingerprint: str | None
+    """As `account_fingerprint` gives it of the account's token; None where no run has told it yet."""
+    base_url: str | None
+    """As `base_url_of` gives it."""
 
 
 class Journal:
@@ -261,6 +270,8 @@ class Journal:
         recalls: bool = True,
         resends: bool = False,
         since: float | None = None,
+        token_fingerprint: str | None = None,
+        base_url: str | None = None,
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
@@ -268,10 +279,11 @@ class Journal:
 
         Args:
             path: its place; only its owner may read the file.
-            account: which account it is about, as `account_fingerprint` gives it.
+            account: which account it is about, as `journal_account` gives it.
             recalls: whether it tells what earlier runs did; it writes down what this one does either way.
             resends: whether eligibility checks and page views that are in doubt are sent again.
             since: whom no run has met since then, in unix time, is not known: a snapshot knows better.
+            token_fingerprint, base_url: what the journal is found by later, as in `Contents`.
             clock: the unix time.
             random: so many random bytes.
 
@@ -287,6 +299,8 @@ class Journal:
         try:
             _migrate(database, path, account, random)
             _check_whole(database, path)
+            query = "UPDATE account SET token_fingerprint = coalesce(?, token_fingerprint), base_url = ?"
+            database.execute(query, (token_fingerprint, base_url))
             return cls(database, str(path), clock, recalls=recalls, resends=resends, since=since)
         except sqlite3.OperationalError as error:
             database.close()
@@ -1187,14 +1201,18 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
         last = tuple(Run(*row) for row in database.execute(query, (runs,)))
         (end_users,) = database.execute("SELECT count(*) FROM end_user").fetchone()
         limits = database.execute("SELECT endpoint, per_minute FROM pace ORDER BY endpoint")
+        query = "SELECT token_fingerprint, base_url FROM account"
+        token_fingerprint, base_url = database.execute(query).fetchone()
         return Contents(
             _account_of(database),
             last,
             end_users,
-            _counts(database, "delivered"),
-            _counts(database, "in_flight"),
-            _counts(database, "failed"),
-            dict(limits),
+            delivered=_counts(database, "delivered"),
+            in_doubt=_counts(database, "in_flight"),
+            failed=_counts(database, "failed"),
+            limits=dict(limits),
+            token_fingerprint=token_fingerprint,
+            base_url=base_url,
         )
     except sqlite3.Error as error:
         raise JournalError(_spoilt(path, error)) from error
@@ -1212,6 +1230,33 @@ def forget(path: Path) -> None:
     contents(path, runs=0)  # nothing but a journal is deleted
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def discard_unused(path: Path) -> None:
+    """Delete a journal of which nothing but one run is known, and of that no more than that it broke off.
+
+    Args:
+        path: the journal; the caller has its lock, and has closed it.
+    """
+    if not path.is_file():
+        return
+    with suppress(OSError, sqlite3.Error):
+        with closing(_connected(path)) as database:
+            is_used = _is_used(database)
+        if not is_used:
+            forget(path)
+
+
+def _is_used(database: sqlite3.Connection) -> bool:
+    runs = database.execute("SELECT exit_code FROM run").fetchall()
+    if len(runs) != 1 or runs[0][0] in _FINISHED:
+        return True
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('account', 'run')"
+    tables = [name for (name,) in database.execute(query)]
+    return any(
+        database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608
+        for table in tables
+    )
 
 
 def _counts(database: sqlite3.Connection, table: str) -> dict[str, int]:

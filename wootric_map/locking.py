@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -73,8 +74,9 @@ def _check_file(status: os.stat_result) -> None:
 class RunLock:
     """Keeps two runs from working on one account at once."""
 
-    def __init__(self, file: FileIO) -> None:
+    def __init__(self, file: FileIO, path: Path) -> None:
         self._file = file
+        self._path = path
 
     @classmethod
     def take(
@@ -89,7 +91,7 @@ class RunLock:
         """Take the lock, and leave a note of who has it.
 
         Args:
-            path: the lock's file; it stays when the lock is let go.
+            path: the lock's file; it stays when the lock is let go, unless `remove` was called.
             patience: seconds to wait for whoever has it.
             wait: waits so many seconds; True if the run was told to stop.
             clock: the unix time.
@@ -113,13 +115,23 @@ class RunLock:
                 note = Holder(os.getpid(), socket.gethostname(), clock())
                 file.truncate(0)
                 file.write(orjson.dumps(note._asdict()))
-                return cls(file)
+                return cls(file, path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    def remove(self) -> None:
+        """Delete the lock's file, if it can be deleted; from then on another run may begin.
+
+        Whoever has the file open, to wait for this lock, finds out in `open_alone` that another file or
+        none stands in its place.
+        """
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):
+                self._path.unlink()
 
 
 def holder(path: Path) -> Holder | None:

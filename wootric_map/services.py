@@ -124,6 +124,16 @@ def journal_account(account_token: str, at: Services) -> str:
     return account_fingerprint(f"{bare(account_token)} {at.rest}")
 
 
+def base_url_of(account_token: str, at: Services) -> str | None:
+    """Return the one host for all services of an account; None where they are those of its region.
+
+    Args:
+        account_token: the account's.
+        at: where it stands.
+    """
+    return None if at == services(account_token) else at.eligibility
+
+
 def bare(text: str) -> str:
     """Return a token or secret without the blanks, line ends and byte-order marks around it."""
     return text.strip(_AROUND)

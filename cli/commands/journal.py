@@ -5,10 +5,12 @@ import threading
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from cli import keeping, options
 from cli.render.text import plural, printable
 from wootric_map.journal import contents, forget
+from wootric_map.journals import by_fingerprint, of_token
 from wootric_map.services import journal_account, services
 
 
@@ -18,13 +20,21 @@ def journal() -> None:
 
 
 @journal.command("forget")
+@click.argument("account", required=False, metavar="[ACCOUNT]")
 @options.journal_option
 @options.account_options
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def forget_command(
-    journal: Path | None, account_token: str | None, base_url: str | None, yes: bool
+    account: str | None,
+    journal: Path | None,
+    account_token: str | None,
+    base_url: str | None,
+    yes: bool,
 ) -> int:
     """Delete the journal, after asking: the next push takes everything for new.
+
+    ACCOUNT is a fingerprint as `status` shows it, or its first six characters or more. Without it, the
+    journal is that of WOOTRIC_ACCOUNT_TOKEN.
 
     End users come out right all the same, if they are looked up; eligibility checks and page views that
     were sent before are sent again, and count twice.
@@ -32,27 +42,45 @@ def forget_command(
     \b
     Example:
       wootric-replay journal forget
+      wootric-replay journal forget 0fe2c9
       wootric-replay journal forget --journal backfill.journal --yes
     """
-    if journal:
-        path = journal.resolve()
-        account = contents(path, runs=0).account
-    elif account_token:
-        account = journal_account(account_token, services(account_token, base_url))
-        path = keeping.place(account, None)
-    else:
-        raise click.UsageError("which one? set WOOTRIC_ACCOUNT_TOKEN, or add --journal FILE")
-    with keeping.locked(account, path, patience=0, wait=threading.Event().wait):
+    path = _meant(account, journal, account_token, base_url)
+    owner = contents(path, runs=0).account
+    with keeping.locked(owner, path, patience=0, wait=threading.Event().wait):
         held = contents(path, runs=0)
         if not yes:
             if sys.stdin is None or not sys.stdin.isatty():
                 raise click.UsageError("this asks at a terminal; add --yes where there is none")
             count = plural(sum(held.delivered.values()), "delivery", "deliveries")
             click.confirm(
-                f"Forget {count} of account {printable(account)} ({printable(str(path))})?",
+                f"Forget {count} of account {printable(owner)} ({printable(str(path))})?",
                 abort=True,
                 err=True,
             )
         forget(path)
     click.echo(f"Forgotten: {printable(str(path))}", err=True)
     return 0
+
+
+def _meant(
+    account: str | None, journal: Path | None, account_token: str | None, base_url: str | None
+) -> Path:
+    """The journal that the argument, the options or the environment name."""
+    if account is not None:
+        source = click.get_current_context().get_parameter_source
+        for name in ("journal", "account_token", "base_url"):
+            if source(name) is ParameterSource.COMMANDLINE:
+                option = name.replace("_", "-")
+                raise click.UsageError(f"ACCOUNT and --{option} both name a journal: give one")
+        return by_fingerprint(keeping.listed(), account).path
+    if journal:
+        return journal.resolve()
+    if account_token:
+        found = of_token(keeping.listed(), account_token, base_url)
+        own = journal_account(account_token, services(account_token, base_url))
+        return found.path if found else keeping.place(own, None)
+    raise click.UsageError(
+        "which one? name the account as wootric-replay status shows it, set WOOTRIC_ACCOUNT_TOKEN, or add "
+        "--journal FILE"
+    )

@@ -11,6 +11,7 @@ import click
 from cli import keeping, options
 from cli.render.text import duration, json_line, plural, printable, styled
 from wootric_map.journal import Contents, JournalError, Run, contents
+from wootric_map.journals import Listed, is_of_token
 from wootric_map.services import journal_account, services
 
 _RUNS: Final = 5
@@ -32,8 +33,8 @@ def status(
 ) -> int:
     """Show what has been delivered, for each account: the last runs, what is in doubt, what failed.
 
-    Nothing is sent, and no credentials are needed. Accounts are told apart by a fingerprint of their token;
-    that of WOOTRIC_ACCOUNT_TOKEN is marked.
+    Nothing is sent, and no credentials are needed. Accounts are told apart by a fingerprint of their token,
+    and of --base-url where it was given; those of WOOTRIC_ACCOUNT_TOKEN are marked.
 
     \b
     Example:
@@ -61,7 +62,7 @@ def status(
         if style == "json":
             click.echo(json_line(_data(path, held)), nl=False)
         else:
-            for line in _lines(path, held, is_own=held.account == own):
+            for line in _lines(path, held, mark=_mark(path, held, account_token, own)):
                 click.echo(line)
     if not paths and style == "text":
         click.echo(
@@ -78,8 +79,16 @@ def _data(path: Path, held: Contents) -> dict[str, object]:
     return data
 
 
-def _lines(path: Path, held: Contents, *, is_own: bool) -> Iterator[str]:
-    mark = "  ← WOOTRIC_ACCOUNT_TOKEN" if is_own else ""
+def _mark(path: Path, held: Contents, account_token: str | None, own: str | None) -> str:
+    """What marks a journal as that of the account token, at whatever address; nothing for another's."""
+    at = f", --base-url {printable(held.base_url)}" if held.base_url else ""
+    journal = Listed(path, held.account, held.token_fingerprint, held.base_url)
+    if account_token and own and is_of_token(journal, account_token, own):
+        return f"  ← WOOTRIC_ACCOUNT_TOKEN{at}"
+    return f"  ({at.removeprefix(', ')})" if at else ""
+
+
+def _lines(path: Path, held: Contents, *, mark: str) -> Iterator[str]:
     yield (
         styled(f"Account {printable(held.account)}", bold=True) + f"  {printable(str(path))}{mark}"
     )

@@ -23,9 +23,11 @@ from wootric_map.journal import (
     JournalError,
     JournalFailedError,
     contents,
+    discard_unused,
     forget,
 )
 from wootric_map.known import Delivered, Fingerprints, Provenance, packed, unpacked
+from wootric_map.known_rejects import REJECTED
 from wootric_map.outcome import StoppedError
 from wootric_map.said import Order, Said, Say, Sayings
 
@@ -752,3 +754,36 @@ def test_a_temporary_one_leaves_no_file(tmp_path: Path) -> None:
         journal.written("w", 7, ADA)
         assert isinstance(journal.fate("m"), Delivered)
     assert list(tmp_path.iterdir()) == []
+
+
+# A journal that was never of any use.
+
+
+@pytest.mark.parametrize(
+    ("runs", "exit_code", "rejected", "stays"),
+    [
+        (1, 4, b"", False),
+        (1, None, b"", False),
+        (1, 0, b"", True),
+        (1, 1, b"", True),
+        (2, 4, b"", True),
+        (1, 4, b"{}", True),
+    ],
+)
+def test_a_journal_of_one_run_that_broke_off_with_nothing_is_discarded(
+    path: Path, runs: int, exit_code: int | None, rejected: bytes, stays: bool
+) -> None:
+    for _ in range(runs):
+        with Journal.open(path, ACCOUNT) as journal:
+            journal.reject(rejected, REJECTED)
+            if exit_code is not None:
+                journal.end_run(exit_code, {}, 0)
+    discard_unused(path)
+    assert path.exists() == stays
+    assert not list(path.parent.glob("*-wal"))
+
+
+def test_nothing_but_a_journal_is_discarded(path: Path) -> None:
+    path.write_text("Ada's notes")
+    discard_unused(path)
+    assert path.read_text() == "Ada's notes"

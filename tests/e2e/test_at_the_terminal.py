@@ -1,0 +1,170 @@
+"""What the one at the terminal sees: whose journal it is, and what stands in the state folder."""
+
+import re
+from itertools import pairwise
+
+import orjson
+import pytest
+from replaying import Replay, at, identify, until
+
+from wootric_map.sandbox import SandboxSettings
+
+ADA = "ada@example.com"
+GOOD = at(1, identify("1", ADA, plan="pro"))
+NOBODY = "http://127.0.0.1:9"
+PATIENCE = ("--give-up-after", "1", "--retries", "0")
+
+
+def state(replay: Replay) -> list[str]:
+    """The names of the files in the state folder."""
+    return sorted(path.name for path in (replay.folder / "state").rglob("*") if path.is_file())
+
+
+def fingerprints(replay: Replay) -> list[str]:
+    return re.findall(r"^Account ([0-9a-f]{12})", replay.run("status").stdout, re.MULTILINE)
+
+
+def elsewhere(replay: Replay) -> str:
+    """The sandbox's address by another name, which makes another account of it."""
+    return replay.sandbox.base_url.replace("127.0.0.1", "localhost")
+
+
+# Whose journal it is.
+
+
+def test_status_marks_an_account_used_with_base_url_alone(replay: Replay) -> None:
+    replay.push(replay.write([GOOD]))
+    for env in ({}, {"WOOTRIC_BASE_URL": None}, {"WOOTRIC_BASE_URL": "http://127.0.0.1:1"}):
+        (line, *_) = replay.run("status", env=env).stdout.splitlines()
+        assert line.endswith(f"← WOOTRIC_ACCOUNT_TOKEN, --base-url {replay.sandbox.base_url}")
+    (line, *_) = replay.run(
+        "status", env={"WOOTRIC_ACCOUNT_TOKEN": "NPS-00000000"}
+    ).stdout.splitlines()
+    assert "WOOTRIC_ACCOUNT_TOKEN" not in line
+    (line,) = replay.run("status", "--format", "json").stdout.splitlines()
+    assert orjson.loads(line)["base_url"] == replay.sandbox.base_url
+
+
+def test_forget_finds_the_only_journal_of_a_token(replay: Replay) -> None:
+    replay.push(replay.write([GOOD]))
+    assert len(fingerprints(replay)) == 1
+    done = replay.run("journal", "forget", "--yes", env={"WOOTRIC_BASE_URL": None})
+    assert done.returncode == 0, done.stderr
+    assert state(replay) == []
+
+
+def test_forget_names_the_journals_of_a_token_that_has_several(replay: Replay) -> None:
+    export = replay.write([GOOD])
+    replay.push(export)
+    replay.push(export, "--base-url", elsewhere(replay))
+    both = fingerprints(replay)
+    assert len(both) == 2
+    done = replay.run("journal", "forget", "--yes", env={"WOOTRIC_BASE_URL": None})
+    assert done.returncode == 2
+    for name in (*both, replay.sandbox.base_url, elsewhere(replay)):
+        assert name in done.stderr
+    assert fingerprints(replay) == both
+    # An address tells which, and one where there is none is not taken for another.
+    done = replay.run("journal", "forget", "--yes", "--base-url", NOBODY)
+    assert done.returncode == 2
+    assert "nothing was delivered to this account at http://127.0.0.1:9" in done.stderr
+    assert replay.run("journal", "forget", "--yes").returncode == 0
+    (left,) = fingerprints(replay)
+    assert elsewhere(replay) in replay.run("status").stdout
+    assert left in both
+
+
+@pytest.mark.parametrize("length", [12, 6])
+def test_forget_takes_the_fingerprint_that_status_shows(replay: Replay, length: int) -> None:
+    export = replay.write([GOOD])
+    replay.push(export)
+    replay.push(export, "--base-url", elsewhere(replay))
+    gone, stays = fingerprints(replay)
+    no_account = {"WOOTRIC_ACCOUNT_TOKEN": None, "WOOTRIC_BASE_URL": None}
+    done = replay.run("journal", "forget", gone[:length].upper(), "--yes", env=no_account)
+    assert done.returncode == 0, done.stderr
+    assert fingerprints(replay) == [stays]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["abcde"], "write 6 characters"),
+        (["ffffffffffff0"], "no account here begins so"),
+        (["abcdef", "--journal", "own.journal"], "ACCOUNT and --journal both name a journal"),
+        (["abcdef", "--account-token", "NPS-00000000"], "ACCOUNT and --account-token both"),
+    ],
+)
+def test_forget_refuses_what_names_no_journal(replay: Replay, args: list[str], told: str) -> None:
+    replay.push(replay.write([GOOD]))
+    before = fingerprints(replay)
+    done = replay.run("journal", "forget", "--yes", *args)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert fingerprints(replay) == before
+
+
+def test_forget_asks_for_more_where_two_accounts_begin_alike(replay: Replay) -> None:
+    replay.push(replay.write([GOOD]))
+    (path,) = (replay.folder / "state").rglob("*.journal")
+    path.with_name("copy.journal").write_bytes(path.read_bytes())
+    (account, _) = fingerprints(replay)
+    done = replay.run("journal", "forget", "--yes", account)
+    assert done.returncode == 2
+    assert "several accounts begin so" in done.stderr
+    assert len(fingerprints(replay)) == 2
+
+
+# What a run that came to nothing leaves.
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"),
+    [({"WOOTRIC_CLIENT_SECRET": "wrong"}, 4), ({"WOOTRIC_BASE_URL": NOBODY}, 5)],
+)
+@pytest.mark.parametrize("own", [[], ["--journal", "own.journal"]])
+def test_a_failed_sign_in_leaves_no_account(
+    replay: Replay, environment: dict[str, str], code: int, own: list[str]
+) -> None:
+    done = replay.push(*PATIENCE, *own, replay.write([GOOD]), env=environment)
+    assert done.returncode == code
+    assert state(replay) == []
+    assert list(replay.folder.glob("own.journal*")) == []
+    assert "Nothing has been delivered yet" in replay.run("status").stdout
+
+
+def test_a_failed_sign_in_stays_on_record_where_there_is_a_journal(replay: Replay) -> None:
+    export = replay.write([GOOD])
+    assert replay.push(export).returncode == 0
+    before = state(replay)
+    assert replay.push(export, env={"WOOTRIC_CLIENT_SECRET": "wrong"}).returncode == 4
+    assert state(replay) == before
+    runs = orjson.loads(replay.run("status", "--format", "json").stdout)["runs"]
+    assert [run["exit_code"] for run in runs] == [4, 0]
+
+
+def test_a_first_run_that_has_sent_nothing_but_came_to_its_end_stays(replay: Replay) -> None:
+    bad = {"type": "track", "userId": "1"}
+    assert replay.push(replay.write([bad])).returncode == 1
+    assert len(fingerprints(replay)) == 1
+    assert replay.push(replay.write([bad])).returncode == 0
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(latency=0.5)])
+def test_who_waits_for_a_run_that_leaves_nothing_gets_the_lock_alone(replay: Replay) -> None:
+    """The lock's file goes with the run; those that wait for it must not get in side by side."""
+    export = replay.write([at(1, identify(str(n), f"u{n}@example.com")) for n in range(3)])
+    (replay.folder / "wrong").write_text("wrong")
+    first = replay.start("push", "--client-secret-file", "wrong", export)
+    folder = replay.folder / "state" / "wootric-replay"
+    until(lambda: any(folder.glob("*.lock")))
+    waiting = [replay.start("push", "--wait", "60", export) for _ in range(3)]
+    ended = [each.communicate(timeout=100) for each in (first, *waiting)]
+    assert first.returncode == 4, ended[0]
+    assert [each.returncode for each in waiting] == [0, 0, 0], ended
+    assert len(replay.users()) == 3
+    assert replay.paths("POST").count("/v1/end_users") == 3
+    runs = orjson.loads(replay.run("status", "--format", "json").stdout)["runs"]
+    spans = sorted((run["began"], run["ended"]) for run in runs)
+    assert len(spans) == 3
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
