@@ -44,10 +44,12 @@ def account(given: Mapping[str, Any], stack: ExitStack) -> Account:
     if given["sandbox"]:
         return Account(*embedded.account(stack.enter_context(embedded.running_sandbox())))
     token = given["account_token"]
-    if not token:
-        raise click.UsageError("no account: set WOOTRIC_ACCOUNT_TOKEN, or add --sandbox")
-    login = options.credentials(*(given[name] for name in _LOGIN))
-    return Account(services(token, given["base_url"]), token, login)
+    login = [given[name] for name in _LOGIN]
+    missing = [] if token else ["WOOTRIC_ACCOUNT_TOKEN"]
+    missing += options.missing_credentials(*login)
+    if missing:
+        raise click.UsageError(options.all_missing(missing))
+    return Account(services(token, given["base_url"]), token, options.credentials(*login))
 
 
 @contextmanager

@@ -34,6 +34,24 @@ NOTHING: Final = "nothing"
 ACCOUNT: Final = "account"
 """What `--against` may be beside a file."""
 
+_CLIENT: Final = ("WOOTRIC_CLIENT_ID", "WOOTRIC_CLIENT_SECRET")
+_PERSON: Final = ("WOOTRIC_USERNAME", "WOOTRIC_PASSWORD")
+"""The variables of either login: who it is, and the secret."""
+
+_STANDS_FOR: Final = {
+    "WOOTRIC_ACCOUNT_TOKEN": "account",
+    "WOOTRIC_CLIENT_ID": "client id",
+    "WOOTRIC_CLIENT_SECRET": "client secret",
+    "WOOTRIC_USERNAME": "username",
+    "WOOTRIC_PASSWORD": "password",
+}
+
+_FILES: Final = {
+    "WOOTRIC_CLIENT_SECRET": "--client-secret-file",
+    "WOOTRIC_PASSWORD": "--password-file",
+}
+"""What names a file that holds a secret."""
+
 _LONGEST_SECRET: Final = 64 * 1024
 _SLOWEST, _FASTEST = 0.01, 1e9
 
@@ -595,10 +613,10 @@ def credentials(
     username: str | None,
     password_file: str | None,
 ) -> "Credentials":
-    """The credentials that the options and the environment give.
+    """The credentials that the options and the environment give; `missing_credentials` finds none missing.
 
     Raises:
-        click.UsageError: they are missing or incomplete.
+        click.UsageError: they are of two logins, or a secret can't be read.
     """
     from wootric_map.client import ClientCredentials, PasswordCredentials  # noqa: PLC0415 - slow
 
@@ -608,18 +626,43 @@ def credentials(
         raise click.UsageError("two logins: give a client id or a username, not both")
     # What stands on the command line is meant, whatever the environment holds.
     if client_id and not as_person:
-        secret = _secret("client secret", "WOOTRIC_CLIENT_SECRET", client_secret_file)
+        secret = _secret("client secret", _CLIENT[1], client_secret_file)
         return ClientCredentials(client_id, secret)
-    if username and not as_client:
-        return PasswordCredentials(username, _secret("password", "WOOTRIC_PASSWORD", password_file))
-    if as_client or as_person:
-        missing = "--client-id" if as_client else "--username"
-        raise click.UsageError(f"a secret without its owner: give {missing} too")
-    raise click.UsageError(
-        "no credentials: set WOOTRIC_ACCOUNT_TOKEN, and WOOTRIC_CLIENT_ID with "
-        "WOOTRIC_CLIENT_SECRET (or WOOTRIC_USERNAME with WOOTRIC_PASSWORD); to rehearse without an "
-        "account, add --sandbox"
+    return PasswordCredentials(
+        cast("str", username), _secret("password", _PERSON[1], password_file)
     )
+
+
+def missing_credentials(
+    client_id: str | None,
+    client_secret_file: str | None,
+    username: str | None,
+    password_file: str | None,
+) -> list[str]:
+    """Return the variables of the credentials that are wanting; none where there are all of a login."""
+    as_client = _given("client_id", "client_secret_file")
+    as_person = not as_client and (
+        _given("username", "password_file")
+        or bool(not client_id and (username or (_is_set(_PERSON[1]) and not _is_set(_CLIENT[1]))))
+    )
+    variables = _PERSON if as_person else _CLIENT
+    owner = username if as_person else client_id
+    file = password_file if as_person else client_secret_file
+    held = file is not None or _is_set(variables[1]) or _is_asked_for(variables[1], file)
+    return [name for name, has in zip(variables, (owner, held), strict=True) if not has]
+
+
+def all_missing(variables: Sequence[str]) -> str:
+    """Return what to say where these variables are not set, and no option stands for them."""
+    told = [_STANDS_FOR[name] for name in variables]
+    *names, last = variables
+    text = f"{', '.join(names)} and {last}" if names else last
+    if set(_CLIENT) <= set(variables):
+        told[-len(_CLIENT) :] = ["credentials"]
+        text += f" (or {_PERSON[0]} and {_PERSON[1]} in place of the last two)"
+    elif last in _FILES:
+        text += f" (or {_FILES[last]} FILE in place of the {'last' if names else 'variable'})"
+    return f"no {' and no '.join(told)}: set {text}; to rehearse without an account, add --sandbox"
 
 
 def _given(*names: str) -> bool:
@@ -630,10 +673,9 @@ def _given(*names: str) -> bool:
 
 def _secret(what: str, variable: str, file: str | None) -> str:
     """A secret from a file, a prompt or the environment; never from the command line."""
-    keyboard = _has_input() and sys.stdin.isatty()
-    if file == "-" and not keyboard:
+    if file == "-" and not _has_keyboard():
         raise click.UsageError(f"the {what} can only be asked for at a terminal; name a file")
-    if keyboard and (file == "-" or (file is None and variable not in os.environ)):
+    if _is_asked_for(variable, file):
         secret = click.prompt(what.capitalize(), hide_input=True, err=True)
     elif file is not None:
         try:
@@ -651,6 +693,19 @@ def _secret(what: str, variable: str, file: str | None) -> str:
     if not secret:
         raise click.UsageError(f"no {what}: set {variable}, or name a file that holds it")
     return secret
+
+
+def _is_asked_for(variable: str, file: str | None) -> bool:
+    """Whether a secret is asked for at the terminal."""
+    return _has_keyboard() and (file == "-" or (file is None and variable not in os.environ))
+
+
+def _is_set(variable: str) -> bool:
+    return bool(bare(os.environ.get(variable, "")))
+
+
+def _has_keyboard() -> bool:
+    return _has_input() and sys.stdin.isatty()
 
 
 def standard_input() -> ByteStream:

@@ -567,7 +567,7 @@ def test_a_token_or_a_secret_of_nothing_but_blanks_ends_in_2(
     assert "no client secret" in done.stderr
     done = run("push", "a.ndjson", environment=LOGIN | {"WOOTRIC_CLIENT_ID": nothing})
     assert done.returncode == 2
-    assert "no credentials" in done.stderr
+    assert "no client id: set WOOTRIC_CLIENT_ID;" in done.stderr
 
 
 # Streams that are closed or full

@@ -168,3 +168,64 @@ def test_who_waits_for_a_run_that_leaves_nothing_gets_the_lock_alone(replay: Rep
     spans = sorted((run["began"], run["ended"]) for run in runs)
     assert len(spans) == 3
     assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
+
+
+# What is missing.
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        (
+            "TOKEN CLIENT_ID CLIENT_SECRET",
+            "no account and no credentials: set WOOTRIC_ACCOUNT_TOKEN, WOOTRIC_CLIENT_ID and "
+            "WOOTRIC_CLIENT_SECRET (or WOOTRIC_USERNAME and WOOTRIC_PASSWORD in place of the last two)",
+        ),
+        (
+            "CLIENT_ID CLIENT_SECRET",
+            "no credentials: set WOOTRIC_CLIENT_ID and WOOTRIC_CLIENT_SECRET (or",
+        ),
+        (
+            "TOKEN CLIENT_SECRET",
+            "no account and no client secret: set WOOTRIC_ACCOUNT_TOKEN and WOOTRIC_CLIENT_SECRET (or "
+            "--client-secret-file FILE in place of the last)",
+        ),
+        (
+            "TOKEN CLIENT_ID",
+            "no account and no client id: set WOOTRIC_ACCOUNT_TOKEN and WOOTRIC_CLIENT_ID",
+        ),
+        ("TOKEN", "no account: set WOOTRIC_ACCOUNT_TOKEN;"),
+        (
+            "CLIENT_SECRET",
+            "no client secret: set WOOTRIC_CLIENT_SECRET (or --client-secret-file FILE",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [("push", "export.ndjson"), ("snapshot", "-o", "snapshot")])
+def test_all_that_is_missing_is_named_at_once(
+    replay: Replay, command: tuple[str, ...], missing: str, told: str
+) -> None:
+    replay.write([GOOD])
+    names = [f"WOOTRIC_{'ACCOUNT_' * (name == 'TOKEN')}{name}" for name in missing.split()]
+    done = replay.run(*command, env=dict.fromkeys(names))
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("has", "told"),
+    [
+        ("USERNAME", "no account and no password: set WOOTRIC_ACCOUNT_TOKEN and WOOTRIC_PASSWORD"),
+        ("PASSWORD", "no account and no username: set WOOTRIC_ACCOUNT_TOKEN and WOOTRIC_USERNAME"),
+    ],
+)
+def test_half_of_a_persons_login_is_taken_for_that(replay: Replay, has: str, told: str) -> None:
+    env = {
+        "WOOTRIC_ACCOUNT_TOKEN": None,
+        "WOOTRIC_CLIENT_ID": None,
+        "WOOTRIC_CLIENT_SECRET": None,
+        f"WOOTRIC_{has}": "x",
+    }
+    done = replay.push(replay.write([GOOD]), env=env)
+    assert done.returncode == 2
+    assert told in done.stderr
