@@ -565,8 +565,9 @@ class _Blocks:
 
     def _pass_over(self, begin: int, size: int) -> None:
         """Take note of bytes behind the last gzip member that are no gzip."""
+        noun, are, were = ("byte", "is", "was") if size == 1 else ("bytes", "are", "were")
         message = (
-            f"{size:,} bytes from byte {begin + 1:,} of the compressed data on are no gzip, and were "
+            f"{size:,} {noun} from byte {begin + 1:,} of the compressed data on {are} no gzip, and {were} "
             "passed over; if records are missing, export the file once more"
         )
         self.trailing.append(MappingWarning("trailing_data", "", message))
@@ -683,7 +684,11 @@ class _Search:
                     passed_over.add(_shown(each))
         if not found and is_new:
             message = f"{_shown(path)}: no export in this folder (looked for {_LOOKED_FOR})"
-            if passed_over.count:
+            if passed_over.count == 1:
+                message += (
+                    f"; name {passed_over.names[0]}, the only file there, to read it all the same"
+                )
+            elif passed_over.count:
                 message += (
                     f"; name a file to read it all the same, such as {passed_over.names[0]} of the "
                     f"{passed_over.count:,} there"

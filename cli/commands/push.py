@@ -20,7 +20,7 @@ from cli.render import summary
 from cli.render.foretold import promise
 from cli.render.progress import SendingProgress, reading_progress, sending_progress, working
 from cli.render.summary_json import PushSummary, ending, kept_in
-from cli.render.text import duration, plural, printable
+from cli.render.text import by_number, duration, plural, printable
 from cli.unidentified import UnidentifiedFile, unidentified_option
 from wootric_map.client import Wootric
 from wootric_map.deliver import calls_left, deliver, deliver_file
@@ -416,7 +416,7 @@ class _Run:
         progress = SendingProgress(
             total,
             self.pace,
-            unit="calls" if isinstance(plan, PlanFile) else "records",
+            unit="call" if isinstance(plan, PlanFile) else "record",
             agenda=None if foreseen is None else Agenda(foreseen, asks=asks),
             speed=self._speed,
         )
@@ -660,17 +660,21 @@ def _advice(
             "what did not go through."
         )
     elif rejects.count:
-        yield "Mend them there, then push that file."
+        yield f"Mend {by_number(rejects.count, 'it', 'them')} there, then push that file."
         doubtful = report.failed.counts["in_doubt"]
         if doubtful:
+            they, are = by_number(doubtful, "it", "they"), by_number(doubtful, "is", "are")
+            of_them = by_number(rejects.count, "It is", f"{doubtful:,} of them {are}")
             yield (
-                f"{doubtful:,} of them in doubt: sent, but never answered. Pushed again they are left "
-                "out, unless with --in-doubt resend; they may count twice then."
+                f"{of_them} in doubt: sent, but never answered. Pushed again {they} {are} left "
+                f"out, unless with --in-doubt resend; {they} may count twice then."
             )
     elif report.skipped.counts["in_doubt"]:
+        doubtful = report.skipped.counts["in_doubt"]
+        they, them = by_number(doubtful, "it", "they"), by_number(doubtful, "it", "them")
         yield (
-            f"{plural(report.skipped.counts['in_doubt'], 'record')} left out in doubt: an earlier run "
-            "sent them, and got no answer. --in-doubt resend sends them again; they may count twice then."
+            f"{plural(doubtful, 'record')} left out in doubt: an earlier run sent {them}, and got no answer. "
+            f"--in-doubt resend sends {them} again; {they} may count twice then."
         )
     elif went_through:
         yield f"{name} is of an earlier run; each of its records has gone through since, so that it may go."

@@ -105,7 +105,7 @@ def snapshot(
         except StoppedError:
             return interruption.exit_code
     if not quiet:
-        changed = f" ({partial.count:,} of them new or updated)" if earlier else ""
+        changed = f" ({partial.count:,} new or updated)" if earlier else ""
         found = f"{plural(held, 'end user')}{changed} in {printable(str(target))}"
         seconds = duration(time.monotonic() - begun)
         click.echo(f"{found}, {plural(pace.calls, 'call')}, {seconds}", err=True)

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import click
 
-from cli.render.text import duration
+from cli.render.text import duration, plural
 from wootric_map.forecast import ENDPOINTS, Agenda, Speed, time_left
 from wootric_map.outcome import Failure, Outcome
 from wootric_map.source import Source
@@ -147,7 +147,7 @@ class SendingProgress:
         total: int,
         pace: Paced,
         *,
-        unit: str = "records",
+        unit: str = "record",
         agenda: Agenda | None = None,
         speed: Callable[[], Speed] = Speed,
     ) -> None:
@@ -156,7 +156,7 @@ class SendingProgress:
         Args:
             total: records, or calls of a plan, that will be dealt with.
             pace: tells what the run is waiting for.
-            unit: what they are.
+            unit: what one of them is.
             agenda: the calls that were foreseen.
             speed: tells how fast calls may go.
         """
@@ -189,7 +189,7 @@ class SendingProgress:
         elapsed = max(time.monotonic() - self._begun, 0.001)
         counts = self.counts
         calls = self._pace.calls - self._before.total()
-        parts = [f"{calls:,} calls", f"{calls / elapsed:,.1f}/s"]
+        parts = [plural(calls, "call"), f"{calls / elapsed:,.1f}/s"]
         for kind, name in _COUNTED.items():
             if counts[kind]:
                 parts.append(f"{name} {counts[kind]:,}")
@@ -213,7 +213,7 @@ class SendingProgress:
     @property
     def share(self) -> str:
         """How many were dealt with, of all."""
-        return f"{self.finished:,} of {self._total:,} {self._unit}"
+        return f"{self.finished:,} of {plural(self._total, self._unit)}"
 
 
 @contextmanager

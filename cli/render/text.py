@@ -52,6 +52,11 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def by_number(count: int, one: str, many: str) -> str:
+    """Return the word that goes with so many: `one` with 1, else `many`."""
+    return one if count == 1 else many
+
+
 def duration(seconds: float) -> str:
     """A length of time in the two largest units that tell it."""
     whole = round(seconds)

@@ -57,3 +57,13 @@ def test_calls_that_a_limit_spaces_say_which(calls: int) -> None:
     for number in range(calls):
         texts.call(99 - number, reset)
     assert all(text.endswith(", spaced by Wootric's limit of 100 a minute") for text in texts.now)
+
+
+def test_one_call_and_one_record_are_no_plural() -> None:
+    pace = Pace(None, wait=lambda _: False)
+    one, two = SendingProgress(1, pace), SendingProgress(2, pace)
+    pace.take_turn("e")
+    assert (one.share, two.share) == ("0 of 1 record", "0 of 2 records")
+    assert one.text.startswith("1 call, ")
+    pace.take_turn("e")
+    assert one.text.startswith("2 calls, ")

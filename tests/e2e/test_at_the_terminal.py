@@ -1,13 +1,14 @@
 """What the one at the terminal sees: whose journal it is, and what stands in the state folder."""
 
+import gzip
 import re
 from itertools import pairwise
 
 import orjson
 import pytest
-from replaying import Replay, at, identify, until
+from replaying import Replay, at, identify, track, until
 
-from wootric_map.sandbox import SandboxSettings
+from wootric_map.sandbox import Fault, ResetConnection, SandboxRequest, SandboxSettings
 
 ADA = "ada@example.com"
 GOOD = at(1, identify("1", ADA, plan="pro"))
@@ -229,3 +230,75 @@ def test_half_of_a_persons_login_is_taken_for_that(replay: Replay, has: str, tol
     done = replay.push(replay.write([GOOD]), env=env)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+# One, and several.
+
+
+def losing_checks(request: SandboxRequest) -> Fault | None:
+    """Never answer an eligibility check, but carry it out."""
+    if request.path.endswith("/eligible.json"):
+        return Fault(ResetConnection(), carried_out=True)
+    return None
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(faults=(losing_checks,))])
+@pytest.mark.parametrize(
+    ("count", "told", "later"),
+    [
+        (
+            1,
+            "1 record kept in rejects.ndjson.\nMend it there, then push that file.\nIt is in doubt: "
+            "sent, but never answered. Pushed again it is left out, unless with --in-doubt resend; it may",
+            "1 record left out in doubt: an earlier run sent it, and got no answer. --in-doubt resend sends "
+            "it again; it may count twice then.",
+        ),
+        (
+            2,
+            "2 records kept in rejects.ndjson.\nMend them there, then push that file.\n2 of them are in "
+            "doubt: sent, but never answered. Pushed again they are left out, unless with --in-doubt resend;",
+            "2 records left out in doubt: an earlier run sent them, and got no answer. --in-doubt resend "
+            "sends them again; they may count twice then.",
+        ),
+    ],
+)
+def test_what_is_said_of_what_is_in_doubt_fits_its_number(
+    replay: Replay, count: int, told: str, later: str
+) -> None:
+    export = replay.write([GOOD, *(at(2 + n, track("1", messageId=f"m{n}")) for n in range(count))])
+    done = replay.push("--retries", "0", export)
+    assert told in done.stderr
+    assert later in replay.push("--retries", "0", export).stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a.csv"], "; name in/a.csv, the only file there, to read it all the same\n"),
+        (
+            ["a.csv", "b.csv"],
+            "; name a file to read it all the same, such as in/a.csv of the 2 there\n",
+        ),
+    ],
+)
+def test_what_is_said_of_a_folder_without_exports_fits_the_number_of_its_files(
+    replay: Replay, names: list[str], told: str
+) -> None:
+    (replay.folder / "in").mkdir()
+    for name in names:
+        (replay.folder / "in" / name).write_text("")
+    done = replay.run("validate", "in")
+    assert done.returncode == 2
+    assert done.stderr.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("tail", "told"), [(b"x", "1 byte from byte"), (b"xy", "2 bytes from byte")]
+)
+def test_what_is_said_of_bytes_behind_gzip_fits_their_number(
+    replay: Replay, tail: bytes, told: str
+) -> None:
+    (replay.folder / "a.gz").write_bytes(gzip.compress(orjson.dumps(GOOD)) + tail)
+    said = replay.run("validate", "a.gz").stdout
+    assert told in said
+    assert ("is no gzip, and was passed over" in said) == (len(tail) == 1)

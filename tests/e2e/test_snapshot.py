@@ -217,7 +217,7 @@ def test_an_update_asks_only_for_those_updated_since(account: Account) -> None:
     assert [row["id"] for row in rows if row["properties"]] == [7, 2000]
     assert len({row["as_of"] for row in rows}) == 1
     assert int(query["updated[gte]"]) <= rows[0]["as_of"] - 120
-    assert "4,001 end users (3 of them new or updated) in out.ndjson, 2 calls" in said
+    assert "4,001 end users (3 new or updated) in out.ndjson, 2 calls" in said
 
 
 def test_an_update_may_go_to_a_file_of_its_own(account: Account) -> None:
