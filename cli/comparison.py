@@ -9,6 +9,7 @@ import click
 
 from cli import options
 from wootric_map.services import account_fingerprint
+from wootric_map.source import REMOTE, is_remote
 
 if TYPE_CHECKING:
     from wootric_map.snapshot import Snapshot
@@ -32,6 +33,8 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[Snapshot |
         yield None
         return
     if not Path(against).is_file():
+        if is_remote(against):
+            raise click.UsageError(f"--against {against}: {REMOTE}; download it first")
         problem = "it is no file" if Path(against).exists() else "there is no such file"
         raise click.UsageError(f"--against {against}: {problem}; wootric-replay snapshot makes one")
     from wootric_map.snapshot import Snapshot, SnapshotError  # noqa: PLC0415 - seldom needed

@@ -19,7 +19,15 @@ from wootric_map.plan import PlanOptions
 from wootric_map.properties import WARNINGS
 from wootric_map.reading import ReadingOptions
 from wootric_map.services import bare
-from wootric_map.source import MAX_LINE_BYTES, STDIN, ByteStream, PassedOver, Source, discover
+from wootric_map.source import (
+    MAX_LINE_BYTES,
+    STDIN,
+    ByteStream,
+    PassedOver,
+    Source,
+    discover,
+    is_remote,
+)
 
 if TYPE_CHECKING:
     from wootric_map.client import Credentials
@@ -186,6 +194,30 @@ class Share(click.ParamType[float]):
         return share
 
 
+class LocalPath(click.Path):
+    """A file's place on this machine; gives a `Path`."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the address of something elsewhere, which a path would show misspelled."""
+        if isinstance(value, str) and is_remote(value):
+            self.fail(f"{value}: this takes a file on this machine, no address", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Count(click.IntRange):
+    """How many, none or more; more than there can be is as many as that."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a number."""
+        return min(super().convert(value, param, ctx), sys.maxsize)
+
+
 class Bare(click.ParamType[str]):
     """Text without the blanks, line ends and byte-order marks that copying and files put around it."""
 
@@ -307,7 +339,7 @@ def planning_options(command: F) -> F:
         ),
         click.option(
             "--limit",
-            type=click.IntRange(0, sys.maxsize),
+            type=Count(),
             metavar="N",
             help="Replay so many records at most: the first in time order.",
         ),
@@ -439,7 +471,7 @@ def journal_option(command: F) -> F:
     """Where the journal is."""
     return click.option(
         "--journal",
-        type=click.Path(path_type=Path),
+        type=LocalPath(),
         metavar="FILE",
         help="The journal of what was delivered.  [default: one an account, in your state folder]",
     )(command)

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from wootric_map import consent, dates
 from wootric_map.lookalikes import CALLS, advice
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
+from wootric_map.own_files import own_file_with
 from wootric_map.parsing import Joined, as_object, parse, to_json
 from wootric_map.placeholders import is_placeholder, placeholder_warning
 from wootric_map.properties import MappingWarning, decimal_text
@@ -233,12 +234,11 @@ def _read(line: bytes, data: object, rules: Rules, *, is_element: bool = False) 
         return Rejection("not_an_object", None, message)
     named = data.get("type")
     if not isinstance(named, str) or not named:
-        message = 'name the call in "type": identify, track or page'
-        if "wootric_replay_plan" in data or {"end_user", "action"} <= data.keys():
-            message = "this is a plan, not an export: push it with --plan"
-        elif {"account", "as_of"} <= data.keys():
-            message = "this is a snapshot, not an export: compare with it by --against"
+        own = own_file_with(data)
+        if own:
+            message = own.message
         else:
+            message = 'name the call in "type": identify, track or page'
             message += advice(data, line, is_element=is_element)
         return Rejection("missing_type", "type", message)
     kind = _in_lower_case(named)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
 from wootric_map.gunzip import MAGIC, GzipError, gunzip_all
 from wootric_map.outcome import Rejection
+from wootric_map.own_files import OwnFile, own_file_at, own_file_of
 from wootric_map.parsing import whole_part
 from wootric_map.properties import MappingWarning
 from wootric_map.shape import (
@@ -56,6 +57,9 @@ _ENDINGS: Final = (".json", ".ndjson", ".jsonl", ".jsonlines", ".njson", ".gz")
 _LOOKED_FOR: Final = (
     "*.json, *.ndjson, *.jsonl, *.jsonlines, *.njson, *.gz, names without an ending"
 )
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+REMOTE: Final = "addresses are not read, files on this machine are"
+"""What is said of a path that `is_remote`."""
 _SILENT: Final = frozenset({"_SUCCESS", "__MACOSX"})
 _SILENT_ENDING: Final = ".crc"
 
@@ -136,6 +140,8 @@ class PassedOver:
     """Files that were changed too recently."""
     recent_names: list[str] = field(default_factory=list)
     """The first `NAMED` of those."""
+    own: dict[OwnFile, list[str]] = field(default_factory=dict)
+    """Files that this program wrote itself, and that are no exports."""
 
     def leave(self, name: str) -> None:
         """Count a file that is left for the next run."""
@@ -156,12 +162,19 @@ class PassedOver:
         for name in other.names:
             self.add(name)
         self.count = count
+        for kind, names in other.own.items():
+            self.own[kind] = sorted([*self.own.get(kind, ()), *names])
 
     def as_data(self) -> dict[str, object]:
         """The count and the names, for programs."""
         data: dict[str, object] = {"count": self.count, "files": list(self.names)}
         if self.recent:
             data["left_for_later"] = {"count": self.recent, "files": list(self.recent_names)}
+        if self.own:
+            data["no_exports"] = [
+                {"kind": kind.kind, "count": len(names), "files": names[:NAMED]}
+                for kind, names in self.own.items()
+            ]
         return data
 
 
@@ -182,7 +195,8 @@ def discover(
         unchanged_since: a unix time; files that were changed after it are left out. Pipes never are.
 
     Raises:
-        SourceError: a path is missing or can't be read, or a folder holds no export.
+        SourceError: a path is missing or can't be read, or a folder holds no export; or a path names a
+            snapshot, a plan, or an address elsewhere.
     """
     paths = list(paths)
     named = frozenset(filter(None, map(_identity, map(Path, paths))))
@@ -199,12 +213,16 @@ def discover(
             continue
         if not given:
             raise SourceError("a path is empty; an unset variable in the command, perhaps?")
-        for path in search.files(Path(given)):
-            status = _readable(path)
+        _check_local(given)
+        for path in search.files(given):
+            status = _readable(path, typed=given)
             identity = (status.st_dev, status.st_ino)
             is_file = stat.S_ISREG(status.st_mode)
             if identity in seen:
                 continue
+            own = own_file_at(path) if is_file and identity in named else None
+            if own:
+                raise SourceError(f"{_typed(given)}: {own.message}")
             if is_file and unchanged_since is not None and status.st_mtime > unchanged_since:
                 passed_over.leave(_shown(path))
             else:
@@ -303,7 +321,8 @@ def _read_ahead(
     coming = iter(blocks)
     first = next(coming, b"")
     begin = source.begin
-    if not looks_like_record(first.partition(b"\n")[0]):
+    line = first.partition(b"\n")[0]
+    if not looks_like_record(line) or own_file_of(line):
         lines = _numbered(source.name, blocks, chain((first,), coming), begin, max_line_bytes)
         yield from _batches(_without_foreign(lines, blocks), blocks, size)
         return
@@ -424,6 +443,11 @@ def _without_foreign(lines: Iterator[Line], blocks: "_Blocks") -> Iterator[Line]
         if not isinstance(content, bytes) or looks_like_record(content) or len(head) == WINDOW:
             break
     first = [line.content for line in head if isinstance(line.content, bytes)]
+    own = own_file_of(first[0]) if first else None
+    if own:
+        yield head[0]._replace(content=Rejection("missing_type", "type", own.message))
+        yield from dropwhile(_is_of_own_file, chain(head, lines))
+        return
     foreign = foreign_shape(first, blocks.packed)
     if foreign is None:
         yield from head
@@ -641,6 +665,10 @@ def _may_be_record(line: Line) -> bool:
     return not isinstance(line.content, bytes) or looks_like_record(line.content)
 
 
+def _is_of_own_file(line: Line) -> bool:
+    return isinstance(line.content, bytes) and own_file_of(line.content) is not None
+
+
 def _ignore(_: int) -> None:
     """Nobody wants to be told."""
 
@@ -656,17 +684,18 @@ class _Search:
         self._passed_over = passed_over
         self._searched: set[object] = set()
 
-    def files(self, path: Path) -> list[Path]:
+    def files(self, given: str) -> list[Path]:
         """The file itself, or the exports below a folder, sorted by path.
 
         Raises:
             SourceError: the folder can't be searched, or holds no export.
         """
+        path = Path(given)
         try:
             if not path.is_dir():
                 return [path]
         except OSError as error:
-            raise SourceError(f"{_shown(path)[:200]}: can't be read: {error.strerror}") from error
+            raise SourceError(f"{_typed(given)[:200]}: can't be read: {error.strerror}") from error
         found: list[Path] = []
         passed_over, is_new = PassedOver(), True
         for folder, folders, names in os.walk(path, onerror=_fail, followlinks=True):
@@ -679,11 +708,17 @@ class _Search:
             folders[:] = [name for name in folders if not _is_silent(name)]
             for each in (Path(folder, name) for name in names if not _is_silent(name)):
                 if self._is_chosen(each):
-                    found.append(each)
+                    own = own_file_at(each) if each.is_file() else None
+                    if own is None:
+                        found.append(each)
+                    elif _identity(each) not in self._named:
+                        passed_over.own.setdefault(own, []).append(_shown(each))
                 elif _identity(each) not in self._named:
                     passed_over.add(_shown(each))
         if not found and is_new:
-            message = f"{_shown(path)}: no export in this folder (looked for {_LOOKED_FOR})"
+            message = f"{_typed(given)}: no export in this folder (looked for {_LOOKED_FOR})"
+            for own, names in passed_over.own.items():
+                message += f"; {names[0]} is a {own.kind}: {own.use()}"
             if passed_over.count == 1:
                 message += (
                     f"; name {passed_over.names[0]}, the only file there, to read it all the same"
@@ -729,7 +764,34 @@ def _shown(path: Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def _readable(path: Path) -> os.stat_result:
+def _typed(given: str) -> str:
+    """A path as it was given, even where its bytes are no text."""
+    return os.fsencode(given).decode(errors="backslashreplace")
+
+
+def is_remote(given: str) -> bool:
+    """Return whether a path is the address of something elsewhere, such as `s3://bucket/logs`."""
+    return bool(_ADDRESS.match(given)) and not Path(given).exists()
+
+
+def _check_local(given: str) -> None:
+    if is_remote(given):
+        raise SourceError(
+            f"{_typed(given)[:500]}: {REMOTE}; download what is there first and name that, or pipe it in, "
+            "with - for its path"
+        )
+
+
+def _readable(path: Path, typed: str) -> os.stat_result:
+    """Return what the system knows of a file.
+
+    Args:
+        path: a file.
+        typed: what was given, which may be a folder that the file is in.
+
+    Raises:
+        SourceError: it can't be read.
+    """
     try:
         status = path.stat()
         # A pipe can be opened only once, and opening one may wait for its writer.
@@ -737,7 +799,8 @@ def _readable(path: Path) -> os.stat_result:
             path.open("rb").close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"{_shown(path)[:500]}: can't be read: {reason}{_close_match(path)}"
+        name = _typed(typed) if path == Path(typed) else _shown(path)
+        message = f"{name[:500]}: can't be read: {reason}{_close_match(path)}"
         raise SourceError(message) from error
     return status
 

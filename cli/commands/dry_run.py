@@ -55,7 +55,7 @@ _LABELS: Final = 20
 @options.against_option(options.NOTHING)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     metavar="PLAN",
     help="Save the plan, for push --plan.",
 )
@@ -63,7 +63,7 @@ _LABELS: Final = 20
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @click.option(
     "--limit-users",
-    type=click.IntRange(0, sys.maxsize),
+    type=options.Count(),
     metavar="N",
     help="Show this many end users at most; the totals count all.",
 )

@@ -54,7 +54,7 @@ _UNFINISHED: Final = (
 @click.option(
     "--plan",
     "plan_path",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     metavar="PLAN",
     help="Do what this file of dry-run --out says, to the letter; then there are no PATHS.",
 )
@@ -75,7 +75,7 @@ _UNFINISHED: Final = (
 @options.journal_options
 @click.option(
     "--rejects",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     default=options.REJECTS,
     show_default=True,
     help="Where rejected records and failed deliveries go; written only if there are any.",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from cli import options
+
 if TYPE_CHECKING:
     from wootric_map.sandbox import SandboxSettings
 
@@ -72,7 +74,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @click.option(
     "--log",
     "log_path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.LocalPath(dir_okay=False),
     metavar="FILE",
     help="Add each request to FILE as a line of JSON, with secrets masked.",
 )

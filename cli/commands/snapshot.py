@@ -24,13 +24,13 @@ from wootric_map.snapshot import PARTIAL, EarlierSnapshot, PartialSnapshot, Snap
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     metavar="FILE",
     help="Where the snapshot goes; FILE.partial holds it until it is whole.",
 )
 @click.option(
     "--update",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     metavar="FILE",
     help="Bring this snapshot up to date, in its place or in that of -o: only end users updated since "
     "are asked for. Those deleted in Wootric stay in it.",

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from cli.render.text import plural, printable, styled
+from cli.render.text import by_number, plural, printable, styled
 from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
 from wootric_map.report import Report
-from wootric_map.source import PassedOver
+from wootric_map.source import NAMED, PassedOver
 
 _WARNINGS: Final = 10
 """Warnings of one code that the text shows."""
@@ -85,6 +85,11 @@ def passed_over(found: PassedOver) -> Iterator[str]:
         named = _named(found.names, found.count)
         files = plural(found.count, "file")
         yield f"Passed over {files}: {named}; to read one all the same, name it"
+    for own, names in found.own.items():
+        count = len(names)
+        named = _named(names[:NAMED], count)
+        exports = by_number(count, "not an export", "not exports")
+        yield f"Passed over {plural(count, own.kind)}: {named} ({exports}: {own.use(count)})"
     if found.recent:
         named = _named(found.recent_names, found.recent)
         files = plural(found.recent, "file")

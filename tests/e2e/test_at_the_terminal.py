@@ -3,6 +3,7 @@
 import gzip
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import orjson
 import pytest
@@ -302,3 +303,132 @@ def test_what_is_said_of_bytes_behind_gzip_fits_their_number(
     said = replay.run("validate", "a.gz").stdout
     assert told in said
     assert ("is no gzip, and was passed over" in said) == (len(tail) == 1)
+
+
+# What is no export.
+
+
+def own_files(replay: Replay, folder: str = "in") -> dict[str, Path]:
+    """An export in a folder, and beside it a snapshot, also gzipped, a plan and the rejects of a plan."""
+    there = replay.folder / folder
+    there.mkdir()
+    export = replay.write([GOOD], f"{folder}/export.ndjson")
+    replay.holds("9", "nine@example.com")
+    replay.holds("8", "eight@example.com")
+    files = {"snapshot": replay.snapshot(f"{folder}/snapshot.ndjson")}
+    files["packed"] = there / "snapshot.gz"
+    files["packed"].write_bytes(gzip.compress(files["snapshot"].read_bytes()))
+    files["plan"] = replay.plan(export, name=f"{folder}/plan.ndjson")
+    (line, *_) = files["plan"].read_text().splitlines()[1:]
+    reject = {"source": "plan", "line": 1, "plan": {"account": None}, "record": line}
+    files["rejects"] = there / "left.ndjson"
+    files["rejects"].write_bytes(orjson.dumps(reject) + b"\n")
+    return files
+
+
+def test_own_files_in_a_folder_are_told_as_one_thing_each_and_not_read(replay: Replay) -> None:
+    own_files(replay)
+    done = replay.push("in")
+    assert done.returncode == 0, done.stderr
+    assert not replay.rejects()
+    assert re.search(r"^Records +1  1 mapped$", done.stdout, re.MULTILINE)
+    assert (
+        "Passed over 2 snapshots: in/snapshot.gz, in/snapshot.ndjson (not exports: compare with one by "
+        "--against)\n" in done.stdout
+    )
+    assert (
+        "Passed over 1 plan: in/plan.ndjson (not an export: push it with --plan)\n" in done.stdout
+    )
+    assert (
+        "Passed over 1 plan's rejects file: in/left.ndjson (not an export: push it by itself)\n"
+        in (done.stdout)
+    )
+    told = replay.diff("in").summary["passed_over"]["no_exports"]
+    assert {each["kind"]: each["files"] for each in told} == {
+        "snapshot": ["in/snapshot.gz", "in/snapshot.ndjson"],
+        "plan": ["in/plan.ndjson"],
+        "plan's rejects file": ["in/left.ndjson"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("snapshot", "this is a snapshot, not an export: compare with it by --against"),
+        ("packed", "this is a snapshot, not an export: compare with it by --against"),
+        ("plan", "this is a plan, not an export: push it with --plan"),
+        ("rejects", "this is a plan's rejects file, not an export: push it by itself"),
+    ],
+)
+@pytest.mark.parametrize("command", ["push", "validate", "dry-run", "map"])
+def test_an_own_file_that_is_named_is_one_error(
+    replay: Replay, command: str, name: str, told: str
+) -> None:
+    path = own_files(replay)[name]
+    done = replay.run(command, "in/export.ndjson", path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"Error: {path}: {told}\n")
+    assert done.stdout == ""
+    assert not replay.rejects()
+
+
+def test_a_folder_of_nothing_but_a_snapshot_says_what_that_is(replay: Replay) -> None:
+    (replay.folder / "in").mkdir()
+    replay.holds("9", "nine@example.com")
+    replay.snapshot("in/snapshot.ndjson")
+    done = replay.run("validate", "in")
+    assert done.returncode == 2
+    assert "in/snapshot.ndjson is a snapshot: compare with it by --against" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["snapshot", "plan"])
+def test_an_own_file_that_is_piped_in_is_one_reject_and_hides_no_record_behind_it(
+    replay: Replay, name: str
+) -> None:
+    path = own_files(replay)[name]
+    piped = path.read_text() + (replay.folder / "in/export.ndjson").read_text()
+    for command in ("validate", "dry-run"):
+        done = replay.run(command, "-", stdin=piped)
+        assert done.returncode == 1
+        assert (done.stdout + done.stderr).count(f"this is a {name}, not an export") == 1
+        assert "2 records: 1 " in done.stdout
+
+
+@pytest.mark.parametrize("typed", ["s3://bucket/logs", "gs://b//p/", "https://example.com/a.gz"])
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            ["validate"],
+            "; download what is there first and name that, or pipe it in, with - for its path",
+        ),
+        (["push"], "; download what is there first"),
+        (["dry-run", "export.ndjson", "--against"], "; download it first"),
+        (["push", "--plan"], "this takes a file on this machine"),
+        (["push", "export.ndjson", "--rejects"], "this takes a file on this machine"),
+        (["dry-run", "export.ndjson", "--out"], "this takes a file on this machine"),
+        (["status", "--journal"], "this takes a file on this machine"),
+        (["snapshot", "-o"], "this takes a file on this machine"),
+        (["sandbox", "--log"], "this takes a file on this machine"),
+    ],
+)
+def test_an_address_is_shown_as_it_was_typed_and_not_read(
+    replay: Replay, command: list[str], typed: str, told: str
+) -> None:
+    replay.write([GOOD])
+    done = replay.run(*command, typed)
+    assert done.returncode == 2
+    assert f"{typed}: " in done.stderr
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize("typed", ["./no//such.ndjson", "no/../such.ndjson"])
+def test_a_path_that_can_not_be_read_is_shown_as_it_was_typed(replay: Replay, typed: str) -> None:
+    assert f"Error: {typed}: can't be read" in replay.run("validate", typed).stderr
+
+
+def test_a_folder_whose_name_looks_like_an_address_is_read_all_the_same(replay: Replay) -> None:
+    (replay.folder / "s3:" / "bucket").mkdir(parents=True)
+    replay.write([GOOD], "s3:/bucket/export.ndjson")
+    done = replay.run("validate", "s3://bucket/export.ndjson")
+    assert done.returncode == 0, done.stderr

@@ -511,7 +511,7 @@ def test_rubbish_behind_a_gzip_file_is_passed_over_with_a_warning(
     warning = lines[-1]
     assert isinstance(warning.content, MappingWarning)
     assert (warning.number, warning.content.code) == (3, "trailing_data")
-    assert f"{len(rubbish):,} bytes" in warning.content.message
+    assert f"{len(rubbish):,} byte{'s' * (len(rubbish) > 1)} from" in warning.content.message
     assert f"byte {len(packed) + 1:,} " in warning.content.message
     assert [line[1:] for line in read_stdin(io.BytesIO(packed + rubbish))] == [
         line[1:] for line in lines
