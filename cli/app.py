@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from cli import redacting
+from cli import colour, redacting, streams
+from cli.groups import Group, hint_for
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
@@ -44,7 +45,7 @@ class _ReaderGoneError(Exception):
     """Whoever read our output has gone."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """A group that imports a command only when it is run, which keeps the start quick."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -56,11 +57,13 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+    def find(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
             return None
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"cli.commands.{module}"), name)
+        module, _, function = _COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(
+            importlib.import_module(f"cli.commands.{module}"), function
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -92,11 +95,11 @@ def main() -> NoReturn:
     gc.set_threshold(_COLLECTED_EVERY, 50, 100)
     _open_streams()
     redaction = None
+    color = colour.wanted(sys.argv[1:], os.environ)
     try:
         redaction = redacting.redaction_for(sys.argv[1:], os.environ, os.urandom(32))
-        if redaction:
-            redacting.redact_streams(redaction)
-        code = app(standalone_mode=False, obj=redaction) or 0
+        streams.change_streams(redaction)
+        code = app(standalone_mode=False, obj=redaction, color=color) or 0
         sys.stdout.flush()
     except (BrokenPipeError, _ReaderGoneError):
         # The reader has gone, as `head` does; Python must not try to flush to it once more.
@@ -107,7 +110,7 @@ def main() -> NoReturn:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
-        code = _misused(error)
+        code = _misused(error, color)
     except Exception as error:  # noqa: BLE001 - the last resort
         meant = foreseen(error)
         code = _say(*meant) if meant else _unforeseen(error, redaction)
@@ -131,16 +134,16 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _misused(error: click.ClickException) -> int:
+def _misused(error: click.ClickException, color: bool | None) -> int:
     """Say what was wrong with the command line; what it quotes is shown, never obeyed."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(error.format_message(), err=True)
+        click.echo(error.format_message(), err=True, color=color)
         return EXIT_USAGE
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context:
         help_line = f"Try '{context.command_path} --help' for help."
-        click.echo(f"{context.get_usage()}\n{help_line}\n", err=True)
-    return _say(error.format_message(), EXIT_USAGE)
+        click.echo(f"{context.get_usage()}\n{help_line}\n", err=True, color=color)
+    return _say(error.format_message() + hint_for(error), EXIT_USAGE)
 
 
 def foreseen(error: Exception) -> tuple[str, int] | None:

@@ -1,10 +1,7 @@
-"""`--redact`: the boundary that all text passes, so that no message can forget to hide anything."""
+"""`--redact`: what hides personal data in all that is shown; `streams` has all text pass it."""
 
-import codecs
-import io
-import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TextIO, cast
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -43,30 +40,3 @@ def redaction_for(
         raise click.UsageError(
             f"{KEY} is empty: give it a secret, or unset it for a new key each run"
         ) from error
-
-
-def redact_streams(redaction: "Redaction") -> None:
-    """Have all text for standard output and error pass the redaction; JSON is redacted as data."""
-    sys.stdout = _RedactedStream(sys.stdout, redaction)
-    sys.stderr = _RedactedStream(sys.stderr, redaction)
-
-
-class _RedactedStream(io.TextIOWrapper):
-    """A text stream that hides what is personal; each write is taken to be whole."""
-
-    def __init__(self, stream: TextIO, redaction: "Redaction") -> None:
-        stream.flush()
-        # Where ASCII is asked for, click writes UTF-8 to the stream below, and would pass us by.
-        encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
-        super().__init__(
-            cast("io.BufferedWriter", stream.buffer),
-            encoding,
-            "backslashreplace",
-            line_buffering=True,
-        )
-        self._redaction = redaction
-        self._stream = stream  # let go of, it would close what they share
-
-    def write(self, text: str) -> int:
-        super().write(self._redaction.text(text))
-        return len(text)

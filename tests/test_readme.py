@@ -108,3 +108,6 @@ def test_every_variable_stands_in_the_help_and_the_readme(command: str) -> None:
         assert f"`WOOTRIC_{name}`" in README
         if name != "REDACT_KEY" or command != "snapshot":
             assert f"WOOTRIC_{name}" in told
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        assert f"`{name}`" in README
+        assert name in told

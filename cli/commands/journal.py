@@ -8,18 +8,19 @@ import click
 from click.core import ParameterSource
 
 from cli import keeping, options
+from cli.groups import Group
 from cli.render.text import plural, printable
 from wootric_map.journal import contents, forget
 from wootric_map.journals import by_fingerprint, of_token
 from wootric_map.services import journal_account, services
 
 
-@click.group()
+@click.group(cls=Group)
 def journal() -> None:
     """Look after the journal of what was delivered to an account."""
 
 
-@journal.command("forget")
+@journal.command("forget", short_help="Delete the journal, after asking.")
 @click.argument("account", required=False, metavar="[ACCOUNT]")
 @options.journal_option
 @options.account_options

@@ -1,5 +1,6 @@
 """`push`: plan, and carry the plan out."""
 
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,11 +11,8 @@ from typing import Any, Final
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from cli import account, comparison, keeping, options
+from cli import account, comparison, keeping, options, streams
 from cli.interrupt import Interruption, gentle_interruption, time_limit
 from cli.render import summary
 from cli.render.foretold import promise
@@ -571,12 +569,8 @@ def _show(
 ) -> None:
     """The summary table."""
     done = report.done
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
     unidentified = summary.reasons(report)
-    for title, count, note in (
+    rows = (
         ("Calls planned", report.records, "")
         if from_plan
         else ("Records", report.records, f"{report.mapped:,} mapped"),
@@ -601,9 +595,9 @@ def _show(
             else ()
         ),
         ("API calls", calls, f"look-ups included, in {duration(seconds)}"),
-    ):
-        table.add_row(title, f"{count:,}", Text(note))
-    Console().print(table)
+    )
+    for line in summary.table(rows, streams.width_of(sys.stdout)):
+        click.echo(line)
     for lines in (
         summary.eligible(report),
         summary.unregistered(report),

@@ -1,6 +1,5 @@
 """How far a walk through the list of end users has come; nobody knows how many there are."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.render.progress import LINE_EVERY, REDRAWS, Paced, console, regularly, waiting
+from cli.render.progress import LINE_EVERY, REDRAWS, Paced, can_draw, console, regularly, waiting
 from cli.render.text import plural
 
 
@@ -53,7 +52,7 @@ def listing_progress(
         live: whether a terminal may be drawn on; else it gets the lines too.
     """
     progress = ListingProgress(held, pace)
-    if shown and live and sys.stderr.isatty():
+    if shown and live and can_draw():
         context: Any = _drawn(progress)
     elif shown:
         context = regularly(LINE_EVERY, lambda: click.echo(f"listing: {progress.text}", err=True))

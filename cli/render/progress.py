@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import click
 
+from cli import colour
 from cli.render.text import duration, plural
 from wootric_map.forecast import ENDPOINTS, Agenda, Speed, time_left
 from wootric_map.outcome import Failure, Outcome
@@ -68,7 +69,7 @@ def reading_progress(
     """
     sizes = [source.size for source in sources]
     total = None if None in sizes else sum(size or 0 for size in sizes)
-    if shown and sys.stderr.isatty():
+    if shown and can_draw():
         with _bar("Reading", total) as bar:
             yield bar
     elif shown and lines:
@@ -80,7 +81,7 @@ def reading_progress(
 @contextmanager
 def working(title: str, *, shown: bool) -> Iterator[None]:
     """Show on a terminal that something is going on whose end can't be foretold."""
-    if shown and sys.stderr.isatty():
+    if shown and can_draw():
         with console().status(title):
             yield
     else:
@@ -229,7 +230,7 @@ def sending_progress(
         lines: whether to write lines where there is no terminal.
         live: whether a terminal may be drawn on; else it gets the lines too.
     """
-    if shown and live and sys.stderr.isatty():
+    if shown and live and can_draw():
         context: Any = _drawn(progress, total)
     elif shown and lines:
         context = _written(progress)
@@ -298,7 +299,14 @@ def regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
 
 
 def console() -> Any:
-    """Standard error as rich sees it."""
+    """Standard error as rich sees it, coloured if click's output is."""
     from rich.console import Console  # noqa: PLC0415 - as above
 
-    return Console(stderr=True)
+    context = click.get_current_context(silent=True)
+    is_plain = context is not None and context.color is False
+    return Console(stderr=True, color_system=None if is_plain else "auto", no_color=is_plain)
+
+
+def can_draw() -> bool:
+    """Whether there is a terminal to draw on, and drawing is not ruled out."""
+    return sys.stderr.isatty() and colour.allows_drawing()

@@ -1,9 +1,11 @@
 """What a run came to, for people."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cli.render.text import by_number, plural, printable, styled
+from cli.wrapping import KEPT, broken
 from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
 from wootric_map.report import Report
 from wootric_map.source import NAMED, PassedOver
@@ -12,8 +14,32 @@ _WARNINGS: Final = 10
 """Warnings of one code that the text shows."""
 _EVENTS: Final = 20
 """Events that the text shows."""
+_GAP: Final = "  "
+_COUNTED: Final = re.compile(r" (?=[0-9,]+(?:,|$))")
+"""The blank between a code and its count."""
 _PLACES: Final = 3
 """Places of one warning that the text shows."""
+
+
+def table(rows: Iterable[tuple[str, int, str]], width: int) -> Iterator[str]:
+    """Yield the lines of a table of names, counts and notes.
+
+    Args:
+        rows: a name, a count, and a note, or an empty one.
+        width: columns of the terminal, at whose blanks notes are broken so that they fit; 0 of none.
+    """
+    cells = [(name, f"{count:,}", note) for name, count, note in rows]
+    name_width = max(len(name) for name, _, _ in cells)
+    count_width = max(len(count) for _, count, _ in cells)
+    begin = name_width + count_width + 2 * len(_GAP)
+    for name, count, note in cells:
+        left = f"{styled(f'{name:{name_width}}', bold=True)}{_GAP}{count:>{count_width}}"
+        # A code and its count stay together.
+        kept = _COUNTED.sub(KEPT, note)
+        lines = broken(kept, max(width - begin, 1), "") if width and note else [note]
+        yield left + (_GAP + styled(lines[0], dim=True) if note else "")
+        for line in lines[1:]:
+            yield " " * begin + styled(line, dim=True)
 
 
 def findings(title: str, found: Findings, colour: str) -> Iterator[str]:

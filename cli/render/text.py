@@ -1,7 +1,6 @@
 """Text that is safe to show: what an export holds is shown, never obeyed."""
 
 import json
-import os
 import re
 from typing import Final
 
@@ -72,9 +71,7 @@ def duration(seconds: float) -> str:
 
 
 def styled(text: str, **style: object) -> str:
-    """The text in a style, which is taken off again where the output is no terminal."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return text
+    """The text in a style, which click takes off again where output is not to be coloured."""
     return click.style(text, **style)  # type: ignore[arg-type]
 
 

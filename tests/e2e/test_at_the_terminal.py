@@ -1,13 +1,24 @@
-"""What the one at the terminal sees: whose journal it is, and what stands in the state folder."""
+"""What the one at the terminal sees, and what is piped: accounts, messages, tables, colours and hints."""
 
+import contextlib
+import fcntl
 import gzip
+import os
+import pty
 import re
+import struct
+import subprocess
+import termios
+from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 import pytest
-from replaying import Replay, at, identify, track, until
+from forking import COMMAND
+from replaying import SAMPLES, Replay, at, identify, track, until
 
 from wootric_map.sandbox import Fault, ResetConnection, SandboxRequest, SandboxSettings
 
@@ -432,3 +443,244 @@ def test_a_folder_whose_name_looks_like_an_address_is_read_all_the_same(replay: 
     replay.write([GOOD], "s3:/bucket/export.ndjson")
     done = replay.run("validate", "s3://bucket/export.ndjson")
     assert done.returncode == 0, done.stderr
+
+
+# Terminals of all widths, and pipes.
+
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+ESCAPE = "\x1b"
+ODD = (SAMPLES / "broken", SAMPLES / "messy", SAMPLES / "segment-logs")
+COMMANDS = (
+    "",
+    "validate",
+    "map",
+    "dry-run",
+    "push",
+    "status",
+    "journal",
+    "journal forget",
+    "snapshot",
+    "sandbox",
+)
+
+
+def at_terminal(
+    replay: Replay,
+    columns: int,
+    *args: str | Path,
+    env: Mapping[str, str | None] = MappingProxyType({}),
+) -> str:
+    """All that the command shows at a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    plain = {"TERM": "xterm", "NO_COLOR": None, "FORCE_COLOR": None, "COLUMNS": None}
+    shown = bytearray()
+    with subprocess.Popen(
+        [COMMAND, *args],
+        cwd=replay.folder,
+        env=replay.environment({**plain, **env}),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # as Linux says that the other end is closed
+            while part := os.read(ours, 65536):
+                shown += part
+        process.wait(timeout=60)
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text without its styles, and without what marks a line of a command as broken."""
+    return [each for each in STYLE.sub("", text).split() if each != "\\"]
+
+
+def too_wide(text: str, columns: int) -> list[str]:
+    """The lines that are too wide for so many columns, though they have blanks to break them at."""
+    lines = STYLE.sub("", text).splitlines()
+    return [
+        line
+        for line in lines
+        if len(line) > columns and " " in line.strip() and "users.ndjson" not in line
+    ]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("command", ["validate", "dry-run", "push --sandbox --no-progress"])
+def test_no_line_is_wider_than_the_terminal_and_no_word_is_broken(
+    replay: Replay, command: str, columns: int
+) -> None:
+    shown = at_terminal(replay, columns, "--color", "never", *command.split(), *ODD)
+    assert too_wide(shown, columns) == []
+    (replay.folder / "rejects.ndjson").unlink(missing_ok=True)
+    piped = replay.run(*command.split(), *ODD)
+    took = re.compile(r"in [0-9.]+ m?s\b")
+    assert Counter(words(took.sub("", shown))) == Counter(
+        words(took.sub("", piped.stdout + piped.stderr))
+    )
+    assert too_wide(piped.stdout, columns), "what is piped is not broken"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_breaks_no_word_either(replay: Replay, command: str, columns: int) -> None:
+    shown = at_terminal(replay, columns, *command.split(), "--help")
+    assert too_wide(shown, columns) == []
+    wide = replay.run(*command.split(), "--help", env={"COLUMNS": "200"}).stdout
+    assert words(shown) == words(wide)
+
+
+def test_what_is_to_be_pasted_stays_one_line(replay: Replay) -> None:
+    (replay.folder / "a.ndjson").write_text('[{"type":"identify","userId":"1"}]\n')
+    shown = at_terminal(replay, 60, "validate", "a.ndjson")
+    assert "\n      jq -c '.[]' FILE > users.ndjson\n" in shown
+    assert "\n    wootric-replay dry-run --against account.ndjson --out \\\n" in at_terminal(
+        replay, 60, "dry-run", "--help"
+    )
+
+
+def test_the_notes_of_the_summary_stand_below_each_other_and_keep_their_counts(
+    replay: Replay,
+) -> None:
+    shown = STYLE.sub("", at_terminal(replay, 60, "push", "--sandbox", "--no-progress", *ODD))
+    table = shown[shown.index("Records") : shown.index("\nAPI calls")].splitlines()
+    begin = table[0].index(" mapped") - len("51")
+    assert all(line[:begin].endswith("  ") or len(line) < begin for line in table)
+    assert any(line.startswith(" " * begin) for line in table)
+    skipped = "\n".join(table)
+    for code in ("unsupported_type", "integration_disabled", "consent_withheld", "line_too_long"):
+        assert re.search(rf"{code} [0-9]", skipped)
+
+
+def test_the_piped_summary_is_not_padded_nor_broken(replay: Replay) -> None:
+    done = replay.push("--sandbox", *ODD, env={"COLUMNS": "40"})
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    (rejected,) = [line for line in lines if line.startswith("Rejected ")]
+    assert rejected.endswith("line_too_long 1")
+    assert len(rejected) > 200
+    assert len({line.index("  ", 18) for line in lines[:6]}) == 1
+
+
+# Colours.
+
+ALL_OF = ("--color", "always")
+NONE_OF = ("--color", "never")
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "coloured"),
+    [
+        ((), {}, False),
+        (("--color", "auto"), {}, False),
+        (ALL_OF, {}, True),
+        (("--color=always",), {}, True),
+        (ALL_OF, {"NO_COLOR": "1"}, True),
+        (NONE_OF, {"FORCE_COLOR": "1"}, False),
+        ((), {"FORCE_COLOR": "1"}, True),
+        ((), {"FORCE_COLOR": ""}, False),
+        ((), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ((), {"FORCE_COLOR": "1", "NO_COLOR": ""}, True),
+        ((), {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+    ],
+)
+def test_what_is_piped_is_coloured_only_if_that_is_said(
+    replay: Replay, args: tuple[str, ...], env: dict[str, str], coloured: bool
+) -> None:
+    clean = {"NO_COLOR": None, "FORCE_COLOR": None, **env}
+    odd = SAMPLES / "broken"
+    runs = [
+        replay.run("dry-run", *args, odd, env=clean),
+        replay.run(*args, "dry-run", odd, env=clean),
+        replay.push("--sandbox", *args, odd, env=clean),
+    ]
+    for done in runs:
+        assert done.returncode == 1
+        assert [ESCAPE in done.stdout, ESCAPE in done.stderr] == [coloured, coloured]
+        # Nothing is drawn where there is no terminal.
+        assert ESCAPE not in STYLE.sub("", done.stdout + done.stderr)
+    assert (ESCAPE in replay.run("push", *args, "--help", env=clean).stdout) == coloured
+    assert (ESCAPE in replay.run(*args, "--help", env=clean).stdout) == coloured
+    assert (ESCAPE in replay.push(*args, "--no-such", env=clean).stderr) == coloured
+    assert ESCAPE not in replay.run("dry-run", *args, "--format", "json", odd, env=clean).stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "coloured"),
+    [
+        ((), {}, True),
+        (NONE_OF, {"FORCE_COLOR": "1"}, False),
+        ((), {"NO_COLOR": "1"}, False),
+        (ALL_OF, {"NO_COLOR": "1"}, True),
+        ((), {"TERM": "dumb"}, False),
+        (ALL_OF, {"TERM": "dumb"}, True),
+    ],
+)
+def test_what_a_terminal_shows_is_coloured_unless_that_is_ruled_out(
+    replay: Replay, args: tuple[str, ...], env: dict[str, str], coloured: bool
+) -> None:
+    for command in (["validate", *args, SAMPLES / "broken"], [*args, "push", "--help"]):
+        shown = at_terminal(replay, 80, *command, env=env)
+        assert bool(STYLE.search(shown)) == coloured
+
+
+@pytest.mark.parametrize("settings", [SandboxSettings(latency=0.05)])
+@pytest.mark.parametrize(
+    ("args", "env", "drawn", "coloured"),
+    [
+        ((), {}, True, True),
+        ((), {"NO_COLOR": "1"}, True, False),
+        (NONE_OF, {}, False, False),
+    ],
+)
+def test_progress_is_drawn_without_colours_or_not_at_all(
+    replay: Replay, args: tuple[str, ...], env: dict[str, str], drawn: bool, coloured: bool
+) -> None:
+    export = replay.write([at(1, identify(str(n), f"u{n}@example.com")) for n in range(60)])
+    shown = at_terminal(replay, 80, "push", *args, export, env=env)
+    assert ("Sending" in shown) == drawn
+    assert (ESCAPE in STYLE.sub("", shown)) == drawn
+    assert bool(STYLE.search(shown)) == coloured
+
+
+def test_a_colour_that_is_none_is_refused(replay: Replay) -> None:
+    done = replay.run("status", "--color", "blue")
+    assert done.returncode == 2
+    assert "'always', 'never', 'auto'" in done.stderr
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each != "journal"])
+def test_every_command_takes_a_colour(replay: Replay, command: str) -> None:
+    told = replay.run(*command.split(), "--help").stdout
+    for name in ("--color [always|never|auto]", "NO_COLOR", "FORCE_COLOR"):
+        assert name in told
+
+
+# Names that are nearly right.
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["dryrun", "in"], "No such command 'dryrun'. Did you mean 'wootric-replay dry-run'?"),
+        (["Dry_Run"], "No such command 'Dry_Run'. Did you mean 'wootric-replay dry-run'?"),
+        (["puhs"], "Did you mean 'wootric-replay push'?"),
+        (["--color", "never", "snapshots"], "Did you mean 'wootric-replay snapshot'?"),
+        (["journal", "forgt"], "Did you mean 'wootric-replay journal forget'?"),
+        (
+            ["frobnicate"],
+            "There are: validate, map, dry-run, push, status, journal, snapshot, sandbox.",
+        ),
+        (["push", "--dry-run", "in"], "Did you mean the command 'wootric-replay dry-run'?"),
+        (["push", "--dryrun", "in"], "Did you mean the command 'wootric-replay dry-run'?"),
+    ],
+)
+def test_a_name_that_is_nearly_right_gets_a_hint(
+    replay: Replay, args: list[str], told: str
+) -> None:
+    done = replay.run(*args)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{told}\n")
+    assert done.stdout == ""
