@@ -208,14 +208,17 @@ class LocalPath(click.Path):
 
 
 class Count(click.IntRange):
-    """How many, none or more; more than there can be is as many as that."""
+    """How many, none or more; the greatest number that Python counts to is not told in the help."""
 
     def __init__(self) -> None:
         super().__init__(min=0)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a number."""
-        return min(super().convert(value, param, ctx), sys.maxsize)
+        count = super().convert(value, param, ctx)
+        if count > sys.maxsize:
+            self.fail(f"{count} is more than there can be", param, ctx)
+        return count
 
 
 class Bare(click.ParamType[str]):
