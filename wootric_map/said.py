@@ -215,26 +215,33 @@ def _is_later(
 
 def merged(before: Sayings[K], after: Sayings[K]) -> Sayings[K]:
     """Return what was said last, of what was known before and what was pushed after that."""
+    turns = {
+        time: _in_turn(before.unmarked.get(time, ()), after.unmarked.get(time, ()))
+        for time in {*before.unmarked, *after.unmarked}
+    }
     says = dict(before.says)
     for name, say in after.says.items():
         known = says.get(name)
-        if known is None or not _is_later(known.order, say.order, before.unmarked, after.unmarked):
+        if known is None or not _is_later(known.order, say.order, turns, turns):
             says[name] = say
     times = {order.time for order, _ in says.values() if not order.has_message}
-    unmarked = {
-        time: _in_turn(before.unmarked.get(time, ()), after.unmarked.get(time, ()))
-        for time in times
-    }
-    return Sayings(says, unmarked)
+    return Sayings(says, {time: turns.get(time, []) for time in times})
 
 
 def _in_turn(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    """Return the digests of identifies of one time in their order: unknown ones come last."""
-    known = [each for each in before if each in after]
-    if known == [each for each in after if each in before]:
-        ties = [*before, *(each for each in after if each not in before)]
-    else:
-        ties = [*(each for each in before if each not in after), *after]
+    """Return the digests of identifies of one time in their order.
+
+    The order of those pushed after counts, since the lines told it. Of others, those come last that were
+    pushed last; whatever came after another before still does.
+    """
+    ties = list(after)
+    place = 0
+    for each in before:
+        if each in after:
+            place = max(place, ties.index(each) + 1)
+        else:
+            ties.insert(place, each)
+            place += 1
     return ties[-MOST_UNMARKED:]
 
 
