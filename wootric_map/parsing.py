@@ -35,11 +35,13 @@ _ESCAPE: Final = re.compile(
 """Any JSON escape; group 1 is half of a surrogate pair that lacks the other half."""
 
 _NUMBER: Final = re.compile(
-    rb'"(?:[^"\\]++|\\.)*+"|(-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+)', re.DOTALL
+    rb'((?:"(?:[^"\\]++|\\.)*+"?|[^"0-9-]++)*+)(-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+|\Z)',
+    re.DOTALL,
 )
-"""A text, or a number (group 1)."""
-_BRACKET: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|([{\[])|[}\]]', re.DOTALL)
-"""A text, an opening bracket (group 1) or a closing one."""
+"""A number (group 2) and what stands before it from the last one on (group 1); at the end, no number."""
+_BRACKET: Final = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"?|[^"{}\[\]]++)*+([{}\[\]]|\Z)', re.DOTALL)
+"""A bracket (group 1) and what stands before it from the last one on; at the end, no bracket."""
+_OPENING: Final = frozenset({b"{", b"["})
 _BETWEEN: Final = re.compile(rb"(?:[ \t\r\n,]|\xef\xbb\xbf)*+")
 """What may stand between two records on a line; the mark begins a file that was joined to another."""
 _SEPARATOR: Final = re.compile(r"[^\x00-\x1f\x7f-\U0010ffff'\"{}\[\]]{1,20}")
@@ -96,8 +98,8 @@ def parse_roughly(line: bytes) -> object:
     """Read a line's JSON as `parse` does, but for what `with_exact_numbers` has still to put right."""
     try:
         return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        value = _one_value(line)
+    except orjson.JSONDecodeError as error:
+        value = _mended_value(line, error)
     if isinstance(value, _Fault):
         return _joined(line) or Rejection("invalid_json", None, _json_message(line, value))
     return value
@@ -169,17 +171,22 @@ def to_json(value: object) -> bytes:
 
 
 def _one_value(line: bytes) -> object:
-    """A line's JSON where it is one value, else what the parser says of it.
+    """A line's JSON where it is one value, else what the parser says of it."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return _mended_value(line, error)
+
+
+def _mended_value(line: bytes, error: orjson.JSONDecodeError) -> object:
+    """A line's JSON once it is mended, of which the parser says this; else what it says.
 
     JavaScript that cuts a text in the middle of an emoji writes half of a surrogate pair: JSON all the same,
     but no text, so the half becomes the replacement character.
     """
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        mended = _ESCAPE.sub(_mend_escape, line) if "surrogate" in error.msg else line
-        # The error itself would hold, in a cycle, the line and the frames of all callers.
-        return _Fault(error.msg, error.colno) if mended == line else _one_value(mended)
+    mended = _ESCAPE.sub(_mend_escape, line) if "surrogate" in error.msg else line
+    # The error itself would hold, in a cycle, the line and the frames of all callers.
+    return _Fault(error.msg, error.colno) if mended == line else _one_value(mended)
 
 
 def _mend_escape(escape: re.Match[bytes]) -> bytes:
@@ -189,15 +196,16 @@ def _mend_escape(escape: re.Match[bytes]) -> bytes:
 def _outermost(line: bytes) -> Iterator[tuple[int, int]]:
     """Where each object or list begins and ends that stands in no other."""
     depth = begin = 0
-    for token in _BRACKET.finditer(line):
-        if token[1]:
+    for found in _BRACKET.finditer(line):
+        bracket = found[1]
+        if bracket in _OPENING:
             if not depth:
-                begin = token.start()
+                begin = found.start(1)
             depth += 1
-        elif depth and token[0] in b"}]":
+        elif depth and bracket:
             depth -= 1
             if not depth:
-                yield begin, token.end()
+                yield begin, found.end()
 
 
 def _joined(line: bytes) -> Joined | None:
@@ -319,17 +327,16 @@ def _reread(line: bytes, quote: Any) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _quote(token: re.Match[bytes]) -> bytes:
-    return b'"%b"' % token[1] if token[1] else token[0]
+def _quote(found: re.Match[bytes]) -> bytes:
+    before, number = found.groups()
+    return b'%b"%b"' % (before, number) if number else before
 
 
-def _quote_long(token: re.Match[bytes]) -> bytes:
-    number = token[1]
-    if not number:
-        return token[0]
+def _quote_long(found: re.Match[bytes]) -> bytes:
+    before, number = found.groups()
     last, digits = (_LEAST, number[1:]) if number[:1] == b"-" else (_MOST, number)
     is_long = digits.isdigit() and (len(digits), digits) > (len(last), last)
-    return b'"%b"' % number if is_long else number
+    return b'%b"%b"' % (before, number) if is_long else found[0]
 
 
 def _has_float_id(data: Mapping[str, Any]) -> bool:
