@@ -27,6 +27,8 @@ _DEEPEST: Final = 8
 
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
 _OBJECT_OR_NONE: Final = frozenset({dict, type(None)})
+_OBJECT_OR_LIST: Final = frozenset({dict, list})
+"""What an empty object is written as; PHP writes a list."""
 
 
 def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dict[str, Any]]:
@@ -45,8 +47,8 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
     kind, user_id, time = get("type"), get("userId"), get("timestamp")
     if not (type(kind) is str and type(user_id) is str and user_id and type(time) is str):
         return False
-    context = get("context")
-    if kind != "identify" and get("traits"):
+    context, traits, integrations = get("context"), get("traits"), get("integrations")
+    if traits and kind != "identify":
         return False
     if kind == "track":
         event = get("event")
@@ -55,12 +57,11 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
     elif kind == "page":
         if not (type(get("name")) in _TEXT_OR_NONE and type(get("category")) in _TEXT_OR_NONE):
             return False
-    elif kind != "identify" or traits_from == "context" or (context and not get("traits")):
+    elif kind != "identify" or traits_from == "context" or (context and not traits):
         return False
-    integrations, message_id = get("integrations"), get("messageId")
-    anonymous_id, received = get("anonymousId"), get("receivedAt")
+    anonymous_id, message_id, received = get("anonymousId"), get("messageId"), get("receivedAt")
     return (
-        type(get("traits")) in _OBJECT_OR_NONE
+        type(traits) in _OBJECT_OR_NONE
         and type(get("properties")) in _OBJECT_OR_NONE
         and (
             context is None
@@ -73,9 +74,8 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
         )
         and (
             integrations is None
-            or (
-                type(integrations) is dict and (not integrations or turns_nothing_off(integrations))
-            )
+            or (type(integrations) in _OBJECT_OR_LIST and not integrations)
+            or (type(integrations) is dict and turns_nothing_off(integrations))
         )
         and "providers" not in data
         and "options" not in data
