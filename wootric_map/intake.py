@@ -165,6 +165,8 @@ class _Intake:
         self._quick_types = options.choice.whole_types
         if options.link_anonymous:
             self._quick_types = frozenset()
+        elif options.naming.renames:
+            self._quick_types &= {"page"}  # of the others it is noted what kinds their values are
         self._report = Report()
         self._rejected: list[tuple[int, Rejection, bytes]] = []
         self._retried: list[bytes] = []
@@ -302,8 +304,6 @@ class _Intake:
         """
         kind, user_id, message = data["type"], data["userId"], data.get("messageId")
         if kind not in self._quick_types or not message:
-            return False
-        if self._naming.renames and kind != "page":
             return False
         context = data.get("context") or NO_FIELDS
         anonymous_id = data.get("anonymousId") or None
