@@ -1251,7 +1251,7 @@ def _is_used(database: sqlite3.Connection) -> bool:
     runs = database.execute("SELECT exit_code FROM run").fetchall()
     if len(runs) != 1 or runs[0][0] in _FINISHED:
         return True
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('account', 'run')"
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('account', 'run', 'pace')"
     tables = [name for (name,) in database.execute(query)]
     return any(
         database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608

@@ -54,10 +54,11 @@ class Watched:
     def end(self) -> tuple[int, str]:
         """Wait for its end; gives its exit code, and what it printed."""
         assert self.process.stdout
-        printed = self.process.stdout.read()
-        code = self.process.wait(150)
-        self.ended = time.monotonic()
-        self._reader.join()
+        with self.process:
+            printed = self.process.stdout.read()
+            code = self.process.wait(150)
+            self.ended = time.monotonic()
+            self._reader.join()
         return code, printed
 
     def check(self) -> None:

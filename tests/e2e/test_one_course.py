@@ -189,5 +189,5 @@ def test_a_plan_does_not_replace_the_plan_that_is_read_by_mistake(replay: Replay
     before = plan.read_bytes()
     done = replay.run("dry-run", "--out", plan, plan)
     assert done.returncode == 2
-    assert "would replace" in done.stderr
+    assert "this is a plan, not an export" in done.stderr
     assert plan.read_bytes() == before
