@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from wootric_map.addressing import UNKNOWN, Change, address, change, unidentified
 from wootric_map.calls import EndUserUpsert, is_little
+from wootric_map.comparing import written
 from wootric_map.identities import EMAIL, PHONE, WOOTRIC
 from wootric_map.outcome import Action, Outcome, Skip
 from wootric_map.plan import EndUserPlan, Plan, Write, page_label
@@ -105,16 +106,18 @@ def _tell(
         return False
     report = told.report
     look_ups = 0
+    created: EndUserUpsert | None = None
     if end_user.is_written:
         write = _written(plan, end_user) if is_sent else next(rehearse_end_user(plan, end_user))
         look_ups = write.look_ups
         report.deliver(write.outcome)
-        if write.call is not None:
+        if isinstance(write.call, EndUserUpsert):
+            created = write.call
             for ref, warning in write.warnings:
                 report.warn(ref.source, ref.line, warning)
             told.shown.append(show(write))
     if is_sent:
-        _count(plan, end_user, told)
+        _count(plan, end_user, created, told)
     else:
         look_ups += _skip(end_user, report, asks=not look_ups)
     report.done["look_up"] += look_ups
@@ -141,21 +144,24 @@ def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
     return not any(email or phone or wootric_id for _, email, phone, wootric_id, _, _ in told)
 
 
-def _count(plan: Plan, end_user: EndUserPlan, told: Overview[Any]) -> None:
+def _count(
+    plan: Plan, end_user: EndUserPlan, created: EndUserUpsert | None, told: Overview[Any]
+) -> None:
     """Count the events of an end user whose email is known: all are sent."""
     turns = end_user.person.turns
     told.events.update(map(_TOPIC, turns.found))
-    may_be_quiet = not turns.found or is_little(_lent(end_user))
+    may_be_quiet = not turns.found or is_little(_lent(end_user, created))
     for each in turns.found:
         if not (may_be_quiet and each[3] & QUIET):
             event = plan.event(turns.row(each))
-            call = address(event, end_user)
+            held = written(created, None) if created else None
+            call = address(event, end_user, held)
             if not isinstance(call, Skip):
                 for ref, warning in event.warnings_of(call):
                     told.report.warn(ref.source, ref.line, warning)
 
 
-def _lent(end_user: EndUserPlan) -> list[str]:
+def _lent(end_user: EndUserPlan, created: EndUserUpsert | None) -> list[str]:
     """The texts that an end user may lend a call."""
     folded = end_user.folded
     if folded is None:
@@ -163,6 +169,8 @@ def _lent(end_user: EndUserPlan) -> list[str]:
     texts = [folded.upsert.external_id, folded.upsert.phone_number]
     for state in folded.states:
         texts += (state.email, state.language)
+    if created:
+        texts.append(str(created.properties.get("language") or ""))
     return [each for each in texts if each]
 
 

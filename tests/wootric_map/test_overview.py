@@ -141,6 +141,21 @@ def test_it_says_so_of_any_stretch(records: list[dict[str, Any]], options: PlanO
             assert same(in_short(made), the_long_way(made))
 
 
+@pytest.mark.parametrize("language", [7, True, "en"])
+def test_a_call_is_lent_the_language_that_its_user_is_created_with(
+    plan_of: PlanOf, language: object
+) -> None:
+    # What is no text is a property all the same, and what Wootric then holds is lent to the call.
+    told = []
+    for size in range(7_800, 8_100, 10):
+        long = track("1", 2, properties={"note": "x" * size})
+        made = plan_of(identify("1", 1, **ADA, language=language), long)
+        assert same(in_short(made), the_long_way(made))
+        told.append(bool(in_short(made).report.warnings.counts["call_too_long"]))
+    assert told == sorted(told)
+    assert set(told) == {False, True}
+
+
 @pytest.mark.parametrize("size", [1000, 2500, 7000, 7500, 8100, 20_000])
 @pytest.mark.parametrize("letter", ["x", "%", "\u00e9", "\U0001f600"])
 @pytest.mark.parametrize("kind", ["track", "page"])
