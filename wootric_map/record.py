@@ -187,7 +187,7 @@ def read_parsed(line: bytes, data: object, rules: Rules = USUAL) -> Iterator[Rea
     elif not isinstance(data, dict) or "type" in data:
         yield Read(line, _read(line, data, rules))
     elif is_rejects_line(data):
-        kept = _kept_line(data)
+        kept = kept_line(data)
         if isinstance(kept, Rejection):
             yield Read(line, kept)
         else:
@@ -430,7 +430,7 @@ def is_rejects_line(data: object) -> bool:
     return isinstance(data, dict) and "type" not in data and "record" in data and "code" in data
 
 
-def _kept_line(entry: Fields) -> bytes | Rejection:
+def kept_line(entry: Fields) -> bytes | Rejection:
     """The raw line that a rejects file keeps, in `record` or, if it is not UTF-8, `record_base64`."""
     text, encoded = entry["record"], entry.get("record_base64")
     if isinstance(encoded, str):

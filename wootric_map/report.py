@@ -24,7 +24,7 @@ from wootric_map.findings import (
 )
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.properties import MappingWarning
-from wootric_map.record import is_rejects_line
+from wootric_map.record import is_rejects_line, kept_line
 from wootric_map.source import PassedOver
 from wootric_map.unidentified import UnidentifiedRecords
 
@@ -375,11 +375,10 @@ class RejectsFile:
             with self._path.open("rb") as file:
                 while line := file.readline(_LONGEST_LINE):
                     entry = orjson.loads(line)
-                    encoded = entry.get("record_base64")
-                    raw = base64.b64decode(encoded) if encoded else entry["record"].encode()
-                    if not holds(raw):
+                    raw = kept_line(entry) if is_rejects_line(entry) else None
+                    if not (isinstance(raw, bytes) and holds(raw)):
                         return False
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError):
             return False
         return True
 

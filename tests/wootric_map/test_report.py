@@ -410,3 +410,24 @@ def test_every_record_ends_as_mapped_skipped_or_rejected(lines: list[bytes]) -> 
     assert report.records == carried_out + skipped + rejected
     assert report.unidentified.total() == report.skipped.counts["unidentified"]
     assert report.summary()["api_calls"] == sum(1 for each in outcomes if each.result is None)
+
+
+def test_a_line_that_a_person_has_mended_is_known_by_what_it_says_now(path: Path) -> None:
+    write_one(path, b'{"userId":"\xff"}')
+    (entry,) = entries(path)
+    asked: list[bytes] = []
+
+    def note(raw: bytes) -> bool:
+        asked.append(raw)
+        return True
+
+    for record, raw in (
+        (entry["record"], b'{"userId":"\xff"}'),
+        ('{"userId":"1"}', b'{"userId":"1"}'),
+        ({"userId": "1"}, b'{"userId":"1"}'),
+    ):
+        path.write_bytes(orjson.dumps(entry | {"record": record}))
+        assert RejectsFile(path).all_lines(note)
+        assert asked.pop() == raw
+    path.write_bytes(orjson.dumps(entry) + b"\n{}\n")
+    assert not RejectsFile(path).all_lines(note)
