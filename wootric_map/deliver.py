@@ -14,6 +14,7 @@ import requests
 
 from wootric_map.addressing import Change, change, unregistered
 from wootric_map.calls import (
+    NOBODY,
     EligibilityCheck,
     EndUser,
     EndUserUpsert,
@@ -22,7 +23,7 @@ from wootric_map.calls import (
     event_name,
 )
 from wootric_map.client import NoAnswerError, Wootric
-from wootric_map.comparing import difference, written
+from wootric_map.comparing import difference, respecting, written
 from wootric_map.course import (
     Answer,
     Asked,
@@ -455,10 +456,15 @@ class _Delivery:
 
         What another delivery of this run has written before it let go of them is in the journal, too.
         """
-        return (
-            self._plan.existing == "fill"
-            and isinstance(found, EndUser)
-            and (not found.knows_properties or self._journal.met(found.id))
+        if self._plan.existing != "fill" or not isinstance(found, EndUser):
+            return False
+        if not found.knows_properties or self._journal.met(found.id):
+            return True
+        # A snapshot does not tell what others have written since: whoever lacks something is looked at.
+        folded = self._end_user.folded
+        return self._find != self._wootric.find and (
+            folded is None
+            or difference(respecting(folded.upsert, found, "fill").left, found) is not None
         )
 
     def _recollected(self, asked: Recollect) -> Known | None:
@@ -634,6 +640,8 @@ class _ExactDelivery:
         self._registered = registered
         self._stop = stop
         self._created: int | None = None
+        self._before: EndUser | None = None
+        """Of one who is only to be given what they lack: how they were before the plan's writes."""
         self._has_failed = False
         self._refused: Failure | None = None
         self._latest: float = 0
@@ -657,7 +665,7 @@ class _ExactDelivery:
                 if step.action == "create":
                     self._created = step.id or self._number_of(step.fields)
                 return Outcome("unchanged", refs, None)
-            action, self._refused = self._write(step)
+            action, self._refused = self._written(step)
             if action != "unchanged":
                 self._latest = inf
             if self._refused:
@@ -673,6 +681,26 @@ class _ExactDelivery:
             self._sender.failed(step.key, step.action, refused)
         sent = refused or self._sender.send(step.key, step.action, step.call, step.former_key)
         return _outcome(step.action, refs, sent, None, event)
+
+    def _written(self, step: PlannedWrite) -> tuple[Action, Failure | None]:
+        """Make a write, but for values that somebody has given an end user who is only to be filled in.
+
+        Returns:
+            What it was counted as in the end, and why it failed.
+        """
+        if not step.fills or step.id is None:
+            return self._write(step)
+        try:
+            before = self._before = self._before or self._looked_at(step.id)
+        except CallFailedError as error:
+            return step.action, error.failure
+        filled = respecting(step.fields, before, "fill")
+        if not filled.withheld:
+            return self._write(step)
+        if difference(filled.left, before) is None:
+            return "left", None
+        said = step.said and step.said.of_fields(filled.left)
+        return self._write(step._replace(fields=filled.left, said=said))
 
     def _write(self, step: PlannedWrite) -> tuple[Action, Failure | None]:
         """Make a write; gives what it was counted as in the end, and why it failed."""
@@ -732,6 +760,10 @@ class _ExactDelivery:
             else:
                 return step.action, None
         return step.action, Failure("in_doubt", "given up after several attempts")
+
+    def _looked_at(self, number: int) -> EndUser:
+        """The end user as the account holds them now."""
+        return self._wootric.find(EndUserUpsert(wootric_id=str(number))) or NOBODY
 
     def _shared_id(self, step: PlannedWrite) -> str | None:
         """Return which id of a write several people carry (segment.md 8, rule 4), unknown to the plan."""

@@ -10,6 +10,7 @@ records give the same bytes.
   is written to the end user of that id, whom the export names itself.
 - `{"end_user": n, "action": "update", "key": …, "id": …, "fields": {…}, "records": k}` changes these
   fields. Without an `id` it is the end user whom a line above creates.
+- An update may have `"fills": true`: it is to change no value that Wootric holds by then.
 - Both may have what tells later pushes from earlier ones (segment.md 8, rule 7): `said`, a list of
   `[time, has a message id, that or a digest, [names that count], [names that do not]]`, one for each
   identify that was the last to say something, or tells the order of those (said.py); `traits`, an object
@@ -74,6 +75,8 @@ class PlannedWrite(NamedTuple):
     """When it was said; None in a plan of an earlier release, which does not tell."""
     known_as: tuple[EndUserUpsert, ...] = ()
     """The ids that the end user has, or has had, beside those in `fields`."""
+    fills: bool = False
+    """Whether it may only give values where there are none."""
     former_key: None = None
     """Writes are known by the same key as ever."""
     time: None = None
@@ -108,19 +111,23 @@ Planned: TypeAlias = PlannedWrite | PlannedCall
 class PlanWriter:
     """Saves a plan as it is rehearsed; the file is in its place only when it is whole."""
 
-    def __init__(self, path: Path, *, account: str | None, against: str) -> None:
+    def __init__(
+        self, path: Path, *, account: str | None, against: str, fills: bool = False
+    ) -> None:
         """Begin a plan file.
 
         Args:
             path: where it goes; a file that is there is replaced.
             account: the account's fingerprint; None where any will do.
             against: what it was compared with: `nothing`, `account` or `snapshot`.
+            fills: whether its updates may only give values where there are none.
 
         Raises:
             OSError: nothing can be written there, or what is there is no plan.
         """
         if path.exists() and not _is_replaceable(path):
             raise FileExistsError("it is there, and no plan; it would be lost: choose another name")
+        self._fills = fills
         self._path = path.resolve()
         # mkstemp makes it readable for its owner alone, as personal data should be.
         descriptor, name = tempfile.mkstemp(
@@ -152,6 +159,8 @@ class PlanWriter:
             if id_ or call.wootric_id:
                 line["id"] = id_ or int(call.wootric_id or 0)
             line |= {"fields": _given(call), "records": len(step.refs)}
+            if self._fills and action == "update":
+                line["fills"] = True
             line |= _provenance(step, call, rehearsed.end_user)
         elif isinstance(step, Event):
             if step.former_key is not None:
@@ -305,7 +314,9 @@ class PlanFile:
                 key = _text(line.get("key", orjson.dumps(line).decode()))
                 fields = _if(fields.fields(), fields)
                 known_as = tuple(_other_id(each) for each in line.get("known_as", ()))
-                return PlannedWrite(ref, action, wootric_id, fields, key, _said(line), known_as)
+                fills = line.get("fills") is True
+                said = _said(line)
+                return PlannedWrite(ref, action, wootric_id, fields, key, said, known_as, fills)
             kind = {"eligibility_check": EligibilityCheck, "page_view": PageView}[action]
             call = _made(kind, line["call"])
             by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)

@@ -104,13 +104,13 @@ def plan_records(
         taken = first
         while True:
             report.add(taken.report, lines)
+            if history:
+                history.retry(taken.retried)
             if rejects:
                 for line, rejection, raw in taken.rejected:
                     rejects.reject(part.name, lines + line, rejection, raw)
                     if history:
                         history.reject(raw, REJECTED)
-            if history:
-                history.retry(taken.retried)
             plan.take(taken, part.name, lines)
             if taken.stopped_after is None:
                 break

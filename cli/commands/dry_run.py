@@ -148,7 +148,9 @@ def dry_run(
                 held = _compared(against, given, stack, interruption.stop.wait)
                 memory = held.memory
                 spool = stack.enter_context(Spool())
-                saved = stack.enter_context(_plan_file(out, held, against)) if out else None
+                fills = planning.existing == "fill"
+                if out:
+                    saved = stack.enter_context(_plan_file(out, held, against, fills=fills))
                 with reading_progress(sources, lines=style == "text") as on_bytes:
                     plan = plan_records(
                         sources,
@@ -314,9 +316,10 @@ def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, 
     return {}
 
 
-def _plan_file(out: Path, held: _Held, against: str) -> PlanWriter:
+def _plan_file(out: Path, held: _Held, against: str, *, fills: bool) -> PlanWriter:
     try:
-        return PlanWriter(out, account=held.account, against=comparison.name(against))
+        name = comparison.name(against)
+        return PlanWriter(out, account=held.account, against=name, fills=fills)
     except OSError as error:
         raise click.UsageError(f"--out {out}: {error.strerror or error}") from error
 

@@ -383,7 +383,8 @@ class _Run:
                 calls[action] += 1
             elif each.is_unseen:
                 calls["update"] += 1
-            calls["look_up"] += (each.look_ups if asks else 0) + each.is_unseen
+            is_old = self.is_snapshot and plan.existing == "fill" and action == "update"
+            calls["look_up"] += (each.look_ups if asks else 0) + (each.is_unseen or is_old)
             for ref, warning in each.warnings:
                 self.report.warn(ref.source, ref.line, warning)
         return calls

@@ -492,3 +492,35 @@ def test_a_refused_end_user_is_told_and_kept_as_ever(replaying: Replaying, optio
     done = replay.push(option, replay.write(EXPORT))
     assert done.returncode == 1
     assert {each["code"] for each in replay.rejects()} == {"refused", "end_user_failed"}
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("folded", [True, False])
+def test_a_value_that_was_given_since_the_snapshot_stays(
+    replay: Replay, saved: bool, folded: bool
+) -> None:
+    replay.holds("1", ADA, plan="free")
+    replay.holds("2", BYRON, plan="max")
+    snapshot = replay.snapshot()
+    export = replay.write(
+        [
+            at(1, identify("1", ADA, plan="pro", city="Rome", phone="+15550001")),
+            at(2, identify("1", ADA, city="Oslo", team="red")),
+            identify("2", BYRON, plan="pro"),
+        ]
+    )
+    how = ("--against", snapshot, FILL, *(() if folded else ("--no-fold",)), export)
+    plan = replay.plan(*how) if saved else None
+    change_by_hand(replay, held(replay, "1")["id"], city="Bern")
+    start = len(replay.sandbox.requests)
+    if plan:
+        pushed(replay, "--plan", plan)
+    else:
+        pushed(replay, *how)
+    after = held(replay, "1")
+    assert after["properties"] == {"plan": "free", "city": "Bern", "team": "red"}
+    assert after["phone_number"] == "+15550001"
+    looked = [each for each in replay.sandbox.requests[start:] if each["method"] == "GET"]
+    assert (
+        sum("/end_users/" in str(each["path"]) for each in looked) == 1
+    )  # who lacks nothing is not
