@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from cli import redacting
 from wootric_map import choosing, patience
-from wootric_map.lengths import seconds_in
+from wootric_map.lengths import is_like_one, seconds_in
 from wootric_map.plan import PlanOptions
 from wootric_map.properties import WARNINGS
 from wootric_map.reading import ReadingOptions
@@ -98,7 +98,7 @@ class Moment(click.ParamType[int]):
             return value
         text = str(value).strip()
         moment = choosing.ago(text, self._now(ctx))
-        if moment is None:
+        if moment is None and not is_like_one(text):
             moment = self._read(text)
         if moment is None:
             self.fail(

@@ -102,7 +102,8 @@ class UnidentifiedFile:
             return
         name = printable(str(self._path))
         if self._before:
-            yield f"The {name} that was there before is now {printable(str(self._before))}."
+            before = printable(str(self._path.with_name(self._before.name)))
+            yield f"The {name} that was there before is now {before}."
         if self._file.count:
             records = plural(self._file.count, "record that names", "records that name")
             yield f"{records} nobody kept in {name}. Push that file once it is known who they are."

@@ -41,6 +41,8 @@ class Forecast:
     """Calls a minute that what decides lets through; infinite where nothing does."""
     is_assumed: bool
     """Whether no reply has told that limit."""
+    reserve: float = 0.0
+    """The share of the limit that is left to others, which `per_minute` is without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Speed:
             return Forecast(0.0, by_kind, None, inf, is_assumed=False)
         is_assumed = not (self.told or self.remembered)
         per_minute = self.throughput(slowest).per_minute
-        return Forecast(seconds, by_kind, slowest, per_minute, is_assumed)
+        return Forecast(seconds, by_kind, slowest, per_minute, is_assumed, self.reserve)
 
 
 T = TypeVar("T")

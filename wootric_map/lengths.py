@@ -9,6 +9,14 @@ _SECONDS: Final = {
 _LENGTH: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|min|h|d|w)")
 
 
+_LIKE_ONE: Final = re.compile(r"[0-9.]+[A-Za-z]+")
+
+
+def is_like_one(text: str) -> bool:
+    """Return whether a text can be meant as a length of time alone: a number and letters."""
+    return _LIKE_ONE.fullmatch(text) is not None
+
+
 def seconds_in(text: str) -> float | None:
     """Return how many seconds a length of time has; None if the text is none.
 

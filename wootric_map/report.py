@@ -223,6 +223,15 @@ class RejectsFile:
         self._is_special = path.exists() and not path.is_file()
         # A link stays one: what it leads to is replaced.
         path = path if self._is_special else path.resolve()
+        if (
+            not self._is_special
+            and path.is_file()
+            and path.stat().st_size
+            and not is_rejects_file(path)
+        ):
+            raise FileExistsError(
+                f"{path} is there, and no rejects file; it would be replaced: choose another name"
+            )
         if not self._is_special and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
         self._path = path
@@ -392,7 +401,8 @@ class RejectsFile:
         name = self._path.with_name(f"{self._path.name}.{max(numbered, default=0) + 1}")
         self._path.rename(name)
         numbered = self._numbered()
-        for number in sorted(numbered)[: max(len(numbered) - self._keep, 0)]:
+        ours = [each for each in sorted(numbered) if is_rejects_file(numbered[each])]
+        for number in ours[: max(len(ours) - self._keep, 0)]:
             numbered[number].unlink()
         return name if name.exists() else None
 

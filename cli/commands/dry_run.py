@@ -16,7 +16,7 @@ import click
 from cli import account, comparison, embedded, keeping, options
 from cli.interrupt import gentle_interruption
 from cli.render import diff, summary
-from cli.render.foretold import as_data, each_kind, how_long
+from cli.render.foretold import as_data, each_kind, takes
 from cli.render.progress import reading_progress
 from cli.render.summary_json import write_summary
 from cli.render.text import json_line, plural, printable, styled
@@ -60,7 +60,14 @@ _LABELS: Final = 20
     help="Save the plan, for push --plan.",
 )
 @unidentified_option
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)
 @click.option(
     "--limit-users",
     type=options.Count(),
@@ -82,7 +89,7 @@ _LABELS: Final = 20
     "--journal",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The same with this journal, of push --journal. It stays as it is.",
+    help="Show what the next push with this --journal would do. The journal stays as it is.",
 )
 @click.option(
     "--registered-event",
@@ -188,7 +195,12 @@ def dry_run(
             return interruption.exit_code
         if saved:
             saved.finish()
-    for line in (*summary.matching_nothing(report), *nobodys.lines()):
+    names = given["registered_events"]
+    for line in (
+        *summary.matching_nothing(report),
+        *summary.without_checks(report, names),
+        *nobodys.lines(),
+    ):
         click.echo(line, err=True)
     for title, found in (("Rejected", report.rejected), ("Failed", report.failed)):
         for line in summary.findings(title, found, "red"):
@@ -476,7 +488,7 @@ def _write_text(
     calls = _calls(report, held)
     if any(calls.values()):
         forecast = held.speed().forecast(calls)
-        click.echo(f"A push takes {how_long(forecast)}:")
+        click.echo(f"{takes(forecast)}:")
         for line in each_kind(calls, forecast):
             click.echo(line)
 

@@ -233,7 +233,7 @@ def push(
         interrupted=bool(interruption.exit_code),
         from_plan=bool(saved),
         went_through=went_through,
-        left=_left(ended, limit) if is_cut else None,
+        left=_left(ended, limit, "call" if saved else "record") if is_cut else None,
         quiet=quiet,
     ):
         click.echo(line, err=True)
@@ -283,7 +283,9 @@ class _Run:
             self.settle()
             return self.send_file(saved) if saved else self.send(sources, given, stack)
         except StoppedError:
-            return _Ending(None, None)
+            # What a signal ended may not have been read whole.
+            left = None if self.interruption.exit_code else self.report.mapped
+            return _Ending(None, left or None)
         except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
             return _Ending(fatal, None)
 
@@ -464,12 +466,12 @@ class _Ending:
     """Records, or calls of a plan, that it has not come to; None where it was not yet known which."""
 
 
-def _left(ended: _Ending, limit: float) -> str:
+def _left(ended: _Ending, limit: float, unit: str) -> str:
     """Tell what a push has left that was stopped by `--max-duration`."""
     stopped = f"Stopped after {duration(limit)}, as --max-duration says"
     if ended.left is None:
         return f"{stopped}, before anything was sent. Run the same command again, with more time."
-    return f"{stopped}: {ended.left:,} left. Run the same command again to go on."
+    return f"{stopped}: {plural(ended.left, unit)} left. Run the same command again to go on."
 
 
 def _what_is_pushed(
@@ -499,8 +501,9 @@ def _check_use(paths: tuple[str, ...], plan: Path | None) -> None:
     for name in _NOT_WITH_PLAN:
         if source(name) is ParameterSource.COMMANDLINE:
             option = _SINGULAR.get(name, name)
+            advice = "" if name == "retry_rejects" else ": give it to the dry-run"
             raise click.UsageError(
-                f"--{option.replace('_', '-')} has no place beside --plan: give it to the dry-run"
+                f"--{option.replace('_', '-')} has no place beside --plan{advice}"
             )
 
 
@@ -581,12 +584,12 @@ def _show(
         *([("Left as they are", done["left"], "end users who differ")] if done["left"] else ()),
         ("Eligibility checks", done["eligibility_check"], ""),
         ("Page views", done["page_view"], ""),
+        ("Skipped", report.skipped.counts.total(), summary.codes(report.skipped)),
         *(
-            [("Delivered before", report.delivered_before, "by an earlier run")]
+            [("Delivered before", report.delivered_before, "of these, by an earlier run")]
             if report.delivered_before
             else ()
         ),
-        ("Skipped", report.skipped.counts.total(), summary.codes(report.skipped)),
         *([("Unidentified", report.unidentified.total(), unidentified)] if unidentified else ()),
         ("Rejected", report.rejected.counts.total(), summary.codes(report.rejected)),
         ("Failed", report.failed.counts.total(), summary.codes(report.failed)),
@@ -634,11 +637,12 @@ def _advice(
     quiet: bool,
 ) -> Iterator[str]:
     """What to do next; where all is well, a quiet run says nothing."""
-    if quiet and (complete or left) and report.flawless:
+    # Of a window that is too short for anything to be sent, somebody has to hear.
+    if quiet and report.flawless and (complete or (left and report.api_calls)):
         return
     name = printable(str(path))
     if kept:
-        yield f"The {name} that was there before is now {printable(str(kept))}."
+        yield f"The {name} that was there before is now {printable(str(path.with_name(kept.name)))}."
     if rejects.count:
         yield f"{plural(rejects.count, 'record')} kept in {name}."
     if left:

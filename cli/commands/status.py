@@ -27,7 +27,14 @@ _NAMES: Final = {
 @click.command()
 @options.journal_option
 @options.account_options
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)
 def status(
     journal: Path | None, account_token: str | None, base_url: str | None, style: str
 ) -> int:

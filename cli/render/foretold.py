@@ -5,7 +5,6 @@ from math import isinf
 from typing import Final
 
 from cli.render.text import duration, plural
-from wootric_map.calls import USUAL_RATE
 from wootric_map.forecast import KINDS, Forecast, Kind
 
 _NAMES: Final[Mapping[Kind, str]] = {
@@ -34,10 +33,10 @@ def promise(calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> s
     counted = plural(writes, "API call")
     if look_ups:
         counted += f" and {plural(look_ups, 'look-up')}"
-    if at_most:
-        counted = f"At most {counted}"
     if not look_ups and not writes:
         return f"{counted} to make."
+    if at_most:
+        counted = f"At most {counted}"
     return f"{counted} to make: {how_long(forecast)}."
 
 
@@ -48,11 +47,19 @@ def how_long(forecast: Forecast) -> str:
     lasts = duration(forecast.seconds)
     if forecast.slowest is None:
         return f"{lasts} at --rate {forecast.per_minute:g}/min"
+    pace = f"{forecast.per_minute:,.0f} a minute for each kind of call"
+    if forecast.reserve:
+        limit = "Wootric's usual limit" if forecast.is_assumed else "Wootric's limit"
+        return f"{lasts} at {pace}, {limit} less --reserve {forecast.reserve * 100:g}%"
     if forecast.is_assumed:
-        return f"{lasts} at {USUAL_RATE:g} a minute for each kind of call, Wootric's usual limit"
-    return (
-        f"{lasts} at Wootric's limit of {forecast.per_minute:,.0f} a minute for each kind of call"
-    )
+        return f"{lasts} at {pace}, Wootric's usual limit"
+    return f"{lasts} at Wootric's limit of {pace}"
+
+
+def takes(forecast: Forecast) -> str:
+    """How long a push takes, as a sentence without its end."""
+    verb = "goes" if isinf(forecast.per_minute) else "takes"
+    return f"A push {verb} {how_long(forecast)}"
 
 
 def each_kind(calls: Mapping[str, int], forecast: Forecast) -> Iterator[str]:
@@ -69,7 +76,7 @@ def each_kind(calls: Mapping[str, int], forecast: Forecast) -> Iterator[str]:
 
 
 def as_data(calls: Mapping[str, int], forecast: Forecast) -> dict[str, object]:
-    """The same for programs: calls and seconds of each kind, and of all together."""
+    """Return the calls and seconds of each kind, and the seconds of all together, as data for JSON."""
     return {
         "seconds": round(forecast.seconds, 1),
         "calls_a_minute": None if isinf(forecast.per_minute) else forecast.per_minute,

@@ -175,6 +175,18 @@ def matching_nothing(report: Report) -> Iterator[str]:
         yield f"--event {printable(event)}: no track record has that name"
 
 
+def without_checks(report: Report, registered: Sequence[str]) -> Iterator[str]:
+    """Lines that tell of which registered events no eligibility check is to be made.
+
+    Args:
+        report: what the run came to.
+        registered: the events, as they were named.
+    """
+    for event in registered:
+        if not report.checked.more and event not in report.checked.counts:
+            yield f"--registered-event {printable(event)}: there is nothing to check for it"
+
+
 def reasons(report: Report) -> str:
     """Why records are unidentified: each reason with its count, most frequent first."""
     found = [f"{name} {count:,}" for name, count in report.unidentified.most_common()]

@@ -285,6 +285,7 @@ def test_ignored_warnings_have_no_place_beside_a_plan(replay: Replay) -> None:
 
 STRANGER, VISITOR = track("9", "Signed Up"), by_device("a", page("", "/visit"))
 KEPT = "nobody.ndjson"
+OLDER = '{"code":"unidentified","record":"{}"}\n'
 
 
 def kept(replay: Replay, name: str = KEPT) -> list[dict[str, Any]]:
@@ -345,7 +346,7 @@ def test_a_dry_run_keeps_what_a_push_keeps(replay: Replay, options: tuple[str, .
 
 
 def test_what_a_dry_run_keeps_is_told_to_programs(replay: Replay) -> None:
-    (replay.folder / KEPT).write_text("older\n")
+    (replay.folder / KEPT).write_text(OLDER)
     told = replay.diff("--unidentified", KEPT, replay.write([VISITOR])).summary
     before = str((replay.folder / f"{KEPT}.1").resolve())
     assert told["unidentified_file"] == {"path": KEPT, "records": 1, "before": before}
@@ -475,7 +476,7 @@ def test_a_folder_that_it_lies_in_is_read_without_it(replay: Replay, command: st
 
 @pytest.mark.parametrize("settings", [SandboxSettings(latency=0.05)])
 def test_a_run_that_ends_early_leaves_it_as_it_was(replay: Replay) -> None:
-    (replay.folder / KEPT).write_text("older\n")
+    (replay.folder / KEPT).write_text(OLDER)
     records = [VISITOR, *(identify(f"u{n}", f"u{n}@example.com") for n in range(50))]
     export = replay.write(records)
     started = replay.start("push", "--rate", "60", "--unidentified", KEPT, export)
@@ -483,5 +484,5 @@ def test_a_run_that_ends_early_leaves_it_as_it_was(replay: Replay) -> None:
     started.send_signal(signal.SIGINT)
     started.communicate(timeout=60)
     assert started.returncode == 130
-    assert (replay.folder / KEPT).read_text() == "older\n"
+    assert (replay.folder / KEPT).read_text() == OLDER
     assert [path.name for path in replay.folder.iterdir() if "nobody" in path.name] == [KEPT]

@@ -327,3 +327,57 @@ def test_rejects_that_are_no_plans_are_told_where(replay: Replay) -> None:
     done = replay.push("rejects.ndjson")
     assert done.returncode == 2
     assert "rejects.ndjson:1" in done.stderr
+
+
+# What is rejected once more.
+
+
+@pytest.mark.parametrize(
+    "again",
+    [("--rejects", "other", "rejects.ndjson"), ("--retry-rejects", "logs"), ("rejects.ndjson",)],
+)
+def test_what_is_tried_once_more_and_rejected_again_has_not_gone_through(
+    replay: Replay, again: tuple[str, ...]
+) -> None:
+    (replay.folder / "logs").mkdir()
+    replay.write([GOOD, BAD], "logs/a.ndjson")
+    assert mail(replay, "logs")[0] == 1
+    assert mail(replay, *again)[0] == 1
+    # It is as it was: known, left out, and no reason for a mail.
+    assert mail(replay, "logs") == (0, "")
+    done = replay.push("logs")
+    assert "gone through" not in done.stderr
+    assert "known_reject 1" in done.stdout
+
+
+def test_rejects_of_which_some_are_mended_leave_the_others_known(replay: Replay) -> None:
+    worse = BAD | {"userId": "2"}
+    export = replay.write([GOOD, BAD, worse])
+    assert mail(replay, export)[0] == 1
+    path = replay.folder / "rejects.ndjson"
+    mended, left = path.read_bytes().splitlines(keepends=True)
+    entry = json.loads(mended)
+    entry["record"] = json.dumps(MENDED)
+    path.write_bytes(json.dumps(entry).encode() + b"\n" + left)
+    assert mail(replay, path)[0] == 1
+    assert mail(replay, export) == (0, "")
+    assert len(replay.sandbox.state.eligibility_checks) == 1
+
+
+def test_no_file_but_a_rejects_file_is_replaced_or_deleted(replay: Replay) -> None:
+    export = replay.write([GOOD, BAD])
+    before = export.read_bytes()
+    for name in ("--rejects", "--unidentified"):
+        (replay.folder / "notes.txt").write_text("not a rejects file")
+        done = replay.push("--retry-rejects", name, "notes.txt", export)
+        assert done.returncode == 2
+        assert "no rejects file" in done.stderr
+        assert (replay.folder / "notes.txt").read_text() == "not a rejects file"
+        (replay.folder / "notes.txt").unlink()
+    (replay.folder / "r.1").write_text("precious")
+    for number in range(3):
+        bad = replay.write([BAD | {"userId": f"u{number}"}], "bad.ndjson")
+        assert replay.push("--keep-rejects", "1", "--rejects", "r", bad).returncode == 1
+    assert sorted(path.name for path in replay.folder.glob("r.*")) == ["r.1", "r.3"]
+    assert (replay.folder / "r.1").read_text() == "precious"
+    assert export.read_bytes() == before

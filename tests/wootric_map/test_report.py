@@ -40,6 +40,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "rejects.ndjson"
 
 
+def kept(record: str) -> bytes:
+    """A rejects file of an earlier run."""
+    return orjson.dumps({"code": "invalid_json", "record": record}) + b"\n"
+
+
 def entries(path: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in path.read_bytes().splitlines()]
 
@@ -116,37 +121,37 @@ def test_nothing_is_written_when_nothing_is_rejected(path: Path) -> None:
 
 
 def test_an_earlier_file_stays_when_nothing_is_rejected(path: Path) -> None:
-    path.write_bytes(b"earlier\n")
+    path.write_bytes(kept("earlier"))
     with RejectsFile(path) as rejects:
         assert rejects.finish(replayed=False, complete=True) is None
-    assert path.read_bytes() == b"earlier\n"
+    assert path.read_bytes() == kept("earlier")
 
 
 def test_an_earlier_file_is_kept_under_the_next_free_number(path: Path) -> None:
-    path.write_bytes(b"first\n")
+    path.write_bytes(kept("first"))
     assert write_one(path) == path.with_name("rejects.ndjson.1")
-    path.write_bytes(b"second\n")
+    path.write_bytes(kept("second"))
     assert write_one(path) == path.with_name("rejects.ndjson.2")
-    assert path.with_name("rejects.ndjson.1").read_bytes() == b"first\n"
-    assert path.with_name("rejects.ndjson.2").read_bytes() == b"second\n"
+    assert path.with_name("rejects.ndjson.1").read_bytes() == kept("first")
+    assert path.with_name("rejects.ndjson.2").read_bytes() == kept("second")
     assert len(entries(path)) == 1
 
 
 def test_nothing_is_moved_before_the_run_is_over(path: Path) -> None:
-    path.write_bytes(b"earlier\n")
+    path.write_bytes(kept("earlier"))
     with RejectsFile(path) as rejects:
         rejects.reject("a.ndjson", 1, BROKEN, LINE)
-        assert path.read_bytes() == b"earlier\n"
+        assert path.read_bytes() == kept("earlier")
 
 
 def test_what_is_discarded_leaves_no_trace(path: Path) -> None:
-    path.write_bytes(b"earlier\n")
+    path.write_bytes(kept("earlier"))
     with RejectsFile(path) as rejects:
         rejects.reject("a.ndjson", 1, BROKEN, LINE)
         rejects.discard()
         assert rejects.count == 0
     assert [each.name for each in path.parent.iterdir()] == [path.name]
-    assert path.read_bytes() == b"earlier\n"
+    assert path.read_bytes() == kept("earlier")
 
 
 def test_a_run_that_fails_leaves_nothing_half_written(path: Path) -> None:
