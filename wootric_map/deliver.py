@@ -377,6 +377,7 @@ class _Delivery:
         self._sender = sender
         self._journal = sender.journal
         self._find = find
+        self._is_anothers = plan.is_anothers(end_user.person)
         self._registered = registered
         self._stop = stop
         self._turns = turns
@@ -398,7 +399,7 @@ class _Delivery:
             self._plan.steps(self._end_user),
             self._registered,
             asks=self._find is not None,
-            is_shared=self._plan.is_shared,
+            is_shared=self._is_anothers,
             recalls=self._journal.remembers,
             heeds=self._journal.met_anybody,
             existing=self._plan.existing,
@@ -603,7 +604,7 @@ class _Delivery:
         is_taken = False
         for wanted in (write.whole, *self._end_user.known_as()):
             found = self._wootric.find(wanted)
-            if found and is_anothers(found, wanted, self._plan.is_shared):
+            if found and is_anothers(found, wanted, self._is_anothers):
                 is_taken = True
                 rest = replace(wanted, external_id=None)
                 found = self._wootric.find(rest) if any(rest.look_up_keys()) else None

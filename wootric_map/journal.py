@@ -242,6 +242,7 @@ class Journal:
         """How many claims this run has added."""
         self._shared: Mapping[int, int] | None = None
         self._retried: set[bytes] = set()
+        self._through: set[bytes] = set()
         # Runs up to then were an earlier release's, which did not note when anything was said.
         query = "SELECT secret, silent_until FROM account"
         secret, self._silent_until = database.execute(query).fetchone()
@@ -586,8 +587,19 @@ class Journal:
             self._note(query, (record, zlib.crc32(raw), state))
 
     def retry(self, fingerprints: Iterable[bytes]) -> None:
-        """Take note of records that are tried once more; they go through unless it is said otherwise."""
+        """Take note of records that are tried once more."""
         self._retried.update(fingerprints)
+
+    @property
+    def retries(self) -> bool:
+        """Whether any record is tried once more."""
+        return bool(self._retried)
+
+    def through(self, raw: bytes) -> None:
+        """Take note that a record has gone through, if it was tried once more."""
+        record = fingerprint(raw, self.fingerprints.secret)
+        if record in self._retried:
+            self._through.add(record)
 
     def not_through(self, raw: bytes) -> None:
         """Take note that a record did not go through, for now."""
@@ -596,7 +608,7 @@ class Journal:
 
     def end_retries(self) -> None:
         """Put on record that what was tried once more went through, now that all has been done."""
-        for record in self._retried:
+        for record in self._retried & self._through:
             query = "UPDATE reject SET state = ? WHERE record = ?"
             self._note(query, (GONE_THROUGH, record))
         self._retried.clear()

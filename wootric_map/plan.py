@@ -448,6 +448,23 @@ class Plan:
             return self._evidence.carries_several(name)
         return name in self._shared_emails
 
+    def is_anothers(self, person: Person) -> Callable[[str], bool]:
+        """Return what tells whether an email makes an end user who was found by a userId somebody else.
+
+        One that several people carry does. Where whoever is there stays as they are, also their email, one
+        that another person of the plan has does, too: else the two would be written as one.
+
+        Args:
+            person: whose userId it is.
+        """
+        if self.existing == "update":
+            return self.is_shared
+        return lambda email: self.is_shared(email) or self._has_another(email, person)
+
+    def _has_another(self, email: str, person: Person) -> bool:
+        number = self.spool.names.identity(id_name(EMAIL, comparable(email)))
+        return number is not None and self._identities.root(number) != person.root
+
     @cached_property
     def _shared_emails(self) -> frozenset[str]:
         """The names of the emails that several people carry by this run's identifies."""

@@ -442,7 +442,13 @@ class _Run:
         return _Ending(error, max(total - progress.finished, 0))
 
     def _keep_failed(self, outcome: Outcome, plan: Plan | PlanFile) -> None:
-        """Write the records of a failed delivery to the rejects file."""
+        """Write the records of a failed delivery to the rejects file; note what goes through at last."""
+        skip = outcome.result if isinstance(outcome.result, Skip) else None
+        if self.journal.retries and (
+            outcome.result is None or (skip and skip.code == "delivered_before")
+        ):
+            for ref in outcome.refs:
+                self.journal.through(plan.raw(ref))
         if isinstance(outcome.result, Failure):
             for ref in outcome.refs:
                 raw = plan.raw(ref)

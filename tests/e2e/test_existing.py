@@ -524,3 +524,23 @@ def test_a_value_that_was_given_since_the_snapshot_stays(
     assert (
         sum("/end_users/" in str(each["path"]) for each in looked) == 1
     )  # who lacks nothing is not
+
+
+@EITHER
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("ahead", [True, False])
+def test_an_end_user_with_anothers_email_is_not_whoever_has_the_user_id(
+    replay: Replay, option: str, folded: bool, ahead: bool
+) -> None:
+    # Wootric has Clara under a userId that is Ada's now: nobody's values may come to stand with another's.
+    replay.holds("1", CLARA, plan="free")
+    both = [identify("3", CLARA, seats="two"), identify("1", ADA, city="Oslo")]
+    export = replay.write(both if ahead else both[::-1])
+    args = (option, export) if folded else (option, "--no-fold", export)
+    replay.push("--workers", "1", *args)
+    users = {user["email"]: user for user in replay.users().values()}
+    assert users.keys() == {ADA, CLARA}
+    assert users[ADA]["properties"] == {"city": "Oslo"}
+    filled = {"plan": "free", "seats": "two"} if option == FILL else {"plan": "free"}
+    assert users[CLARA]["properties"] == filled
+    assert (users[ADA]["external_id"], users[CLARA]["external_id"]) == (None, "1")

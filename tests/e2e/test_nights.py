@@ -381,3 +381,17 @@ def test_no_file_but_a_rejects_file_is_replaced_or_deleted(replay: Replay) -> No
     assert sorted(path.name for path in replay.folder.glob("r.*")) == ["r.1", "r.3"]
     assert (replay.folder / "r.1").read_text() == "precious"
     assert export.read_bytes() == before
+
+
+@pytest.mark.parametrize("narrowed", [("--type", "page"), ("--user", "9"), ("--since", "1d")])
+def test_what_is_left_out_when_rejects_are_tried_once_more_has_not_gone_through(
+    replaying: Callable[[SandboxSettings], Replay], narrowed: tuple[str, ...]
+) -> None:
+    replay = replaying(SandboxSettings(faults=(refusing(BYRON),)))
+    export = replay.write([GOOD, at(1, identify("2", BYRON)), at(2, page("1"))])
+    assert mail(replay, export)[0] == 1
+    assert mail(replay, "--retry-rejects", *narrowed, export)[0] == 0
+    assert mail(replay, export) == (0, "")
+    done = replay.push(export)
+    assert "gone through" not in done.stderr
+    assert "known_reject 1" in done.stdout
