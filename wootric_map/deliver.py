@@ -566,7 +566,14 @@ class _Delivery:
     def _note(self, write: Write, held: EndUser | Known | None, provenance: Provenance) -> None:
         """Put on record that there is nothing left to do about a write."""
         if held is not None:
-            self._journal.written(write.key, held.id, write.to_hold, provenance=provenance)
+            # Where whoever is there stays, they are not held apart from others who may be them, too.
+            self._journal.written(
+                write.key,
+                held.id,
+                write.to_hold,
+                provenance=provenance,
+                is_written=self._plan.existing == "update",
+            )
 
     def _made(
         self,

@@ -787,6 +787,8 @@ class Journal:
         wanted: EndUserUpsert,
         fields: Prints | None = None,
         provenance: Provenance = NOWHERE,
+        *,
+        is_written: bool = True,
     ) -> None:
         """Put on record that Wootric holds an end user as wanted.
 
@@ -796,10 +798,12 @@ class Journal:
             wanted: all that was asked for, whether it had to be sent or not.
             fields: the fingerprints of that, where they are known already.
             provenance: when that was said, and of whom; of what later identifies left out, too.
+            is_written: whether this run counts as the one that wrote them.
         """
         if fields is None:
             fields = self.fingerprints.of(wanted)
-        self._settle(_key(key), number, wanted, fields, provenance, self._run)
+        run = self._run if is_written else None
+        self._settle(_key(key), number, wanted, fields, provenance, run)
 
     def met(self, number: int) -> bool:
         """Return whether any run, this one too, has met an end user of Wootric's since the snapshot."""
@@ -973,7 +977,7 @@ class Journal:
         wanted: EndUserUpsert,
         fields: Prints,
         provenance: Provenance,
-        run: int,
+        run: int | None,
     ) -> None:
         identity = self.fingerprints.identity
         external_id = identity("external_id", wanted.external_id)
@@ -991,7 +995,7 @@ class Journal:
         fields: Prints,
         provenance: Provenance,
         met: float,
-        run: int,
+        run: int | None,
     ) -> None:
         """Write down that Wootric holds an end user."""
         number, external_id, email, phone = ids
@@ -1024,7 +1028,7 @@ class Journal:
             "external_id = coalesce(excluded.external_id, external_id), "
             "email = coalesce(excluded.email, email), "
             "phone = coalesce(excluded.phone, phone), fields = excluded.fields, "
-            "met = excluded.met, said = excluded.said, run = excluded.run",
+            "met = excluded.met, said = excluded.said, run = coalesce(excluded.run, run)",
             (
                 number,
                 external_id,

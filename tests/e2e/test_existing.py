@@ -544,3 +544,23 @@ def test_an_end_user_with_anothers_email_is_not_whoever_has_the_user_id(
     filled = {"plan": "free", "seats": "two"} if option == FILL else {"plan": "free"}
     assert users[CLARA]["properties"] == filled
     assert (users[ADA]["external_id"], users[CLARA]["external_id"]) == (None, "1")
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_nobody_is_created_beside_whoever_they_may_be_however_many_are_under_way(
+    replaying: Replaying, folded: bool
+) -> None:
+    # Whoever is left as they are by their phone is not taken from whom an alias has made them.
+    phone, alias_of = "+15550001", {"type": "alias", "userId": "2", "previousId": "3"}
+    first = [at(1, by_device("p", identify("3", seats=1)) | {"userId": "3"}), at(1, alias_of)]
+    more = [
+        at(5, by_device("p", identify("3", phone=phone))),
+        at(5, identify("3", CLARA, plan="free") | {"anonymousId": "p"}),
+    ]
+    how = ("--create-only", "--workers", "4", *(() if folded else ("--no-fold",)))
+    for _ in range(6):
+        replay = replaying(SandboxSettings())
+        replay.holds("2", ADA, phone_number=phone)
+        pushed(replay, *how, replay.write(first, "a.ndjson"))
+        pushed(replay, *how, replay.write(first + more, "b.ndjson"))
+        assert [user["email"] for user in replay.users().values()] == [ADA]
