@@ -19,6 +19,9 @@ EMAIL_NOT_LOOKED_FOR: Final = "email_in_traits"
 UNKNOWN: Final = frozenset({UNKNOWN_USER, EMAIL_NOT_LOOKED_FOR})
 """The reasons of whom the account may know all the same."""
 
+SHARED: Final = frozenset({"shared_anonymous_id", "shared_phone"})
+"""The reasons of what names several end users, which only the records beside it tell."""
+
 
 class Change(NamedTuple):
     """What has to be written of an end user."""

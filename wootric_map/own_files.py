@@ -1,6 +1,9 @@
 """Recognising the files that this program writes itself, and that are no exports."""
 
+import os
+import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +15,16 @@ _BOM: Final = b"\xef\xbb\xbf"
 _NAMES: Final = (b'"as_of"', b'"wootric_replay_plan"', b'"end_user"', b'"end"', b'"plan"')
 """Each of their lines has one of these."""
 _LONGEST: Final = 1024 * 1024
-"""Bytes of a first line that are looked at."""
+"""Bytes of a line that are looked at."""
+_LINES: Final = 100
+"""Further lines that are looked at, beside the last."""
+_ACCOUNT: Final = re.compile(r"[0-9a-f]{12}")
+_CALLS: Final = ("create", "update", "eligibility_check", "page_view")
+"""What a plan's lines do."""
+_OF_RECORDS: Final = frozenset(
+    {"batch", "userId", "anonymousId", "traits", "event", "context", "messageId"}
+)
+"""What a line of an export has, and none of theirs."""
 
 
 class OwnFile(NamedTuple):
@@ -44,17 +56,32 @@ def own_file_with(line: Mapping[str, Any]) -> OwnFile | None:
     Args:
         line: the object on it, which has no `type`.
     """
+    # An export may have the same names, with values of its own.
+    if not line.keys().isdisjoint(_OF_RECORDS):
+        return None
     if (
-        "wootric_replay_plan" in line
-        or {"end_user", "action"} <= line.keys()
-        or {"end"} == line.keys()
+        (_is_whole(line.get("wootric_replay_plan")) and "against" in line)
+        or (_is_whole(line.get("end_user")) and line.get("action") in _CALLS)
+        or (line.keys() == {"end"} and isinstance(line["end"], dict))
     ):
         return PLAN
-    if {"account", "as_of"} <= line.keys():
+    account = line.get("account")
+    if _is_whole(line.get("as_of")) and isinstance(account, str) and _ACCOUNT.fullmatch(account):
         return SNAPSHOT
-    if {"source", "line", "plan", "record"} <= line.keys():
+    if {"source", "line", "code", "record"} <= line.keys() and isinstance(line.get("plan"), dict):
         return PLAN_REJECTS
     return None
+
+
+def own_file_like(line: Mapping[str, Any]) -> OwnFile | None:
+    """Return which of its own files a line that is no record may be of, by its names; None for no other."""
+    if {"end_user", "action"} <= line.keys():
+        return PLAN  # what a dry run prints of one
+    return own_file_with(line)
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int
 
 
 def own_file_of(raw: bytes) -> OwnFile | None:
@@ -71,10 +98,33 @@ def own_file_of(raw: bytes) -> OwnFile | None:
 
 
 def own_file_at(path: Path) -> OwnFile | None:
-    """Return which of its own files stands at a path, plain or gzipped; None also if it can't be read."""
+    """Return which of its own files stands at a path, plain or gzipped; None also if it can't be read.
+
+    One behind which an export was written is an export, with lines that are none of it.
+    """
     try:
         with path.open("rb") as file:
             packed = file.peek(len(MAGIC)).startswith(MAGIC)
-            return own_file_of((gunzip(file) if packed else file).readline(_LONGEST))
+            lines = gunzip(file) if packed else file
+            own = own_file_of(lines.readline(_LONGEST))
+            if own and any(
+                map(_is_of_export, islice(iter(lambda: lines.readline(_LONGEST), b""), _LINES))
+            ):
+                return None
+            if own and not packed:
+                file.seek(-min(_LONGEST, path.stat().st_size), os.SEEK_END)
+                if _is_of_export(file.read().rstrip().rpartition(b"\n")[2]):
+                    return None
     except (OSError, GzipError):
         return None
+    return own
+
+
+def _is_of_export(raw: bytes) -> bool:
+    try:
+        line = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(line, dict):
+        return False
+    return isinstance(line.get("type"), str) or not line.keys().isdisjoint(_OF_RECORDS)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from wootric_map.addressing import SHARED
 from wootric_map.choosing import not_chosen
 from wootric_map.identities import Evidence
 from wootric_map.intake import IntakeOptions, take_in
@@ -129,6 +130,9 @@ def plan_records(
 def keep_unidentified(plan: Plan, report: Report, file: RejectsFile) -> None:
     """Write the records that were skipped as `unidentified` to a file, in the order they were read.
 
+    What names several end users stays out: read without the records that tell so, it would be taken for
+    one's.
+
     Args:
         plan: the plan, which keeps the lines of its records.
         report: has noted which they are.
@@ -146,7 +150,7 @@ def keep_unidentified(plan: Plan, report: Report, file: RejectsFile) -> None:
         given = record.message_id is not None and not names_message(record.raw)
         key = record.message_id if given else None
         skip = skips[marks[record.number]]
-        if skip:
+        if skip and skip.reason not in SHARED:
             file.skip(record.source, record.line, skip, record.raw, key)
 
 

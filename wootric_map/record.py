@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from wootric_map import consent, dates
 from wootric_map.lookalikes import CALLS, advice
 from wootric_map.outcome import REJECTIONS, Rejection, Skip
-from wootric_map.own_files import own_file_with
+from wootric_map.own_files import own_file_like
 from wootric_map.parsing import Joined, as_object, parse, to_json
 from wootric_map.placeholders import is_placeholder, placeholder_warning
 from wootric_map.properties import MappingWarning, decimal_text
@@ -234,7 +234,7 @@ def _read(line: bytes, data: object, rules: Rules, *, is_element: bool = False) 
         return Rejection("not_an_object", None, message)
     named = data.get("type")
     if not isinstance(named, str) or not named:
-        own = own_file_with(data)
+        own = own_file_like(data)
         if own:
             message = own.message
         else:

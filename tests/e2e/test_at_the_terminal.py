@@ -331,7 +331,13 @@ def own_files(replay: Replay, folder: str = "in") -> dict[str, Path]:
     files["packed"].write_bytes(gzip.compress(files["snapshot"].read_bytes()))
     files["plan"] = replay.plan(export, name=f"{folder}/plan.ndjson")
     (line, *_) = files["plan"].read_text().splitlines()[1:]
-    reject = {"source": "plan", "line": 1, "plan": {"account": None}, "record": line}
+    reject = {
+        "source": "plan",
+        "line": 1,
+        "code": "refused",
+        "plan": {"account": None},
+        "record": line,
+    }
     files["rejects"] = there / "left.ndjson"
     files["rejects"].write_bytes(orjson.dumps(reject) + b"\n")
     return files

@@ -486,3 +486,23 @@ def test_a_run_that_ends_early_leaves_it_as_it_was(replay: Replay) -> None:
     assert started.returncode == 130
     assert (replay.folder / KEPT).read_text() == OLDER
     assert [path.name for path in replay.folder.iterdir() if "nobody" in path.name] == [KEPT]
+
+
+def test_what_names_several_people_is_not_kept(replay: Replay) -> None:
+    # Pushed without the identifies beside it, a shared device's event would be taken for one person's.
+    export = replay.write(
+        [
+            by_device("q", identify("2")) | {"userId": "2"},
+            by_device("q", identify("7", "e@example.com")) | {"userId": "7"},
+            by_device("q", page("0", "/a")),
+        ]
+    )
+    options = ("--link-anonymous", "--unidentified", KEPT)
+    assert replay.push(*options, export).returncode == 0
+    kept = [json.loads(line) for line in (replay.folder / KEPT).read_text().splitlines()]
+    assert [entry["message"] for entry in kept if "several" in entry["message"]] == []
+    assert len(kept) == 1
+    known = replay.write([identify("2", "c@example.com")], "later.ndjson")
+    assert replay.push("--link-anonymous", known).returncode == 0
+    assert replay.push("--link-anonymous", KEPT).returncode == 0
+    assert replay.sandbox.state.page_views == ()
