@@ -398,6 +398,7 @@ def _counted(each: Rehearsed, report: Report, tally: Tally, show: _Show) -> Iter
     """Count one step, and give what is shown of it."""
     report.deliver(each.outcome)
     report.done["look_up"] += each.look_ups
+    report.done["unseen"] += each.is_unseen
     if each.call is None:
         return
     for ref, warning in each.warnings:
@@ -503,6 +504,12 @@ def _totals(report: Report, held: _Held) -> str:
         f"{plural(done['eligibility_check'], 'eligibility check')}, "
         f"{plural(done['page_view'], 'page view')}; {plural(report.api_calls, 'API call')}"
     )
+    unseen = done["unseen"]
+    if held.find and not held.asks and unseen:
+        looks = plural(unseen, "look-up", "look-ups")
+        return (
+            f"{text}, and {looks} to see who lacks something that was written since the snapshot."
+        )
     if held.find and not held.asks:
         return f"{text}, and no look-ups with this snapshot."
     return f"{text}, and at most {plural(done['look_up'], 'look-up')} before them."
@@ -510,8 +517,10 @@ def _totals(report: Report, held: _Held) -> str:
 
 def _calls(report: Report, held: _Held) -> Mapping[str, int]:
     """How many calls of each kind a push makes."""
-    look_ups = 0 if held.find and not held.asks else report.done["look_up"]
-    return {**{action: report.done[action] for action in CALLS}, "look_up": look_ups}
+    done = report.done
+    look_ups = done["unseen"] if held.find and not held.asks else done["look_up"]
+    updates = done["update"] + done["unseen"]
+    return {**{action: done[action] for action in CALLS}, "update": updates, "look_up": look_ups}
 
 
 def _write_tally(title: str, tallies: Iterator[tuple[str, int]], note: str) -> None:
