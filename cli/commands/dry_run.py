@@ -381,6 +381,7 @@ def _changes(
     show: _Show,
 ) -> Iterator[_Change]:
     """Count everything, save it, and give the end users that would be created or updated."""
+    fills = plan.existing == "fill" and held.find is not None and not held.asks
     for each in rehearse(
         plan,
         held.registered,
@@ -389,6 +390,9 @@ def _changes(
         look_ups_are_free=not held.asks,
         memory=held.memory if held.memory and held.memory.remembers else None,
     ):
+        # A snapshot does not tell what was given since: whoever is to be filled in is looked at first.
+        if fills and each.call is not None and each.outcome.action == "update":
+            report.done["look_up_first"] += 1
         if saved:
             saved.add(each)
         yield from _counted(each, report, tally, show)
@@ -399,6 +403,7 @@ def _counted(each: Rehearsed, report: Report, tally: Tally, show: _Show) -> Iter
     report.deliver(each.outcome)
     report.done["look_up"] += each.look_ups
     report.done["unseen"] += each.is_unseen
+    report.done["look_up_first"] += each.is_unseen
     if each.call is None:
         return
     for ref, warning in each.warnings:
@@ -504,12 +509,9 @@ def _totals(report: Report, held: _Held) -> str:
         f"{plural(done['eligibility_check'], 'eligibility check')}, "
         f"{plural(done['page_view'], 'page view')}; {plural(report.api_calls, 'API call')}"
     )
-    unseen = done["unseen"]
-    if held.find and not held.asks and unseen:
-        looks = plural(unseen, "look-up", "look-ups")
-        return (
-            f"{text}, and {looks} to see who lacks something that was written since the snapshot."
-        )
+    first = done["look_up_first"]
+    if held.find and not held.asks and first:
+        return f"{text}, and {plural(first, 'look-up')} to see what they lack still."
     if held.find and not held.asks:
         return f"{text}, and no look-ups with this snapshot."
     return f"{text}, and at most {plural(done['look_up'], 'look-up')} before them."
@@ -518,7 +520,7 @@ def _totals(report: Report, held: _Held) -> str:
 def _calls(report: Report, held: _Held) -> Mapping[str, int]:
     """How many calls of each kind a push makes."""
     done = report.done
-    look_ups = done["unseen"] if held.find and not held.asks else done["look_up"]
+    look_ups = done["look_up_first"] if held.find and not held.asks else done["look_up"]
     updates = done["update"] + done["unseen"]
     return {**{action: done[action] for action in CALLS}, "update": updates, "look_up": look_ups}
 

@@ -564,3 +564,22 @@ def test_nobody_is_created_beside_whoever_they_may_be_however_many_are_under_way
         pushed(replay, *how, replay.write(first, "a.ndjson"))
         pushed(replay, *how, replay.write(first + more, "b.ndjson"))
         assert [user["email"] for user in replay.users().values()] == [ADA]
+
+
+def test_a_dry_run_tells_the_look_ups_of_a_fill_by_a_snapshot(replay: Replay) -> None:
+    replay.holds("1", ADA, plan="free")
+    replay.holds("2", BYRON, plan="max")
+    snapshot = replay.snapshot()
+    export = replay.write([identify("1", ADA, city="Rome"), identify("2", BYRON, plan="pro")])
+    how = ("--against", snapshot, FILL)
+    done = replay.run("dry-run", *how, export)
+    assert "1 to update" in done.stdout
+    assert "and 1 look-up to see what they lack still." in done.stdout
+    assert replay.diff(*how, export).summary["forecast"]["kinds"] == {
+        "look_up": {"calls": 1, "seconds": 0.6},
+        "update": {"calls": 1, "seconds": 0.6},
+    }
+    start = len(replay.sandbox.requests)
+    pushed(replay, *how, export)
+    looked = [each for each in replay.sandbox.requests[start:] if each["method"] == "GET"]
+    assert sum("/end_users/" in str(each["path"]) for each in looked) == 1
