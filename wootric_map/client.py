@@ -3,11 +3,13 @@
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -15,6 +17,14 @@ import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from wootric_map import patience
+from wootric_map.believed import (
+    MOST_VALUES,
+    Trust,
+    has_more_than_asked,
+    has_too_many_values,
+    not_as_sent,
+    not_asked_for,
+)
 from wootric_map.calls import (
     EligibilityCheck,
     EndUser,
@@ -29,6 +39,7 @@ from wootric_map.flight import UNTRACKED, Flight
 from wootric_map.outcome import (
     CallFailedError,
     NoAnswerError,
+    NotBelievedError,
     SignInRefusedError,
     StoppedError,
     UnreachableError,
@@ -44,12 +55,13 @@ from wootric_map.sign_in import (
     PasswordCredentials,
     SignIn,
 )
-from wootric_map.wire import NotSentError, Reply, Wire
+from wootric_map.wire import LARGEST_REPLY, NotSentError, Reply, Wire
 
 __all__ = [
     "ClientCredentials",
     "Credentials",
     "NoAnswerError",
+    "NotBelievedError",
     "PasswordCredentials",
     "SignInRefusedError",
     "UnreachableError",
@@ -65,6 +77,24 @@ _LOOK_UPS: Final[Mapping[LookUpKey, str]] = {
     "email": "{}?lookup_by_email=true",
     "phone_number": "phone_number/{}",
 }
+
+_KIBIBYTE: Final = 1024
+_LARGEST_TOKEN: Final = 64 * _KIBIBYTE
+_LARGEST_CHECK: Final = 256 * _KIBIBYTE
+"""Of a reply that brings a survey's texts along."""
+_LARGEST_PIXEL: Final = 64 * _KIBIBYTE
+_LARGEST_PAGE: Final = 8 * LARGEST_REPLY
+"""Of a reply with fifty end users."""
+
+_MOST_VALUES_IN_PAGE: Final = 20 * MOST_VALUES
+
+_LONGEST_WORDS: Final = 1_000
+"""Characters of Wootric's own words that are told."""
+_LONGEST_BODY: Final = 2_000
+"""Bytes of a reply that are kept beside what failed."""
+
+_LARGE_NUMBER: Final = re.compile(rb"[0-9]{19}")
+"""May be past 64 bits; orjson would round it."""
 
 _FEATURE_OFF: Final = frozenset({404, 423})
 
@@ -124,6 +154,7 @@ class Wootric:
         self._monotonic = monotonic
         self._jitter = jitter
         self._outage = Outage(monotonic)
+        self._trust = Trust()
         self._sign_in = SignIn(credentials, self._ask_for_token, clock)
         self._wire = Wire(
             connections=connections,
@@ -170,6 +201,7 @@ class Wootric:
         an email is not looked up by phone: the email alone decides.
 
         Raises:
+            CallFailedError: the end user in the reply is not the one who was asked for.
             WootricError: it could not be asked.
         """
         for by, key in wanted.look_up_keys():
@@ -178,7 +210,8 @@ class Wootric:
                 path = _LOOK_UPS[by].format(quote(key, safe=""))
                 endpoint = "end_users/phone_number/{}" if by == "phone_number" else "end_users/{}"
                 call = HttpCall("GET", f"{self._services.rest}/end_users/{path}")
-                found = self._found(_Asked(endpoint, call))
+                asked = _Asked(endpoint, call)
+                found = self._found(asked, partial(not_asked_for, by, key, wanted))
                 if found and not (by == "phone_number" and contradicts(wanted, found)):
                     return found
         return None
@@ -192,11 +225,17 @@ class Wootric:
         Raises:
             WootricError: it could not be asked.
         """
-        url = f"{self._services.rest}/end_users?{urlencode(query)}"
-        rows = self._made(_Asked("end_users/list", HttpCall("GET", url)))
+        call = HttpCall("GET", f"{self._services.rest}/end_users?{urlencode(query)}")
+        rows = self._made(
+            _Asked("end_users/list", call, most=_LARGEST_PAGE, most_values=_MOST_VALUES_IN_PAGE)
+        )
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            message = "Wootric's list of end users is no list of end users"
-            raise CallFailedError("bad_reply", message, None, None)
+            raise _bad_reply("Wootric's list of end users is no list of end users")
+        if has_more_than_asked(rows, query):
+            raise _bad_reply(
+                f"Wootric's list of end users has {len(rows):,} on a page, more than the "
+                f"{query['per_page']} asked for"
+            )
         return rows
 
     def create(self, wanted: EndUserUpsert, flight: Flight = UNTRACKED) -> EndUser:
@@ -212,11 +251,13 @@ class Wootric:
             WootricError: it could not be asked.
         """
         call = wanted.create(self._services)
-        reply = self._made(_Asked("end_users/create", call, idempotent=False, flight=flight))
+        asked = _Asked("end_users/create", call, idempotent=False, flight=flight)
         try:
-            return _end_user(reply)
+            return self._end_user(asked, partial(not_as_sent, wanted))
         except CallFailedError as error:
-            raise NoAnswerError(f"{error}, so it may have been created") from error
+            if error.code == _BAD_REPLY:
+                raise NoAnswerError(f"{error}, so it may have been created") from error
+            raise
 
     def update(
         self, wootric_id: int, changes: EndUserUpsert, flight: Flight = UNTRACKED
@@ -229,11 +270,13 @@ class Wootric:
             flight: told of each exchange.
 
         Raises:
-            CallFailedError: Wootric refuses it.
+            CallFailedError: Wootric refuses it, or its reply can't be believed, so that it may have been
+                made.
             WootricError: it could not be asked.
         """
         call = changes.update(self._services, wootric_id)
-        return _end_user(self._made(_Asked("end_users/update", call, flight=flight)))
+        asked = _Asked("end_users/update", call, flight=flight)
+        return self._end_user(asked, partial(not_as_sent, changes, number=wootric_id))
 
     def send(
         self,
@@ -259,35 +302,61 @@ class Wootric:
         """
         call = event.call(self._services, self._account_token)
         is_check = isinstance(event, EligibilityCheck)
-        reply = self._made(
-            _Asked(
-                "eligible" if is_check else "pixel",
-                call,
-                authorized=False,
-                idempotent=False,
-                again=again,
-                is_json=is_check,
-                flight=flight,
-            )
+        asked = _Asked(
+            "eligible" if is_check else "pixel",
+            call,
+            authorized=False,
+            idempotent=False,
+            again=again,
+            is_json=is_check,
+            most=_LARGEST_CHECK if is_check else _LARGEST_PIXEL,
+            flight=flight,
         )
+        try:
+            reply = self._made(asked)
+        except CallFailedError as error:
+            if error.code == _BAD_REPLY:
+                raise NoAnswerError(f"{error}, so it may have been taken") from error
+            raise
         return isinstance(reply, dict) and reply.get("eligible") is True
 
-    def _found(self, asked: "_Asked") -> EndUser | None:
+    def _found(self, asked: "_Asked", doubt: "_Doubt") -> EndUser | None:
         try:
-            return _end_user(self._made(asked))
+            return self._end_user(asked, doubt)
         except CallFailedError as error:
             if error.status == requests.codes.not_found:
                 return None
             raise
 
+    def _end_user(self, asked: "_Asked", doubt: "_Doubt") -> EndUser:
+        """Make a call that is answered with an end user.
+
+        Args:
+            asked: the call.
+            doubt: tells why an end user is not the one who must be in the reply; None if it is.
+        """
+        try:
+            told = _end_user(self._made(asked))
+            what = doubt(told)
+            if what is not None:
+                raise _bad_reply(what)
+        except CallFailedError as error:
+            if error.code == _BAD_REPLY and not isinstance(error, _PassingError):
+                log.info("%s", error)
+                self._trust.shaken(str(error))
+            raise
+        self._trust.earned()
+        return told
+
     def _ask_for_token(self, grant: Grant) -> Any:
         log.info("signing in by %s", grant["grant_type"])
         query = urlencode({"account_token": self._account_token})
         call = HttpCall("POST", f"{self._services.oauth}?{query}", grant)
-        return self._made(_Asked("oauth", call, authorized=False))
+        return self._made(_Asked("oauth", call, authorized=False, most=_LARGEST_TOKEN))
 
     def _made(self, asked: "_Asked") -> Any:
         """Make a call, again where that may help; gives its reply's JSON, None where it has none."""
+        self._trust.check()
         if self._outage.seconds >= self._give_up_after:
             raise self._given_up()
         again: tuple[type[Exception], ...] = (NotSentError, _PassingError, _TooFastError)
@@ -368,7 +437,7 @@ class Wootric:
         begun = self._monotonic()
         try:
             with self._outage.counting(), tries.timed():
-                reply = self._wire.exchange(asked.call, token, tries.left)
+                reply = self._wire.exchange(asked.call, token, tries.left, asked.most)
         except WootricError as fault:
             self._note(asked, tries, str(fault), begun)
             self._outage.fault(str(fault))
@@ -441,12 +510,19 @@ class _Asked(NamedTuple):
     """Whether it is made again all the same if no answer comes."""
     is_json: bool = True
     """Whether its reply is."""
+    most: int = LARGEST_REPLY
+    """Bytes of its reply that are taken in."""
+    most_values: int = MOST_VALUES
+    """Values in its reply's JSON that are taken in."""
     flight: Flight = UNTRACKED
 
     @property
     def repeatable(self) -> bool:
         """Whether it is made again if no answer comes."""
         return self.idempotent or self.again
+
+
+_Doubt: TypeAlias = Callable[[EndUser], str | None]
 
 
 class _PassingError(CallFailedError):
@@ -461,12 +537,16 @@ def _taken(asked: _Asked, reply: Reply) -> Any:
     """What the reply holds, if it says that the call was taken."""
     status = reply.status
     if requests.codes.ok <= status < requests.codes.multiple_choices:
+        if not asked.is_json:
+            return None
+        if reply.is_too_long or has_too_many_values(reply.body, asked.most_values):
+            raise _bad_reply("Wootric's reply is longer than any such reply can be", status)
         try:
-            return _parsed(reply.body) if asked.is_json else None
+            return _parsed(reply.body)
         except ValueError as error:
             if not asked.repeatable:
                 raise NoAnswerError(f"{error}, so it may have been taken") from error
-            raise _PassingError("bad_reply", str(error), status, None) from error
+            raise _PassingError(_BAD_REPLY, str(error), status, None) from error
     if status < requests.codes.ok:
         raise NoAnswerError(f"Wootric's reply is none ({status})")
     if status == requests.codes.too_many_requests:
@@ -511,6 +591,9 @@ def _parsed(body: bytes) -> Any:
     Raises:
         ValueError: it is none.
     """
+    if _LARGE_NUMBER.search(body):
+        with suppress(ValueError, RecursionError):
+            return json.loads(body)
     with suppress(orjson.JSONDecodeError):
         return orjson.loads(body)
     with suppress(ValueError, RecursionError):
@@ -520,11 +603,16 @@ def _parsed(body: bytes) -> Any:
 
 
 def _words(reply: Reply) -> str:
-    """Wootric's own words in either of its error forms (wootric.md 3)."""
-    try:
-        told = _parsed(reply.body)
-    except ValueError:
-        told = None
+    """Wootric's own words in either of its error forms (wootric.md 3), as far as they are told."""
+    words = _all_words(reply)
+    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
+
+
+def _all_words(reply: Reply) -> str:
+    told = None
+    if not has_too_many_values(reply.body):
+        with suppress(ValueError):
+            told = _parsed(reply.body)
     if isinstance(told, dict):
         errors = told.get("errors")
         if isinstance(errors, list):
@@ -541,7 +629,14 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 def _shown(reply: Reply) -> str:
     """The beginning of a reply; as UTF-8, since what it says of its character set may be rubbish."""
-    return reply.body[:10_000].decode(errors="replace")
+    return reply.body[:_LONGEST_BODY].decode(errors="replace")
+
+
+_BAD_REPLY: Final = "bad_reply"
+
+
+def _bad_reply(message: str, status: int | None = None) -> CallFailedError:
+    return CallFailedError(_BAD_REPLY, message, status, None)
 
 
 def _end_user(reply: Any) -> EndUser:
@@ -549,5 +644,4 @@ def _end_user(reply: Any) -> EndUser:
     try:
         return end_user_from(reply)
     except ValueError as error:
-        message = "Wootric's reply is no end user"
-        raise CallFailedError("bad_reply", message, None, None) from error
+        raise _bad_reply("Wootric's reply is no end user") from error

@@ -51,7 +51,7 @@ def end_user_from(reply: Any) -> EndUser:
         properties = _object_in(told) if isinstance(told, str) else told
         created_at = reply.get("external_created_at")
         return EndUser(
-            id=int(reply["id"]),
+            id=_number(reply["id"]),
             email=_held_text(reply.get("email")),
             external_id=_held_text(reply.get("external_id")),
             phone_number=_held_text(reply.get("phone_number")),
@@ -92,6 +92,14 @@ def place_of(row: Mapping[str, Any]) -> Place:
     if created_at is None:
         raise ValueError("its created_at is missing or no time")
     return Place(created_at, number)
+
+
+def _number(value: object) -> int:
+    """Wootric's own id of an end user."""
+    number = _integer(value)
+    if number is None or number < 1:
+        raise ValueError("its id is no positive whole number")
+    return number
 
 
 def _integer(value: object) -> int | None:

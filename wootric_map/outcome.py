@@ -122,6 +122,10 @@ class UnreachableError(WootricError):
     """No connection, or no answer, however often it was tried."""
 
 
+class NotBelievedError(WootricError):
+    """Wootric's replies can't be believed, one after the other."""
+
+
 class NoAnswerError(WootricError):
     """A call that must not be repeated was sent, and no answer came: it may have been taken."""
 

@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
+from http.client import HTTPException, HTTPResponse
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -29,11 +30,14 @@ from urllib3.exceptions import (
 from wootric_map.calls import HttpCall, form_encoded
 from wootric_map.outcome import NoAnswerError, UnreachableError, WootricError
 
-LARGEST_REPLY: Final = 64 * 1024 * 1024
-"""Bytes of a reply, unpacked, that are kept; the rest is not read."""
+LARGEST_REPLY: Final = 1024 * 1024
+"""Bytes of a reply, unpacked, that are taken in where nothing else is said."""
 
 _LARGEST_REFUSAL: Final = 64 * 1024
-"""Bytes of any reply but a 2xx: its words stand at the beginning."""
+"""Bytes of any reply but a 2xx that are kept: its words stand at the beginning. The rest is not read."""
+
+_LARGEST_HEAD: Final = 64 * 1024
+"""Bytes of a reply's status line and headers."""
 
 _CHUNK: Final = 64 * 1024
 
@@ -52,7 +56,9 @@ class Reply(NamedTuple):
     headers: Mapping[str, str]
     """In any case of their names."""
     body: bytes
-    """Unpacked; of more than the limit, the beginning."""
+    """Unpacked; of a refusal that is longer than what is kept, the beginning."""
+    is_too_long: bool = False
+    """Whether it is a 2xx of which nothing was kept, since it is longer than what is taken in."""
 
 
 class NotSentError(WootricError):
@@ -104,13 +110,16 @@ class Wire:
             route.pool.close()
         self._watchdog.close()
 
-    def exchange(self, call: HttpCall, token: str | None, seconds: float) -> Reply:
+    def exchange(
+        self, call: HttpCall, token: str | None, seconds: float, most: int = LARGEST_REPLY
+    ) -> Reply:
         """Send a request and read its reply, whatever it says; redirects are not followed.
 
         Args:
             call: the request.
             token: what signs it.
             seconds: how long all of it may take.
+            most: bytes of a reply's body, unpacked, that are taken in; the rest is not read.
 
         Raises:
             NotSentError: it never left.
@@ -119,14 +128,14 @@ class Wire:
         """
         with self._watchdog.watching(seconds) as exchange:
             try:
-                return self._reply(call, token, exchange, seconds)
+                return self._reply(call, token, exchange, seconds, most)
             except (OSError, HTTPError) as error:
                 failure = _failure(error, urlsplit(call.url).netloc, exchange)
         # Out here it has no context: the texts of those below hold the query, and so personal data.
         raise failure
 
     def _reply(
-        self, call: HttpCall, token: str | None, exchange: "_Exchange", seconds: float
+        self, call: HttpCall, token: str | None, exchange: "_Exchange", seconds: float, most: int
     ) -> Reply:
         parts = urlsplit(call.url)
         server = f"{parts.scheme}://{parts.netloc}"
@@ -153,7 +162,12 @@ class Wire:
             if response.status < requests.codes.ok and response.connection:
                 # The reply proper may still come, and must not be taken for the next call's.
                 response.connection.close()
-            return Reply(response.status, response.headers, _body(response, exchange))
+            taken = response.status < requests.codes.multiple_choices
+            limit = most if taken else _LARGEST_REFUSAL
+            body = _body(response, exchange, limit, taken=taken)
+            if body is None:
+                return Reply(response.status, response.headers, b"", is_too_long=True)
+            return Reply(response.status, response.headers, body)
 
     def _route(self, server: str) -> "_Route":
         """Ask the environment how a server is reached; once, since that takes longer than a call does."""
@@ -272,9 +286,45 @@ _exchange: Final[ContextVar[_Exchange]] = ContextVar("exchange")
 """What a connection, which urllib3 makes and keeps, is used for at the moment."""
 
 
+class _Head:
+    """A reply's lines up to its body, which are not read for ever."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = _LARGEST_HEAD
+
+    def readline(self, most: int) -> bytes:
+        """Read a line of at most so many bytes."""
+        line = self._file.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise HTTPException("the head of the reply is too long")
+        return line
+
+    def close(self) -> None:
+        """Close what is read from."""
+        self._file.close()
+
+
+class _Response(HTTPResponse):
+    """A reply whose head is bounded: a hundred headers of 64 KiB each would be taken in else."""
+
+    fp: Any
+
+    def begin(self) -> None:
+        """Read the head."""
+        file, self.fp = self.fp, _Head(self.fp)
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = file
+
+
 class _Watched(HTTPConnection):
     """A connection that tells the exchange under way of its socket, and when the request leaves."""
 
+    response_class = _Response
     _is_open = False
     _used = 0.0
     """When it was last written to, by the monotonic clock."""
@@ -364,15 +414,17 @@ def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
     return type(f"Watched{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-def _body(response: BaseHTTPResponse, exchange: _Exchange) -> bytes:
-    """What is kept of a reply's body."""
-    taken = response.status < requests.codes.multiple_choices
-    limit = LARGEST_REPLY if taken else _LARGEST_REFUSAL
-    body = bytearray()
+def _body(
+    response: BaseHTTPResponse, exchange: _Exchange, limit: int, *, taken: bool
+) -> bytes | None:
+    """What is kept of a reply's body; None of a 2xx that is longer than the limit."""
+    kept: list[bytes] = []
+    size = 0
     try:
         for chunk in response.stream(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > limit:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > limit:
                 break
         else:
             response.release_conn()
@@ -383,7 +435,7 @@ def _body(response: BaseHTTPResponse, exchange: _Exchange) -> bytes:
     if taken and exchange.expired:
         # Where a body ends with its connection, cut short it looks whole.
         raise TimeoutError
-    return bytes(body[:limit])
+    return None if taken and size > limit else b"".join(kept)[:limit]
 
 
 def _failure(error: Exception, host: str, exchange: _Exchange) -> WootricError:

@@ -23,11 +23,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 from virtual_time import NOON, VirtualTime
 
-from wootric_map.calls import EligibilityCheck, EndUserUpsert, HttpCall, PageView
+from wootric_map.believed import MOST_IN_A_ROW, MOST_VALUES
+from wootric_map.calls import EligibilityCheck, EndUser, EndUserUpsert, HttpCall, PageView
 from wootric_map.client import (
     ClientCredentials,
     Credentials,
     NoAnswerError,
+    NotBelievedError,
     PasswordCredentials,
     SignInRefusedError,
     UnreachableError,
@@ -46,6 +48,7 @@ from wootric_map.sandbox import (
     run_sandbox,
 )
 from wootric_map.services import Services, services
+from wootric_map.wire import LARGEST_REPLY
 
 ADA = EndUserUpsert(email="ada@example.com", external_id="1")
 VIEW = PageView(random="r", email="ada@example.com", path="/")
@@ -1012,7 +1015,7 @@ def test_an_event_without_an_answer_is_in_doubt_even_when_wootric_stays_down(
 # Replies that are no JSON, or the wrong one.
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"[" * 100_000, b'{"id":1} {"id":2}'])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"[" * 10_000, b'{"id":1} {"id":2}'])
 def test_a_look_up_or_update_that_is_answered_with_no_json_is_sent_again(
     account_of: AccountOf, body: bytes
 ) -> None:
@@ -1055,6 +1058,213 @@ def test_a_create_answered_with_no_end_user_may_have_been_taken(
     with pytest.raises(NoAnswerError, match="no end user"):
         account.client().create(ADA, flight)
     assert flight.words == ["departs"]
+
+
+# Replies of somebody else, and replies that are too long (wootric.md 3).
+
+BOB = {"id": 999, "email": "bob@example.com", "external_id": "2"}
+
+
+def telling(**fields: object) -> Callable[[], ASGIApp]:
+    return lambda: JSONResponse(BOB | fields)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        EndUserUpsert(wootric_id="7"),
+        EndUserUpsert(external_id="1"),
+        EndUserUpsert(email="ada@example.com"),
+        EndUserUpsert(phone_number="+49 30 123456"),
+    ],
+)
+def test_a_look_up_that_is_answered_with_somebody_else_finds_nobody_and_fails(
+    account_of: AccountOf, wanted: EndUserUpsert
+) -> None:
+    account = account_of(answering(telling(), method="GET"))
+    with pytest.raises(CallFailedError, match=r"of another end user \(999\)") as raised:
+        account.client().find(wanted)
+    assert raised.value.code == "bad_reply"
+    assert "bob" not in str(raised.value)
+    assert len(account.asked()) == 1
+
+
+def test_an_external_id_past_64_bits_is_told_apart_though_it_comes_as_a_number(
+    account_of: AccountOf,
+) -> None:
+    body = b'{"id":7,"external_id":92233720368547758071}'
+    client = account_of(answering(lambda: Response(body), method="GET")).client()
+    found = client.find(EndUserUpsert(external_id="92233720368547758071"))
+    assert found is not None
+    assert found.external_id == "92233720368547758071"
+    with pytest.raises(CallFailedError):
+        client.find(EndUserUpsert(external_id="92233720368547758072"))
+
+
+def test_a_create_answered_with_somebody_else_may_have_been_taken(account_of: AccountOf) -> None:
+    account = account_of(answering(telling(), method="POST", path=END_USERS))
+    flight = Recorded(account)
+    with pytest.raises(NoAnswerError, match="its external id is not the one that was sent, so it"):
+        account.client().create(ADA, flight)
+    assert flight.words == ["departs"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"email": "ada@example.com"}, "of another one"),
+        ({"id": 1}, "its email is not the one that was sent"),
+    ],
+)
+def test_an_update_answered_with_somebody_else_fails_and_stays_in_flight(
+    account_of: AccountOf, fields: dict[str, object], words: str
+) -> None:
+    account = account_of(answering(telling(**fields), method="PUT"))
+    flight = Recorded(account)
+    with pytest.raises(CallFailedError, match=words) as raised:
+        account.client().update(1, EndUserUpsert("ada@example.com"), flight)
+    assert raised.value.code == "bad_reply"
+    assert flight.words == ["departs"]
+
+
+@pytest.mark.parametrize("call", ["look-up", "create", "update", "no end user", "too long"])
+def test_after_a_few_replies_in_a_row_that_cannot_be_believed_nothing_more_is_sent(
+    account_of: AccountOf, call: str
+) -> None:
+    answer: Callable[[], ASGIApp] = {
+        "no end user": lambda: JSONResponse([]),
+        "too long": lambda: Response(b'"' + b"x" * LARGEST_REPLY + b'"'),
+    }.get(call, telling())
+    account = account_of(answering(answer, path=END_USERS))
+    client = account.client()
+
+    def make() -> object:
+        if call == "create":
+            return client.create(ADA)
+        return client.update(1, ADA) if call == "update" else client.find(ADA)
+
+    for _ in range(MOST_IN_A_ROW - 1):
+        with pytest.raises((CallFailedError, NoAnswerError)):
+            make()
+    for made in (make, make, lambda: client.send(VIEW), lambda: client.create(ADA)):
+        with pytest.raises(NotBelievedError, match="5 replies in a row can't be believed"):
+            made()
+    assert len(account.asked()) == MOST_IN_A_ROW
+
+
+def test_one_reply_that_can_be_believed_restores_trust(account_of: AccountOf) -> None:
+    account = account_of(answering(telling(), path=f"{END_USERS}/other"))
+    client = account.client()
+    client.create(ADA)
+    for _ in range(3 * MOST_IN_A_ROW):
+        with pytest.raises(CallFailedError):
+            client.find(EndUserUpsert(external_id="other"))
+        assert client.find(ADA) is not None
+
+
+def long_end_user(size: int) -> Callable[[], ASGIApp]:
+    """Ada, with a property that makes the reply as long as this."""
+    ada = {"id": 7, "email": ADA.email, "external_id": ADA.external_id, "properties": {"text": ""}}
+    text = "x" * (size - len(JSONResponse(ada).body))
+    return lambda: JSONResponse(ada | {"properties": {"text": text}})
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_end_user_has_a_mebibyte_and_no_more(
+    account_of: AccountOf, method: str, more: int
+) -> None:
+    account = account_of(
+        answering(long_end_user(LARGEST_REPLY + more), method=method, path=END_USERS)
+    )
+    client = account.client()
+
+    def make() -> EndUser | None:
+        if method == "POST":
+            return client.create(ADA)
+        return client.update(7, ADA) if method == "PUT" else client.find(ADA)
+
+    if not more:
+        made = make()
+        assert made is not None
+        assert len(made.properties["text"]) > 1_000_000
+        return
+    error = NoAnswerError if method == "POST" else CallFailedError
+    with pytest.raises(error, match="longer than any such reply"):
+        make()
+    assert len(account.asked()) == 1
+
+
+def test_an_end_user_of_more_values_than_any_has_is_not_taken_in(account_of: AccountOf) -> None:
+    many = {f"p{number}": "" for number in range(MOST_VALUES)}
+    account = account_of(answering(telling(external_id="1", properties=many), method="GET"))
+    with pytest.raises(CallFailedError, match="longer than any such reply"):
+        account.client().find(ADA)
+
+
+def test_an_eligibility_reply_that_is_too_long_may_have_been_counted(account_of: AccountOf) -> None:
+    account = account_of(answering(lambda: Response(b'"' + b"x" * 300_000 + b'"')))
+    with pytest.raises(NoAnswerError, match="so it may have been taken"):
+        account.client().send(CHECK)
+    assert len(account.asked()) == 1
+
+
+def test_a_page_view_is_taken_however_long_the_reply(account_of: AccountOf) -> None:
+    account = account_of(answering(lambda: Response(bytes(3 * LARGEST_REPLY))))
+    assert account.client().send(VIEW) is False
+
+
+def test_a_token_that_comes_in_a_long_reply_is_not_taken_in(account: Account) -> None:
+    body = b'{"access_token":"secret","scope":"' + b"x" * 70_000 + b'"}'
+
+    def script(_: RawServer, connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with raw_server(script) as server:
+        client = account.client(at=services(None, f"http://127.0.0.1:{server.port}"))
+        with pytest.raises(UnreachableError, match="signing in failed: Wootric's reply is longer"):
+            client.sign_in()
+
+
+@pytest.mark.parametrize(("megabytes", "is_taken"), [(7, True), (9, False)])
+def test_a_page_of_the_list_has_eight_mebibytes(
+    account_of: AccountOf, megabytes: int, is_taken: bool
+) -> None:
+    row = {"id": 1, "created_at": NOON, "properties": {"text": "x" * (megabytes * 1_000_000)}}
+    client = account_of(answering(lambda: JSONResponse([row]), path=END_USERS)).client()
+    if is_taken:
+        assert len(client.list_end_users({"per_page": "50"})) == 1
+    else:
+        with pytest.raises(CallFailedError, match="longer than any such reply"):
+            client.list_end_users({"per_page": "50"})
+
+
+def test_a_page_has_no_more_end_users_than_asked_for(account_of: AccountOf) -> None:
+    rows = [{"id": 1}, {"id": 2}]
+    client = account_of(answering(lambda: JSONResponse(rows), path=END_USERS)).client()
+    assert client.list_end_users({"per_page": "2"}) == rows
+    with pytest.raises(CallFailedError, match="more than the 1 asked for") as raised:
+        client.list_end_users({"per_page": "1"})
+    assert raised.value.code == "bad_reply"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"error": "no " * 20_000},
+        {"errors": [{"message": "no"}] * 5_000},
+        {"errors": [[]] * 10_000},
+    ],
+)
+def test_of_an_error_a_thousand_characters_are_told_and_two_thousand_bytes_kept(
+    account_of: AccountOf, reply: dict[str, object]
+) -> None:
+    account = account_of(answering(lambda: JSONResponse(reply, 422), method="POST", path=END_USERS))
+    with pytest.raises(CallFailedError, match="Wootric refused it with 422") as raised:
+        account.client().create(ADA)
+    assert len(str(raised.value)) < 1_100
+    assert len(raised.value.body or "") <= 2_000
 
 
 def test_half_of_a_surrogate_pair_makes_no_reply_unreadable(account_of: AccountOf) -> None:

@@ -215,8 +215,27 @@ def test_a_reply_that_unpacks_to_gigabytes_costs_no_memory() -> None:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert len(reply.body) == LARGEST_REPLY
-    assert peak < 4 * LARGEST_REPLY
+    assert (reply.body, reply.is_too_long) == (b"", True)
+    assert peak < 8 * LARGEST_REPLY
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(1000, True), (1001, False)])
+@pytest.mark.parametrize("sent", ["whole", "packed", "in chunks", "without a length"])
+def test_of_a_reply_no_more_than_asked_for_is_taken_in(
+    sent: str, size: int, *, is_taken: bool
+) -> None:
+    body = b"x" * size
+    reply = {
+        "whole": ok(body),
+        "packed": ok(gzip.compress(body), b"Content-Encoding: gzip"),
+        "in chunks": HEAD
+        + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (size, body),
+        "without a length": HEAD + b"\r\n" + body,
+    }[sent]
+    with raw_server(saying(reply)) as server, closing(wire()) as made:
+        call = HttpCall("GET", f"http://127.0.0.1:{server.port}/")
+        got = made.exchange(call, None, LONG, 1000)
+    assert (got.body, got.is_too_long) == ((body, False) if is_taken else (b"", True))
 
 
 @pytest.mark.parametrize("status", [b"302 Found\r\nLocation: /elsewhere", b"500 Oh", b"404 No"])
@@ -251,6 +270,7 @@ BROKEN = {
     "two lengths": HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n12",
     "a header without end": HEAD + b"X: " + b"a" * 100_000 + b"\r\n\r\n",
     "headers without end": HEAD + b"X: y\r\n" * 1000 + b"\r\n",
+    "a head of megabytes": ok(b"{}", *[b"X: " + b"a" * 60_000] * 90),
     "no gzip": ok(b"12345", b"Content-Encoding: gzip"),
     "packed often": ok(b"12345", b"Content-Encoding: " + b", ".join([b"gzip"] * 20)),
 }
