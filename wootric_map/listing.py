@@ -10,7 +10,8 @@ from itertools import pairwise
 from operator import ge, le
 from typing import Any, Final, TypeAlias
 
-from wootric_map.end_users import Place, Reached, place_of
+from wootric_map.believed import is_to_come
+from wootric_map.end_users import Place, Reached, end_user_from, place_of
 from wootric_map.outcome import CallFailedError
 
 PER_PAGE: Final = 50
@@ -28,7 +29,11 @@ Fetch: TypeAlias = Callable[[Query], Sequence[Row]]
 
 
 def walk(
-    fetch: Fetch, *, reached: Reached | None = None, updated_since: int | None = None
+    fetch: Fetch,
+    *,
+    now: Callable[[], float],
+    reached: Reached | None = None,
+    updated_since: int | None = None,
 ) -> Iterator[list[Row]]:
     """Go through the list of end users in the order of their creation, each once.
 
@@ -41,6 +46,8 @@ def walk(
 
     Args:
         fetch: gives the rows that a query finds.
+        now: the unix time, past which nobody can have been created: a list that makes them up would
+            never end.
         reached: where an earlier walk stopped; None starts at the beginning.
         updated_since: unix seconds; only end users updated then or later.
 
@@ -55,7 +62,7 @@ def walk(
     while True:
         window: list[Place] = []
         for page in _pages(fetch, _query("asc", updated_since, low)):
-            _check(page, low, None, ascending=True)
+            _check(page, low, None, now(), ascending=True)
             yield page.leave_out(known)
             window += page.places
             if not page.is_full:
@@ -64,7 +71,7 @@ def walk(
         if window[0].created_at < last:
             low = last
         else:
-            yield from _from_the_other_end(fetch, updated_since, window, known)
+            yield from _from_the_other_end(fetch, updated_since, window, known, now)
             low = last + 1
         known = {id_: second for id_, second in known.items() if second >= low}
 
@@ -82,24 +89,35 @@ class _Page:
         return len(self.rows) == PER_PAGE
 
     def leave_out(self, known: dict[int, int]) -> list[Row]:
-        """The rows that are not known; they are from now on, each with its second."""
+        """The rows that are not known; they are from now on, each with its second.
+
+        Raises:
+            CallFailedError: one of them is known, but of another second.
+        """
         new: list[Row] = []
         for row, place in zip(self.rows, self.places, strict=True):
-            if place.id not in known:
+            second = known.get(place.id)
+            if second is None:
                 known[place.id] = place.created_at
                 new.append(row)
+            elif second != place.created_at:
+                raise _senseless(f"it tells two times of creation of the end user {place.id}")
         return new
 
 
 def _from_the_other_end(
-    fetch: Fetch, updated_since: int | None, window: Sequence[Place], known: dict[int, int]
+    fetch: Fetch,
+    updated_since: int | None,
+    window: Sequence[Place],
+    known: dict[int, int],
+    now: Callable[[], float],
 ) -> Iterator[list[Row]]:
     """The rest of a second of which a whole window was read."""
     second = window[-1].created_at
     # Not all that is known: an earlier walk may have stopped in the middle of this reading.
     met = {place.id for place in window}
     for page in _pages(fetch, _query("desc", updated_since, second, second + 1)):
-        _check(page, second, second, ascending=False)
+        _check(page, second, second, now(), ascending=False)
         yield page.leave_out(known)
         ids = {place.id for place in page.places}
         if window[-1].id in ids:
@@ -133,20 +151,37 @@ def _query(
 
 def _pages(fetch: Fetch, query: Query) -> Iterator[_Page]:
     """The pages of a window, as far as they can be asked for."""
-    before: list[Place] = []
+    is_later = ge if query["sort_order"] == "asc" else le
+    met: set[int] = set()
+    last: int | None = None
     for number in range(1, PAGES + 1):
         rows = fetch(query | {"page": str(number)})
-        try:
-            places = [place_of(row) for row in rows]
-        except ValueError as error:
-            raise _senseless(f"an end user in it can't be placed: {error}") from error
-        if places and places == before:
-            raise _senseless(f"page {number} is page {number - 1} once more")
-        before = places
+        places = _places(rows)
+        ids = {place.id for place in places}
+        if len(ids) < len(places):
+            raise _senseless(f"page {number} holds an end user twice")
+        # A few come again where others were created or updated meanwhile.
+        if len(places) >= PER_PAGE and ids <= met:
+            raise _senseless(f"page {number} holds nobody but whom the pages before it held")
+        new = [place.created_at for place in places if place.id not in met]
+        if last is not None and not all(is_later(second, last) for second in new):
+            raise _senseless(f"page {number} is not in the order of created_at")
+        last = places[-1].created_at if places else last
+        met |= ids
         yield _Page(rows, places)
 
 
-def _check(page: _Page, low: int | None, high: int | None, *, ascending: bool) -> None:
+def _places(rows: Sequence[Row]) -> list[Place]:
+    """Where the end users of a page stand; each must be one that a snapshot can be read with."""
+    try:
+        for row in rows:
+            end_user_from(row)
+        return [place_of(row) for row in rows]
+    except ValueError as error:
+        raise _senseless(f"an end user in it can't be read: {error}") from error
+
+
+def _check(page: _Page, low: int | None, high: int | None, now: float, *, ascending: bool) -> None:
     """Make sure that a page is what was asked for: what was not would be lost or never end."""
     if len(page.rows) > PER_PAGE:
         raise _senseless(
@@ -160,6 +195,8 @@ def _check(page: _Page, low: int | None, high: int | None, *, ascending: bool) -
         for second in seconds
     ):
         raise _senseless("it holds end users from outside the created window asked for")
+    if any(is_to_come(second, now) for second in seconds):
+        raise _senseless("it holds end users who are still to be created, by this machine's clock")
 
 
 def _senseless(what: str) -> CallFailedError:

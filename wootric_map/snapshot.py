@@ -573,8 +573,9 @@ def _line_at(file: BinaryIO, offset: int) -> bytes:
 
 
 def _marked(row: Mapping[str, Any], said: Mapping[str, object]) -> dict[str, Any]:
-    """An end user, with what the snapshot adds as the last."""
-    return {name: value for name, value in row.items() if name not in said} | dict(said)
+    """An end user, with what the snapshot adds as the last, and nothing else by these names."""
+    own = ("account", "as_of", _SINCE)
+    return {name: value for name, value in row.items() if name not in own} | dict(said)
 
 
 def _retailed(content: bytes, tail: bytes) -> bytes:

@@ -12,6 +12,7 @@ from cli import account, options
 from cli.interrupt import Interruption, gentle_interruption
 from cli.render.listing import listing_progress
 from cli.render.text import duration, plural, printable
+from wootric_map.believed import begun_at
 from wootric_map.client import Wootric
 from wootric_map.listing import Query, Row, walk
 from wootric_map.outcome import StoppedError
@@ -89,7 +90,7 @@ def snapshot(
                 _saying_what_is_kept(partial),
             ):
                 wootric.sign_in()
-                partial.begin(wootric.server_time or int(time.time()))
+                partial.begin(begun_at(wootric.server_time, time.time()))
                 # A page under way is written before a signal stops the run.
                 with (
                     listing_progress(
@@ -122,7 +123,10 @@ def _pages(
             raise StoppedError
         return wootric.list_end_users(query)
 
-    return walk(fetch, reached=partial.reached, updated_since=since)
+    def now() -> float:
+        return max(time.time(), wootric.server_time or 0)
+
+    return walk(fetch, now=now, reached=partial.reached, updated_since=since)
 
 
 @contextmanager

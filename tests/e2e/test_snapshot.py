@@ -267,8 +267,8 @@ def test_faults_that_pass_are_tried_again(opened: Open) -> None:
         (JSONResponse([1, 2]), "no list of end users"),
         (JSONResponse([{"id": 1}]), "its created_at is missing"),
         (JSONResponse([{"id": 1, "created_at": 1}] * 51), "more than the 50 asked for"),
-        (JSONResponse([{"id": n, "created_at": -n} for n in range(9)]), "not in the order"),
-        (JSONResponse([{"id": n, "created_at": 1} for n in range(50)]), "once more"),
+        (JSONResponse([{"id": n, "created_at": -n} for n in range(1, 9)]), "not in the order"),
+        (JSONResponse([{"id": n, "created_at": 1} for n in range(1, 51)]), "nobody but"),
     ],
 )
 def test_a_list_that_makes_no_sense_ends_with_5(opened: Open, answer: Any, words: str) -> None:

@@ -16,6 +16,8 @@ from wootric_map.listing import Fetch, Query, Row, walk
 from wootric_map.outcome import CallFailedError
 
 T = 1_700_000_000
+NOW = T + 1_000_000
+"""Past all creations of these tests."""
 WINDOW = 1500
 
 # Windows of 12 in place of 1,500 show the same in less time.
@@ -46,7 +48,7 @@ def ids(rows: Sequence[Row]) -> list[int]:
 
 
 def walked(fetch: Fetch, **options: Any) -> list[Row]:
-    return [row for rows in walk(fetch, **options) for row in rows]
+    return [row for rows in walk(fetch, now=lambda: NOW, **options) for row in rows]
 
 
 def calls_needed(seconds: Sequence[int], per_page: int, window: int) -> int:
@@ -162,7 +164,7 @@ def test_a_run_that_stopped_while_reading_from_the_other_end_loses_none() -> Non
     # What the stopped run had from the other end must not be taken for where the two readings meet.
     with small():
         account = Listed([T] * 22)
-        pages = list(walk(account))
+        pages = list(walk(account, now=lambda: NOW))
         stopped = [row for rows in pages[: SMALL_PAGES + 1] for row in rows]
         assert ids(stopped)[SMALL_WINDOW:] == [22, 21, 20]
         rest = walked(account, reached=Reached(T, frozenset(ids(stopped))))
@@ -218,9 +220,15 @@ Lie = Callable[[list[Row], Query], list[Row]]
     [
         (lambda rows, query: [*rows, {"id": 999, "created_at": T + 999}], "more than the 3 asked"),
         (lambda rows, query: rows[::-1], "not in the order"),
-        (lambda rows, query: [{**row, "id": None} for row in rows], "its id is missing"),
+        (lambda rows, query: [{**row, "id": None} for row in rows], "it is no end user"),
         (lambda rows, query: [{**row, "created_at": "?"} for row in rows], "its created_at"),
         (lambda rows, query: [{"id": row["id"]} for row in rows], "its created_at"),
+        (lambda rows, query: [{**row, "properties": [1]} for row in rows], "it is no end user"),
+        (lambda rows, query: [rows[0], rows[0], rows[2]], "holds an end user twice"),
+        (
+            lambda rows, query: [{**row, "created_at": NOW + 100_000} for row in rows],
+            "still to be created",
+        ),
     ],
 )
 def test_a_page_that_makes_no_sense_ends_it(lie: Lie, words: str) -> None:
@@ -234,7 +242,7 @@ def test_a_page_that_makes_no_sense_ends_it(lie: Lie, words: str) -> None:
 @pytest.mark.parametrize("seconds", [range(T, T + 40), [T] * 40])
 @pytest.mark.parametrize(
     ("ignored", "words"),
-    [("page", "page 2 is page 1 once more"), ("created[gte]", "outside the created window|order")],
+    [("page", "page 2 holds nobody but"), ("created[gte]", "outside the created window|order")],
 )
 def test_a_server_that_ignores_part_of_the_query_keeps_nobody_waiting_for_ever(
     ignored: str, words: str, seconds: Sequence[int]
@@ -248,6 +256,49 @@ def test_a_server_that_ignores_part_of_the_query_keeps_nobody_waiting_for_ever(
     with small(), pytest.raises(CallFailedError, match=words + "|24 end users or more"):
         walked(fetch)
     assert len(account.queries) <= 2 * SMALL_PAGES + 1
+
+
+def test_two_pages_in_turn_keep_nobody_waiting_for_ever() -> None:
+    account = Listed([T] * 40)
+
+    def fetch(query: Query) -> Sequence[Row]:
+        return account(query | {"page": str(2 - int(query["page"]) % 2)})
+
+    with small(), pytest.raises(CallFailedError, match="page 3 holds nobody but whom"):
+        walked(fetch)
+
+
+def test_a_page_that_goes_back_in_time_ends_it() -> None:
+    pages = {"1": [T + 5, T + 6, T + 7], "2": [T + 1, T + 2, T + 3]}
+
+    def fetch(query: Query) -> Sequence[Row]:
+        return [{"id": second, "created_at": second} for second in pages[query["page"]]]
+
+    with small(), pytest.raises(CallFailedError, match="page 2 is not in the order"):
+        walked(fetch)
+
+
+def test_nobody_is_created_twice() -> None:
+    pages = {"1": [(1, T), (2, T), (3, T)], "2": [(3, T + 1), (4, T + 1), (5, T + 1)]}
+
+    def fetch(query: Query) -> Sequence[Row]:
+        return [{"id": number, "created_at": second} for number, second in pages[query["page"]]]
+
+    with small(), pytest.raises(CallFailedError, match="two times of creation"):
+        walked(fetch)
+
+
+def test_a_list_that_is_made_up_as_it_is_asked_for_ends_with_the_present() -> None:
+    asked: list[Query] = []
+
+    def fetch(query: Query) -> Sequence[Row]:
+        asked.append(query)
+        first = int(query.get("created[gte]", NOW)) + SMALL_PAGE * (int(query["page"]) - 1)
+        return [{"id": each, "created_at": each} for each in range(first, first + SMALL_PAGE)]
+
+    with small(), pytest.raises(CallFailedError, match="still to be created"):
+        walked(fetch)
+    assert len(asked) < 100_000 / SMALL_PAGE
 
 
 def test_pages_of_which_none_is_new_come_to_an_end() -> None:

@@ -49,7 +49,7 @@ def take(account: Listed, path: Path, *, now: int = T + 100, pages: int | None =
     """Take a snapshot, or, with `pages`, stop after so many."""
     with PartialSnapshot(path, ACCOUNT) as partial:
         partial.begin(now)
-        for rows in islice(walk(account, reached=partial.reached), pages):
+        for rows in islice(walk(account, now=lambda: now, reached=partial.reached), pages):
             partial.append(rows)
         if pages is None:
             partial.finish()
@@ -69,7 +69,7 @@ def update(
         since = earlier.updated_since
         with PartialSnapshot(target, ACCOUNT, updated_since=since) as partial:
             partial.begin(now)
-            pages_ = walk(account, reached=partial.reached, updated_since=since)
+            pages_ = walk(account, now=lambda: now, reached=partial.reached, updated_since=since)
             for rows in islice(pages_, pages):
                 partial.append(rows)
             return earlier.merge(partial, target) if pages is None else 0
@@ -572,3 +572,11 @@ def test_a_part_of_a_snapshot_is_not_taken_for_a_whole_one(path: Path) -> None:
     for opening in openings:
         with pytest.raises(SnapshotError, match="again"):
             opening(partial)
+
+
+def test_what_an_end_user_tells_by_a_snapshots_own_names_is_not_kept(path: Path) -> None:
+    account = Listed([T] * 3)
+    account.rows[0] |= {"account": "x", "as_of": 1, "snapshot_updated_since": 5}
+    take(account, path, pages=1)
+    take(account, path)
+    assert lines(path)[0] == {"id": 1, "created_at": T, "email": "u1@example.com", **AS_OF}
