@@ -76,8 +76,8 @@ class _Commands(Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all done; 1 finished, but something was rejected or failed; 2 wrong usage or "
     "configuration; 3 dry-run --detailed-exitcode: there is something to send; "
-    "4 signing in was refused; 5 Wootric could not be reached, or the disk not be "
-    "written; 6 another run is at work on the account; 70 unforeseen; "
+    "4 signing in was refused; 5 Wootric could not be reached or not be believed, "
+    "or the disk not be written; 6 another run is at work on the account; 70 unforeseen; "
     "130 interrupted (143 by SIGTERM, 129 by a terminal that closed); "
     "141 the reader of the output went away.",
 )

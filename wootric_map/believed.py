@@ -94,6 +94,16 @@ def not_as_sent(sent: EndUserUpsert, told: EndUser, number: int | None = None) -
     return None
 
 
+def says_who(sent: EndUserUpsert, told: EndUser) -> bool:
+    """Tell whether the reply to a POST says more of whom it has created than an id, which may be anybody's.
+
+    Args:
+        sent: the fields that were sent.
+        told: the end user in the reply.
+    """
+    return bool(_both(sent, told))
+
+
 def has_too_many_values(body: bytes, most: int = MOST_VALUES) -> bool:
     """Tell whether JSON may hold more values than are taken in, before it is parsed.
 

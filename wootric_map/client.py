@@ -24,6 +24,7 @@ from wootric_map.believed import (
     has_too_many_values,
     not_as_sent,
     not_asked_for,
+    says_who,
 )
 from wootric_map.calls import (
     EligibilityCheck,
@@ -253,11 +254,15 @@ class Wootric:
         call = wanted.create(self._services)
         asked = _Asked("end_users/create", call, idempotent=False, flight=flight)
         try:
-            return self._end_user(asked, partial(not_as_sent, wanted))
+            created = self._end_user(asked, partial(not_as_sent, wanted))
         except CallFailedError as error:
             if error.code == _BAD_REPLY:
                 raise NoAnswerError(f"{error}, so it may have been created") from error
             raise
+        if not says_who(wanted, created):
+            # Looking them up tells; an id alone may be anybody's.
+            raise NoAnswerError("Wootric's reply does not say who was created")
+        return created
 
     def update(
         self, wootric_id: int, changes: EndUserUpsert, flight: Flight = UNTRACKED

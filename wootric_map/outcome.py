@@ -79,8 +79,8 @@ class Failure(NamedTuple):
 
     code: str
     """`ambiguous_id` (of a saved plan: several people carry an id in it), `refused`, `redirected`,
-    `bad_reply`, `server_error`, `too_fast`, `unreachable`, `in_doubt` (sent, but not answered) or
-    `end_user_failed` (not sent, since its end user's own call failed)."""
+    `bad_reply` (of somebody else, or senseless), `server_error`, `too_fast`, `unreachable`, `in_doubt`
+    (sent, but not answered) or `end_user_failed` (not sent, since its end user's own call failed)."""
     message: str
     status: int | None = None
     """Wootric's HTTP status."""

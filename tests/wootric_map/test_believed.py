@@ -16,6 +16,7 @@ from wootric_map.believed import (
     is_to_come,
     not_as_sent,
     not_asked_for,
+    says_who,
 )
 from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.end_users import end_user_from
@@ -142,6 +143,12 @@ def test_a_write_is_not_believed_whose_reply_tells_something_else(
 def test_an_update_is_not_believed_whose_reply_is_of_another_id() -> None:
     what = not_as_sent(ADA, told(email="ada@example.com"), 8)
     assert what == "Wootric's reply to an update of end user 8 is of another one (7)"
+
+
+def test_an_id_alone_says_not_who_was_created() -> None:
+    assert says_who(ADA, told(external_id="u1"))
+    assert not says_who(ADA, told(phone_number="+491"))
+    assert not says_who(ADA, told())
 
 
 @given(

@@ -1109,6 +1109,17 @@ def test_a_create_answered_with_somebody_else_may_have_been_taken(account_of: Ac
     assert flight.words == ["departs"]
 
 
+def test_a_create_answered_with_an_id_alone_is_to_be_looked_up_and_shakes_no_trust(
+    account_of: AccountOf,
+) -> None:
+    reply = JSONResponse({"id": 999})
+    account = account_of(answering(lambda: reply, method="POST", path=END_USERS))
+    client = account.client()
+    for _ in range(2 * MOST_IN_A_ROW):
+        with pytest.raises(NoAnswerError, match="does not say who was created"):
+            client.create(ADA)
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
