@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from cli import colour, redacting, streams
+from cli import colour, redacting, secrets, streams
 from cli.groups import Group, hint_for
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ def main() -> NoReturn:
     redaction = None
     color = colour.wanted(sys.argv[1:], os.environ)
     try:
-        redaction = redacting.redaction_for(sys.argv[1:], os.environ, os.urandom(32))
+        secrets.take()
+        key = secrets.given(redacting.KEY)
+        redaction = redacting.redaction_for(sys.argv[1:], key, os.urandom(32))
         streams.change_streams(redaction)
         code = app(standalone_mode=False, obj=redaction, color=color) or 0
         sys.stdout.flush()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from cli import redacting
+from cli import redacting, secrets
 from wootric_map import choosing, patience
 from wootric_map.lengths import is_like_one, seconds_in
 from wootric_map.plan import PlanOptions
@@ -20,12 +20,14 @@ from wootric_map.properties import WARNINGS
 from wootric_map.reading import ReadingOptions
 from wootric_map.services import bare
 from wootric_map.source import (
+    LOOP,
     MAX_LINE_BYTES,
     STDIN,
     ByteStream,
     PassedOver,
     Source,
     discover,
+    is_loop,
     is_remote,
 )
 
@@ -62,6 +64,8 @@ _FILES: Final = {
 
 _LONGEST_SECRET: Final = 64 * 1024
 _SLOWEST, _FASTEST = 0.01, 1e9
+
+NO_TEXT: Final = "holds bytes that are no UTF-8 text; copy it once more, as UTF-8"
 
 _DAY: Final = 86_400.0
 
@@ -204,6 +208,8 @@ class LocalPath(click.Path):
         """Refuse the address of something elsewhere, which a path would show misspelled."""
         if isinstance(value, str) and is_remote(value):
             self.fail(f"{value}: this takes a file on this machine, no address", param, ctx)
+        if is_loop(value):
+            self.fail(f"{value}: {LOOP}; name another place, or delete it", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -221,14 +227,31 @@ class Count(click.IntRange):
         return count
 
 
-class Bare(click.ParamType[str]):
-    """Text without the blanks, line ends and byte-order marks that copying and files put around it."""
+class Text(click.ParamType[str]):
+    """Text as it is given; bytes that are no text are refused, and not shown."""
 
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take it as it is."""
+        if not is_text(str(value)):
+            # It may have come from either.
+            variable = f", or {param.envvar}," if param and param.envvar else ""
+            self.fail(f"it{variable} {NO_TEXT}", param, ctx)
+        return str(value)
+
+
+class Bare(Text):
+    """Text without the blanks, line ends and byte-order marks that copying and files put around it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Take them off."""
-        return bare(str(value))
+        return bare(super().convert(value, param, ctx))
+
+
+def is_text(value: str) -> bool:
+    """Return whether a value of the environment or command line is text; bytes that are none stay in it."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def reading_options(command: F) -> F:
@@ -594,6 +617,7 @@ def account_options(command: F) -> F:
     for option in (
         click.option(
             "--base-url",
+            type=Text(),
             envvar="WOOTRIC_BASE_URL",
             metavar="URL",
             help="One host for all of Wootric's services, in place of the region's.  [env: WOOTRIC_BASE_URL]",
@@ -720,8 +744,11 @@ def _secret(what: str, variable: str, file: str | None) -> str:
             reason = getattr(error, "strerror", None) or "it is no UTF-8 text; save it as UTF-8"
             raise click.UsageError(f"the {what} can't be read from {file}: {reason}") from error
     else:
-        secret = os.environ.get(variable, "")
+        secret = secrets.given(variable) or ""
     secret = bare(str(secret))
+    if not is_text(secret):
+        origin = "it" if file or _is_asked_for(variable, file) else variable
+        raise click.UsageError(f"the {what} can't be used: {origin} {NO_TEXT}")
     if "\0" in secret:
         # Among letters, as UTF-16 has them.
         raise click.UsageError(f"the {what} holds NUL characters; save it as UTF-8 text")
@@ -732,11 +759,11 @@ def _secret(what: str, variable: str, file: str | None) -> str:
 
 def _is_asked_for(variable: str, file: str | None) -> bool:
     """Whether a secret is asked for at the terminal."""
-    return _has_keyboard() and (file == "-" or (file is None and variable not in os.environ))
+    return _has_keyboard() and (file == "-" or (file is None and secrets.given(variable) is None))
 
 
 def _is_set(variable: str) -> bool:
-    return bool(bare(os.environ.get(variable, "")))
+    return bool(bare(secrets.given(variable) or ""))
 
 
 def _has_keyboard() -> bool:

@@ -1,6 +1,6 @@
 """`--redact`: what hides personal data in all that is shown; `streams` has all text pass it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,7 +13,7 @@ KEY: Final = "WOOTRIC_REDACT_KEY"
 
 
 def redaction_for(
-    arguments: Sequence[str], environment: Mapping[str, str], random_key: bytes
+    arguments: Sequence[str], given: str | None, random_key: bytes
 ) -> "Redaction | None":
     """The redaction that a command line asks for, if any.
 
@@ -21,8 +21,8 @@ def redaction_for(
 
     Args:
         arguments: of the command line.
-        environment: may hold the key.
-        random_key: is used where it does not.
+        given: the key, if the environment held one.
+        random_key: is used where it did not.
 
     Raises:
         click.UsageError: the key is empty.
@@ -31,7 +31,6 @@ def redaction_for(
         return None
     from wootric_map.redaction import Redaction  # noqa: PLC0415 - most runs need none
 
-    given = environment.get(KEY)
     if given is None:
         return Redaction(random_key)
     try:

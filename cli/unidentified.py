@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 
 import click
 
+from cli import options
 from cli.render.summary_json import kept_in
 from cli.render.text import plural, printable
 from wootric_map.plan import Plan
@@ -21,7 +22,7 @@ def unidentified_option(command: F) -> F:
     """Where the records go that name nobody."""
     return click.option(
         "--unidentified",
-        type=click.Path(path_type=Path),
+        type=options.LocalPath(),
         metavar="FILE",
         help="Keep the records that name nobody here, as rejects are kept, to push that file once it is "
         "known who they are; written only if there are any, and the run comes to its end.",

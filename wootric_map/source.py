@@ -5,6 +5,7 @@ held. segment.md 1 says what real exports do.
 """
 
 import difflib
+import errno
 import io
 import os
 import re
@@ -60,6 +61,8 @@ _LOOKED_FOR: Final = (
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 REMOTE: Final = "addresses are not read, files on this machine are"
 """What is said of a path that `is_remote`."""
+LOOP: Final = "it is a link that leads back to itself"
+"""What is said of a path that `is_loop`."""
 _SILENT: Final = frozenset({"_SUCCESS", "__MACOSX"})
 _SILENT_ENDING: Final = ".crc"
 
@@ -736,6 +739,8 @@ class _Search:
         """Whether a file of a folder is to be read."""
         if "." in path.name and not path.name.lower().endswith(_ENDINGS):
             return False
+        if is_loop(path):
+            return False
         # A pipe among the files would wait for a writer for ever.
         is_regular = path.is_file() or not path.exists()
         return is_regular and not (self._leave_out and _identity(path) in self._leave_out)
@@ -769,6 +774,17 @@ def _typed(given: str) -> str:
     return os.fsencode(given).decode(errors="backslashreplace")
 
 
+def is_loop(path: str | Path) -> bool:
+    """Return whether a path is a link that leads back to itself, so that nothing can stand there."""
+    try:
+        os.stat(path)  # noqa: PTH116 - a path of a library may raise something else
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    except ValueError:
+        pass
+    return False
+
+
 def is_remote(given: str) -> bool:
     """Return whether a path is the address of something elsewhere, such as `s3://bucket/logs`."""
     return bool(_ADDRESS.match(given)) and not Path(given).exists()
@@ -798,7 +814,7 @@ def _readable(path: Path, typed: str) -> os.stat_result:
         if stat.S_ISREG(status.st_mode):
             path.open("rb").close()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = LOOP if is_loop(path) else getattr(error, "strerror", None) or str(error)
         name = _typed(typed) if path == Path(typed) else _shown(path)
         message = f"{name[:500]}: can't be read: {reason}{_close_match(path)}"
         raise SourceError(message) from error

@@ -87,7 +87,7 @@ _LABELS: Final = 20
 )
 @click.option(
     "--journal",
-    type=click.Path(path_type=Path),
+    type=options.LocalPath(),
     metavar="FILE",
     help="Show what the next push with this --journal would do. The journal stays as it is.",
 )

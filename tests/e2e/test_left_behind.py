@@ -1,0 +1,159 @@
+"""What a run leaves to others: its processes' environment, its files; and what it does with odd ones."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from replaying import Replay, identify, until
+
+ADA = identify("1", "ada@example.com")
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+
+
+def children(process: int) -> list[int]:
+    found = Path(f"/proc/{process}/task/{process}/children")
+    return [int(number) for number in found.read_text().split()] if found.exists() else []
+
+
+@needs_proc
+def test_no_process_of_a_run_shows_a_secret_in_its_environment(start: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    secrets = {
+        "WOOTRIC_CLIENT_SECRET": "first-of-the-secrets",
+        "WOOTRIC_PASSWORD": "second-of-the-secrets",
+        "WOOTRIC_REDACT_KEY": "third-of-the-secrets",
+    }
+    large = tmp_path / "large.ndjson"
+    large.write_bytes((orjson.dumps(ADA) + b"\n") * 100_000)
+    process = start("validate", "--redact", "--processes", "2", large, "pipe", environment=secrets)
+    until(lambda: len(children(process.pid)) >= 2)
+    shown = [
+        Path(f"/proc/{number}/{what}").read_bytes()
+        for number in (process.pid, *children(process.pid))
+        for what in ("environ", "cmdline")
+    ]
+    with (tmp_path / "pipe").open("wb"):
+        pass
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert len(shown) >= 6
+    assert any(b"XDG_STATE_HOME" in each for each in shown)
+    assert not any(b"of-the-secrets" in each for each in shown)
+
+
+def test_a_secret_that_has_left_the_environment_still_signs_in(replay: Replay) -> None:
+    with replay.start("push", replay.write([ADA])) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize(
+    ("variable", "others"),
+    [
+        ("WOOTRIC_CLIENT_SECRET", {}),
+        ("WOOTRIC_CLIENT_ID", {}),
+        ("WOOTRIC_ACCOUNT_TOKEN", {}),
+        ("WOOTRIC_BASE_URL", {}),
+        ("WOOTRIC_PASSWORD", {"WOOTRIC_CLIENT_ID": None, "WOOTRIC_USERNAME": "ada"}),
+        ("WOOTRIC_USERNAME", {"WOOTRIC_CLIENT_ID": None, "WOOTRIC_PASSWORD": "secret"}),
+    ],
+)
+def test_credentials_that_are_no_text_are_named_and_never_shown(
+    replay: Replay, variable: str, others: Mapping[str, str | None]
+) -> None:
+    bad = os.fsdecode(b"hush\xffhush")
+    done = replay.push(replay.write([ADA]), env={**others, variable: bad})
+    assert done.returncode == 2, done.stderr
+    assert variable in done.stderr
+    assert "no UTF-8 text" in done.stderr
+    assert "hush" not in done.stderr
+
+
+def test_a_file_of_a_secret_that_is_no_text_is_named(replay: Replay) -> None:
+    (replay.folder / "secret").write_bytes(b"hush\xff")
+    done = replay.push(replay.write([ADA]), "--client-secret-file", "secret")
+    assert done.returncode == 2
+    assert "can't be read from secret: it is no UTF-8 text" in done.stderr
+    assert "hush" not in done.stderr
+
+
+# What is no plain file
+
+
+@pytest.mark.parametrize("option", ["--rejects", "--unidentified"])
+def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(
+    replay: Replay, option: str
+) -> None:
+    os.mkfifo(replay.folder / "pipe")
+    done = replay.push("--sandbox", replay.write([ADA]), option, "pipe")
+    assert done.returncode == 2, done.stderr
+    assert f"{option}: pipe is a pipe or socket that nobody reads" in done.stderr
+
+
+def test_a_plan_goes_to_no_pipe_and_a_log_waits_for_no_reader(replay: Replay) -> None:
+    os.mkfifo(replay.folder / "pipe")
+    done = replay.run("dry-run", replay.write([ADA]), "--out", "pipe")
+    assert done.returncode == 2
+    assert "--out pipe" in done.stderr
+    done = replay.run("sandbox", "--log", "pipe")
+    assert done.returncode == 2
+    assert "cannot open pipe: nobody reads this pipe" in done.stderr
+
+
+def test_rejects_go_to_a_pipe_that_is_read_and_exports_come_from_one(replay: Replay) -> None:
+    os.mkfifo(replay.folder / "rejects")
+    os.mkfifo(replay.folder / "export")
+    reading = os.open(replay.folder / "rejects", os.O_RDONLY | os.O_NONBLOCK)
+    with replay.start("push", "export", "--rejects", "rejects") as process:
+        (replay.folder / "export").write_bytes(orjson.dumps(ADA) + b"\n{broken\n")
+        _, errors = process.communicate(timeout=60)
+    kept = orjson.loads(os.read(reading, 100_000))
+    os.close(reading)
+    assert process.returncode == 1, errors
+    assert kept["record"] == "{broken"
+    assert set(replay.users()) == {"1"}
+
+
+def test_a_link_that_leads_back_to_itself_is_passed_over_in_a_folder(replay: Replay) -> None:
+    folder = replay.folder / "logs"
+    folder.mkdir()
+    replay.write([ADA], "logs/a.ndjson")
+    (folder / "loop.ndjson").symlink_to("loop.ndjson")
+    (folder / "again").symlink_to("again")
+    done = replay.push(folder)
+    assert done.returncode == 0, done.stderr
+    assert set(replay.users()) == {"1"}
+    assert "loop.ndjson" in done.stdout
+    assert "again" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("validate", "loop"),
+        ("push", "export.ndjson", "--rejects", "loop"),
+        ("push", "export.ndjson", "--unidentified", "loop"),
+        ("push", "export.ndjson", "--journal", "loop"),
+        ("push", "--plan", "loop"),
+        ("dry-run", "export.ndjson", "--out", "loop"),
+        ("dry-run", "export.ndjson", "--journal", "loop"),
+        ("status", "--journal", "loop"),
+        ("journal", "forget", "--yes", "--journal", "loop"),
+        ("snapshot", "-o", "loop"),
+        ("snapshot", "--update", "loop"),
+        ("sandbox", "--log", "loop"),
+    ],
+)
+def test_a_link_that_leads_back_to_itself_is_a_clear_error(
+    replay: Replay, args: tuple[str, ...]
+) -> None:
+    replay.write([ADA])
+    (replay.folder / "loop").symlink_to("loop")
+    done = replay.run(*args)
+    assert done.returncode == 2, done.stderr
+    assert "loop" in done.stderr
+    assert "a link that leads back to itself" in done.stderr
