@@ -1,6 +1,7 @@
 """What a run came to: counts, rejections and warnings, and the rejects file."""
 
 import base64
+import errno
 import filecmp
 import os
 import tempfile
@@ -236,7 +237,7 @@ class RejectsFile:
             raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
         self._path = path
         self._keep = keep
-        self._file: FileIO | None = None
+        self._file: FileIO | None = _opened(path) if self._is_special else None
         self._partial = path
         self.count = 0
 
@@ -334,8 +335,6 @@ class RejectsFile:
         key: str | None = None,
         plan: Mapping[str, object] | None = None,
     ) -> None:
-        if self._file is None and self._is_special:
-            self._file = FileIO(self._path, "w")
         if self._file is None:
             # mkstemp makes it readable for its owner alone, as personal data should be.
             descriptor, name = tempfile.mkstemp(
@@ -416,6 +415,25 @@ class RejectsFile:
             and (number := path.name.removeprefix(start)).isdecimal()
             and path.is_file()
         }
+
+
+def _opened(path: Path) -> FileIO:
+    """Open a device or pipe, to be written to.
+
+    Raises:
+        OSError: it can't be opened, or is a pipe that nobody reads, which would be waited for for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        words = (
+            f"{path} is a pipe or socket that nobody reads; start its reader first, or name a file"
+        )
+        raise OSError(words) from error
+    os.set_blocking(descriptor, True)
+    return FileIO(descriptor, "w")
 
 
 def is_rejects_file(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """`wootric-replay sandbox`: a stand-in Wootric on loopback, until Ctrl-C."""
 
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -172,11 +173,15 @@ class _RequestLog:
 def _open_log(path: Path) -> BinaryIO:
     # Unbuffered: a line is in the file once the request is answered. Private: it holds addresses.
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # Without waiting: a pipe may have no reader.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        raise click.BadParameter(
-            f"cannot open {path}: {error.strerror}", param_hint="'--log'"
-        ) from None
+        why = error.strerror
+        if error.errno == errno.ENXIO:
+            why = "nobody reads this pipe; start its reader first, or name a file"
+        raise click.BadParameter(f"cannot open {path}: {why}", param_hint="'--log'") from None
+    os.set_blocking(descriptor, True)
     return open(descriptor, "ab", buffering=0)  # noqa: PTH123 - a descriptor is no path
 
 
