@@ -28,7 +28,6 @@ stand together, in the order they are sent.
 """
 
 import os
-import tempfile
 import threading
 from array import array
 from collections import Counter
@@ -44,6 +43,7 @@ import orjson
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, PageView
 from wootric_map.identities import NO_TIME
 from wootric_map.outcome import CALLS, Action, Ref
+from wootric_map.partial_file import create_partial, remove_abandoned
 from wootric_map.plan import EndUserPlan, Event, Write
 from wootric_map.rehearsal import Rehearsed
 from wootric_map.said import Group, Order, Said, grouped, ungrouped
@@ -129,11 +129,9 @@ class PlanWriter:
             raise FileExistsError("it is there, and no plan; it would be lost: choose another name")
         self._fills = fills
         self._path = path.resolve()
-        # mkstemp makes it readable for its owner alone, as personal data should be.
-        descriptor, name = tempfile.mkstemp(
-            dir=self._path.parent, prefix=f".{path.name}.", suffix=".partial"
-        )
-        self._partial: Path | None = Path(name)
+        remove_abandoned(self._path)
+        descriptor, partial = create_partial(self._path)
+        self._partial: Path | None = partial
         self._file = os.fdopen(descriptor, "wb")
         self._counts: Counter[str] = Counter()
         self._write({_HEADER: VERSION, "account": account, "against": against})
@@ -142,10 +140,10 @@ class PlanWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._file.close()
         if self._partial:
             self._partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()
 
     def add(self, rehearsed: Rehearsed) -> None:
         """Write what a push would send at this point; nothing where it would send nothing."""
@@ -173,10 +171,11 @@ class PlanWriter:
     def finish(self) -> None:
         """Put the whole file in its place."""
         self._write({"end": {action: self._counts[action] for action in CALLS}})
-        self._file.close()
+        self._file.flush()
         if self._partial:
             self._partial.rename(self._path)
             self._partial = None
+        self._file.close()
 
     def _write(self, line: dict[str, object]) -> None:
         self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

@@ -4,7 +4,6 @@ import base64
 import errno
 import filecmp
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from wootric_map.findings import (
     distinct,
 )
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
+from wootric_map.partial_file import create_partial, remove_abandoned
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line, kept_line
 from wootric_map.source import PassedOver
@@ -240,6 +240,8 @@ class RejectsFile:
         self._file: FileIO | None = _opened(path) if self._is_special else None
         self._partial = path
         self.count = 0
+        if not self._is_special:
+            remove_abandoned(path)
 
     def __enter__(self) -> Self:
         return self
@@ -303,9 +305,9 @@ class RejectsFile:
         if self._path.is_file() and (self._file or replayed):
             kept = self._set_aside()
         if self._file:
-            self._file.close()
             if not self._is_special:
                 self._partial.rename(self._path)
+            self._file.close()
             self._file = None
         return kept
 
@@ -317,9 +319,9 @@ class RejectsFile:
     def discard(self) -> None:
         """Throw away what was written and not moved to its place."""
         if self._file:
-            self._file.close()
             if not self._is_special:
-                self._partial.unlink()
+                self._partial.unlink(missing_ok=True)
+            self._file.close()
             self._file = None
             self.count = 0
 
@@ -336,11 +338,7 @@ class RejectsFile:
         plan: Mapping[str, object] | None = None,
     ) -> None:
         if self._file is None:
-            # mkstemp makes it readable for its owner alone, as personal data should be.
-            descriptor, name = tempfile.mkstemp(
-                dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".partial"
-            )
-            self._partial = Path(name)
+            descriptor, self._partial = create_partial(self._path)
             self._file = FileIO(descriptor, "w")
         entry: dict[str, object] = {
             "source": source,

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -25,6 +24,7 @@ from wootric_map.end_users import Place, Reached, end_user_from, place_of
 from wootric_map.gunzip import MAGIC, GzipError, gunzip
 from wootric_map.locking import LockedError, NotAFileError, open_alone
 from wootric_map.mapping import WOOTRIC_ID
+from wootric_map.partial_file import create_partial, remove_abandoned
 from wootric_map.source import SourceError
 
 PARTIAL: Final = ".partial"
@@ -210,6 +210,7 @@ class PartialSnapshot:
         self._last: int | None = None
         self._ids: set[int] = set()
         self._file = _locked(self.path)
+        remove_abandoned(path)
         try:
             self._resume()
         except BaseException:
@@ -557,14 +558,15 @@ def _locked(path: Path) -> FileIO:
 @contextmanager
 def _beside(path: Path) -> Iterator[BinaryIO]:
     """Write a file beside its place, and move it there once it is whole."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=_BLOCK) as file:
+    descriptor, partial = create_partial(path)
+    with os.fdopen(descriptor, "wb", buffering=_BLOCK) as file:
+        try:
             yield file
-        Path(name).rename(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            file.flush()
+            partial.rename(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def _line_at(file: BinaryIO, offset: int) -> bytes:

@@ -154,7 +154,7 @@ def push(
             )
         )
         replayed = _is_replayed(rejects, sources) or _is_same(plan_path, rejects)
-        saved = stack.enter_context(_plan_file(plan_path, stack)) if plan_path else None
+        saved = stack.enter_context(_plan_file(plan_path)) if plan_path else None
         to = account.account(given, stack)
         if saved and saved.account not in (None, account_fingerprint(to.token)):
             raise click.UsageError(f"--plan {plan_path}: it was made for another account")
@@ -534,14 +534,15 @@ def _is_same(path: Path | None, other: Path) -> bool:
     return bool(path and path.exists() and other.exists() and path.samefile(other))
 
 
-def _plan_file(path: Path, stack: ExitStack) -> PlanFile:
+def _plan_file(path: Path) -> PlanFile:
     """The plan, or what was left of one: the rejects of a push of it."""
     try:
         if holds_plan_lines(path):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wootric-replay-"))
-            made = Path(folder, path.name)
-            plan_of_rejects(path, made)
-            return PlanFile(made)
+            # It is read from the open file. So nothing of it is left, however the run ends.
+            with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
+                made = Path(folder, path.name)
+                plan_of_rejects(path, made)
+                return PlanFile(made)
         return PlanFile(path)
     except PlanFileError as error:
         raise click.UsageError(f"--plan: {error}") from error

@@ -1,13 +1,18 @@
 """What a run leaves to others: its processes' environment, its files; and what it does with odd ones."""
 
 import os
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from replaying import Replay, identify, until
+from forking import COMMAND
+from replaying import Replay, identify, refusing, until
+
+from wootric_map.plan_file import PlanWriter
+from wootric_map.sandbox import SandboxSettings
 
 ADA = identify("1", "ada@example.com")
 
@@ -157,3 +162,80 @@ def test_a_link_that_leads_back_to_itself_is_a_clear_error(
     assert done.returncode == 2, done.stderr
     assert "loop" in done.stderr
     assert "a link that leads back to itself" in done.stderr
+
+
+# What killed runs leave
+
+
+def partials(folder: Path, name: str) -> list[Path]:
+    return sorted(folder.glob(f".{name}.*.partial"))
+
+
+def test_what_a_killed_push_has_written_is_removed_by_the_next_but_not_a_living_ones(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(latency=30))
+    export = replay.folder / "export.ndjson"
+    export.write_bytes(orjson.dumps(ADA) + b"\n{broken\n")
+    for other in ("", "other"):
+        with replay.start("push", export) as process:
+            until(lambda: bool(partials(replay.folder, "rejects.ndjson")))
+            (written,) = partials(replay.folder, "rejects.ndjson")
+            if other:
+                done = replay.push("--sandbox", export)
+                assert done.returncode == 1, done.stderr
+                assert written.exists()
+            process.kill()
+            process.communicate()
+        assert written.exists()
+        done = replay.push("--sandbox", replay.write([ADA], "good"))
+        assert done.returncode == 0, done.stderr
+        assert not partials(replay.folder, "rejects.ndjson")
+
+
+def test_left_overs_of_plans_and_snapshots_are_removed_and_nothing_else(replay: Replay) -> None:
+    stay = [".plan.12345678.partial.x", ".plan.123.partial", ".planning.12345678.partial", ".link"]
+    go = [".plan.abc_1234.partial", ".nobody.abc_1234.partial", ".account.12345678.partial"]
+    for name in (*stay, *go):
+        (replay.folder / name).write_text("x")
+    (replay.folder / ".plan.87654321.partial").symlink_to(".link")
+    export = replay.write([ADA])
+    assert (
+        replay.run("dry-run", export, "--out", "plan", "--unidentified", "nobody").returncode == 0
+    )
+    assert replay.run("snapshot", "-o", "account").returncode == 0
+    left = {each.name for each in replay.folder.iterdir()}
+    assert left >= {*stay, ".plan.87654321.partial"}
+    assert not left & {*go}
+
+
+def test_a_plan_that_is_being_written_stays(replay: Replay) -> None:
+    export = replay.write([ADA])
+    with PlanWriter(replay.folder / "plan", account=None, against="nothing") as plan:
+        assert replay.run("dry-run", export, "--out", "plan").returncode == 0
+        assert len(partials(replay.folder, "plan")) == 1
+        plan.finish()
+    assert not partials(replay.folder, "plan")
+
+
+def test_a_killed_push_of_a_plans_rejects_leaves_no_copy_of_them(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(faults=(refusing("ada@example.com"),)))
+    assert replay.push("--plan", replay.plan(replay.write([ADA]))).returncode == 1
+    temporary = replay.folder / "temporary"
+    temporary.mkdir()
+    calls = len(replay.sandbox.requests)
+    env = {**replay.environment(), "TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        [COMMAND, "push", "rejects.ndjson"],
+        cwd=replay.folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    with process:
+        until(lambda: len(replay.sandbox.requests) > calls)
+        process.kill()
+        process.communicate()
+    assert not list(temporary.iterdir())

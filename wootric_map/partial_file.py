@@ -1,0 +1,80 @@
+"""Files that are written beside their place, and moved there once they are whole.
+
+Whoever writes one keeps it locked, and a lock goes with its process. So what a killed run has left, and
+nobody will go on with, is told from what is being written.
+"""
+
+import fcntl
+import os
+import re
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_ENDING: Final = ".partial"
+_RANDOM: Final = "[a-z0-9_]{8}"
+"""What `mkstemp` puts between a prefix and an ending."""
+
+
+def create_partial(place: Path) -> tuple[int, Path]:
+    """Make a file beside its place that only its owner can read.
+
+    Args:
+        place: where it is moved in the end; it must be moved, or deleted, before it is closed.
+
+    Returns:
+        The open file, which is locked where the file system has locks; and its path.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    while True:
+        descriptor, name = tempfile.mkstemp(
+            dir=place.parent, prefix=f".{place.name}.", suffix=_ENDING
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)  # another run takes it for abandoned just now, and deletes it
+            continue
+        except OSError:
+            return descriptor, Path(name)
+        if _is_at(descriptor, name):
+            return descriptor, Path(name)
+        os.close(descriptor)
+
+
+def remove_abandoned(place: Path) -> None:
+    """Delete what killed runs have left beside a place: files of this user that no process has locked.
+
+    Args:
+        place: where they would have been moved in the end.
+    """
+    is_partial = re.compile(rf"\.{re.escape(place.name)}\.{_RANDOM}{re.escape(_ENDING)}").fullmatch
+    with suppress(OSError), os.scandir(place.parent) as found:
+        for name in [each.path for each in found if is_partial(each.name)]:
+            with suppress(OSError):
+                _remove_if_abandoned(name)
+
+
+def _remove_if_abandoned(name: str) -> None:
+    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(descriptor, name):
+            Path(name).unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, name: str) -> bool:
+    """Whether an open file still stands under a name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), Path(name).lstat())
+    except FileNotFoundError:
+        return False
