@@ -1,5 +1,6 @@
 """The command group, and what every command ends in: an exit code, never a traceback."""
 
+import errno
 import gc
 import importlib
 import io
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from cli import colour, redacting, secrets, streams
+from cli import colour, files, redacting, secrets, streams
 from cli.groups import Group, hint_for
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def main() -> NoReturn:
     redaction = None
     color = colour.wanted(sys.argv[1:], os.environ)
     try:
+        files.allow_many()
         secrets.take()
         key = secrets.given(redacting.KEY)
         redaction = redacting.redaction_for(sys.argv[1:], key, os.urandom(32))
@@ -183,6 +185,13 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
 
 def _of_the_disk(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
+    if type(error).__qualname__ == "OperationalError":
+        from wootric_map.journal import IN_USE, is_in_use  # noqa: PLC0415 - SQLite is there already
+
+        if is_in_use(error):
+            return f"{IN_USE}; wait for its end, then run the same command again"
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{reason}: {files.TOO_FEW}"
     at = error.filename if isinstance(error, OSError) else None
     place = f" ({at})" if at else ""
     if "database or disk is full" in reason or at == tempfile.gettempdir():

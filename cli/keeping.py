@@ -1,5 +1,7 @@
 """The journal that a push keeps: where it stands, and that one run at a time has it."""
 
+import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -144,7 +146,8 @@ def locked(
     with suppress(click.UsageError):  # without a home of one's own, the journal's lock has to do
         folder = state_folder()
     # Wherever the journal stands, the account is one; and wherever its lock stands, so is the journal.
-    locks = [folder / f"{account}{LOCK}"] if folder else []
+    common = _runtime_folder()
+    locks = [each / f"{account}{LOCK}" for each in (common, folder) if each]
     if path.parent != folder:
         locks.append(path.with_name(path.name + LOCK))
     deadline = time.monotonic() + patience
@@ -166,16 +169,42 @@ def locked(
             except LockedError:
                 raise LockedError(_busy(holder(lock))) from None
             except NotAFileError as error:
+                if lock.parent == common:
+                    continue  # as below
                 raise click.UsageError(f"{lock} is in the way; move or delete it") from error
             except OSError as error:
-                if lock.parent == folder and path.parent != folder:
+                if lock.parent == common or (lock.parent == folder and path.parent != folder):
                     continue  # as above
                 raise JournalFailedError(
                     f"{lock} can't be written: {error.strerror}; --journal FILE keeps the journal elsewhere"
                 ) from error
             stack.enter_context(taken)
-            stack.callback(_remove_without_journal, taken, path)
+            if lock.parent == common:
+                stack.callback(taken.remove)
+            else:
+                stack.callback(_remove_without_journal, taken, path)
         yield
+
+
+def _runtime_folder() -> Path | None:
+    """Where this user's runs on this machine find each other, whatever their state folders are.
+
+    None where there is no such folder that is this user's alone.
+    """
+    # What platformdirs falls back to depends on TMPDIR, which a cron job's shell sets otherwise.
+    of_system = Path(f"/run/user/{os.geteuid()}")
+    told = os.environ.get("XDG_RUNTIME_DIR")
+    if told or of_system.is_dir():
+        folder = Path(told or of_system, "wootric-replay")
+    else:
+        folder = Path(f"/tmp/wootric-replay-{os.geteuid()}")  # noqa: S108 - its owner is looked at
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return None
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return folder if is_own and not status.st_mode & 0o022 else None
 
 
 def _remove_without_journal(lock: RunLock, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from cli import redacting, secrets
+from cli import files, redacting, secrets
 from wootric_map import choosing, patience
 from wootric_map.lengths import is_like_one, seconds_in
 from wootric_map.plan import PlanOptions
@@ -337,6 +337,16 @@ def _processes_at_once() -> int:
     return min(os.cpu_count() or 1, _MOST_PROCESSES)
 
 
+def _with_files_for(what: str) -> Callable[[click.Context, click.Parameter, int], int]:
+    """Refuse more workers or processes than can have their files open."""
+
+    def check(_: click.Context, __: click.Parameter, count: int) -> int:
+        files.check(**{"workers": 0, "processes": 0, what: count})
+        return count
+
+    return check
+
+
 def processes_option(command: F) -> F:
     """How many processes work side by side."""
     return click.option(
@@ -345,6 +355,7 @@ def processes_option(command: F) -> F:
         default=_processes_at_once,
         show_default=f"as many as the machine runs at once, {_MOST_PROCESSES} at most",
         metavar="N",
+        callback=_with_files_for("processes"),
         help="Processes that read a large export side by side.",
     )(command)
 
@@ -608,6 +619,7 @@ def workers_option(command: F) -> F:
         type=click.IntRange(1, 256),
         default=8,
         show_default=True,
+        callback=_with_files_for("workers"),
         help="End users under way at once.",
     )(command)
 

@@ -77,7 +77,12 @@ def clean_environment(folder: Path, changes: Mapping[str, str]) -> dict[str, str
         for name, value in os.environ.items()
         if not name.startswith("WOOTRIC_") and name not in _DECIDES_THE_OUTPUT
     }
-    own = {"TMPDIR": str(folder), "XDG_STATE_HOME": str(folder / "state"), "LC_ALL": "C.UTF-8"}
+    own = {
+        "TMPDIR": str(folder),
+        "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_RUNTIME_DIR": str(folder / "runtime"),
+        "LC_ALL": "C.UTF-8",
+    }
     return kept | own | dict(changes)
 
 

@@ -67,6 +67,12 @@ _ASKED_AT_ONCE: Final = 500
 _FINISHED: Final = (0, 1)
 """Exit codes of runs that came to their end."""
 
+IN_USE: Final = (
+    "another run writes to the journal too, as happens where the file of a lock is deleted while a run is "
+    "at work"
+)
+"""Why a journal that one run at a time may have is locked all the same."""
+
 _SOON: Final = 0.01
 """Seconds in which the next call to leave may take along to the disk what nobody waits for."""
 
@@ -305,7 +311,7 @@ class Journal:
             return cls(database, str(path), clock, recalls=recalls, resends=resends, since=since)
         except sqlite3.OperationalError as error:
             database.close()
-            raise JournalFailedError(f"{path} can't be written: {error}") from error
+            raise JournalFailedError(f"{path} can't be written: {_reason(error)}") from error
         except sqlite3.Error as error:
             database.close()
             raise JournalError(_spoilt(path, error)) from error
@@ -1139,9 +1145,21 @@ class Journal:
 
     def _fail(self, error: Exception) -> None:
         self._failure = (
-            f"the journal can't be written: {error} ({self._name}); nothing more was sent. Make room, "
-            "then run the same command again: it goes on where this run stopped"
+            f"the journal can't be written: {_reason(error)} ({self._name}); nothing more was sent. "
+            f"{'Wait for its end' if is_in_use(error) else 'Make room'}, then run the same command "
+            "again: it goes on where this run stopped"
         )
+
+
+def is_in_use(error: Exception) -> bool:
+    """Return whether SQLite says of a journal that somebody else has it locked."""
+    code = getattr(error, "sqlite_errorcode", 0)  # in the last byte stands the kind of error
+    return isinstance(error, sqlite3.Error) and (code & 0xFF) == sqlite3.SQLITE_BUSY
+
+
+def _reason(error: Exception) -> str:
+    """Why a journal could not be written."""
+    return IN_USE if is_in_use(error) else str(error)
 
 
 def _prints_of(shortened: int) -> tuple[bytes, bytes]:

@@ -239,3 +239,98 @@ def test_a_killed_push_of_a_plans_rejects_leaves_no_copy_of_them(
         process.kill()
         process.communicate()
     assert not list(temporary.iterdir())
+
+
+# Few open files
+
+
+def limited(replay: Replay, limit: str, *args: str | Path) -> "subprocess.CompletedProcess[str]":
+    shell = ["/bin/bash", "-c", f'ulimit {limit}; exec "$0" "$@"', COMMAND, *args]
+    return subprocess.run(
+        shell,
+        cwd=replay.folder,
+        env=replay.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("number", [8, 12, 20])
+@pytest.mark.parametrize(
+    "args", [("push", "--sandbox", "export.ndjson"), ("validate", "--processes", "2", "large")]
+)
+def test_too_few_open_files_are_said_before_anything_is_done(
+    replay: Replay, number: int, args: tuple[str, ...]
+) -> None:
+    replay.write([ADA])
+    replay.write([ADA] * 50_000, "large")
+    done = limited(replay, f"-n {number}", *args)
+    assert done.returncode == 2, done.stderr
+    assert f"no more than {number} files may be open at once" in done.stderr
+    assert "ulimit -n 1024" in done.stderr
+
+
+def test_few_open_files_are_enough_or_what_wants_more_is_named(replay: Replay) -> None:
+    replay.write([ADA, *(identify(f"u{n}", f"{n}@example.com") for n in range(100))])
+    replay.write([ADA] * 50_000, "large")
+    done = limited(replay, "-n 56", "push", "--sandbox", "export.ndjson")
+    assert done.returncode == 0, done.stderr
+    done = limited(replay, "-n 64", "validate", "--processes", "8", "large")
+    assert done.returncode == 0, done.stderr
+    for args in (
+        ("push", "export.ndjson", "--workers", "200"),
+        ("map", "large", "--processes", "99"),
+    ):
+        done = limited(replay, "-n 64", *args)
+        assert done.returncode == 2
+        assert "no more than 64 files may be open at once" in done.stderr
+        assert "give fewer --workers and --processes" in done.stderr
+        assert not done.stdout
+
+
+def test_a_soft_limit_on_open_files_is_raised(replay: Replay) -> None:
+    done = limited(replay, "-S -n 12", "push", "--sandbox", replay.write([ADA]))
+    assert done.returncode == 0, done.stderr
+
+
+# Locks
+
+
+def test_runs_with_state_folders_of_their_own_do_not_overlap_either(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(latency=3))
+    export = replay.write([ADA])
+    with replay.start("push", export) as process:
+        until(lambda: bool(replay.sandbox.requests))
+        done = replay.push(export, env={"XDG_STATE_HOME": str(replay.folder / "other")})
+        assert done.returncode == 6, done.stderr
+        assert f"at work on this account: process {process.pid} " in done.stderr
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert not list(replay.folder.glob("runtime/**/*.lock"))
+
+
+def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(latency=3))
+    export = replay.write([ADA])
+    with replay.start("push", export) as process:
+        until(lambda: bool(replay.sandbox.requests))
+        for lock in replay.folder.rglob("*.lock"):
+            lock.unlink()
+        done = replay.push(export)
+        _, errors = process.communicate(timeout=60)
+    told = [
+        text
+        for code, text in ((process.returncode, errors), (done.returncode, done.stderr))
+        if code
+    ]
+    assert told
+    for text in told:
+        assert "as happens where the file of a lock is deleted while a run is at work" in text
+        assert "database is locked" not in text
+        assert "disk" not in text

@@ -130,6 +130,7 @@ class Replay:
             "WOOTRIC_CLIENT_SECRET": settings.client_secret,
             "WOOTRIC_BASE_URL": self.sandbox.base_url,
             "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_RUNTIME_DIR": str(self.folder / "runtime"),
             **changes,
         }
         return {name: value for name, value in values.items() if value is not None}
