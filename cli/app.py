@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _COLLECTED_EVERY: Final = 200_000
 """Objects after which Python looks for cycles."""
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What it is called where there is no room, or the disk is broken."""
+
 EXIT_USAGE: Final = 2
 EXIT_SIGN_IN: Final = 4
 EXIT_UNREACHABLE: Final = 5
@@ -193,8 +196,13 @@ def _of_the_disk(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{reason}: {files.TOO_FEW}"
     at = error.filename if isinstance(error, OSError) else None
+    is_of_sqlite = "database or disk is full" in reason
+    if at is None:
+        at = tempfile.gettempdir() if is_of_sqlite else None
+    if at is None and getattr(error, "errno", None) in _FULL:
+        at = "standard output"  # whatever else is written names its file
     place = f" ({at})" if at else ""
-    if "database or disk is full" in reason or at == tempfile.gettempdir():
+    if is_of_sqlite or at == tempfile.gettempdir():
         place += (
             "; the temporary files take up to twice as much room as the export: TMPDIR "
             "names another folder for them"

@@ -9,7 +9,8 @@ import os
 import re
 import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,24 @@ def create_partial(place: Path) -> tuple[int, Path]:
         if _is_at(descriptor, name):
             return descriptor, Path(name)
         os.close(descriptor)
+
+
+@contextmanager
+def naming(place: Path) -> Iterator[None]:
+    """Have an error of the system that names no file name this one, so that the full disk is known.
+
+    Args:
+        place: the file that is being written, as its user knows it.
+
+    Raises:
+        OSError: as within, with a file name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(place)) from error
 
 
 def remove_abandoned(place: Path) -> None:

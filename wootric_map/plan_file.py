@@ -43,7 +43,7 @@ import orjson
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, PageView
 from wootric_map.identities import NO_TIME
 from wootric_map.outcome import CALLS, Action, Ref
-from wootric_map.partial_file import create_partial, remove_abandoned
+from wootric_map.partial_file import create_partial, naming, remove_abandoned
 from wootric_map.plan import EndUserPlan, Event, Write
 from wootric_map.rehearsal import Rehearsed
 from wootric_map.said import Group, Order, Said, grouped, ungrouped
@@ -171,14 +171,16 @@ class PlanWriter:
     def finish(self) -> None:
         """Put the whole file in its place."""
         self._write({"end": {action: self._counts[action] for action in CALLS}})
-        self._file.flush()
+        with naming(self._path):
+            self._file.flush()
         if self._partial:
             self._partial.rename(self._path)
             self._partial = None
         self._file.close()
 
     def _write(self, line: dict[str, object]) -> None:
-        self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        with naming(self._path):
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class PlanFile:

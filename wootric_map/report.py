@@ -23,7 +23,7 @@ from wootric_map.findings import (
     distinct,
 )
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
-from wootric_map.partial_file import create_partial, remove_abandoned
+from wootric_map.partial_file import create_partial, naming, remove_abandoned
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line, kept_line
 from wootric_map.source import PassedOver
@@ -357,7 +357,8 @@ class RejectsFile:
         except UnicodeDecodeError:
             entry["record"] = raw.decode(errors="replace")
             entry["record_base64"] = base64.b64encode(raw).decode()
-        self._append(self._file, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        with naming(self._path):
+            self._append(self._file, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
         self.count += 1
 
     def _append(self, file: FileIO, line: bytes) -> None:

@@ -24,7 +24,7 @@ from wootric_map.end_users import Place, Reached, end_user_from, place_of
 from wootric_map.gunzip import MAGIC, GzipError, gunzip
 from wootric_map.locking import LockedError, NotAFileError, open_alone
 from wootric_map.mapping import WOOTRIC_ID
-from wootric_map.partial_file import create_partial, remove_abandoned
+from wootric_map.partial_file import create_partial, naming, remove_abandoned
 from wootric_map.source import SourceError
 
 PARTIAL: Final = ".partial"
@@ -257,12 +257,12 @@ class PartialSnapshot:
         try:
             while written < len(content):
                 written += self._file.write(content[written:]) or 0
-        except OSError:
+        except OSError as error:
             # A full disk must not leave half a line.
             end = self._file.tell() - written
             self._file.truncate(end)
             self._file.seek(end)
-            raise
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         for place in places:
             self._note(place)
 
@@ -561,8 +561,9 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
     descriptor, partial = create_partial(path)
     with os.fdopen(descriptor, "wb", buffering=_BLOCK) as file:
         try:
-            yield file
-            file.flush()
+            with naming(path):
+                yield file
+                file.flush()
             partial.rename(path)
         except BaseException:
             partial.unlink(missing_ok=True)

@@ -334,3 +334,48 @@ def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(
         assert "as happens where the file of a lock is deleted while a run is at work" in text
         assert "database is locked" not in text
         assert "disk" not in text
+
+
+# A full disk
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["validate", "map", "dry-run", "push --sandbox", "status"])
+def test_an_output_that_is_full_is_named(replay: Replay, command: str) -> None:
+    export = replay.write([ADA])
+    assert replay.push(export).returncode == 0
+    args = command.split() + ([] if command == "status" else [str(export)])
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMAND, *args],
+            cwd=replay.folder,
+            env=replay.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 5, done.stderr
+    assert "No space left on device (standard output)" in done.stderr
+
+
+def test_a_full_disk_is_named_by_the_file_that_it_has_no_room_for(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings())
+    # 32 KiB are too little for what is kept here, and the sandbox's journal is held in memory.
+    export = replay.write([identify(f"u{n}", f"{n}@example.com", a="x" * 900) for n in range(100)])
+    broken = replay.folder / "broken"
+    broken.write_bytes((b"{broken" + b"x" * 900 + b"\n") * 100)
+    full = "-f 32"
+    done = limited(replay, full, "push", "--sandbox", broken)
+    assert done.returncode == 5, done.stderr
+    assert f"File too large ({replay.folder / 'rejects.ndjson'})" in done.stderr
+    done = limited(replay, full, "dry-run", export, "--out", "plan")
+    assert done.returncode == 5, done.stderr
+    assert f"File too large ({replay.folder / 'plan'})" in done.stderr
+    assert replay.push(export).returncode == 0
+    done = limited(replay, full, "snapshot", "-o", "account")
+    assert done.returncode == 5, done.stderr
+    assert "File too large (account.partial)" in done.stderr
