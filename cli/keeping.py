@@ -14,6 +14,7 @@ import click
 from cli.account import Account
 from cli.render.text import duration, printable
 from wootric_map.locking import Holder, LockedError, NotAFileError, RunLock, holder
+from wootric_map.ownership import NotOursError, place_of_ours
 from wootric_map.services import account_fingerprint, base_url_of, journal_account
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def place(account: str, journal: Path | None) -> Path:
     if journal and journal.is_dir():
         raise click.UsageError(f"--journal {journal} is a folder; name a file in it")
     return journal.resolve() if journal else state_folder() / f"{account}{JOURNAL}"
+
+
+def _own_place(account: str, journal: Path | None) -> Path:
+    """Where an account's journal is that is to be written.
+
+    Raises:
+        click.UsageError: as in `place`, or it is somebody else's.
+    """
+    found = place(account, journal)
+    try:
+        place_of_ours(journal or found)
+    except OSError as error:
+        raise click.UsageError(f"--journal: {error}") from error
+    return found
 
 
 def listed() -> "list[Listed]":
@@ -104,7 +119,7 @@ def kept(
             yield journal
         return
     account = journal_account(to.token, to.services)
-    path = place(account, given["journal"])
+    path = _own_place(account, given["journal"])
     with ExitStack() as stack:
         locks = locked(account, path, patience=given["wait"], wait=wait, quiet=quiet)
         stack.enter_context(locks)
@@ -138,7 +153,7 @@ def locked(
     Raises:
         LockedError: somebody still is; the message says who.
         JournalFailedError: there is no place for the lock.
-        click.UsageError: what is in its place is no file.
+        click.UsageError: what is in its place is no file, or somebody else's.
     """
     from wootric_map.journal import JournalFailedError  # noqa: PLC0415 - as above
 
@@ -172,6 +187,8 @@ def locked(
                 if lock.parent == common:
                     continue  # as below
                 raise click.UsageError(f"{lock} is in the way; move or delete it") from error
+            except NotOursError as error:
+                raise click.UsageError(str(error)) from error
             except OSError as error:
                 if lock.parent == common or (lock.parent == folder and path.parent != folder):
                     continue  # as above

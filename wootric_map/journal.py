@@ -9,6 +9,8 @@ userIds and emails they had before.
 
 import os
 import sqlite3
+import stat
+import tempfile
 import threading
 import time
 import zlib
@@ -42,8 +44,11 @@ from wootric_map.known import (
 from wootric_map.known_rejects import GONE_THROUGH, KnownRejects, fingerprint
 from wootric_map.mapping import WOOTRIC_ID
 from wootric_map.outcome import CALLS, Action, StoppedError
+from wootric_map.ownership import NotOursError, check_is_ours, open_ours, place_of_ours
 from wootric_map.source import SourceError
+from wootric_map.watching import COMPANIONS, WAL, Watch
 
+_BEGINNING: Final = b"SQLite format 3\0"
 _APPLICATION: Final = int.from_bytes(b"WRjl")
 """Tells a journal from other SQLite files."""
 
@@ -227,8 +232,10 @@ class Journal:
         recalls: bool = True,
         resends: bool = False,
         since: float | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._database = database
+        self._watch = watch
         self._name = name
         self._clock = clock
         self._recalls = recalls
@@ -244,6 +251,8 @@ class Journal:
         self._news = threading.Event()
         self._closed = threading.Event()
         self._failure: str | None = None
+        self._loss: str | None = None
+        """What somebody did to its file, though it can still be written."""
         self._claimed = 0
         """How many claims this run has added."""
         self._shared: Mapping[int, int] | None = None
@@ -285,7 +294,7 @@ class Journal:
         """Open an account's journal, made if there is none.
 
         Args:
-            path: its place; only its owner may read the file.
+            path: its place; only its owner may read the file. A link of one's own is followed.
             account: which account it is about, as `journal_account` gives it.
             recalls: whether it tells what earlier runs did; it writes down what this one does either way.
             resends: whether eligibility checks and page views that are in doubt are sent again.
@@ -295,28 +304,43 @@ class Journal:
             random: so many random bytes.
 
         Raises:
-            JournalError: the file is no journal, another account's, or of a newer release.
+            JournalError: the file is no journal, another account's, of a newer release, or another user's.
             JournalFailedError: it can't be written to.
         """
         try:
-            _make_private(path)
+            path = place_of_ours(path)
+            identity = _make_private(path)
+        except NotOursError as error:
+            raise JournalError(str(error)) from error
         except OSError as error:
             raise JournalFailedError(f"{path} can't be written: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise JournalError(_spoilt(path, error)) from error
         database = _connected(path)
+        watch: Watch | None = None
         try:
             _migrate(database, path, account, random)
             _check_whole(database, path)
             query = "UPDATE account SET token_fingerprint = coalesce(?, token_fingerprint), base_url = ?"
             database.execute(query, (token_fingerprint, base_url))
-            return cls(database, str(path), clock, recalls=recalls, resends=resends, since=since)
-        except sqlite3.OperationalError as error:
+            watch = _watched(path, identity)
+            return cls(
+                database,
+                str(path),
+                clock,
+                recalls=recalls,
+                resends=resends,
+                since=since,
+                watch=watch,
+            )
+        except BaseException as error:
             database.close()
-            raise JournalFailedError(f"{path} can't be written: {_reason(error)}") from error
-        except sqlite3.Error as error:
-            database.close()
-            raise JournalError(_spoilt(path, error)) from error
-        except BaseException:
-            database.close()
+            if watch:
+                watch.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise JournalFailedError(f"{path} can't be written: {_reason(error)}") from error
+            if isinstance(error, sqlite3.Error):
+                raise JournalError(_spoilt(path, error)) from error
             raise
 
     @classmethod
@@ -773,8 +797,9 @@ class Journal:
         self._commit(reached)
         if self._durable < reached and self._closed.is_set():
             raise StoppedError
-        if self._failure:
-            raise JournalFailedError(self._failure)
+        if self.failure:
+            self.returned(key)  # it is not in doubt: it was not sent
+            raise JournalFailedError(self.failure)
 
     def returned(self, key: str) -> None:
         """Put on record that it has not been taken; what was in doubt before stays so."""
@@ -953,15 +978,16 @@ class Journal:
             self._bring_to_disk()
             self._closed.set()
             with suppress(sqlite3.Error):
-                self._database.execute("COMMIT")
-            self._database.close()
+                # What is torn must not get worse.
+                self._database.execute("ROLLBACK" if self._failure else "COMMIT")
+            self._end_watch()
         self._news.set()
         self._committer.join()
 
     @property
     def failure(self) -> str | None:
-        """Why it can't be written any more; None where it can."""
-        return self._failure
+        """Why it can't be written any more, or is not what the next run finds; None where all is well."""
+        return self._failure or self._loss
 
     def _arrived(self, doubt: Doubt, held: EndUser) -> bool:
         """Whether an end user holds all that a write would have left."""
@@ -1123,6 +1149,7 @@ class Journal:
     def _bring_to_disk(self) -> None:
         if self._closed.is_set():
             return
+        self._look()
         self._write_down()
         if self._failure:
             return
@@ -1133,6 +1160,52 @@ class Journal:
             self._fail(error)
         else:
             self._durable = self._written
+            if self._watch:
+                self._watch.take_note()
+
+    def _look(self) -> None:
+        """Find out whether somebody has taken the file away, before anything is written to it."""
+        if self._watch is None or self._failure or self._loss:
+            return
+        try:
+            found = self._watch.look()
+        except OSError as error:
+            self._fail(error)
+            return
+        if found:
+            path, loss = found
+            told = (
+                f"{path} {loss.what} while this run kept its journal there; nothing more was sent"
+            )
+            if loss.is_elsewhere:
+                self._loss = told
+            else:
+                self._failure = f"{told}. {_TORN}"
+
+    def _end_watch(self) -> None:
+        """Close the file; where it was taken away, save what it held."""
+        watch = self._watch
+        found = watch.look_at_the_end() if watch and not self._failure else None
+        kept = "The journal is whole: run the same command again"  # SQLite writes it out as it is closed
+        copy: Path | Exception | None = None
+        if found and found[1].is_elsewhere:
+            self._loss = self._loss or f"{self._name} {found[1].what} as this run ended"
+            copy = _copied(self._database, Path(self._name))
+        self._database.close()
+        if watch is None:
+            return
+        if isinstance(copy, Path):
+            watch.remove_companions()
+            kept = _put_back(copy, Path(self._name))
+        elif copy:
+            kept = (
+                f"It could not be written anew: {getattr(copy, 'strerror', None) or copy}. {_TORN}"
+            )
+        watch.close()
+        if self._loss:
+            self._loss = f"{self._loss}. {kept}"
+        elif not self._failure and (found := watch.look_at_the_end()):
+            self._failure = f"{self._name} {found[1].what} as this run ended. {_TORN}"
 
     def _commit_news(self) -> None:
         """Commit what nobody waits for, unless a call that leaves meanwhile has done it."""
@@ -1160,6 +1233,43 @@ def is_in_use(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     """Why a journal could not be written."""
     return IN_USE if is_in_use(error) else str(error)
+
+
+_TORN: Final = (
+    "What this run has put on record may be lost: put back a copy of the journal, if there is any, before "
+    "the next push; else eligibility checks and page views are sent again"
+)
+
+
+def _copied(database: sqlite3.Connection, path: Path) -> Path | Exception:
+    """Write a journal that was taken away while it is open beside its place; gives where, or why not."""
+    try:
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{path.name}.", suffix=".saved"
+        )
+        os.close(descriptor)
+    except OSError as error:
+        return error
+    try:
+        with closing(_connected(Path(name))) as copy:
+            database.backup(copy)
+    except sqlite3.Error as error:
+        Path(name).unlink(missing_ok=True)
+        return error
+    return Path(name)
+
+
+def _put_back(copy: Path, path: Path) -> str:
+    """Put the copy of a journal in its place, unless something stands there; gives what to say of it."""
+    try:
+        path.hardlink_to(copy)
+    except OSError:
+        return (
+            f"All that it held is in {copy} now: move that file to {path}, then run the same command again; "
+            "without it, eligibility checks and page views are sent again"
+        )
+    copy.unlink()
+    return "It was written anew, with all that it held: run the same command again"
 
 
 def _prints_of(shortened: int) -> tuple[bytes, bytes]:
@@ -1262,7 +1372,7 @@ def _check_is_one(database: sqlite3.Connection, path: Path) -> None:
 def forget(path: Path) -> None:
     """Delete a journal, once nobody has it open."""
     contents(path, runs=0)  # nothing but a journal is deleted
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", *COMPANIONS):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
@@ -1299,20 +1409,79 @@ def _counts(database: sqlite3.Connection, table: str) -> dict[str, int]:
     return {name: found.get(kind, 0) for kind, name in enumerate(KINDS)}
 
 
-def _make_private(path: Path) -> None:
+def _make_private(path: Path) -> os.stat_result:
     """Make sure that only its owner may read the file; SQLite gives its companions the same rights.
 
+    Nothing is changed of a file that is no journal.
+
+    Returns:
+        The file's status.
+
     Raises:
-        JournalError: it is no file.
+        JournalError: it is no file, or no journal.
+        NotOursError: it, or a companion of its, is somebody else's.
         OSError: it can't be made.
     """
     if path.exists() and not path.is_file():
         raise JournalError(f"{path} is no file; a journal is one")
     if not path.parent.is_dir():
         raise JournalError(f"{path}: the folder {path.parent} is missing")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    os.fchmod(descriptor, 0o600)
-    os.close(descriptor)
+    _check_companions(path)
+    descriptor = open_ours(path, os.O_RDWR | os.O_CREAT)
+    try:
+        status = os.fstat(descriptor)
+        is_new = not status.st_size
+        # A change that broke off may have left any beginning; SQLite takes it back.
+        is_cut = path.with_name(f"{path.name}-journal").exists()
+        if not (is_new or is_cut) and os.pread(descriptor, len(_BEGINNING), 0) != _BEGINNING:
+            raise JournalError(_spoilt(path, "file is not a database"))
+        if is_new:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)  # before SQLite opens it, whose locks would go with it
+    if is_new:
+        return status
+    wal = path.with_name(path.name + WAL)
+    has_log = wal.exists() and wal.stat().st_size > 0
+    # Without a log nobody has it open, and then SQLite is to leave nothing beside it.
+    address = f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
+    with (
+        suppress(sqlite3.OperationalError),  # which whoever opens it to write meets too
+        closing(sqlite3.connect(address, timeout=_PATIENCE, uri=True)) as database,
+    ):
+        _version(database, path)
+    descriptor = open_ours(path, os.O_RDWR)
+    try:
+        os.fchmod(descriptor, 0o600)
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_companions(path: Path) -> None:
+    """Make sure that nobody else has put a file there which SQLite would take for the journal's own."""
+    for each in COMPANIONS:
+        companion = path.with_name(path.name + each)
+        try:
+            status = companion.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            raise JournalError(f"{companion} is no plain file; move or delete it")
+        check_is_ours(companion, status)
+
+
+def _watched(path: Path, identity: os.stat_result) -> Watch:
+    """Look after a journal that was just opened, once it is known to be the file that was looked at."""
+    try:
+        if not os.path.samestat(identity, path.lstat()):
+            raise JournalFailedError(f"{path} was replaced by another file just now; try again")
+        _check_companions(path)
+        return Watch(path)
+    except NotOursError as error:
+        raise JournalError(str(error)) from error
+    except OSError as error:
+        raise JournalFailedError(f"{path} can't be looked at: {error.strerror}") from error
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import socket
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
+
+from wootric_map.ownership import open_ours
 
 _LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a lock that somebody else has."""
@@ -23,7 +24,7 @@ class LockedError(Exception):
 
 
 class NotAFileError(Exception):
-    """Something that is no file stands in its place."""
+    """Something that is no file, or another one, stands in its place."""
 
 
 class Holder(NamedTuple):
@@ -38,22 +39,22 @@ class Holder(NamedTuple):
 def open_alone(path: Path) -> FileIO:
     """Open a file to read and write, made if there is none, that no other run has open.
 
-    Only its owner may read it.
+    Only its owner may read one that is made; of one that is there nothing is changed.
 
     Raises:
         LockedError: another run has it.
         NotAFileError: it is a folder, a link, a device or a pipe.
+        NotOursError: it is somebody else's.
         OSError: it can't be opened.
     """
     while True:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        file = FileIO(os.open(path, flags, 0o600), "r+")
         try:
-            status = os.fstat(file.fileno())
-            _check_file(status)
+            file = FileIO(open_ours(path, os.O_RDWR | os.O_CREAT), "r+")
+        except IsADirectoryError as error:
+            raise NotAFileError from error
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(file.fileno(), 0o600)
-            if os.path.samestat(status, path.stat()):
+            if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
                 return file
         except BlockingIOError as error:
             file.close()
@@ -64,11 +65,6 @@ def open_alone(path: Path) -> FileIO:
             file.close()
             raise
         file.close()  # the run that had it moved it away just now
-
-
-def _check_file(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise NotAFileError
 
 
 class RunLock:
@@ -99,7 +95,8 @@ class RunLock:
 
         Raises:
             LockedError: somebody else still has it.
-            NotAFileError: it is no file.
+            NotAFileError: it is no file, or one that is no lock's.
+            NotOursError: it is somebody else's.
             OSError: it can't be written.
         """
         # Whoever only looks who has it keeps it for a moment too.
@@ -113,6 +110,10 @@ class RunLock:
                     raise
             else:
                 note = Holder(os.getpid(), socket.gethostname(), clock())
+                if not _is_note(file.read(_LONGEST_NOTE)):
+                    file.close()
+                    raise NotAFileError
+                file.seek(0)
                 file.truncate(0)
                 file.write(orjson.dumps(note._asdict()))
                 return cls(file, path)
@@ -145,6 +146,11 @@ def holder(path: Path) -> Holder | None:
     except OSError:
         return None
     return None
+
+
+def _is_note(content: bytes) -> bool:
+    """Whether a file holds no more than who has it, or had it."""
+    return not content.strip(b"\0") or content.startswith(b'{"process":')
 
 
 def _noted(note: bytes) -> Holder:

@@ -210,8 +210,8 @@ def push(
             ending(error)[1] if error else code, report.done, report.failed.counts.total()
         )
         journal.close()
-        if journal.failure and not error:
-            error = JournalFailedError(journal.failure)
+        if journal.failure and (error is None or isinstance(error, JournalFailedError)):
+            error = JournalFailedError(journal.failure)  # closed, it knows what became of it
     told.write(
         exit_code=code,
         error=error,

@@ -1,0 +1,157 @@
+"""Whether a file that a run writes is its user's own: in a shared folder anybody may have put it there.
+
+What somebody else owns stays theirs to read, whatever its mode: personal data would be written to it, or
+what it says of earlier runs be believed. So it is refused, as is a link of somebody else's, and what is no
+plain file.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = 0
+_MOST_LINKS: Final = 40
+_WORLD_WRITABLE: Final = stat.S_IWOTH
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_OF_THE_SYSTEM: Final = (Path("/dev"), Path("/proc"))
+
+
+class NotOursError(PermissionError):
+    """A file that is somebody else's; the message says which, why, and what to do."""
+
+
+def is_ours(status: os.stat_result, folder: os.stat_result, user: int) -> bool:
+    """Return whether a file is its user's own, as far as who may have put it there goes.
+
+    Root owns what root owns, and in a folder that one user alone writes to, also what is that user's: only
+    they can have put it there, as in `sudo` from a home of one's own. In a shared folder root takes over
+    nothing either.
+
+    Args:
+        status: the file's, or the link's own.
+        folder: that of the folder it stands in.
+        user: who runs this.
+    """
+    if status.st_uid == user:
+        return True
+    is_alone = not folder.st_mode & _OTHERS_WRITE
+    return user == _ROOT and is_alone and status.st_uid == folder.st_uid
+
+
+def may_be_planted(status: os.stat_result, folder: os.stat_result) -> bool:
+    """Return whether a file of one's own may be in a folder by somebody else's doing: as a second name."""
+    return status.st_nlink > 1 and bool(folder.st_mode & _WORLD_WRITABLE)
+
+
+def check_is_ours(path: Path, status: os.stat_result) -> None:
+    """Make sure that a file which is to be written may be.
+
+    Args:
+        path: its place.
+        status: its own; of an open file, so that nobody exchanges it meanwhile.
+
+    Raises:
+        NotOursError: it is somebody else's.
+        OSError: the folder can't be looked at.
+    """
+    folder = path.parent.stat()
+    if not is_ours(status, folder, os.geteuid()):
+        raise NotOursError(
+            f"{path} belongs to another user (uid {status.st_uid}), who could read what is written to it; "
+            "name another file, in a folder of your own if you can"
+        )
+    if may_be_planted(status, folder):
+        raise NotOursError(
+            f"{path} has a second name, and anybody can have given it one in this folder; name another file"
+        )
+
+
+def place_of_ours(path: Path) -> Path:
+    """Return where a file stands that is to be written, links followed; nothing is opened or changed.
+
+    What is no plain file passes, be it a folder or a device: whether it will do is for the caller to say.
+
+    Args:
+        path: as given; there need be nothing.
+
+    Raises:
+        NotOursError: the file, or a link that leads to it, is somebody else's.
+        OSError: it can't be looked at.
+    """
+    _check_links(path)
+    place = path.resolve()
+    status = _status(place)
+    if status and stat.S_ISREG(status.st_mode):
+        check_is_ours(place, status)
+    return place
+
+
+def open_ours(path: Path, flags: int) -> int:
+    """Open a plain file of one's own without following a link; a new one only its owner may read.
+
+    Args:
+        path: its place.
+        flags: as `os.open` takes them; with O_CREAT it is made if there is none.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        NotOursError: it is somebody else's.
+        IsADirectoryError: it is no plain file.
+        OSError: it can't be opened.
+    """
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    status = _status(path)
+    try:
+        if status:
+            # Looked at first: to open a device, or a pipe, may do something already.
+            _check_plain(path, status)
+            check_is_ours(path, status)
+            descriptor = os.open(path, flags & ~os.O_CREAT)
+        else:
+            exclusive = os.O_EXCL if flags & os.O_CREAT else 0
+            descriptor = os.open(path, flags | exclusive, 0o600)
+    except (FileNotFoundError, FileExistsError) as error:
+        came = isinstance(error, FileExistsError)
+        if not flags & os.O_CREAT or came == bool(status):
+            raise
+        return open_ours(path, flags)  # it came or went between the look and the opening
+    try:
+        status = os.fstat(descriptor)
+        _check_plain(path, status)
+        check_is_ours(path, status)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_links(path: Path) -> None:
+    for _ in range(_MOST_LINKS):
+        if any(each in path.parents for each in _OF_THE_SYSTEM):
+            return
+        status = _status(path)
+        if status is None or not stat.S_ISLNK(status.st_mode):
+            return
+        # Root's are the system's own.
+        if status.st_uid != _ROOT and not is_ours(status, path.parent.stat(), os.geteuid()):
+            raise NotOursError(
+                f"{path} is a link that belongs to another user (uid {status.st_uid}), who decides where it "
+                "leads; name another file"
+            )
+        path = path.parent / path.readlink()
+
+
+def _check_plain(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise IsADirectoryError(f"{path} is no plain file; name another, or move it away")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What the system knows of a file, or of a link itself; None where there is nothing."""
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
