@@ -5,6 +5,7 @@ what it says of earlier runs be believed. So it is refused, as is a link of some
 plain file.
 """
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -70,7 +71,7 @@ def check_is_ours(path: Path, status: os.stat_result) -> None:
 def place_of_ours(path: Path) -> Path:
     """Return where a file stands that is to be written, links followed; nothing is opened or changed.
 
-    What is no plain file passes, be it a folder or a device: whether it will do is for the caller to say.
+    A folder passes, and so do the system's devices: whether they will do is for the caller to say.
 
     Args:
         path: as given; there need be nothing.
@@ -80,9 +81,12 @@ def place_of_ours(path: Path) -> Path:
         OSError: it can't be looked at.
     """
     _check_links(path)
-    place = path.resolve()
-    status = _status(place)
-    if status and stat.S_ISREG(status.st_mode):
+    try:
+        place = path.resolve()
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, f"{path} is a link that leads back to itself") from error
+    status = None if _is_of_the_system(path) or _is_of_the_system(place) else _status(place)
+    if status and not stat.S_ISDIR(status.st_mode):
         check_is_ours(place, status)
     return place
 
@@ -130,9 +134,7 @@ def open_ours(path: Path, flags: int) -> int:
 
 def _check_links(path: Path) -> None:
     for _ in range(_MOST_LINKS):
-        if any(each in path.parents for each in _OF_THE_SYSTEM):
-            return
-        status = _status(path)
+        status = None if _is_of_the_system(path) else _status(path)
         if status is None or not stat.S_ISLNK(status.st_mode):
             return
         # Root's are the system's own.
@@ -142,6 +144,10 @@ def _check_links(path: Path) -> None:
                 "leads; name another file"
             )
         path = path.parent / path.readlink()
+
+
+def _is_of_the_system(path: Path) -> bool:
+    return any(each in path.parents for each in _OF_THE_SYSTEM)
 
 
 def _check_plain(path: Path, status: os.stat_result) -> None:

@@ -43,7 +43,9 @@ import orjson
 from wootric_map.calls import EligibilityCheck, EndUserUpsert, PageView
 from wootric_map.identities import NO_TIME
 from wootric_map.outcome import CALLS, Action, Ref
+from wootric_map.ownership import place_of_ours
 from wootric_map.partial_file import create_partial, naming, remove_abandoned
+from wootric_map.placing import put_in_place
 from wootric_map.plan import EndUserPlan, Event, Write
 from wootric_map.rehearsal import Rehearsed
 from wootric_map.said import Group, Order, Said, grouped, ungrouped
@@ -123,14 +125,16 @@ class PlanWriter:
             fills: whether its updates may only give values where there are none.
 
         Raises:
+            NotOursError: what is there is somebody else's.
             OSError: nothing can be written there, or what is there is no plan.
         """
+        place = place_of_ours(path)
         if path.exists() and not _is_replaceable(path):
             raise FileExistsError("it is there, and no plan; it would be lost: choose another name")
         self._fills = fills
-        self._path = path.resolve()
-        remove_abandoned(self._path)
-        descriptor, partial = create_partial(self._path)
+        self._path = place
+        remove_abandoned(place)
+        descriptor, partial = create_partial(place)
         self._partial: Path | None = partial
         self._file = os.fdopen(descriptor, "wb")
         self._counts: Counter[str] = Counter()
@@ -174,7 +178,9 @@ class PlanWriter:
         with naming(self._path):
             self._file.flush()
         if self._partial:
-            self._partial.rename(self._path)
+            self._file.flush()
+            size = self._file.tell()
+            put_in_place(self._file.fileno(), self._partial, self._path, size)
             self._partial = None
         self._file.close()
 

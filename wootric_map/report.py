@@ -4,6 +4,8 @@ import base64
 import errno
 import filecmp
 import os
+import shutil
+import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,7 +25,9 @@ from wootric_map.findings import (
     distinct,
 )
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
-from wootric_map.partial_file import create_partial, naming, remove_abandoned
+from wootric_map.ownership import place_of_ours
+from wootric_map.partial_file import naming, remove_abandoned
+from wootric_map.placing import check_size, has_its_name, put_in_place
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line, kept_line
 from wootric_map.source import PassedOver
@@ -216,6 +220,7 @@ class RejectsFile:
             keep: how many of the files that it replaces are kept, numbered: the newest.
 
         Raises:
+            NotOursError: what stands there is somebody else's.
             OSError: nothing can be written there.
         """
         if path.is_dir():
@@ -223,7 +228,8 @@ class RejectsFile:
         # A device or pipe, such as /dev/null, is written to; it must not be replaced.
         self._is_special = path.exists() and not path.is_file()
         # A link stays one: what it leads to is replaced.
-        path = path if self._is_special else path.resolve()
+        place = place_of_ours(path)
+        path = path if self._is_special else place
         if (
             not self._is_special
             and path.is_file()
@@ -239,6 +245,7 @@ class RejectsFile:
         self._keep = keep
         self._file: FileIO | None = _opened(path) if self._is_special else None
         self._partial = path
+        self._size = 0
         self.count = 0
         if not self._is_special:
             remove_abandoned(path)
@@ -292,21 +299,28 @@ class RejectsFile:
 
         Returns:
             Where the file that was there before is kept; None where it was not moved.
+
+        Raises:
+            NotOursError: what stands there by now is somebody else's.
+            OSError: it can't be moved, or another program has changed it on the way.
         """
         if replayed and not complete:
             self.discard()
             return None
         kept = None
+        if self._file and not self._is_special:
+            self._regain()
         if self._file and not self._is_special and not replayed and self._is_there_already():
             count = self.count
             self.discard()
             self.count = count
             return None
         if self._path.is_file() and (self._file or replayed):
+            place_of_ours(self._path)
             kept = self._set_aside()
         if self._file:
             if not self._is_special:
-                self._partial.rename(self._path)
+                put_in_place(self._file.fileno(), self._partial, self._path, self._size)
             self._file.close()
             self._file = None
         return kept
@@ -319,11 +333,26 @@ class RejectsFile:
     def discard(self) -> None:
         """Throw away what was written and not moved to its place."""
         if self._file:
-            if not self._is_special:
-                self._partial.unlink(missing_ok=True)
+            if not self._is_special and has_its_name(self._file.fileno(), self._partial):
+                self._partial.unlink()
             self._file.close()
             self._file = None
             self.count = 0
+
+    def _regain(self) -> None:
+        """Give what was written a name again, if somebody has removed or replaced the file."""
+        file = self._file
+        if file is None or has_its_name(file.fileno(), self._partial):
+            return
+        self._open()
+        assert self._file  # noqa: S101 - it was opened just now
+        with file, FileIO(os.dup(file.fileno()), "r") as written:
+            written.seek(0)
+            shutil.copyfileobj(written, self._file)
+
+    def _open(self) -> None:
+        descriptor, self._partial = create_partial(self._path)
+        self._file = FileIO(descriptor, "w")
 
     def _write(
         self,
@@ -338,8 +367,9 @@ class RejectsFile:
         plan: Mapping[str, object] | None = None,
     ) -> None:
         if self._file is None:
-            descriptor, self._partial = create_partial(self._path)
-            self._file = FileIO(descriptor, "w")
+            self._open()
+            self._size = 0
+        assert self._file  # noqa: S101 - it was opened just now
         entry: dict[str, object] = {
             "source": source,
             "line": line,
@@ -364,6 +394,8 @@ class RejectsFile:
     def _append(self, file: FileIO, line: bytes) -> None:
         """Write a line whole or not at all: a full disk must not leave half of one."""
         written = 0
+        if not self._is_special:
+            check_size(file.fileno(), self._partial, self._size)
         try:
             while written < len(line):
                 written += file.write(line[written:]) or 0
@@ -371,6 +403,7 @@ class RejectsFile:
             if not self._is_special:
                 file.truncate(file.tell() - written)
             raise
+        self._size += len(line)
 
     def all_lines(self, holds: Callable[[bytes], bool]) -> bool:
         """Return whether something holds of each record in the file that stands there.
@@ -399,20 +432,22 @@ class RejectsFile:
         name = self._path.with_name(f"{self._path.name}.{max(numbered, default=0) + 1}")
         self._path.rename(name)
         numbered = self._numbered()
-        ours = [each for each in sorted(numbered) if is_rejects_file(numbered[each])]
+        ours = [
+            each
+            for each in sorted(numbered)
+            if _may_be_deleted(numbered[each]) and is_rejects_file(numbered[each])
+        ]
         for number in ours[: max(len(ours) - self._keep, 0)]:
             numbered[number].unlink()
         return name if name.exists() else None
 
     def _numbered(self) -> dict[int, Path]:
-        """The files that were set aside, by their numbers."""
+        """What stands under the names of files that were set aside, by their numbers."""
         start = f"{self._path.name}."
         return {
             int(number): path
             for path in self._path.parent.iterdir()
-            if path.name.startswith(start)
-            and (number := path.name.removeprefix(start)).isdecimal()
-            and path.is_file()
+            if path.name.startswith(start) and (number := path.name.removeprefix(start)).isdecimal()
         }
 
 
@@ -433,6 +468,11 @@ def _opened(path: Path) -> FileIO:
         raise OSError(words) from error
     os.set_blocking(descriptor, True)
     return FileIO(descriptor, "w")
+
+
+def _may_be_deleted(path: Path) -> bool:
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def is_rejects_file(path: Path) -> bool:

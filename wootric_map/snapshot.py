@@ -24,7 +24,9 @@ from wootric_map.end_users import Place, Reached, end_user_from, place_of
 from wootric_map.gunzip import MAGIC, GzipError, gunzip
 from wootric_map.locking import LockedError, NotAFileError, open_alone
 from wootric_map.mapping import WOOTRIC_ID
+from wootric_map.ownership import NotOursError, place_of_ours
 from wootric_map.partial_file import create_partial, naming, remove_abandoned
+from wootric_map.placing import check_untouched, put_in_place
 from wootric_map.source import SourceError
 
 PARTIAL: Final = ".partial"
@@ -189,7 +191,11 @@ class PartialSnapshot:
         Raises:
             SnapshotError: what is there can't be gone on with, or can't be written to.
         """
-        path = _led_to(path)
+        try:
+            place = place_of_ours(path)
+        except OSError as error:
+            raise SnapshotError(error.strerror or str(error)) from error
+        path = place if path.is_symlink() else path
         if path.is_dir():
             raise SnapshotError(f"{path} is a folder; name a file in it")
         if path.exists() and not path.is_file():
@@ -213,6 +219,7 @@ class PartialSnapshot:
         remove_abandoned(path)
         try:
             self._resume()
+            os.fchmod(self._file.fileno(), 0o600)
         except BaseException:
             self._file.close()
             raise
@@ -242,7 +249,7 @@ class PartialSnapshot:
         """Write end users, all of them or none.
 
         Raises:
-            OSError: the disk does not take them.
+            OSError: the disk does not take them, or another program has taken the file away.
             SnapshotError: one of them can't be written down.
         """
         said: dict[str, object] = {"account": self.account, "as_of": self.as_of}
@@ -253,6 +260,7 @@ class PartialSnapshot:
         for row in rows:
             places.append(place_of(row))
             content += _dump(_marked(row, said)) + b"\n"
+        check_untouched(self._file.fileno(), self.path, self._file.tell())
         written = 0
         try:
             while written < len(content):
@@ -263,12 +271,13 @@ class PartialSnapshot:
             self._file.truncate(end)
             self._file.seek(end)
             raise OSError(error.errno, error.strerror, str(self.path)) from error
+        check_untouched(self._file.fileno(), self.path, self._file.tell())
         for place in places:
             self._note(place)
 
     def finish(self) -> int:
         """Move it to the place of the snapshot; gives how many end users it holds."""
-        self.path.rename(self._target)
+        put_in_place(self._file.fileno(), self.path, self._target, self._file.tell())
         self._file.close()
         return self.count
 
@@ -547,6 +556,8 @@ def _locked(path: Path) -> FileIO:
     """Open a file to go on with, made if there is none, that no other run has open."""
     try:
         return open_alone(path)
+    except NotOursError as error:
+        raise SnapshotError(str(error)) from error
     except NotAFileError as error:
         raise SnapshotError(f"{path} is in the way; move or delete it") from error
     except LockedError as error:

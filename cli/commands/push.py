@@ -200,9 +200,10 @@ def push(
         error = ended.error
         is_cut = time_is_up() and not interruption.exit_code and ended.left != 0
         complete = error is None and not interruption.exit_code and not is_cut
-        kept, went_through = _settle_rejects(
+        kept, went_through, fault = _settle_rejects(
             rejects_file, journal, replayed=replayed, complete=complete, from_plan=bool(saved)
         )
+        error, complete = error or fault, complete and not fault
         code = interruption.exit_code or (0 if report.flawless else 1)
         doubts = journal.doubts()
         journal.note_limits(pace.limits())
@@ -552,17 +553,22 @@ def _plan_file(path: Path) -> PlanFile:
 
 def _settle_rejects(
     rejects: RejectsFile, journal: Journal, *, replayed: bool, complete: bool, from_plan: bool
-) -> tuple[Path | None, bool]:
+) -> tuple[Path | None, bool, OSError | None]:
     """Put the rejects file in its place.
 
     Returns:
-        Where the one before is now; and whether all that is in the one of an earlier run that still stands
-        there has gone through since.
+        Where the one before is now; whether all that is in the one of an earlier run that still stands
+        there has gone through since; and why the file could not be put there, if it could not.
     """
-    kept = rejects.finish(replayed=replayed, complete=complete)
+    try:
+        kept = rejects.finish(replayed=replayed, complete=complete)
+    except OSError as error:
+        rejects.discard()
+        why = f"{error.strerror or error}; to have the rejects written anew, push with --retry-rejects"
+        return None, False, OSError(error.errno, why, error.filename)
     if complete and not from_plan:
         journal.end_retries()
-    return kept, rejects.is_left_over and rejects.all_lines(journal.went_through)
+    return kept, rejects.is_left_over and rejects.all_lines(journal.went_through), None
 
 
 def _is_replayed(rejects: Path, sources: list[Source]) -> bool:

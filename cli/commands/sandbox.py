@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from cli import options
+from wootric_map.ownership import open_ours, place_of_ours
 
 if TYPE_CHECKING:
     from wootric_map.sandbox import SandboxSettings
@@ -173,11 +174,14 @@ class _RequestLog:
 def _open_log(path: Path) -> BinaryIO:
     # Unbuffered: a line is in the file once the request is answered. Private: it holds addresses.
     try:
+        place = place_of_ours(path)
         # Without waiting: a pipe may have no reader.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o600)
+        if path.exists() and not path.is_file():  # such as /dev/stderr
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+        else:
+            descriptor = open_ours(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as error:
-        why = error.strerror
+        why = error.strerror or error
         if error.errno == errno.ENXIO:
             why = "nobody reads this pipe; start its reader first, or name a file"
         raise click.BadParameter(f"cannot open {path}: {why}", param_hint="'--log'") from None

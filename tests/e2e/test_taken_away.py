@@ -174,3 +174,64 @@ def test_a_journal_that_others_only_read_is_left_in_peace(replay: Replay) -> Non
     done, more = pushed_while(replay, look, after=3)
     assert done.returncode == 0, done.stderr
     assert more > 0
+
+
+def partial(replay: Replay, name: str) -> Path | None:
+    return next(replay.folder.glob(f".{name}.*.partial"), None)
+
+
+BROKEN = [*EXPORT, {"type": "track", "userId": "u1"}]
+
+
+def pushed_with_rejects(replay: Replay, take: Take) -> subprocess.CompletedProcess[str]:
+    """Push what has a reject, and do something to the file that holds it before it is in its place."""
+    export = replay.write(BROKEN)
+    with replay.start("push", export, "--no-progress") as process:
+        until(lambda: departures(replay) > 0 and partial(replay, "rejects.ndjson") is not None)
+        found = partial(replay, "rejects.ndjson")
+        assert found
+        take(found)
+        output, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess([], process.returncode, output, errors)
+
+
+@SLOW
+@pytest.mark.parametrize("take", [Path.unlink, replaced, moved])
+def test_rejects_whose_file_is_removed_before_it_is_whole_are_kept_all_the_same(
+    replay: Replay, take: Take
+) -> None:
+    done = pushed_with_rejects(replay, take)
+    assert done.returncode == 1, done.stderr
+    assert [each["code"] for each in replay.rejects()] == ["missing_event"]
+
+
+@SLOW
+@pytest.mark.parametrize("take", [emptied, overwritten])
+def test_rejects_whose_file_is_emptied_are_said_to_be_lost_and_come_again(
+    replay: Replay, take: Take
+) -> None:
+    done = pushed_with_rejects(replay, take)
+    assert done.returncode == 5, done.stderr
+    assert "another program has changed this file" in done.stderr
+    assert "push with --retry-rejects" in done.stderr
+    assert replay.rejects() == []
+    assert replay.push("export.ndjson", "--retry-rejects").returncode == 1
+    assert [each["code"] for each in replay.rejects()] == ["missing_event"]
+    assert views(replay) == Counter(each["properties"]["path"] for each in EXPORT[USERS:])
+
+
+@SLOW
+@pytest.mark.parametrize("take", [emptied, replaced, Path.unlink])
+def test_a_snapshot_whose_file_is_taken_away_is_not_put_in_its_place(
+    replay: Replay, take: Take
+) -> None:
+    for number in range(200):
+        replay.holds(f"u{number}", f"u{number}@example.com")
+    path = replay.folder / "all.partial"
+    with replay.start("snapshot", "-o", "all", "--rate", "200", "--no-progress") as process:
+        until(lambda: path.exists() and path.stat().st_size > 0)
+        take(path)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 5, errors
+    assert "another program has" in errors
+    assert not (replay.folder / "all").exists()
