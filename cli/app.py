@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from cli import colour, files, redacting, secrets, streams
+from cli import colour, open_files, redacting, secrets, streams
 from cli.groups import Group, hint_for
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def main() -> NoReturn:
     redaction = None
     color = colour.wanted(sys.argv[1:], os.environ)
     try:
-        files.allow_many()
+        open_files.allow_many()
         secrets.take()
         key = secrets.given(redacting.KEY)
         redaction = redacting.redaction_for(sys.argv[1:], key, os.urandom(32))
@@ -194,7 +194,7 @@ def _of_the_disk(error: Exception) -> str:
         if is_in_use(error):
             return f"{IN_USE}; wait for its end, then run the same command again"
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        return f"{reason}: {files.TOO_FEW}"
+        return f"{reason}: {open_files.TOO_FEW}"
     at = error.filename if isinstance(error, OSError) else None
     is_of_sqlite = "database or disk is full" in reason
     if at is None:

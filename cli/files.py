@@ -1,52 +1,63 @@
-"""How many files this process may have open at once."""
+"""The files that a command reads and writes, by the options that name them."""
 
-import resource
-from typing import Final
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-import click
+from cli import keeping
+from wootric_map.paths_of_run import Use, use, uses_of_journal
+from wootric_map.services import journal_account, services
 
-_WANTED: Final = 1024
-"""What the limit is raised to, where that is allowed."""
-
-_LEAST: Final = 32
-"""What a command opens at most, beside what its workers and processes take."""
-
-_FOR_WORKER: Final = 3
-"""Its connection, with both ends where the sandbox is embedded, and one to spare."""
-
-_FOR_PROCESS: Final = 4
-"""The pipes to it."""
-
-TOO_FEW: Final = (
-    "this process, or the system, allows no more at once; allow more with ulimit -n 1024, or give fewer "
-    "--workers and --processes"
-)
+_SECRETS = ("client_secret_file", "password_file")
 
 
-def allow_many() -> None:
-    """Raise the limit as far as is useful and allowed.
+def written(**options: Path | None) -> dict[str, Use]:
+    """The files that options name which are written, by the parameters' names."""
+    return {
+        name: use(f"--{name}", path, writes=True)
+        for name, path in options.items()
+        if path is not None
+    }
+
+
+def read(name: str, path: Path | None, *, gives_way_to: str | None = None) -> list[Use]:
+    """A file that an option names which is read, if it names any."""
+    return [use(name, path, gives_way_to=gives_way_to)] if path else []
+
+
+def of_login(given: Mapping[str, Any]) -> Iterator[Use]:
+    """The files of secrets and certificates.
+
+    Args:
+        given: the values of `options.credential_options`.
+    """
+    for name in _SECRETS:
+        path = given[name]
+        if path and path != "-":
+            yield use(f"--{name.replace('_', '-')}", path)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle:
+        yield use("REQUESTS_CA_BUNDLE", bundle)
+
+
+def of_journal(given: Mapping[str, Any], *, writes: bool) -> list[Use]:
+    """The journal, what stands beside it, and the account's lock.
+
+    Args:
+        given: the values of `options.account_options`, and the journal if there is an option for it.
+        writes: whether the journal is kept, or only read.
 
     Raises:
-        click.UsageError: it is too low for any command.
+        click.UsageError: as in `keeping.place`.
+        SettingsError: the account token or base URL is none.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < _WANTED:
-        wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    check(workers=0, processes=0)
-
-
-def check(*, workers: int, processes: int) -> None:
-    """Make sure that so many workers and processes can have their files open at once.
-
-    Raises:
-        click.UsageError: they can't; the message tells the limit.
-    """
-    needed = _LEAST + _FOR_WORKER * workers + _FOR_PROCESS * (processes if processes > 1 else 0)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if limit != resource.RLIM_INFINITY and limit < needed:
-        fewer = ", or give fewer --workers and --processes" if workers or processes else ""
-        raise click.UsageError(
-            f"no more than {limit:,} files may be open at once, and this takes up to {needed:,}; allow "
-            f"more with ulimit -n {max(needed, _WANTED)}{fewer}"
-        )
+    token, journal = given["account_token"], given.get("journal")
+    account = journal_account(token, services(token, given["base_url"])) if token else None
+    found: list[Use] = []
+    if journal:
+        found += uses_of_journal("--journal", journal, writes=writes)
+    elif account:
+        found += uses_of_journal("the journal", keeping.place(account, None), writes=writes)
+    lock = keeping.lock_of(account) if account else None
+    return [*found, *([use("the account's lock", lock, writes=writes)] if lock else [])]

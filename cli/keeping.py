@@ -15,6 +15,7 @@ from cli.account import Account
 from cli.render.text import duration, printable
 from wootric_map.locking import Holder, LockedError, NotAFileError, RunLock, holder
 from wootric_map.ownership import NotOursError, place_of_ours
+from wootric_map.paths_of_run import LOCK
 from wootric_map.services import account_fingerprint, base_url_of, journal_account
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from wootric_map.journals import Listed
 
 JOURNAL: Final = ".journal"
-LOCK: Final = ".lock"
-"""What the names of an account's two files end in; both begin with its fingerprint."""
+"""What an account's journal is called behind its fingerprint; its lock is called `LOCK` there."""
 
 
 def state_folder() -> Path:
@@ -136,6 +136,13 @@ def kept(
         yield stack.enter_context(opened)
 
 
+def lock_of(account: str) -> Path | None:
+    """The lock of an account; None without a home of one's own, where the journal's lock has to do."""
+    with suppress(click.UsageError):
+        return state_folder() / f"{account}{LOCK}"
+    return None
+
+
 @contextmanager
 def locked(
     account: str, path: Path, *, patience: float, wait: Any, quiet: bool = False
@@ -157,12 +164,11 @@ def locked(
     """
     from wootric_map.journal import JournalFailedError  # noqa: PLC0415 - as above
 
-    folder = None
-    with suppress(click.UsageError):  # without a home of one's own, the journal's lock has to do
-        folder = state_folder()
+    own = lock_of(account)
+    folder = own.parent if own else None
     # Wherever the journal stands, the account is one; and wherever its lock stands, so is the journal.
     common = _runtime_folder()
-    locks = [each / f"{account}{LOCK}" for each in (common, folder) if each]
+    locks = [each for each in (common and common / f"{account}{LOCK}", own) if each]
     if path.parent != folder:
         locks.append(path.with_name(path.name + LOCK))
     deadline = time.monotonic() + patience

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from cli import files, redacting, secrets
+from cli import open_files, redacting, secrets
 from wootric_map import choosing, patience
 from wootric_map.lengths import is_like_one, seconds_in
 from wootric_map.plan import PlanOptions
@@ -341,7 +341,7 @@ def _with_files_for(what: str) -> Callable[[click.Context, click.Parameter, int]
     """Refuse more workers or processes than can have their files open."""
 
     def check(_: click.Context, __: click.Parameter, count: int) -> int:
-        files.check(**{"workers": 0, "processes": 0, what: count})
+        open_files.check(**{"workers": 0, "processes": 0, what: count})
         return count
 
     return check

@@ -1,6 +1,6 @@
 """`--unidentified`: a file of the records that name nobody, to be pushed once somebody knows them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -37,7 +37,6 @@ class UnidentifiedFile:
         path: Path | None,
         report: Report,
         sources: Sequence[Source],
-        others: Mapping[str, Path | None],
         *,
         keep: int = 5,
     ) -> None:
@@ -47,11 +46,10 @@ class UnidentifiedFile:
             path: the place of the file; None where there is to be none.
             report: counts the records of the run.
             sources: what is read.
-            others: the files that other options name, which are not to be replaced.
             keep: as in `RejectsFile`.
 
         Raises:
-            click.UsageError: it would replace one of these, or can't be written.
+            click.UsageError: it can't be written.
         """
         self._path = path
         self._report = report
@@ -60,15 +58,9 @@ class UnidentifiedFile:
         self._is_kept = False
         if path is None:
             return
-        for option, other in others.items():
-            if other and _is_same(path, other):
-                raise click.UsageError(
-                    f"--unidentified and {option} name one file, {path}; give each its own"
-                )
-        if any(each.path and _is_same(path, each.path) for each in sources):
-            raise click.UsageError(f"--unidentified names what is read, {path}; name another file")
         try:
-            self._file = RejectsFile(path, keep=keep)
+            spared = (each.path for each in sources if each.path)
+            self._file = RejectsFile(path, keep=keep, spare=spared)
         except OSError as error:
             raise click.UsageError(f"--unidentified: {error}") from error
         report.unidentified_records = UnidentifiedRecords()
@@ -110,10 +102,3 @@ class UnidentifiedFile:
             yield f"{records} nobody kept in {name}. Push that file once it is known who they are."
         elif self._file.is_left_over:
             yield f"{name} is of an earlier run; this one has met no record that names nobody."
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, which need not be there yet."""
-    if one.exists() and other.exists():
-        return one.samefile(other)
-    return one.resolve() == other.resolve()

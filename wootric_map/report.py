@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
@@ -26,7 +26,7 @@ from wootric_map.findings import (
 )
 from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.ownership import place_of_ours
-from wootric_map.partial_file import naming, remove_abandoned
+from wootric_map.partial_file import create_partial, naming, remove_abandoned
 from wootric_map.placing import check_size, has_its_name, put_in_place
 from wootric_map.properties import MappingWarning
 from wootric_map.record import is_rejects_line, kept_line
@@ -212,12 +212,13 @@ class RejectsFile:
     rejects of the one before under the same name. A file that it would replace is kept, numbered.
     """
 
-    def __init__(self, path: Path, *, keep: int = 5) -> None:
+    def __init__(self, path: Path, *, keep: int = 5, spare: Iterable[Path] = ()) -> None:
         """Nothing is written until there is something.
 
         Args:
             path: its place.
             keep: how many of the files that it replaces are kept, numbered: the newest.
+            spare: files that are never deleted as the oldest of these, such as what the run reads.
 
         Raises:
             NotOursError: what stands there is somebody else's.
@@ -243,6 +244,8 @@ class RejectsFile:
             raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
         self._path = path
         self._keep = keep
+        start = f"{path.name}."
+        self._spared = {each.resolve() for each in spare if each.name.startswith(start)}
         self._file: FileIO | None = _opened(path) if self._is_special else None
         self._partial = path
         self._size = 0
@@ -431,15 +434,19 @@ class RejectsFile:
         numbered = self._numbered()
         name = self._path.with_name(f"{self._path.name}.{max(numbered, default=0) + 1}")
         self._path.rename(name)
-        numbered = self._numbered()
-        ours = [
-            each
-            for each in sorted(numbered)
-            if _may_be_deleted(numbered[each]) and is_rejects_file(numbered[each])
-        ]
-        for number in ours[: max(len(ours) - self._keep, 0)]:
-            numbered[number].unlink()
+        own = {
+            number: path
+            for number, path in self._numbered().items()
+            if self._may_be_deleted(path) and is_rejects_file(path)
+        }
+        for number in sorted(own)[: max(len(own) - self._keep, 0)]:
+            own[number].unlink()
         return name if name.exists() else None
+
+    def _may_be_deleted(self, path: Path) -> bool:
+        status = path.lstat()
+        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+        return is_own and path not in self._spared
 
     def _numbered(self) -> dict[int, Path]:
         """What stands under the names of files that were set aside, by their numbers."""
@@ -468,11 +475,6 @@ def _opened(path: Path) -> FileIO:
         raise OSError(words) from error
     os.set_blocking(descriptor, True)
     return FileIO(descriptor, "w")
-
-
-def _may_be_deleted(path: Path) -> bool:
-    status = path.lstat()
-    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def is_rejects_file(path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import click
 
-from cli import account, comparison, embedded, keeping, options
+from cli import account, comparison, embedded, files, keeping, options
 from cli.interrupt import gentle_interruption
 from cli.render import diff, summary
 from cli.render.foretold import as_data, each_kind, takes
@@ -21,6 +21,7 @@ from cli.render.progress import reading_progress
 from cli.render.summary_json import write_summary
 from cli.render.text import json_line, plural, printable, styled
 from cli.unidentified import UnidentifiedFile, unidentified_option
+from wootric_map import paths_of_run
 from wootric_map.calls import EndUser, EndUserUpsert
 from wootric_map.forecast import Speed, by_kind, speed_of
 from wootric_map.known import Known
@@ -131,23 +132,28 @@ def dry_run(
       wootric-replay dry-run --format json export.ndjson.gz | tail -n 1 | jq .summary
     """
     report = Report(ignored_warnings=frozenset(given["ignored_warnings"]))
+    written = files.written(out=out, unidentified=unidentified)
+    kept_files = files.of_journal(given, writes=False)
+    left_out = paths_of_run.left_out([*written.values()])
     sources = options.sources(
-        paths, report.passed_over, given["min_age"], leave_out=(options.REJECTS, unidentified)
+        paths, report.passed_over, given["min_age"], leave_out=(options.REJECTS, *left_out)
     )
     with ExitStack() as stack:
         interruption = stack.enter_context(gentle_interruption())
         compared = None if against in comparison.NAMES else Path(against)
-        others = {
-            "push's --rejects": options.REJECTS,
-            "--out": out,
-            "--against": compared,
-            "--journal": given["journal"],
-        }
-        nobodys = stack.enter_context(UnidentifiedFile(unidentified, report, sources, others))
+        paths_of_run.check(
+            [
+                *paths_of_run.uses_of_sources(sources),
+                *files.read("--against", compared),
+                *files.of_login(given),
+                *written.values(),
+                *files.read("push's --rejects", options.REJECTS),
+                *kept_files,
+            ]
+        )
+        nobodys = stack.enter_context(UnidentifiedFile(unidentified, report, sources))
         how = options.reading(given)
         planning = options.planning(given, keep_lines=unidentified is not None)
-        if out and out.exists() and any(each.path and each.path.samefile(out) for each in sources):
-            raise click.UsageError(f"--out names what is read, {out}, which it would replace")
         saved: PlanWriter | None = None
         try:
             # Its processes are forked before anything starts a thread.

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from cli import account, comparison, keeping, options, streams
+from cli import account, comparison, files, keeping, options, streams
 from cli.interrupt import Interruption, gentle_interruption, time_limit
 from cli.render import summary
 from cli.render.foretold import promise
@@ -20,6 +20,7 @@ from cli.render.progress import SendingProgress, reading_progress, sending_progr
 from cli.render.summary_json import PushSummary, ending, kept_in
 from cli.render.text import by_number, duration, plural, printable
 from cli.unidentified import UnidentifiedFile, unidentified_option
+from wootric_map import paths_of_run
 from wootric_map.client import Wootric
 from wootric_map.deliver import calls_left, deliver, deliver_file
 from wootric_map.forecast import Agenda, Speed, speed_of
@@ -31,7 +32,7 @@ from wootric_map.plan import Find, Plan
 from wootric_map.plan_file import PlanFile, PlanFileError, holds_plan_lines, plan_of_rejects
 from wootric_map.planning import plan_records
 from wootric_map.rehearsal import rehearse
-from wootric_map.report import RejectsFile, Report, is_rejects_file
+from wootric_map.report import RejectsFile, Report
 from wootric_map.services import account_fingerprint
 from wootric_map.settling import OLDEST, is_another, settle
 from wootric_map.source import Source
@@ -136,24 +137,30 @@ def push(
         )
     report = Report(ignored_warnings=frozenset(given["ignored_warnings"]))
     told = PushSummary(report, style == "json", options.redaction())
+    written = files.written(rejects=rejects, unidentified=unidentified)
+    kept_files = [] if given["sandbox"] else files.of_journal(given, writes=True)
     sources = options.sources(
-        paths, report.passed_over, given["min_age"], leave_out=(rejects, unidentified)
+        paths,
+        report.passed_over,
+        given["min_age"],
+        leave_out=paths_of_run.left_out([*written.values(), *kept_files]),
     )
     with told, ExitStack() as stack:
         compared = None if against in comparison.NAMES else Path(against)
-        rejects_file = stack.enter_context(
-            _rejects_file(rejects, keep_rejects, plan_path, compared)
+        replayed = paths_of_run.check(
+            [
+                *paths_of_run.uses_of_sources(sources, written["rejects"]),
+                *_uses_of_plan(plan_path),
+                *files.read("--against", compared),
+                *files.of_login(given),
+                *written.values(),
+                *kept_files,
+            ]
         )
+        rejects_file = stack.enter_context(_rejects_file(rejects, keep_rejects, sources))
         nobodys = stack.enter_context(
-            UnidentifiedFile(
-                unidentified,
-                report,
-                sources,
-                {"--rejects": rejects, "--against": compared, "--journal": given["journal"]},
-                keep=keep_rejects,
-            )
+            UnidentifiedFile(unidentified, report, sources, keep=keep_rejects)
         )
-        replayed = _is_replayed(rejects, sources) or _is_same(plan_path, rejects)
         saved = stack.enter_context(_plan_file(plan_path)) if plan_path else None
         to = account.account(given, stack)
         if saved and saved.account not in (None, account_fingerprint(to.token)):
@@ -531,8 +538,10 @@ _SINGULAR: Final = {
 """The options that may be given several times."""
 
 
-def _is_same(path: Path | None, other: Path) -> bool:
-    return bool(path and path.exists() and other.exists() and path.samefile(other))
+def _uses_of_plan(path: Path | None) -> list[paths_of_run.Use]:
+    """The plan that is pushed, if any; what was left of one gives way to what is left of that."""
+    is_rejects = path is not None and holds_plan_lines(path)
+    return files.read("--plan", path, gives_way_to="--rejects" if is_rejects else None)
 
 
 def _plan_file(path: Path) -> PlanFile:
@@ -569,16 +578,6 @@ def _settle_rejects(
     if complete and not from_plan:
         journal.end_retries()
     return kept, rejects.is_left_over and rejects.all_lines(journal.went_through), None
-
-
-def _is_replayed(rejects: Path, sources: list[Source]) -> bool:
-    """Whether the rejects file of the run before is what is pushed."""
-    replayed = rejects.exists() and any(
-        each.path and each.path.samefile(rejects) for each in sources
-    )
-    if replayed and not is_rejects_file(rejects):
-        raise click.UsageError(f"--rejects names an export, {rejects}, which it would replace")
-    return replayed
 
 
 def _show(
@@ -697,12 +696,9 @@ def _advice(
         )
 
 
-def _rejects_file(path: Path, keep: int, plan: Path | None, snapshot: Path | None) -> RejectsFile:
-    """The rejects file; it replaces no snapshot, and no plan but what was left of one."""
-    for other in (plan, snapshot):
-        if _is_same(other, path) and not (other == plan and holds_plan_lines(path)):
-            raise click.UsageError(f"--rejects names {other}, which it would replace")
+def _rejects_file(path: Path, keep: int, sources: list[Source]) -> RejectsFile:
+    """The rejects file; what is pushed is never deleted as one that is too old."""
     try:
-        return RejectsFile(path, keep=keep)
+        return RejectsFile(path, keep=keep, spare=(each.path for each in sources if each.path))
     except OSError as error:
         raise click.UsageError(f"--rejects: {error}") from error

@@ -1,17 +1,18 @@
 """`snapshot`: write the account's end users to a file, or bring such a file up to date."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli import account, options
+from cli import account, files, options
 from cli.interrupt import Interruption, gentle_interruption
 from cli.render.listing import listing_progress
 from cli.render.text import duration, plural, printable
+from wootric_map import paths_of_run
 from wootric_map.believed import begun_at
 from wootric_map.client import Wootric
 from wootric_map.listing import Query, Row, walk
@@ -71,6 +72,7 @@ def snapshot(
         raise click.UsageError(
             f"a name in {PARTIAL} is kept for what is unfinished; choose another"
         )
+    paths_of_run.check(_uses(output, update, target, given))
     begun = time.monotonic()
     shown = not (quiet or no_progress)
     with ExitStack() as stack:
@@ -111,6 +113,20 @@ def snapshot(
         seconds = duration(time.monotonic() - begun)
         click.echo(f"{found}, {plural(pace.calls, 'call')}, {seconds}", err=True)
     return 0
+
+
+def _uses(
+    output: Path | None, update: Path | None, target: Path, given: Mapping[str, Any]
+) -> list[paths_of_run.Use]:
+    """All files of the run; an earlier snapshot may be brought up to date in its place."""
+    name = "-o" if output else "--update"
+    return [
+        *(files.read("--update", update, gives_way_to=name) if output else ()),
+        paths_of_run.use(name, target, writes=True),
+        paths_of_run.use_beside(name, target, PARTIAL, writes=True),
+        *files.of_login(given),
+        *([] if given["sandbox"] else files.of_journal(given, writes=False)),
+    ]
 
 
 def _pages(

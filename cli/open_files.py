@@ -1,0 +1,52 @@
+"""How many files this process may have open at once."""
+
+import resource
+from typing import Final
+
+import click
+
+_WANTED: Final = 1024
+"""What the limit is raised to, where that is allowed."""
+
+_LEAST: Final = 32
+"""What a command opens at most, beside what its workers and processes take."""
+
+_FOR_WORKER: Final = 3
+"""Its connection, with both ends where the sandbox is embedded, and one to spare."""
+
+_FOR_PROCESS: Final = 4
+"""The pipes to it."""
+
+TOO_FEW: Final = (
+    "this process, or the system, allows no more at once; allow more with ulimit -n 1024, or give fewer "
+    "--workers and --processes"
+)
+
+
+def allow_many() -> None:
+    """Raise the limit as far as is useful and allowed.
+
+    Raises:
+        click.UsageError: it is too low for any command.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _WANTED:
+        wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    check(workers=0, processes=0)
+
+
+def check(*, workers: int, processes: int) -> None:
+    """Make sure that so many workers and processes can have their files open at once.
+
+    Raises:
+        click.UsageError: they can't; the message tells the limit.
+    """
+    needed = _LEAST + _FOR_WORKER * workers + _FOR_PROCESS * (processes if processes > 1 else 0)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        fewer = ", or give fewer --workers and --processes" if workers or processes else ""
+        raise click.UsageError(
+            f"no more than {limit:,} files may be open at once, and this takes up to {needed:,}; allow "
+            f"more with ulimit -n {max(needed, _WANTED)}{fewer}"
+        )
