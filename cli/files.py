@@ -7,7 +7,7 @@ from typing import Any
 
 from cli import keeping
 from wootric_map.paths_of_run import Use, use, uses_of_journal
-from wootric_map.services import journal_account, services
+from wootric_map.services import SettingsError, journal_account, services
 
 _SECRETS = ("client_secret_file", "password_file")
 
@@ -50,14 +50,21 @@ def of_journal(given: Mapping[str, Any], *, writes: bool) -> list[Use]:
 
     Raises:
         click.UsageError: as in `keeping.place`.
-        SettingsError: the account token or base URL is none.
+        SettingsError: the account token or base URL is none; only where the journal is kept.
     """
     token, journal = given["account_token"], given.get("journal")
-    account = journal_account(token, services(token, given["base_url"])) if token else None
+    account = None
+    try:
+        account = journal_account(token, services(token, given["base_url"])) if token else None
+    except SettingsError:
+        if writes:
+            raise  # else the run may need no account
     found: list[Use] = []
     if journal:
         found += uses_of_journal("--journal", journal, writes=writes)
     elif account:
-        found += uses_of_journal("the journal", keeping.place(account, None), writes=writes)
+        lock = keeping.lock_of(account)
+        if lock or writes:
+            found += uses_of_journal("the journal", keeping.place(account, None), writes=writes)
     lock = keeping.lock_of(account) if account else None
     return [*found, *([use("the account's lock", lock, writes=writes)] if lock else [])]
