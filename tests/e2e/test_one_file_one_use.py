@@ -1,5 +1,6 @@
 """Options that name one file: refused before anything is sent, read or changed."""
 
+import json
 import stat
 import time
 from collections.abc import Callable
@@ -116,8 +117,11 @@ def test_nor_is_what_stands_in_the_state_folder(replay: Replay) -> None:
         done = replay.push("--rejects", path, export)
         assert done.returncode == 2, done.stderr
         assert "name one file" in done.stderr
+    before = journal.read_bytes()
     done = replay.push("--journal", replay.folder / "own", "--rejects", journal, export)
-    assert done.returncode in (0, 1)
+    assert done.returncode == 2
+    assert "no rejects file" in done.stderr
+    assert journal.read_bytes() == before
 
 
 @pytest.mark.parametrize("option", ["--out", "--unidentified"])
@@ -171,9 +175,11 @@ def test_rejects_are_pushed_and_replaced_by_whatever_name(replay: Replay) -> Non
 
 
 def test_what_is_pushed_is_never_deleted_as_an_old_rejects_file(replay: Replay) -> None:
-    export = replay.write([ADA, UNTITLED], "rejects.ndjson.1")
-    replay.write([UNTITLED], "rejects.ndjson.2")
-    (replay.folder / "rejects.ndjson").write_bytes(b"earlier\n")
+    kept = b'{"code":"refused","record":"%s"}\n'
+    export = replay.folder / "rejects.ndjson.1"
+    export.write_bytes(kept % json.dumps(json.dumps(UNTITLED))[1:-1].encode())
+    (replay.folder / "rejects.ndjson.2").write_bytes(kept % b"older")
+    (replay.folder / "rejects.ndjson").write_bytes(kept % b"earlier")
     done = replay.push("--keep-rejects", "1", export)
     assert done.returncode == 1, done.stderr
     names = sorted(path.name for path in replay.folder.glob("rejects*"))

@@ -175,8 +175,8 @@ def test_a_second_name_of_a_file_of_ones_own_is_refused_where_anybody_may_have_g
 @ROOT_ALONE
 def test_numbered_files_of_somebody_elses_are_never_deleted(replay: Replay, shared: Path) -> None:
     rejects = shared / "rejects"
-    before = planted(shared / "rejects.1", b"theirs\n")
-    rejects.write_bytes(b"mine\n")
+    before = planted(shared / "rejects.1", b'{"code":"refused","record":"theirs"}\n')
+    rejects.write_bytes(b'{"code":"refused","record":"mine"}\n')
     assert push(replay, "--rejects", rejects, "--keep-rejects", "0").returncode == 1
     assert seen(shared / "rejects.1") == before
     assert sorted(path.name for path in shared.iterdir()) == ["rejects", "rejects.1"]
