@@ -61,6 +61,7 @@ def of_journal(given: Mapping[str, Any], *, writes: bool) -> list[Use]:
             raise  # else the run may need no account
     found: list[Use] = []
     if journal:
+        keeping.place("", journal)  # no folder
         found += uses_of_journal("--journal", journal, writes=writes)
     elif account:
         lock = keeping.lock_of(account)

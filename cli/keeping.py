@@ -63,6 +63,10 @@ def _own_place(account: str, journal: Path | None) -> Path:
     found = place(account, journal)
     try:
         place_of_ours(journal or found)
+    except (NotADirectoryError, PermissionError) as error:
+        if isinstance(error, NotOursError):
+            raise click.UsageError(f"--journal: {error}") from error
+        # Whoever is to write there says why it can't be.
     except OSError as error:
         raise click.UsageError(f"--journal: {error}") from error
     return found

@@ -377,7 +377,7 @@ class _Delivery:
         self._sender = sender
         self._journal = sender.journal
         self._find = find
-        self._is_anothers = plan.is_anothers(end_user.person)
+        self._is_anothers = plan.is_anothers(end_user)
         self._registered = registered
         self._stop = stop
         self._turns = turns

@@ -448,17 +448,18 @@ class Plan:
             return self._evidence.carries_several(name)
         return name in self._shared_emails
 
-    def is_anothers(self, person: Person) -> Callable[[str], bool]:
+    def is_anothers(self, end_user: EndUserPlan) -> Callable[[str], bool]:
         """Return what tells whether an email makes an end user who was found by a userId somebody else.
 
         One that several people carry does. Where whoever is there stays as they are, also their email, one
         that another person of the plan has does, too: else the two would be written as one.
 
         Args:
-            person: whose userId it is.
+            end_user: whose userId it is. Of one without an email nothing else is known to be theirs.
         """
-        if self.existing == "update":
+        if self.existing == "update" or not (end_user.folded and end_user.folded.upsert.email):
             return self.is_shared
+        person = end_user.person
         return lambda email: self.is_shared(email) or self._has_another(email, person)
 
     def _has_another(self, email: str, person: Person) -> bool:

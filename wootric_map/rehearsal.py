@@ -132,7 +132,7 @@ def _rehearse(
         plan.steps(end_user),
         registered,
         asks=find is not None,
-        is_shared=plan.is_anothers(end_user.person),
+        is_shared=plan.is_anothers(end_user),
         recalls=memory is not None,
         heeds=memory is not None and memory.met_anybody,
         existing=plan.existing,

