@@ -174,7 +174,7 @@ def partials(folder: Path, name: str) -> list[Path]:
 def test_what_a_killed_push_has_written_is_removed_by_the_next_but_not_a_living_ones(
     replaying: Callable[[SandboxSettings], Replay],
 ) -> None:
-    replay = replaying(SandboxSettings(latency=30))
+    replay = replaying(SandboxSettings(latency=4))
     export = replay.folder / "export.ndjson"
     export.write_bytes(orjson.dumps(ADA) + b"\n{broken\n")
     for other in ("", "other"):
