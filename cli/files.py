@@ -7,7 +7,7 @@ from typing import Any
 
 from cli import keeping
 from wootric_map.paths_of_run import Use, use, uses_of_journal
-from wootric_map.services import SettingsError, journal_account, services
+from wootric_map.services import SettingsError
 
 _SECRETS = ("client_secret_file", "password_file")
 
@@ -55,17 +55,15 @@ def of_journal(given: Mapping[str, Any], *, writes: bool) -> list[Use]:
     token, journal = given["account_token"], given.get("journal")
     account = None
     try:
-        account = journal_account(token, services(token, given["base_url"])) if token else None
+        account = keeping.account_of(token, given["base_url"])
     except SettingsError:
         if writes:
             raise  # else the run may need no account
     found: list[Use] = []
+    lock = keeping.lock_of(account) if account else None
     if journal:
         keeping.place("", journal)  # no folder
         found += uses_of_journal("--journal", journal, writes=writes)
-    elif account:
-        lock = keeping.lock_of(account)
-        if lock or writes:
-            found += uses_of_journal("the journal", keeping.place(account, None), writes=writes)
-    lock = keeping.lock_of(account) if account else None
+    elif account and (lock or writes):
+        found += uses_of_journal("the journal", keeping.place(account, None), writes=writes)
     return [*found, *([use("the account's lock", lock, writes=writes)] if lock else [])]

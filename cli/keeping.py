@@ -16,7 +16,7 @@ from cli.render.text import duration, printable
 from wootric_map.locking import Holder, LockedError, NotAFileError, RunLock, holder
 from wootric_map.ownership import NotOursError, place_of_ours
 from wootric_map.paths_of_run import LOCK
-from wootric_map.services import account_fingerprint, base_url_of, journal_account
+from wootric_map.services import account_fingerprint, base_url_of, journal_account, services
 
 if TYPE_CHECKING:
     from wootric_map.journal import Journal
@@ -41,6 +41,17 @@ def state_folder() -> Path:
             "there is no home folder to keep the journal in: set HOME or XDG_STATE_HOME, or name a "
             "place with --journal FILE"
         ) from error
+
+
+def account_of(account_token: str | None, base_url: str | None) -> str | None:
+    """The account as its journal names it; None where no token names any.
+
+    Raises:
+        SettingsError: the account token or base URL is none.
+    """
+    return (
+        journal_account(account_token, services(account_token, base_url)) if account_token else None
+    )
 
 
 def place(account: str, journal: Path | None) -> Path:

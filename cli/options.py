@@ -514,6 +514,22 @@ def journal_option(command: F) -> F:
     )(command)
 
 
+def format_option(what: str = "For people, or for programs.") -> Callable[[F], F]:
+    """Whether what a command prints is text or JSON.
+
+    Args:
+        what: what that means to the command.
+    """
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help=what,
+    )
+
+
 def redact_option(command: F) -> F:
     """Whether personal data is hidden; the streams have seen to it by the time a command runs."""
     return click.option(

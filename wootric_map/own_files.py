@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from wootric_map.gunzip import MAGIC, GzipError, gunzip
+from wootric_map.outcome import CALLS
 
 _BOM: Final = b"\xef\xbb\xbf"
 _NAMES: Final = (b'"as_of"', b'"wootric_replay_plan"', b'"end_user"', b'"end"', b'"plan"')
@@ -19,8 +20,6 @@ _LONGEST: Final = 1024 * 1024
 _LINES: Final = 100
 """Further lines that are looked at, beside the last."""
 _ACCOUNT: Final = re.compile(r"[0-9a-f]{12}")
-_CALLS: Final = ("create", "update", "eligibility_check", "page_view")
-"""What a plan's lines do."""
 _OF_RECORDS: Final = frozenset(
     {"batch", "userId", "anonymousId", "traits", "event", "context", "messageId"}
 )
@@ -61,7 +60,7 @@ def own_file_with(line: Mapping[str, Any]) -> OwnFile | None:
         return None
     if (
         (_is_whole(line.get("wootric_replay_plan")) and "against" in line)
-        or (_is_whole(line.get("end_user")) and line.get("action") in _CALLS)
+        or (_is_whole(line.get("end_user")) and line.get("action") in CALLS)
         or (line.keys() == {"end"} and isinstance(line["end"], dict))
     ):
         return PLAN

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from wootric_map.placing import has_its_name
+
 _ENDING: Final = ".partial"
 _RANDOM: Final = "[a-z0-9_]{8}"
 """What `mkstemp` puts between a prefix and an ending."""
@@ -42,7 +44,7 @@ def create_partial(place: Path) -> tuple[int, Path]:
             continue
         except OSError:
             return descriptor, Path(name)
-        if _is_at(descriptor, name):
+        if has_its_name(descriptor, Path(name)):
             return descriptor, Path(name)
         os.close(descriptor)
 
@@ -85,15 +87,7 @@ def _remove_if_abandoned(name: str) -> None:
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             return
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(descriptor, name):
+        if has_its_name(descriptor, Path(name)):
             Path(name).unlink()
     finally:
         os.close(descriptor)
-
-
-def _is_at(descriptor: int, name: str) -> bool:
-    """Whether an open file still stands under a name."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), Path(name).lstat())
-    except FileNotFoundError:
-        return False

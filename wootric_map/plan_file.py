@@ -178,7 +178,6 @@ class PlanWriter:
         with naming(self._path):
             self._file.flush()
         if self._partial:
-            self._file.flush()
             size = self._file.tell()
             put_in_place(self._file.fileno(), self._partial, self._path, size)
             self._partial = None

@@ -33,7 +33,7 @@ from wootric_map.plan_file import PlanWriter
 from wootric_map.planning import intake_workers, plan_records
 from wootric_map.rehearsal import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.report import Report
-from wootric_map.services import SettingsError, account_fingerprint, journal_account, services
+from wootric_map.services import SettingsError, account_fingerprint
 from wootric_map.side_by_side import SideBySide
 from wootric_map.spool import Spool
 
@@ -61,14 +61,7 @@ _LABELS: Final = 20
     help="Save the plan, for push --plan.",
 )
 @unidentified_option
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@options.format_option()
 @click.option(
     "--limit-users",
     type=options.Count(),
@@ -134,7 +127,7 @@ def dry_run(
     report = Report(ignored_warnings=frozenset(given["ignored_warnings"]))
     written = files.written(out=out, unidentified=unidentified)
     kept_files = files.of_journal(given, writes=False)
-    left_out = paths_of_run.left_out([*written.values()])
+    left_out = paths_of_run.left_out(written.values())
     sources = options.sources(
         paths, report.passed_over, given["min_age"], leave_out=(options.REJECTS, *left_out)
     )
@@ -300,7 +293,7 @@ def _memory(given: Mapping[str, Any], stack: ExitStack, since: float | None) -> 
         return None
     from wootric_map.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
 
-    account = _journal_account(given)
+    account = keeping.account_of(given["account_token"], given["base_url"])
     if given["is_next"] and account is None:
         raise click.UsageError(
             "--next: which account? set WOOTRIC_ACCOUNT_TOKEN, or add --journal FILE"
@@ -309,12 +302,6 @@ def _memory(given: Mapping[str, Any], stack: ExitStack, since: float | None) -> 
     if not (given["journal"] or path.exists()):
         return None  # nothing has been pushed to it
     return stack.enter_context(Journal.copied(path, account, since=since))
-
-
-def _journal_account(given: Mapping[str, Any]) -> str | None:
-    """The account as its journal names it, if any is named."""
-    token = given["account_token"]
-    return journal_account(token, services(token, given["base_url"])) if token else None
 
 
 def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, float]:
@@ -327,7 +314,7 @@ def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, 
 
     # No more than a better guess depends on them.
     with suppress(JournalError, SettingsError, click.UsageError):
-        account = _journal_account(given)
+        account = keeping.account_of(given["account_token"], given["base_url"])
         assert account  # noqa: S101 - there is a token
         found = contents(keeping.place(account, None), runs=0).limits
         return {name: inf if limit is None else limit for name, limit in found.items()}

@@ -94,13 +94,8 @@ _UNFINISHED: Final = (
     help="Try what earlier runs rejected, or saw refused, once more, though it is unchanged; else it is "
     "left out until it is mended.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print the summary as a table, or as a line of JSON, also if the run ends early.",
+@options.format_option(
+    "Print the summary as a table, or as a line of JSON, also if the run ends early."
 )
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")

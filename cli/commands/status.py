@@ -12,7 +12,6 @@ from cli import keeping, options
 from cli.render.text import duration, json_line, plural, printable, styled
 from wootric_map.journal import Contents, JournalError, Run, contents
 from wootric_map.journals import Listed, is_of_token
-from wootric_map.services import journal_account, services
 
 _RUNS: Final = 5
 """How many of the last runs are shown."""
@@ -27,14 +26,7 @@ _NAMES: Final = {
 @click.command()
 @options.journal_option
 @options.account_options
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@options.format_option()
 def status(
     journal: Path | None, account_token: str | None, base_url: str | None, style: str
 ) -> int:
@@ -53,9 +45,7 @@ def status(
     else:
         folder = keeping.state_folder()
         paths = sorted(folder.glob(f"*{keeping.JOURNAL}"))
-    own = None
-    if account_token:
-        own = journal_account(account_token, services(account_token, base_url))
+    own = keeping.account_of(account_token, base_url)
     code = 0
     for path in paths:
         try:
