@@ -12,9 +12,9 @@ import click
 from cli import embedded, options
 
 if TYPE_CHECKING:
-    from wootric_map.client import Credentials, Wootric
-    from wootric_map.pace import Pace
-    from wootric_map.services import Services
+    from wootric_map.wootric.client import Credentials, Wootric
+    from wootric_map.wootric.pace import Pace
+    from wootric_map.wootric.regions import Services
 
 
 _PATIENCE: Final = ("retries", "connect_timeout", "read_timeout", "deadline", "give_up_after")
@@ -39,7 +39,7 @@ def account(given: Mapping[str, Any], stack: ExitStack) -> Account:
     Raises:
         click.UsageError: something is missing.
     """
-    from wootric_map.services import services  # noqa: PLC0415 - a dry run may need none
+    from wootric_map.wootric.regions import services  # noqa: PLC0415 - a dry run may need none
 
     if given["sandbox"]:
         return Account(*embedded.account(stack.enter_context(embedded.running_sandbox())))
@@ -64,7 +64,7 @@ def connected(
         given: the values of `options.patience_options`.
         connections: how many are kept open at most.
     """
-    from wootric_map.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
+    from wootric_map.wootric.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
 
     wootric = Wootric(
         *to,
@@ -81,7 +81,7 @@ def connected(
 @contextmanager
 def _calls_shown(*, shown: bool) -> Iterator[None]:
     """Write the client's own log to standard error; urllib3's would show addresses with emails."""
-    log = logging.getLogger("wootric_map.client")
+    log = logging.getLogger("wootric_map.wootric.client")
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(logging.Formatter("%(asctime)s %(threadName)s %(message)s"))
     if shown:

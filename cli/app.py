@@ -156,11 +156,11 @@ def _misused(error: click.ClickException, color: bool | None) -> int:
 
 def foreseen(error: Exception) -> tuple[str, int] | None:
     """What an error of the library's means, if it is one: a message, and the exit code."""
-    from wootric_map.locking import LockedError  # noqa: PLC0415 - errors are rare, starts are not
-    from wootric_map.outcome import StoppedError  # noqa: PLC0415
-    from wootric_map.services import SettingsError  # noqa: PLC0415
-    from wootric_map.side_by_side import LostProcessError  # noqa: PLC0415
-    from wootric_map.source import SourceError  # noqa: PLC0415
+    from wootric_map.deliver.run_lock import LockedError  # noqa: PLC0415 - errors are rare, starts are not
+    from wootric_map.model_outcome import StoppedError  # noqa: PLC0415
+    from wootric_map.read.files import SourceError  # noqa: PLC0415
+    from wootric_map.read.process_pool import LostProcessError  # noqa: PLC0415
+    from wootric_map.wootric.regions import SettingsError  # noqa: PLC0415
 
     if isinstance(error, StoppedError):
         return "interrupted", EXIT_INTERRUPTED
@@ -175,9 +175,9 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
         return _of_the_disk(error), EXIT_UNREACHABLE
     if type(error).__qualname__ == "JournalFailedError":
         return str(error), EXIT_UNREACHABLE
-    if "wootric_map.client" in sys.modules:
-        from wootric_map.client import SignInRefusedError  # noqa: PLC0415
-        from wootric_map.outcome import WootricError  # noqa: PLC0415
+    if "wootric_map.wootric.client" in sys.modules:
+        from wootric_map.model_outcome import WootricError  # noqa: PLC0415
+        from wootric_map.wootric.client import SignInRefusedError  # noqa: PLC0415
 
         if isinstance(error, SignInRefusedError):
             return str(error), EXIT_SIGN_IN
@@ -189,7 +189,7 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
 def _of_the_disk(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     if type(error).__qualname__ == "OperationalError":
-        from wootric_map.journal import IN_USE, is_in_use  # noqa: PLC0415 - SQLite is there already
+        from wootric_map.deliver.journal import IN_USE, is_in_use  # noqa: PLC0415 - SQLite is there already
 
         if is_in_use(error):
             return f"{IN_USE}; wait for its end, then run the same command again"

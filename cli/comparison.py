@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cli import options
-from wootric_map.services import account_fingerprint
-from wootric_map.source import REMOTE, is_remote
+from wootric_map.read.files import REMOTE, is_remote
+from wootric_map.wootric.regions import account_fingerprint
 
 if TYPE_CHECKING:
-    from wootric_map.snapshot import Snapshot
+    from wootric_map.snapshot.snapshot_file import Snapshot
 
 NAMES: Final = {options.NOTHING: "nothing", options.ACCOUNT: "account"}
 
@@ -37,7 +37,7 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[Snapshot |
             raise click.UsageError(f"--against {against}: {REMOTE}; download it first")
         problem = "it is no file" if Path(against).exists() else "there is no such file"
         raise click.UsageError(f"--against {against}: {problem}; wootric-replay snapshot makes one")
-    from wootric_map.snapshot import Snapshot, SnapshotError  # noqa: PLC0415 - seldom needed
+    from wootric_map.snapshot.snapshot_file import Snapshot, SnapshotError  # noqa: PLC0415 - seldom needed
 
     try:
         opened = Snapshot(Path(against))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from wootric_map.client import Credentials
     from wootric_map.sandbox import RunningSandbox
-    from wootric_map.services import Services
+    from wootric_map.wootric.client import Credentials
+    from wootric_map.wootric.regions import Services
 
 MISSING = "the sandbox is an extra: pip install 'wootric-replay[sandbox]'"
 """What is said where Starlette and uvicorn are not installed."""
@@ -33,8 +33,8 @@ def running_sandbox() -> "Iterator[RunningSandbox]":
 
 def registered_events(running: "RunningSandbox") -> frozenset[str]:
     """Ask a sandbox which events it has registered, as a push would."""
-    from wootric_map.client import Wootric  # noqa: PLC0415 - slow, and most dry runs need none
-    from wootric_map.pace import Pace  # noqa: PLC0415 - as above
+    from wootric_map.wootric.client import Wootric  # noqa: PLC0415 - slow, and most dry runs need none
+    from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - as above
 
     wait = threading.Event().wait
     with closing(Wootric(*account(running), Pace(None, wait=wait), wait=wait)) as wootric:
@@ -43,8 +43,8 @@ def registered_events(running: "RunningSandbox") -> frozenset[str]:
 
 def account(running: "RunningSandbox") -> "tuple[Services, str, Credentials]":
     """A sandbox's addresses, account token and credentials."""
-    from wootric_map.client import ClientCredentials  # noqa: PLC0415 - as above
-    from wootric_map.services import services  # noqa: PLC0415 - as above
+    from wootric_map.wootric.client import ClientCredentials  # noqa: PLC0415 - as above
+    from wootric_map.wootric.regions import services  # noqa: PLC0415 - as above
 
     settings = running.settings
     login = ClientCredentials(settings.client_id, settings.client_secret)

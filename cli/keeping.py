@@ -13,14 +13,14 @@ import click
 
 from cli.account import Account
 from cli.render.text import duration, printable
-from wootric_map.locking import Holder, LockedError, NotAFileError, RunLock, holder
+from wootric_map.deliver.run_lock import Holder, LockedError, NotAFileError, RunLock, holder
 from wootric_map.ownership import NotOursError, place_of_ours
-from wootric_map.paths_of_run import LOCK
-from wootric_map.services import account_fingerprint, base_url_of, journal_account, services
+from wootric_map.run_files import LOCK
+from wootric_map.wootric.regions import account_fingerprint, base_url_of, journal_account, services
 
 if TYPE_CHECKING:
-    from wootric_map.journal import Journal
-    from wootric_map.journals import Listed
+    from wootric_map.deliver.journal import Journal
+    from wootric_map.deliver.journal_list import Listed
 
 JOURNAL: Final = ".journal"
 """What an account's journal is called behind its fingerprint; its lock is called `LOCK` there."""
@@ -89,8 +89,8 @@ def listed() -> "list[Listed]":
     Raises:
         click.UsageError: as in `state_folder`.
     """
-    from wootric_map.journal import JournalError, contents  # noqa: PLC0415 - as above
-    from wootric_map.journals import Listed  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal import JournalError, contents  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal_list import Listed  # noqa: PLC0415 - as above
 
     found = []
     for path in sorted(state_folder().glob(f"*{JOURNAL}")):
@@ -127,7 +127,7 @@ def kept(
         LockedError: another run is at work on the account.
         JournalError: the journal can't be used.
     """
-    from wootric_map.journal import Journal, discard_unused  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.deliver.journal import Journal, discard_unused  # noqa: PLC0415 - SQLite is slow to import
 
     if temporary:
         with Journal.temporary() as journal:
@@ -177,7 +177,7 @@ def locked(
         JournalFailedError: there is no place for the lock.
         click.UsageError: what is in its place is no file, or somebody else's.
     """
-    from wootric_map.journal import JournalFailedError  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal import JournalFailedError  # noqa: PLC0415 - as above
 
     own = lock_of(account)
     folder = own.parent if own else None

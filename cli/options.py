@@ -13,13 +13,11 @@ import click
 from click.core import ParameterSource
 
 from cli import open_files, redacting, secrets
-from wootric_map import choosing, patience
-from wootric_map.lengths import is_like_one, seconds_in
-from wootric_map.plan import PlanOptions
-from wootric_map.properties import WARNINGS
-from wootric_map.reading import ReadingOptions
-from wootric_map.services import bare
-from wootric_map.source import (
+from wootric_map.mapping import filters
+from wootric_map.mapping.entries import ReadingOptions
+from wootric_map.mapping.properties import WARNINGS
+from wootric_map.plan.plan import PlanOptions
+from wootric_map.read.files import (
     LOOP,
     MAX_LINE_BYTES,
     STDIN,
@@ -30,10 +28,13 @@ from wootric_map.source import (
     is_loop,
     is_remote,
 )
+from wootric_map.values.durations import is_like_one, seconds_in
+from wootric_map.wootric import retry
+from wootric_map.wootric.regions import bare
 
 if TYPE_CHECKING:
-    from wootric_map.client import Credentials
     from wootric_map.redaction import Redaction
+    from wootric_map.wootric.client import Credentials
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,7 +102,7 @@ class Moment(click.ParamType[int]):
         if isinstance(value, int):
             return value
         text = str(value).strip()
-        moment = choosing.ago(text, self._now(ctx))
+        moment = filters.ago(text, self._now(ctx))
         if moment is None and not is_like_one(text):
             moment = self._read(text)
         if moment is None:
@@ -404,12 +405,12 @@ def planning_options(command: F) -> F:
         ),
         click.option(
             "--until",
-            type=Moment(choosing.until),
+            type=Moment(filters.until),
             help="Replay records before this time, or before so long ago; a day is taken whole.",
         ),
         click.option(
             "--since",
-            type=Moment(choosing.since),
+            type=Moment(filters.since),
             help="Replay records from this date or time on, or from so long ago, such as 7d, 12h or 2w. "
             "Earlier identifies still tell who is who.",
         ),
@@ -460,7 +461,7 @@ def planning(
         link_anonymous=given["link_anonymous"],
         amount_suffix=given["amount_suffix"] or given["typed_names"],
         array_suffix=given["array_suffix"] or given["typed_names"],
-        choice=choosing.Choice(
+        choice=filters.Choice(
             since=given["since"],
             until=given["until"],
             types=frozenset(given["types"]),
@@ -571,26 +572,26 @@ def patience_options(command: F) -> F:
         ),
         _seconds_option(
             "--give-up-after",
-            patience.GIVE_UP_AFTER,
+            retry.GIVE_UP_AFTER,
             "Seconds that Wootric may be down before the run ends; what is undone is left for the next.",
         ),
         _seconds_option(
             "--deadline",
-            patience.DEADLINE,
+            retry.DEADLINE,
             "Seconds for all tries of a call together; its wait for Wootric's limit is no part of them.",
         ),
         _seconds_option(
             "--read-timeout",
-            patience.READ_TIMEOUT,
+            retry.READ_TIMEOUT,
             "Seconds of silence to bear once a call is sent.",
         ),
         _seconds_option(
-            "--connect-timeout", patience.CONNECT_TIMEOUT, "Seconds to wait for a connection."
+            "--connect-timeout", retry.CONNECT_TIMEOUT, "Seconds to wait for a connection."
         ),
         click.option(
             "--retries",
             type=click.IntRange(min=0),
-            default=patience.RETRIES,
+            default=retry.RETRIES,
             show_default=True,
             help="How often a call is tried again after a fault that may pass.",
         ),
@@ -705,7 +706,7 @@ def credentials(
     Raises:
         click.UsageError: they are of two logins, or a secret can't be read.
     """
-    from wootric_map.client import ClientCredentials, PasswordCredentials  # noqa: PLC0415 - slow
+    from wootric_map.wootric.client import ClientCredentials, PasswordCredentials  # noqa: PLC0415 - slow
 
     as_client = _given("client_id", "client_secret_file")
     as_person = _given("username", "password_file")

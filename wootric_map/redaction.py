@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any, Final, Literal, Self, TypeAlias
 from urllib.parse import quote_plus, unquote, unquote_plus
 
-from wootric_map.calls import comparable
-from wootric_map.mapping import looks_like_email
-from wootric_map.properties import decimal_text
+from wootric_map.mapping.properties import decimal_text
+from wootric_map.mapping.settings import looks_like_email
+from wootric_map.model import comparable
 
 Kind: TypeAlias = Literal["email", "phone", "name"]
 """What a value is of a person."""

@@ -24,14 +24,14 @@ from wootric_map.findings import (
     Place,
     distinct,
 )
-from wootric_map.outcome import CALLS, Failure, Outcome, Rejection, Skip
+from wootric_map.mapping.properties import MappingWarning
+from wootric_map.model_outcome import CALLS, Failure, Outcome, Rejection, Skip
 from wootric_map.ownership import place_of_ours
 from wootric_map.partial_file import create_partial, naming, remove_abandoned
 from wootric_map.placing import check_size, has_its_name, put_in_place
-from wootric_map.properties import MappingWarning
-from wootric_map.record import is_rejects_line, kept_line
-from wootric_map.source import PassedOver
-from wootric_map.unidentified import UnidentifiedRecords
+from wootric_map.plan.unidentified import UnidentifiedRecords
+from wootric_map.read.files import PassedOver
+from wootric_map.read.record import is_rejects_line, kept_line
 
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes; an entry holds a whole line of an export, escaped."""

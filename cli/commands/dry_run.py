@@ -21,24 +21,24 @@ from cli.render.progress import reading_progress
 from cli.render.summary_json import write_summary
 from cli.render.text import json_line, plural, printable, styled
 from cli.unidentified import UnidentifiedFile, unidentified_option
-from wootric_map import paths_of_run
-from wootric_map.calls import EndUser, EndUserUpsert
-from wootric_map.forecast import Speed, by_kind, speed_of
-from wootric_map.known import Known
-from wootric_map.names import Tally
-from wootric_map.outcome import CALLS, StoppedError
-from wootric_map.overview import overview
-from wootric_map.plan import Find, Plan, Write
-from wootric_map.plan_file import PlanWriter
-from wootric_map.planning import intake_workers, plan_records
-from wootric_map.rehearsal import Rehearsed, rehearse, rehearse_end_user
+from wootric_map import run_files as paths_of_run
+from wootric_map.deliver.fingerprints import Known
+from wootric_map.deliver.forecast import Speed, by_kind, speed_of
+from wootric_map.deliver.overview import overview
+from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
+from wootric_map.model import EndUser, EndUserUpsert
+from wootric_map.model_outcome import CALLS, StoppedError
+from wootric_map.plan.engine.names import Tally
+from wootric_map.plan.engine.spool import Spool
+from wootric_map.plan.plan import Find, Plan, Write
+from wootric_map.plan.plan_file import PlanWriter
+from wootric_map.plan.planning import intake_workers, plan_records
+from wootric_map.read.process_pool import SideBySide
 from wootric_map.report import Report
-from wootric_map.services import SettingsError, account_fingerprint
-from wootric_map.side_by_side import SideBySide
-from wootric_map.spool import Spool
+from wootric_map.wootric.regions import SettingsError, account_fingerprint
 
 if TYPE_CHECKING:
-    from wootric_map.journal import Journal
+    from wootric_map.deliver.journal import Journal
     from wootric_map.redaction import Redaction
 
 EXIT_CHANGES: Final = 3
@@ -269,7 +269,7 @@ def _compared(
         return _Held(find, registered, False, fingerprint, memory, lambda: speed)
     memory = _memory(given, stack, None)
     limits = _limits(given, memory)
-    from wootric_map.pace import Pace  # noqa: PLC0415 - slow, and most dry runs need none
+    from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - slow, and most dry runs need none
 
     to = account.account(given, stack)
     pace = Pace(given["rate"], wait=wait, reserve=given["reserve"])
@@ -291,7 +291,7 @@ def _memory(given: Mapping[str, Any], stack: ExitStack, since: float | None) -> 
     """Open a copy of the journal that is to be taken off, if any is."""
     if not (given["is_next"] or given["journal"]):
         return None
-    from wootric_map.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.deliver.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
 
     account = keeping.account_of(given["account_token"], given["base_url"])
     if given["is_next"] and account is None:
@@ -310,7 +310,7 @@ def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, 
         return memory.limits()
     if not given["account_token"]:
         return {}
-    from wootric_map.journal import JournalError, contents  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal import JournalError, contents  # noqa: PLC0415 - as above
 
     # No more than a better guess depends on them.
     with suppress(JournalError, SettingsError, click.UsageError):

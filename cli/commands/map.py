@@ -12,12 +12,7 @@ import click
 from cli import options
 from cli.render import summary
 from cli.render.text import json_line
-from wootric_map.calls import LONGEST_ADDRESS, request_for
-from wootric_map.mapping import map_record, unidentified, user_of
-from wootric_map.naming import Naming
-from wootric_map.outcome import Rejection, Skip
-from wootric_map.properties import MappingWarning
-from wootric_map.reading import (
+from wootric_map.mapping.entries import (
     Located,
     ReadingOptions,
     kinds_in,
@@ -25,10 +20,15 @@ from wootric_map.reading import (
     read_records,
     worth,
 )
-from wootric_map.record_warnings import of_call
-from wootric_map.services import Services, services
-from wootric_map.side_by_side import SideBySide
-from wootric_map.source import PassedOver, Source
+from wootric_map.mapping.properties import MappingWarning
+from wootric_map.mapping.property_names import Naming
+from wootric_map.mapping.record_warnings import of_call
+from wootric_map.mapping.settings import map_record, unidentified, user_of
+from wootric_map.model import LONGEST_ADDRESS, request_for
+from wootric_map.model_outcome import Rejection, Skip
+from wootric_map.read.files import PassedOver, Source
+from wootric_map.read.process_pool import SideBySide
+from wootric_map.wootric.regions import Services, services
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction

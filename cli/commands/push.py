@@ -20,23 +20,23 @@ from cli.render.progress import SendingProgress, reading_progress, sending_progr
 from cli.render.summary_json import PushSummary, ending, kept_in
 from cli.render.text import by_number, duration, plural, printable
 from cli.unidentified import UnidentifiedFile, unidentified_option
-from wootric_map import paths_of_run
-from wootric_map.client import Wootric
-from wootric_map.deliver import calls_left, deliver, deliver_file
-from wootric_map.forecast import Agenda, Speed, speed_of
-from wootric_map.journal import Journal, JournalFailedError
-from wootric_map.known_rejects import REFUSED
-from wootric_map.outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
-from wootric_map.pace import Pace
-from wootric_map.plan import Find, Plan
-from wootric_map.plan_file import PlanFile, PlanFileError, holds_plan_lines, plan_of_rejects
-from wootric_map.planning import plan_records
-from wootric_map.rehearsal import rehearse
+from wootric_map import run_files as paths_of_run
+from wootric_map.deliver.delivery import calls_left, deliver, deliver_file
+from wootric_map.deliver.doubts import OLDEST, is_another, settle
+from wootric_map.deliver.forecast import Agenda, Speed, speed_of
+from wootric_map.deliver.journal import Journal, JournalFailedError
+from wootric_map.deliver.rehearse import rehearse
+from wootric_map.model_outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
+from wootric_map.plan.earlier_rejects import REFUSED
+from wootric_map.plan.engine.spool import Spool
+from wootric_map.plan.plan import Find, Plan
+from wootric_map.plan.plan_file import PlanFile, PlanFileError, holds_plan_lines, plan_of_rejects
+from wootric_map.plan.planning import plan_records
+from wootric_map.read.files import Source
 from wootric_map.report import RejectsFile, Report
-from wootric_map.services import account_fingerprint
-from wootric_map.settling import OLDEST, is_another, settle
-from wootric_map.source import Source
-from wootric_map.spool import Spool
+from wootric_map.wootric.client import Wootric
+from wootric_map.wootric.pace import Pace
+from wootric_map.wootric.regions import account_fingerprint
 
 _UNFINISHED: Final = (
     "The run did not finish. Run the same command again to go on: what has been delivered is in the "

@@ -12,14 +12,19 @@ from cli import account, files, options
 from cli.interrupt import Interruption, gentle_interruption
 from cli.render.listing import listing_progress
 from cli.render.text import duration, plural, printable
-from wootric_map import paths_of_run
-from wootric_map.believed import begun_at
-from wootric_map.client import Wootric
-from wootric_map.listing import Query, Row, walk
-from wootric_map.outcome import StoppedError
-from wootric_map.pace import Pace
-from wootric_map.services import account_fingerprint
-from wootric_map.snapshot import PARTIAL, EarlierSnapshot, PartialSnapshot, SnapshotError
+from wootric_map import run_files as paths_of_run
+from wootric_map.model_outcome import StoppedError
+from wootric_map.snapshot.snapshot_file import (
+    PARTIAL,
+    EarlierSnapshot,
+    PartialSnapshot,
+    SnapshotError,
+)
+from wootric_map.wootric.client import Wootric
+from wootric_map.wootric.listing import Query, Row, walk
+from wootric_map.wootric.pace import Pace
+from wootric_map.wootric.regions import account_fingerprint
+from wootric_map.wootric.replies import begun_at
 
 
 @click.command()

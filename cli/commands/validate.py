@@ -10,10 +10,10 @@ from cli import options
 from cli.render import summary
 from cli.render.findings_json import EveryPlace
 from cli.render.progress import reading_progress
-from wootric_map.checking import Checker
-from wootric_map.reading import read_in_parts, worth
+from wootric_map.mapping.entries import read_in_parts, worth
+from wootric_map.read.process_pool import SideBySide
 from wootric_map.report import Report
-from wootric_map.side_by_side import SideBySide
+from wootric_map.validate import Checker
 
 
 @click.command()

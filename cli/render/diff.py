@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from cli.render.text import printable, shown, styled
-from wootric_map.calls import EndUser, EndUserUpsert
-from wootric_map.mapping import Origin
+from wootric_map.mapping.settings import Origin
+from wootric_map.model import EndUser, EndUserUpsert
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from cli.render.text import json_line
-from wootric_map.checking import PackedPlaces
 from wootric_map.findings import CountedWarnings, Findings, WarningKey
-from wootric_map.keyed_rows import KeyedRows
+from wootric_map.plan.engine.keyed_rows import KeyedRows
 from wootric_map.report import Report
+from wootric_map.validate import PackedPlaces
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction

@@ -5,7 +5,7 @@ from math import isinf
 from typing import Final
 
 from cli.render.text import duration, plural
-from wootric_map.forecast import KINDS, Forecast, Kind
+from wootric_map.deliver.forecast import KINDS, Forecast, Kind
 
 _NAMES: Final[Mapping[Kind, str]] = {
     "look_up": "look-up",

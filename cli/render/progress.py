@@ -13,9 +13,9 @@ import click
 
 from cli import colour
 from cli.render.text import duration, plural
-from wootric_map.forecast import ENDPOINTS, Agenda, Speed, time_left
-from wootric_map.outcome import Failure, Outcome
-from wootric_map.source import Source
+from wootric_map.deliver.forecast import ENDPOINTS, Agenda, Speed, time_left
+from wootric_map.model_outcome import Failure, Outcome
+from wootric_map.read.files import Source
 
 LINE_EVERY: Final = 10.0
 """Seconds between two lines where there is no terminal."""

@@ -7,8 +7,8 @@ from typing import Final
 from cli.render.text import by_number, plural, printable, styled
 from cli.wrapping import KEPT, broken
 from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
+from wootric_map.read.files import NAMED, PassedOver
 from wootric_map.report import Report
-from wootric_map.source import NAMED, PassedOver
 
 _WARNINGS: Final = 10
 """Warnings of one code that the text shows."""

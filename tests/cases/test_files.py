@@ -21,8 +21,8 @@ import orjson
 import pytest
 
 from wootric_map import ReadingOptions, discover
-from wootric_map.checking import Checker
 from wootric_map.report import Report
+from wootric_map.validate import Checker
 
 if TYPE_CHECKING:
     from tests.conftest import Run

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from cli.app import EXIT_UNREACHABLE, foreseen
-from wootric_map.names import Names
+from wootric_map.plan.engine.names import Names
 
 if TYPE_CHECKING:
     from tests.conftest import Run, Start, Write

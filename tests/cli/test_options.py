@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.options import Moment
-from wootric_map import choosing
+from wootric_map.mapping import filters
 
 DAY = 86_400
 
@@ -15,8 +15,8 @@ def test_all_options_of_a_run_count_from_one_moment() -> None:
     found: list[int] = []
 
     @click.command()
-    @click.option("--since", type=Moment(choosing.since, lambda: next(clock)))
-    @click.option("--until", type=Moment(choosing.until, lambda: next(clock)))
+    @click.option("--since", type=Moment(filters.since, lambda: next(clock)))
+    @click.option("--until", type=Moment(filters.until, lambda: next(clock)))
     def command(since: int, until: int) -> None:
         found.extend((since, until))
 
@@ -28,4 +28,4 @@ def test_all_options_of_a_run_count_from_one_moment() -> None:
 
 @pytest.mark.parametrize("text", ["2024-03-01", "1709294400"])
 def test_a_date_is_no_length_of_time(text: str) -> None:
-    assert Moment(choosing.since, lambda: 0)(text) == choosing.since(text)
+    assert Moment(filters.since, lambda: 0)(text) == filters.since(text)

@@ -7,7 +7,7 @@ from virtual_time import VirtualTime
 
 from cli.render.listing import ListingProgress
 from cli.render.progress import SendingProgress
-from wootric_map.pace import Pace
+from wootric_map.wootric.pace import Pace
 
 
 class Texts:

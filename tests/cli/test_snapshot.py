@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from wootric_map.services import account_fingerprint
+from wootric_map.wootric.regions import account_fingerprint
 
 if TYPE_CHECKING:
     from tests.conftest import Run, Start, Write

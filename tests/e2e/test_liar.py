@@ -14,8 +14,8 @@ from raw_server import raw_server
 from replaying import Replay, identify, page, track
 from starlette.responses import JSONResponse
 
-from wootric_map.believed import MOST_IN_A_ROW
 from wootric_map.sandbox import Fault, FaultRule, SandboxRequest, SandboxSettings
+from wootric_map.wootric.replies import MOST_IN_A_ROW
 
 Start = Callable[[SandboxSettings], Replay]
 

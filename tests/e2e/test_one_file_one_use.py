@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from replaying import Replay, identify, track
 
-from wootric_map.paths_of_run import clash, place_of, use
+from wootric_map.run_files import clash, place_of, use
 
 ADA = identify("1", "ada@example.com")
 STRANGER = track("9", "Signed Up")

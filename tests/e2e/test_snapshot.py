@@ -14,10 +14,10 @@ import pytest
 from replaying import Replay, identify
 from starlette.responses import JSONResponse, Response
 
-from wootric_map.calls import EndUserUpsert
+from wootric_map.model import EndUserUpsert
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings, run_sandbox
-from wootric_map.services import account_fingerprint
-from wootric_map.snapshot import Snapshot
+from wootric_map.snapshot.snapshot_file import Snapshot
+from wootric_map.wootric.regions import account_fingerprint
 
 LIST = "GET /v1/end_users"
 

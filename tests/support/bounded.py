@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from wootric_map import repeats, runs, scratch_file, spool
+from wootric_map.plan.engine import repeats, runs, scratch_file, spool
 
 _MODULES: Final = (repeats, runs, scratch_file, spool)
 

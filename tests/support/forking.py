@@ -32,8 +32,8 @@ _MODULES: Final = (
     "cli.commands.snapshot", "cli.commands.status", "cli.commands.validate",
     "concurrent.futures.process", "multiprocessing.connection", "multiprocessing.popen_fork",
     "multiprocessing.queues", "platformdirs", "rich.live", "rich.progress", "rich.table",
-    "wootric_map.client", "wootric_map.journal", "wootric_map.redaction", "wootric_map.sandbox",
-    "wootric_map.snapshot",
+    "wootric_map.wootric.client", "wootric_map.deliver.journal", "wootric_map.redaction",
+    "wootric_map.sandbox", "wootric_map.snapshot.snapshot_file",
 )  # fmt: skip
 """What commands import when they are run."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from wootric_map.allowance import Allowance, Told
+from wootric_map.wootric.rate_limit import Allowance, Told
 
 
 @dataclass

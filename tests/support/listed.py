@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from wootric_map import listing
-from wootric_map.listing import Query
+from wootric_map.wootric import listing
+from wootric_map.wootric.listing import Query
 
 
 class Listed:

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 import orjson
 
 from wootric_map import EndUserUpsert, PlanOptions, ReadingOptions, discover, plan_records, rehearse
-from wootric_map.folding import Folded
-from wootric_map.identities import Evidence
-from wootric_map.plan import EndUserPlan, Event, Find, Plan, Write
-from wootric_map.rehearsal import Rehearsed
+from wootric_map.deliver.rehearse import Rehearsed
+from wootric_map.plan.engine.spool import Spool
+from wootric_map.plan.folding import Folded
+from wootric_map.plan.people import Evidence
+from wootric_map.plan.plan import EndUserPlan, Event, Find, Plan, Write
 from wootric_map.report import Report
-from wootric_map.spool import Spool
 
 Fields: TypeAlias = Mapping[str, Any]
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from wootric_map.identities import NO_TIME, Identities
-from wootric_map.report import Report
-from wootric_map.spool import NOBODY, Row, Spool
-from wootric_map.taken import (
+from wootric_map.plan.engine.spool import NOBODY, Row, Spool
+from wootric_map.plan.engine.taken import (
     CHOSEN,
     IDENTIFY,
     MENTIONED,
@@ -21,6 +19,8 @@ from wootric_map.taken import (
     Taken,
     columns,
 )
+from wootric_map.plan.people import NO_TIME, Identities
+from wootric_map.report import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ from wootric_map import (
     read_entries,
     rehearse,
 )
-from wootric_map.outcome import Failure, Outcome, Ref
+from wootric_map.model_outcome import Failure, Outcome, Ref
+from wootric_map.plan.engine.spool import Spool
 from wootric_map.report import RejectsFile, Report
-from wootric_map.spool import Spool
 
 BROKEN = Rejection("missing_type", "type", "name the call")
 REFUSED = Failure("refused", "Email is invalid", 422, '{"error":"Email is invalid"}')

@@ -1,0 +1,1 @@
+"""A plan → what Wootric then holds: comparing, deciding, sending, and the journal of it."""

@@ -1,0 +1,103 @@
+"""Which of several journals is meant: by a fingerprint's beginning, or by an account's token."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from wootric_map.wootric.regions import (
+    SettingsError,
+    account_fingerprint,
+    journal_account,
+    services,
+)
+
+SHORTEST: Final = 6
+"""Characters of a fingerprint that tell which journal is meant, at least."""
+
+
+class Listed(NamedTuple):
+    """A journal among others."""
+
+    path: Path
+    account: str
+    """As `journal_account` gives it."""
+    token_fingerprint: str | None = None
+    base_url: str | None = None
+    """Both as in `Contents`."""
+
+    @property
+    def place(self) -> str:
+        """The journal as messages name it."""
+        at = f" at {self.base_url}" if self.base_url else ""
+        return f"{self.account}{at}"
+
+
+def by_fingerprint(journals: Iterable[Listed], beginning: str) -> Listed:
+    """Return the only journal whose account begins so.
+
+    Raises:
+        SettingsError: `beginning` is too short, or begins no account, or several.
+    """
+    wanted = beginning.strip().lower()
+    if len(wanted) < SHORTEST:
+        raise SettingsError(
+            f"{beginning}: write {SHORTEST} characters of the account's fingerprint at least, as "
+            "wootric-replay status shows it"
+        )
+    found = [each for each in journals if each.account.startswith(wanted)]
+    if not found:
+        raise SettingsError(
+            f"{beginning}: no account here begins so; wootric-replay status shows which there are"
+        )
+    if len(found) > 1:
+        raise SettingsError(f"{beginning}: several accounts begin so: {_named(found)}; write more")
+    return found[0]
+
+
+def of_token(
+    journals: Iterable[Listed], account_token: str, base_url: str | None = None
+) -> Listed | None:
+    """Return the journal of an account's token; None where there is none.
+
+    Args:
+        journals: those that there are.
+        account_token: the account's.
+        base_url: where the account stands, if that is told; else any place will do, if it is only one.
+
+    Raises:
+        SettingsError: the token has several journals, or only others than that at `base_url`; or it is no
+            token, or `base_url` no address.
+    """
+    exact = journal_account(account_token, services(account_token, base_url))
+    found = [each for each in journals if is_of_token(each, account_token, exact)]
+    if base_url is not None:
+        at_place = [each for each in found if each.account == exact]
+        if found and not at_place:
+            raise SettingsError(
+                f"nothing was delivered to this account at {base_url}; its journals are "
+                f"{_named(found)}: name one, by its fingerprint"
+            )
+        found = at_place
+    if len(found) > 1:
+        raise SettingsError(
+            f"this account has several journals: {_named(found)}; name one, by its fingerprint"
+        )
+    return found[0] if found else None
+
+
+def is_of_token(journal: Listed, account_token: str, exact: str) -> bool:
+    """Return whether a journal is of an account's token, wherever the account stands.
+
+    Args:
+        journal: one of those that there are.
+        account_token: the account's.
+        exact: as `journal_account` gives it; all that tells the journal of a release that did not note whose
+            it is.
+    """
+    return exact == journal.account or journal.token_fingerprint == account_fingerprint(
+        account_token
+    )
+
+
+def _named(journals: Sequence[Listed]) -> str:
+    return ", ".join(each.place for each in journals)

@@ -1,0 +1,1 @@
+"""Where a plan keeps, sorts and joins its records until all are read."""

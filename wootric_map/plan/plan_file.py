@@ -1,0 +1,526 @@
+"""A plan as a file: what a dry run saves, and a push then does to the letter.
+
+Newline-delimited JSON, version 1. It holds nothing of the files it was made from, nor when: the same
+records give the same bytes.
+
+- `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
+  (services.py), or null where the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
+- `{"end_user": n, "action": "create", "key": …, "fields": {…}, "records": k}` creates an end user out of
+  k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id` it
+  is written to the end user of that id, whom the export names itself.
+- `{"end_user": n, "action": "update", "key": …, "id": …, "fields": {…}, "records": k}` changes these
+  fields. Without an `id` it is the end user whom a line above creates.
+- An update may have `"fills": true`: it is to change no value that Wootric holds by then.
+- Both may have what tells later pushes from earlier ones (segment.md 8, rule 7): `said`, a list of
+  `[time, has a message id, that or a digest, [names that count], [names that do not]]`, one for each
+  identify that was the last to say something, or tells the order of those (said.py); `traits`, an object
+  with the trait of each property that is not spelled like its trait; `known_as`, a list of objects with the
+  `external_id`s and `email`s that the end user has, or has had, beside those in `fields`. A plan without them
+  is done as it stands.
+- `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` and the
+  same with `page_view` send a call. `former_key` is what earlier releases knew it by, if they may have sent
+  it, and `time` when it happened, in milliseconds since the epoch.
+- `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
+  counts what stands between.
+
+`key` tells what is delivered from all else, so that a journal knows it again. The lines of one end user
+stand together, in the order they are sent.
+"""
+
+import os
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import fields
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
+
+import orjson
+
+from wootric_map.deliver.rehearse import Rehearsed
+from wootric_map.model import EligibilityCheck, EndUserUpsert, PageView
+from wootric_map.model_outcome import CALLS, Action, Ref
+from wootric_map.ownership import place_of_ours
+from wootric_map.partial_file import create_partial, naming, remove_abandoned
+from wootric_map.placing import put_in_place
+from wootric_map.plan.people import NO_TIME
+from wootric_map.plan.plan import EndUserPlan, Event, Write
+from wootric_map.plan.trait_history import Group, Order, Said, grouped, ungrouped
+from wootric_map.read.files import SourceError
+
+VERSION: Final = 1
+
+_HEADER: Final = "wootric_replay_plan"
+_LONGEST_LINE: Final = 64 * 1024 * 1024
+
+
+class PlanFileError(SourceError):
+    """A file that can't be pushed as a plan; the message says why and what to do."""
+
+
+class PlannedWrite(NamedTuple):
+    """An end user to create or change."""
+
+    ref: Ref
+    """Where its line stands; its number is that of its first byte."""
+    action: Action
+    """`create` or `update`."""
+    id: int | None
+    """Wootric's own id; None where the end user is to be created, or was by the step before."""
+    fields: EndUserUpsert
+    key: str
+    """What tells it from every other write."""
+    said: Said | None = None
+    """When it was said; None in a plan of an earlier release, which does not tell."""
+    known_as: tuple[EndUserUpsert, ...] = ()
+    """The ids that the end user has, or has had, beside those in `fields`."""
+    fills: bool = False
+    """Whether it may only give values where there are none."""
+    former_key: None = None
+    """Writes are known by the same key as ever."""
+    time: None = None
+
+
+class PlannedCall(NamedTuple):
+    """An eligibility check or page view."""
+
+    ref: Ref
+    """As above."""
+    key: str
+    call: EligibilityCheck | PageView
+    former_key: str | None = None
+    """What an earlier release knew it by."""
+    time: int | None = None
+    """When it happened, in milliseconds since the epoch; not in plans of earlier releases."""
+
+    @property
+    def action(self) -> Action:
+        """What it is counted as."""
+        return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
+
+    @property
+    def type(self) -> str:
+        """The type of its record."""
+        return "track" if isinstance(self.call, EligibilityCheck) else "page"
+
+
+Planned: TypeAlias = PlannedWrite | PlannedCall
+
+
+class PlanWriter:
+    """Saves a plan as it is rehearsed; the file is in its place only when it is whole."""
+
+    def __init__(
+        self, path: Path, *, account: str | None, against: str, fills: bool = False
+    ) -> None:
+        """Begin a plan file.
+
+        Args:
+            path: where it goes; a file that is there is replaced.
+            account: the account's fingerprint; None where any will do.
+            against: what it was compared with: `nothing`, `account` or `snapshot`.
+            fills: whether its updates may only give values where there are none.
+
+        Raises:
+            NotOursError: what is there is somebody else's.
+            OSError: nothing can be written there, or what is there is no plan.
+        """
+        place = place_of_ours(path)
+        if path.exists() and not _is_replaceable(path):
+            raise FileExistsError("it is there, and no plan; it would be lost: choose another name")
+        self._fills = fills
+        self._path = place
+        remove_abandoned(place)
+        descriptor, partial = create_partial(place)
+        self._partial: Path | None = partial
+        self._file = os.fdopen(descriptor, "wb")
+        self._counts: Counter[str] = Counter()
+        self._write({_HEADER: VERSION, "account": account, "against": against})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._partial:
+            self._partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()
+
+    def add(self, rehearsed: Rehearsed) -> None:
+        """Write what a push would send at this point; nothing where it would send nothing."""
+        call, step, action = rehearsed.call, rehearsed.step, rehearsed.outcome.action
+        if call is None:
+            return
+        number = rehearsed.end_user.person.number
+        line: dict[str, object] = {"end_user": number, "action": action, "key": step.key}
+        if isinstance(step, Write) and isinstance(call, EndUserUpsert):
+            id_ = rehearsed.held.id if rehearsed.held else None
+            if id_ or call.wootric_id:
+                line["id"] = id_ or int(call.wootric_id or 0)
+            line |= {"fields": _given(call), "records": len(step.refs)}
+            if self._fills and action == "update":
+                line["fills"] = True
+            line |= _provenance(step, call, rehearsed.end_user)
+        elif isinstance(step, Event):
+            if step.former_key is not None:
+                line["former_key"] = step.former_key
+                line["time"] = step.time
+            line["call"] = _given(call)
+        self._counts[action] += 1
+        self._write(line)
+
+    def finish(self) -> None:
+        """Put the whole file in its place."""
+        self._write({"end": {action: self._counts[action] for action in CALLS}})
+        with naming(self._path):
+            self._file.flush()
+        if self._partial:
+            size = self._file.tell()
+            put_in_place(self._file.fileno(), self._partial, self._path, size)
+            self._partial = None
+        self._file.close()
+
+    def _write(self, line: dict[str, object]) -> None:
+        with naming(self._path):
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+class PlanFile:
+    """A saved plan, checked from its first line to its last before anything of it is done."""
+
+    def __init__(self, path: Path) -> None:
+        """Read a plan file through.
+
+        Raises:
+            PlanFileError: it is no plan, of a newer version, cut short, or changed.
+            OSError: it can't be read.
+        """
+        self.path = path
+        if path.exists() and not path.is_file():
+            raise PlanFileError(f"{path} is no file; a plan is read more than once")
+        self.account: str | None = None
+        """The fingerprint of the account that it was made for; None where any will do."""
+        self.counts: Counter[str] = Counter()
+        """How many calls it holds, by action."""
+        self.checks: Counter[str] = Counter()
+        """How many eligibility checks it holds, by the event's name."""
+        self._file: BinaryIO = path.open("rb")
+        self._lock = threading.Lock()
+        # Of each end user: where their first line begins, and its number.
+        self._offsets = array("q")
+        self._lines = array("q")
+        try:
+            self._check()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        """How many end users it is about."""
+        return len(self._offsets)
+
+    @property
+    def has_tracks(self) -> bool:
+        """Whether it holds any eligibility check."""
+        return bool(self.counts["eligibility_check"])
+
+    def steps(self, index: int) -> Iterator[Planned]:
+        """What is to be sent of one end user, in its order.
+
+        Args:
+            index: from 0 to the number of end users.
+        """
+        offset, number = self._offsets[index], self._lines[index]
+        end_user: object = None
+        while True:
+            with self._lock:
+                begin = self._file.seek(offset)
+                raw = self._file.readline(_LONGEST_LINE)
+                offset = self._file.tell()
+            line = self._parse(raw, number)
+            if "end" in line or (end_user is not None and line["end_user"] != end_user):
+                return
+            end_user = line["end_user"]
+            yield self._step(line, Ref(begin, str(self.path), number))
+            number += 1
+
+    def raw(self, ref: Ref) -> bytes:
+        """The line that something was sent for."""
+        with self._lock:
+            self._file.seek(ref.number)
+            return self._file.readline(_LONGEST_LINE).rstrip(b"\n")
+
+    def _check(self) -> None:
+        self._check_header()
+        last, number, offset = -1, 1, self._file.tell()
+        while raw := self._file.readline(_LONGEST_LINE):
+            number += 1
+            line = self._parse(raw, number)
+            if "end" in line:
+                counted = {action: self.counts[action] for action in CALLS}
+                if line["end"] != counted or self._file.read(1):
+                    raise self._wrong(number, "its last line does not count what stands before it")
+                return
+            step = self._step(line, Ref(offset, str(self.path), number))
+            if isinstance(step, PlannedCall) and isinstance(step.call, EligibilityCheck):
+                self.checks[step.call.event_name] += 1
+            end_user = line["end_user"]
+            if end_user < last:
+                raise self._wrong(number, "the lines of an end user do not stand together")
+            if end_user > last:
+                last = end_user
+                self._offsets.append(offset)
+                self._lines.append(number)
+            self.counts[step.action] += 1
+            offset = self._file.tell()
+        raise self._wrong(number, "it is cut short: its last line is missing")
+
+    def _check_header(self) -> None:
+        raw = self._file.readline(_LONGEST_LINE)
+        header = _header(raw)
+        if header is None:
+            hint = "; it is gzip: unpack it first" if raw.startswith(b"\x1f\x8b") else ""
+            raise PlanFileError(f"{self.path} is no plan; dry-run --out writes one{hint}")
+        version, account = header[_HEADER], header.get("account", 0)
+        if type(version) is int and version > VERSION:
+            raise PlanFileError(
+                f"{self.path} is a plan of version {version}, and this program reads {VERSION}; "
+                "push it with the release that made it, or make it anew"
+            )
+        if type(version) is not int or version < 1 or not isinstance(account, str | None):
+            raise self._wrong(1, "its first line does not say which version it is, and for whom")
+        self.account = account
+
+    def _parse(self, raw: bytes, number: int) -> dict[str, Any]:
+        try:
+            line = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            line = None
+        if not isinstance(line, dict):
+            raise self._wrong(number, "the line is not whole")
+        return line
+
+    def _step(self, line: dict[str, Any], ref: Ref) -> Planned:
+        try:
+            action, _ = line["action"], _whole(line["end_user"])
+            if action in {"create", "update"}:
+                id_ = line.get("id")
+                wootric_id = None if id_ is None else _wootric_id(id_)
+                fields = _made(EndUserUpsert, line["fields"])
+                # A plan of an earlier release has no keys for writes: their lines stand for them.
+                key = _text(line.get("key", orjson.dumps(line).decode()))
+                fields = _if(fields.fields(), fields)
+                known_as = tuple(_other_id(each) for each in line.get("known_as", ()))
+                fills = line.get("fills") is True
+                said = _said(line)
+                return PlannedWrite(ref, action, wootric_id, fields, key, said, known_as, fills)
+            kind = {"eligibility_check": EligibilityCheck, "page_view": PageView}[action]
+            call = _made(kind, line["call"])
+            by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
+            former = line.get("former_key")
+            former_key = None if former is None else _text(former)
+            time = line.get("time")
+            call = _if(call.email or by_id, call)
+            return PlannedCall(
+                ref, _text(line["key"]), call, former_key, None if time is None else _whole(time)
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._wrong(ref.line, "the line is no part of a plan") from error
+
+    def _wrong(self, number: int, what: str) -> PlanFileError:
+        return PlanFileError(f"{self.path}:{number}: {what}; make the plan anew")
+
+
+def _provenance(write: Write, fields: EndUserUpsert, end_user: EndUserPlan) -> dict[str, object]:
+    """What a line has of when a write was said, and of whom, beside its fields.
+
+    Args:
+        write: the write.
+        fields: what of it is sent.
+        end_user: whose it is.
+    """
+    said = write.told()
+    ids = (
+        EndUserUpsert(
+            email=None if each.email == fields.email else each.email,
+            external_id=None if each.external_id == fields.external_id else each.external_id,
+        )
+        for each in end_user.known_as()
+    )
+    parts: dict[str, object] = {
+        "said": [[*order, *names] for order, *names in grouped(said.sayings)],
+        "traits": said.traits,
+        "known_as": [given for each in ids if (given := _given(each))],
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def _said(line: dict[str, Any]) -> Said | None:
+    """When the fields of a line were said.
+
+    Raises:
+        TypeError, ValueError: the line does not tell so that it can be understood.
+    """
+    if "said" not in line:
+        return None
+    groups: list[Group[str]] = []
+    for time, has_message, tie, *names in line["said"]:
+        _if(NO_TIME <= _whole(time) < -NO_TIME and isinstance(has_message, bool), time)
+        counting, others = (list(map(_text, each)) for each in names)
+        groups.append(Group(Order(time, has_message, _text(tie)), counting, others))
+    traits = _if(isinstance(line.get("traits", {}), dict), line.get("traits", {}))
+    return Said(ungrouped(groups), {name: _text(key) for name, key in traits.items()})
+
+
+def _other_id(values: Any) -> EndUserUpsert:
+    """An id of an end user, to be looked up by; anything else as in `_if`."""
+    wanted: EndUserUpsert = _made(EndUserUpsert, values)
+    _if(set(values) <= _IDS, values)
+    return wanted
+
+
+_IDS: Final = {"external_id", "email"}
+
+
+def holds_plan_lines(path: Path) -> bool:
+    """Tell whether a file begins as the rejects of a saved plan do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file, suppress(orjson.JSONDecodeError):
+        entry = orjson.loads(file.readline(_LONGEST_LINE))
+        return isinstance(entry, dict) and "plan" in entry and "record" in entry
+    return False
+
+
+def plan_of_rejects(rejects: Path, out: Path) -> None:
+    """Make a plan of what a push of one could not send.
+
+    Args:
+        rejects: the rejects file, mended or not.
+        out: where the plan goes; the caller's own file.
+
+    Raises:
+        PlanFileError: a line is none of such a file; the message says which.
+        OSError: a file can't be read or written.
+    """
+    lines: list[tuple[tuple[int, int, int], object]] = []
+    accounts: dict[str | None, None] = {}
+    counts: Counter[str] = Counter()
+    with rejects.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                entry = orjson.loads(raw)
+                record = entry["record"]
+                line = orjson.loads(record) if isinstance(record, str) else record
+                accounts[entry["plan"]["account"]] = None
+                counts[line["action"]] += 1
+                place = _whole(line["end_user"]), _whole(entry["line"]), number
+                lines.append((place, line))
+            except (KeyError, TypeError, ValueError) as error:
+                raise PlanFileError(
+                    f"{rejects}:{number}: this is no line of a plan's rejects"
+                ) from error
+    if len(accounts) > 1:
+        raise PlanFileError(f"{rejects} holds rejects of plans for several accounts")
+    account = next(iter(accounts), None)
+    header = {_HEADER: VERSION, "account": account, "against": "rejects"}
+    end = {"end": {action: counts[action] for action in CALLS}}
+    lines.sort(key=itemgetter(0))
+    with out.open("wb") as plan:
+        for each in (header, *(line for _, line in lines), end):
+            plan.write(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _header(raw: bytes) -> dict[str, Any] | None:
+    """The first line of a plan; None where it is none."""
+    try:
+        header = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return header if isinstance(header, dict) and _HEADER in header else None
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether no more than a plan is lost if a file is replaced."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        raw = file.readline(_LONGEST_LINE)
+    return not raw or _header(raw) is not None
+
+
+def _if(condition: object, value: Any) -> Any:
+    """The value.
+
+    Raises:
+        TypeError: the condition is not met.
+    """
+    if not condition:
+        raise TypeError
+    return value
+
+
+def _text(value: object) -> str:
+    """A text as it is; anything else as in `_if`."""
+    return str(_if(isinstance(value, str), value))
+
+
+def _wootric_id(value: object) -> int:
+    """An id of Wootric's; anything else as in `_if`."""
+    return int(_if(_whole(value) > 0, value))
+
+
+def _whole(value: object) -> int:
+    """An integer as it is.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+_TYPES: Final = {"external_created_at": int, "end_user_created_at": int, "created_at": int}
+"""Fields that are no text."""
+
+
+def _given(call: EndUserUpsert | EligibilityCheck | PageView) -> dict[str, object]:
+    """The fields of a call that have a value; Wootric's own id is none that is sent."""
+    return {
+        each.name: value
+        for each in fields(call)
+        if each.name != "wootric_id"
+        and (value := getattr(call, each.name)) is not None
+        and value != {}
+    }
+
+
+def _made(kind: type[Any], values: Any) -> Any:
+    """A call out of its fields.
+
+    Raises:
+        TypeError: a field is unknown or of the wrong type.
+    """
+    if not isinstance(values, dict) or "wootric_id" in values:
+        raise TypeError
+    for name, value in values.items():
+        if name == "properties":
+            right = isinstance(value, dict) and all(
+                isinstance(each, str | int) and not isinstance(each, bool)
+                for each in value.values()
+            )
+        else:
+            right = type(value) is _TYPES.get(name, str)
+        if not right:
+            raise TypeError
+    return kind(**values)

@@ -1,0 +1,161 @@
+"""Reading the sources into a plan: what `dry-run` and `push` begin with."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from wootric_map.deliver.addressing import SHARED
+from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
+from wootric_map.mapping.filters import not_chosen
+from wootric_map.mapping.property_names import Naming
+from wootric_map.model_outcome import Skip
+from wootric_map.plan.earlier_rejects import REJECTED, RejectHistory
+from wootric_map.plan.engine.intake import IntakeOptions, take_in
+from wootric_map.plan.engine.spool import SkippedRow, Spool
+from wootric_map.plan.engine.taken import Taken
+from wootric_map.plan.people import Evidence
+from wootric_map.plan.plan import Find, Plan, PlanOptions
+from wootric_map.read.files import ByteStream, Source
+from wootric_map.read.process_pool import SideBySide
+from wootric_map.read.record import names_message
+from wootric_map.report import RejectsFile, Report
+
+
+def intake_workers(
+    sources: Sequence[Source],
+    reading: ReadingOptions,
+    options: PlanOptions,
+    *,
+    processes: int = 1,
+    keep_rejected: bool = False,
+) -> SideBySide[Source, Taken]:
+    """Start the processes that take records in; to be entered before any thread is started.
+
+    Args:
+        sources: as `discover` gives them.
+        reading: how to read.
+        options: how records become a plan.
+        processes: how many there may be.
+        keep_rejected: keep the rejected records with their lines.
+    """
+    how = _intake(reading, options, keep_rejected=keep_rejected)
+    return SideBySide(partial(take_in, options=how), worth(processes, sources))
+
+
+def _intake(
+    reading: ReadingOptions,
+    options: PlanOptions,
+    *,
+    keep_rejected: bool,
+    history: RejectHistory | None = None,
+) -> IntakeOptions:
+    return IntakeOptions(
+        reading,
+        options.choice,
+        link_anonymous=options.link_anonymous,
+        keep_lines=options.keep_lines,
+        keep_rejected=keep_rejected,
+        naming=Naming(options.amount_suffix, options.array_suffix),
+        known=history.known_rejects() if history else None,
+        retries=options.retry_rejects,
+    )
+
+
+def plan_records(
+    sources: Sequence[Source],
+    reading: ReadingOptions,
+    options: PlanOptions,
+    spool: Spool,
+    report: Report,
+    *,
+    stdin: ByteStream,
+    workers: SideBySide[Source, Taken] | None = None,
+    snapshot: Find | None = None,
+    evidence: Evidence | None = None,
+    rejects: RejectsFile | None = None,
+    history: RejectHistory | None = None,
+    on_bytes: Callable[[int], object] = int,
+) -> Plan:
+    """Read every record into a plan.
+
+    Args:
+        sources: as `discover` gives them.
+        reading: how to read.
+        options: how records become a plan.
+        spool: where the plan keeps its records.
+        report: counts the records, skips, rejections and warnings.
+        stdin: standard input, for the source that names it.
+        workers: who take the records in, as `intake_workers` gives them for the same arguments; None
+            leaves it to this process.
+        snapshot: looks an end user up, where that takes no call.
+        evidence: what the identifies of earlier runs claimed; None leaves it at this run.
+        rejects: gets the rejected records.
+        history: what earlier runs rejected or saw refused, which is left out; None leaves nothing out.
+        on_bytes: told how many bytes were read, before decompression.
+
+    Returns:
+        The plan, closed.
+    """
+    plan = Plan(spool, options)
+    how = _intake(reading, options, keep_rejected=rejects is not None, history=history)
+    if workers is None:
+        workers = SideBySide(partial(take_in, options=how), 1)
+    for part, lines, first in read_in_parts(
+        workers, sources, stdin=stdin, max_line_bytes=reading.max_line_bytes, on_bytes=on_bytes
+    ):
+        taken = first
+        while True:
+            report.add(taken.report, lines)
+            if history:
+                history.retry(taken.retried)
+            if rejects:
+                for line, rejection, raw in taken.rejected:
+                    rejects.reject(part.name, lines + line, rejection, raw)
+                    if history:
+                        history.reject(raw, REJECTED)
+            plan.take(taken, part.name, lines)
+            if taken.stopped_after is None:
+                break
+            taken = take_in(part, how, after=taken.stopped_after)
+    for left_out in plan.close(snapshot, evidence):
+        report.skip(left_out.source, left_out.line, _skip_of(left_out))
+    for ref, warning in plan.warnings():
+        report.warn(ref.source, ref.line, warning)
+    report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids
+    report.unknown_users = plan.unknown_users
+    events = options.choice.events
+    report.unknown_events = tuple(each for each in events if each not in report.met_events)
+    return plan
+
+
+def keep_unidentified(plan: Plan, report: Report, file: RejectsFile) -> None:
+    """Write the records that were skipped as `unidentified` to a file, in the order they were read.
+
+    What names several end users stays out: read without the records that tell so, it would be taken for
+    one's.
+
+    Args:
+        plan: the plan, which keeps the lines of its records.
+        report: has noted which they are.
+        file: gets them.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    found = report.unidentified_records
+    if not found:
+        return
+    marks, skips = found.marks(), found.skips()
+    for record in plan.spool.lines_of(marks):
+        # A record that was mended or tried before goes by the id that it was given then.
+        given = record.message_id is not None and not names_message(record.raw)
+        key = record.message_id if given else None
+        skip = skips[marks[record.number]]
+        if skip and skip.reason not in SHARED:
+            file.skip(record.source, record.line, skip, record.raw, key)
+
+
+def _skip_of(row: SkippedRow) -> Skip:
+    if row.repeated:
+        message = "its messageId was taken already in this run"
+        return Skip("duplicate", row.kind, "messageId", message)
+    return not_chosen(row.kind)

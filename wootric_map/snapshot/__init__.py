@@ -1,0 +1,1 @@
+"""Snapshots: files that hold an account's end users."""

@@ -1,0 +1,1 @@
+"""Wootric's API: its calls, its replies, its limits (wootric.md)."""
