@@ -14,6 +14,13 @@ import click
 
 from cli import colour, open_files, redacting, secrets, streams
 from cli.groups import Group, hint_for
+from wootric_map.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_UNFORESEEN,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    ReplayError,
+)
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
@@ -24,12 +31,6 @@ _COLLECTED_EVERY: Final = 200_000
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What it is called where there is no room, or the disk is broken."""
 
-EXIT_USAGE: Final = 2
-EXIT_SIGN_IN: Final = 4
-EXIT_UNREACHABLE: Final = 5
-EXIT_BUSY: Final = 6
-EXIT_UNFORESEEN: Final = 70
-EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
 
 _COMMANDS: Final = {
@@ -155,35 +156,11 @@ def _misused(error: click.ClickException, color: bool | None) -> int:
 
 
 def foreseen(error: Exception) -> tuple[str, int] | None:
-    """What an error of the library's means, if it is one: a message, and the exit code."""
-    from wootric_map.deliver.run_lock import LockedError  # noqa: PLC0415 - errors are rare, starts are not
-    from wootric_map.model_outcome import StoppedError  # noqa: PLC0415
-    from wootric_map.read.files import SourceError  # noqa: PLC0415
-    from wootric_map.read.process_pool import LostProcessError  # noqa: PLC0415
-    from wootric_map.wootric.regions import SettingsError  # noqa: PLC0415
-
-    if isinstance(error, StoppedError):
-        return "interrupted", EXIT_INTERRUPTED
-    if isinstance(error, SourceError | SettingsError):
-        return str(error), EXIT_USAGE
-    if isinstance(error, LostProcessError):
-        return str(error), EXIT_UNFORESEEN
-    if isinstance(error, LockedError):
-        return str(error), EXIT_BUSY
+    """Return the message and the exit code of an error that is no fault of the program; else None."""
     # By name, since importing SQLite would slow every start.
     if isinstance(error, OSError) or type(error).__qualname__ == "OperationalError":
         return _of_the_disk(error), EXIT_UNREACHABLE
-    if type(error).__qualname__ == "JournalFailedError":
-        return str(error), EXIT_UNREACHABLE
-    if "wootric_map.wootric.client" in sys.modules:
-        from wootric_map.model_outcome import WootricError  # noqa: PLC0415
-        from wootric_map.wootric.client import SignInRefusedError  # noqa: PLC0415
-
-        if isinstance(error, SignInRefusedError):
-            return str(error), EXIT_SIGN_IN
-        if isinstance(error, WootricError):
-            return str(error), EXIT_UNREACHABLE
-    return None
+    return (str(error), error.exit_code) if isinstance(error, ReplayError) else None
 
 
 def _of_the_disk(error: Exception) -> str:

@@ -37,7 +37,8 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[Snapshot |
             raise click.UsageError(f"--against {against}: {REMOTE}; download it first")
         problem = "it is no file" if Path(against).exists() else "there is no such file"
         raise click.UsageError(f"--against {against}: {problem}; wootric-replay snapshot makes one")
-    from wootric_map.snapshot.snapshot_file import Snapshot, SnapshotError  # noqa: PLC0415 - seldom needed
+    from wootric_map.errors import SnapshotError  # noqa: PLC0415
+    from wootric_map.snapshot.snapshot_file import Snapshot  # noqa: PLC0415
 
     try:
         opened = Snapshot(Path(against))

@@ -33,7 +33,7 @@ def running_sandbox() -> "Iterator[RunningSandbox]":
 
 def registered_events(running: "RunningSandbox") -> frozenset[str]:
     """Ask a sandbox which events it has registered, as a push would."""
-    from wootric_map.wootric.client import Wootric  # noqa: PLC0415 - slow, and most dry runs need none
+    from wootric_map.wootric.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
     from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - as above
 
     wait = threading.Event().wait
@@ -44,7 +44,7 @@ def registered_events(running: "RunningSandbox") -> frozenset[str]:
 def account(running: "RunningSandbox") -> "tuple[Services, str, Credentials]":
     """A sandbox's addresses, account token and credentials."""
     from wootric_map.wootric.client import ClientCredentials  # noqa: PLC0415 - as above
-    from wootric_map.wootric.regions import services  # noqa: PLC0415 - as above
+    from wootric_map.wootric.regions import services  # noqa: PLC0415 - a dry run may need none
 
     settings = running.settings
     login = ClientCredentials(settings.client_id, settings.client_secret)

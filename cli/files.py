@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cli import keeping
+from wootric_map.errors import SettingsError
 from wootric_map.run_files import Use, use, uses_of_journal
-from wootric_map.wootric.regions import SettingsError
 
 _SECRETS = ("client_secret_file", "password_file")
 

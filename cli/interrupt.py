@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from wootric_map.model_outcome import StoppedError
+from wootric_map.errors import StoppedError
 
 
 class Interruption:

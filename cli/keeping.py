@@ -13,8 +13,9 @@ import click
 
 from cli.account import Account
 from cli.render.text import duration, printable
-from wootric_map.deliver.run_lock import Holder, LockedError, NotAFileError, RunLock, holder
-from wootric_map.ownership import NotOursError, place_of_ours
+from wootric_map.deliver.run_lock import Holder, RunLock, holder
+from wootric_map.errors import LockedError, NotAFileError, NotOursError
+from wootric_map.ownership import place_of_ours
 from wootric_map.run_files import LOCK
 from wootric_map.wootric.regions import account_fingerprint, base_url_of, journal_account, services
 
@@ -89,8 +90,9 @@ def listed() -> "list[Listed]":
     Raises:
         click.UsageError: as in `state_folder`.
     """
-    from wootric_map.deliver.journal import JournalError, contents  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal import contents  # noqa: PLC0415
     from wootric_map.deliver.journal_list import Listed  # noqa: PLC0415 - as above
+    from wootric_map.errors import JournalError  # noqa: PLC0415
 
     found = []
     for path in sorted(state_folder().glob(f"*{JOURNAL}")):
@@ -177,7 +179,7 @@ def locked(
         JournalFailedError: there is no place for the lock.
         click.UsageError: what is in its place is no file, or somebody else's.
     """
-    from wootric_map.deliver.journal import JournalFailedError  # noqa: PLC0415 - as above
+    from wootric_map.errors import JournalFailedError  # noqa: PLC0415
 
     own = lock_of(account)
     folder = own.parent if own else None

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from cli import open_files, redacting, secrets
 from wootric_map.mapping import filters
 from wootric_map.mapping.entries import ReadingOptions
-from wootric_map.mapping.properties import WARNINGS
+from wootric_map.model import WARNINGS
 from wootric_map.plan.plan import PlanOptions
 from wootric_map.read.files import (
     LOOP,

@@ -11,9 +11,10 @@ from cli.render.summary_json import kept_in
 from cli.render.text import plural, printable
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.planning import keep_unidentified
-from wootric_map.plan.unidentified import UnidentifiedRecords
 from wootric_map.read.files import Source
-from wootric_map.report import RejectsFile, Report
+from wootric_map.rejects import RejectsFile
+from wootric_map.report import Report
+from wootric_map.unidentified import UnidentifiedRecords
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, NamedTuple, TypeAlias
 
-from wootric_map.mapping.properties import MappingWarning
+from wootric_map.model import MappingWarning
 
 PLACES: Final = 5
 """How many places of each kind are remembered."""

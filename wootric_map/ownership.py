@@ -11,15 +11,13 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from wootric_map.errors import NotOursError
+
 _ROOT: Final = 0
 _MOST_LINKS: Final = 40
 _WORLD_WRITABLE: Final = stat.S_IWOTH
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _OF_THE_SYSTEM: Final = (Path("/dev"), Path("/proc"))
-
-
-class NotOursError(PermissionError):
-    """A file that is somebody else's; the message says which, why, and what to do."""
 
 
 def is_ours(status: os.stat_result, folder: os.stat_result, user: int) -> bool:

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any, Final, Literal, Self, TypeAlias
 from urllib.parse import quote_plus, unquote, unquote_plus
 
-from wootric_map.mapping.properties import decimal_text
-from wootric_map.mapping.settings import looks_like_email
-from wootric_map.model import comparable
+from wootric_map.mapping.identity import looks_like_email
+from wootric_map.values.contact import comparable
+from wootric_map.values.json_values import decimal_text
 
 Kind: TypeAlias = Literal["email", "phone", "name"]
 """What a value is of a person."""

@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from wootric_map.deliver.journal_watch import COMPANIONS
-from wootric_map.read.files import Source, SourceError
-from wootric_map.report import is_rejects_file
+from wootric_map.errors import OneFileError
+from wootric_map.read.files import Source
+from wootric_map.rejects import is_rejects_file
 
 LOCK: Final = ".lock"
 """What is put behind the name of a journal, for the file of its lock."""
 
 _OPEN_FILES: Final = (Path("/dev"), Path("/proc"))
-
-
-class OneFileError(SourceError):
-    """Two options name one file; the message says which."""
 
 
 class Place(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from wootric_map.findings import WarningKey
 from wootric_map.mapping.entries import ReadingOptions
-from wootric_map.mapping.properties import MappingWarning
+from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.record_warnings import WarningsOfRecords, has_short_call, of_call
-from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified, user_of
-from wootric_map.model_outcome import Rejection, Skip
+from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified
+from wootric_map.model import MappingWarning, Rejection, Skip
 from wootric_map.read.files import Source, read_lines
 from wootric_map.read.json_lines import parse_roughly, with_exact_numbers
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary

@@ -26,8 +26,8 @@ from wootric_map.deliver.fingerprints import Known
 from wootric_map.deliver.forecast import Speed, by_kind, speed_of
 from wootric_map.deliver.overview import overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
-from wootric_map.model import EndUser, EndUserUpsert
-from wootric_map.model_outcome import CALLS, StoppedError
+from wootric_map.errors import SettingsError, StoppedError
+from wootric_map.model import CALLS, EndUser, EndUserUpsert
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Find, Plan, Write
@@ -35,7 +35,7 @@ from wootric_map.plan.plan_file import PlanWriter
 from wootric_map.plan.planning import intake_workers, plan_records
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.report import Report
-from wootric_map.wootric.regions import SettingsError, account_fingerprint
+from wootric_map.wootric.regions import account_fingerprint
 
 if TYPE_CHECKING:
     from wootric_map.deliver.journal import Journal
@@ -269,7 +269,7 @@ def _compared(
         return _Held(find, registered, False, fingerprint, memory, lambda: speed)
     memory = _memory(given, stack, None)
     limits = _limits(given, memory)
-    from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - slow, and most dry runs need none
+    from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - as above
 
     to = account.account(given, stack)
     pace = Pace(given["rate"], wait=wait, reserve=given["reserve"])
@@ -310,7 +310,8 @@ def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, 
         return memory.limits()
     if not given["account_token"]:
         return {}
-    from wootric_map.deliver.journal import JournalError, contents  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal import contents  # noqa: PLC0415
+    from wootric_map.errors import JournalError  # noqa: PLC0415
 
     # No more than a better guess depends on them.
     with suppress(JournalError, SettingsError, click.UsageError):

@@ -12,6 +12,7 @@ import click
 from cli import options
 from cli.render import summary
 from cli.render.text import json_line
+from wootric_map.mapping.calls import call_for
 from wootric_map.mapping.entries import (
     Located,
     ReadingOptions,
@@ -20,15 +21,18 @@ from wootric_map.mapping.entries import (
     read_records,
     worth,
 )
-from wootric_map.mapping.properties import MappingWarning
+from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.property_names import Naming
+from wootric_map.mapping.record_keys import event_key_of
 from wootric_map.mapping.record_warnings import of_call
-from wootric_map.mapping.settings import map_record, unidentified, user_of
-from wootric_map.model import LONGEST_ADDRESS, request_for
-from wootric_map.model_outcome import Rejection, Skip
+from wootric_map.mapping.settings import map_record, unidentified
+from wootric_map.model import MappingWarning, Rejection, Skip
 from wootric_map.read.files import PassedOver, Source
 from wootric_map.read.process_pool import SideBySide
+from wootric_map.read.record import Page, Track
+from wootric_map.wootric.address_length import LONGEST_ADDRESS
 from wootric_map.wootric.regions import Services, services
+from wootric_map.wootric.requests import request
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
@@ -206,7 +210,8 @@ class _Shown:
             about_user = [*reading.warnings, *user_of(reading).warnings]
             warnings = [_warned(warning) for warning in about_user]
             return data | {"skipped": _skipped(skip), "warnings": warnings}
-        method, url, form = request_for(mapped, record.raw, self.addresses, self.account_token)
+        key = event_key_of(reading, record.raw) if isinstance(reading, Track | Page) else ""
+        method, url, form = request(call_for(mapped, key), self.addresses, self.account_token)
         call: dict[str, object] = {"method": method, "url": url}
         if form is not None:
             call["form"] = form

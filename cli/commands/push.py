@@ -24,16 +24,18 @@ from wootric_map import run_files as paths_of_run
 from wootric_map.deliver.delivery import calls_left, deliver, deliver_file
 from wootric_map.deliver.doubts import OLDEST, is_another, settle
 from wootric_map.deliver.forecast import Agenda, Speed, speed_of
-from wootric_map.deliver.journal import Journal, JournalFailedError
+from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.rehearse import rehearse
-from wootric_map.model_outcome import CallFailedError, Failure, Outcome, Skip, StoppedError
+from wootric_map.errors import CallFailedError, JournalFailedError, PlanFileError, StoppedError
+from wootric_map.model import Failure, Outcome, Skip
 from wootric_map.plan.earlier_rejects import REFUSED
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Find, Plan
-from wootric_map.plan.plan_file import PlanFile, PlanFileError, holds_plan_lines, plan_of_rejects
+from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
 from wootric_map.plan.planning import plan_records
 from wootric_map.read.files import Source
-from wootric_map.report import RejectsFile, Report
+from wootric_map.rejects import RejectsFile
+from wootric_map.report import Report
 from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import account_fingerprint

@@ -13,13 +13,8 @@ from cli.interrupt import Interruption, gentle_interruption
 from cli.render.listing import listing_progress
 from cli.render.text import duration, plural, printable
 from wootric_map import run_files as paths_of_run
-from wootric_map.model_outcome import StoppedError
-from wootric_map.snapshot.snapshot_file import (
-    PARTIAL,
-    EarlierSnapshot,
-    PartialSnapshot,
-    SnapshotError,
-)
+from wootric_map.errors import SnapshotError, StoppedError
+from wootric_map.snapshot.snapshot_file import PARTIAL, EarlierSnapshot, PartialSnapshot
 from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.listing import Query, Row, walk
 from wootric_map.wootric.pace import Pace

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from cli.render.text import printable, shown, styled
-from wootric_map.mapping.settings import Origin
+from wootric_map.mapping.identity import Origin
 from wootric_map.model import EndUser, EndUserUpsert
 
 if TYPE_CHECKING:

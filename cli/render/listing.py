@@ -64,8 +64,8 @@ def listing_progress(
 
 @contextmanager
 def _drawn(progress: ListingProgress) -> Iterator[None]:
-    from rich.live import Live  # noqa: PLC0415 - slow, and only a terminal needs it
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     def draw() -> Text:
         return Text(f"Listing  {progress.text}")

@@ -14,7 +14,7 @@ import click
 from cli import colour
 from cli.render.text import duration, plural
 from wootric_map.deliver.forecast import ENDPOINTS, Agenda, Speed, time_left
-from wootric_map.model_outcome import Failure, Outcome
+from wootric_map.model import Failure, Outcome
 from wootric_map.read.files import Source
 
 LINE_EVERY: Final = 10.0

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 
 from cli.render.text import json_line
-from wootric_map.report import RejectsFile, Report
+from wootric_map.errors import EXIT_UNFORESEEN, EXIT_USAGE
+from wootric_map.rejects import RejectsFile
+from wootric_map.report import Report
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
@@ -22,7 +24,6 @@ _TEXTS: Final = (
 )  # fmt: skip
 """What of a summary holds texts of an export, of Wootric's or of the command line."""
 
-EXIT_USAGE: Final = click.UsageError.exit_code
 
 _SIGNALLED: Final = 128
 """To this the number of the signal is added that ended a command."""
@@ -144,7 +145,7 @@ def kept_in(path: Path, file: RejectsFile, before: Path | None) -> dict[str, obj
 
 def ending(error: Exception) -> tuple[str, int]:
     """Return the message of an error, and the exit code that it ends in."""
-    from cli.app import EXIT_UNFORESEEN, foreseen  # noqa: PLC0415 - it imports the commands in turn
+    from cli.app import foreseen  # noqa: PLC0415 - it imports the commands in turn
 
     if isinstance(error, click.ClickException):
         return error.format_message(), EXIT_USAGE

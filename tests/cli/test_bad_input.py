@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from cli.app import EXIT_UNREACHABLE, foreseen
+from cli.app import foreseen
+from wootric_map.errors import EXIT_UNREACHABLE
 from wootric_map.plan.engine.names import Names
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from replaying import Replay, at, by_device, identify, page, refusing, track, until
 
-from wootric_map.mapping.properties import WARNINGS
+from wootric_map.model import WARNINGS
 from wootric_map.sandbox import SandboxSettings
 
 DAY = 86_400

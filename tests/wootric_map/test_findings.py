@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from wootric_map import MappingWarning, Skip, findings
 from wootric_map.findings import MOST_WARNINGS, PLACES, CountedWarnings, distinct
-from wootric_map.mapping.properties import WARNINGS
-from wootric_map.model_outcome import Rejection
+from wootric_map.model import WARNINGS, Rejection
+from wootric_map.read.placeholders import placeholder_warning
 from wootric_map.report import Report
-from wootric_map.values.placeholders import placeholder_warning
 
 
 def integer(key: str) -> MappingWarning:

@@ -10,22 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wootric_map.mapping.calls import call_for, page_view
 from wootric_map.mapping.properties import Property, stored
+from wootric_map.mapping.record_keys import record_key
 from wootric_map.mapping.settings import map_record
-from wootric_map.model import (
-    EligibilityCheck,
-    EndUserUpsert,
-    HttpCall,
-    PageView,
-    call_for,
-    event_key_of,
-    page_view,
-    record_key,
-    request,
-    request_for,
-)
+from wootric_map.model import EligibilityCheck, EndUserUpsert, PageView
 from wootric_map.read.record import Identify, Page, Track, read_line
 from wootric_map.wootric.regions import services
+from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
 
 TOKEN = "NPS-4aeb53c1"
 SERVICES = services(TOKEN)
@@ -170,13 +162,13 @@ USER_FORM = {
 
 
 def test_an_end_user_is_created_by_post() -> None:
-    assert USER.create(SERVICES) == HttpCall(
+    assert create_end_user(USER, SERVICES) == HttpCall(
         "POST", "https://api.wootric.com/v1/end_users", USER_FORM
     )
 
 
 def test_an_end_user_is_changed_by_put_under_its_id() -> None:
-    assert USER.update(SERVICES, 77) == HttpCall(
+    assert update_end_user(USER, SERVICES, 77) == HttpCall(
         "PUT", "https://api.wootric.com/v1/end_users/77", USER_FORM
     )
 
@@ -237,7 +229,7 @@ def test_an_eligibility_check_sends_all_that_is_known() -> None:
         language="de",
         properties={"plan": "pro", "total_amount": 42},
     )
-    assert query(check.call(SERVICES, TOKEN)) == {
+    assert query(request(check, SERVICES, TOKEN)) == {
         "account_token": TOKEN,
         "email": "ada@example.com",
         "event_name": "Paid",
@@ -287,7 +279,7 @@ def test_a_page_view_sends_all_that_is_known() -> None:
         name="Home",
         path="/",
     )
-    assert query(view.call(SERVICES, TOKEN)) == {
+    assert query(request(view, SERVICES, TOKEN)) == {
         "account_token": TOKEN,
         "email": "ada@example.com",
         "created_at": str(NEW_YEAR_2015),
@@ -396,9 +388,9 @@ def test_without_an_account_token_a_call_shows_all_but_that(record_type: str) ->
 )
 def test_a_call_goes_to_the_region_of_the_account(token: str, rest: str, eligibility: str) -> None:
     region = services(token)
-    assert USER.create(region).url == f"{rest}/end_users"
-    assert USER.update(region, 77).url == f"{rest}/end_users/77"
-    check = EligibilityCheck(event_name="Paid").call(region, token)
+    assert create_end_user(USER, region).url == f"{rest}/end_users"
+    assert update_end_user(USER, region, 77).url == f"{rest}/end_users/77"
+    check = request(EligibilityCheck(event_name="Paid"), region, token)
     assert address(check) == f"{eligibility}/eligible.json"
     assert query(check)["account_token"] == token
 
@@ -461,22 +453,6 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(RECORDS, st.sampled_from([TOKEN, None]))
-def test_the_quick_way_to_a_records_http_form_leads_to_that_of_its_call(
-    data: dict[str, Any], token: str | None
-) -> None:
-    line = json.dumps(data).encode()
-    [read] = read_line(line)
-    assert isinstance(read.reading, Identify | Track | Page)
-    mapped = map_record(read.reading)
-    reading = read.reading
-    key = "" if isinstance(reading, Identify) else event_key_of(reading, line)
-    assert request_for(mapped, line, SERVICES, token) == (
-        request(call_for(mapped, key), SERVICES, token)
-    )
-
-
 # Percent-encoding
 
 HOSTILE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(
@@ -490,7 +466,7 @@ TEXTS = HOSTILE | st.text(st.characters(max_codepoint=127), max_size=200)
 
 def encoded(event: str, properties: dict[str, str]) -> tuple[str, str]:
     """The query of an eligibility check, and as the standard library writes it."""
-    url = EligibilityCheck(event, properties=properties).call(SERVICES, None).url
+    url = request(EligibilityCheck(event, properties=properties), SERVICES, None).url
     fields = {f"properties[{name}]": value for name, value in properties.items()}
     return url.partition("?")[2], urlencode({"event_name": event, **fields})
 
@@ -523,7 +499,7 @@ def test_an_eligibility_check_round_trips_hostile_values(
         language=value,
         properties={key: value},
     )
-    call = check.call(SERVICES, TOKEN)
+    call = request(check, SERVICES, TOKEN)
     assert SAFE_URL.fullmatch(call.url)
     assert query(call) == {
         "account_token": TOKEN,
@@ -539,7 +515,7 @@ def test_an_eligibility_check_round_trips_hostile_values(
 @settings(deadline=None)
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_a_page_view_round_trips_hostile_values(email: str, url: str, name: str) -> None:
-    call = PageView(random="1", email=email, url=url, name=name, path=url).call(SERVICES, TOKEN)
+    call = request(PageView(random="1", email=email, url=url, name=name, path=url), SERVICES, TOKEN)
     assert SAFE_URL.fullmatch(call.url)
     assert query(call) == {
         "account_token": TOKEN,
@@ -556,4 +532,4 @@ def test_a_page_view_round_trips_hostile_values(email: str, url: str, name: str)
 def test_the_form_of_an_end_user_holds_values_as_they_are(key: str, value: str) -> None:
     user = EndUserUpsert(email=value, external_id=value, properties={key: value, "n_amount": 7})
     expected = {"email": value, "external_id": value, f"properties[{key}]": value}
-    assert user.create(SERVICES).form == {"properties[n_amount]": "7"} | expected
+    assert create_end_user(user, SERVICES).form == {"properties[n_amount]": "7"} | expected

@@ -10,9 +10,10 @@ import pytest
 
 from wootric_map.deliver.journal_watch import Loss, State, loss
 from wootric_map.deliver.run_lock import open_alone
-from wootric_map.ownership import NotOursError, is_ours, place_of_ours
-from wootric_map.placing import check_untouched
-from wootric_map.report import RejectsFile
+from wootric_map.errors import NotOursError
+from wootric_map.ownership import is_ours, place_of_ours
+from wootric_map.private_file import check_untouched
+from wootric_map.rejects import RejectsFile
 
 ROOT, ADA, BOB = 0, 1001, 1002
 

@@ -26,9 +26,10 @@ from wootric_map import (
     read_entries,
     rehearse,
 )
-from wootric_map.model_outcome import Failure, Outcome, Ref
+from wootric_map.model import Failure, Outcome, Ref
 from wootric_map.plan.engine.spool import Spool
-from wootric_map.report import RejectsFile, Report
+from wootric_map.rejects import RejectsFile
+from wootric_map.report import Report
 
 BROKEN = Rejection("missing_type", "type", "name the call")
 REFUSED = Failure("refused", "Email is invalid", 422, '{"error":"Email is invalid"}')

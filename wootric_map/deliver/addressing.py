@@ -1,26 +1,27 @@
 """What an end user's steps become, given what Wootric holds: a write, a call, or a skip."""
 
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from wootric_map.deliver.compare import difference, first
+from wootric_map.deliver.compare import difference
 from wootric_map.deliver.fingerprints import Known
-from wootric_map.model import NOBODY, EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
-from wootric_map.model_outcome import Action, Skip
+from wootric_map.model import (
+    EMAIL_NOT_LOOKED_FOR,
+    NOBODY,
+    UNKNOWN_USER,
+    Action,
+    EligibilityCheck,
+    EndUser,
+    EndUserUpsert,
+    PageView,
+    Skip,
+)
 from wootric_map.plan.engine.taken import EMAIL_IN_TRAITS
 from wootric_map.plan.folding import NOTHING_KNOWN
 from wootric_map.plan.people import EMAIL, PHONE, SEVERAL_PEOPLE, USER, WOOTRIC
 from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
-
-UNKNOWN_USER: Final = "unknown_user"
-"""The reason of whom the export names by an id alone."""
-EMAIL_NOT_LOOKED_FOR: Final = "email_in_traits"
-"""The reason of the same where an email stands in a track or page record's own traits."""
-UNKNOWN: Final = frozenset({UNKNOWN_USER, EMAIL_NOT_LOOKED_FOR})
-"""The reasons of whom the account may know all the same."""
-
-SHARED: Final = frozenset({"shared_anonymous_id", "shared_phone"})
-"""The reasons of what names several end users, which only the records beside it tell."""
+from wootric_map.values.contact import comparable
+from wootric_map.values.json_values import first
 
 
 class Change(NamedTuple):

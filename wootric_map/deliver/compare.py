@@ -1,20 +1,19 @@
 """What an export wants of an end user against what Wootric holds: the difference, and no more."""
 
 from dataclasses import replace
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from wootric_map.deliver.fingerprints import Known
-from wootric_map.model import NOBODY, EndUser, EndUserUpsert, comparable
-
-Existing: TypeAlias = Literal["update", "fill", "keep"]
-"""What becomes of an end user whom Wootric holds: they get what differs, or what they lack, or nothing."""
+from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Existing
+from wootric_map.plan.plan import Write
+from wootric_map.values.json_values import first
 
 _OWN_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
 _MISSING: Final = (None, "")
 """What a field or property is that Wootric holds nothing of."""
 
 
-class Respecting(NamedTuple):
+class Restricted(NamedTuple):
     """What is wanted of an end user, set against what is to stay as it is."""
 
     left: EndUserUpsert
@@ -25,7 +24,7 @@ class Respecting(NamedTuple):
     """What Wootric holds in place of what is withheld, as far as that is known."""
 
 
-def respecting(wanted: EndUserUpsert, held: EndUser | Known, existing: Existing) -> Respecting:
+def restrict(wanted: EndUserUpsert, held: EndUser | Known, existing: Existing) -> Restricted:
     """Leave out what would change a value that is to stay as it is.
 
     To fill, only a field or property that Wootric holds nothing of may be sent: null, an empty text, or no
@@ -38,7 +37,7 @@ def respecting(wanted: EndUserUpsert, held: EndUser | Known, existing: Existing)
         existing: what becomes of those who are there.
     """
     if existing == "update":
-        return Respecting(wanted, None, EndUserUpsert())
+        return Restricted(wanted, None, EndUserUpsert())
     here = held if isinstance(held, EndUser) else NOBODY
     fills = existing == "fill" and here is held
     own = {name: value for name in _OWN_FIELDS if (value := getattr(wanted, name)) is not None}
@@ -56,16 +55,37 @@ def respecting(wanted: EndUserUpsert, held: EndUser | Known, existing: Existing)
         )
     }
     if not (out or properties):
-        return Respecting(wanted, None, EndUserUpsert())
+        return Restricted(wanted, None, EndUserUpsert())
     rest = {name: each for name, each in wanted.properties.items() if name not in properties}
     there = {name: text for name in properties if (text := here.properties.get(name))}
-    return Respecting(
+    return Restricted(
         replace(wanted, **dict.fromkeys(out), properties=rest),
         EndUserUpsert(**{name: own[name] for name in out}, properties=properties),
         EndUserUpsert(
             **{name: each for name in out if (each := getattr(here, name)) not in _MISSING},
             properties=there,
         ),
+    )
+
+
+def restrict_write(write: Write, held: EndUser | Known, existing: Existing) -> Write:
+    """Return a write less what would change a value that is to stay as it is.
+
+    Args:
+        write: what is wanted of an end user.
+        held: the end user before this run wrote anything.
+        existing: what becomes of the end users whom Wootric holds.
+    """
+    left, withheld, kept = restrict(write.upsert, held, existing)
+    if withheld is None:
+        return write
+    return replace(
+        write,
+        upsert=left,
+        all_said=write.whole,
+        withheld=withheld,
+        kept=kept,
+        existing=existing,
     )
 
 
@@ -121,16 +141,3 @@ def written(changes: EndUserUpsert, held: EndUser | None) -> EndUser:
         external_created_at=first(changes.external_created_at, before.external_created_at),
         properties={**before.properties, **texts},
     )
-
-
-def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
-    """Whether an end user found by phone is somebody else: their email or external id differs."""
-    return bool(
-        (wanted.email and held.email and comparable(wanted.email) != comparable(held.email))
-        or (wanted.external_id and held.external_id and wanted.external_id != held.external_id)
-    )
-
-
-def first(*values: int | None) -> int | None:
-    """The first that is there; 0 is a time like any other."""
-    return next((value for value in values if value is not None), None)

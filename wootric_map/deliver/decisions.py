@@ -15,12 +15,22 @@ from wootric_map.deliver.addressing import (
     needs_look_up,
     unregistered,
 )
-from wootric_map.deliver.compare import Existing
+from wootric_map.deliver.compare import restrict_write
 from wootric_map.deliver.fingerprints import Delivered, Fate, Fingerprints, Known, Remembered
-from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView, comparable
-from wootric_map.model_outcome import Action, CallFailedError, Failure, Skip
+from wootric_map.errors import CallFailedError
+from wootric_map.model import (
+    Action,
+    EligibilityCheck,
+    EndUser,
+    EndUserUpsert,
+    Existing,
+    Failure,
+    PageView,
+    Skip,
+)
 from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import Say, Spoken
+from wootric_map.values.contact import comparable
 
 Turned: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
 """What becomes of a step."""
@@ -291,7 +301,7 @@ class _There:
             return write
         if self._before is None or isinstance(self._before, Known):
             self._before = held
-        return write.respecting(self._before, self._existing)
+        return restrict_write(write, self._before, self._existing)
 
     def written(self, change: Change, answer: Answer) -> Answer:
         """Take note of what came of a write; gives what Wootric then holds."""

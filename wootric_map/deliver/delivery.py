@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import requests
 
 from wootric_map.deliver.addressing import Change, change, unregistered
-from wootric_map.deliver.compare import difference, respecting, written
+from wootric_map.deliver.compare import difference, restrict, restrict_write, written
 from wootric_map.deliver.decisions import (
     Answer,
     Asked,
@@ -32,29 +32,26 @@ from wootric_map.deliver.decisions import (
     still_holds,
 )
 from wootric_map.deliver.fingerprints import Delivered, Fate, Known, Provenance
-from wootric_map.deliver.journal import NOWHERE, Journal, JournalFailedError
+from wootric_map.deliver.journal import NOWHERE, Journal
+from wootric_map.errors import CallFailedError, JournalFailedError, StoppedError
 from wootric_map.model import (
     NOBODY,
+    Action,
     EligibilityCheck,
     EndUser,
     EndUserUpsert,
-    PageView,
-    comparable,
-    event_name,
-)
-from wootric_map.model_outcome import (
-    Action,
-    CallFailedError,
     Failure,
     Outcome,
+    PageView,
     Ref,
     Skip,
-    StoppedError,
+    event_name,
 )
 from wootric_map.plan.people import EMAIL, USER, id_name
 from wootric_map.plan.plan import EndUserPlan, Event, Find, Plan, Write
 from wootric_map.plan.plan_file import PlanFile, Planned, PlannedWrite
 from wootric_map.plan.trait_history import NOTHING_SAID, still_to_say
+from wootric_map.values.contact import comparable
 from wootric_map.wootric.client import NoAnswerError, Wootric
 
 _ATTEMPTS: Final = 3
@@ -465,7 +462,7 @@ class _Delivery:
         folded = self._end_user.folded
         return self._find != self._wootric.find and (
             folded is None
-            or difference(respecting(folded.upsert, found, "fill").left, found) is not None
+            or difference(restrict(folded.upsert, found, "fill").left, found) is not None
         )
 
     def _recollected(self, asked: Recollect) -> Known | None:
@@ -538,7 +535,7 @@ class _Delivery:
             heard = self._journal.heard(held.id) if held else None
             write = write.beside(heard) if heard else write.beside()
             if held and held.id != self._created:
-                write = write.respecting(held, existing)
+                write = restrict_write(write, held, existing)
             provenance = self._provenance(write)
             changed = change(self._end_user, write, held)
             if isinstance(changed, Skip):
@@ -702,7 +699,7 @@ class _ExactDelivery:
             before = self._before = self._before or self._looked_at(step.id)
         except CallFailedError as error:
             return step.action, error.failure
-        filled = respecting(step.fields, before, "fill")
+        filled = restrict(step.fields, before, "fill")
         if not filled.withheld:
             return self._write(step)
         if difference(filled.left, before) is None:

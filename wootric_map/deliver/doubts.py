@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from wootric_map.deliver.journal import Journal
-from wootric_map.model_outcome import CallFailedError
+from wootric_map.errors import CallFailedError
 from wootric_map.plan.plan import Find
 from wootric_map.wootric.end_users import place_of
 

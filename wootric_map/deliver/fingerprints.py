@@ -7,8 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias
 
-from wootric_map.mapping.properties import PropertyValue
-from wootric_map.model import EndUserUpsert, comparable, property_field
+from wootric_map.model import EndUserUpsert, property_field
 from wootric_map.plan.trait_history import (
     Group,
     Order,
@@ -19,6 +18,8 @@ from wootric_map.plan.trait_history import (
     merged,
     ungrouped,
 )
+from wootric_map.values.contact import comparable
+from wootric_map.values.json_values import PropertyValue
 
 
 class Delivered(NamedTuple):

@@ -7,10 +7,10 @@ from math import inf
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from wootric_map.model import USUAL_RATE
-from wootric_map.model_outcome import Outcome, Skip
+from wootric_map.model import Outcome, Skip
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.rate_limit import Throughput
+from wootric_map.wootric.requests import USUAL_RATE
 
 Kind: TypeAlias = Literal["look_up", "create", "update", "eligibility_check", "page_view"]
 """A kind of call: each has a limit of its own."""

@@ -40,13 +40,17 @@ from wootric_map.deliver.fingerprints import (
     unpacked_sayings,
 )
 from wootric_map.deliver.journal_watch import COMPANIONS, WAL, Watch
-from wootric_map.mapping.settings import WOOTRIC_ID
-from wootric_map.model import EndUser, EndUserUpsert, LookUpKey
-from wootric_map.model_outcome import CALLS, Action, StoppedError
-from wootric_map.ownership import NotOursError, check_is_ours, open_ours, place_of_ours
+from wootric_map.errors import (
+    JournalError,
+    JournalFailedError,
+    NotOursError,
+    StoppedError,
+)
+from wootric_map.mapping.identity import WOOTRIC_ID
+from wootric_map.model import CALLS, Action, EndUser, EndUserUpsert, LookUpKey
+from wootric_map.ownership import check_is_ours, open_ours, place_of_ours
 from wootric_map.plan.earlier_rejects import GONE_THROUGH, KnownRejects, fingerprint
 from wootric_map.plan.people import EMAIL, PREFIXES, USER, Tie
-from wootric_map.read.files import SourceError
 
 _BEGINNING: Final = b"SQLite format 3\0"
 _APPLICATION: Final = int.from_bytes(b"WRjl")
@@ -157,14 +161,6 @@ _KIND_OF: Final[Mapping[Action, int]] = {
     "eligibility_check": ELIGIBILITY_CHECK,
     "page_view": PAGE_VIEW,
 }
-
-
-class JournalError(SourceError):
-    """A file that can't serve as the account's journal; the message says why and what to do."""
-
-
-class JournalFailedError(Exception):
-    """The journal can't be written any more, so nothing more may be sent."""
 
 
 class Doubt(NamedTuple):
@@ -1397,10 +1393,7 @@ def _is_used(database: sqlite3.Connection) -> bool:
         return True
     query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('account', 'run', 'pace')"
     tables = [name for (name,) in database.execute(query)]
-    return any(
-        database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608
-        for table in tables
-    )
+    return any(database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608
 
 
 def _counts(database: sqlite3.Connection, table: str) -> dict[str, int]:

@@ -4,12 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wootric_map.wootric.regions import (
-    SettingsError,
-    account_fingerprint,
-    journal_account,
-    services,
-)
+from wootric_map.errors import SettingsError
+from wootric_map.wootric.regions import account_fingerprint, journal_account, services
 
 SHORTEST: Final = 6
 """Characters of a fingerprint that tell which journal is meant, at least."""

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from wootric_map.deliver.addressing import UNKNOWN, Change, address, change, unidentified
+from wootric_map.deliver.addressing import Change, address, change, unidentified
 from wootric_map.deliver.compare import written
 from wootric_map.deliver.rehearse import Rehearsed, rehearse_end_user
-from wootric_map.model import EndUserUpsert, is_little
-from wootric_map.model_outcome import Action, Outcome, Skip
+from wootric_map.model import UNKNOWN, Action, EndUserUpsert, Outcome, Skip
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.engine.taken import IDENTIFY, KINDS, QUIET
 from wootric_map.plan.people import EMAIL, PHONE, WOOTRIC
 from wootric_map.plan.plan import EndUserPlan, Plan, Write, page_label
-from wootric_map.plan.unidentified import UnidentifiedRecords
 from wootric_map.report import Report
+from wootric_map.unidentified import UnidentifiedRecords
+from wootric_map.wootric.address_length import is_little
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
-from wootric_map.deliver.addressing import UNKNOWN, Change
+from wootric_map.deliver.addressing import Change
 from wootric_map.deliver.compare import written
 from wootric_map.deliver.decisions import (
     Answer,
@@ -22,9 +22,19 @@ from wootric_map.deliver.decisions import (
     course,
 )
 from wootric_map.deliver.fingerprints import Fate, Known, Memory, Remembered
-from wootric_map.mapping.properties import MappingWarning
-from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView, event_name
-from wootric_map.model_outcome import CallFailedError, Failure, Outcome, Skip
+from wootric_map.errors import CallFailedError
+from wootric_map.model import (
+    UNKNOWN,
+    EligibilityCheck,
+    EndUser,
+    EndUserUpsert,
+    Failure,
+    MappingWarning,
+    Outcome,
+    PageView,
+    Skip,
+    event_name,
+)
 from wootric_map.plan.folding import PlacedWarning
 from wootric_map.plan.plan import EndUserPlan, Event, Find, Plan, Step, Write
 

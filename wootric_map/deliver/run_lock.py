@@ -11,20 +11,13 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
+from wootric_map.errors import LockedError, NotAFileError
 from wootric_map.ownership import open_ours
 
 _LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a lock that somebody else has."""
 
 _LONGEST_NOTE: Final = 4096
-
-
-class LockedError(Exception):
-    """Another run has it just now."""
-
-
-class NotAFileError(Exception):
-    """Something that is no file, or another one, stands in its place."""
 
 
 class Holder(NamedTuple):

@@ -7,10 +7,9 @@ from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from wootric_map.mapping.properties import MappingWarning
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.settings import Mapped, map_record, note_kinds
-from wootric_map.model_outcome import Rejection, Skip
+from wootric_map.model import MappingWarning, Rejection, Skip
 from wootric_map.read.files import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
 from wootric_map.read.json_lines import parse_roughly, with_exact_numbers
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary

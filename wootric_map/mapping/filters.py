@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from functools import cache, cached_property
 from typing import Final
 
-from wootric_map.model_outcome import Skip
+from wootric_map.model import Skip
 from wootric_map.read.record import SUPPORTED, Record, Track
 from wootric_map.values import dates
 from wootric_map.values.durations import seconds_in

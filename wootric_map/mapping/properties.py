@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Final, NamedTuple
 
 from wootric_map.mapping.property_names import AS_WRITTEN, JOINED_LIMIT, Naming, name_of
+from wootric_map.model import WARNINGS, MappingWarning, WarningCode
 from wootric_map.values.json_values import (
     DATE,
     INTEGER,
@@ -40,48 +41,6 @@ _TYPED: Final = ("_amount", "_date")
 """Endings of names under which Wootric takes one type of value alone."""
 _TYPED_ENDS: Final = frozenset(each[-4:] for each in _TYPED)
 """Their last four letters, by which most names are told to end otherwise."""
-
-
-WarningCode: TypeAlias = Literal[
-    "already_taken",
-    "ambiguous_alias",
-    "ambiguous_email",
-    "ambiguous_user_id",
-    "amount_rounded",
-    "call_too_long",
-    "consent_not_judged",
-    "future_timestamp",
-    "implausible_created_at",
-    "integer_without_amount",
-    "invalid_created_at",
-    "invalid_email",
-    "invalid_phone",
-    "key_collision",
-    "key_renamed",
-    "list_without_array",
-    "message_id_reused",
-    "mixed_types",
-    "placeholder_id",
-    "shared_email",
-    "trailing_data",
-    "unsupported_value",
-    "wrong_type_for_suffix",
-]
-"""Every code that a warning may have."""
-
-WARNINGS: Final[tuple[WarningCode, ...]] = get_args(WarningCode)
-
-
-class MappingWarning(NamedTuple):
-    """Something a person should know of a record that is mapped all the same."""
-
-    code: WarningCode
-    field: str
-    """The place in the record, as in `traits.plan`; empty where it is about no single field."""
-    message: str
-    subject: str | None = None
-    """The id that the warning is about. Warnings of one code about one subject, or without a subject about
-    one field, are one warning with a count."""
 
 
 class Property(NamedTuple):

@@ -9,21 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
-from wootric_map.mapping.properties import MappingWarning, stay_short
+from wootric_map.mapping.calls import call_for
+from wootric_map.mapping.identity import user_of
+from wootric_map.mapping.properties import stay_short
 from wootric_map.mapping.property_names import Naming
-from wootric_map.mapping.settings import event_properties, map_record, traits_as_properties, user_of
-from wootric_map.model import (
-    EligibilityCheck,
-    PageView,
-    call_for,
-    is_short_check,
-    is_short_view,
-    too_long,
-)
+from wootric_map.mapping.settings import event_properties, map_record, traits_as_properties
+from wootric_map.model import EligibilityCheck, MappingWarning, PageView
 from wootric_map.read.ordinary_record import ordinary
 from wootric_map.read.record import NO_FIELDS, Fields, Identify, Page, Record, Track
 from wootric_map.values.key_cache import KeyTable
 from wootric_map.values.trait_names import spelled
+from wootric_map.wootric.address_length import is_short_check, is_short_view, too_long
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Protocol
 
-from wootric_map.model_outcome import Skip
+from wootric_map.model import Skip
 
 REJECTED: Final = 0
 """The record is wrong (segment.md 2)."""

@@ -9,11 +9,11 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from wootric_map.mapping.properties import MappingWarning, Property, PropertyValue, stored
+from wootric_map.mapping.identity import CREATED, Origin, User, created_in
+from wootric_map.mapping.properties import Property, stored
 from wootric_map.mapping.property_names import AS_WRITTEN, Naming
-from wootric_map.mapping.settings import CREATED, Origin, User, created_in, traits_as_properties
-from wootric_map.model import EndUserUpsert, comparable
-from wootric_map.model_outcome import Ref
+from wootric_map.mapping.settings import traits_as_properties
+from wootric_map.model import EndUserUpsert, MappingWarning, Ref
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.trait_history import (
     MOST_UNMARKED,
@@ -27,6 +27,8 @@ from wootric_map.plan.trait_history import (
     trait,
 )
 from wootric_map.read.record import Fields
+from wootric_map.values.contact import comparable
+from wootric_map.values.json_values import PropertyValue
 from wootric_map.values.trait_names import spelled, spelling
 
 _MOST_SHARED: Final = 100

@@ -12,25 +12,22 @@ from heapq import merge
 from itertools import chain, islice
 from typing import Final, Literal, TypeAlias
 
-from wootric_map.deliver.compare import Existing, first, respecting
-from wootric_map.deliver.fingerprints import Known
+from wootric_map.mapping.calls import page_view
 from wootric_map.mapping.filters import Choice
-from wootric_map.mapping.properties import MappingWarning
+from wootric_map.mapping.identity import Named, Origin, User, user_of
 from wootric_map.mapping.property_names import Kinds, Naming
-from wootric_map.mapping.settings import Named, Origin, User, event_properties, user_of
+from wootric_map.mapping.record_keys import event_key, record_key
+from wootric_map.mapping.settings import event_properties
 from wootric_map.model import (
+    Action,
     EligibilityCheck,
     EndUser,
     EndUserUpsert,
+    Existing,
+    MappingWarning,
     PageView,
-    comparable,
-    event_key,
-    page_view,
-    record_key,
-    too_long,
-    trimmed,
+    Ref,
 )
-from wootric_map.model_outcome import Action, Ref
 from wootric_map.plan.engine.spool import NOBODY, Person, Row, Rows, SkippedRow, Spool
 from wootric_map.plan.engine.taken import CHOSEN, IDENTIFY, KINDS, PAGE, Taken
 from wootric_map.plan.folding import Folded, Identified, PlacedWarning, fold, fold_one, write_of
@@ -52,7 +49,10 @@ from wootric_map.plan.people import (
 )
 from wootric_map.plan.trait_history import Heard, Said, Telling, nothing_said, still_to_say
 from wootric_map.read.record import Identify
+from wootric_map.values.contact import comparable, trimmed
+from wootric_map.values.json_values import first
 from wootric_map.values.trait_names import spelled
+from wootric_map.wootric.address_length import too_long
 
 Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 """Looks an end user up."""
@@ -176,25 +176,6 @@ class Write:
             withheld=None,
             kept=EndUserUpsert(),
             existing="update",
-        )
-
-    def respecting(self, held: EndUser | Known, existing: Existing) -> "Write":
-        """Return the same write, less what would change a value that is to stay as it is.
-
-        Args:
-            held: the end user before this run wrote anything.
-            existing: what becomes of those who are there.
-        """
-        left, withheld, kept = respecting(self.upsert, held, existing)
-        if withheld is None:
-            return self
-        return replace(
-            self,
-            upsert=left,
-            all_said=self.whole,
-            withheld=withheld,
-            kept=kept,
-            existing=existing,
         )
 
     @property

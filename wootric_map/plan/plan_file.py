@@ -4,7 +4,7 @@ Newline-delimited JSON, version 1. It holds nothing of the files it was made fro
 records give the same bytes.
 
 - `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
-  (services.py), or null where the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
+  (regions.py), or null where the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
 - `{"end_user": n, "action": "create", "key": …, "fields": {…}, "records": k}` creates an end user out of
   k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id` it
   is written to the end user of that id, whom the export names itself.
@@ -13,10 +13,10 @@ records give the same bytes.
 - An update may have `"fills": true`: it is to change no value that Wootric holds by then.
 - Both may have what tells later pushes from earlier ones (segment.md 8, rule 7): `said`, a list of
   `[time, has a message id, that or a digest, [names that count], [names that do not]]`, one for each
-  identify that was the last to say something, or tells the order of those (said.py); `traits`, an object
-  with the trait of each property that is not spelled like its trait; `known_as`, a list of objects with the
-  `external_id`s and `email`s that the end user has, or has had, beside those in `fields`. A plan without them
-  is done as it stands.
+  identify that was the last to say something, or tells the order of those (trait_history.py); `traits`, an
+  object with the trait of each property that is not spelled like its trait; `known_as`, a list of objects
+  with the `external_id`s and `email`s that the end user has, or has had, beside those in `fields`. A plan
+  without them is done as it stands.
 - `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` and the
   same with `page_view` send a call. `former_key` is what earlier releases knew it by, if they may have sent
   it, and `time` when it happened, in milliseconds since the epoch.
@@ -36,29 +36,31 @@ from contextlib import suppress
 from dataclasses import fields
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self, TypeAlias
 
 import orjson
 
-from wootric_map.deliver.rehearse import Rehearsed
-from wootric_map.model import EligibilityCheck, EndUserUpsert, PageView
-from wootric_map.model_outcome import CALLS, Action, Ref
+from wootric_map.errors import PlanFileError
+from wootric_map.model import (
+    CALLS,
+    Action,
+    Call,
+    EligibilityCheck,
+    EndUserUpsert,
+    Outcome,
+    PageView,
+    Ref,
+)
 from wootric_map.ownership import place_of_ours
-from wootric_map.partial_file import create_partial, naming, remove_abandoned
-from wootric_map.placing import put_in_place
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.plan import EndUserPlan, Event, Write
+from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import Group, Order, Said, grouped, ungrouped
-from wootric_map.read.files import SourceError
+from wootric_map.private_file import create_partial, naming, put_in_place, remove_abandoned
 
 VERSION: Final = 1
 
 _HEADER: Final = "wootric_replay_plan"
 _LONGEST_LINE: Final = 64 * 1024 * 1024
-
-
-class PlanFileError(SourceError):
-    """A file that can't be pushed as a plan; the message says why and what to do."""
 
 
 class PlannedWrite(NamedTuple):
@@ -110,6 +112,35 @@ class PlannedCall(NamedTuple):
 Planned: TypeAlias = PlannedWrite | PlannedCall
 
 
+class _HasId(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+class Prepared(Protocol):
+    """A step of a plan, and what would be sent for it."""
+
+    @property
+    def end_user(self) -> EndUserPlan:
+        """The end user whose step it is."""
+
+    @property
+    def step(self) -> Step:
+        """The identifies, or the track or page record."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the call is counted as."""
+
+    @property
+    def call(self) -> Call | None:
+        """What would be sent; None where nothing is."""
+
+    @property
+    def held(self) -> _HasId | None:
+        """The end user as Wootric holds them, or as an earlier run left them."""
+
+
 class PlanWriter:
     """Saves a plan as it is rehearsed; the file is in its place only when it is whole."""
 
@@ -149,21 +180,21 @@ class PlanWriter:
         with suppress(OSError):
             self._file.close()
 
-    def add(self, rehearsed: Rehearsed) -> None:
-        """Write what a push would send at this point; nothing where it would send nothing."""
-        call, step, action = rehearsed.call, rehearsed.step, rehearsed.outcome.action
+    def add(self, prepared: Prepared) -> None:
+        """Write what a push would send for a step; nothing where it would send nothing."""
+        call, step, action = prepared.call, prepared.step, prepared.outcome.action
         if call is None:
             return
-        number = rehearsed.end_user.person.number
+        number = prepared.end_user.person.number
         line: dict[str, object] = {"end_user": number, "action": action, "key": step.key}
         if isinstance(step, Write) and isinstance(call, EndUserUpsert):
-            id_ = rehearsed.held.id if rehearsed.held else None
+            id_ = prepared.held.id if prepared.held else None
             if id_ or call.wootric_id:
                 line["id"] = id_ or int(call.wootric_id or 0)
             line |= {"fields": _given(call), "records": len(step.refs)}
             if self._fills and action == "update":
                 line["fills"] = True
-            line |= _provenance(step, call, rehearsed.end_user)
+            line |= _provenance(step, call, prepared.end_user)
         elif isinstance(step, Event):
             if step.former_key is not None:
                 line["former_key"] = step.former_key

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from wootric_map.deliver.addressing import SHARED
 from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
 from wootric_map.mapping.filters import not_chosen
 from wootric_map.mapping.property_names import Naming
-from wootric_map.model_outcome import Skip
+from wootric_map.model import SHARED, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, RejectHistory
 from wootric_map.plan.engine.intake import IntakeOptions, take_in
 from wootric_map.plan.engine.spool import SkippedRow, Spool
@@ -17,7 +16,8 @@ from wootric_map.plan.plan import Find, Plan, PlanOptions
 from wootric_map.read.files import ByteStream, Source
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import names_message
-from wootric_map.report import RejectsFile, Report
+from wootric_map.rejects import RejectsFile
+from wootric_map.report import Report
 
 
 def intake_workers(

@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias
 
-from wootric_map.mapping.properties import MappingWarning
-from wootric_map.model_outcome import Skip
+from wootric_map.model import MappingWarning, Skip
 from wootric_map.read.json_lines import as_object
 from wootric_map.values.trait_names import spelling
 

@@ -20,8 +20,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
-from wootric_map.mapping.properties import MappingWarning
-from wootric_map.model_outcome import Rejection
+from wootric_map.errors import GzipError, SourceError
+from wootric_map.model import MappingWarning, Rejection
 from wootric_map.read.foreign import (
     BOM,
     WINDOW,
@@ -30,7 +30,7 @@ from wootric_map.read.foreign import (
     long_line_hint,
     looks_like_record,
 )
-from wootric_map.read.gzip import MAGIC, GzipError, gunzip_all
+from wootric_map.read.gzip import MAGIC, gunzip_all
 from wootric_map.read.json_lines import whole_part
 from wootric_map.read.own_files import OwnFile, own_file_at, own_file_of
 
@@ -72,10 +72,6 @@ _UNENDED: Final = (
 )
 NAMED: Final = 20
 """How many of the files that were passed over are named."""
-
-
-class SourceError(Exception):
-    """A path that can't be read; the message says which, why, and what to do."""
 
 
 class Line(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from wootric_map.model_outcome import Rejection
+from wootric_map.model import Rejection
 from wootric_map.read.gzip import LEVELS, MAGIC
 
 BOM: Final = b"\xef\xbb\xbf"

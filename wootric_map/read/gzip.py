@@ -10,6 +10,8 @@ from itertools import chain
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from wootric_map.errors import GzipError
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -27,10 +29,6 @@ _MEMBER: Final = b"\x1f\x8b\x08"
 """What every member begins with."""
 _PACKED: Final = 64 * 1024
 _BLOCK: Final = 256 * 1024
-
-
-class GzipError(Exception):
-    """A gzip file that broke off or is corrupt; what it holds up to there was given before."""
 
 
 class _Packed(Protocol):

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from wootric_map.model_outcome import Rejection
+from wootric_map.model import Rejection
 from wootric_map.read.other_formats import conversion
 
 _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)

@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any, Final, TypeGuard
 
 from wootric_map.read.consent import turns_nothing_off
+from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.read.record import NO_FIELDS, Identify, Page, Record, Track, TraitsFrom
 from wootric_map.values import dates
-from wootric_map.values.placeholders import PLACEHOLDERS
 
 # A class's own constructor takes twice as long.
 _identify: Callable[[tuple[object, ...]], Identify] = partial(tuple.__new__, Identify)

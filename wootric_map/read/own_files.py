@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from wootric_map.model_outcome import CALLS
-from wootric_map.read.gzip import MAGIC, GzipError, gunzip
+from wootric_map.errors import GzipError
+from wootric_map.model import CALLS
+from wootric_map.read.gzip import MAGIC, gunzip
 
 _BOM: Final = b"\xef\xbb\xbf"
 _NAMES: Final = (b'"as_of"', b'"wootric_replay_plan"', b'"end_user"', b'"end"', b'"plan"')

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
+from wootric_map.errors import LostProcessError
+
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
@@ -18,10 +20,6 @@ R = TypeVar("R")
 
 _AHEAD: Final = 2
 """Things under way or done for each process, so that none waits and memory stays small."""
-
-
-class LostProcessError(Exception):
-    """A process was ended from outside, and its work with it; the message says what to do."""
 
 
 class SideBySide(Generic[T, R]):

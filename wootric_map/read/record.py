@@ -10,15 +10,15 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from wootric_map.mapping.properties import MappingWarning, decimal_text
-from wootric_map.model_outcome import REJECTIONS, Rejection, Skip
+from wootric_map.model import REJECTIONS, MappingWarning, Rejection, Skip
 from wootric_map.read import consent
 from wootric_map.read.foreign import ARRAY_HINT
 from wootric_map.read.json_lines import Joined, as_object, parse, to_json
 from wootric_map.read.other_formats import CALLS, advice
 from wootric_map.read.own_files import own_file_like
+from wootric_map.read.placeholders import is_placeholder, placeholder_warning
 from wootric_map.values import dates
-from wootric_map.values.placeholders import is_placeholder, placeholder_warning
+from wootric_map.values.json_values import decimal_text
 from wootric_map.values.trait_names import find
 
 Fields: TypeAlias = Mapping[str, Any]

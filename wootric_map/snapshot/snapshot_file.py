@@ -18,16 +18,28 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple, NoReturn, Self, Ty
 
 import orjson
 
-from wootric_map.deliver.compare import contradicts
-from wootric_map.deliver.run_lock import LockedError, NotAFileError, open_alone
-from wootric_map.mapping.settings import WOOTRIC_ID
-from wootric_map.model import EndUser, EndUserUpsert, comparable
-from wootric_map.ownership import NotOursError, place_of_ours
-from wootric_map.partial_file import create_partial, naming, remove_abandoned
-from wootric_map.placing import check_untouched, put_in_place
-from wootric_map.read.files import SourceError
-from wootric_map.read.gzip import MAGIC, GzipError, gunzip
+from wootric_map.deliver.run_lock import open_alone
+from wootric_map.errors import (
+    GzipError,
+    LockedError,
+    NotAFileError,
+    NotOursError,
+    SnapshotError,
+)
+from wootric_map.mapping.identity import WOOTRIC_ID
+from wootric_map.model import EndUser, EndUserUpsert
+from wootric_map.ownership import place_of_ours
+from wootric_map.private_file import (
+    check_untouched,
+    create_partial,
+    naming,
+    put_in_place,
+    remove_abandoned,
+)
+from wootric_map.read.gzip import MAGIC, gunzip
+from wootric_map.values.contact import comparable
 from wootric_map.wootric.end_users import Place, Reached, end_user_from, place_of
+from wootric_map.wootric.replies import contradicts
 
 PARTIAL: Final = ".partial"
 """What the name of an unfinished snapshot ends in."""
@@ -67,10 +79,6 @@ _INDEXES: Final = "".join(
     f"CREATE INDEX by_{name} ON end_user ({name}) WHERE {name} IS NOT NULL;"
     for name in ("external_id", "email", "phone")
 )
-
-
-class SnapshotError(SourceError):
-    """A file that is no snapshot, or not the one that is needed; the message says what to do."""
 
 
 class _Line(NamedTuple):

@@ -51,3 +51,13 @@ def phone_in(text: str) -> str | None:
     if _PHONE.fullmatch(trimmed) and len(_DIGIT.findall(trimmed)) >= _FEWEST_DIGITS:
         return trimmed
     return None
+
+
+def trimmed(email: str | None) -> str | None:
+    """An email as it is sent and compared: without white space around it."""
+    return email.strip() if email else None
+
+
+def comparable(email: str | None) -> str:
+    """What two spellings of one email share."""
+    return (email or "").strip().lower()

@@ -96,3 +96,8 @@ def decimal_text(number: float) -> str:
     if "e" in text:
         text = format(Decimal(text), "f")
     return text.removesuffix(".0")
+
+
+def first(*values: int | None) -> int | None:
+    """The first that is there; 0 is a time like any other."""
+    return next((value for value in values if value is not None), None)

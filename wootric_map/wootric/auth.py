@@ -7,12 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from wootric_map.model_outcome import (
-    CallFailedError,
-    SignInRefusedError,
-    UnreachableError,
-    WootricError,
-)
+from wootric_map.errors import CallFailedError, SignInRefusedError, UnreachableError, WootricError
 from wootric_map.wootric.pace import number
 
 _LIFETIME: Final = 7200.0

@@ -16,16 +16,7 @@ import orjson
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from wootric_map.deliver.compare import contradicts
-from wootric_map.model import (
-    EligibilityCheck,
-    EndUser,
-    EndUserUpsert,
-    HttpCall,
-    LookUpKey,
-    PageView,
-)
-from wootric_map.model_outcome import (
+from wootric_map.errors import (
     CallFailedError,
     NoAnswerError,
     NotBelievedError,
@@ -34,6 +25,7 @@ from wootric_map.model_outcome import (
     UnreachableError,
     WootricError,
 )
+from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, LookUpKey, PageView
 from wootric_map.wootric import retry
 from wootric_map.wootric.auth import (
     ClientCredentials,
@@ -50,12 +42,14 @@ from wootric_map.wootric.regions import Services, bare
 from wootric_map.wootric.replies import (
     MOST_VALUES,
     Trust,
+    contradicts,
     has_more_than_asked,
     has_too_many_values,
     not_as_sent,
     not_asked_for,
     says_who,
 )
+from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
 from wootric_map.wootric.retry import Outage, Tries, was_too_fast
 
 __all__ = [
@@ -251,7 +245,7 @@ class Wootric:
             CallFailedError: Wootric refuses it.
             WootricError: it could not be asked.
         """
-        call = wanted.create(self._services)
+        call = create_end_user(wanted, self._services)
         asked = _Asked("end_users/create", call, idempotent=False, flight=flight)
         try:
             created = self._end_user(asked, partial(not_as_sent, wanted))
@@ -279,7 +273,7 @@ class Wootric:
                 made.
             WootricError: it could not be asked.
         """
-        call = changes.update(self._services, wootric_id)
+        call = update_end_user(changes, self._services, wootric_id)
         asked = _Asked("end_users/update", call, flight=flight)
         return self._end_user(asked, partial(not_as_sent, changes, number=wootric_id))
 
@@ -305,7 +299,7 @@ class Wootric:
             CallFailedError: Wootric refuses it.
             WootricError: it could not be sent.
         """
-        call = event.call(self._services, self._account_token)
+        call = request(event, self._services, self._account_token)
         is_check = isinstance(event, EligibilityCheck)
         asked = _Asked(
             "eligible" if is_check else "pixel",

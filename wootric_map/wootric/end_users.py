@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import floor, isfinite
 from typing import Any, Final, NamedTuple
 
-from wootric_map.mapping.properties import decimal_text
 from wootric_map.model import EndUser
 from wootric_map.values.dates import parse_iso_day
+from wootric_map.values.json_values import decimal_text
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _ZONE: Final = re.compile(r" ?(?:UTC|([+-][0-9]{2}:?[0-9]{2}))$")

@@ -27,8 +27,8 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from wootric_map.model import HttpCall, form_encoded
-from wootric_map.model_outcome import NoAnswerError, UnreachableError, WootricError
+from wootric_map.errors import NoAnswerError, UnreachableError, WootricError
+from wootric_map.wootric.requests import HttpCall, form_encoded
 
 LARGEST_REPLY: Final = 1024 * 1024
 """Bytes of a reply, unpacked, that are taken in where nothing else is said."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from operator import ge, le
 from typing import Any, Final, TypeAlias
 
-from wootric_map.model_outcome import CallFailedError
+from wootric_map.errors import CallFailedError
 from wootric_map.wootric.end_users import Place, Reached, end_user_from, place_of
 from wootric_map.wootric.replies import is_to_come
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import inf, isfinite
 from typing import Final
 
-from wootric_map.model_outcome import StoppedError
+from wootric_map.errors import StoppedError
 from wootric_map.wootric.rate_limit import Allowance, Throughput, Told
 
 _SLICE: Final = 2.0

@@ -8,6 +8,8 @@ from hashlib import blake2b
 from typing import Final
 from urllib.parse import urlsplit
 
+from wootric_map.errors import SettingsError
+
 # Eight letters or digits, says wootric.md 1; a little leeway, since a token that Wootric itself gave
 # out must not be refused here.
 _ACCOUNT_TOKEN: Final = re.compile(r"NPS-(?:(EU|AU)-)?[A-Za-z0-9]{6,}")
@@ -16,10 +18,6 @@ _PIXEL: Final = "https://d8myem934l1zi.cloudfront.net/pixel.gif"
 
 _AROUND: Final = string.whitespace + "\x85\xa0\u200b\u2028\u2029\ufeff"
 """What copying, files and editors put around a text: blanks, line ends and byte-order marks."""
-
-
-class SettingsError(ValueError):
-    """A setting that can't be right; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
-from wootric_map.model import EndUser, EndUserUpsert, LookUpKey, comparable
-from wootric_map.model_outcome import NotBelievedError
+from wootric_map.errors import NotBelievedError
+from wootric_map.model import EndUser, EndUserUpsert, LookUpKey
+from wootric_map.values.contact import comparable
 
 MOST_IN_A_ROW: Final = 5
 """Replies one after the other that can't be believed before no call is made any more."""
@@ -236,3 +237,11 @@ def _ascii_email(email: str) -> str:
         return f"{name}{at}{domain.encode('idna').decode()}"
     except UnicodeError:
         return email
+
+
+def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
+    """Whether an end user found by phone is somebody else: their email or external id differs."""
+    return bool(
+        (wanted.email and held.email and comparable(wanted.email) != comparable(held.email))
+        or (wanted.external_id and held.external_id and wanted.external_id != held.external_id)
+    )

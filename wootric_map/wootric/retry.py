@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from wootric_map.model_outcome import CallFailedError
+from wootric_map.errors import CallFailedError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.deliver.compare import Existing, contradicts, difference, respecting, written
+from wootric_map.deliver.compare import difference, restrict, written
 from wootric_map.deliver.fingerprints import Fingerprints, Known
-from wootric_map.model import EndUser, EndUserUpsert
+from wootric_map.model import EndUser, EndUserUpsert, Existing
+from wootric_map.wootric.replies import contradicts
 
 HELD = EndUser(7, "a@b.co", "1", "+1", 1_420_099_200, {"plan": "pro", "seats_amount": "5"})
 SAME = EndUserUpsert("a@b.co", "1", "+1", 1_420_099_200, {"plan": "pro", "seats_amount": 5})
@@ -159,7 +160,7 @@ def sent(
     wanted: EndUserUpsert, held: EndUser, existing: Existing, now: EndUser | None = None
 ) -> EndUser:
     """What Wootric holds after a push."""
-    changes = difference(respecting(wanted, held, existing).left, now or held)
+    changes = difference(restrict(wanted, held, existing).left, now or held)
     return written(changes, now or held) if changes else now or held
 
 
@@ -181,8 +182,8 @@ def test_a_fill_changes_no_value_that_is_there_and_fills_each_that_is_missing(
 
 @given(wanted=_upserts, held=_there)
 def test_who_is_to_be_kept_is_sent_nothing(wanted: EndUserUpsert, held: EndUser) -> None:
-    assert difference(respecting(wanted, held, "keep").left, held) is None
-    assert respecting(wanted, held, "update").left == wanted
+    assert difference(restrict(wanted, held, "keep").left, held) is None
+    assert restrict(wanted, held, "update").left == wanted
 
 
 @given(first=_upserts, second=_upserts, held=_there)
@@ -204,7 +205,7 @@ def test_what_a_push_has_filled_in_itself_it_may_change(
 def test_what_is_withheld_and_what_is_left_are_all_that_is_wanted(
     wanted: EndUserUpsert, held: EndUser, existing: Existing
 ) -> None:
-    left, withheld, kept = respecting(wanted, held, existing)
+    left, withheld, kept = restrict(wanted, held, existing)
     out = withheld or EndUserUpsert()
     assert sorted([*left.fields(), *out.fields()]) == sorted(wanted.fields())
     for name in _FIELDS:
@@ -219,7 +220,7 @@ def test_of_whom_an_earlier_run_left_nothing_is_known_to_be_missing(existing: Ex
     fingerprints = Fingerprints(bytes(32))
     known = Known(7, fingerprints.of(EndUserUpsert("a@b.co")), fingerprints)
     wanted = EndUserUpsert("a@b.co", properties={"plan": "pro"})
-    left, withheld, kept = respecting(wanted, known, existing)
+    left, withheld, kept = restrict(wanted, known, existing)
     assert (left, withheld) == (
         EndUserUpsert("a@b.co"),
         EndUserUpsert(properties={"plan": "pro"}),

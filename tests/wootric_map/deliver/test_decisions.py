@@ -5,7 +5,6 @@ from planned import PlanOf, identify, millis, page, track, wootric_id
 
 from wootric_map import EndUserUpsert, PlanOptions
 from wootric_map.deliver.addressing import Change
-from wootric_map.deliver.compare import Existing
 from wootric_map.deliver.decisions import (
     Begun,
     Hear,
@@ -18,8 +17,8 @@ from wootric_map.deliver.decisions import (
     course,
 )
 from wootric_map.deliver.fingerprints import Delivered, Fingerprints, Known, Remembered
-from wootric_map.model import EndUser
-from wootric_map.model_outcome import CallFailedError, Failure
+from wootric_map.errors import CallFailedError
+from wootric_map.model import EndUser, Existing, Failure
 from wootric_map.plan.plan import Write
 from wootric_map.plan.trait_history import Order, Say, Sayings
 

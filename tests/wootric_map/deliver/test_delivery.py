@@ -19,8 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wootric_map import PlanOptions, ReadingOptions, discover, plan_records, rehearse
 from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.journal import Journal
-from wootric_map.model import EndUser, EndUserUpsert
-from wootric_map.model_outcome import Failure, Outcome, Skip
+from wootric_map.model import EndUser, EndUserUpsert, Failure, Outcome, Skip
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Find, Plan
 from wootric_map.plan.plan_file import PlanFile, PlanWriter

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from virtual_time import VirtualTime
 
 from wootric_map.deliver.forecast import Agenda, Kind, Speed, time_left
-from wootric_map.model_outcome import Action, Failure, Outcome, Ref, Skip
+from wootric_map.model import Action, Failure, Outcome, Ref, Skip
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.rate_limit import Allowance, Throughput, Told
 

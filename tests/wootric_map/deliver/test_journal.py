@@ -17,17 +17,9 @@ from hypothesis import strategies as st
 
 from wootric_map.deliver.compare import difference
 from wootric_map.deliver.fingerprints import Delivered, Fingerprints, Provenance, packed, unpacked
-from wootric_map.deliver.journal import (
-    MIGRATIONS,
-    Journal,
-    JournalError,
-    JournalFailedError,
-    contents,
-    discard_unused,
-    forget,
-)
+from wootric_map.deliver.journal import MIGRATIONS, Journal, contents, discard_unused, forget
+from wootric_map.errors import JournalError, JournalFailedError, StoppedError
 from wootric_map.model import EndUser, EndUserUpsert
-from wootric_map.model_outcome import StoppedError
 from wootric_map.plan.earlier_rejects import REJECTED
 from wootric_map.plan.trait_history import Order, Said, Say, Sayings
 

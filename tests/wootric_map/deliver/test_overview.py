@@ -18,9 +18,10 @@ from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.model import EligibilityCheck, PageView
 from wootric_map.plan.engine import spool
 from wootric_map.plan.plan import Event, Write
-from wootric_map.plan.unidentified import UnidentifiedRecords
 from wootric_map.report import Report
+from wootric_map.unidentified import UnidentifiedRecords
 from wootric_map.wootric.regions import services
+from wootric_map.wootric.requests import request
 
 ADA = {"email": "ada@b.co"}
 OPTIONS = st.builds(
@@ -173,7 +174,7 @@ def test_a_call_whose_address_is_too_long_is_warned_of(
     assert same(told, the_long_way(made))
     first, _ = (each for each in made.rehearsed() if isinstance(each.step, Event))
     assert isinstance(first.call, EligibilityCheck | PageView)
-    address = first.call.call(services("NPS-EU-00000000"), "NPS-EU-00000000").url
+    address = request(first.call, services("NPS-EU-00000000"), "NPS-EU-00000000").url
     assert (len(address) > 8000) == (told.report.warnings.counts["call_too_long"] == 1)
     assert (len(address) > 8000) == (size > 8000) == bool(first.warnings)
     for _, warning in first.warnings:

@@ -9,8 +9,8 @@ import pytest
 from planned import Fields, PlanOf, identify, page, track, wootric_id
 
 from wootric_map import EligibilityCheck, EndUserUpsert, PageView, PlanOptions, rehearse
-from wootric_map.deliver.compare import contradicts
 from wootric_map.model import EndUser
+from wootric_map.wootric.replies import contradicts
 
 UNFOLDED = PlanOptions(fold=False)
 ADA = EndUser(7, "ada@b.co", "1", None, None, {"plan": "free"})

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from wootric_map.deliver.run_lock import LockedError, RunLock, open_alone
+from wootric_map.deliver.run_lock import RunLock, open_alone
+from wootric_map.errors import LockedError
 
 
 def taken(path: Path) -> RunLock:

@@ -27,7 +27,8 @@ from wootric_map import (
 )
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan, Write
-from wootric_map.report import RejectsFile, Report
+from wootric_map.rejects import RejectsFile
+from wootric_map.report import Report
 
 Line = Mapping[str, Any] | bytes
 PlanOf = Callable[..., tuple[Plan, Report]]

@@ -10,24 +10,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wootric_map.mapping.properties import decimal_text
-from wootric_map.mapping.settings import (
-    Mapped,
+from wootric_map.mapping.calls import plain
+from wootric_map.mapping.identity import (
     User,
     looks_like_email,
-    map_record,
     named_by_email,
     named_by_user_id,
     names_user_id_alone,
-    page_address,
-    page_info,
-    unidentified,
     user_of,
 )
-from wootric_map.model import plain
+from wootric_map.mapping.settings import Mapped, map_record, page_address, page_info, unidentified
+from wootric_map.read.placeholders import is_placeholder
 from wootric_map.read.record import Identify, Page, Track, read_line
 from wootric_map.values import dates
-from wootric_map.values.placeholders import is_placeholder
+from wootric_map.values.json_values import decimal_text
 
 NEW_YEAR_2015 = 1420070400
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from planned import PlanOf, identify, millis
 
 from wootric_map import EndUserUpsert
+from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.property_names import Naming
-from wootric_map.mapping.settings import user_of
-from wootric_map.model_outcome import Ref
+from wootric_map.model import Ref
 from wootric_map.plan.folding import (
     NOTHING_KNOWN,
     Folded,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wootric_map.mapping.entries import ReadingOptions
-from wootric_map.model_outcome import Rejection
+from wootric_map.model import Rejection
 from wootric_map.read import files as module
 from wootric_map.read.files import ByteStream, Line, Source, discover, parts, read_lines
 from wootric_map.read.foreign import for_file

@@ -26,7 +26,8 @@ from planned import (
 
 from wootric_map import Choice, EligibilityCheck, EndUserUpsert, PageView, PlanOptions, Skip
 from wootric_map.deliver.addressing import address
-from wootric_map.model import EndUser, event_key
+from wootric_map.mapping.record_keys import event_key
+from wootric_map.model import EndUser
 from wootric_map.plan.plan import Event, Write
 from wootric_map.plan.plan_file import PlanFile, PlanWriter
 

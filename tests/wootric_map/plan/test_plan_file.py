@@ -15,19 +15,14 @@ from planned import Fields, PlanOf, identify, millis, page, track, wootric_id
 
 from wootric_map import EligibilityCheck, EndUserUpsert, PageView, PlanOptions
 from wootric_map.deliver.rehearse import Rehearsed
-from wootric_map.model import EndUser, event_key, page_view
-from wootric_map.model_outcome import Outcome, Ref
+from wootric_map.errors import PlanFileError
+from wootric_map.mapping.calls import page_view
+from wootric_map.mapping.record_keys import event_key
+from wootric_map.model import EndUser, Outcome, Ref
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.plan import EndUserPlan, Event, Write
-from wootric_map.plan.plan_file import (
-    PlanFile,
-    PlanFileError,
-    Planned,
-    PlannedCall,
-    PlannedWrite,
-    PlanWriter,
-)
+from wootric_map.plan.plan_file import PlanFile, Planned, PlannedCall, PlannedWrite, PlanWriter
 from wootric_map.plan.trait_history import Order
 
 Save: TypeAlias = Callable[..., Path]

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.deliver.fingerprints import merged_sayings, packed_sayings, unpacked_sayings
-from wootric_map.mapping.settings import user_of
-from wootric_map.model import EndUserUpsert
-from wootric_map.model_outcome import Ref
+from wootric_map.mapping.identity import user_of
+from wootric_map.model import EndUserUpsert, Ref
 from wootric_map.plan.folding import Identified, fold
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.trait_history import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.model_outcome import Skip
+from wootric_map.model import Skip
 from wootric_map.read.record import Identify, Page, Record, Track, read_line
 
 IDENTIFY: Mapping[str, Any] = {"type": "identify", "userId": "u1", "traits": {"email": "a@b.co"}}

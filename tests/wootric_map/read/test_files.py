@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wootric_map import Rejection, Source, SourceError, discover, read_lines
-from wootric_map.mapping.properties import MappingWarning
+from wootric_map.model import MappingWarning
 from wootric_map.read.files import MAX_LINE_BYTES, ByteStream, Line, PassedOver
 from wootric_map.read.foreign import for_file
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wootric_map.model_outcome import Rejection, Skip
+from wootric_map.model import Rejection, Skip
 from wootric_map.read.json_lines import Joined, parse
 from wootric_map.read.record import Identify, Page, Read, Track, read_line
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.model_outcome import REJECTIONS, Rejection, Skip
+from wootric_map.model import REJECTIONS, Rejection, Skip
 from wootric_map.read.record import Identify, Page, Record, Track, read_line
 
 RECORD = {

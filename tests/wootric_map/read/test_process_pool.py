@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from wootric_map.read.process_pool import LostProcessError, SideBySide
+from wootric_map.errors import LostProcessError
+from wootric_map.read.process_pool import SideBySide
 
 PROCESSES = pytest.mark.parametrize("processes", [1, 2, 5])
 
@@ -175,7 +176,7 @@ def test_the_processes_end_when_this_one_is_killed(at: str, number: signal.Signa
     """They hold its output open, so that ends only once they all have."""
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT, at],
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,

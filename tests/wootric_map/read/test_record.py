@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map.mapping.entries import ReadingOptions, read_records
-from wootric_map.mapping.properties import MappingWarning
-from wootric_map.mapping.settings import map_record, unidentified, user_of
-from wootric_map.model_outcome import REJECTIONS, Rejection, Skip
+from wootric_map.mapping.identity import user_of
+from wootric_map.mapping.settings import map_record, unidentified
+from wootric_map.model import REJECTIONS, MappingWarning, Rejection, Skip
 from wootric_map.read.files import Line, Source
 from wootric_map.read.json_lines import parse
 from wootric_map.read.ordinary_record import is_ordinary, ordinary

@@ -18,13 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from listed import Listed
 
+from wootric_map.errors import SnapshotError
 from wootric_map.model import EndUserUpsert
-from wootric_map.snapshot.snapshot_file import (
-    EarlierSnapshot,
-    PartialSnapshot,
-    Snapshot,
-    SnapshotError,
-)
+from wootric_map.snapshot.snapshot_file import EarlierSnapshot, PartialSnapshot, Snapshot
 from wootric_map.wootric import listing
 from wootric_map.wootric.end_users import Reached
 from wootric_map.wootric.listing import walk

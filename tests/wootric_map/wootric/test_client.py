@@ -23,8 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 from virtual_time import NOON, VirtualTime
 
-from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, HttpCall, PageView
-from wootric_map.model_outcome import CallFailedError, StoppedError, WootricError
+from wootric_map.errors import CallFailedError, StoppedError, WootricError
+from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.sandbox import (
     Fault,
     FaultRule,
@@ -49,6 +49,7 @@ from wootric_map.wootric.http import LARGEST_REPLY
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import Services, services
 from wootric_map.wootric.replies import MOST_IN_A_ROW, MOST_VALUES
+from wootric_map.wootric.requests import HttpCall
 
 ADA = EndUserUpsert(email="ada@example.com", external_id="1")
 VIEW = PageView(random="r", email="ada@example.com", path="/")

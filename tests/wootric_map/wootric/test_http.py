@@ -16,9 +16,9 @@ import pytest
 from certified import HOST, certificate_in, server_context
 from raw_server import RawServer, raw_server, read_request
 
-from wootric_map.model import HttpCall
-from wootric_map.model_outcome import NoAnswerError, UnreachableError, WootricError
+from wootric_map.errors import NoAnswerError, UnreachableError, WootricError
 from wootric_map.wootric.http import LARGEST_REPLY, NotSentError, Reply, Wire
+from wootric_map.wootric.requests import HttpCall
 
 LONG = 60.0
 """Seconds in which every exchange of a test ends unless it waits for ever."""

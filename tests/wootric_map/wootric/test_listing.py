@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listed import Listed
 
-from wootric_map.model_outcome import CallFailedError
+from wootric_map.errors import CallFailedError
 from wootric_map.wootric import listing
 from wootric_map.wootric.end_users import Reached
 from wootric_map.wootric.listing import Fetch, Query, Row, walk

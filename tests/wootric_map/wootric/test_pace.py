@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import NOON, VirtualTime
 
-from wootric_map.model_outcome import StoppedError
+from wootric_map.errors import StoppedError
 from wootric_map.wootric.pace import Pace
 
 SETTLES = 0.1

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wootric_map.errors import SettingsError
 from wootric_map.wootric.regions import (
     Services,
-    SettingsError,
     account_fingerprint,
     is_loopback,
     journal_account,

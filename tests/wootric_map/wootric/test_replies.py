@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wootric_map.errors import NotBelievedError
 from wootric_map.model import EndUser, EndUserUpsert
-from wootric_map.model_outcome import NotBelievedError
 from wootric_map.wootric.end_users import end_user_from
 from wootric_map.wootric.replies import (
     MOST_IN_A_ROW,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import Future, RetryCallState, Retrying
 
-from wootric_map.model_outcome import CallFailedError
+from wootric_map.errors import CallFailedError
 from wootric_map.wootric.retry import Outage, Tries
 
 FAULT = CallFailedError("server_error", "down", 503, None)

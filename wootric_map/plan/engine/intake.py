@@ -11,21 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wootric_map.mapping.calls import plain
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.mapping.filters import Choice, not_chosen
-from wootric_map.mapping.properties import MappingWarning, cannot_warn
-from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
-from wootric_map.mapping.settings import (
+from wootric_map.mapping.identity import (
     User,
     named_by_email,
     named_by_user_id,
     names_user_id_alone,
-    note_kinds,
-    page_address,
     user_of,
 )
-from wootric_map.model import comparable, is_short_check, is_short_view, is_surely_short, plain
-from wootric_map.model_outcome import Rejection, Skip
+from wootric_map.mapping.properties import cannot_warn
+from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
+from wootric_map.mapping.settings import note_kinds, page_address
+from wootric_map.model import MappingWarning, Rejection, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, KnownRejects, fingerprint, known_reject
 from wootric_map.plan.engine.taken import (
     CHOSEN,
@@ -69,6 +68,8 @@ from wootric_map.read.record import (
 )
 from wootric_map.report import Report
 from wootric_map.values import dates
+from wootric_map.values.contact import comparable
+from wootric_map.wootric.address_length import is_short_check, is_short_view, is_surely_short
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""

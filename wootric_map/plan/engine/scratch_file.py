@@ -58,7 +58,7 @@ class ScratchFile:
         return data
 
     def _write(self, data: bytes | bytearray, offset: int) -> None:
-        assert self._file  # noqa: S101 - whoever calls has made it
+        assert self._file  # noqa: S101 - it was opened just now
         view = memoryview(data)
         try:
             while view:

@@ -19,7 +19,7 @@ from itertools import accumulate, chain, compress, pairwise
 from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
-from wootric_map.model import line_digest
+from wootric_map.mapping.record_keys import line_digest
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.repeats import Messages, repeats
 from wootric_map.plan.engine.runs import Runs

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from wootric_map.model_outcome import Rejection
+from wootric_map.model import Rejection
 from wootric_map.report import Report
 
 IDENTIFY: Final = 0

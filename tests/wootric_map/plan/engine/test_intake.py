@@ -20,7 +20,7 @@ from planned import alias, at, identify, millis, page, track, wootric_id
 
 from wootric_map import Choice, PlanOptions, ReadingOptions, Report, discover, plan_records
 from wootric_map.mapping import entries as reading
-from wootric_map.model_outcome import Rejection
+from wootric_map.model import Rejection
 from wootric_map.plan.engine import intake
 from wootric_map.plan.engine.intake import IntakeOptions, take_in
 from wootric_map.plan.engine.spool import Spool
@@ -39,7 +39,7 @@ from wootric_map.plan.plan import Write
 from wootric_map.plan.planning import intake_workers
 from wootric_map.read import files as sources
 from wootric_map.read.files import Source
-from wootric_map.report import RejectsFile
+from wootric_map.rejects import RejectsFile
 
 # What a part comes to
 

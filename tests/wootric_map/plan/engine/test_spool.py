@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spooled import Filling, name, payloads, rows
 
-from wootric_map.model import line_digest
+from wootric_map.mapping.record_keys import line_digest
 from wootric_map.plan.engine import scratch_file
 from wootric_map.plan.engine.spool import Person, Row, SkippedRow, Spool
 from wootric_map.plan.engine.taken import IDENTIFY, PAGE, TRACK
@@ -732,7 +732,7 @@ with Spool() as spool:
 def test_the_files_go_where_temporary_files_go_and_have_no_name_there(
     tmp_path: Path, end: str
 ) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[4]
     environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": f"{root}:{root / 'tests/support'}"}
     done = subprocess.run(
         [sys.executable, "-c", _FILL, end],

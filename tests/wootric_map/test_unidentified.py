@@ -9,10 +9,10 @@ import pytest
 from planned import Planned, PlanOf, millis, page, track
 
 from wootric_map import Choice, PlanOptions, RejectsFile, rehearse
-from wootric_map.model_outcome import Skip
+from wootric_map.model import Skip
 from wootric_map.plan.planning import keep_unidentified
-from wootric_map.plan.unidentified import UnidentifiedRecords
 from wootric_map.read.record import names_message
+from wootric_map.unidentified import UnidentifiedRecords
 
 KEEPING = PlanOptions(keep_lines=True)
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wootric_map.mapping.properties import MappingWarning
+from wootric_map.model import MappingWarning
 
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
 

@@ -4,7 +4,7 @@ from array import array
 from dataclasses import dataclass, field
 from functools import partial
 
-from wootric_map.model_outcome import Skip
+from wootric_map.model import Skip
 
 
 @dataclass(slots=True)

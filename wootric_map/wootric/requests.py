@@ -1,0 +1,89 @@
+"""The HTTP form of each call (wootric.md 3 and 5)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
+
+from wootric_map.model import Call, EligibilityCheck, EndUserUpsert, PageView, property_field
+from wootric_map.wootric.regions import Services
+
+USUAL_RATE: Final = 100.0
+"""Calls a minute that many endpoints allow an account (wootric.md 4)."""
+
+
+class HttpCall(NamedTuple):
+    """A request as it goes over the wire, but for the bearer token."""
+
+    method: str
+    url: str
+    form: Mapping[str, str] | None = None
+    """What a POST or PUT carries, form-encoded."""
+
+    def __repr__(self) -> str:
+        """Return the call without its form, which may hold a secret."""
+        return f"HttpCall({self.method} {self.url.partition('?')[0]})"
+
+
+def request(call: Call, services: Services, account_token: str | None) -> HttpCall:
+    """Return the HTTP form of a call.
+
+    Args:
+        call: the call; of an end user, their creation.
+        services: where the account stands.
+        account_token: identifies the account; None leaves it out of the address, as `map` shows it.
+    """
+    if isinstance(call, EndUserUpsert):
+        return create_end_user(call, services)
+    if isinstance(call, EligibilityCheck):
+        return _eligibility_check(call, services, account_token)
+    return _page_view(call, services, account_token)
+
+
+def create_end_user(end_user: EndUserUpsert, services: Services) -> HttpCall:
+    """Return the call that creates an end user."""
+    return HttpCall("POST", f"{services.rest}/end_users", dict(end_user.fields()))
+
+
+def update_end_user(changes: EndUserUpsert, services: Services, wootric_id: int) -> HttpCall:
+    """Return the call that changes the end user with this id."""
+    return HttpCall("PUT", f"{services.rest}/end_users/{wootric_id}", dict(changes.fields()))
+
+
+def form_encoded(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return names and values as the body of a form."""
+    return urlencode(list(pairs))
+
+
+def _eligibility_check(
+    check: EligibilityCheck, services: Services, account_token: str | None
+) -> HttpCall:
+    query = {
+        "account_token": account_token,
+        "email": check.email,
+        "event_name": check.event_name,
+        "external_id": check.external_id,
+        "phone_number": check.phone_number,
+        "end_user_created_at": check.end_user_created_at,
+        "language[code]": check.language or None,
+    }
+    properties = {property_field(name): value for name, value in check.properties.items()}
+    return _get(f"{services.eligibility}/eligible.json", {**query, **properties})
+
+
+def _page_view(view: PageView, services: Services, account_token: str | None) -> HttpCall:
+    query = {
+        "account_token": account_token,
+        "email": view.email,
+        "created_at": view.created_at,
+        "url": view.url,
+        "random": view.random,
+        "page_info[name]": view.name or None,
+        "page_info[path]": view.path or None,
+    }
+    return _get(services.pixel, query)
+
+
+def _get(address: str, query: Mapping[str, str | int | None]) -> HttpCall:
+    """Return the call of an address with a query; what is None stays out of it."""
+    told = {name: value for name, value in query.items() if value is not None}
+    return HttpCall("GET", f"{address}?{urlencode(told)}")
