@@ -1,7 +1,6 @@
 """The command group, and what every command ends in: an exit code, never a traceback."""
 
 import errno
-import gc
 import importlib
 import io
 import os
@@ -24,9 +23,6 @@ from wootric_map.errors import (
 
 if TYPE_CHECKING:
     from wootric_map.redaction import Redaction
-
-_COLLECTED_EVERY: Final = 200_000
-"""Objects after which Python looks for cycles."""
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What it is called where there is no room, or the disk is broken."""
@@ -97,8 +93,6 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    # What records are made of holds no cycles: to look for some again and again only takes time.
-    gc.set_threshold(_COLLECTED_EVERY, 50, 100)
     _open_streams()
     redaction = None
     color = colour.wanted(sys.argv[1:], os.environ)

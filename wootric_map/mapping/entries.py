@@ -72,9 +72,6 @@ class Located(NamedTuple):
     reading: Reading | MappingWarning
 
 
-# The class's own constructor takes twice as long.
-_located: Callable[[tuple[object, ...]], Located] = partial(tuple.__new__, Located)
-
 PART_BYTES: Final = 4 * 1024 * 1024
 """What a part has at least: enough that handing it over costs nothing beside reading it."""
 
@@ -162,14 +159,14 @@ def read_records(
                 continue
             data = parse_roughly(content)
             if is_ordinary(data, traits_from) and not has_large_number(data):
-                yield _located((name, number, content, ordinary(data)))
+                yield Located(name, number, content, ordinary(data))
                 continue
             data = with_exact_numbers(content, data)
             for raw, reading in read_parsed(content, data, rules):
                 fitted = (
                     lines.fitted(reading, number) if isinstance(reading, Rejection) else reading
                 )
-                yield _located((name, number, raw, fitted))
+                yield Located(name, number, raw, fitted)
 
 
 def read_entries(

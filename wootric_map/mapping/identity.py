@@ -1,8 +1,7 @@
 """Whom a record names: their userId, email, phone, creation date and language (segment.md 4)."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from wootric_map.model import MappingWarning, WarningCode
@@ -79,16 +78,6 @@ class Named(NamedTuple):
         return self.email_from == "properties"
 
 
-# A class's own constructor takes twice as long, and there are several of these a record.
-_origin: Callable[[tuple[str, object]], Origin] = partial(tuple.__new__, Origin)
-
-
-_user: Callable[[tuple[object, ...]], User] = partial(tuple.__new__, User)
-
-
-_named: Callable[[tuple[object, ...]], Named] = partial(tuple.__new__, Named)
-
-
 def user_of(record: Record) -> Named:
     """Whom a record names, looked at alone (segment.md 4)."""
     origins: dict[str, Origin] = {}
@@ -115,10 +104,10 @@ def user_of(record: Record) -> Named:
         if email is None and "@" in own_id and looks_like_email(own_id):
             email = email_in(own_id)
             if email is not None:
-                origins["email"] = _origin(("userId", own_id))
+                origins["email"] = Origin("userId", own_id)
         # Nothing but blanks is no id: Wootric holds none, and it would be shared by whoever has it.
         if not own_id.isspace():
-            origins["external_id"] = _origin(("userId", own_id))
+            origins["external_id"] = Origin("userId", own_id)
             user_id = own_id
     phone = created_at = None
     if traits:
@@ -132,75 +121,8 @@ def user_of(record: Record) -> Named:
         language = None
     external_ids = context.get("externalId")
     wootric_id = _wootric_id(external_ids) if external_ids else None
-    user = _user((user_id, email, phone, wootric_id, created_at, language))
-    return _named((user, origins, warnings))
-
-
-def named_by_user_id(record: Record) -> User | None:
-    """Whom a track or page record names, if it says nothing of them but a userId: as most do.
-
-    Any doubt gives None: then `user_of` tells, of which this is a part.
-    """
-    user_id = record.user_id
-    if (
-        user_id is None
-        or isinstance(record, Identify)
-        or not names_user_id_alone(user_id, record.context, record.properties)
-    ):
-        return None
-    return _user((user_id, None, None, None, None, None))
-
-
-def names_user_id_alone(user_id: str, context: Fields, properties: Fields) -> bool:
-    """Whether a track or page record of these says nothing of its user but the userId; doubt is a no."""
-    return not (
-        "traits" in context
-        or "externalId" in context
-        or "@" in user_id
-        or user_id.isspace()
-        or "language" in properties
-        or "email" in spelled(properties)
-    )
-
-
-def named_by_email(user_id: str, context: Fields, traits: Fields) -> User | None:
-    """Whom an identify names by a userId and the trait `email`, and gives no warning: as most do.
-
-    Any doubt gives None: then `user_of` tells, of which this is a part.
-    """
-    email, keys, created_at = traits.get("email"), spelled(traits), None
-    if (
-        not (isinstance(email, str) and plain_email(email))
-        or user_id.isspace()
-        or "phone" in keys
-        or "externalId" in context
-    ):
-        return None
-    if "created" in keys or "createdat" in keys:
-        spellings = keys.get("created") or keys["createdat"]
-        moment = dates.parse(traits[spellings[0]]) if len(spellings) == 1 else None
-        if moment is None:
-            return None
-        created_at = dates.unix_seconds(moment)
-        if not dates.FIRST_DAY_ENDS < created_at < dates.FIRST_OF_2100:
-            return None
-    language = traits.get("language")
-    if not (isinstance(language, str) and language):
-        language = None
-    return _user((user_id, email, None, None, created_at, language))
-
-
-def _whom(record: Record) -> tuple[User, list[MappingWarning]]:
-    """Whom a record names, and what was wrong with that."""
-    user_id = record.user_id
-    if not isinstance(record, Identify):
-        user = named_by_user_id(record)
-    else:
-        user = named_by_email(user_id, record.context, record.traits) if user_id else None
-    if user is not None:
-        return user, []
-    user, _, warnings = user_of(record)
-    return user, warnings
+    user = User(user_id, email, phone, wootric_id, created_at, language)
+    return Named(user, origins, warnings)
 
 
 _BLANK: Final[tuple[object, ...]] = (None, "")
@@ -225,7 +147,7 @@ def _email(
     """The email, trimmed, if a trait or property of that name is one (segment.md 4)."""
     email = fields.get("email")
     if isinstance(email, str) and plain_email(email):
-        origins["email"] = _origin((f"{parent}.email", email))
+        origins["email"] = Origin(f"{parent}.email", email)
         return email
     if "email" not in spelled(fields):
         return None
@@ -233,7 +155,7 @@ def _email(
         value, place = fields[key], f"{parent}.{key}"
         email = email_in(value)
         if email is not None:
-            origins["email"] = _origin((place, value))
+            origins["email"] = Origin(place, value)
             return email
         if isinstance(value, str) and is_placeholder(value):
             warnings.append(placeholder_warning(place, value))
@@ -261,7 +183,7 @@ def _created_at(
         key = spellings[0]
         seconds = created_seconds(traits[key])
         if isinstance(seconds, int):
-            origins["external_created_at"] = _origin((f"{parent}.{key}", traits[key]))
+            origins["external_created_at"] = Origin(f"{parent}.{key}", traits[key])
             return seconds
     empty: str | None = None
     for name in CREATED:
@@ -272,7 +194,7 @@ def _created_at(
             value, place = traits[key], f"{parent}.{key}"
             seconds = created_seconds(value)
             if isinstance(seconds, int):
-                origins["external_created_at"] = _origin((place, value))
+                origins["external_created_at"] = Origin(place, value)
                 return seconds
             if value is not False:
                 warnings.append(MappingWarning(seconds, place, _UNUSABLE_DATES[seconds]))
@@ -332,7 +254,7 @@ def _phone(
         value, place = traits[key], f"{parent}.{key}"
         phone, text = _phone_in(value), _text(value)
         if phone is not None:
-            origins["phone_number"] = _origin((place, value))
+            origins["phone_number"] = Origin(place, value)
             return phone
         if text is not None and is_placeholder(text):
             warnings.append(placeholder_warning(place, text))

@@ -1,7 +1,7 @@
 """Wootric's property rules (wootric.md 6): what each trait or property becomes, and under which name."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from wootric_map.mapping.property_names import AS_WRITTEN, JOINED_LIMIT, Naming, name_of
@@ -56,10 +56,6 @@ class Property(NamedTuple):
     """Whether it stands in the traits or properties themselves, not deeper."""
 
 
-# A class's own constructor takes twice as long, and there are many of these a record.
-_property: Callable[[tuple[object, ...]], Property] = partial(tuple.__new__, Property)
-
-
 class _Column(NamedTuple):
     """What becomes of a top-level key, whatever stands under it."""
 
@@ -103,7 +99,7 @@ def map_properties(
             warnings.append(renamed)
         if isinstance(value, str) and not is_typed and value[4:5] != "-" and name not in by_name:
             # Most values are text, and most text shows at its fifth character that it is no date.
-            by_name[name] = _property((name, value, source, value, True))
+            by_name[name] = Property(name, value, source, value, True)
         elif isinstance(value, dict):
             if not chosen.take_object(name, source, value):
                 break
@@ -376,7 +372,7 @@ class _Chosen:
             and name[-4:] not in _TYPED_ENDS
             and name not in self.by_name
         ):
-            self.by_name[name] = _property((name, value, source, value, top))
+            self.by_name[name] = Property(name, value, source, value, top)
             return
         read = read_value(value)
         if read is None:
@@ -384,19 +380,22 @@ class _Chosen:
             self._warn("unsupported_value", source, message)
             return
         kind, found = read
-        final, text = name, found
+        final = name
+        text: PropertyValue
         is_typed = name[-4:] in _TYPED_ENDS and name.endswith(_TYPED)
+        if isinstance(found, list):
+            final, text = self._list(name, source, found, top=top)
+        else:
+            text = found
         if kind == DATE:
             final = name if name.endswith("_date") else f"{name}_date"
-        elif isinstance(found, list):
-            final, text = self._list(name, source, found, top=top)
         elif isinstance(value, float) and kind == NUMBER and self._naming.amounts:
-            final, text = self._fraction(name, source, value, found, top=top)
+            final, text = self._fraction(name, source, value, text, top=top)
         elif kind == INTEGER and not is_typed:
             final = self._integer(name, source, top=top)
         if is_typed and not fits(name, kind, text):
             self._warn("wrong_type_for_suffix", source, _WRONG_TYPES[name[-5:] == "_date"])
-        candidate = _property((final, text, source, value, top))
+        candidate = Property(final, text, source, value, top)
         rival = self.by_name.get(final)
         if rival is None:
             self.by_name[final] = candidate

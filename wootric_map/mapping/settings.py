@@ -5,10 +5,9 @@ and which properties an end user keeps.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Final, NamedTuple
 
-from wootric_map.mapping.identity import User, _phone_in, _whom
+from wootric_map.mapping.identity import User, _phone_in, user_of
 from wootric_map.mapping.properties import Property, map_properties, plain_properties, stored
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.model import MappingWarning, Skip
@@ -74,10 +73,6 @@ def map_record(record: Record, *, naming: Naming = AS_WRITTEN) -> Mapped:
     return mapped
 
 
-_settings: Callable[[tuple[object, ...]], WootricSettings] = partial(tuple.__new__, WootricSettings)
-_mapped: Callable[[tuple[object, ...]], Mapped] = partial(tuple.__new__, Mapped)
-
-
 def traits_as_properties(
     traits: Fields, *, has_user_id: bool, naming: Naming, parent: str = "traits"
 ) -> tuple[list[Property], list[MappingWarning]]:
@@ -101,7 +96,7 @@ def event_properties(
 
 
 def _map_identify(record: Identify, naming: Naming) -> Mapped:
-    user, warnings = _whom(record)
+    user, _, warnings = user_of(record)
     user_id = record.user_id
     kept = None
     if not naming.kinds:  # else a name may depend on the other records
@@ -118,28 +113,30 @@ def _map_identify(record: Identify, naming: Naming) -> Mapped:
     if user_id:
         properties["id"] = user_id
     named_by = user_id or record.anonymous_id
-    settings = _settings(
-        (named_by, user.email, user.created_at, user.language, None, properties, None)
+    settings = WootricSettings(
+        named_by, user.email, user.created_at, user.language, None, properties, None
     )
-    return _mapped((record, settings, user, kept, tuple(warnings)))
+    return Mapped(record, settings, user, kept, tuple(warnings))
 
 
 def _map_track(record: Track, naming: Naming) -> Mapped:
-    user, warnings = _whom(record)
+    user, _, warnings = user_of(record)
     properties = None if naming.kinds else plain_properties(record.properties, omit=_omit)
     if properties is None:
         found, more = event_properties(record.properties, naming=naming)
         warnings += more
         properties = {each.name: each.value for each in found}
-    settings = _settings((None, user.email, None, user.language, record.event, properties, None))
-    return _mapped((record, settings, user, NO_FIELDS, tuple(warnings)))
+    settings = WootricSettings(
+        None, user.email, None, user.language, record.event, properties, None
+    )
+    return Mapped(record, settings, user, NO_FIELDS, tuple(warnings))
 
 
 def _map_page(record: Page) -> Mapped:
-    user, warnings = _whom(record)
+    user, _, warnings = user_of(record)
     info, more = page_info(record)
-    settings = _settings((None, None, None, None, None, None, info))
-    return _mapped((record, settings, user, NO_FIELDS, (*warnings, *more)))
+    settings = WootricSettings(None, None, None, None, None, None, info)
+    return Mapped(record, settings, user, NO_FIELDS, (*warnings, *more))
 
 
 def page_address(

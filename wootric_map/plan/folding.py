@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -28,7 +28,6 @@ from wootric_map.plan.trait_history import (
 )
 from wootric_map.read.record import Fields
 from wootric_map.values.contact import comparable
-from wootric_map.values.json_values import PropertyValue
 from wootric_map.values.trait_names import spelled, spelling
 
 _MOST_SHARED: Final = 100
@@ -46,10 +45,6 @@ _MOST_TIMES: Final = 1000
 _MOST_DOTS: Final = 64
 """In the key of a trait that holds an object: of one with more it is not known when it was said."""
 
-
-# The class's own constructor takes twice as long.
-_origin: Callable[[tuple[str, object]], Origin] = partial(tuple.__new__, Origin)
-_say: Callable[[tuple[Order, bool]], Say] = partial(tuple.__new__, Say)
 
 _EMAIL, _EMAIL_FROM_USER_ID, _EMAIL_FROM_EVENTS = SAID_OF["email"]
 _PHONE, _PHONE_FROM_EVENTS = SAID_OF["phone_number"]
@@ -151,50 +146,6 @@ def fold(identifies: Iterable[Identified], *, naming: Naming = AS_WRITTEN) -> Fo
     return None if each is None else folding.result(each.ref, naming=naming)
 
 
-def fold_one(identified: Identified, *, naming: Naming = AS_WRITTEN) -> Folded | None:
-    """The same of one identify that is replayed and tells an email, in two thirds of the time.
-
-    None in any doubt.
-    """
-    user, origins, traits = identified.user, identified.origins, identified.traits
-    user_id, email, phone, wootric_id, created_at, language = user
-    email = email.strip() if email else None
-    keys = spelled(traits)
-    if (
-        not (email and identified.chosen and identified.parent == "traits")
-        or None in traits.values()
-        or (created_at is None and ("created" in keys or "createdat" in keys))
-    ):
-        return None
-    ref = identified.ref
-    all_properties, found = traits_as_properties(
-        traits, has_user_id=user_id is not None, naming=naming
-    )
-    properties: dict[str, PropertyValue] = {}
-    origins = dict(origins)
-    for name, value, source, original, _ in stored(all_properties):
-        properties[name] = value
-        origins[f"properties.{name}"] = _origin((source, original))
-    return Folded(
-        EndUserUpsert(email, user_id, phone, created_at, properties, wootric_id),
-        1,
-        origins,
-        (State(email, created_at, language),),
-        array("q", [NO_TIME if identified.time is None else identified.time]),
-        (),
-        ref,
-        tuple([PlacedWarning(ref, each) for each in found]),
-        blake2b(identified.key.encode() + b"\0", digest_size=16).digest(),
-        partial(_said_by_one, identified, naming),
-    )
-
-
-def _said_by_one(identified: Identified, naming: Naming) -> Said:
-    """When one identify said what it says."""
-    folded = fold((identified,), naming=naming)
-    return folded.said() if folded else nothing_said()
-
-
 def write_of(identified: Identified, folded: Folded, *, naming: Naming = AS_WRITTEN) -> Folded:
     """One identify for itself, as it is replayed unfolded.
 
@@ -261,7 +212,7 @@ class _Known:
         """
         user, origins, traits = identified.user, identified.origins, identified.traits
         user_id, email, phone, wootric_id, _, _ = user
-        said = _say((order, True))
+        said = Say(order, True)
         if user_id is not None:
             self._take("external_id", user_id, origins)
             self.said["external_id"] = said
@@ -275,7 +226,7 @@ class _Known:
             self.said[_PHONE_FROM_EVENTS if identified.is_event else _PHONE] = said
         elif any(traits[key] is None for key in keys.get("phone", ())):
             self.fields.pop("phone_number", None)  # what is no phone counts as not said
-            self.said[_PHONE] = _say((order, False))
+            self.said[_PHONE] = Say(order, False)
         if traits.get("language", "") != "":
             self.language = user.language
         if "created" in keys or "createdat" in keys:
@@ -307,10 +258,10 @@ class _Known:
             found = created_in(traits, name)
             if found:
                 self._created[name] = found
-                self.said[name] = _say((order, True))
+                self.said[name] = Say(order, True)
             elif any(traits[key] is None for key in spellings):
                 self._created.pop(name, None)
-                self.said[name] = _say((order, False))
+                self.said[name] = Say(order, False)
 
     def _take(self, name: str, value: str, origins: Mapping[str, Origin]) -> None:
         self.fields[name] = value
@@ -434,7 +385,7 @@ class _Folding:
                 place = each.source
                 if self._in_context and self._trait_of(each) in self._in_context:
                     place = f"context.{place}"
-                origins[f"properties.{each.name}"] = _origin((place, each.original))
+                origins[f"properties.{each.name}"] = Origin(place, each.original)
             warnings += (self._placed(each, last) for each in found)
         return Folded(
             EndUserUpsert(**fields),
@@ -466,7 +417,7 @@ class _Folding:
                 says.update((each, known[each]) for each in names if each in known)
         exact = {each.name for each in kept if each.top and each.source == f"traits.{each.name}"}
         says.update(
-            (trait(key), _say((order, key in exact)))
+            (trait(key), Say(order, key in exact))
             for key, (_, order) in self._last.items()
             if spelling(key) not in _NO_PROPERTIES
         )

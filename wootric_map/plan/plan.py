@@ -30,7 +30,7 @@ from wootric_map.model import (
 )
 from wootric_map.plan.engine.spool import NOBODY, Person, Row, Rows, SkippedRow, Spool
 from wootric_map.plan.engine.taken import CHOSEN, IDENTIFY, KINDS, PAGE, Taken
-from wootric_map.plan.folding import Folded, Identified, PlacedWarning, fold, fold_one, write_of
+from wootric_map.plan.folding import Folded, Identified, PlacedWarning, fold, write_of
 from wootric_map.plan.people import (
     AMBIGUOUS,
     DIGEST,
@@ -410,7 +410,7 @@ class Plan:
         last = _superseding(person.identifies)
         if last is None:
             return self.end_user(person)
-        folded = fold_one(last, naming=self.naming) or fold((last,), naming=self.naming)
+        folded = fold((last,), naming=self.naming)
         return self._planned(person, folded)
 
     def _planned(self, person: Person, folded: Folded | None) -> EndUserPlan:

@@ -473,7 +473,6 @@ def _numbered(
     """
     number = 0
     tail = _Tail(max_line_bytes)
-    line = partial(tuple.__new__, Line)  # a class's own constructor takes twice as long
     content: bytes | Rejection
     for block in coming:
         lines = block.split(b"\n")
@@ -492,7 +491,7 @@ def _numbered(
                     if not content:
                         continue
                     start += marks
-            yield line((source, number, start, content))
+            yield Line(source, number, start, content)
         tail.add(unended)
     content = tail.finish(b"")
     if not isinstance(content, Rejection):

@@ -1,18 +1,12 @@
 """The quick look at a record of the commonest form, of which `record.read_parsed` would give the same."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import Any, Final, TypeGuard
 
 from wootric_map.read.consent import turns_nothing_off
 from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.read.record import NO_FIELDS, Identify, Page, Record, Track, TraitsFrom
 from wootric_map.values import dates
-
-# A class's own constructor takes twice as long.
-_identify: Callable[[tuple[object, ...]], Identify] = partial(tuple.__new__, Identify)
-_track: Callable[[tuple[object, ...]], Track] = partial(tuple.__new__, Track)
-_page: Callable[[tuple[object, ...]], Page] = partial(tuple.__new__, Page)
 
 _DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _ORDINARY_TIMES: Final = frozenset({b"0000-00-00T00:00:00.000Z", b"0000-00-00T00:00:00Z"})
@@ -143,14 +137,12 @@ def ordinary(data: dict[str, Any]) -> Record:
     time = dates.parse_common(data["timestamp"])
     if kind == "identify":
         traits = get("traits") or NO_FIELDS
-        return _identify((user_id, anonymous_id, message_id, time, context, traits, "traits", ()))
+        return Identify(user_id, anonymous_id, message_id, time, context, traits, "traits", ())
     properties = get("properties") or NO_FIELDS
     if kind == "track":
         event = data["event"]
-        return _track(
-            (user_id, anonymous_id, message_id, time, context, event, properties, (), False)
-        )
+        return Track(user_id, anonymous_id, message_id, time, context, event, properties, (), False)
     name, category = get("name") or None, get("category") or None
-    return _page(
-        (user_id, anonymous_id, message_id, time, context, name, category, properties, (), False)
+    return Page(
+        user_id, anonymous_id, message_id, time, context, name, category, properties, (), False
     )

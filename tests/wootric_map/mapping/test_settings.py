@@ -11,15 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map.mapping.calls import plain
-from wootric_map.mapping.identity import (
-    User,
-    looks_like_email,
-    named_by_email,
-    named_by_user_id,
-    names_user_id_alone,
-    user_of,
-)
+from wootric_map.mapping.identity import User, looks_like_email, user_of
 from wootric_map.mapping.settings import Mapped, map_record, page_address, page_info, unidentified
+from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
 from wootric_map.read.placeholders import is_placeholder
 from wootric_map.read.record import Identify, Page, Track, read_line
 from wootric_map.values import dates
@@ -801,9 +795,6 @@ def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, 
         dict(named.origins),
         [each.code for each in named.warnings],
     ) == obvious_user(read.reading)
-    alone = named_by_user_id(read.reading)
-    if alone is not None:
-        assert (alone, None, []) == (named.user, named.email_from, named.warnings)
     if isinstance(read.reading, Identify) and read.reading.user_id:
         user_id, identify = read.reading.user_id, read.reading
         alone = named_by_email(user_id, identify.context, identify.traits)
@@ -839,14 +830,6 @@ def test_an_address_nested_too_deep_is_left_to_the_page_of_the_context(key: str)
     [read] = read_line(json.dumps(record).encode())
     assert isinstance(read.reading, Page)
     assert "known" in address_of(read.reading)
-
-
-@pytest.mark.parametrize("kind", ["track", "page"])
-def test_the_commonest_events_name_their_user_at_a_glance(kind: str) -> None:
-    record = {"type": kind, "userId": "1", "event": "Left", "properties": {"plan": "pro"}}
-    [read] = read_line(json.dumps(record).encode())
-    assert isinstance(read.reading, Track | Page)
-    assert named_by_user_id(read.reading) == User(user_id="1")
 
 
 @pytest.mark.parametrize("user_id", ["1", " ", "\t\n"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planned import PlanOf, identify, millis
 
@@ -18,7 +18,6 @@ from wootric_map.plan.folding import (
     Identified,
     State,
     fold,
-    fold_one,
     write_of,
 )
 from wootric_map.read.record import Identify
@@ -250,47 +249,6 @@ def test_a_fold_is_what_the_last_word_on_each_trait_makes(traits: list[dict[str,
 
 
 # Where values came from
-
-
-_SPECIAL = ("email", "E-Mail", "phone", "Phone", "created", "createdAt", "language", "id")
-_ODD = (
-    None,
-    "",
-    " ",
-    "x",
-    " A@b.co ",
-    "a@b.co",
-    "2024-03-05",
-    "soon",
-    False,
-    True,
-    7,
-    1.5,
-    "+15550001",
-    "n/a",
-    0,
-)
-_TRAITS: Any = st.dictionaries(
-    st.sampled_from((*_SPECIAL, "plan", "a.b", "seats", "seats_amount", "address")),
-    st.sampled_from((*_ODD, ["x", 1], [{}], {"city": "Oslo", "geo": {"lat": 1}})),
-    max_size=5,
-)
-
-
-@settings(max_examples=500)
-@given(_TRAITS, st.sampled_from(["1", " ", "c@d.co", None]), st.booleans(), st.booleans())
-def test_one_identify_is_folded_in_short_as_it_is_at_length(
-    traits: dict[str, Any], user_id: str | None, chosen: bool, amounts: bool
-) -> None:
-    said = says(1, user_id, chosen=chosen, **traits)
-    short = fold_one(said, naming=Naming(amounts))
-    if short is not None:
-        assert short == fold((said,), naming=Naming(amounts))
-
-
-def test_the_commonest_identify_is_folded_in_short() -> None:
-    said = says(1, email="a@b.co", createdAt="2024-03-05", plan="pro", seats=3)
-    assert fold_one(said) == fold((said,))
 
 
 def test_every_field_knows_the_record_its_value_came_from() -> None:

@@ -14,18 +14,13 @@ from typing import Any, Final
 from wootric_map.mapping.calls import plain
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.mapping.filters import Choice, not_chosen
-from wootric_map.mapping.identity import (
-    User,
-    named_by_email,
-    named_by_user_id,
-    names_user_id_alone,
-    user_of,
-)
+from wootric_map.mapping.identity import User, user_of
 from wootric_map.mapping.properties import cannot_warn
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.settings import note_kinds, page_address
 from wootric_map.model import MappingWarning, Rejection, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, KnownRejects, fingerprint, known_reject
+from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
 from wootric_map.plan.engine.taken import (
     CHOSEN,
     EMAIL_IN_TRAITS,
@@ -363,9 +358,6 @@ class _Intake:
         elsewhere = None
         if not isinstance(record, Identify) and record.has_email_elsewhere:
             elsewhere = EMAIL_IN_TRAITS
-        user = named_by_user_id(record)
-        if user is not None:
-            return user, elsewhere, record.warnings
         named = user_of(record)
         email_from = named.email_from if named.user.email else elsewhere
         return named.user, email_from, [*record.warnings, *named.warnings]
