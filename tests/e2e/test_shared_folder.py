@@ -106,6 +106,25 @@ def test_what_somebody_else_has_put_there_is_refused_and_left_as_it_was(
 
 
 @ROOT_ALONE
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+@pytest.mark.parametrize(
+    "command", [("status",), ("dry-run", "export.ndjson"), ("journal", "forget", "--yes")]
+)
+def test_a_journal_of_somebody_elses_is_not_read_either(
+    replay: Replay, shared: Path, command: tuple[str, ...], suffix: str
+) -> None:
+    journal = shared / "journal"
+    assert push(replay, "--journal", journal).returncode == 1
+    path = shared / f"journal{suffix}"
+    before = planted(path, path.read_bytes() if path.exists() else b"")
+    done = replay.run(*command, "--journal", journal)
+    assert done.returncode == 2, done.stderr
+    assert f"journal{suffix} belongs to another user (uid {NOBODY})" in done.stderr
+    assert seen(path) == before
+    assert journal.exists()
+
+
+@ROOT_ALONE
 @pytest.mark.parametrize("kind", ["journal", "rejects", "unidentified", "plan", "snapshot", "log"])
 def test_a_link_of_somebody_elses_is_not_followed(
     replay: Replay, shared: Path, tmp_path: Path, kind: str

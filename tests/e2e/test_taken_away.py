@@ -2,6 +2,8 @@
 
 import os
 import random
+import re
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -44,6 +46,11 @@ def overwritten(path: Path) -> None:
     path.write_bytes(b"something else\n" * 10_000)
 
 
+def copied_over(path: Path) -> None:
+    """With an older copy of it, in place."""
+    shutil.copyfile(path.with_name("older"), path)
+
+
 def linked(path: Path) -> None:
     """Something else is linked to its place."""
     other = path.with_name("other")
@@ -69,12 +76,13 @@ def pushed_while(
     seed: int = 0,
     after: int | None = None,
     settles: float = 1.0,
+    options: tuple[str, ...] = (),
 ) -> tuple[subprocess.CompletedProcess[str], int]:
     """Push, and do something meanwhile; gives how it ended, and what was sent more than a moment later."""
     draw = random.Random(seed)
     export = replay.write(EXPORT)
     at = draw.randrange(3, USERS * 2) if after is None else after
-    with replay.start("push", export, "--journal", "journal", "--no-progress") as process:
+    with replay.start("push", export, "--journal", "journal", "--no-progress", *options) as process:
         until(lambda: departures(replay) >= at or process.poll() is not None)
         time.sleep(draw.random() * 0.02)
         assert process.poll() is None, process.communicate()
@@ -146,6 +154,30 @@ def test_a_journal_that_is_emptied_or_written_over_stops_the_run(
     assert more == 0
     assert words in done.stderr
     assert "nothing more was sent" in done.stderr
+
+
+@SLOW
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("take", [overwritten, copied_over])
+@pytest.mark.parametrize("seed", range(3))
+def test_once_a_journal_is_written_over_only_what_is_on_record_goes_out(
+    replay: Replay, take: Take, workers: int, seed: int
+) -> None:
+    path = replay.folder / "journal"
+    first = replay.write([identify("older", "older@example.com")], "older.ndjson")
+    assert replay.push(first, "--journal", "journal").returncode == 0
+    shutil.copyfile(path, path.with_name("older"))
+    options = ("--workers", str(workers))
+    done, more = pushed_while(
+        replay, lambda: take(path), seed=seed * 10 + workers, settles=0, options=options
+    )
+    assert done.returncode == 5, done.stderr
+    # Whoever writes over a file empties it first.
+    assert re.search("journal was (written to by another program|emptied)", done.stderr), (
+        done.stderr
+    )
+    assert "nothing more was sent" in done.stderr
+    assert more <= workers  # what each had put on record before
 
 
 def test_a_journal_that_is_removed_after_the_last_call_was_sent_is_noticed(

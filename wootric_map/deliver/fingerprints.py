@@ -217,8 +217,15 @@ def packed_sayings(sayings: Sayings[bytes]) -> bytes:
 
 
 def unpacked_sayings(piece: bytes) -> Sayings[bytes]:
-    """What `packed_sayings` put together."""
-    return ungrouped(_groups(piece))
+    """Take apart what `packed_sayings` put together.
+
+    Raises:
+        ValueError: it is spoilt.
+    """
+    try:
+        return ungrouped(_groups(piece))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise ValueError("what was said last is spoilt") from error
 
 
 def _groups(piece: bytes) -> Iterator[Group[bytes]]:
@@ -229,6 +236,8 @@ def _groups(piece: bytes) -> Iterator[Group[bytes]]:
         first = begin + length
         order = Order(time, has_message, piece[begin:first].decode(errors="surrogatepass"))
         at = first + _FIELD * (counting + others)
+        if at > len(piece):
+            raise ValueError("what was said last is cut short")
         names = [piece[each : each + _FIELD] for each in range(first, at, _FIELD)]
         yield Group(order, names[:counting], names[counting:])
 

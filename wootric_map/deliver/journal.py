@@ -39,7 +39,7 @@ from wootric_map.deliver.fingerprints import (
     unpacked,
     unpacked_sayings,
 )
-from wootric_map.deliver.journal_watch import COMPANIONS, WAL, Watch
+from wootric_map.deliver.journal_watch import COMPANIONS, WAL, Watch, Witness
 from wootric_map.errors import (
     JournalError,
     JournalFailedError,
@@ -58,6 +58,9 @@ _APPLICATION: Final = int.from_bytes(b"WRjl")
 
 _KEY: Final = 16
 _SECRET: Final = 32
+_NONCE: Final = 16
+_FRAMES: Final = 1_000
+"""Frames of the log from which on it is written back to the database, as SQLite does by itself."""
 _PATIENCE: Final = 30.0
 """Seconds that SQLite waits for whoever else has the file open."""
 
@@ -138,8 +141,33 @@ MIGRATIONS: Final = (
     ALTER TABLE account ADD COLUMN token_fingerprint TEXT;
     ALTER TABLE account ADD COLUMN base_url TEXT;
     """,
+    """
+    CREATE TABLE witness (nonce BLOB NOT NULL);
+    """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
+
+_FORMS: Final[Mapping[str, str]] = {
+    "account": "typeof(account) = 'text' AND typeof(secret) = 'blob' AND length(secret) BETWEEN 1 AND 64 "
+    "AND typeof(silent_until) = 'integer' AND typeof(token_fingerprint) IN ('text', 'null') "
+    "AND typeof(base_url) IN ('text', 'null')",
+    "run": "typeof(began) = 'real' AND typeof(ended) IN ('real', 'null')",
+    "delivered": "typeof(key) = 'blob' AND typeof(kind) = 'integer' AND typeof(run) = 'integer'",
+    "failed": "typeof(key) = 'blob' AND typeof(kind) = 'integer'",
+    "in_flight": "typeof(key) = 'blob' AND typeof(kind) = 'integer' AND typeof(run) = 'integer' "
+    "AND typeof(wootric_id) IN ('text', 'null') AND typeof(external_id) IN ('text', 'null') "
+    "AND typeof(email) IN ('text', 'null') AND typeof(phone) IN ('text', 'null') "
+    "AND (typeof(fields) = 'blob' OR kind > 0 AND fields IS NULL) AND typeof(said) IN ('blob', 'null') "
+    "AND typeof(ids) IN ('blob', 'null')",
+    "end_user": "typeof(external_id) IN ('blob', 'null') AND typeof(email) IN ('blob', 'null') "
+    "AND typeof(phone) IN ('blob', 'null') AND typeof(fields) = 'blob' "
+    "AND typeof(met) IN ('real', 'null') AND typeof(said) IN ('blob', 'null') "
+    "AND typeof(run) IN ('integer', 'null')",
+    "former_id": "typeof(name) = 'blob' AND typeof(end_user) = 'integer'",
+    "pace": "typeof(endpoint) = 'text' "
+    "AND (per_minute IS NULL OR typeof(per_minute) = 'real' AND per_minute > 0)",
+}
+"""What holds of every row of a table: SQLite takes any value in any column, and finds nothing wrong there."""
 
 NOWHERE: Final = Provenance()
 """Of a write of which nobody knows when it was said."""
@@ -319,7 +347,7 @@ class Journal:
             _check_whole(database, path)
             query = "UPDATE account SET token_fingerprint = coalesce(?, token_fingerprint), base_url = ?"
             database.execute(query, (token_fingerprint, base_url))
-            watch = _watched(path, identity)
+            watch = _watched(path, identity, _witness(database, random(_NONCE)))
             return cls(
                 database,
                 str(path),
@@ -352,16 +380,16 @@ class Journal:
             since: as in `open`.
 
         Raises:
-            JournalError: there is none, or it is another account's, or it can't be read.
+            JournalError: there is none, or it is another account's or user's, or it can't be read.
         """
-        if not path.is_file():
-            raise JournalError(f"{path}: there is no such journal")
+        _check_is_there(path)
         database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         try:
             with closing(_connected(path)) as original:
                 _check_is_one(original, path)
                 original.backup(database)
             _migrate(database, path, account or _account_of(database), os.urandom)
+            _check_whole(database, path)
             journal = cls(database, str(path), time.time, since=since)
         except sqlite3.Error as error:
             database.close()
@@ -489,7 +517,10 @@ class Journal:
             found = self._one("SELECT said, external_id FROM end_user WHERE id = ?", number)
         if not (found and found[0]):
             return None
-        sayings = unpacked_sayings(found[0])
+        try:
+            sayings = unpacked_sayings(found[0])
+        except ValueError as error:
+            raise JournalFailedError(_spoilt(Path(self._name), error)) from error
         if self._is_shared(found[1]):
             # Whoever said that it is theirs, it is nobody's.
             mine = self.fingerprints.field("external_id")
@@ -1151,16 +1182,25 @@ class Journal:
             return
         try:
             self._database.execute("COMMIT")
+            # What leaves now must be on record in the file that the next run finds.
+            self._look()
+            self._write_back()
             self._database.execute("BEGIN")
         except sqlite3.Error as error:
             self._fail(error)
         else:
             self._durable = self._written
-            if self._watch:
-                self._watch.take_note()
+
+    def _write_back(self) -> None:
+        """Write a log that has grown long back to the database; what can't be written stays in the log."""
+        watch = self._watch
+        if watch and watch.frames >= _FRAMES and not self.failure:
+            with suppress(sqlite3.OperationalError):
+                _checkpoint(self._database)
+            watch.take_note()
 
     def _look(self) -> None:
-        """Find out whether somebody has taken the file away, before anything is written to it."""
+        """Find out whether somebody has taken the file away, or has written to it."""
         if self._watch is None or self._failure or self._loss:
             return
         try:
@@ -1187,6 +1227,8 @@ class Journal:
         if found and found[1].is_elsewhere:
             self._loss = self._loss or f"{self._name} {found[1].what} as this run ended"
             copy = _copied(self._database, Path(self._name))
+        if watch:
+            watch.leave_alone()
         self._database.close()
         if watch is None:
             return
@@ -1197,11 +1239,11 @@ class Journal:
             kept = (
                 f"It could not be written anew: {getattr(copy, 'strerror', None) or copy}. {_TORN}"
             )
-        watch.close()
-        if self._loss:
-            self._loss = f"{self._loss}. {kept}"
-        elif not self._failure and (found := watch.look_at_the_end()):
-            self._failure = f"{self._name} {found[1].what} as this run ended. {_TORN}"
+        with watch:
+            if self._loss:
+                self._loss = f"{self._loss}. {kept}"
+            elif not self._failure and (found := watch.look_at_the_end()):
+                self._failure = f"{self._name} {found[1].what} as this run ended. {_TORN}"
 
     def _commit_news(self) -> None:
         """Commit what nobody waits for, unless a call that leaves meanwhile has done it."""
@@ -1324,10 +1366,9 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
         runs: so many of the last runs.
 
     Raises:
-        JournalError: there is none, or it can't be read.
+        JournalError: there is none, or it is another user's, or it can't be read.
     """
-    if not path.is_file():
-        raise JournalError(f"{path}: there is no such journal")
+    _check_is_there(path)
     try:
         database = _connected(path)
     except sqlite3.Error as error:
@@ -1358,6 +1399,18 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
         raise JournalError(_spoilt(path, error)) from error
     finally:
         database.close()
+
+
+def _check_is_there(path: Path) -> None:
+    """Make sure that there is a journal, of one's own: SQLite may write to what is only read, too."""
+    if not path.is_file():
+        raise JournalError(f"{path}: there is no such journal")
+    try:
+        _check_companions(place_of_ours(path))
+    except NotOursError as error:
+        raise JournalError(str(error)) from error
+    except OSError as error:
+        raise JournalError(f"{path} can't be read: {error.strerror}") from error
 
 
 def _check_is_one(database: sqlite3.Connection, path: Path) -> None:
@@ -1391,7 +1444,10 @@ def _is_used(database: sqlite3.Connection) -> bool:
     runs = database.execute("SELECT exit_code FROM run").fetchall()
     if len(runs) != 1 or runs[0][0] in _FINISHED:
         return True
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('account', 'run', 'pace')"
+    query = (
+        "SELECT name FROM sqlite_master "
+        "WHERE type = 'table' AND name NOT IN ('account', 'run', 'pace', 'witness')"
+    )
     tables = [name for (name,) in database.execute(query)]
     return any(database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608
 
@@ -1464,13 +1520,36 @@ def _check_companions(path: Path) -> None:
         check_is_ours(companion, status)
 
 
-def _watched(path: Path, identity: os.stat_result) -> Watch:
+def _witness(database: sqlite3.Connection, nonce: bytes) -> Witness:
+    """Put into a journal what tells it from whatever else is put in its place.
+
+    From then on SQLite writes no log back by itself, so that each change of the database has its reason.
+    """
+    database.execute("PRAGMA wal_autocheckpoint = 0")
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("DELETE FROM witness")
+    database.execute("INSERT INTO witness VALUES (?)", (nonce,))
+    database.execute("COMMIT")
+    _checkpoint(database)
+    (page,) = database.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'witness'"
+    ).fetchone()
+    (size,) = database.execute("PRAGMA page_size").fetchone()
+    return Witness((page - 1) * size, size, nonce)
+
+
+def _checkpoint(database: sqlite3.Connection) -> None:
+    """Write the log back to the database, as far as nobody reads what stands there now."""
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _watched(path: Path, identity: os.stat_result, witness: Witness) -> Watch:
     """Look after a journal that was just opened, once it is known to be the file that was looked at."""
     try:
         if not os.path.samestat(identity, path.lstat()):
             raise JournalFailedError(f"{path} was replaced by another file just now; try again")
         _check_companions(path)
-        return Watch(path)
+        return Watch(path, witness)
     except NotOursError as error:
         raise JournalError(str(error)) from error
     except OSError as error:
@@ -1525,7 +1604,11 @@ def _migrate(
 def _check_whole(database: sqlite3.Connection, path: Path) -> None:
     """Make sure that no part of a journal is spoilt, before anything is sent that it may know of."""
     (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
+    is_whole = found == "ok" and not any(
+        database.execute(f"SELECT 1 FROM {table} WHERE NOT ifnull({form}, 0) LIMIT 1").fetchone()  # noqa: S608
+        for table, form in _FORMS.items()
+    )
+    if not is_whole:
         raise JournalError(_spoilt(path, "parts of it are spoilt"))
 
 

@@ -6,6 +6,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -720,6 +721,57 @@ def test_an_answer_that_can_not_be_written_down_keeps_all_else_from_leaving(
     with pytest.raises(JournalFailedError, match="nothing more was sent"):
         journal.depart("p", "page_view")
     assert journal.failure
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE in_flight SET fields = 1.5",
+        "UPDATE in_flight SET kind = 'x'",
+        "UPDATE end_user SET said = 7",
+        "UPDATE end_user SET met = 'soon'",
+        "UPDATE delivered SET run = x'00'",
+        "UPDATE pace SET per_minute = x'00'",
+        "UPDATE account SET secret = ''",
+    ],
+)
+def test_a_journal_with_a_value_of_another_type_is_refused(
+    path: Path, reopened: Open, change: str
+) -> None:
+    journal = reopened()
+    journal.depart("w", "create", ADA)
+    journal.written("v", 7, ADA)
+    journal.note_limits({"end_users/create": 60.0})
+    journal.close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute(change).rowcount
+        database.commit()
+    with pytest.raises(JournalError, match="parts of it are spoilt"):
+        Journal.open(path, ACCOUNT)
+    with pytest.raises(JournalError, match="parts of it are spoilt"), Journal.copied(path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "piece", [b"\x01", bytes(12) + b"\xff" * 8, bytes(9) + b"\0\2" + bytes(8) + b"\xff\xff"]
+)
+def test_what_was_said_that_is_spoilt_is_named_and_fills_no_memory(
+    path: Path, reopened: Open, piece: bytes
+) -> None:
+    journal = reopened()
+    journal.written("v", 7, ADA)
+    journal.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE end_user SET said = ?", (piece,))
+        database.commit()
+    journal = reopened()
+    with pytest.raises(JournalFailedError, match="can't be used as a journal"):
+        journal.heard(7)
+    journal.written(
+        "v", 7, ADA, provenance=journal.fingerprints.provenance(said(9, "email"), [ADA])
+    )
+    with pytest.raises(JournalFailedError):
+        journal.depart("next", "page_view")
 
 
 def test_after_it_is_closed_nothing_departs(reopened: Open) -> None:
