@@ -81,7 +81,7 @@ def connected(
 @contextmanager
 def _calls_shown(*, shown: bool) -> Iterator[None]:
     """Write the client's own log to standard error; urllib3's would show addresses with emails."""
-    log = logging.getLogger("wootric_map.wootric.client")
+    log = logging.getLogger("wootric_map")
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(logging.Formatter("%(asctime)s %(threadName)s %(message)s"))
     if shown:

@@ -122,6 +122,10 @@ class NotBelievedError(WootricError, FatalError):
     """Several replies in a row can't be believed."""
 
 
+class NotSentError(WootricError, PassingError):
+    """No connection came about, so that the server can't have taken the call."""
+
+
 class UnreachableError(WootricError, PassingError):
     """There was no connection, or no answer, however often it was tried."""
 
@@ -153,6 +157,14 @@ class CallFailedError(WootricError, RecordError):
         from wootric_map.model import Failure  # noqa: PLC0415 - every start imports the errors
 
         return Failure(self.code, str(self), self.status, self.body)
+
+
+class ServerFaultError(CallFailedError, PassingError):
+    """Wootric failed; the same call may work later."""
+
+
+class TooFastError(CallFailedError, PassingError):
+    """The call came past the limit; the pace knows until when."""
 
 
 class GzipError(RecordError):

@@ -12,6 +12,7 @@ import orjson
 from wootric_map.errors import PlanFileError
 from wootric_map.plan.plan_file import PlanFile, PlannedWrite, holds_plan_lines, plan_of_rejects
 from wootric_map.wootric.regions import services
+from wootric_map.wootric.requests import create_end_user, request, update_end_user
 
 _FOLDER: Final = Path(tempfile.mkdtemp(prefix="fuzz-plans-"))
 _SERVICES: Final = services(None, "http://127.0.0.1:1")
@@ -88,11 +89,11 @@ def _check_plan(path: Path) -> None:
                 assert line["action"] == step.action
                 if isinstance(step, PlannedWrite):
                     assert dict(step.fields.fields())
-                    step.fields.create(_SERVICES)
-                    step.fields.update(_SERVICES, step.id or 1)
+                    create_end_user(step.fields, _SERVICES)
+                    update_end_user(step.fields, _SERVICES, step.id or 1)
                     for each in step.known_as:
                         list(each.look_up_keys())
                 else:
                     assert line["key"] == step.key
-                    step.call.call(_SERVICES, "token")
+                    request(step.call, _SERVICES, "token")
         assert counts == plan.counts

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from wootric_map.errors import CallFailedError
+from wootric_map.errors import TooFastError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -103,8 +103,7 @@ class Tries:
 
 def was_too_fast(state: "RetryCallState") -> bool:
     """Whether a try ended in a 429."""
-    error = state.outcome.exception() if state.outcome else None
-    return isinstance(error, CallFailedError) and error.code == "too_fast"
+    return state.outcome is not None and isinstance(state.outcome.exception(), TooFastError)
 
 
 class Outage:

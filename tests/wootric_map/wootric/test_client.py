@@ -1571,7 +1571,7 @@ def test_the_log_shows_neither_secrets_nor_people(
         with suppress(WootricError):
             call()
     lines = [record for record in caplog.records if record.name.startswith("wootric")]
-    assert {record.name for record in lines} == {"wootric_map.wootric.client"}
+    assert {record.name for record in lines} == {"wootric_map.wootric.caller"}
     assert len(lines) >= 7
     shown = "\n".join(record.getMessage() for record in lines)
     personal = ("ada", "person-7", "4917", "sandbox@", account.sandbox.settings.account_token)

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import Future, RetryCallState, Retrying
 
-from wootric_map.errors import CallFailedError
+from wootric_map.errors import CallFailedError, TooFastError
 from wootric_map.wootric.retry import Outage, Tries
 
 FAULT = CallFailedError("server_error", "down", 503, None)
-TOO_FAST = CallFailedError("too_fast", "too fast", 429, None)
+TOO_FAST = TooFastError("too_fast", "too fast", 429, None)
 
 
 @dataclass
