@@ -528,8 +528,14 @@ class _Delivery:
             except CallFailedError as error:
                 return Outcome(wanted.action, write.refs, error.failure), error.failure
             if failure.status == _UNPROCESSABLE and before and held and before.id == held.id:
-                # It is somebody else who has this email or external id.
-                return Outcome(wanted.action, write.refs, failure), failure
+                try:
+                    held = self._owner_of_email(wanted.fields, held)
+                except CallFailedError as error:
+                    return Outcome(wanted.action, write.refs, error.failure), error.failure
+                if held is None:
+                    # It is somebody else who has this external id.
+                    return Outcome(wanted.action, write.refs, failure), failure
+                found, is_taken = held, True
             if is_taken:
                 write = write.without_external_id()
             heard = self._journal.heard(held.id) if held else None
@@ -616,6 +622,19 @@ class _Delivery:
                 self._have_to_oneself(found.id)
                 return found, is_taken
         return None, is_taken
+
+    def _owner_of_email(self, fields: EndUserUpsert, held: EndUser) -> EndUser | None:
+        """Ask the account who else has the email that an end user was to get: that is who they are now.
+
+        Only where earlier runs left both, who were two until more was known of them.
+        """
+        if not (fields.email and self._journal.met(held.id)):
+            return None
+        owner = self._wootric.find(EndUserUpsert(fields.email))
+        if owner is None or owner.id == held.id or not self._journal.met(owner.id):
+            return None
+        self._have_to_oneself(owner.id)
+        return owner
 
     def _have_to_oneself(self, number: int) -> bool:
         """Whether somebody else was at work on them until now."""

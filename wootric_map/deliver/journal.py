@@ -50,7 +50,8 @@ from wootric_map.mapping.identity import WOOTRIC_ID
 from wootric_map.model import CALLS, Action, EndUser, EndUserUpsert, LookUpKey
 from wootric_map.ownership import check_is_ours, open_ours, place_of_ours
 from wootric_map.plan.earlier_rejects import GONE_THROUGH, KnownRejects, fingerprint
-from wootric_map.plan.people import EMAIL, PREFIXES, USER, Tie
+from wootric_map.plan.people import EMAIL, PREFIXES, USER
+from wootric_map.plan.tie_graph import Tie, is_empty, neighbours, reached, ties
 
 _BEGINNING: Final = b"SQLite format 3\0"
 _APPLICATION: Final = int.from_bytes(b"WRjl")
@@ -74,7 +75,6 @@ _KIND_NAMES: Final[Mapping[str, LookUpKey]] = {
 """What end users are looked up by, by the prefix of an id's name."""
 
 _CLAIMS_AT_ONCE: Final = 50_000
-_ASKED_AT_ONCE: Final = 500
 
 _FINISHED: Final = (0, 1)
 """Exit codes of runs that came to their end."""
@@ -144,6 +144,16 @@ MIGRATIONS: Final = (
     """
     CREATE TABLE witness (nonce BLOB NOT NULL);
     """,
+    """
+    CREATE TABLE tie (
+        one INTEGER NOT NULL, other INTEGER NOT NULL, PRIMARY KEY (one, other)
+    ) WITHOUT ROWID;
+    CREATE INDEX tie_by_other ON tie (other);
+    CREATE TABLE alias (
+        previous INTEGER NOT NULL, user INTEGER NOT NULL, PRIMARY KEY (previous, user)
+    ) WITHOUT ROWID;
+    CREATE INDEX alias_by_user ON alias (user);
+    """,
 )
 """What brings a journal from each version of its form to the next, the first from nothing."""
 
@@ -164,6 +174,8 @@ _FORMS: Final[Mapping[str, str]] = {
     "AND typeof(met) IN ('real', 'null') AND typeof(said) IN ('blob', 'null') "
     "AND typeof(run) IN ('integer', 'null')",
     "former_id": "typeof(name) = 'blob' AND typeof(end_user) = 'integer'",
+    "tie": "typeof(one) = 'integer' AND typeof(other) = 'integer'",
+    "alias": "typeof(previous) = 'integer' AND typeof(user) = 'integer'",
     "pace": "typeof(endpoint) = 'text' "
     "AND (per_minute IS NULL OR typeof(per_minute) = 'real' AND per_minute > 0)",
 }
@@ -277,8 +289,8 @@ class Journal:
         self._failure: str | None = None
         self._loss: str | None = None
         """What somebody did to its file, though it can still be written."""
-        self._claimed = 0
-        """How many claims this run has added."""
+        self._is_first: bool | None = None
+        """Whether no run before has tied any ids; None until this one does."""
         self._shared: Mapping[int, int] | None = None
         self._retried: set[bytes] = set()
         self._through: set[bytes] = set()
@@ -481,15 +493,15 @@ class Journal:
             rows = self._database.execute(
                 f"{query} ORDER BY 1, 2", [value for _, value in keys]
             ).fetchall()
-        own = identity("email", wanted.email)
+        owner = next((row[1] for row in rows if keys[row[0]][0] == "email"), None)
         is_taken = False
         for row in rows:
             by = keys[row[0]][0]
-            if by == "external_id" and row[4] != own and self._is_shared(row[4]):
-                # An email that several people carry is an end user of its own, whatever id it has.
-                is_taken = True
-            else:
+            # Of two end users, who are one person by now, the one with the email is who they are.
+            is_former = owner not in (None, row[1]) and row[4] is not None
+            if by != "external_id" or not (is_former or self._is_anothers(row[4], wanted)):
                 break
+            is_taken = True
         else:
             return None
         _, number, fields, external_id, email, met = row
@@ -502,9 +514,22 @@ class Journal:
             query = "SELECT 1 FROM former_id WHERE name = ? AND end_user = ?"
             with self._lock:
                 is_theirs = self._one(query, other, number)
-            if not is_theirs:
+            if not (is_theirs or (is_taken and self._are_tied(other, external_id))):
                 return None
         return Known(number, unpacked(fields), self.fingerprints, is_taken)
+
+    def _is_anothers(self, email: bytes | None, wanted: EndUserUpsert) -> bool:
+        """Return whether an email makes an end user who was found by a userId somebody else.
+
+        Args:
+            email: the fingerprint of the email of whoever was found.
+            wanted: who was looked for.
+        """
+        ids = self.fingerprints.ids((wanted,))
+        if email is None or email in ids["email"]:
+            return False
+        ours = map(short, ids["external_id"] + ids["email"])
+        return self._is_shared(email) or self._are_apart(ours, short(email), is_told=True)
 
     def heard(self, number: int) -> Remembered | None:
         """What earlier writes said of an end user of Wootric's; None where that is not known.
@@ -534,7 +559,8 @@ class Journal:
         """Return an end user whom an earlier run left, and who had one of these userIds or emails before.
 
         Nobody whom anything contradicts: who has another userId or another email than all of these, or
-        was written by this run, which holds them apart.
+        whom only an id tied to these that has proved to be several people's, or who was written by this
+        run, which holds them apart.
 
         Args:
             known_as: what an end user is known by whom nobody was found by: first what they have now.
@@ -549,6 +575,7 @@ class Journal:
         some = ", ".join("?" * len(names))
         email = self.fingerprints.identity("email", known_as[0].email) if alone else None
         others = set(elsewhere)
+        ours = {*map(short, names), *others}
         with self._lock:
             self._write_down()
             owner = self._one(f"SELECT {columns} FROM end_user WHERE email = ?", email)  # noqa: S608
@@ -579,6 +606,7 @@ class Journal:
                 continue
             if each is owner or (
                 (external_id or email)
+                and not self._are_apart(ours, short(email or external_id))
                 and not (
                     external_id
                     and short(external_id) not in others
@@ -685,24 +713,45 @@ class Journal:
         found = self.fingerprints.identity(_KIND_NAMES[name[:2]], name[2:])
         return 0 if found is None else short(found)
 
-    def add(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
+    def add_claims(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
         """Add pairs of the fingerprints of a `userId` and an email that an identify has together.
 
         Args:
-            claims: the pairs, each once.
+            claims: the pairs.
             ties: whether they tie, or only count to tell ids of several people.
         """
-        query = (
+        self._add_edges(
             f"INSERT INTO claim VALUES (?, ?, {int(ties)}) "  # noqa: S608
-            "ON CONFLICT DO UPDATE SET ties = 1 WHERE excluded.ties > claim.ties"
+            "ON CONFLICT DO UPDATE SET ties = 1 WHERE excluded.ties > claim.ties",
+            claims,
         )
-        coming = iter(claims)
+        self._shared = None
+
+    def add_ties(self, ties: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of the fingerprints of a `userId` and an email that a track or page record has together.
+
+        Args:
+            ties: the pairs; those that an identify has, too, are known once its claims are added.
+        """
+        self._add_edges(
+            "INSERT OR IGNORE INTO tie SELECT ?1, ?2 WHERE NOT EXISTS "
+            "(SELECT 1 FROM claim WHERE user = ?1 AND email = ?2 AND ties)",
+            ties,
+        )
+
+    def add_aliases(self, aliases: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of the fingerprints of a `previousId` and a `userId` that it is aliased to."""
+        self._add_edges("INSERT OR IGNORE INTO alias VALUES (?, ?)", aliases)
+
+    def _add_edges(self, query: str, pairs: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of fingerprints to what ties ids."""
+        coming = iter(pairs)
         while batch := sorted(islice(coming, _CLAIMS_AT_ONCE)):
-            self._claimed += len(batch)
             with self._lock:
                 self._write_down()
+                if self._is_first is None:
+                    self._is_first = is_empty(self._database)
                 self._database.executemany(query, batch)
-        self._shared = None
 
     def several_people(self) -> Mapping[int, int]:
         """Return the ids that several people carry, each with the number of ids that it was seen with.
@@ -715,28 +764,63 @@ class Journal:
         self._shared = shared
         return shared
 
+    def several_aliased(self) -> Mapping[int, int]:
+        """Return each `previousId` that is aliased to several `userId`s, with the number of these."""
+        query = "SELECT previous, count(*) FROM alias GROUP BY previous HAVING count(*) > 1"
+        with self._lock:
+            self._write_down()
+            return dict(self._database.execute(query).fetchall())
+
     def beside_several(self) -> Collection[int]:
-        """Return the ids that an identify of any run has together with one that several people carry."""
-        beside: set[int] = set()
-        several = iter(self._several)
-        while some := list(islice(several, _ASKED_AT_ONCE)):
-            marks = ", ".join("?" * len(some))
-            query = (
-                f"SELECT email FROM claim WHERE user IN ({marks}) "  # noqa: S608
-                f"UNION SELECT user FROM claim WHERE email IN ({marks})"
-            )
-            with self._lock:
-                beside.update(each for (each,) in self._database.execute(query, some + some))
-        return beside
+        """Return the ids that a record of any run has together with one that several people carry."""
+        several = self._several
+        with self._lock:
+            return {far for _, far in neighbours(self._database, several)}
 
     def carries_several(self, name: str) -> bool:
         """Return whether several people carry an id, by its name."""
         return self.fingerprint(name) in self._several
 
-    def ties(self, own: Sequence[int]) -> Iterator[Tie]:
-        """Yield the ties of all runs that lead from these ids to others, over no id of several people.
+    def are_apart(self, ours: Iterable[str], theirs: str) -> bool:
+        """Return whether an id is another person's, though an id of several people once tied it to others.
 
-        An end of each tie is one of these, or an end of a tie before it.
+        Args:
+            ours: the names of one person's ids.
+            theirs: the name of the id.
+        """
+        if not self._several:
+            return False
+        return self._are_apart(map(self.fingerprint, ours), self.fingerprint(theirs), is_told=True)
+
+    def _are_apart(self, ours: Iterable[int], theirs: int, *, is_told: bool = False) -> bool:
+        """Return whether all that may ever have tied an id to others is one that several people carry.
+
+        Args:
+            ours: the fingerprints of one person's ids.
+            theirs: the fingerprint of the id.
+            is_told: whether that takes a record that tells whose the id is.
+        """
+        several = self._several
+        if not several:
+            return False
+        with self._lock:
+            self._write_down()
+            own = reached(self._database, ours, several)
+            if theirs in own.ids:
+                return False
+            other = reached(self._database, (theirs,), several)
+        if is_told and len(other.ids) == 1 and not other.touches_several:
+            return False
+        return own.touches_several or other.touches_several
+
+    def _are_tied(self, one: bytes, other: bytes) -> bool:
+        """Return whether records of any run tie two ids, by their fingerprints."""
+        several = self._several
+        with self._lock:
+            return short(other) in reached(self._database, (short(one),), several).ids
+
+    def ties(self, own: Sequence[int]) -> Iterator[Tie]:
+        """Yield the ties of all runs that lead from these ids to others, as `tie_graph.ties` does.
 
         Args:
             own: the fingerprints of the ids of this run, each at the place of its number; 0 of an id that
@@ -745,37 +829,9 @@ class Journal:
         several = self._several
         with self._lock:
             self._write_down()
-            (known,) = self._database.execute("SELECT count(*) FROM claim").fetchone()
-            if known == self._claimed:
-                return  # it is all of this run
-            execute = self._database.execute
-            execute("CREATE TEMP TABLE own (print INTEGER PRIMARY KEY, number INTEGER NOT NULL)")
-            self._database.executemany(
-                "INSERT OR IGNORE INTO own VALUES (?, ?)",
-                sorted(
-                    (each, number)
-                    for number, each in enumerate(own)
-                    if each and each not in several
-                ),
-            )
-            met: set[int] = set()
-            ahead: set[int] = set()
-            for tie in execute(_TIES_OF_OWN):
-                found = Tie(*tie)
-                if not found.crosses(several):
-                    ahead.update(found.foreign())
-                    yield found
-            while ahead:
-                met |= ahead
-                coming, ahead = iter(ahead), set()
-                while some := list(islice(coming, _ASKED_AT_ONCE)):
-                    marks = ", ".join("?" * len(some))
-                    for tie in execute(_TIES_OF_OTHERS.format(marks), some + some):
-                        found = Tie(*tie)
-                        if not found.crosses(several):
-                            ahead.update(each for each in found.foreign() if each not in met)
-                            yield found
-            execute("DROP TABLE own")
+            is_first, self._is_first = self._is_first, None
+            if not is_first:  # else it is all of this run
+                yield from ties(self._database, own, several)
 
     @property
     def _several(self) -> Mapping[int, int]:
@@ -965,7 +1021,8 @@ class Journal:
     def begin_anew(self) -> None:
         """Forget what earlier runs did."""
         for table in (
-            "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "reject", "pace",
+            "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "tie", "alias", "reject",
+            "pace",
         ):  # fmt: skip
             self._note(f"DELETE FROM {table}", ())  # noqa: S608
 
@@ -1333,22 +1390,6 @@ _SEVERAL_PEOPLE: Final = """
 """
 """userIds of which two or more emails have another userId as well; and emails of which two or more userIds
 have another email as well."""
-
-_TIES: Final = (
-    "SELECT coalesce(users.number, -1), claim.user, coalesce(emails.number, -1), claim.email "
-    "FROM {} LEFT JOIN own AS users ON users.print = claim.user "
-    "LEFT JOIN own AS emails ON emails.print = claim.email WHERE claim.ties AND {}"
-)
-_TIES_OF_OWN: Final = " UNION ALL ".join(
-    (
-        _TIES.format("own CROSS JOIN claim ON claim.user = own.print", "1"),
-        _TIES.format("own CROSS JOIN claim ON claim.email = own.print", "users.number IS NULL"),
-    )
-)
-_TIES_OF_OTHERS: Final = " UNION ".join(
-    (_TIES.format("claim", "claim.user IN ({0})"), _TIES.format("claim", "claim.email IN ({0})"))
-)
-"""Claims as `Tie` has them: those that name an id of this run, and those that name one of some others."""
 
 _COLUMNS: Final[Mapping[LookUpKey, str]] = {
     "id": "id",

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.number_table import UNMET, NumberTable
 from wootric_map.plan.engine.pairs import Pairs
+from wootric_map.plan.tie_graph import Tie
 
 USER: Final = 1
 """A `userId`, Wootric's external id."""
@@ -81,42 +82,32 @@ Held: TypeAlias = Callable[[Identity], int | None]
 """Tells Wootric's own id of the end user whom an id names."""
 
 
-class Tie(NamedTuple):
-    """A `userId` and an email that an identify of any run has together."""
-
-    user: int
-    """The number of the userId in this run; -1 where this run does not name it."""
-    user_print: int
-    """Its fingerprint."""
-    email: int
-    email_print: int
-
-    def crosses(self, ids: Collection[int]) -> bool:
-        """Return whether either of the two is among these fingerprints."""
-        return self.user_print in ids or self.email_print in ids
-
-    def foreign(self) -> Iterator[int]:
-        """Yield the fingerprints of those that this run does not name."""
-        if self.user < 0:
-            yield self.user_print
-        if self.email < 0:
-            yield self.email_print
-
-
 class Evidence(Protocol):
-    """The `userId`s and emails that identifies of all runs claimed together, as fingerprints."""
+    """The `userId`s and emails that records of all runs have together, as fingerprints."""
 
     def fingerprint(self, name: str) -> int:
         """Return the fingerprint of an id by its name: the same in every run."""
 
-    def add(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
-        """Add pairs of the fingerprints of a `userId` and an email; `ties` tells whether they tie."""
+    def add_claims(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
+        """Add the `userId` and the email of each identify that has both; `ties` tells whether they tie."""
+
+    def add_ties(self, ties: Iterable[tuple[int, int]]) -> None:
+        """Add the `userId` and the email of each track or page record that has both."""
+
+    def add_aliases(self, aliases: Iterable[tuple[int, int]]) -> None:
+        """Add the `previousId` and the `userId` of each alias."""
 
     def several_people(self) -> Mapping[int, int]:
         """Return the ids that several people carry, each with the number of ids that it was seen with."""
 
+    def several_aliased(self) -> Mapping[int, int]:
+        """Return each `previousId` that is aliased to several `userId`s, with the number of these."""
+
     def beside_several(self) -> Collection[int]:
-        """Return the ids that an identify has together with one that several people carry."""
+        """Return the ids that a record has together with one that several people carry."""
+
+    def are_apart(self, ours: Iterable[str], theirs: str) -> bool:
+        """Return whether an id is another person's, though an id of several people once tied it to others."""
 
     def carries_several(self, name: str) -> bool:
         """Return whether several people carry an id, by its name."""
@@ -148,6 +139,8 @@ class Identities:
         self._claims = Pairs()
         self._withheld = Pairs()
         self._ties = Pairs()
+        self._beside: Collection[int] = frozenset()
+        """The fingerprints of ids that a record of any run has together with one of several people."""
         self.ambiguous_users: Mapping[int, int] = {}
         """The userIds that several people carry, each with the number of emails that it was identified with;
         known once resolved."""
@@ -155,12 +148,16 @@ class Identities:
         """The emails that several people carry, each with the number of userIds that it was identified
         with; known once resolved."""
         self.entangled: Collection[int] = frozenset()
-        """By the number that their ids share, the end users with an id that an identify of any run has
+        """By the number that their ids share, the end users with an id that a record of any run has
         together with one that several people carry: before that was known, they may have been written as
         somebody else; known once resolved, where there is evidence."""
         self.elsewhere: Mapping[int, Sequence[int]] = {}
-        """The fingerprints of ids that this run does not name, and that are those of one of its end users by
-        what earlier runs claimed, by the number that the end user's ids share; known once resolved."""
+        """The fingerprints of ids that no record of this run is filed under, and that are those of one of its
+        end users by what records of any run say, by the number that the end user's ids share; known once
+        resolved."""
+        self.ambiguous_aliases: Mapping[str, int] = {}
+        """The `previousId`s that this run aliases to one `userId`, and earlier runs to others, each with the
+        number of these; known once resolved."""
         self.ambiguous_anonymous_ids = 0
         """How many anonymous ids were seen with several end users; known once resolved."""
 
@@ -268,6 +265,7 @@ class Identities:
         self._names.keep_later(self._recent.items)
         self.elsewhere = self._grouped(named)
         self.entangled = frozenset(map(self.root, self.entangled))
+        self._beside = frozenset()
         # Nobody asks for numbers any more, and what comes now needs memory, too.
         self._recent, self._earlier = {}, NumberTable()
 
@@ -293,18 +291,31 @@ class Identities:
         return prints
 
     def _ask(self, evidence: Evidence) -> "array[int]":
-        """Add what this run claims to the evidence, and find what that tells of this run's ids."""
+        """Add what this run says to the evidence, and find what that tells of this run's ids."""
+        evidence.add_aliases(
+            (
+                evidence.fingerprint(id_name(USER, previous)),
+                evidence.fingerprint(id_name(USER, user)),
+            )
+            for previous, user in self._names.alias_pairs()
+        )
+        self._note_ambiguous_aliases(evidence)
+        for aliases in self._aliases():
+            self.numbers([id_name(USER, each) for alias in aliases for each in alias])
         self._keep_names()
         prints = array("q", bytes(8 * len(self)))
         for kind in (USER, EMAIL):
             for name, number in self._names.beginning(PREFIXES[kind]):
                 prints[number] = evidence.fingerprint(name)
         for pairs, ties in ((self._claims, True), (self._withheld, False)):
-            evidence.add(((prints[user], prints[email]) for user, email in pairs), ties=ties)
+            claims = ((prints[user], prints[email]) for user, email in pairs)
+            evidence.add_claims(claims, ties=ties)
+        together = ((prints[one], prints[other]) for one, other in self._ties)
+        evidence.add_ties(pair for pair in together if all(pair))
         several = evidence.several_people()
         found: dict[int, dict[int, int]] = {USER: {}, EMAIL: {}}
         if several:
-            beside = evidence.beside_several()
+            self._beside = beside = evidence.beside_several()
             entangled = set()
             for number, print_ in enumerate(prints):
                 kind = self._group_kinds[number]
@@ -317,25 +328,37 @@ class Identities:
         return prints
 
     def _tie_as_before(self, evidence: Evidence, prints: "array[int]") -> dict[int, int]:
-        """Tie what identifies of earlier runs tie (segment.md 8, rule 7).
+        """Tie what records of earlier runs tie (segment.md 8, rule 7).
 
         Returns:
-            Of each id that only they name, by its fingerprint, the number of one that it is tied to.
+            Of each id under which no record of this run is filed, by its fingerprint, the number of one that
+            it is tied to.
         """
         named: dict[int, int] = {}
-        for user, user_print, email, email_print in evidence.ties(prints):
-            one = user if user >= 0 else named.get(user_print, -1)
-            other = email if email >= 0 else named.get(email_print, -1)
-            if one < 0:
-                named[user_print] = other
-            elif other < 0:
-                named[email_print] = one
+        has_earlier = False
+        for one, one_print, other, other_print in evidence.ties(prints):
+            has_earlier = True
+            near = one if one >= 0 else named.get(one_print, -1)
+            far = other if other >= 0 else named.get(other_print, -1)
+            if near < 0:
+                named[one_print] = far
+            elif far < 0:
+                named[other_print] = near
             else:
-                self.unite(one, other)
+                self.unite(near, far)
+        beside = (number for each, number in named.items() if each in self._beside)
+        self.entangled = {*self.entangled, *beside}
+        if has_earlier:
+            for aliases in self._aliases():
+                for number in self.numbers(
+                    [id_name(USER, each) for pair in aliases for each in pair]
+                ):
+                    if self.first_seen[number] == NEVER and number not in self.ambiguous_users:
+                        named[prints[number]] = number
         return named
 
     def _grouped(self, named: Mapping[int, int]) -> dict[int, list[int]]:
-        """Gather ids that only earlier runs name by the root of their end user."""
+        """Gather ids under which no record is filed by the root of their end user."""
         found: dict[int, list[int]] = {}
         for each, number in named.items():
             found.setdefault(self.root(number), []).append(each)
@@ -349,15 +372,34 @@ class Identities:
         # What comes now needs the memory.
         self._claims, self._ties = Pairs(), Pairs()
 
-    def _tie_aliases(self) -> None:
-        """Tie what aliases say: of each a `previousId`, which may be anonymous, and a userId."""
+    def _aliases(self) -> Iterator[list[tuple[str, str]]]:
+        """Yield the aliases that tie, many at once: of each its `previousId` and its `userId`."""
         told = self._names.aliases()
         while aliases := list(islice(told, _ALIASES_AT_ONCE)):
+            yield [
+                (previous, user)
+                for previous, user, users in aliases
+                if users == 1 and previous not in self.ambiguous_aliases
+            ]
+
+    def _note_ambiguous_aliases(self, evidence: Evidence) -> None:
+        """Note which `previousId`s of this run only earlier runs show to be aliased to several userIds."""
+        several = evidence.several_aliased()
+        if several:
+            self.ambiguous_aliases = {
+                previous: several[print_]
+                for aliases in self._aliases()
+                for previous, _ in aliases
+                if (print_ := evidence.fingerprint(id_name(USER, previous))) in several
+            }
+
+    def _tie_aliases(self) -> None:
+        """Tie what aliases say: of each a `previousId`, which may be anonymous, and a userId."""
+        for aliases in self._aliases():
             names = [
                 id_name(kind, text)
-                for previous, user, users in aliases
+                for previous, user in aliases
                 for kind, text in ((USER, user), (USER, previous), (ANONYMOUS, previous))
-                if users == 1
             ]
             numbers = iter(self.numbers(names))
             for user, *others in zip(numbers, numbers, numbers, strict=True):

@@ -432,16 +432,32 @@ class Plan:
     def is_anothers(self, end_user: EndUserPlan) -> Callable[[str], bool]:
         """Return what tells whether an email makes an end user who was found by a userId somebody else.
 
-        One that several people carry does. Where whoever is there stays as they are, also their email, one
-        that another person of the plan has does, too: else the two would be written as one.
+        One that several people carry does, and one of whom such an id alone ever tied to them. Where whoever
+        is there stays as they are, also their email, one that another person of the plan has does, too: else
+        the two would be written as one.
 
         Args:
             end_user: whose userId it is. Of one without an email nothing else is known to be theirs.
         """
-        if self.existing == "update" or not (end_user.folded and end_user.folded.upsert.email):
-            return self.is_shared
         person = end_user.person
-        return lambda email: self.is_shared(email) or self._has_another(email, person)
+        is_kept = self.existing != "update" and end_user.folded and end_user.folded.upsert.email
+        return lambda email: (
+            self.is_shared(email)
+            or bool(is_kept and self._has_another(email, person))
+            or self._is_apart(email, end_user)
+        )
+
+    def _is_apart(self, email: str, end_user: EndUserPlan) -> bool:
+        """Return whether an email is known as another person's, whom an id of several people tied to one."""
+        if not (self._evidence and end_user.is_entangled):
+            return False
+        ours = [
+            id_name(kind, text)
+            for each in end_user.known_as()
+            for kind, text in ((USER, each.external_id), (EMAIL, comparable(each.email)))
+            if text
+        ]
+        return self._evidence.are_apart(ours, id_name(EMAIL, comparable(email)))
 
     def _has_another(self, email: str, person: Person) -> bool:
         number = self.spool.names.identity(id_name(EMAIL, comparable(email)))
@@ -498,7 +514,9 @@ class Plan:
         if about:
             for source, line, number in self.spool.naming(about):
                 yield PlacedWarning(Ref(0, source, line), about[number])
-        for previous, users, source, line in self.spool.names.ambiguous_aliases():
+        for previous, users, source, line in self.spool.names.ambiguous_aliases(
+            known.ambiguous_aliases
+        ):
             message = (
                 f"previousId {_quoted(previous)} is aliased to {users:,} userIds: it ties nobody"
             )

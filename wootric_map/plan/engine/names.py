@@ -218,9 +218,31 @@ class Names:
                 return
             after = found[-1][0]
 
-    def ambiguous_aliases(self) -> Iterator[tuple[str, int, str, int]]:
-        """Yield of each alias whose `previousId` has several `userId`s: it, how many, its source and line."""
-        for previous, _, users in self.aliases():
+    def alias_pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield the `previousId` and the `userId` of every alias, each pair once."""
+        query = (
+            "SELECT previous, user FROM alias WHERE (previous, user) > (?, ?) "
+            "ORDER BY previous, user LIMIT ?"
+        )
+        after = "", ""
+        while True:
+            with self._lock:
+                found = self._database.execute(query, (*after, _BATCH)).fetchall()
+            yield from found
+            if len(found) < _BATCH:
+                return
+            after = found[-1]
+
+    def ambiguous_aliases(
+        self, in_all_runs: Mapping[str, int]
+    ) -> Iterator[tuple[str, int, str, int]]:
+        """Yield of each alias whose `previousId` has several `userId`s: it, how many, its source and line.
+
+        Args:
+            in_all_runs: how many it has of those that have several only with those of earlier runs.
+        """
+        for previous, _, own in self.aliases():
+            users = in_all_runs.get(previous, own)
             if users > 1:
                 query = "SELECT source, line FROM alias WHERE previous = ?"
                 with self._lock:

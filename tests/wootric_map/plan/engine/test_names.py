@@ -161,7 +161,10 @@ def test_an_alias_to_several_users_ties_nobody_and_is_told_with_its_places(names
     names.keep_aliases([("kiosk", "1", "x", 7), ("kiosk", "2", "y", 3), ("a", "1", "x", 8)])
     assert list(names.aliases()) == [("a", "1", 1), ("kiosk", "1", 2)]
     assert not names.has_alias("kiosk", "1")
-    assert list(names.ambiguous_aliases()) == [("kiosk", 2, "x", 7), ("kiosk", 2, "y", 3)]
+    assert list(names.alias_pairs()) == [("a", "1"), ("kiosk", "1"), ("kiosk", "2")]
+    own = [("kiosk", 2, "x", 7), ("kiosk", 2, "y", 3)]
+    assert list(names.ambiguous_aliases({})) == own
+    assert list(names.ambiguous_aliases({"a": 3})) == [("a", 3, "x", 8), *own]
 
 
 # Tallies
