@@ -51,6 +51,7 @@ from wootric_map.model import CALLS, Action, EndUser, EndUserUpsert, LookUpKey
 from wootric_map.ownership import check_is_ours, open_ours, place_of_ours
 from wootric_map.plan.earlier_rejects import GONE_THROUGH, KnownRejects, fingerprint
 from wootric_map.plan.people import EMAIL, PREFIXES, USER, Tie
+from wootric_map.temporary_database import temporary_database
 
 _BEGINNING: Final = b"SQLite format 3\0"
 _APPLICATION: Final = int.from_bytes(b"WRjl")
@@ -356,7 +357,7 @@ class Journal:
         """
         if not path.is_file():
             raise JournalError(f"{path}: there is no such journal")
-        database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        database = temporary_database()
         try:
             with closing(_connected(path)) as original:
                 _check_is_one(original, path)
@@ -377,7 +378,7 @@ class Journal:
         cls, *, clock: Callable[[], float] = time.time, random: Callable[[int], bytes] = os.urandom
     ) -> Self:
         """A journal that knows nothing, and is gone when it is closed."""
-        database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        database = temporary_database()
         _migrate(database, Path("temporary"), "", random)
         return cls(database, "temporary", clock)
 
