@@ -167,8 +167,8 @@ def dry_run(
                         stdin=options.standard_input(),
                         workers=None if memory else workers,
                         snapshot=None if held.asks else held.find,
-                        evidence=memory,
-                        history=memory,
+                        evidence=memory.claims if memory else None,
+                        history=memory.rejects if memory else None,
                         on_bytes=on_bytes,
                     )
             tally = Tally(spool.names)
@@ -307,10 +307,10 @@ def _memory(given: Mapping[str, Any], stack: ExitStack, since: float | None) -> 
 def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, float]:
     """The limits that pushes to the account were told."""
     if memory:
-        return memory.limits()
+        return memory.runs.limits()
     if not given["account_token"]:
         return {}
-    from wootric_map.deliver.journal import contents  # noqa: PLC0415
+    from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415
     from wootric_map.errors import JournalError  # noqa: PLC0415
 
     # No more than a better guess depends on them.

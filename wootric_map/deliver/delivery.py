@@ -32,7 +32,8 @@ from wootric_map.deliver.decisions import (
     still_holds,
 )
 from wootric_map.deliver.fingerprints import Delivered, Fate, Known, Provenance
-from wootric_map.deliver.journal import NOWHERE, Journal
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.journal_deliveries import NOWHERE
 from wootric_map.errors import CallFailedError, JournalFailedError, StoppedError
 from wootric_map.model import (
     NOBODY,
@@ -289,10 +290,12 @@ class _Departure:
         """The fingerprints of what is wanted, which two entries need."""
 
     def departs(self) -> None:
-        self._journal.depart(self._key, self._action, self._wanted, self.fields, self._provenance)
+        self._journal.deliveries.depart(
+            self._key, self._action, self._wanted, self.fields, self._provenance
+        )
 
     def returns(self) -> None:
-        self._journal.returned(self._key)
+        self._journal.deliveries.returned(self._key)
 
 
 class _Sender:
@@ -318,7 +321,7 @@ class _Sender:
         except NoAnswerError as error:
             message = f"{error}; it may have been counted, and sent again it would count twice"
             return self.failed(key, action, Failure("in_doubt", message))
-        self.journal.delivered(key, action, former_key)
+        self.journal.deliveries.delivered(key, action, former_key)
         return is_eligible
 
     def failed(
@@ -326,7 +329,7 @@ class _Sender:
     ) -> Failure:
         """Put on record that a delivery failed; what is in doubt is on record already."""
         if failure.code != "in_doubt":
-            self.journal.failed(key, action, wanted)
+            self.journal.deliveries.failed(key, action, wanted)
         return failure
 
     def create(
@@ -335,7 +338,7 @@ class _Sender:
         """Create an end user, who then holds what is wanted; raises as the client does."""
         departure = _Departure(self.journal, key, "create", wanted, provenance)
         created = self._wootric.create(fields, departure)
-        self.journal.written(key, created.id, wanted, departure.fields, provenance)
+        self.journal.writes.written(key, created.id, wanted, departure.fields, provenance)
         return created
 
     def update(
@@ -350,7 +353,7 @@ class _Sender:
         known = replace(wanted, wootric_id=str(number))
         departure = _Departure(self.journal, key, "update", known, provenance)
         updated = self._wootric.update(number, fields, departure)
-        self.journal.written(key, updated.id, wanted, departure.fields, provenance)
+        self.journal.writes.written(key, updated.id, wanted, departure.fields, provenance)
         return updated
 
 
@@ -410,7 +413,7 @@ class _Delivery:
                         asked = self._answer(way, asked)
                 except StopIteration:
                     if self._begun:
-                        self._journal.end(self._begun)
+                        self._journal.deliveries.end(self._begun)
                     return
                 outcome, answer = self._take(asked)
                 yield outcome._replace(look_ups=self._look_ups)
@@ -456,7 +459,7 @@ class _Delivery:
         """
         if self._plan.existing != "fill" or not isinstance(found, EndUser):
             return False
-        if not found.knows_properties or self._journal.met(found.id):
+        if not found.knows_properties or self._journal.end_users.met(found.id):
             return True
         # A snapshot does not tell what others have written since: whoever lacks something is looked at.
         folded = self._end_user.folded
@@ -497,8 +500,8 @@ class _Delivery:
     ) -> tuple[Outcome, Answer]:
         """Create or update the end user; looks again where it turns out that they have changed."""
         if wanted.fields is None and held is None:
-            if self._journal.is_silent(self._fate):
-                self._journal.learn(write.key, write.whole, self._provenance(write))
+            if self._journal.deliveries.is_silent(self._fate):
+                self._journal.writes.learn(write.key, write.whole, self._provenance(write))
             return Outcome(wanted.action, write.refs, None), None
         existing = self._plan.existing
         found: EndUser | None = None
@@ -564,7 +567,7 @@ class _Delivery:
         """Put on record that there is nothing left to do about a write."""
         if held is not None:
             # Where whoever is there stays, they are not held apart from others who may be them, too.
-            self._journal.written(
+            self._journal.writes.written(
                 write.key,
                 held.id,
                 write.to_hold,
@@ -593,7 +596,7 @@ class _Delivery:
         if self._plan.existing != "update" and not self._plan.folds:
             # A run that goes on where this one stops must know them as its own.
             self._begun = write.key_where("begun")
-            self._journal.begin(self._begun)
+            self._journal.deliveries.begin(self._begun)
         created = sender.create(key, fields, wanted, provenance)
         self._created = created.id
         self._have_to_oneself(created.id)
@@ -736,7 +739,7 @@ class _ExactDelivery:
             if not left.fields():
                 # Later identifies have said it all otherwise.
                 self._created = number
-                self._journal.written(key, number, left, provenance=provenance)
+                self._journal.writes.written(key, number, left, provenance=provenance)
                 return "unchanged", None
             fields = left
         for attempt in range(1, _ATTEMPTS + 1):
@@ -758,7 +761,7 @@ class _ExactDelivery:
                     return step.action, other.failure
                 if held and difference(fields, held) is None:
                     self._created = held.id
-                    self._journal.written(key, held.id, fields, provenance=provenance)
+                    self._journal.writes.written(key, held.id, fields, provenance=provenance)
                     return step.action, None  # it was taken after all
                 if held or attempt == _ATTEMPTS:
                     return step.action, failure
@@ -774,10 +777,12 @@ class _ExactDelivery:
         """Return which id of a write several people carry (segment.md 8, rule 4), unknown to the plan."""
         known_as = (step.fields, *step.known_as)
         users = [each.external_id for each in known_as if each.external_id]
-        if any(self._journal.carries_several(id_name(USER, each)) for each in users):
+        if any(self._journal.claims.carries_several(id_name(USER, each)) for each in users):
             return "userId"
         emails = [comparable(each.email) for each in known_as if each.email]
-        if users and any(self._journal.carries_several(id_name(EMAIL, each)) for each in emails):
+        if users and any(
+            self._journal.claims.carries_several(id_name(EMAIL, each)) for each in emails
+        ):
             return "email"
         return None
 
@@ -798,7 +803,7 @@ def _holds(step: PlannedWrite, fate: Delivered, latest: float, journal: Journal)
 
     `latest` is the run that made the writes up to here; infinite where it is this one.
     """
-    told = step.said is not None and not journal.is_silent(fate)
+    told = step.said is not None and not journal.deliveries.is_silent(fate)
     return told or still_holds(fate, latest)
 
 

@@ -106,6 +106,18 @@ class Fingerprints:
                     found[kind][name] = None
         return {kind: list(names) for kind, names in found.items()}
 
+    def each_id(self, wanted: EndUserUpsert) -> Iterator[bytes]:
+        """Yield the fingerprints of all that an end user is known by, the surest first."""
+        for by, value in (
+            ("id", wanted.wootric_id),
+            ("external_id", wanted.external_id),
+            ("email", wanted.email),
+            ("phone_number", wanted.phone_number),
+        ):
+            name = self.identity(by, value)
+            if name:
+                yield name
+
     def provenance(self, said: Said, known_as: Iterable[EndUserUpsert]) -> Provenance:
         """What a journal is to keep of a write beside its values."""
         says = {self.field(name): say for name, say in said.sayings.says.items()}

@@ -1,0 +1,204 @@
+"""What a journal knows of end users: what earlier runs left of each in Wootric, and what was said of them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from wootric_map.deliver.fingerprints import (
+    Fingerprints,
+    Known,
+    Prints,
+    Provenance,
+    Remembered,
+    merged_sayings,
+    packed,
+    unpacked,
+    unpacked_sayings,
+)
+from wootric_map.deliver.group_commit import GroupCommit
+from wootric_map.deliver.journal_claims import Claims
+from wootric_map.mapping.identity import WOOTRIC_ID
+from wootric_map.model import EndUserUpsert, LookUpKey
+
+_COLUMNS: Final[Mapping[LookUpKey, str]] = {
+    "id": "id",
+    "external_id": "external_id",
+    "email": "email",
+    "phone_number": "phone",
+}
+
+
+class EndUsers:
+    """The end users whom the runs on a journal have met."""
+
+    def __init__(
+        self,
+        commits: GroupCommit,
+        fingerprints: Fingerprints,
+        claims: Claims,
+        *,
+        recalls: bool,
+        since: float | None,
+    ) -> None:
+        """Take them as earlier runs left them.
+
+        Args:
+            commits: the journal's database.
+            fingerprints: the journal's.
+            claims: tell which ids several people carry.
+            recalls: whether it tells what earlier runs did.
+            since: whom no run has met since then, in unix time, is not known.
+        """
+        self._commits = commits
+        self._fingerprints = fingerprints
+        self._claims = claims
+        self._recalls = recalls
+        self._since = since
+
+    def find(self, wanted: EndUserUpsert) -> Known | None:
+        """Look an end user up among those whom earlier writes left in Wootric.
+
+        By the same ids as Wootric does. Whoever is found by email or phone but was never known by this
+        external id, and is by another, is somebody else by now, perhaps: only Wootric can tell.
+        """
+        if not self._recalls:
+            return None
+        identity = self._fingerprints.identity
+        keys: list[tuple[LookUpKey, object]] = [
+            ("id", int(value)) if by == "id" else (by, identity(by, value))
+            for by, value in wanted.look_up_keys()
+            if by != "id" or WOOTRIC_ID.fullmatch(value)
+        ]
+        if not keys:
+            return None
+        # All in one query, since each waits for whatever is being brought to disk.
+        query = " UNION ALL ".join(
+            f"SELECT {nth}, id, fields, external_id, email, met FROM end_user "  # noqa: S608
+            f"WHERE {_COLUMNS[by]} = ?"
+            for nth, (by, _) in enumerate(keys)
+        )
+        with self._commits.reading() as database:
+            rows = database.execute(
+                f"{query} ORDER BY 1, 2", [value for _, value in keys]
+            ).fetchall()
+        own = identity("email", wanted.email)
+        is_taken = False
+        for row in rows:
+            by = keys[row[0]][0]
+            if by == "external_id" and row[4] != own and self._claims.is_shared(row[4]):
+                # An email that several people carry is an end user of its own, whatever id it has.
+                is_taken = True
+            else:
+                break
+        else:
+            return None
+        _, number, fields, external_id, email, met = row
+        if self._since is not None and (met or 0.0) < self._since:
+            return None
+        if by == "phone_number" and (email or external_id):
+            return None
+        other = identity("external_id", wanted.external_id)
+        if by == "email" and external_id and other and external_id != other:
+            query = "SELECT 1 FROM former_id WHERE name = ? AND end_user = ?"
+            if not self._commits.first(query, other, number):
+                return None
+        return Known(number, unpacked(fields), self._fingerprints, is_taken)
+
+    def heard(self, number: int) -> Remembered | None:
+        """What earlier writes said of an end user of Wootric's; None where that is not known.
+
+        Told also where it ignores what earlier runs did: what an older file says undoes nothing, however
+        often it is sent.
+        """
+        found = self._commits.first("SELECT said, external_id FROM end_user WHERE id = ?", number)
+        if not (found and found[0]):
+            return None
+        sayings = unpacked_sayings(found[0])
+        if self._claims.is_shared(found[1]):
+            # Whoever said that it is theirs, it is nobody's.
+            mine = self._fingerprints.field("external_id")
+            says = {name: say for name, say in sayings.says.items() if name != mine}
+            sayings = replace(sayings, says=says)
+        return Remembered(sayings, self._fingerprints)
+
+    def met(self, number: int) -> bool:
+        """Return whether any run, this one too, has met an end user of Wootric's since the snapshot."""
+        found = self._commits.first("SELECT met FROM end_user WHERE id = ?", number)
+        return found is not None and (self._since is None or (found[0] or 0.0) >= self._since)
+
+    @property
+    def knows_anybody(self) -> bool:
+        """Whether earlier runs met any end user."""
+        return self._commits.first("SELECT 1 FROM end_user LIMIT 1") is not None
+
+    def hold(
+        self,
+        ids: tuple[int, bytes | None, bytes | None, bytes | None],
+        fields: Prints,
+        provenance: Provenance,
+        met: float,
+        run: int | None,
+    ) -> None:
+        """Write down that Wootric holds an end user.
+
+        Args:
+            ids: Wootric's own id, and the fingerprints of the external id, email and phone.
+            fields: what they hold.
+            provenance: when that was said, and of whom.
+            met: the unix time.
+            run: the run that wrote them; None where none did.
+        """
+        number, external_id, email, phone = ids
+        known_as: dict[bytes | None, None] = dict.fromkeys(provenance.each_id())
+        execute = self._commits.execute
+        query = (
+            "SELECT id, fields, said, external_id, email FROM end_user "
+            "WHERE id = ? OR external_id = ? OR email = ?"
+        )
+        before: Prints = {}
+        said = provenance.said
+        now: tuple[bytes | None, bytes | None] = (external_id, email)
+        for other, held, heard, *was in execute(query, (number, external_id, email)).fetchall():
+            if other == number:
+                before, said = unpacked(held), merged_sayings(heard or b"", said)
+                known_as |= dict.fromkeys(was)
+                now = (external_id or was[0], email or was[1])
+            else:
+                # Both are unique in an account (wootric.md 3): whoever had one has it no more. What they
+                # have instead, only Wootric can tell; when their traits were said stays true.
+                execute(
+                    "UPDATE end_user SET external_id = NULL, email = NULL, phone = NULL, fields = x'' "
+                    "WHERE id = ?",
+                    (other,),
+                )
+        execute(
+            "INSERT INTO end_user (id, external_id, email, phone, fields, met, said, run) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "external_id = coalesce(excluded.external_id, external_id), "
+            "email = coalesce(excluded.email, email), "
+            "phone = coalesce(excluded.phone, phone), fields = excluded.fields, "
+            "met = excluded.met, said = excluded.said, run = coalesce(excluded.run, run)",
+            (
+                number,
+                external_id,
+                email,
+                phone,
+                packed({**before, **fields}),
+                met,
+                said or None,
+                run,
+            ),
+        )
+        for each in known_as:
+            if each is not None and each not in now:
+                execute("INSERT OR REPLACE INTO former_id VALUES (?, ?)", (each, number))
+
+    def add_sayings(self, number: int, said: bytes) -> None:
+        """Write down what more is known to have been said of an end user."""
+        found = self._commits.execute(
+            "SELECT said FROM end_user WHERE id = ?", (number,)
+        ).fetchone()
+        query = "UPDATE end_user SET said = ? WHERE id = ?"
+        self._commits.execute(
+            query, (merged_sayings(said, found[0] or b"") if found else said, number)
+        )
