@@ -22,7 +22,7 @@ from cli.render.summary_json import write_summary
 from cli.render.text import json_line, plural, printable, styled
 from cli.unidentified import UnidentifiedFile, unidentified_option
 from wootric_map import run_files as paths_of_run
-from wootric_map.deliver.fingerprints import Known
+from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.deliver.forecast import Speed, by_kind, speed_of
 from wootric_map.deliver.overview import overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
@@ -351,7 +351,7 @@ def _shown(
         if warning.code not in ignored
     )
     left = None
-    if isinstance(each.held, Known):
+    if isinstance(each.held, RememberedEndUser):
         left = replace(each.step.whole, wootric_id=str(each.held.id))
     changed = diff.Changed(each.call, before, each.step.origins, warnings, left)
     if redaction:

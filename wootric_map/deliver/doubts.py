@@ -58,7 +58,7 @@ def settle(journal: Journal, find: Find) -> Settled:
         except CallFailedError:
             left += 1
             continue
-        if journal.writes.settle(doubt, held):
+        if journal.writes.resolve(doubt, held):
             arrived += 1
         else:
             undone += 1

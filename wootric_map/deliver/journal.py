@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from wootric_map.deliver.fingerprints import (
-    Fate,
     Fingerprints,
-    Known,
-    Remembered,
+    PastDelivery,
+    RememberedEndUser,
+    RememberedSayings,
 )
 from wootric_map.deliver.group_commit import GroupCommit
 from wootric_map.deliver.journal_claims import Claims
@@ -30,6 +30,7 @@ from wootric_map.deliver.journal_former_ids import FormerIds
 from wootric_map.deliver.journal_rejects import RejectedRecords
 from wootric_map.deliver.journal_runs import Runs
 from wootric_map.deliver.journal_schema import migrate, spoilt
+from wootric_map.deliver.journal_session import Session
 from wootric_map.deliver.journal_watch import Watch
 from wootric_map.deliver.journal_writes import Writes
 from wootric_map.errors import JournalError
@@ -61,36 +62,27 @@ class Journal:
         self.fingerprints: Final = Fingerprints(secret)
         self.resends: Final = resends
         """Whether what is in doubt is sent again."""
-        self.runs: Final = Runs(self._commits, run, clock)
-        self.claims: Final = Claims(self._commits, self.fingerprints)
-        self.rejects: Final = RejectedRecords(self._commits, secret)
-        self.deliveries: Final = Deliveries(
+        session = Session(
             self._commits,
             self.fingerprints,
             run,
-            silent_until=silent_until,
+            silent_until,
+            clock,
             recalls=recalls,
             resends=resends,
+            since=since,
         )
+        self.runs: Final = Runs(session)
+        self.claims: Final = Claims(session)
+        self.rejects: Final = RejectedRecords(session)
+        self.deliveries: Final = Deliveries(session)
+        self.end_users: Final = EndUsers(session, self.claims)
+        self.writes: Final = Writes(session, self.deliveries, self.end_users)
         self.remembers: Final = recalls and bool(self.deliveries.are_any or met)
         """Whether there is anything to ask it of earlier runs."""
         self.met_anybody: Final = bool(self.deliveries.has_doubts or met)
         """Whether earlier runs met any end user, or may have; told also where it ignores what they did."""
-        self.end_users: Final = EndUsers(
-            self._commits, self.fingerprints, self.claims, recalls=recalls, since=since
-        )
-        self.writes: Final = Writes(
-            self._commits, self.fingerprints, self.deliveries, self.end_users, run, clock
-        )
-        self._former_ids = FormerIds(
-            self._commits,
-            self.fingerprints,
-            self.claims,
-            run,
-            recalls=recalls,
-            since=since,
-            met_anybody=self.met_anybody,
-        )
+        self._former_ids = FormerIds(session, self.claims, met_anybody=self.met_anybody)
 
     @classmethod
     def open(
@@ -189,21 +181,23 @@ class Journal:
 
     # What earlier runs did: the journal is the `Memory` of a dry run and a push.
 
-    def fate(self, key: str, former_key: str | None = None, time: int | None = None) -> Fate | None:
-        """Return what an earlier run has done about a delivery; see `Deliveries.fate`."""
-        return self.deliveries.fate(key, former_key, time)
+    def past_delivery(
+        self, key: str, former_key: str | None = None, time: int | None = None
+    ) -> PastDelivery | None:
+        """Return what an earlier run has done about a delivery; see `Deliveries.past_delivery`."""
+        return self.deliveries.past_delivery(key, former_key, time)
 
-    def find(self, wanted: EndUserUpsert) -> Known | None:
+    def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """Look an end user up among those whom earlier writes left; see `EndUsers.find`."""
         return self.end_users.find(wanted)
 
-    def heard(self, number: int) -> Remembered | None:
-        """Return what earlier writes said of an end user; see `EndUsers.heard`."""
-        return self.end_users.heard(number)
+    def sayings_of(self, number: int) -> RememberedSayings | None:
+        """Return what earlier writes said of an end user; see `EndUsers.sayings_of`."""
+        return self.end_users.sayings_of(number)
 
     def recollect(
         self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
-    ) -> Known | None:
+    ) -> RememberedEndUser | None:
         """Return an end user who had one of these ids before; see `FormerIds.recollect`."""
         return self._former_ids.recollect(known_as, elsewhere, alone=alone)
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from wootric_map.deliver.fingerprints import Fingerprints, short
-from wootric_map.deliver.group_commit import GroupCommit
+from wootric_map.deliver.fingerprints import short
+from wootric_map.deliver.journal_session import Session
 from wootric_map.model import LookUpKey
 from wootric_map.plan.people import EMAIL, PREFIXES, USER, Tie
 
@@ -51,9 +51,9 @@ _TIES_OF_OTHERS: Final = " UNION ".join(
 class Claims:
     """The claims of all runs on a journal; an `Evidence`."""
 
-    def __init__(self, commits: GroupCommit, fingerprints: Fingerprints) -> None:
-        self._commits = commits
-        self._fingerprints = fingerprints
+    def __init__(self, session: Session) -> None:
+        self._commits = session.commits
+        self._fingerprints = session.fingerprints
         self._claimed = 0
         """How many claims this run has added."""
         self._shared: Mapping[int, int] | None = None

@@ -8,15 +8,14 @@ from typing import Final, NamedTuple
 
 from wootric_map.deliver.fingerprints import (
     Delivered,
-    Fate,
-    Fingerprints,
+    PastDelivery,
     Prints,
     Provenance,
     packed,
     unpacked,
 )
-from wootric_map.deliver.group_commit import GroupCommit
 from wootric_map.deliver.journal_contents import KINDS
+from wootric_map.deliver.journal_session import Session
 from wootric_map.errors import JournalFailedError, StoppedError
 from wootric_map.model import Action, EndUserUpsert
 
@@ -60,33 +59,12 @@ class Doubt(NamedTuple):
 class Deliveries:
     """The deliveries of all runs on a journal."""
 
-    def __init__(
-        self,
-        commits: GroupCommit,
-        fingerprints: Fingerprints,
-        run: int,
-        *,
-        silent_until: int,
-        recalls: bool,
-        resends: bool,
-    ) -> None:
-        """Take them as earlier runs left them.
-
-        Args:
-            commits: the journal's database.
-            fingerprints: the journal's.
-            run: the number of this run.
-            silent_until: the last run of an earlier release, which did not note when anything was said.
-            recalls: whether it tells what earlier runs did.
-            resends: whether what is in doubt is sent again.
-        """
-        self._commits = commits
-        self._fingerprints = fingerprints
-        self._run = run
-        self._silent_until = silent_until
-        self._recalls = recalls
-        self._resends = resends
-        with commits.reading() as database:
+    def __init__(self, session: Session) -> None:
+        """Take them as earlier runs left them."""
+        self._session = session
+        self._commits = session.commits
+        self._run = session.run
+        with session.commits.reading() as database:
             self._doubts, self._failures, has_delivered = database.execute(
                 "SELECT (SELECT count(*) FROM in_flight), EXISTS (SELECT 1 FROM failed), "
                 "EXISTS (SELECT 1 FROM delivered)"
@@ -96,7 +74,9 @@ class Deliveries:
         self.are_any: Final = bool(self._doubts or has_delivered)
         """Whether earlier runs made any, or may have."""
 
-    def fate(self, key: str, former_key: str | None = None, time: int | None = None) -> Fate | None:
+    def past_delivery(
+        self, key: str, former_key: str | None = None, time: int | None = None
+    ) -> PastDelivery | None:
         """Return what an earlier run has done about a delivery; None where it is still to be made.
 
         Args:
@@ -105,7 +85,7 @@ class Deliveries:
             time: when it happened, in milliseconds since the epoch, if that is known. Several messages may
                 share what an earlier release knew them by: it has sent none that happened after it had run.
         """
-        if not self._recalls:
+        if not self._session.recalls:
             return None
         names = [key_of(key)] if former_key is None else [key_of(key), key_of(former_key)]
         some = ", ".join("?" * len(names))
@@ -114,7 +94,7 @@ class Deliveries:
             for name, run in database.execute(query, names).fetchall():
                 if name == names[0] or self._may_have_sent(database, run, time):
                     return Delivered(run)
-            if self._doubts and not self._resends:
+            if self._doubts and not self._session.resends:
                 query = f"SELECT key, run FROM in_flight WHERE key IN ({some}) AND run < ?"  # noqa: S608
                 for name, run in database.execute(query, (*names, self._run)).fetchall():
                     if name == names[0] or self._may_have_sent(database, run, time):
@@ -123,7 +103,7 @@ class Deliveries:
 
     def _may_have_sent(self, database: sqlite3.Connection, run: int, time: int | None) -> bool:
         """Return whether a run may have sent what happened then, by a clock that is a day wrong at most."""
-        if time is None or run > self._silent_until:
+        if time is None or run > self._session.silent_until:
             return True
         query = (
             "SELECT coalesce(ended, (SELECT min(began) FROM run AS later WHERE later.number > run.number)) "
@@ -132,9 +112,9 @@ class Deliveries:
         found = database.execute(query, (run,)).fetchone()
         return not (found and found[0]) or time / 1000 <= found[0] + _A_DAY
 
-    def is_silent(self, fate: Fate | None) -> bool:
+    def is_silent(self, fate: PastDelivery | None) -> bool:
         """Return whether an earlier release made a delivery, which did not note when anything was said."""
-        return isinstance(fate, Delivered) and fate.run <= self._silent_until
+        return isinstance(fate, Delivered) and fate.run <= self._session.silent_until
 
     def doubtful_writes(self) -> list[Doubt]:
         """Return the writes that earlier runs sent, and whose answers they did not see."""
@@ -187,7 +167,7 @@ class Deliveries:
         if wanted is not None:
             about = (
                 wanted.wootric_id, wanted.external_id, wanted.email, wanted.phone_number,
-                packed(fields or self._fingerprints.of(wanted)), *provenance,
+                packed(fields or self._session.fingerprints.of(wanted)), *provenance,
             )  # fmt: skip
         reached = self._commits.note(
             "INSERT INTO in_flight "
@@ -223,7 +203,7 @@ class Deliveries:
                 or folded with more.
         """
         self._failures = True
-        name = next(self._fingerprints.each_id(wanted), None) if wanted else None
+        name = next(self._session.fingerprints.each_id(wanted), None) if wanted else None
         query = "INSERT OR REPLACE INTO failed VALUES (?, ?)"
         self._commits.note(query, (name or key_of(key), KIND_OF[action]))
 

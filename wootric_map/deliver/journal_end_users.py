@@ -5,18 +5,17 @@ from dataclasses import replace
 from typing import Final
 
 from wootric_map.deliver.fingerprints import (
-    Fingerprints,
-    Known,
     Prints,
     Provenance,
-    Remembered,
+    RememberedEndUser,
+    RememberedSayings,
     merged_sayings,
     packed,
     unpacked,
     unpacked_sayings,
 )
-from wootric_map.deliver.group_commit import GroupCommit
 from wootric_map.deliver.journal_claims import Claims
+from wootric_map.deliver.journal_session import Session
 from wootric_map.mapping.identity import WOOTRIC_ID
 from wootric_map.model import EndUserUpsert, LookUpKey
 
@@ -31,37 +30,19 @@ _COLUMNS: Final[Mapping[LookUpKey, str]] = {
 class EndUsers:
     """The end users whom the runs on a journal have met."""
 
-    def __init__(
-        self,
-        commits: GroupCommit,
-        fingerprints: Fingerprints,
-        claims: Claims,
-        *,
-        recalls: bool,
-        since: float | None,
-    ) -> None:
-        """Take them as earlier runs left them.
-
-        Args:
-            commits: the journal's database.
-            fingerprints: the journal's.
-            claims: tell which ids several people carry.
-            recalls: whether it tells what earlier runs did.
-            since: whom no run has met since then, in unix time, is not known.
-        """
-        self._commits = commits
-        self._fingerprints = fingerprints
+    def __init__(self, session: Session, claims: Claims) -> None:
+        self._session = session
+        self._commits = session.commits
+        self._fingerprints = session.fingerprints
         self._claims = claims
-        self._recalls = recalls
-        self._since = since
 
-    def find(self, wanted: EndUserUpsert) -> Known | None:
+    def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """Look an end user up among those whom earlier writes left in Wootric.
 
         By the same ids as Wootric does. Whoever is found by email or phone but was never known by this
         external id, and is by another, is somebody else by now, perhaps: only Wootric can tell.
         """
-        if not self._recalls:
+        if not self._session.recalls:
             return None
         identity = self._fingerprints.identity
         keys: list[tuple[LookUpKey, object]] = [
@@ -93,7 +74,7 @@ class EndUsers:
         else:
             return None
         _, number, fields, external_id, email, met = row
-        if self._since is not None and (met or 0.0) < self._since:
+        if self._session.since is not None and (met or 0.0) < self._session.since:
             return None
         if by == "phone_number" and (email or external_id):
             return None
@@ -102,9 +83,9 @@ class EndUsers:
             query = "SELECT 1 FROM former_id WHERE name = ? AND end_user = ?"
             if not self._commits.first(query, other, number):
                 return None
-        return Known(number, unpacked(fields), self._fingerprints, is_taken)
+        return RememberedEndUser(number, unpacked(fields), self._fingerprints, is_taken)
 
-    def heard(self, number: int) -> Remembered | None:
+    def sayings_of(self, number: int) -> RememberedSayings | None:
         """What earlier writes said of an end user of Wootric's; None where that is not known.
 
         Told also where it ignores what earlier runs did: what an older file says undoes nothing, however
@@ -119,12 +100,14 @@ class EndUsers:
             mine = self._fingerprints.field("external_id")
             says = {name: say for name, say in sayings.says.items() if name != mine}
             sayings = replace(sayings, says=says)
-        return Remembered(sayings, self._fingerprints)
+        return RememberedSayings(sayings, self._fingerprints)
 
     def met(self, number: int) -> bool:
         """Return whether any run, this one too, has met an end user of Wootric's since the snapshot."""
         found = self._commits.first("SELECT met FROM end_user WHERE id = ?", number)
-        return found is not None and (self._since is None or (found[0] or 0.0) >= self._since)
+        return found is not None and (
+            self._session.since is None or (found[0] or 0.0) >= self._session.since
+        )
 
     @property
     def knows_anybody(self) -> bool:

@@ -2,48 +2,32 @@
 
 from collections.abc import Collection, Sequence
 
-from wootric_map.deliver.fingerprints import Fingerprints, Known, short, unpacked
-from wootric_map.deliver.group_commit import GroupCommit
+from wootric_map.deliver.fingerprints import RememberedEndUser, short, unpacked
 from wootric_map.deliver.journal_claims import Claims
+from wootric_map.deliver.journal_session import Session
 from wootric_map.model import EndUserUpsert
 
 
 class FormerIds:
     """The userIds and emails that end users had before."""
 
-    def __init__(
-        self,
-        commits: GroupCommit,
-        fingerprints: Fingerprints,
-        claims: Claims,
-        run: int,
-        *,
-        recalls: bool,
-        since: float | None,
-        met_anybody: bool,
-    ) -> None:
+    def __init__(self, session: Session, claims: Claims, *, met_anybody: bool) -> None:
         """Take them as earlier runs left them.
 
         Args:
-            commits: the journal's database.
-            fingerprints: the journal's.
+            session: this run's use of the journal.
             claims: tell which ids several people carry.
-            run: the number of this run.
-            recalls: whether it tells what earlier runs left of them.
-            since: whom no run has met since then, in unix time, is not known.
             met_anybody: whether earlier runs met any end user, or may have.
         """
-        self._commits = commits
-        self._fingerprints = fingerprints
+        self._session = session
+        self._commits = session.commits
+        self._fingerprints = session.fingerprints
         self._claims = claims
-        self._run = run
-        self._recalls = recalls
-        self._since = since
         self._met_anybody = met_anybody
 
     def recollect(
         self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
-    ) -> Known | None:
+    ) -> RememberedEndUser | None:
         """Return an end user whom an earlier run left, and who had one of these userIds or emails before.
 
         Nobody whom anything contradicts: who has another userId or another email than all of these, or
@@ -86,11 +70,11 @@ class FormerIds:
         ):
             number, _, external_id, email, _, run = row
             theirs.setdefault(number, {external_id, email}).add(name)
-            if run != self._run and not self._claims.is_shared(email):
+            if run != self._session.run and not self._claims.is_shared(email):
                 candidates.append(tuple(row))
         for each in candidates:
             number, fields, external_id, email, met, _ = each
-            if self._since is not None and (met or 0.0) < self._since:
+            if self._session.since is not None and (met or 0.0) < self._session.since:
                 continue
             if each is owner or (
                 (external_id or email)
@@ -105,7 +89,9 @@ class FormerIds:
                     and _is_another(ids["email"], theirs[number])
                 )
             ):
-                return Known(number, unpacked(fields) if self._recalls else {}, self._fingerprints)
+                return RememberedEndUser(
+                    number, unpacked(fields) if self._session.recalls else {}, self._fingerprints
+                )
         return None
 
 

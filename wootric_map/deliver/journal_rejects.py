@@ -3,22 +3,16 @@
 import zlib
 from collections.abc import Iterable
 
-from wootric_map.deliver.group_commit import GroupCommit
+from wootric_map.deliver.journal_session import Session
 from wootric_map.plan.earlier_rejects import GONE_THROUGH, KnownRejects, fingerprint
 
 
 class RejectedRecords:
     """The records that were rejected or refused; a `RejectHistory`."""
 
-    def __init__(self, commits: GroupCommit, secret: bytes) -> None:
-        """Take them as earlier runs left them.
-
-        Args:
-            commits: the journal's database.
-            secret: what fingerprints of records are made with.
-        """
-        self._commits = commits
-        self._secret = secret
+    def __init__(self, session: Session) -> None:
+        self._commits = session.commits
+        self._secret = session.fingerprints.secret
         self._retried: set[bytes] = set()
         self._through: set[bytes] = set()
 

@@ -1,27 +1,18 @@
 """The runs on a journal, and the limits that replies have told them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import inf, isfinite
 
-from wootric_map.deliver.group_commit import GroupCommit
+from wootric_map.deliver.journal_session import Session
 from wootric_map.model import CALLS
 
 
 class Runs:
     """This run and those before it."""
 
-    def __init__(self, commits: GroupCommit, number: int, clock: Callable[[], float]) -> None:
-        """Go on from the beginning of this run, which is on record.
-
-        Args:
-            commits: the journal's database.
-            number: that of this run.
-            clock: the unix time.
-        """
-        self._commits = commits
-        self.number = number
-        """That of this run: later runs have greater ones."""
-        self._clock = clock
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._commits = session.commits
 
     def end(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
         """Put on record how this run ended.
@@ -35,7 +26,7 @@ class Runs:
         self._commits.note(
             "UPDATE run SET ended = ?, exit_code = ?, created = ?, updated = ?, unchanged = ?, "
             "eligibility_checks = ?, page_views = ?, failed = ? WHERE number = ?",
-            (self._clock(), exit_code, *counts, failed, self.number),
+            (self._session.clock(), exit_code, *counts, failed, self._session.run),
         )
 
     @property
@@ -49,7 +40,7 @@ class Runs:
             "(SELECT min(began) FROM run AS later WHERE later.number > run.number))) "
             "FROM run WHERE number < ? AND EXISTS (SELECT 1 FROM end_user)"
         )
-        found = self._commits.first(query, self.number)
+        found = self._commits.first(query, self._session.run)
         return None if found is None or found[0] is None else float(found[0])
 
     def limits(self) -> dict[str, float]:

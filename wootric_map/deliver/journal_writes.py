@@ -1,43 +1,23 @@
 """What a journal knows of writes: the delivery, and what it left of the end user."""
 
-from collections.abc import Callable
 from functools import partial
 
-from wootric_map.deliver.fingerprints import Fingerprints, Prints, Provenance
-from wootric_map.deliver.group_commit import GroupCommit
+from wootric_map.deliver.fingerprints import Prints, Provenance
 from wootric_map.deliver.journal_deliveries import NOWHERE, WRITE, Deliveries, Doubt, key_of
 from wootric_map.deliver.journal_end_users import EndUsers
+from wootric_map.deliver.journal_session import Session
 from wootric_map.model import EndUser, EndUserUpsert
 
 
 class Writes:
     """The writes of all runs on a journal."""
 
-    def __init__(
-        self,
-        commits: GroupCommit,
-        fingerprints: Fingerprints,
-        deliveries: Deliveries,
-        end_users: EndUsers,
-        run: int,
-        clock: Callable[[], float],
-    ) -> None:
-        """Go on with the writes of a journal.
-
-        Args:
-            commits: the journal's database.
-            fingerprints: the journal's.
-            deliveries: its deliveries.
-            end_users: its end users.
-            run: the number of this run.
-            clock: the unix time.
-        """
-        self._commits = commits
-        self._fingerprints = fingerprints
+    def __init__(self, session: Session, deliveries: Deliveries, end_users: EndUsers) -> None:
+        self._session = session
+        self._commits = session.commits
+        self._fingerprints = session.fingerprints
         self._deliveries = deliveries
         self._end_users = end_users
-        self._run = run
-        self._clock = clock
 
     def written(
         self,
@@ -61,8 +41,8 @@ class Writes:
         """
         if fields is None:
             fields = self._fingerprints.of(wanted)
-        run = self._run if is_written else None
-        self._settle(key_of(key), number, wanted, fields, provenance, run)
+        run = self._session.run if is_written else None
+        self._record(key_of(key), number, wanted, fields, provenance, run)
 
     def learn(self, key: str, wanted: EndUserUpsert, provenance: Provenance) -> None:
         """Put on record when that was said what an earlier release has written of an end user.
@@ -76,8 +56,8 @@ class Writes:
         if known:
             self._commits.note_down(partial(self._learn, key_of(key), known.id, provenance.said))
 
-    def settle(self, doubt: Doubt, held: EndUser | None) -> bool:
-        """Settle what became of a write of an earlier run, given what Wootric holds.
+    def resolve(self, doubt: Doubt, held: EndUser | None) -> bool:
+        """Find out what became of a write of an earlier run, given what Wootric holds.
 
         Returns:
             Whether it had arrived; else it is forgotten, and so still to be made.
@@ -85,13 +65,13 @@ class Writes:
         if held is None or not self._arrived(doubt, held):
             self._commits.note("DELETE FROM in_flight WHERE key = ?", (doubt.key,))
             return False
-        self._settle(doubt.key, held.id, doubt.wanted, doubt.fields, doubt.provenance, 0)
+        self._record(doubt.key, held.id, doubt.wanted, doubt.fields, doubt.provenance, 0)
         return True
 
     def _learn(self, key: bytes, number: int, said: bytes) -> None:
         self._end_users.add_sayings(number, said)
         query = "UPDATE delivered SET run = ? WHERE key = ?"
-        self._commits.execute(query, (self._run, key))
+        self._commits.execute(query, (self._session.run, key))
 
     def _arrived(self, doubt: Doubt, held: EndUser) -> bool:
         """Whether an end user holds all that a write would have left."""
@@ -106,7 +86,7 @@ class Writes:
         )
         return all(have.get(field) == value for field, value in doubt.fields.items())
 
-    def _settle(
+    def _record(
         self,
         key: bytes,
         number: int,
@@ -120,7 +100,7 @@ class Writes:
         email = identity("email", wanted.email)
         phone = identity("phone_number", wanted.phone_number)
         ids = (number, external_id, email, phone)
-        name, met = identity("id", str(number)), self._clock()
+        name, met = identity("id", str(number)), self._session.clock()
         self._commits.note_down(partial(self._arrive, key, name, ids, fields, provenance, met, run))
 
     def _arrive(

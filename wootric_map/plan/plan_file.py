@@ -99,6 +99,11 @@ class PlannedCall(NamedTuple):
     """When it happened, in milliseconds since the epoch; not in plans of earlier releases."""
 
     @property
+    def refs(self) -> tuple[Ref, ...]:
+        """Its line."""
+        return (self.ref,)
+
+    @property
     def action(self) -> Action:
         """What it is counted as."""
         return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"

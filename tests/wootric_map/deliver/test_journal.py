@@ -93,17 +93,17 @@ def killed(path: Path, do: Callable[[Journal], object]) -> None:
 
 def test_what_was_delivered_is_known_to_the_next_run(reopened: Open) -> None:
     journal = reopened()
-    assert journal.fate("m-1") is None
+    assert journal.past_delivery("m-1") is None
     journal.deliveries.depart("m-1", "page_view")
     journal.deliveries.delivered("m-1", "page_view")
-    assert isinstance(reopened().fate("m-1"), Delivered)
-    assert reopened().fate("m-2") is None
+    assert isinstance(reopened().past_delivery("m-1"), Delivered)
+    assert reopened().past_delivery("m-2") is None
 
 
 def test_a_write_is_known_by_its_key_and_its_end_user_by_each_id(reopened: Open) -> None:
     reopened().writes.written("w", 7, ADA)
     journal = reopened()
-    assert isinstance(journal.fate("w"), Delivered)
+    assert isinstance(journal.past_delivery("w"), Delivered)
     for wanted in (
         EndUserUpsert(external_id="1"),
         EndUserUpsert(email=" ADA@example.com"),
@@ -144,10 +144,10 @@ def test_a_mark_is_known_until_it_is_taken_off_and_counts_as_no_delivery(
 ) -> None:
     reopened().deliveries.begin("m")
     journal = reopened()
-    assert journal.fate("m") == Delivered(1)
+    assert journal.past_delivery("m") == Delivered(1)
     assert not any(contents(path).delivered.values())
     journal.deliveries.end("m")
-    assert reopened().fate("m") is None
+    assert reopened().past_delivery("m") is None
 
 
 def test_later_writes_add_to_what_is_known(reopened: Open) -> None:
@@ -186,10 +186,10 @@ def test_a_phone_names_only_whom_nothing_else_names(reopened: Open) -> None:
 def test_told_to_it_ignores_earlier_runs_but_writes_down_its_own(reopened: Open) -> None:
     reopened().writes.written("w", 7, ADA)
     journal = reopened(recalls=False)
-    assert journal.fate("w") is None
+    assert journal.past_delivery("w") is None
     assert journal.find(ADA) is None
     journal.deliveries.delivered("m", "page_view")
-    assert isinstance(reopened().fate("m"), Delivered)
+    assert isinstance(reopened().past_delivery("m"), Delivered)
 
 
 # What was said when, and who had which id before.
@@ -206,7 +206,7 @@ def since(
 
 
 def heard(journal: Journal, number: int, name: str) -> int | None:
-    found = journal.heard(number)
+    found = journal.sayings_of(number)
     say = found and found.of(name)
     return say.order.time if say else None
 
@@ -214,7 +214,7 @@ def heard(journal: Journal, number: int, name: str) -> int | None:
 @pytest.mark.parametrize("recalls", [True, False])
 def test_the_last_that_was_said_of_each_trait_is_remembered(reopened: Open, recalls: bool) -> None:
     journal = reopened()
-    assert journal.heard(7) is None
+    assert journal.sayings_of(7) is None
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", "traits.plan"))
     journal.writes.written("b", 7, ADA, provenance=since(journal, 2, "email", "external_id"))
     journal.writes.written("c", 7, ADA)
@@ -223,7 +223,7 @@ def test_the_last_that_was_said_of_each_trait_is_remembered(reopened: Open, reca
         heard(journal, 7, name) for name in ("email", "traits.plan", "external_id", "traits.x")
     ]
     assert times == [5, 5, 2, None]
-    assert journal.heard(8) is None
+    assert journal.sayings_of(8) is None
 
 
 def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
@@ -236,8 +236,8 @@ def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
     killed(path, run)
     journal = reopened()
     (doubt,) = journal.deliveries.doubtful_writes()
-    assert journal.heard(7) is None
-    assert journal.writes.settle(doubt, HELD)
+    assert journal.sayings_of(7) is None
+    assert journal.writes.resolve(doubt, HELD)
     assert heard(journal, 7, "email") == 5
     known = journal.recollect([EndUserUpsert(email="old@example.com")], alone=False)
     assert known
@@ -248,7 +248,7 @@ def test_begun_anew_it_has_heard_nothing(reopened: Open) -> None:
     journal = reopened()
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
     journal.begin_anew()
-    assert journal.heard(7) is None
+    assert journal.sayings_of(7) is None
     journal.writes.written("b", 7, EndUserUpsert(email="x@example.com"))
     assert reopened().recollect([OLD], alone=False) is None
 
@@ -430,7 +430,9 @@ def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
 
     killed(path, run)
     journal = reopened()
-    fates = {key: journal.fate(key) for key in ("answered", "refused", "lost", "next", "never")}
+    fates = {
+        key: journal.past_delivery(key) for key in ("answered", "refused", "lost", "next", "never")
+    }
     assert fates == {
         "answered": Delivered(1), "refused": None, "lost": "in_doubt", "next": "in_doubt", "never": None
     }  # fmt: skip
@@ -440,16 +442,16 @@ def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
 def test_what_this_run_has_under_way_is_no_doubt_of_its_own(reopened: Open) -> None:
     journal = reopened()
     journal.deliveries.depart("m", "page_view")
-    assert journal.fate("m") is None
+    assert journal.past_delivery("m") is None
 
 
 def test_sent_again_and_turned_away_it_stays_in_doubt(path: Path, reopened: Open) -> None:
     killed(path, lambda journal: journal.deliveries.depart("m", "page_view"))
     journal = reopened(resends=True)
-    assert journal.fate("m") is None
+    assert journal.past_delivery("m") is None
     journal.deliveries.depart("m", "page_view")
     journal.deliveries.returned("m")
-    assert reopened().fate("m") == "in_doubt"
+    assert reopened().past_delivery("m") == "in_doubt"
 
 
 def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> None:
@@ -457,7 +459,7 @@ def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> 
     journal = reopened(resends=True)
     journal.deliveries.depart("m", "page_view")
     journal.deliveries.delivered("m", "page_view")
-    assert isinstance(reopened().fate("m"), Delivered)
+    assert isinstance(reopened().past_delivery("m"), Delivered)
     assert reopened().deliveries.in_doubt() == 0
 
 
@@ -479,10 +481,10 @@ def test_a_doubtful_write_is_settled_by_what_wootric_holds(
     journal = reopened()
     (doubt,) = journal.deliveries.doubtful_writes()
     assert doubt.wanted == EndUserUpsert("ada@example.com", "1", "+44 1")
-    assert journal.writes.settle(doubt, held) is arrived
+    assert journal.writes.resolve(doubt, held) is arrived
     assert journal.deliveries.in_doubt() == 0
     journal = reopened()
-    assert journal.fate("w") == (Delivered(2) if arrived else None)
+    assert journal.past_delivery("w") == (Delivered(2) if arrived else None)
     known = journal.find(ADA)
     assert (known.id if known else None) == (7 if arrived else None)
 
@@ -509,8 +511,8 @@ def test_many_threads_have_no_more_in_doubt_than_each_has_under_way(
     killed(path, run)
     journal = reopened()
     assert journal.deliveries.in_doubt() == workers
-    assert all(journal.fate(f"{number}-49") == "in_doubt" for number in range(workers))
-    delivered = [journal.fate(f"{n}-{nth}") for n in range(workers) for nth in range(49)]
+    assert all(journal.past_delivery(f"{number}-49") == "in_doubt" for number in range(workers))
+    delivered = [journal.past_delivery(f"{n}-{nth}") for n in range(workers) for nth in range(49)]
     assert delivered == [Delivered(1)] * (workers * 49)
 
 
@@ -604,25 +606,25 @@ def test_a_journal_of_the_third_version_is_brought_up_to_date(path: Path, reopen
         )
     old.close()
     journal = reopened()
-    assert journal.heard(7) is None
+    assert journal.sayings_of(7) is None
     (doubt,) = journal.deliveries.doubtful_writes()
     assert doubt.provenance == Provenance()
-    assert journal.writes.settle(doubt, HELD)
+    assert journal.writes.resolve(doubt, HELD)
     assert journal.find(ADA)
     # The write that was in doubt, and what that release delivered, it learns about when they come again.
-    assert not journal.deliveries.is_silent(journal.fate("never"))
+    assert not journal.deliveries.is_silent(journal.past_delivery("never"))
     for key, when in (("old", 5), ("older", 2)):
-        fate = journal.fate(key)
+        fate = journal.past_delivery(key)
         assert fate == Delivered(1)
         assert journal.deliveries.is_silent(fate)
         journal.writes.learn(key, ADA, since(journal, when, "email"))
-        assert not journal.deliveries.is_silent(journal.fate(key))
+        assert not journal.deliveries.is_silent(journal.past_delivery(key))
         assert heard(journal, 7, "email") == 5
     journal.writes.learn("x", EndUserUpsert(external_id="2"), since(journal, 9, "email"))
     journal = reopened()
     assert heard(journal, 7, "email") == 5
     journal.writes.written("w", 7, ADA)
-    assert not reopened().deliveries.is_silent(reopened().fate("w"))
+    assert not reopened().deliveries.is_silent(reopened().past_delivery("w"))
 
 
 @pytest.mark.parametrize("nth", range(20))
@@ -716,7 +718,7 @@ def test_what_can_not_be_put_on_record_is_not_to_be_sent(path: Path, reopened: O
         journal.deliveries.depart("after", "page_view")
     assert journal.failure
     journal.close()
-    assert reopened().fate("before") == "in_doubt"
+    assert reopened().past_delivery("before") == "in_doubt"
 
 
 def test_an_answer_that_can_not_be_written_down_keeps_all_else_from_leaving(
@@ -735,7 +737,7 @@ def test_after_it_is_closed_nothing_departs(reopened: Open) -> None:
     with pytest.raises(StoppedError):
         journal.deliveries.depart("m", "page_view")
     journal.deliveries.delivered("m", "page_view")
-    assert reopened().fate("m") is None
+    assert reopened().past_delivery("m") is None
 
 
 def test_forgotten_it_is_gone_with_its_companions(path: Path, reopened: Open) -> None:
@@ -743,7 +745,7 @@ def test_forgotten_it_is_gone_with_its_companions(path: Path, reopened: Open) ->
     reopened().close()
     forget(path)
     assert list(path.parent.iterdir()) == []
-    assert reopened().fate("m") is None
+    assert reopened().past_delivery("m") is None
 
 
 def test_a_temporary_one_leaves_no_file(tmp_path: Path) -> None:
@@ -751,7 +753,7 @@ def test_a_temporary_one_leaves_no_file(tmp_path: Path) -> None:
         journal.deliveries.depart("m", "page_view")
         journal.deliveries.delivered("m", "page_view")
         journal.writes.written("w", 7, ADA)
-        assert isinstance(journal.fate("m"), Delivered)
+        assert isinstance(journal.past_delivery("m"), Delivered)
     assert list(tmp_path.iterdir()) == []
 
 
