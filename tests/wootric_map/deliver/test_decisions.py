@@ -18,6 +18,7 @@ from wootric_map.deliver.questions import (
     Inconclusive,
     LookAtAccount,
     LookUp,
+    LookUpAgain,
     RecallCreation,
     RecallDelivery,
     RecallFormerId,
@@ -346,3 +347,77 @@ def test_what_an_earlier_run_left_is_known_by_a_key_of_its_own(
         decision = way.send(None if answers[0] else Delivered(1))
         assert isinstance(decision, Decision)
         assert decision.verdict == Change("unchanged" if answers[0] else "left", None)
+
+
+# A write that may have been made all the same, or met another end user than was known.
+
+
+IN_DOUBT = Failure("in_doubt", "no answer")
+TAKEN = Failure("refused", "Email has already been taken", 422, None)
+AS_WANTED = EndUser(7, "a@b.co", "1", None, None, {"plan": "pro"})
+
+
+@pytest.mark.parametrize(
+    ("before", "answers", "expected"),
+    [
+        # Nobody answered, and it was made: nothing is left to do.
+        (
+            None,
+            [Inconclusive(IN_DOUBT, is_unanswered=True, is_last=False), AS_WANTED, None],
+            ("create", Change("create", None)),
+        ),
+        # Nobody answered, and it was not made.
+        (
+            None,
+            [Inconclusive(IN_DOUBT, is_unanswered=True, is_last=False), None],
+            ("create", Change("create", EndUserUpsert("a@b.co", "1", properties={"plan": "pro"}))),
+        ),
+        # Nobody answered too often: it stays in doubt, and nobody is looked up.
+        (
+            None,
+            [Inconclusive(IN_DOUBT, is_unanswered=True, is_last=True)],
+            ("create", IN_DOUBT),
+        ),
+        # Somebody has created them meanwhile.
+        (
+            None,
+            [Inconclusive(TAKEN, is_unanswered=False, is_last=False), HELD, None],
+            ("update", Change("update", EndUserUpsert(properties={"plan": "pro"}))),
+        ),
+        # The email is somebody else's: the end user is as they were known.
+        (
+            HELD,
+            [Inconclusive(TAKEN, is_unanswered=False, is_last=False), HELD],
+            ("update", TAKEN),
+        ),
+        # They were removed meanwhile.
+        (
+            HELD,
+            [
+                Inconclusive(Failure("refused", "Not found", 404), False, False),
+                None,
+            ],
+            ("create", Change("create", EndUserUpsert("a@b.co", "1", properties={"plan": "pro"}))),
+        ),
+    ],
+)
+def test_a_write_that_proves_nothing_is_decided_anew(
+    plan_of: PlanOf,
+    before: EndUser | None,
+    answers: list[Answer],
+    expected: tuple[str, object],
+) -> None:
+    made = plan_of(identify(email="a@b.co", plan="pro"))
+    way = decide(
+        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+    )
+    way.send(None)
+    asked = way.send(before)
+    for answer in answers:
+        if answer is None and isinstance(asked, LookUpAgain):
+            while isinstance(asked, LookUpAgain):
+                asked = way.send(None)
+        else:
+            asked = way.send(answer)
+    assert isinstance(asked, Decision)
+    assert (asked.action, asked.verdict) == expected
