@@ -160,7 +160,7 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
 def _of_the_disk(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     if type(error).__qualname__ == "OperationalError":
-        from wootric_map.deliver.journal import IN_USE, is_in_use  # noqa: PLC0415 - SQLite is there already
+        from wootric_map.deliver.journal_schema import IN_USE, is_in_use  # noqa: PLC0415 - SQLite is there already
 
         if is_in_use(error):
             return f"{IN_USE}; wait for its end, then run the same command again"

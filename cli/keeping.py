@@ -90,7 +90,7 @@ def listed() -> "list[Listed]":
     Raises:
         click.UsageError: as in `state_folder`.
     """
-    from wootric_map.deliver.journal import contents  # noqa: PLC0415
+    from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415
     from wootric_map.deliver.journal_list import Listed  # noqa: PLC0415 - as above
     from wootric_map.errors import JournalError  # noqa: PLC0415
 
@@ -129,7 +129,8 @@ def kept(
         LockedError: another run is at work on the account.
         JournalError: the journal can't be used.
     """
-    from wootric_map.deliver.journal import Journal, discard_unused  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.deliver.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.deliver.journal_file import discard_unused  # noqa: PLC0415
 
     if temporary:
         with Journal.temporary() as journal:

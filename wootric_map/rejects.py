@@ -4,7 +4,6 @@ import base64
 import errno
 import filecmp
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -16,14 +15,7 @@ import orjson
 
 from wootric_map.model import Failure, Rejection, Skip
 from wootric_map.ownership import place_of_ours
-from wootric_map.private_file import (
-    check_size,
-    create_partial,
-    has_its_name,
-    naming,
-    put_in_place,
-    remove_abandoned,
-)
+from wootric_map.private_file import PrivateFile, naming, remove_abandoned, write_whole
 from wootric_map.read.record import is_rejects_line, kept_line
 
 
@@ -68,9 +60,8 @@ class RejectsFile:
         self._keep = keep
         start = f"{path.name}."
         self._spared = {each.resolve() for each in spare if each.name.startswith(start)}
-        self._file: FileIO | None = _opened(path) if self._is_special else None
-        self._partial = path
-        self._size = 0
+        self._device = _opened(path) if self._is_special else None
+        self._file: PrivateFile | None = None
         self.count = 0
         if not self._is_special:
             remove_abandoned(path)
@@ -133,21 +124,20 @@ class RejectsFile:
             self.discard()
             return None
         kept = None
-        if self._file and not self._is_special:
-            self._regain()
-        if self._file and not self._is_special and not replayed and self._is_there_already():
-            count = self.count
-            self.discard()
-            self.count = count
-            return None
+        if self._file:
+            self._file.regain()
+            if not replayed and self._is_there_already(self._file.path):
+                count = self.count
+                self.discard()
+                self.count = count
+                return None
         if self._path.is_file() and (self._file or replayed):
             place_of_ours(self._path)
             kept = self._set_aside()
         if self._file:
-            if not self._is_special:
-                put_in_place(self._file.fileno(), self._partial, self._path, self._size)
-            self._file.close()
+            self._file.finish()
             self._file = None
+        self._close_device()
         return kept
 
     @property
@@ -157,27 +147,17 @@ class RejectsFile:
 
     def discard(self) -> None:
         """Throw away what was written and not moved to its place."""
-        if self._file:
-            if not self._is_special and has_its_name(self._file.fileno(), self._partial):
-                self._partial.unlink()
-            self._file.close()
-            self._file = None
+        if self._file or self._device:
             self.count = 0
+        if self._file:
+            self._file.discard()
+            self._file = None
+        self._close_device()
 
-    def _regain(self) -> None:
-        """Give what was written a name again, if somebody has removed or replaced the file."""
-        file = self._file
-        if file is None or has_its_name(file.fileno(), self._partial):
-            return
-        self._open()
-        assert self._file  # noqa: S101 - it was opened just now
-        with file, FileIO(os.dup(file.fileno()), "r") as written:
-            written.seek(0)
-            shutil.copyfileobj(written, self._file)
-
-    def _open(self) -> None:
-        descriptor, self._partial = create_partial(self._path)
-        self._file = FileIO(descriptor, "w")
+    def _close_device(self) -> None:
+        if self._device:
+            self._device.close()
+            self._device = None
 
     def _write(
         self,
@@ -191,10 +171,6 @@ class RejectsFile:
         key: str | None = None,
         plan: Mapping[str, object] | None = None,
     ) -> None:
-        if self._file is None:
-            self._open()
-            self._size = 0
-        assert self._file  # noqa: S101 - it was opened just now
         entry: dict[str, object] = {
             "source": source,
             "line": line,
@@ -212,23 +188,17 @@ class RejectsFile:
         except UnicodeDecodeError:
             entry["record"] = raw.decode(errors="replace")
             entry["record_base64"] = base64.b64encode(raw).decode()
-        with naming(self._path):
-            self._append(self._file, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        self._append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
         self.count += 1
 
-    def _append(self, file: FileIO, line: bytes) -> None:
-        """Write a line whole or not at all: a full disk must not leave half of one."""
-        written = 0
-        if not self._is_special:
-            check_size(file.fileno(), self._partial, self._size)
-        try:
-            while written < len(line):
-                written += file.write(line[written:]) or 0
-        except OSError:
-            if not self._is_special:
-                file.truncate(file.tell() - written)
-            raise
-        self._size += len(line)
+    def _append(self, line: bytes) -> None:
+        if self._device:
+            with naming(self._path):
+                write_whole(self._device, line)
+            return
+        if self._file is None:
+            self._file = PrivateFile.beside(self._path)
+        self._file.write(line)
 
     def all_lines(self, holds: Callable[[bytes], bool]) -> bool:
         """Return whether something holds of each record in the file that stands there.
@@ -247,9 +217,9 @@ class RejectsFile:
             return False
         return True
 
-    def _is_there_already(self) -> bool:
-        """Whether the file that stands there says the same as what was written."""
-        return self._path.is_file() and filecmp.cmp(self._path, self._partial, shallow=False)
+    def _is_there_already(self, partial: Path) -> bool:
+        """Return whether the file that stands there says the same as what was written."""
+        return self._path.is_file() and filecmp.cmp(self._path, partial, shallow=False)
 
     def _set_aside(self) -> Path | None:
         """Number the file that stands there, and delete the oldest of those numbered; give its new name."""

@@ -22,7 +22,7 @@ from cli.render.summary_json import write_summary
 from cli.render.text import json_line, plural, printable, styled
 from cli.unidentified import UnidentifiedFile, unidentified_option
 from wootric_map import run_files as paths_of_run
-from wootric_map.deliver.fingerprints import Known
+from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.deliver.forecast import Speed, by_kind, speed_of
 from wootric_map.deliver.overview import overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
@@ -167,8 +167,8 @@ def dry_run(
                         stdin=options.standard_input(),
                         workers=None if memory else workers,
                         snapshot=None if held.asks else held.find,
-                        evidence=memory,
-                        history=memory,
+                        evidence=memory.claims if memory else None,
+                        history=memory.rejects if memory else None,
                         on_bytes=on_bytes,
                     )
             tally = Tally(spool.names)
@@ -307,10 +307,10 @@ def _memory(given: Mapping[str, Any], stack: ExitStack, since: float | None) -> 
 def _limits(given: Mapping[str, Any], memory: "Journal | None") -> Mapping[str, float]:
     """The limits that pushes to the account were told."""
     if memory:
-        return memory.limits()
+        return memory.runs.limits()
     if not given["account_token"]:
         return {}
-    from wootric_map.deliver.journal import contents  # noqa: PLC0415
+    from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415
     from wootric_map.errors import JournalError  # noqa: PLC0415
 
     # No more than a better guess depends on them.
@@ -351,7 +351,7 @@ def _shown(
         if warning.code not in ignored
     )
     left = None
-    if isinstance(each.held, Known):
+    if isinstance(each.held, RememberedEndUser):
         left = replace(each.step.whole, wootric_id=str(each.held.id))
     changed = diff.Changed(each.call, before, each.step.origins, warnings, left)
     if redaction:

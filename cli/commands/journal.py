@@ -10,7 +10,8 @@ from click.core import ParameterSource
 from cli import keeping, options
 from cli.groups import Group
 from cli.render.text import plural, printable
-from wootric_map.deliver.journal import contents, forget
+from wootric_map.deliver.journal_contents import contents
+from wootric_map.deliver.journal_file import forget
 from wootric_map.deliver.journal_list import by_fingerprint, of_token
 from wootric_map.wootric.regions import journal_account, services
 

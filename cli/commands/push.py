@@ -186,7 +186,7 @@ def push(
             report,
             rejects_file,
             journal,
-            journal.limits(),
+            journal.runs.limits(),
             to.services.is_stand_in,
             snapshot.find if snapshot else find,
             snapshot is not None,
@@ -209,9 +209,9 @@ def push(
         )
         error, complete = error or fault, complete and not fault
         code = interruption.exit_code or (0 if report.flawless else 1)
-        doubts = journal.doubts()
-        journal.note_limits(pace.limits())
-        journal.end_run(
+        doubts = journal.deliveries.in_doubt()
+        journal.runs.note_limits(pace.limits())
+        journal.runs.end(
             ending(error)[1] if error else code, report.done, report.failed.counts.total()
         )
         journal.close()
@@ -296,7 +296,7 @@ class _Run:
 
     def settle(self) -> None:
         """Find out what became of the writes that an earlier run sent and got no answer to."""
-        if self.is_stand_in and self.journal.knows_anybody:
+        if self.is_stand_in and self.journal.end_users.knows_anybody:
             with suppress(CallFailedError):
                 if is_another(self.journal, self.wootric.list_end_users(OLDEST)):
                     self.journal.begin_anew()
@@ -324,9 +324,9 @@ class _Run:
                 report,
                 stdin=options.standard_input(),
                 snapshot=self.find if self.is_snapshot else None,
-                evidence=self.journal,
+                evidence=self.journal.claims,
                 rejects=self.rejects,
-                history=self.journal,
+                history=self.journal.rejects,
                 on_bytes=on_bytes,
             )
         registered = self._registered(has_tracks=plan.has_tracks)
@@ -449,11 +449,11 @@ class _Run:
     def _keep_failed(self, outcome: Outcome, plan: Plan | PlanFile) -> None:
         """Write the records of a failed delivery to the rejects file; note what goes through at last."""
         skip = outcome.result if isinstance(outcome.result, Skip) else None
-        if self.journal.retries and (
+        if self.journal.rejects.retries and (
             outcome.result is None or (skip and skip.code == "delivered_before")
         ):
             for ref in outcome.refs:
-                self.journal.through(plan.raw(ref))
+                self.journal.rejects.through(plan.raw(ref))
         if isinstance(outcome.result, Failure):
             for ref in outcome.refs:
                 raw = plan.raw(ref)
@@ -462,9 +462,9 @@ class _Run:
                 if of_plan:
                     continue
                 if outcome.result.code == "refused":
-                    self.journal.reject(raw, REFUSED)
+                    self.journal.rejects.reject(raw, REFUSED)
                 else:
-                    self.journal.not_through(raw)
+                    self.journal.rejects.not_through(raw)
 
 
 @dataclass(frozen=True)
@@ -573,8 +573,8 @@ def _settle_rejects(
         why = f"{error.strerror or error}; to have the rejects written anew, push with --retry-rejects"
         return None, False, OSError(error.errno, why, error.filename)
     if complete and not from_plan:
-        journal.end_retries()
-    return kept, rejects.is_left_over and rejects.all_lines(journal.went_through), None
+        journal.rejects.end_retries()
+    return kept, rejects.is_left_over and rejects.all_lines(journal.rejects.went_through), None
 
 
 def _show(

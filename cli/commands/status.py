@@ -10,7 +10,7 @@ import click
 
 from cli import keeping, options
 from cli.render.text import duration, json_line, plural, printable, styled
-from wootric_map.deliver.journal import Contents, Run, contents
+from wootric_map.deliver.journal_contents import Contents, Run, contents
 from wootric_map.deliver.journal_list import Listed, is_of_token
 from wootric_map.errors import JournalError
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from wootric_map.deliver.fingerprints import Provenance
-from wootric_map.deliver.journal import Journal, contents
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.journal_contents import contents
 from wootric_map.errors import JournalError, JournalFailedError
 from wootric_map.model import EndUser, EndUserUpsert
 from wootric_map.plan.trait_history import Order, Said, Say, Sayings
@@ -30,15 +31,17 @@ def _made() -> bytes:
         with Journal.open(path, _ACCOUNT, clock=lambda: _NOW, random=_random) as journal:
             said = Said(Sayings({"email": Say(Order(5, True, "m"), True)}), {})
             provenance = journal.fingerprints.provenance(said, [_ADA, _BOB])
-            journal.written("w1", 7, _ADA, provenance=provenance)
-            journal.written("w2", 7, EndUserUpsert("new@example.com", "1"), provenance=provenance)
-            journal.depart("w3", "update", _BOB, provenance=provenance)
-            journal.depart("p1", "page_view")
-            journal.delivered("p2", "page_view")
-            journal.failed("e1", "eligibility_check")
-            journal.note_limits({"end_users/create": 60.0})
-            journal.begin("b")
-            journal.end_run(0, {"create": 1}, 0)
+            journal.writes.written("w1", 7, _ADA, provenance=provenance)
+            journal.writes.written(
+                "w2", 7, EndUserUpsert("new@example.com", "1"), provenance=provenance
+            )
+            journal.deliveries.depart("w3", "update", _BOB, provenance=provenance)
+            journal.deliveries.depart("p1", "page_view")
+            journal.deliveries.delivered("p2", "page_view")
+            journal.deliveries.failed("e1", "eligibility_check")
+            journal.runs.note_limits({"end_users/create": 60.0})
+            journal.deliveries.begin("b")
+            journal.runs.end(0, {"create": 1}, 0)
         return path.read_bytes()
 
 
@@ -118,21 +121,21 @@ def _value(kind: int, raw: bytes) -> bytes | str | int | float | None:
 
 def _ask(journal: Journal) -> None:
     for key in ("w1", "w3", "p1", "p2", "e1", "b", "none"):
-        journal.fate(key, "former", 1_704_067_200_000)
+        journal.past_delivery(key, "former", 1_704_067_200_000)
     for wanted in (_ADA, _BOB, EndUserUpsert("new@example.com")):
         journal.find(wanted)
         journal.recollect([wanted], [5], alone=True)
     for number in (7, 8):
-        journal.heard(number)
-        journal.met(number)
-    assert all(limit > 0 for limit in journal.limits().values())
-    _ = journal.knows_until, journal.knows_anybody
+        journal.sayings_of(number)
+        journal.end_users.met(number)
+    assert all(limit > 0 for limit in journal.runs.limits().values())
+    _ = journal.runs.knows_until, journal.end_users.knows_anybody
 
 
 def _tell(journal: Journal) -> None:
-    for doubt in list(journal.doubtful_writes()):
-        journal.settle(doubt, EndUser(9, "bob@example.com", "2", None, None, {}))
-    journal.depart("new", "create", _BOB, provenance=Provenance())
-    journal.written("new", 9, _BOB)
-    journal.end_run(0, {"create": 1}, 0)
-    assert journal.doubts() >= 0
+    for doubt in list(journal.deliveries.doubtful_writes()):
+        journal.writes.resolve(doubt, EndUser(9, "bob@example.com", "2", None, None, {}))
+    journal.deliveries.depart("new", "create", _BOB, provenance=Provenance())
+    journal.writes.written("new", 9, _BOB)
+    journal.runs.end(0, {"create": 1}, 0)
+    assert journal.deliveries.in_doubt() >= 0

@@ -12,7 +12,9 @@ import wootric_map
 
 LIBRARY: Final = Path(wootric_map.__file__).parent
 
-BASE: Final = frozenset({"values", "errors", "model", "ownership", "private_file"})
+BASE: Final = frozenset(
+    {"values", "errors", "model", "ownership", "private_file", "temporary_database"}
+)
 """What anything may import."""
 
 MAY_IMPORT: Final = {
@@ -21,6 +23,7 @@ MAY_IMPORT: Final = {
     "model": frozenset({"values"}),
     "ownership": frozenset({"errors"}),
     "private_file": frozenset({"errors", "ownership"}),
+    "temporary_database": frozenset[str](),
     "read": BASE,
     "wootric": BASE,
     "findings": BASE,

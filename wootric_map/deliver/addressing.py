@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from wootric_map.deliver.compare import difference
-from wootric_map.deliver.fingerprints import Known
+from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.model import (
     EMAIL_NOT_LOOKED_FOR,
     NOBODY,
@@ -34,7 +34,11 @@ class Change(NamedTuple):
 
 
 def change(
-    end_user: EndUserPlan, write: Write, held: EndUser | Known | None, *, asked: bool = True
+    end_user: EndUserPlan,
+    write: Write,
+    held: EndUser | RememberedEndUser | None,
+    *,
+    asked: bool = True,
 ) -> Change | Skip:
     """What has to be written for Wootric to hold an end user as wanted.
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from wootric_map.deliver.fingerprints import Known
+from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Existing
 from wootric_map.plan.plan import Write
 from wootric_map.values.json_values import first
@@ -24,7 +24,9 @@ class Restricted(NamedTuple):
     """What Wootric holds in place of what is withheld, as far as that is known."""
 
 
-def restrict(wanted: EndUserUpsert, held: EndUser | Known, existing: Existing) -> Restricted:
+def restrict(
+    wanted: EndUserUpsert, held: EndUser | RememberedEndUser, existing: Existing
+) -> Restricted:
     """Leave out what would change a value that is to stay as it is.
 
     To fill, only a field or property that Wootric holds nothing of may be sent: null, an empty text, or no
@@ -68,7 +70,7 @@ def restrict(wanted: EndUserUpsert, held: EndUser | Known, existing: Existing) -
     )
 
 
-def restrict_write(write: Write, held: EndUser | Known, existing: Existing) -> Write:
+def restrict_write(write: Write, held: EndUser | RememberedEndUser, existing: Existing) -> Write:
     """Return a write less what would change a value that is to stay as it is.
 
     Args:
@@ -89,7 +91,7 @@ def restrict_write(write: Write, held: EndUser | Known, existing: Existing) -> W
     )
 
 
-def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | None:
+def difference(wanted: EndUserUpsert, held: EndUser | RememberedEndUser) -> EndUserUpsert | None:
     """What has to be sent for Wootric to hold an end user as wanted.
 
     A number and its text are equal, as Wootric stores them; properties that Wootric has and the export
@@ -116,7 +118,7 @@ def difference(wanted: EndUserUpsert, held: EndUser | Known) -> EndUserUpsert | 
     )
     if not changed.fields():
         return None
-    if isinstance(held, Known):
+    if isinstance(held, RememberedEndUser):
         # Nobody has looked whether this id is theirs still; Wootric refuses what is another's.
         if wanted.external_id:
             return replace(changed, external_id=wanted.external_id)

@@ -1,25 +1,32 @@
-"""What is to be done about an end user, step by step: the one course that a dry run and a push take.
+"""What is to be done about an end user, step by step: a dry run and a push decide it alike.
 
-`course` decides and does no I/O. Whoever drives it looks up and sends, or only acts as if.
+`decide` does no I/O. Whoever drives it looks up and sends, or only acts as if.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
-from wootric_map.deliver.addressing import (
-    Change,
-    address,
-    change,
-    needs_look_up,
-    unregistered,
+from wootric_map.deliver.addressing import Change, address, change, needs_look_up, unregistered
+from wootric_map.deliver.attempts import Attempts
+from wootric_map.deliver.existing_policy import ExistingPolicy
+from wootric_map.deliver.fingerprints import Delivered, Held, RememberedEndUser, RememberedSayings
+from wootric_map.deliver.look_ups import look_up
+from wootric_map.deliver.questions import (
+    Answer,
+    Deciding,
+    Decision,
+    Decisions,
+    Inconclusive,
+    LookUp,
+    RecallDelivery,
+    RecallFormerId,
+    RecallSayings,
+    Verdict,
 )
-from wootric_map.deliver.compare import restrict_write
-from wootric_map.deliver.fingerprints import Delivered, Fate, Fingerprints, Known, Remembered
 from wootric_map.errors import CallFailedError
 from wootric_map.model import (
-    Action,
     EligibilityCheck,
     EndUser,
     EndUserUpsert,
@@ -30,104 +37,14 @@ from wootric_map.model import (
 )
 from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import Say, Spoken
-from wootric_map.values.contact import comparable
-
-Turned: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
-"""What becomes of a step."""
-
-
-class Recall(NamedTuple):
-    """A step of which an earlier run may have taken care; to be answered with what it did about it."""
-
-    key: str
-    former_key: str | None
-    """What an earlier release knew it by."""
-    time: int | None
-    """When it happened, if it is a track or page record."""
-
-
-class LookUp(NamedTuple):
-    """An end user to be looked up; to be answered with whoever is found."""
-
-    wanted: EndUserUpsert
-    compares: bool
-    """Whether it will do to know what an earlier run left of them."""
-
-
-class Hear(NamedTuple):
-    """An end user of Wootric's of whom identifies of earlier runs may have said something later; to be
-    answered with what they said."""
-
-    number: int
-    """Wootric's own id."""
-
-
-class Recollect(NamedTuple):
-    """An end user whom nobody knows by their ids of now; to be answered with whom an earlier run left, if
-    one of these was theirs before."""
-
-    known_as: tuple[EndUserUpsert, ...]
-    elsewhere: Sequence[int]
-    """Fingerprints of ids that are theirs by what earlier runs claimed."""
-    alone: bool
-    """Whether only the journal may be asked."""
-
-
-class Inspect(NamedTuple):
-    """An end user of whom it takes a look at the account to know what may be written; to be answered with
-    how it holds them, or with what is known where nobody can look."""
-
-    known: Known
-
-    @property
-    def wanted(self) -> EndUserUpsert:
-        """The end user, to be looked up by Wootric's own id."""
-        return EndUserUpsert(wootric_id=str(self.known.id))
-
-
-class Begun(NamedTuple):
-    """A write that was delivered; to be answered with what an earlier run did, if it has created an end
-    user with it and then broke off."""
-
-    key: str
-
-
-class Met(NamedTuple):
-    """An end user who turned out to be there, or to be otherwise, when they were written."""
-
-    now: EndUser
-    before: EndUser
-    """As they were before that."""
-
-
-class Turn(NamedTuple):
-    """A step whose turn it is; to be answered with what Wootric then holds, or why it failed."""
-
-    step: Step
-    fate: Turned
-    """What is to be written or sent, or why nothing is."""
-    held: EndUser | Known | None
-    """The end user as Wootric holds them, or as an earlier run left them."""
-
-    @property
-    def action(self) -> Action:
-        """What it is counted as."""
-        if isinstance(self.fate, Change):
-            return self.fate.action
-        return "create" if isinstance(self.step, Write) else self.step.action
-
 
 _NOBODY: Final = 0
 _JOURNAL: Final = 1
 _ACCOUNT: Final = 2
 """Who has been asked after an end user."""
 
-Answer: TypeAlias = EndUser | Known | Remembered | Met | Failure | Fate | None
-Asked: TypeAlias = Recall | LookUp | Hear | Recollect | Inspect | Begun
-Course: TypeAlias = Generator[Asked | Turn, Answer, None]
 
-
-def course(
+def decide(
     end_user: EndUserPlan,
     steps: Iterable[Step],
     registered: frozenset[str] | None,
@@ -135,9 +52,9 @@ def course(
     asks: bool,
     is_shared: Callable[[str], bool],
     recalls: bool = False,
-    heeds: bool = False,
+    recalls_sayings: bool = False,
     existing: Existing = "update",
-) -> Course:
+) -> Decisions:
     """Take an end user's steps in their order.
 
     Whoever drives it throws a `CallFailedError` into it where a look-up fails.
@@ -149,180 +66,187 @@ def course(
         asks: whether anybody may be looked up; else Wootric is taken to hold nobody.
         is_shared: tells whether several people carry an email, which is an end user of its own then.
         recalls: whether earlier runs are asked what they did.
-        heeds: whether they are asked what was said later than what is to be written, and who had which
-            id before.
+        recalls_sayings: whether they are asked what was said later than what is to be written, and who
+            had which id before.
         existing: what becomes of whom Wootric holds. What this run has created, or filled in, is its own,
             and later steps may change it.
     """
-    held: EndUser | Known | None = None
-    is_taken = False  # whether somebody else has their external id
+    deciding = _EndUserDecisions(
+        end_user,
+        registered,
+        is_shared,
+        existing,
+        asks,
+        recalls,
+        recalls_sayings,
+        ExistingPolicy(existing),
+    )
+    for step in steps:
+        yield from deciding.about(step)
+
+
+@dataclass(slots=True)
+class _EndUserDecisions:
+    """What has been decided about an end user so far, and what is next; arguments as in `decide`."""
+
+    end_user: EndUserPlan
+    registered: frozenset[str] | None
+    is_shared: Callable[[str], bool]
+    existing: Existing
+    asks: bool
+    recalls: bool
+    recalls_sayings: bool
+    policy: ExistingPolicy
+    held: Held = None
+    is_taken: bool = False
+    """Whether somebody else has their external id."""
     refused: Failure | None = None
-    asked = _NOBODY
+    """Why their last write failed."""
+    asked: int = _NOBODY
     latest: float = 0
-    before: list[Write] = []
-    spoken: dict[str, Say] = {}
-    there = _There(existing)
-    most = _ACCOUNT if asks else _JOURNAL if recalls or heeds else _NOBODY
-    for planned in steps:
-        step: Step = planned
-        fate: Turned | None = None
+    """The run that made the writes up to here; infinite where it is this one."""
+    before: list[Write] = field(default_factory=list)
+    """Writes of which it is not noted yet what they said."""
+    spoken: dict[str, Say] = field(default_factory=dict)
+    created: int | None = None
+    """The end user whom this run has created, by Wootric's own id."""
+
+    @property
+    def _most(self) -> int:
+        """Whom may be asked after the end user at most."""
+        if self.asks:
+            return _ACCOUNT
+        return _JOURNAL if self.recalls or self.recalls_sayings else _NOBODY
+
+    def about(self, step: Step) -> Deciding[None]:
+        """Decide about the next step."""
+        verdict: Verdict | None = None
         done = False
         if isinstance(step, Event):
-            fate = unregistered(step.call, registered)
-        if fate is None and recalls and not (end_user.is_entangled and isinstance(step, Write)):
-            fate, latest = yield from _recalled(step, latest, there)
-            done = fate is not None
-        if fate is None and isinstance(step, Event):
-            fate = after(refused)
-        if fate is None and needs_look_up(step, end_user):
-            # To compare with, it will do to know what an earlier run left of them.
-            compares = isinstance(step, Write)
+            verdict = unregistered(step.call, self.registered)
+        is_entangled = self.end_user.is_entangled and isinstance(step, Write)
+        if verdict is None and self.recalls and not is_entangled:
+            verdict = yield from self._recalled(step)
+            done = verdict is not None
+        if verdict is None and isinstance(step, Event):
+            verdict = after(self.refused)
+        if verdict is None and needs_look_up(step, self.end_user):
             try:
-                if asked < min(_JOURNAL if compares else _ACCOUNT, most):
-                    held, is_taken = yield from _found(
-                        end_user,
-                        is_shared,
-                        compares=compares,
-                        asks=asks,
-                        recollects=compares and heeds,
-                    )
-                if isinstance(step, Write):
-                    held = yield from there.seen(step, held, asks=asks)
-                asked = _asked(held, most)
+                yield from self._look_up(step)
             except CallFailedError as error:
-                fate = error.failure
-        if fate is None and isinstance(step, Write):
-            heard = (yield from _heard(step, held, asks=asks)) if heeds else None
-            _speak(before, spoken)
-            step = _left_of(step, heard, spoken, is_taken=is_taken)
-            step = there.left_of(step, held)
-        if fate is None:
-            fate = (
-                change(end_user, step, held, asked=asks or there.has_looked)
-                if isinstance(step, Write)
-                else _addressed(step, end_user, held, is_taken=is_taken)
-            )
-        if isinstance(step, Write) and isinstance(fate, Change) and fate.fields is not None:
-            latest = inf
+                verdict = error.failure
+        if verdict is None and isinstance(step, Write):
+            step = yield from self._left_of(step)
+            asked = self.asks or self.policy.has_looked
+            verdict = change(self.end_user, step, self.held, asked=asked)
+        elif verdict is None and isinstance(step, Event):
+            verdict = _addressed(step, self.end_user, self.held, is_taken=self.is_taken)
+        assert verdict is not None  # noqa: S101 - a step is a write or an event
         # Of whom an earlier run wrote so, nothing is compared or written down anew.
-        answer = yield Turn(step, fate, None if done else held)
-        failure = answer if isinstance(answer, Failure) else None
+        decision = Decision(step, verdict, None if done else self.held)
         if isinstance(step, Write):
-            refused = fate if isinstance(fate, Failure) else failure
-            if isinstance(fate, Change) and failure is None:
-                before.append(step)
-                answer = there.written(fate, answer)
+            yield from self._written(decision, step)
+        else:
+            yield decision
+
+    def _recalled(self, step: Step) -> Deciding[Verdict | None]:
+        """Return what earlier runs have made of a step."""
+        answer = yield RecallDelivery(step.key, step.former_key, step.time)
+        if isinstance(step, Event):
+            return left_out(step.type, answer)
+        verdict = Change("unchanged", None) if still_holds(answer, self.latest) else None
+        if verdict and isinstance(answer, Delivered):
+            self.latest = answer.run
+        return (yield from self.policy.recalled(step, verdict))
+
+    def _look_up(self, step: Step) -> Deciding[None]:
+        """Find out whom Wootric holds, as far as the step needs it and it is not known yet."""
+        # To compare with, it will do to know what an earlier run left of them.
+        compares = isinstance(step, Write)
+        if self.asked < min(_JOURNAL if compares else _ACCOUNT, self._most):
+            yield from self._find(compares=compares)
+        if isinstance(step, Write):
+            self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
+        self.asked = _asked(self.held, self._most)
+
+    def _find(self, *, compares: bool) -> Deciding[None]:
+        """Look the end user up: by what they are known as now, then by what they were known as before.
+
+        Then by what the journal alone remembers as theirs: an email that has changed since, as an earlier
+        run has seen.
+        """
+        is_taken = False
+        tried: list[EndUserUpsert] = []
+        for wanted in self.end_user.known_as():
+            held, is_anothers_id = yield from look_up(
+                LookUp(wanted, compares), lambda rest: LookUp(rest, compares), self.is_shared
+            )
+            is_taken = is_taken or is_anothers_id
+            if isinstance(held, RememberedEndUser):
+                is_taken = is_taken or held.external_id_is_taken
+            if held:
+                self.held, self.is_taken = held, is_taken
+                return
+            tried.append(wanted)
+        known: Answer = None
+        if compares and self.recalls_sayings and tried:
+            elsewhere = self.end_user.elsewhere
+            known = yield RecallFormerId(tuple(tried), elsewhere, alone=not self.asks)
+        self.held = known if isinstance(known, RememberedEndUser) else None
+        self.is_taken = is_taken
+
+    def _left_of(self, write: Write) -> Deciding[Write]:
+        """Return what is left of a write by what else was said, whose its external id is, and who it is."""
+        sayings = (yield from self._sayings(write)) if self.recalls_sayings else None
+        for each in self.before:
+            self.spoken.update(each.said().sayings.says)
+        self.before.clear()
+        left = write.without_external_id() if self.is_taken else write
+        spoken = [Spoken(self.spoken)] if self.spoken else []
+        left = left.beside(*([sayings] if sayings else []), *spoken)
+        return self.policy.left_of(left, self.held)
+
+    def _sayings(self, write: Write) -> Deciding[RememberedSayings | None]:
+        """Return what identifies of earlier runs have said of whom a write is about."""
+        number = self.held.id if self.held else 0
+        if self.held is None and not self.asks and write.upsert.wootric_id:
+            number = int(write.upsert.wootric_id)
+        sayings = (yield RecallSayings(number)) if number else None
+        return sayings if isinstance(sayings, RememberedSayings) else None
+
+    def _written(self, decision: Decision, write: Write) -> Deciding[None]:
+        """Have a write made, again where that tells more, and take note of what came of it."""
+        verdict = decision.verdict
+        if isinstance(verdict, Change) and verdict.fields is not None:
+            self.latest = inf
+        answer = yield decision
+        found = None
+        if isinstance(answer, Inconclusive) and isinstance(verdict, Change):
+            attempts = Attempts(self.end_user, self.is_shared, self.existing, self.created, verdict)
+            answer, found = yield from attempts.conclude(write, decision.held, answer)
+            self.created = attempts.created
+        elif decision.action == "create" and isinstance(answer, EndUser):
+            self.created = answer.id
+        failure = answer if isinstance(answer, Failure) else None
+        self.refused = verdict if isinstance(verdict, Failure) else failure
+        if isinstance(verdict, Change) and failure is None:
+            self.before.append(write)
+            self.policy.written(verdict, found)
         if isinstance(answer, EndUser):
-            held, asked = answer, _ACCOUNT
-        elif isinstance(answer, Known):
-            held = answer
+            self.held, self.asked = answer, _ACCOUNT
+        elif isinstance(answer, RememberedEndUser):
+            self.held = answer
 
 
-def _recalled(
-    step: Step, latest: float, there: "_There"
-) -> Generator[Asked | Turn, Answer, tuple[Turned | None, float]]:
-    """What earlier runs have made of a step, and the run that made the end user's writes up to here."""
-    answer = yield Recall(step.key, step.former_key, step.time)
-    fate = _done(step, answer, latest)
-    if isinstance(step, Write):
-        latest = answer.run if fate and isinstance(answer, Delivered) else latest
-        fate = yield from there.recalled(step, fate)
-    return fate, latest
-
-
-def _asked(held: EndUser | Known | None, most: int) -> int:
+def _asked(held: Held, most: int) -> int:
     """Who has been asked, by who was found: a journal knows nobody whom the account does not hold."""
     if isinstance(held, EndUser):
         return _ACCOUNT
-    return _JOURNAL if isinstance(held, Known) else most
-
-
-def _speak(before: list[Write], spoken: dict[str, Say]) -> None:
-    """Add what the writes before have said."""
-    for write in before:
-        spoken.update(write.said().sayings.says)
-    before.clear()
-
-
-class _There:
-    """What may be written of an end user who may be there already."""
-
-    def __init__(self, existing: Existing) -> None:
-        self._existing: Existing = existing
-        self._before: EndUser | Known | None = None
-        """The end user before this run wrote anything."""
-        self._is_ours = False
-        """Whether this run, or the one that it goes on with, has created them."""
-        self.has_looked = False
-        """Whether the account itself was asked."""
-
-    @property
-    def _may_change(self) -> bool:
-        return self._existing == "update" or self._is_ours
-
-    def recalled(
-        self, write: Write, fate: Turned | None
-    ) -> Generator[Asked | Turn, Answer, Turned | None]:
-        """What an earlier run has made of a write; `fate` is that where all of it was delivered."""
-        if self._may_change:
-            return fate
-        if fate is not None:
-            self._is_ours = (yield Begun(write.key_where("begun"))) is not None
-            return fate
-        answer = yield Recall(write.key_where(self._existing), None, None)
-        return Change("left", None) if isinstance(answer, Delivered) else None
-
-    def seen(
-        self, write: Write, held: EndUser | Known | None, *, asks: bool
-    ) -> Generator[Asked | Turn, Answer, EndUser | Known | None]:
-        """Look at the account where it takes that to know what may be written."""
-        if self._may_change or self.has_looked:
-            return held
-        known = self._unseen(write, held, asks=asks)
-        if known is None:
-            return held
-        answer = yield Inspect(known)
-        self.has_looked = True
-        return answer if isinstance(answer, EndUser | Known) else None
-
-    def _unseen(self, write: Write, held: EndUser | Known | None, *, asks: bool) -> Known | None:
-        """Whom the account must be asked after; None where enough is known of them."""
-        if isinstance(held, Known):
-            return held if self._existing == "fill" and held.may_lack(write.whole) else None
-        number = write.whole.wootric_id
-        if held is None and not asks and number:
-            # Nobody was to be asked after them; they are taken to be there.
-            return Known(int(number), {}, Fingerprints(b""))
-        return None
-
-    def left_of(self, write: Write, held: EndUser | Known | None) -> Write:
-        """Return what may be written: what this run has created or filled in itself, it may change."""
-        if held is None or self._is_ours:
-            return write
-        if self._before is None or isinstance(self._before, Known):
-            self._before = held
-        return restrict_write(write, self._before, self._existing)
-
-    def written(self, change: Change, answer: Answer) -> Answer:
-        """Take note of what came of a write; gives what Wootric then holds."""
-        if isinstance(answer, Met):
-            self._is_ours = False
-            self._before = answer.before
-            return answer.now
-        self._is_ours = self._is_ours or change.action == "create"
-        return answer
-
-
-def _left_of(
-    write: Write, heard: Remembered | None, spoken: Mapping[str, Say], *, is_taken: bool
-) -> Write:
-    """Return what is left of a write by what other identifies have said, and by whose its external id is."""
-    left = write.without_external_id() if is_taken else write
-    return left.beside(*([heard] if heard else ()), *([Spoken(spoken)] if spoken else ()))
+    return _JOURNAL if isinstance(held, RememberedEndUser) else most
 
 
 def _addressed(
-    event: Event, end_user: EndUserPlan, held: EndUser | Known | None, *, is_taken: bool
+    event: Event, end_user: EndUserPlan, held: Held, *, is_taken: bool
 ) -> EligibilityCheck | PageView | Skip:
     """Give an event what is known of its user, but for an external id that somebody else has."""
     call = address(event, end_user, held if isinstance(held, EndUser) else None)
@@ -331,97 +255,20 @@ def _addressed(
     )
 
 
-def _done(step: Step, answer: Answer, latest: float) -> Turned | None:
-    """What becomes of a step that an earlier run took care of; None where it did not.
-
-    `latest` is the run that made the end user's writes up to here, infinite where it is this one.
-    """
-    if isinstance(step, Event):
-        return left_out(step.type, answer)
-    return Change("unchanged", None) if still_holds(answer, latest) else None
-
-
-def still_holds(fate: object, latest: float) -> bool:
+def still_holds(verdict: object, latest: float) -> bool:
     """Whether a write was delivered, and none that comes before it later on, which may have undone it."""
-    return isinstance(fate, Delivered) and fate.run >= latest
+    return isinstance(verdict, Delivered) and verdict.run >= latest
 
 
-def left_out(kind: str, fate: object) -> Skip | None:
+def left_out(kind: str, verdict: object) -> Skip | None:
     """The skip of a track or page record that an earlier run has sent; None where it has not."""
-    if isinstance(fate, Delivered):
+    if isinstance(verdict, Delivered):
         message = "an earlier run has delivered it"
         return Skip("delivered_before", kind, "messageId", message)
-    if fate == "in_doubt":
+    if verdict == "in_doubt":
         message = "an earlier run sent it and saw no answer; sent again it may count twice"
         return Skip("in_doubt", kind, "messageId", message)
     return None
-
-
-def _found(
-    end_user: EndUserPlan,
-    is_shared: Callable[[str], bool],
-    *,
-    compares: bool,
-    asks: bool,
-    recollects: bool,
-) -> Generator[Asked | Turn, Answer, tuple[EndUser | Known | None, bool]]:
-    """Look the end user up: by what they are known as now, then by what they were known as before.
-
-    Then by what the journal alone remembers as theirs: an email that has changed since, as an earlier run
-    has seen.
-
-    Returns:
-        The end user, and whether somebody else has their external id.
-    """
-    tried: list[EndUserUpsert] = []
-    is_taken = False
-    for wanted in end_user.known_as():
-        answer = yield LookUp(wanted, compares)
-        if isinstance(answer, EndUser) and is_anothers(answer, wanted, is_shared):
-            is_taken = True
-            rest = replace(wanted, external_id=None)
-            answer = (yield LookUp(rest, compares)) if any(rest.look_up_keys()) else None
-        if isinstance(answer, Known):
-            return answer, is_taken or answer.external_id_is_taken
-        if isinstance(answer, EndUser):
-            return answer, is_taken
-        tried.append(wanted)
-    if not (recollects and tried):
-        return None, is_taken
-    known = yield Recollect(tuple(tried), end_user.elsewhere, alone=not asks)
-    return (known if isinstance(known, Known) else None), is_taken
-
-
-def is_anothers(held: EndUser, wanted: EndUserUpsert, is_shared: Callable[[str], bool]) -> bool:
-    """Return whether somebody who was found by a userId is not who was looked for (segment.md 8, rule 4).
-
-    An email that several people carry is an end user of its own, whatever external id that has.
-
-    Args:
-        held: who was found.
-        wanted: who was looked for.
-        is_shared: tells whether several people carry an email.
-    """
-    email = comparable(held.email)
-    return bool(
-        wanted.external_id
-        and held.external_id == wanted.external_id
-        and wanted.wootric_id != str(held.id)
-        and email
-        and email != comparable(wanted.email)
-        and is_shared(email)
-    )
-
-
-def _heard(
-    write: Write, held: EndUser | Known | None, *, asks: bool
-) -> Generator[Asked | Turn, Answer, Remembered | None]:
-    """What identifies of earlier runs have said of whom a write is about."""
-    number = held.id if held else 0
-    if held is None and not asks and write.upsert.wootric_id:
-        number = int(write.upsert.wootric_id)
-    heard = (yield Hear(number)) if number else None
-    return heard if isinstance(heard, Remembered) else None
 
 
 def after(refused: Failure | None) -> Failure | None:

@@ -33,8 +33,8 @@ def is_another(journal: Journal, oldest: Sequence[Mapping[str, Any]]) -> bool:
         oldest: the account's answer to `OLDEST`.
     """
     if not oldest:
-        return journal.knows_anybody
-    until = journal.knows_until
+        return journal.end_users.knows_anybody
+    until = journal.runs.knows_until
     try:
         return until is not None and place_of(oldest[0]).created_at > until
     except ValueError:
@@ -52,13 +52,13 @@ def settle(journal: Journal, find: Find) -> Settled:
         WootricError: the account can't be asked.
     """
     arrived = undone = left = 0
-    for doubt in journal.doubtful_writes():
+    for doubt in journal.deliveries.doubtful_writes():
         try:
             held = find(doubt.wanted)
         except CallFailedError:
             left += 1
             continue
-        if journal.settle(doubt, held):
+        if journal.writes.resolve(doubt, held):
             arrived += 1
         else:
             undone += 1

@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias
 
-from wootric_map.model import EndUserUpsert, property_field
+from wootric_map.model import EndUser, EndUserUpsert, property_field
 from wootric_map.plan.trait_history import (
     Group,
     Order,
@@ -29,7 +29,7 @@ class Delivered(NamedTuple):
     """Its number: later runs have greater ones."""
 
 
-Fate: TypeAlias = Delivered | Literal["in_doubt"]
+PastDelivery: TypeAlias = Delivered | Literal["in_doubt"]
 """What an earlier run has done about a delivery."""
 
 Prints: TypeAlias = Mapping[bytes, bytes]
@@ -106,6 +106,18 @@ class Fingerprints:
                     found[kind][name] = None
         return {kind: list(names) for kind, names in found.items()}
 
+    def each_id(self, wanted: EndUserUpsert) -> Iterator[bytes]:
+        """Yield the fingerprints of all that an end user is known by, the surest first."""
+        for by, value in (
+            ("id", wanted.wootric_id),
+            ("external_id", wanted.external_id),
+            ("email", wanted.email),
+            ("phone_number", wanted.phone_number),
+        ):
+            name = self.identity(by, value)
+            if name:
+                yield name
+
     def provenance(self, said: Said, known_as: Iterable[EndUserUpsert]) -> Provenance:
         """What a journal is to keep of a write beside its values."""
         says = {self.field(name): say for name, say in said.sayings.says.items()}
@@ -117,7 +129,7 @@ class Fingerprints:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RememberedEndUser:
     """An end user of whom an earlier run knows what it left in Wootric."""
 
     id: int
@@ -150,8 +162,12 @@ class Known:
         )
 
 
+Held: TypeAlias = EndUser | RememberedEndUser | None
+"""An end user as Wootric holds them, or as an earlier run left them; None where nobody is known."""
+
+
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class RememberedSayings:
     """What earlier writes said of an end user."""
 
     sayings: Sayings[bytes]
@@ -174,18 +190,20 @@ class Memory(Protocol):
     def met_anybody(self) -> bool:
         """Whether earlier runs met any end user."""
 
-    def heard(self, number: int) -> Remembered | None:
+    def sayings_of(self, number: int) -> RememberedSayings | None:
         """What earlier writes said of an end user of Wootric's, if anything is known of that."""
 
     def recollect(
         self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
-    ) -> Known | None:
+    ) -> RememberedEndUser | None:
         """An end user who had one of these userIds or emails before, whom nothing contradicts."""
 
-    def fate(self, key: str, former_key: str | None = None, time: int | None = None) -> Fate | None:
+    def past_delivery(
+        self, key: str, former_key: str | None = None, time: int | None = None
+    ) -> PastDelivery | None:
         """What an earlier run has done about a delivery; None where it is still to be made."""
 
-    def find(self, wanted: EndUserUpsert) -> Known | None:
+    def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """An end user whom an earlier run left in Wootric."""
 
 

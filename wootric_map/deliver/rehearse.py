@@ -8,21 +8,27 @@ from typing import NamedTuple
 
 from wootric_map.deliver.addressing import Change
 from wootric_map.deliver.compare import written
-from wootric_map.deliver.decisions import (
-    Answer,
-    Asked,
-    Begun,
-    Course,
-    Hear,
-    Inspect,
-    LookUp,
-    Recall,
-    Recollect,
-    Turn,
-    course,
+from wootric_map.deliver.decisions import decide
+from wootric_map.deliver.fingerprints import (
+    Held,
+    Memory,
+    PastDelivery,
+    RememberedEndUser,
+    RememberedSayings,
 )
-from wootric_map.deliver.fingerprints import Fate, Known, Memory, Remembered
-from wootric_map.errors import CallFailedError
+from wootric_map.deliver.questions import (
+    Answer,
+    Decision,
+    Decisions,
+    LookAtAccount,
+    LookUp,
+    Question,
+    RecallCreation,
+    RecallDelivery,
+    RecallFormerId,
+    RecallSayings,
+    next_decision,
+)
 from wootric_map.model import (
     UNKNOWN,
     EligibilityCheck,
@@ -47,7 +53,7 @@ class Rehearsed(NamedTuple):
     outcome: Outcome
     call: EndUserUpsert | EligibilityCheck | PageView | None
     """What would be sent; None where nothing is."""
-    held: EndUser | Known | None
+    held: Held
     """The end user as Wootric would hold them before, or as an earlier run left them."""
     look_ups: int
     """Look-ups that a push would make first at most, where it asks the account."""
@@ -137,84 +143,109 @@ def _rehearse(
         found: the answer to the first look-up, under way already.
         look: looks an end user up in the account itself.
     """
-    way: Course = course(
+    decisions: Decisions = decide(
         end_user,
         plan.steps(end_user),
         registered,
         asks=find is not None,
         is_shared=plan.is_anothers(end_user),
         recalls=memory is not None,
-        heeds=memory is not None and memory.met_anybody,
+        recalls_sayings=memory is not None and memory.met_anybody,
         existing=plan.existing,
     )
+    answers = _Answers(find, memory, found, look)
     answer: Answer = None
-    look_ups = foretold = 0
-    is_unseen = False
+    foretold = 0
     while True:
         try:
-            asked = way.send(answer)
-            while not isinstance(asked, Turn):
-                if isinstance(asked, Inspect) and not look:
-                    # What a snapshot tells of whom an earlier run has met may be older than that.
-                    is_unseen = True
-                    asked = way.send(asked.known)
-                    continue
-                answer = _recalled(asked, memory)
-                if answer or not isinstance(asked, LookUp | Inspect):
-                    asked = way.send(answer)
-                    continue
-                look_ups += asked.wanted.look_ups
-                try:
-                    if isinstance(asked, Inspect):
-                        answer = look(asked.wanted) if look else None
-                    else:
-                        answer = found.result() if found else find(asked.wanted) if find else None
-                except CallFailedError as error:
-                    asked = way.throw(error)
-                else:
-                    asked = way.send(answer)
-                found = None
+            decision = next_decision(decisions, answer, answers.to)
         except StopIteration:
             return
         if find is None and not foretold:
-            look_ups = foretold = _foretold(end_user, asked)
-        yield _rehearsed(end_user, asked, look_ups)._replace(is_unseen=is_unseen)
-        answer = _afterwards(asked)
-        look_ups, is_unseen = 0, False
+            answers.look_ups = foretold = _foretold(end_user, decision)
+        rehearsed = _rehearsed(end_user, decision, answers.look_ups)
+        yield rehearsed._replace(is_unseen=answers.is_unseen)
+        answer = _afterwards(decision)
+        answers.look_ups, answers.is_unseen = 0, False
 
 
-def _recalled(asked: Asked, memory: Memory | None) -> Fate | Known | Remembered | None:
+class _Answers:
+    """Answers what the decisions about one end user ask, as far as a rehearsal may."""
+
+    def __init__(
+        self,
+        find: Find | None,
+        memory: Memory | None,
+        found: Future[EndUser | None] | None,
+        look: Find | None,
+    ) -> None:
+        """Begin; arguments as in `_rehearse`."""
+        self._find = find
+        self._memory = memory
+        self._found = found
+        self._look = look
+        self.look_ups = 0
+        """How many look-ups the step under way has asked for, at most."""
+        self.is_unseen = False
+        """Whether a push would look at the account where a rehearsal may not."""
+
+    def to(self, asked: Question) -> Answer:
+        """Return the answer to a question.
+
+        Raises:
+            CallFailedError: a look-up failed.
+        """
+        if isinstance(asked, LookAtAccount) and not self._look:
+            # What a snapshot tells of whom an earlier run has met may be older than that.
+            self.is_unseen = True
+            return asked.remembered
+        answer = _recalled(asked, self._memory)
+        if answer or not isinstance(asked, LookUp | LookAtAccount):
+            return answer
+        self.look_ups += asked.wanted.look_ups
+        found, self._found = self._found, None
+        if isinstance(asked, LookAtAccount):
+            return self._look(asked.wanted) if self._look else None
+        if found:
+            return found.result()
+        return self._find(asked.wanted) if self._find else None
+
+
+def _recalled(
+    asked: Question, memory: Memory | None
+) -> PastDelivery | RememberedEndUser | RememberedSayings | None:
     """What earlier runs know to answer."""
     if memory is None:
         return None
-    if isinstance(asked, Recall | Begun):
-        return memory.fate(*asked)
-    if isinstance(asked, Hear):
-        return memory.heard(asked.number)
-    if isinstance(asked, Recollect):
+    if isinstance(asked, RecallDelivery | RecallCreation):
+        return memory.past_delivery(*asked)
+    if isinstance(asked, RecallSayings):
+        return memory.sayings_of(asked.number)
+    if isinstance(asked, RecallFormerId):
         return memory.recollect(asked.known_as, asked.elsewhere, alone=asked.alone)
     return memory.find(asked.wanted) if isinstance(asked, LookUp) and asked.compares else None
 
 
-def _foretold(end_user: EndUserPlan, turn: Turn) -> int:
+def _foretold(end_user: EndUserPlan, decision: Decision) -> int:
     """How many look-ups a step takes at most, where a push will ask the account."""
-    done = isinstance(turn.fate, Change) and turn.fate.fields is None
-    if turn.held is not None or done:
+    done = isinstance(decision.verdict, Change) and decision.verdict.fields is None
+    if decision.held is not None or done:
         return 0
-    if isinstance(turn.step, Write):
+    if isinstance(decision.step, Write):
         return next((each.look_ups for each in end_user.known_as()), 0)
-    return int(_is_unknown(turn))  # the account may know them all the same
+    return int(_is_unknown(decision))  # the account may know them all the same
 
 
-def _rehearsed(end_user: EndUserPlan, turn: Turn, look_ups: int) -> Rehearsed:
-    step, fate, held = turn
+def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehearsed:
+    step, verdict, held = decision.step, decision.verdict, decision.held
+    assert isinstance(step, Write | Event)  # noqa: S101 - the plan is a live one
     refs = step.refs
     event = event_name(step.call) if isinstance(step, Event) else None
-    if isinstance(fate, Skip | Failure):
-        outcome = Outcome(turn.action, refs, fate, event=event)
+    if isinstance(verdict, Skip | Failure):
+        outcome = Outcome(decision.action, refs, verdict, event=event)
         return Rehearsed(end_user, step, outcome, None, held, look_ups)
-    call = fate.fields if isinstance(fate, Change) else fate
-    outcome = Outcome(turn.action, refs, None, event=event)
+    call = verdict.fields if isinstance(verdict, Change) else verdict
+    outcome = Outcome(decision.action, refs, None, event=event)
     warnings: tuple[PlacedWarning, ...] = ()
     if isinstance(step, Event) and isinstance(call, EligibilityCheck | PageView):
         warnings = step.warnings_of(call)
@@ -238,13 +269,17 @@ def _taken(rehearsed: Rehearsed, fields: EndUserUpsert, find: Find) -> Iterator[
             yield PlacedWarning(ref, MappingWarning("already_taken", "", message))
 
 
-def _is_unknown(turn: Turn) -> bool:
-    return isinstance(turn.fate, Skip) and turn.fate.reason in UNKNOWN
+def _is_unknown(decision: Decision) -> bool:
+    return isinstance(decision.verdict, Skip) and decision.verdict.reason in UNKNOWN
 
 
-def _afterwards(turn: Turn) -> EndUser | Known | None:
+def _afterwards(decision: Decision) -> Held:
     """What Wootric would hold after a step."""
-    fate, held = turn.fate, turn.held
-    if not (isinstance(fate, Change) and fate.fields):
+    verdict, held = decision.verdict, decision.held
+    if not (isinstance(verdict, Change) and verdict.fields):
         return None
-    return held.written(fate.fields) if isinstance(held, Known) else written(fate.fields, held)
+    return (
+        held.written(verdict.fields)
+        if isinstance(held, RememberedEndUser)
+        else written(verdict.fields, held)
+    )

@@ -27,7 +27,6 @@ records give the same bytes.
 stand together, in the order they are sent.
 """
 
-import os
 import threading
 from array import array
 from collections import Counter
@@ -55,12 +54,13 @@ from wootric_map.ownership import place_of_ours
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import Group, Order, Said, grouped, ungrouped
-from wootric_map.private_file import create_partial, naming, put_in_place, remove_abandoned
+from wootric_map.private_file import PrivateFile
 
 VERSION: Final = 1
 
 _HEADER: Final = "wootric_replay_plan"
 _LONGEST_LINE: Final = 64 * 1024 * 1024
+_BUFFER: Final = 64 * 1024
 
 
 class PlannedWrite(NamedTuple):
@@ -97,6 +97,11 @@ class PlannedCall(NamedTuple):
     """What an earlier release knew it by."""
     time: int | None = None
     """When it happened, in milliseconds since the epoch; not in plans of earlier releases."""
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """Its line."""
+        return (self.ref,)
 
     @property
     def action(self) -> Action:
@@ -163,11 +168,7 @@ class PlanWriter:
         if path.exists() and not _is_replaceable(path):
             raise FileExistsError("it is there, and no plan; it would be lost: choose another name")
         self._fills = fills
-        self._path = place
-        remove_abandoned(place)
-        descriptor, partial = create_partial(place)
-        self._partial: Path | None = partial
-        self._file = os.fdopen(descriptor, "wb")
+        self._file = PrivateFile.beside(place, buffer=_BUFFER)
         self._counts: Counter[str] = Counter()
         self._write({_HEADER: VERSION, "account": account, "against": against})
 
@@ -175,10 +176,8 @@ class PlanWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._partial:
-            self._partial.unlink(missing_ok=True)
-        with suppress(OSError):
-            self._file.close()
+        if not self._file.is_closed:
+            self._file.discard()
 
     def add(self, prepared: Prepared) -> None:
         """Write what a push would send for a step; nothing where it would send nothing."""
@@ -206,17 +205,10 @@ class PlanWriter:
     def finish(self) -> None:
         """Put the whole file in its place."""
         self._write({"end": {action: self._counts[action] for action in CALLS}})
-        with naming(self._path):
-            self._file.flush()
-        if self._partial:
-            size = self._file.tell()
-            put_in_place(self._file.fileno(), self._partial, self._path, size)
-            self._partial = None
-        self._file.close()
+        self._file.finish()
 
     def _write(self, line: dict[str, object]) -> None:
-        with naming(self._path):
-            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class PlanFile:

@@ -8,7 +8,6 @@ its place as `FILE.partial`, from which the same command goes on.
 import json
 import os
 import re
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -29,14 +28,9 @@ from wootric_map.errors import (
 from wootric_map.mapping.identity import WOOTRIC_ID
 from wootric_map.model import EndUser, EndUserUpsert
 from wootric_map.ownership import place_of_ours
-from wootric_map.private_file import (
-    check_untouched,
-    create_partial,
-    naming,
-    put_in_place,
-    remove_abandoned,
-)
+from wootric_map.private_file import PrivateFile, remove_abandoned
 from wootric_map.read.gzip import MAGIC, gunzip
+from wootric_map.temporary_database import scratch_database
 from wootric_map.values.contact import comparable
 from wootric_map.wootric.end_users import Place, Reached, end_user_from, place_of
 from wootric_map.wootric.replies import contradicts
@@ -62,17 +56,15 @@ _TAIL: Final = re.compile(
 
 _LONGEST_TAIL: Final = 200
 
-_PRAGMAS: Final = """
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
-    PRAGMA temp_store = FILE;
-    PRAGMA cache_size = -32768;
-"""
-_SCHEMA: Final = f"""
-    {_PRAGMAS}
+_CACHE_KIB: Final = 32 * 1024
+_SCHEMA: Final = """
     CREATE TABLE end_user (
         id INTEGER PRIMARY KEY, external_id TEXT, email TEXT, phone TEXT, content BLOB
     );
+    BEGIN;
+"""
+_UPDATE_SCHEMA: Final = """
+    CREATE TABLE line (id INTEGER PRIMARY KEY, number INTEGER, update_at INTEGER);
     BEGIN;
 """
 _INDEXES: Final = "".join(
@@ -110,11 +102,9 @@ class Snapshot:
                 f"{path}: this is the part of a snapshot that an interrupted run left; run the same "
                 "snapshot command again to complete it"
             )
-        # "" is SQLite's own temporary file. One connection serves all threads, one at a time.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database = scratch_database(_SCHEMA, cache_kib=_CACHE_KIB)
         self._lock = threading.Lock()
         try:
-            self._database.executescript(_SCHEMA)
             lines = _Lines(path)
             self._database.executemany(
                 "INSERT OR REPLACE INTO end_user VALUES (?, ?, ?, ?, ?)",
@@ -213,7 +203,6 @@ class PartialSnapshot:
         _check_replaceable(path, account)
         self.path = path.with_name(path.name + PARTIAL)
         """Where it stands."""
-        self._target = path
         self.account = account
         """The account it is of."""
         self._updated_since = updated_since
@@ -223,13 +212,14 @@ class PartialSnapshot:
         """How many end users it holds."""
         self._last: int | None = None
         self._ids: set[int] = set()
-        self._file = _locked(self.path)
+        file = _locked(self.path)
         remove_abandoned(path)
         try:
-            self._resume()
-            os.fchmod(self._file.fileno(), 0o600)
+            end = self._resume()
+            self._file = PrivateFile(file, self.path, path, size=end, shown=self.path)
+            os.fchmod(file.fileno(), 0o600)
         except BaseException:
-            self._file.close()
+            file.close()
             raise
 
     def __enter__(self) -> Self:
@@ -237,10 +227,10 @@ class PartialSnapshot:
 
     def __exit__(self, *_: object) -> None:
         """Leave it there to go on with, unless it holds nobody."""
-        if not self._file.closed:
-            if not self.count:
-                self.path.unlink(missing_ok=True)
+        if self.count:
             self._file.close()
+        elif not self._file.is_closed:
+            self._file.discard()
 
     @property
     def reached(self) -> Reached | None:
@@ -268,34 +258,27 @@ class PartialSnapshot:
         for row in rows:
             places.append(place_of(row))
             content += _dump(_marked(row, said)) + b"\n"
-        check_untouched(self._file.fileno(), self.path, self._file.tell())
-        written = 0
-        try:
-            while written < len(content):
-                written += self._file.write(content[written:]) or 0
-        except OSError as error:
-            # A full disk must not leave half a line.
-            end = self._file.tell() - written
-            self._file.truncate(end)
-            self._file.seek(end)
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
-        check_untouched(self._file.fileno(), self.path, self._file.tell())
+        self._file.check()
+        self._file.write(content)
+        self._file.check()
         for place in places:
             self._note(place)
 
     def finish(self) -> int:
         """Move it to the place of the snapshot; gives how many end users it holds."""
-        put_in_place(self._file.fileno(), self.path, self._target, self._file.tell())
-        self._file.close()
+        self._file.finish()
         return self.count
 
     def discard(self) -> None:
         """Throw it away."""
-        self.path.unlink(missing_ok=True)
-        self._file.close()
+        self._file.discard()
 
-    def _resume(self) -> None:
-        """Take in what an earlier run left, but for a last line that it could not end."""
+    def _resume(self) -> int:
+        """Take in what an earlier run left, but for a last line that it could not end.
+
+        Returns:
+            Where the last whole line ends.
+        """
         end = 0
         lines = _Lines(self.path, partial=True)
         for line in lines:
@@ -312,8 +295,7 @@ class PartialSnapshot:
             self._note(line.place)
             end = lines.end
         self.as_of = lines.as_of
-        self._file.truncate(end)
-        self._file.seek(end)
+        return end
 
     def _note(self, place: Place) -> None:
         self.count += 1
@@ -336,12 +318,8 @@ class EarlierSnapshot:
         if path.name.endswith(PARTIAL):
             raise SnapshotError(f"{path} is no whole snapshot; run the command that left it again")
         self._path = path
-        self._database = sqlite3.connect("", isolation_level=None)
+        self._database = scratch_database(_UPDATE_SCHEMA, cache_kib=_CACHE_KIB)
         try:
-            self._database.executescript(
-                f"{_PRAGMAS} CREATE TABLE line (id INTEGER PRIMARY KEY, number INTEGER, update_at INTEGER);"
-                "BEGIN;"
-            )
             lines = _Lines(path)
             self._database.executemany(
                 "INSERT OR REPLACE INTO line VALUES (?, ?, NULL)",
@@ -388,7 +366,10 @@ class EarlierSnapshot:
         """
         tail = b"," + _dump({"account": partial.account, "as_of": partial.as_of})[1:] + b"\n"
         count = 0
-        with _beside(_led_to(target)) as file, partial.path.open("rb") as updates:
+        with (
+            PrivateFile.beside(_led_to(target), buffer=_BLOCK) as file,
+            partial.path.open("rb") as updates,
+        ):
             self._database.executemany(
                 "INSERT INTO line VALUES (?, NULL, ?) "
                 "ON CONFLICT (id) DO UPDATE SET update_at = excluded.update_at",
@@ -397,6 +378,7 @@ class EarlierSnapshot:
             for content in self._merged(updates):
                 file.write(_retailed(content, tail))
                 count += 1
+            file.finish()
         partial.discard()
         return count
 
@@ -572,21 +554,6 @@ def _locked(path: Path) -> FileIO:
         raise SnapshotError(f"another run is writing {path} just now") from error
     except OSError as error:
         raise SnapshotError(f"{path}: can't be written to: {error.strerror}") from error
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside its place, and move it there once it is whole."""
-    descriptor, partial = create_partial(path)
-    with os.fdopen(descriptor, "wb", buffering=_BLOCK) as file:
-        try:
-            with naming(path):
-                yield file
-                file.flush()
-            partial.rename(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
 
 
 def _line_at(file: BinaryIO, offset: int) -> bytes:

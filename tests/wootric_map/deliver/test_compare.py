@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.deliver.compare import difference, restrict, written
-from wootric_map.deliver.fingerprints import Fingerprints, Known
+from wootric_map.deliver.fingerprints import Fingerprints, RememberedEndUser
 from wootric_map.model import EndUser, EndUserUpsert, Existing
 from wootric_map.wootric.replies import contradicts
 
@@ -218,7 +218,7 @@ def test_what_is_withheld_and_what_is_left_are_all_that_is_wanted(
 @pytest.mark.parametrize("existing", ["fill", "keep"])
 def test_of_whom_an_earlier_run_left_nothing_is_known_to_be_missing(existing: Existing) -> None:
     fingerprints = Fingerprints(bytes(32))
-    known = Known(7, fingerprints.of(EndUserUpsert("a@b.co")), fingerprints)
+    known = RememberedEndUser(7, fingerprints.of(EndUserUpsert("a@b.co")), fingerprints)
     wanted = EndUserUpsert("a@b.co", properties={"plan": "pro"})
     left, withheld, kept = restrict(wanted, known, existing)
     assert (left, withheld) == (

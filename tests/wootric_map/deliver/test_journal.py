@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,7 +19,10 @@ from hypothesis import strategies as st
 
 from wootric_map.deliver.compare import difference
 from wootric_map.deliver.fingerprints import Delivered, Fingerprints, Provenance, packed, unpacked
-from wootric_map.deliver.journal import MIGRATIONS, Journal, contents, discard_unused, forget
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.journal_contents import contents
+from wootric_map.deliver.journal_file import discard_unused, forget
+from wootric_map.deliver.journal_schema import MIGRATIONS, connected
 from wootric_map.errors import JournalError, JournalFailedError, StoppedError
 from wootric_map.model import EndUser, EndUserUpsert
 from wootric_map.plan.earlier_rejects import REJECTED
@@ -90,17 +94,17 @@ def killed(path: Path, do: Callable[[Journal], object]) -> None:
 
 def test_what_was_delivered_is_known_to_the_next_run(reopened: Open) -> None:
     journal = reopened()
-    assert journal.fate("m-1") is None
-    journal.depart("m-1", "page_view")
-    journal.delivered("m-1", "page_view")
-    assert isinstance(reopened().fate("m-1"), Delivered)
-    assert reopened().fate("m-2") is None
+    assert journal.past_delivery("m-1") is None
+    journal.deliveries.depart("m-1", "page_view")
+    journal.deliveries.delivered("m-1", "page_view")
+    assert isinstance(reopened().past_delivery("m-1"), Delivered)
+    assert reopened().past_delivery("m-2") is None
 
 
 def test_a_write_is_known_by_its_key_and_its_end_user_by_each_id(reopened: Open) -> None:
-    reopened().written("w", 7, ADA)
+    reopened().writes.written("w", 7, ADA)
     journal = reopened()
-    assert isinstance(journal.fate("w"), Delivered)
+    assert isinstance(journal.past_delivery("w"), Delivered)
     for wanted in (
         EndUserUpsert(external_id="1"),
         EndUserUpsert(email=" ADA@example.com"),
@@ -114,7 +118,7 @@ def test_a_write_is_known_by_its_key_and_its_end_user_by_each_id(reopened: Open)
 
 
 def test_what_is_new_is_sent_with_the_id_of_whom_it_is_about(reopened: Open) -> None:
-    reopened().written("w", 7, ADA)
+    reopened().writes.written("w", 7, ADA)
     wanted = replace(ADA, phone_number="+44 2", properties={"plan": "free", "seats_amount": 5})
     known = reopened().find(wanted)
     assert known
@@ -127,30 +131,30 @@ def test_what_is_new_is_sent_with_the_id_of_whom_it_is_about(reopened: Open) -> 
 def test_whom_a_run_has_met_is_known_also_where_it_ignores_earlier_ones(
     reopened: Open, recalls: bool
 ) -> None:
-    reopened(clock=lambda: 100.0).written("a", 7, ADA)
+    reopened(clock=lambda: 100.0).writes.written("a", 7, ADA)
     journal = reopened(recalls=recalls)
-    assert (journal.met(7), journal.met(8)) == (True, False)
-    journal.written("b", 8, EndUserUpsert("b@example.com"))
-    assert journal.met(8)
-    assert not reopened(since=101.0).met(7)
-    assert reopened(since=100.0).met(7)
+    assert (journal.end_users.met(7), journal.end_users.met(8)) == (True, False)
+    journal.writes.written("b", 8, EndUserUpsert("b@example.com"))
+    assert journal.end_users.met(8)
+    assert not reopened(since=101.0).end_users.met(7)
+    assert reopened(since=100.0).end_users.met(7)
 
 
 def test_a_mark_is_known_until_it_is_taken_off_and_counts_as_no_delivery(
     path: Path, reopened: Open
 ) -> None:
-    reopened().begin("m")
+    reopened().deliveries.begin("m")
     journal = reopened()
-    assert journal.fate("m") == Delivered(1)
+    assert journal.past_delivery("m") == Delivered(1)
     assert not any(contents(path).delivered.values())
-    journal.end("m")
-    assert reopened().fate("m") is None
+    journal.deliveries.end("m")
+    assert reopened().past_delivery("m") is None
 
 
 def test_later_writes_add_to_what_is_known(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA)
-    journal.written("b", 7, EndUserUpsert(external_id="1", properties={"plan": "free"}))
+    journal.writes.written("a", 7, ADA)
+    journal.writes.written("b", 7, EndUserUpsert(external_id="1", properties={"plan": "free"}))
     known = reopened().find(ADA)
     assert known
     assert difference(ADA, known) == EndUserUpsert(None, "1", properties={"plan": "pro"})
@@ -162,9 +166,9 @@ def test_later_writes_add_to_what_is_known(reopened: Open) -> None:
 
 def test_an_email_that_somebody_else_has_by_now_names_them_alone(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, EndUserUpsert("shared@example.com", "1"))
+    journal.writes.written("a", 7, EndUserUpsert("shared@example.com", "1"))
     assert journal.find(EndUserUpsert("shared@example.com", "2")) is None
-    journal.written("b", 8, EndUserUpsert("shared@example.com", "2"))
+    journal.writes.written("b", 8, EndUserUpsert("shared@example.com", "2"))
     known = reopened().find(EndUserUpsert("shared@example.com"))
     assert known
     assert known.id == 8
@@ -172,21 +176,21 @@ def test_an_email_that_somebody_else_has_by_now_names_them_alone(reopened: Open)
 
 def test_a_phone_names_only_whom_nothing_else_names(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA)
+    journal.writes.written("a", 7, ADA)
     assert journal.find(EndUserUpsert(phone_number="+44 1")) is None
-    journal.written("b", 8, EndUserUpsert(phone_number="+44 9"))
+    journal.writes.written("b", 8, EndUserUpsert(phone_number="+44 9"))
     known = journal.find(EndUserUpsert(phone_number="+44 9"))
     assert known
     assert known.id == 8
 
 
 def test_told_to_it_ignores_earlier_runs_but_writes_down_its_own(reopened: Open) -> None:
-    reopened().written("w", 7, ADA)
+    reopened().writes.written("w", 7, ADA)
     journal = reopened(recalls=False)
-    assert journal.fate("w") is None
+    assert journal.past_delivery("w") is None
     assert journal.find(ADA) is None
-    journal.delivered("m", "page_view")
-    assert isinstance(reopened().fate("m"), Delivered)
+    journal.deliveries.delivered("m", "page_view")
+    assert isinstance(reopened().past_delivery("m"), Delivered)
 
 
 # What was said when, and who had which id before.
@@ -203,7 +207,7 @@ def since(
 
 
 def heard(journal: Journal, number: int, name: str) -> int | None:
-    found = journal.heard(number)
+    found = journal.sayings_of(number)
     say = found and found.of(name)
     return say.order.time if say else None
 
@@ -211,16 +215,16 @@ def heard(journal: Journal, number: int, name: str) -> int | None:
 @pytest.mark.parametrize("recalls", [True, False])
 def test_the_last_that_was_said_of_each_trait_is_remembered(reopened: Open, recalls: bool) -> None:
     journal = reopened()
-    assert journal.heard(7) is None
-    journal.written("a", 7, ADA, provenance=since(journal, 5, "email", "traits.plan"))
-    journal.written("b", 7, ADA, provenance=since(journal, 2, "email", "external_id"))
-    journal.written("c", 7, ADA)
+    assert journal.sayings_of(7) is None
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", "traits.plan"))
+    journal.writes.written("b", 7, ADA, provenance=since(journal, 2, "email", "external_id"))
+    journal.writes.written("c", 7, ADA)
     journal = reopened(recalls=recalls)
     times = [
         heard(journal, 7, name) for name in ("email", "traits.plan", "external_id", "traits.x")
     ]
     assert times == [5, 5, 2, None]
-    assert journal.heard(8) is None
+    assert journal.sayings_of(8) is None
 
 
 def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
@@ -228,13 +232,13 @@ def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
 ) -> None:
     def run(journal: Journal) -> None:
         provenance = since(journal, 5, "email", ids=[EndUserUpsert(email="old@example.com")])
-        journal.depart("w", "create", ADA, provenance=provenance)
+        journal.deliveries.depart("w", "create", ADA, provenance=provenance)
 
     killed(path, run)
     journal = reopened()
-    (doubt,) = journal.doubtful_writes()
-    assert journal.heard(7) is None
-    assert journal.settle(doubt, HELD)
+    (doubt,) = journal.deliveries.doubtful_writes()
+    assert journal.sayings_of(7) is None
+    assert journal.writes.resolve(doubt, HELD)
     assert heard(journal, 7, "email") == 5
     known = journal.recollect([EndUserUpsert(email="old@example.com")], alone=False)
     assert known
@@ -243,10 +247,10 @@ def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
 
 def test_begun_anew_it_has_heard_nothing(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
     journal.begin_anew()
-    assert journal.heard(7) is None
-    journal.written("b", 7, EndUserUpsert(email="x@example.com"))
+    assert journal.sayings_of(7) is None
+    journal.writes.written("b", 7, EndUserUpsert(email="x@example.com"))
     assert reopened().recollect([OLD], alone=False) is None
 
 
@@ -274,7 +278,7 @@ def test_an_end_user_is_known_by_what_they_had_before_unless_anything_contradict
     reopened: Open, known_as: list[EndUserUpsert], found: bool
 ) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[ADA, OLD]))
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, ids=[ADA, OLD]))
     # In the run that wrote them they stand apart, as its plan has it.
     assert journal.recollect(known_as, alone=False) is None
     journal = reopened()
@@ -283,8 +287,8 @@ def test_an_end_user_is_known_by_what_they_had_before_unless_anything_contradict
 
 
 def test_what_was_replaced_was_theirs_before(reopened: Open) -> None:
-    reopened().written("a", 7, EndUserUpsert("old@example.com", "0"))
-    reopened().written("b", 7, EndUserUpsert("ada@example.com", "1"))
+    reopened().writes.written("a", 7, EndUserUpsert("old@example.com", "0"))
+    reopened().writes.written("b", 7, EndUserUpsert("ada@example.com", "1"))
     known = reopened().recollect([OLD], alone=False)
     assert known
     assert known.holds("external_id", "1")
@@ -292,19 +296,19 @@ def test_what_was_replaced_was_theirs_before(reopened: Open) -> None:
 
 def test_an_id_that_somebody_has_now_is_theirs_alone(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
-    journal.written("b", 8, EndUserUpsert("old@example.com", "8"))
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
+    journal.writes.written("b", 8, EndUserUpsert("old@example.com", "8"))
     assert reopened().recollect([EndUserUpsert(email="old@example.com")], alone=False) is None
     # The newest of those who had it.
     journal = reopened()
-    journal.written("c", 8, EndUserUpsert("new@example.com", "8"))
+    journal.writes.written("c", 8, EndUserUpsert("new@example.com", "8"))
     known = reopened().recollect([EndUserUpsert(email="old@example.com")], alone=False)
     assert known
     assert known.id == 8
 
 
 def test_where_nobody_else_is_asked_the_email_alone_decides(reopened: Open) -> None:
-    reopened().written("a", 7, ADA)
+    reopened().writes.written("a", 7, ADA)
     wanted = EndUserUpsert("ada@example.com", "2")
     journal = reopened()
     assert journal.find(wanted) is journal.recollect([wanted], alone=False) is None
@@ -315,7 +319,7 @@ def test_where_nobody_else_is_asked_the_email_alone_decides(reopened: Open) -> N
 
 def test_an_external_id_that_was_theirs_before_is_no_contradiction(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
     assert journal.find(EndUserUpsert("ada@example.com", "2")) is None
     known = journal.find(EndUserUpsert("ada@example.com", "0"))
     assert known
@@ -324,7 +328,7 @@ def test_an_external_id_that_was_theirs_before_is_no_contradiction(reopened: Ope
 
 def test_a_snapshot_knows_better_of_former_ids_too(reopened: Open) -> None:
     journal = reopened(clock=lambda: 5.0)
-    journal.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
     assert reopened(since=4.0).recollect([OLD], alone=False)
     journal = reopened(since=6.0)
     assert journal.recollect([OLD], alone=False) is None
@@ -333,7 +337,7 @@ def test_a_snapshot_knows_better_of_former_ids_too(reopened: Open) -> None:
 
 def test_ignoring_earlier_runs_it_does_not_know_what_they_left(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
     known = reopened(recalls=False).recollect([OLD], alone=False)
     assert known
     assert known.id == 7
@@ -342,8 +346,8 @@ def test_ignoring_earlier_runs_it_does_not_know_what_they_left(reopened: Open) -
 
 def test_whoever_lost_an_id_keeps_what_was_said(reopened: Open) -> None:
     journal = reopened()
-    journal.written("a", 7, ADA, provenance=since(journal, 5, "traits.plan", ids=[OLD]))
-    journal.written("b", 8, EndUserUpsert(ADA.email, "8"))
+    journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "traits.plan", ids=[OLD]))
+    journal.writes.written("b", 8, EndUserUpsert(ADA.email, "8"))
     journal = reopened()
     assert journal.find(EndUserUpsert(external_id="1")) is None
     assert journal.recollect([OLD], alone=False) is None
@@ -352,7 +356,9 @@ def test_whoever_lost_an_id_keeps_what_was_said(reopened: Open) -> None:
 
 def test_trait_names_are_not_in_the_journal(path: Path, reopened: Open) -> None:
     with reopened() as journal:
-        journal.written("a", 7, ADA, provenance=since(journal, 5, "traits.favourite", ids=[OLD]))
+        journal.writes.written(
+            "a", 7, ADA, provenance=since(journal, 5, "traits.favourite", ids=[OLD])
+        )
     assert b"favourite" not in path.read_bytes()
     assert b"old@example" not in path.read_bytes()
 
@@ -373,19 +379,19 @@ def test_fingerprints_come_back_as_they_were_put_down(
 
 def test_a_killed_run_was_over_when_the_next_began(path: Path, reopened: Open) -> None:
     def run(journal: Journal) -> None:
-        journal.written("w", 7, ADA)
-        journal.depart("m", "page_view")
+        journal.writes.written("w", 7, ADA)
+        journal.deliveries.depart("m", "page_view")
 
     killed(path, run)
     journal = reopened(clock=lambda: 5e9)
-    assert journal.knows_until == 5e9
-    journal.end_run(0, {}, 0)
-    assert reopened(clock=lambda: 6e9).knows_until == 5e9
+    assert journal.runs.knows_until == 5e9
+    journal.runs.end(0, {}, 0)
+    assert reopened(clock=lambda: 6e9).runs.knows_until == 5e9
 
 
 def test_who_met_nobody_knows_nobody(reopened: Open) -> None:
-    reopened().end_run(0, {}, 0)
-    assert reopened().knows_until is None
+    reopened().runs.end(0, {}, 0)
+    assert reopened().runs.knows_until is None
 
 
 # What is in doubt.
@@ -393,10 +399,10 @@ def test_who_met_nobody_knows_nobody(reopened: Open) -> None:
 
 def test_there_is_something_to_ask_it_once_an_earlier_run_left_anything(reopened: Open) -> None:
     assert not reopened().remembers
-    reopened().depart("m", "page_view")
+    reopened().deliveries.depart("m", "page_view")
     assert reopened().remembers
-    reopened().returned("m")
-    reopened().delivered("n", "page_view")
+    reopened().deliveries.returned("m")
+    reopened().deliveries.delivered("n", "page_view")
     assert reopened().remembers
     assert not reopened(recalls=False).remembers
 
@@ -405,10 +411,10 @@ def test_a_failure_of_this_run_is_made_up_for_by_a_later_delivery(
     path: Path, reopened: Open
 ) -> None:
     journal = reopened()
-    journal.failed("m", "page_view")
-    journal.failed("w", "create", ADA)
-    journal.delivered("m", "page_view")
-    journal.written("v", 7, ADA)
+    journal.deliveries.failed("m", "page_view")
+    journal.deliveries.failed("w", "create", ADA)
+    journal.deliveries.delivered("m", "page_view")
+    journal.writes.written("v", 7, ADA)
     journal.close()
     assert not any(contents(path).failed.values())
 
@@ -418,42 +424,44 @@ def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
 ) -> None:
     def run(journal: Journal) -> None:
         for key in ("answered", "refused", "lost"):
-            journal.depart(key, "eligibility_check")
-        journal.delivered("answered", "eligibility_check")
-        journal.returned("refused")
-        journal.depart("next", "page_view")
+            journal.deliveries.depart(key, "eligibility_check")
+        journal.deliveries.delivered("answered", "eligibility_check")
+        journal.deliveries.returned("refused")
+        journal.deliveries.depart("next", "page_view")
 
     killed(path, run)
     journal = reopened()
-    fates = {key: journal.fate(key) for key in ("answered", "refused", "lost", "next", "never")}
+    fates = {
+        key: journal.past_delivery(key) for key in ("answered", "refused", "lost", "next", "never")
+    }
     assert fates == {
         "answered": Delivered(1), "refused": None, "lost": "in_doubt", "next": "in_doubt", "never": None
     }  # fmt: skip
-    assert journal.doubts() == 2
+    assert journal.deliveries.in_doubt() == 2
 
 
 def test_what_this_run_has_under_way_is_no_doubt_of_its_own(reopened: Open) -> None:
     journal = reopened()
-    journal.depart("m", "page_view")
-    assert journal.fate("m") is None
+    journal.deliveries.depart("m", "page_view")
+    assert journal.past_delivery("m") is None
 
 
 def test_sent_again_and_turned_away_it_stays_in_doubt(path: Path, reopened: Open) -> None:
-    killed(path, lambda journal: journal.depart("m", "page_view"))
+    killed(path, lambda journal: journal.deliveries.depart("m", "page_view"))
     journal = reopened(resends=True)
-    assert journal.fate("m") is None
-    journal.depart("m", "page_view")
-    journal.returned("m")
-    assert reopened().fate("m") == "in_doubt"
+    assert journal.past_delivery("m") is None
+    journal.deliveries.depart("m", "page_view")
+    journal.deliveries.returned("m")
+    assert reopened().past_delivery("m") == "in_doubt"
 
 
 def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> None:
-    killed(path, lambda journal: journal.depart("m", "page_view"))
+    killed(path, lambda journal: journal.deliveries.depart("m", "page_view"))
     journal = reopened(resends=True)
-    journal.depart("m", "page_view")
-    journal.delivered("m", "page_view")
-    assert isinstance(reopened().fate("m"), Delivered)
-    assert reopened().doubts() == 0
+    journal.deliveries.depart("m", "page_view")
+    journal.deliveries.delivered("m", "page_view")
+    assert isinstance(reopened().past_delivery("m"), Delivered)
+    assert reopened().deliveries.in_doubt() == 0
 
 
 @pytest.mark.parametrize(
@@ -470,14 +478,14 @@ def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> 
 def test_a_doubtful_write_is_settled_by_what_wootric_holds(
     path: Path, reopened: Open, held: EndUser | None, arrived: bool
 ) -> None:
-    killed(path, lambda journal: journal.depart("w", "create", ADA))
+    killed(path, lambda journal: journal.deliveries.depart("w", "create", ADA))
     journal = reopened()
-    (doubt,) = journal.doubtful_writes()
+    (doubt,) = journal.deliveries.doubtful_writes()
     assert doubt.wanted == EndUserUpsert("ada@example.com", "1", "+44 1")
-    assert journal.settle(doubt, held) is arrived
-    assert journal.doubts() == 0
+    assert journal.writes.resolve(doubt, held) is arrived
+    assert journal.deliveries.in_doubt() == 0
     journal = reopened()
-    assert journal.fate("w") == (Delivered(2) if arrived else None)
+    assert journal.past_delivery("w") == (Delivered(2) if arrived else None)
     known = journal.find(ADA)
     assert (known.id if known else None) == (7 if arrived else None)
 
@@ -492,9 +500,9 @@ def test_many_threads_have_no_more_in_doubt_than_each_has_under_way(
 
         def work(number: int) -> None:
             for nth in range(50):
-                journal.depart(f"{number}-{nth}", "page_view")
+                journal.deliveries.depart(f"{number}-{nth}", "page_view")
                 if nth < 49:
-                    journal.delivered(f"{number}-{nth}", "page_view")
+                    journal.deliveries.delivered(f"{number}-{nth}", "page_view")
             last.wait()
 
         for number in range(workers):
@@ -503,9 +511,9 @@ def test_many_threads_have_no_more_in_doubt_than_each_has_under_way(
 
     killed(path, run)
     journal = reopened()
-    assert journal.doubts() == workers
-    assert all(journal.fate(f"{number}-49") == "in_doubt" for number in range(workers))
-    delivered = [journal.fate(f"{n}-{nth}") for n in range(workers) for nth in range(49)]
+    assert journal.deliveries.in_doubt() == workers
+    assert all(journal.past_delivery(f"{number}-49") == "in_doubt" for number in range(workers))
+    delivered = [journal.past_delivery(f"{n}-{nth}") for n in range(workers) for nth in range(49)]
     assert delivered == [Delivered(1)] * (workers * 49)
 
 
@@ -515,7 +523,7 @@ def test_many_threads_have_no_more_in_doubt_than_each_has_under_way(
 def test_only_its_owner_may_read_it_and_its_companions(path: Path, reopened: Open) -> None:
     path.touch(0o644)
     os.umask(os.umask(0))
-    reopened().written("w", 7, ADA)
+    reopened().writes.written("w", 7, ADA)
     for each in path.parent.iterdir():
         assert stat.S_IMODE(each.stat().st_mode) == 0o600, each.name
     assert path.with_name(path.name + "-wal").exists()
@@ -523,9 +531,9 @@ def test_only_its_owner_may_read_it_and_its_companions(path: Path, reopened: Ope
 
 def test_it_holds_nobodys_data_once_nothing_is_under_way(path: Path, reopened: Open) -> None:
     journal = reopened()
-    journal.depart("w", "create", ADA)
+    journal.deliveries.depart("w", "create", ADA)
     assert b"ada@example" in b"".join(each.read_bytes() for each in path.parent.iterdir())
-    journal.written("w", 7, ADA)
+    journal.writes.written("w", 7, ADA)
     journal.close()
     assert b"ada@example" not in path.read_bytes()
     assert b"+44 1" not in path.read_bytes()
@@ -547,8 +555,8 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path, reopen
     known = journal.find(EndUserUpsert(external_id="1"))
     assert known
     assert difference(ADA, known) is None
-    journal.failed("m", "page_view")
-    journal.end_run(1, {"create": 2}, 1)
+    journal.deliveries.failed("m", "page_view")
+    journal.runs.end(1, {"create": 2}, 1)
     journal.close()
     held = contents(path)
     assert held.failed == {"write": 0, "eligibility_check": 0, "page_view": 1}
@@ -569,7 +577,7 @@ def test_a_journal_of_the_version_before_is_brought_up_to_date(path: Path, reope
                 (number, fingerprints.identity("external_id", name), b""),
             )
     old.close()
-    reopened().written("w", 8, EndUserUpsert(external_id="2"))
+    reopened().writes.written("w", 8, EndUserUpsert(external_id="2"))
     journal = reopened()
     assert journal.find(EndUserUpsert(external_id="1"))
     # When the first was met is not known, so that any snapshot is newer.
@@ -599,25 +607,25 @@ def test_a_journal_of_the_third_version_is_brought_up_to_date(path: Path, reopen
         )
     old.close()
     journal = reopened()
-    assert journal.heard(7) is None
-    (doubt,) = journal.doubtful_writes()
+    assert journal.sayings_of(7) is None
+    (doubt,) = journal.deliveries.doubtful_writes()
     assert doubt.provenance == Provenance()
-    assert journal.settle(doubt, HELD)
+    assert journal.writes.resolve(doubt, HELD)
     assert journal.find(ADA)
     # The write that was in doubt, and what that release delivered, it learns about when they come again.
-    assert not journal.is_silent(journal.fate("never"))
-    for key, time in (("old", 5), ("older", 2)):
-        fate = journal.fate(key)
+    assert not journal.deliveries.is_silent(journal.past_delivery("never"))
+    for key, when in (("old", 5), ("older", 2)):
+        fate = journal.past_delivery(key)
         assert fate == Delivered(1)
-        assert journal.is_silent(fate)
-        journal.learn(key, ADA, since(journal, time, "email"))
-        assert not journal.is_silent(journal.fate(key))
+        assert journal.deliveries.is_silent(fate)
+        journal.writes.learn(key, ADA, since(journal, when, "email"))
+        assert not journal.deliveries.is_silent(journal.past_delivery(key))
         assert heard(journal, 7, "email") == 5
-    journal.learn("x", EndUserUpsert(external_id="2"), since(journal, 9, "email"))
+    journal.writes.learn("x", EndUserUpsert(external_id="2"), since(journal, 9, "email"))
     journal = reopened()
     assert heard(journal, 7, "email") == 5
-    journal.written("w", 7, ADA)
-    assert not reopened().is_silent(reopened().fate("w"))
+    journal.writes.written("w", 7, ADA)
+    assert not reopened().deliveries.is_silent(reopened().past_delivery("w"))
 
 
 @pytest.mark.parametrize("nth", range(20))
@@ -679,7 +687,7 @@ def test_a_journal_of_which_a_part_is_spoilt_is_refused_and_left_alone(
 ) -> None:
     with reopened() as journal:
         for number in range(1000):
-            journal.delivered(f"{number}", "page_view")
+            journal.deliveries.delivered(f"{number}", "page_view")
     spoilt = bytearray(path.read_bytes())
     middle = len(spoilt) // 2 // 4096 * 4096
     spoilt[middle : middle + 4096] = bytes(4096)
@@ -697,29 +705,30 @@ def test_a_folder_a_pipe_or_no_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_put_on_record_is_not_to_be_sent(path: Path, reopened: Open) -> None:
-    journal = reopened()
-    journal.depart("before", "page_view")
+    reopened().close()
+    database = connected(path)
     # A file that may not grow, as on a full disk.
-    journal._database.execute("COMMIT")
-    (pages,) = journal._database.execute("PRAGMA page_count").fetchone()
-    journal._database.execute(f"PRAGMA max_page_count = {pages}")
-    journal._database.execute("BEGIN")
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages}")
+    journal = Journal(database, str(path), time.time)
+    journal.deliveries.depart("before", "page_view")
     big = EndUserUpsert(email="x" * 100_000)
     with pytest.raises(JournalFailedError, match="full"):
-        journal.depart("w", "create", big)
+        journal.deliveries.depart("w", "create", big)
     with pytest.raises(JournalFailedError):
-        journal.depart("after", "page_view")
+        journal.deliveries.depart("after", "page_view")
     assert journal.failure
-    assert reopened().fate("before") == "in_doubt"
+    journal.close()
+    assert reopened().past_delivery("before") == "in_doubt"
 
 
 def test_an_answer_that_can_not_be_written_down_keeps_all_else_from_leaving(
     reopened: Open,
 ) -> None:
     journal = reopened()
-    journal.written("w", 2**70, ADA)
+    journal.writes.written("w", 2**70, ADA)
     with pytest.raises(JournalFailedError, match="nothing more was sent"):
-        journal.depart("p", "page_view")
+        journal.deliveries.depart("p", "page_view")
     assert journal.failure
 
 
@@ -739,9 +748,9 @@ def test_a_journal_with_a_value_of_another_type_is_refused(
     path: Path, reopened: Open, change: str
 ) -> None:
     journal = reopened()
-    journal.depart("w", "create", ADA)
-    journal.written("v", 7, ADA)
-    journal.note_limits({"end_users/create": 60.0})
+    journal.deliveries.depart("w", "create", ADA)
+    journal.writes.written("v", 7, ADA)
+    journal.runs.note_limits({"end_users/create": 60.0})
     journal.close()
     with closing(sqlite3.connect(path)) as database:
         assert database.execute(change).rowcount
@@ -759,44 +768,44 @@ def test_what_was_said_that_is_spoilt_is_named_and_fills_no_memory(
     path: Path, reopened: Open, piece: bytes
 ) -> None:
     journal = reopened()
-    journal.written("v", 7, ADA)
+    journal.writes.written("v", 7, ADA)
     journal.close()
     with closing(sqlite3.connect(path)) as database:
         database.execute("UPDATE end_user SET said = ?", (piece,))
         database.commit()
     journal = reopened()
     with pytest.raises(JournalFailedError, match="can't be used as a journal"):
-        journal.heard(7)
-    journal.written(
+        journal.sayings_of(7)
+    journal.writes.written(
         "v", 7, ADA, provenance=journal.fingerprints.provenance(said(9, "email"), [ADA])
     )
     with pytest.raises(JournalFailedError):
-        journal.depart("next", "page_view")
+        journal.deliveries.depart("next", "page_view")
 
 
 def test_after_it_is_closed_nothing_departs(reopened: Open) -> None:
     journal = reopened()
     journal.close()
     with pytest.raises(StoppedError):
-        journal.depart("m", "page_view")
-    journal.delivered("m", "page_view")
-    assert reopened().fate("m") is None
+        journal.deliveries.depart("m", "page_view")
+    journal.deliveries.delivered("m", "page_view")
+    assert reopened().past_delivery("m") is None
 
 
 def test_forgotten_it_is_gone_with_its_companions(path: Path, reopened: Open) -> None:
-    reopened().delivered("m", "page_view")
+    reopened().deliveries.delivered("m", "page_view")
     reopened().close()
     forget(path)
     assert list(path.parent.iterdir()) == []
-    assert reopened().fate("m") is None
+    assert reopened().past_delivery("m") is None
 
 
 def test_a_temporary_one_leaves_no_file(tmp_path: Path) -> None:
     with Journal.temporary() as journal:
-        journal.depart("m", "page_view")
-        journal.delivered("m", "page_view")
-        journal.written("w", 7, ADA)
-        assert isinstance(journal.fate("m"), Delivered)
+        journal.deliveries.depart("m", "page_view")
+        journal.deliveries.delivered("m", "page_view")
+        journal.writes.written("w", 7, ADA)
+        assert isinstance(journal.past_delivery("m"), Delivered)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -819,9 +828,9 @@ def test_a_journal_of_one_run_that_broke_off_with_nothing_is_discarded(
 ) -> None:
     for _ in range(runs):
         with Journal.open(path, ACCOUNT) as journal:
-            journal.reject(rejected, REJECTED)
+            journal.rejects.reject(rejected, REJECTED)
             if exit_code is not None:
-                journal.end_run(exit_code, {}, 0)
+                journal.runs.end(exit_code, {}, 0)
     discard_unused(path)
     assert path.exists() == stays
     assert not list(path.parent.glob("*-wal"))

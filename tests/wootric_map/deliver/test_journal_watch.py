@@ -76,7 +76,7 @@ def other(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "other"
     with Journal.open(path, ACCOUNT) as journal:
         for number in range(20):
-            journal.depart(f"other {number}", "page_view")
+            journal.deliveries.depart(f"other {number}", "page_view")
         yield path
 
 
@@ -95,12 +95,12 @@ class Departures(threading.Thread):
             now = time.monotonic()
             key = f"{self.name} {len(self.begun)}"
             try:
-                self._journal.depart(key, "page_view")
+                self._journal.deliveries.depart(key, "page_view")
             except JournalFailedError as error:
                 self.failure = str(error)
                 return
             self.begun.append(now)
-            self._journal.delivered(key, "page_view")
+            self._journal.deliveries.delivered(key, "page_view")
 
 
 @pytest.mark.parametrize("take", TAKES)
@@ -132,18 +132,18 @@ def test_what_was_put_in_its_place_stays_as_it_was_put_there(
     path = tmp_path / "journal"
     with Journal.open(path, ACCOUNT) as journal:
         for number in range(20):
-            journal.depart(f"page {number}", "page_view")
+            journal.deliveries.depart(f"page {number}", "page_view")
         take(path, other)
         put = path.read_bytes()
         with pytest.raises(JournalFailedError, match="was written to by another program"):
-            journal.depart("late", "page_view")
+            journal.deliveries.depart("late", "page_view")
     assert path.read_bytes() == put
 
 
 def test_written_over_as_it_is_closed_it_is_noticed(tmp_path: Path, other: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal.open(path, ACCOUNT)
-    journal.depart("page", "page_view")
+    journal.deliveries.depart("page", "page_view")
     another(path, other)
     journal.close()
     assert journal.failure
@@ -155,13 +155,13 @@ def test_a_log_that_grows_is_written_back_and_begun_anew(tmp_path: Path) -> None
     log = Path(f"{path}{LOG}")
     with Journal.open(path, ACCOUNT) as journal:
         for number in range(1_500):
-            journal.depart(f"page {number}", "page_view")
-            journal.delivered(f"page {number}", "page_view")
+            journal.deliveries.depart(f"page {number}", "page_view")
+            journal.deliveries.delivered(f"page {number}", "page_view")
         assert log.stat().st_size < 6_000_000
         assert path.stat().st_size > 50_000
         assert journal.failure is None
     with Journal.open(path, ACCOUNT) as journal:
-        assert journal.fate("page 1499")
+        assert journal.past_delivery("page 1499")
 
 
 @pytest.fixture

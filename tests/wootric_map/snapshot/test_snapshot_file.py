@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from unittest.mock import patch
 
 import orjson
 import pytest
+from full_disk import room_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from listed import Listed
@@ -139,18 +141,8 @@ def test_a_full_disk_leaves_no_half_line(path: Path) -> None:
     partial.begin(T)
     partial.append([ADA])
     whole = partial.path.read_bytes()
-    write_ = partial._file.write
-    room = iter([5])
-
-    def fill_up(content: bytes) -> int:
-        for left in room:
-            return write_(content[:left])
-        raise OSError(28, "No space left on device")
-
-    with patch.object(partial, "_file", wraps=partial._file) as file:
-        file.write.side_effect = fill_up
-        with pytest.raises(OSError, match="No space"):
-            partial.append([{**ADA, "id": 2}])
+    with room_for(len(whole) + 5), pytest.raises(OSError, match=re.escape(str(partial.path))):
+        partial.append([{**ADA, "id": 2}])
     assert partial.path.read_bytes() == whole
     partial.append([{**ADA, "id": 3}])
     partial.finish()

@@ -1,10 +1,5 @@
-"""Where a plan keeps what there is of names: a private temporary SQLite database.
+"""Where a plan keeps what there is of names: a private temporary SQLite database."""
 
-SQLite makes it on disk when it outgrows the cache and removes it by itself, also after a crash, since
-the file has no name from the start.
-"""
-
-import sqlite3
 import threading
 from array import array
 from collections import Counter
@@ -13,16 +8,14 @@ from contextlib import contextmanager
 from itertools import compress, count
 from typing import Final, Self, TypeAlias
 
+from wootric_map.temporary_database import scratch_database
+
 _BATCH: Final = 2000
 _NAMES_SHOWN: Final = 100
 _LABELS_AT_HAND: Final = 10_000
 _CACHE_KIB: Final = 8 * 1024
 
-_SCHEMA: Final = f"""
-    PRAGMA journal_mode = OFF;
-    PRAGMA synchronous = OFF;
-    PRAGMA temp_store = FILE;
-    PRAGMA cache_size = -{_CACHE_KIB};
+_SCHEMA: Final = """
     CREATE TABLE name (number INTEGER PRIMARY KEY, name TEXT);
     CREATE TABLE hint (
         shared INTEGER, number INTEGER, PRIMARY KEY (shared, number)
@@ -46,12 +39,10 @@ class Names:
     """The ids that were met, by number, and labels with their counts; may be read from several threads."""
 
     def __init__(self) -> None:
-        # "" is SQLite's own temporary file. One connection serves all threads, one at a time.
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database = scratch_database(_SCHEMA, cache_kib=_CACHE_KIB)
         self._lock = threading.Lock()
         self._members: Members | None = None
         self._later: Callable[[], Iterable[tuple[str, int]]] = tuple
-        self._database.executescript(_SCHEMA)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,132 @@
+"""Answers to what decisions ask: from the journal, a snapshot and the account."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from wootric_map.deliver.end_user_locks import LockedEndUser
+from wootric_map.deliver.fingerprints import Held, PastDelivery, RememberedEndUser
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.questions import (
+    Answer,
+    Decisions,
+    LookAtAccount,
+    LookUp,
+    LookUpAgain,
+    LookUpEmailOwner,
+    Question,
+    RecallCreation,
+    RecallDelivery,
+    RecallFormerId,
+    RecallSayings,
+    RecallWritten,
+    WriteStep,
+)
+from wootric_map.errors import CallFailedError
+from wootric_map.model import EndUser, EndUserUpsert
+from wootric_map.plan.plan import Find
+from wootric_map.wootric.client import Wootric
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done about one end user."""
+
+    decisions: Decisions
+    known_as: Callable[[WriteStep], Iterable[EndUserUpsert]]
+    """Tells what the end user of a write is known by."""
+    find: Find | None = None
+    """Looks end users up before they are written; None takes Wootric to hold nobody."""
+    may_be_outdated: Callable[[EndUser | RememberedEndUser], bool] = lambda _: False
+    """Tells of whom was found so whether the account itself must be asked."""
+    counts_as_written: bool = True
+    """Whether whom this run leaves as they are counts as written by it: else they are not held apart from
+    others who may be them, too."""
+    marks_creation: bool = False
+    """Whether a run that goes on where this one stops must know whom this one has created as its own."""
+
+
+class Answers:
+    """Answers what the decisions about one end user ask."""
+
+    def __init__(self, work: Work, wootric: Wootric, journal: Journal, lock: LockedEndUser) -> None:
+        self._work = work
+        self._wootric = wootric
+        self._journal = journal
+        self._lock = lock
+        self.past: PastDelivery | None = None
+        """What an earlier run has done about the step under way."""
+        self.look_ups = 0
+        """How many look-ups that step has asked for, at most."""
+        self.creation: str | None = None
+        """The mark in the journal of whom a run has created, while more is to be written of them."""
+
+    def to(self, asked: Question) -> Answer:
+        """Return the answer to a question.
+
+        Raises:
+            CallFailedError: a look-up failed.
+        """
+        journal = self._journal
+        match asked:
+            case RecallDelivery():
+                self.past = journal.past_delivery(*asked)
+                return self.past
+            case RecallCreation():
+                creation = journal.past_delivery(asked.key)
+                self.creation = asked.key if creation else None
+                return creation
+            case RecallSayings():
+                self._lock.take(asked.number)
+                return journal.sayings_of(asked.number)
+            case RecallFormerId():
+                return self._recalled_by_former_id(asked)
+            case RecallWritten():
+                return self._found_written(asked.wanted)
+            case LookAtAccount():
+                self._lock.take(asked.remembered.id)
+                return self._wootric.find(asked.wanted)
+            case LookUpAgain():
+                return self._wootric.find(asked.wanted)
+            case LookUpEmailOwner():
+                return self._email_owner(asked)
+            case LookUp():
+                return self._looked_up(asked)
+
+    def _email_owner(self, asked: LookUpEmailOwner) -> EndUser | None:
+        met = self._journal.end_users.met
+        if not met(asked.number):
+            return None
+        owner = self._wootric.find(EndUserUpsert(asked.email))
+        if owner is None or owner.id == asked.number or not met(owner.id):
+            return None
+        self._lock.take(owner.id)
+        return owner
+
+    def _looked_up(self, asked: LookUp) -> Held:
+        found: Held = None
+        if asked.compares and self._journal.remembers:
+            found = self._journal.find(asked.wanted)
+        if found is None and self._work.find:
+            self.look_ups += asked.wanted.look_ups
+            found = self._work.find(asked.wanted)
+        if found and (self._lock.take(found.id) or self._work.may_be_outdated(found)):
+            # Somebody else has changed them since; no snapshot knows that.
+            found = self._wootric.find(asked.wanted)
+        return found
+
+    def _recalled_by_former_id(self, asked: RecallFormerId) -> RememberedEndUser | None:
+        recalled = partial(
+            self._journal.recollect, asked.known_as, asked.elsewhere, alone=asked.alone
+        )
+        found = recalled()
+        if found and self._lock.take(found.id):
+            # Somebody else has changed them since, and may be who they are now.
+            found = recalled()
+        return found
+
+    def _found_written(self, wanted: EndUserUpsert) -> Held:
+        try:
+            return self._journal.find(wanted) or self._wootric.find(wanted)
+        except CallFailedError:
+            return None

@@ -1,0 +1,53 @@
+"""One delivery at a time works on an end user of the account."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Self
+
+
+class EndUserLocks:
+    """Lets one delivery at a time work on an end user of the account."""
+
+    def __init__(self) -> None:
+        self._busy: set[int] = set()
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def of(self, number: int) -> Iterator[bool]:
+        """Hold an end user; yields whether another delivery had to be waited for."""
+        with self._freed:
+            waited = number in self._busy
+            self._freed.wait_for(lambda: number not in self._busy)
+            self._busy.add(number)
+        try:
+            yield waited
+        finally:
+            with self._freed:
+                self._busy.discard(number)
+                self._freed.notify_all()
+
+
+class LockedEndUser:
+    """The end user whom a delivery has to itself; as a context it lets go of them at the end."""
+
+    def __init__(self, locks: EndUserLocks) -> None:
+        self._locks = locks
+        self._stack = ExitStack()
+        self._is_taken = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def take(self, number: int) -> bool:
+        """Wait until no other delivery is at work on an end user; returns whether one was.
+
+        A delivery has one end user at a time to itself, or two could wait for each other.
+        """
+        if self._is_taken:
+            return False
+        self._is_taken = True
+        return self._stack.enter_context(self._locks.of(number))

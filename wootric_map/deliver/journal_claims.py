@@ -1,0 +1,174 @@
+"""What the identifies of all runs claim: which userId and email are one person's (segment.md 8)."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+from wootric_map.deliver.fingerprints import short
+from wootric_map.deliver.journal_session import Session
+from wootric_map.model import LookUpKey
+from wootric_map.plan.people import EMAIL, PREFIXES, USER
+from wootric_map.plan.tie_graph import Tie, is_empty, neighbours, reached, ties
+
+_KIND_NAMES: Final[Mapping[str, LookUpKey]] = {
+    PREFIXES[USER]: "external_id",
+    PREFIXES[EMAIL]: "email",
+}
+"""What end users are looked up by, by the prefix of an id's name."""
+
+_CLAIMS_AT_ONCE: Final = 50_000
+
+_SEVERAL_PEOPLE: Final = """
+    WITH
+        shared AS (SELECT email, count(*) AS users FROM claim GROUP BY email HAVING users > 1),
+        changing AS (SELECT user, count(*) AS emails FROM claim GROUP BY user HAVING emails > 1)
+    SELECT user, emails FROM changing JOIN claim USING (user) JOIN shared USING (email)
+    GROUP BY user HAVING count(*) > 1
+    UNION ALL
+    SELECT email, users FROM shared JOIN claim USING (email) JOIN changing USING (user)
+    GROUP BY email HAVING count(*) > 1
+"""
+"""userIds of which two or more emails have another userId as well; and emails of which two or more userIds
+have another email as well."""
+
+
+class Claims:
+    """The claims of all runs on a journal; an `Evidence`."""
+
+    def __init__(self, session: Session) -> None:
+        self._commits = session.commits
+        self._fingerprints = session.fingerprints
+        self._is_first: bool | None = None
+        """Whether no run before has tied any ids; None until this one does."""
+        self._shared: Mapping[int, int] | None = None
+
+    def fingerprint(self, name: str) -> int:
+        """Return the fingerprint of an id by its name: the same in every run on this journal."""
+        found = self._fingerprints.identity(_KIND_NAMES[name[:2]], name[2:])
+        return 0 if found is None else short(found)
+
+    def add_claims(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
+        """Add pairs of the fingerprints of a `userId` and an email that an identify has together.
+
+        Args:
+            claims: the pairs.
+            ties: whether they tie, or only count to tell ids of several people.
+        """
+        self._add_edges(
+            f"INSERT INTO claim VALUES (?, ?, {int(ties)}) "  # noqa: S608
+            "ON CONFLICT DO UPDATE SET ties = 1 WHERE excluded.ties > claim.ties",
+            claims,
+        )
+        self._shared = None
+
+    def add_ties(self, ties: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of the fingerprints of a `userId` and an email that a track or page record has together.
+
+        Args:
+            ties: the pairs; those that an identify has, too, are known once its claims are added.
+        """
+        self._add_edges(
+            "INSERT OR IGNORE INTO tie SELECT ?1, ?2 WHERE NOT EXISTS "
+            "(SELECT 1 FROM claim WHERE user = ?1 AND email = ?2 AND ties)",
+            ties,
+        )
+
+    def add_aliases(self, aliases: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of the fingerprints of a `previousId` and a `userId` that it is aliased to."""
+        self._add_edges("INSERT OR IGNORE INTO alias VALUES (?, ?)", aliases)
+
+    def _add_edges(self, query: str, pairs: Iterable[tuple[int, int]]) -> None:
+        """Add pairs of fingerprints to what ties ids."""
+        coming = iter(pairs)
+        while batch := sorted(islice(coming, _CLAIMS_AT_ONCE)):
+            with self._commits.reading() as database:
+                if self._is_first is None:
+                    self._is_first = is_empty(database)
+                database.executemany(query, batch)
+
+    def several_people(self) -> Mapping[int, int]:
+        """Return the ids that several people carry, each with the number of ids that it was seen with.
+
+        Which these are: segment.md 8, rules 2 and 3, over the identifies of all runs.
+        """
+        with self._commits.reading() as database:
+            shared = dict(database.execute(_SEVERAL_PEOPLE).fetchall())
+        self._shared = shared
+        return shared
+
+    def several_aliased(self) -> Mapping[int, int]:
+        """Return each `previousId` that is aliased to several `userId`s, with the number of these."""
+        query = "SELECT previous, count(*) FROM alias GROUP BY previous HAVING count(*) > 1"
+        with self._commits.reading() as database:
+            return dict(database.execute(query).fetchall())
+
+    def beside_several(self) -> Collection[int]:
+        """Return the ids that a record of any run has together with one that several people carry."""
+        several = self._several
+        with self._commits.reading() as database:
+            return {far for _, far in neighbours(database, several)}
+
+    def carries_several(self, name: str) -> bool:
+        """Return whether several people carry an id, by its name."""
+        return self.fingerprint(name) in self._several
+
+    def are_apart(self, ours: Iterable[str], theirs: str) -> bool:
+        """Return whether an id is another person's, though an id of several people once tied it to others.
+
+        Args:
+            ours: the names of one person's ids.
+            theirs: the name of the id.
+        """
+        if not self._several:
+            return False
+        return self.prints_are_apart(
+            map(self.fingerprint, ours), self.fingerprint(theirs), is_told=True
+        )
+
+    def prints_are_apart(self, ours: Iterable[int], theirs: int, *, is_told: bool = False) -> bool:
+        """Return whether all that may ever have tied an id to others is one that several people carry.
+
+        Args:
+            ours: the fingerprints of one person's ids.
+            theirs: the fingerprint of the id.
+            is_told: whether that takes a record that tells whose the id is.
+        """
+        several = self._several
+        if not several:
+            return False
+        with self._commits.reading() as database:
+            own = reached(database, ours, several)
+            if theirs in own.ids:
+                return False
+            other = reached(database, (theirs,), several)
+        if is_told and len(other.ids) == 1 and not other.touches_several:
+            return False
+        return own.touches_several or other.touches_several
+
+    def are_tied(self, one: bytes, other: bytes) -> bool:
+        """Return whether records of any run tie two ids, by their fingerprints."""
+        several = self._several
+        with self._commits.reading() as database:
+            return short(other) in reached(database, (short(one),), several).ids
+
+    def ties(self, own: Sequence[int]) -> Iterator[Tie]:
+        """Yield the ties of all runs that lead from these ids to others, as `tie_graph.ties` does.
+
+        Args:
+            own: the fingerprints of the ids of this run, each at the place of its number; 0 of an id that
+                is to be left out.
+        """
+        several = self._several
+        with self._commits.reading() as database:
+            is_first, self._is_first = self._is_first, None
+            if not is_first:  # else it is all of this run
+                yield from ties(database, own, several)
+
+    def is_shared(self, identity: bytes | None) -> bool:
+        """Return whether several people carry a userId or an email, by its fingerprint."""
+        return identity is not None and short(identity) in self._several
+
+    @property
+    def _several(self) -> Mapping[int, int]:
+        """What `several_people` returns, asked once."""
+        return self.several_people() if self._shared is None else self._shared

@@ -1,0 +1,132 @@
+"""What a journal holds, counted for people."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from wootric_map.deliver.journal_schema import account_of, check_is_one, connected, migrate, spoilt
+from wootric_map.deliver.journal_watch import COMPANIONS
+from wootric_map.errors import JournalError, NotOursError
+from wootric_map.ownership import check_is_ours, place_of_ours
+
+KINDS: Final = ("write", "eligibility_check", "page_view")
+"""What is delivered, each in the place of its number."""
+
+
+class Run(NamedTuple):
+    """A push as the journal remembers it."""
+
+    number: int
+    began: float
+    """Unix time."""
+    ended: float | None
+    """Unix time; None where it was killed, or is still under way."""
+    exit_code: int | None
+    created: int | None
+    updated: int | None
+    unchanged: int | None
+    eligibility_checks: int | None
+    page_views: int | None
+    failed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a journal holds."""
+
+    account: str
+    """As `journal_account` gives it."""
+    runs: tuple[Run, ...]
+    """The last ones, the latest first."""
+    end_users: int
+    """End users of Wootric's that were met."""
+    delivered: Mapping[str, int]
+    """How many deliveries of each of `KINDS` were made."""
+    in_doubt: Mapping[str, int]
+    """How many were sent, and not answered."""
+    failed: Mapping[str, int]
+    """How many failed when they were last tried."""
+    limits: Mapping[str, float | None]
+    """The limits that replies have told last, in calls a minute by endpoint; None where there is none."""
+    token_fingerprint: str | None
+    """As `account_fingerprint` gives it of the account's token; None where no run has told it yet."""
+    base_url: str | None
+    """As `base_url_of` gives it."""
+
+
+def contents(path: Path, *, runs: int = 10) -> Contents:
+    """Return what a journal holds, whether a run has it open or not.
+
+    Args:
+        path: the journal.
+        runs: so many of the last runs.
+
+    Raises:
+        JournalError: there is none, or it is another user's, or it can't be read.
+    """
+    check_is_there(path)
+    try:
+        database = connected(path)
+    except sqlite3.Error as error:
+        raise JournalError(spoilt(path, error)) from error
+    try:
+        check_is_one(database, path)
+        migrate(database, path, account_of(database), os.urandom)
+        database.execute("BEGIN")
+        columns = ", ".join(Run._fields)
+        query = f"SELECT {columns} FROM run ORDER BY number DESC LIMIT ?"  # noqa: S608
+        last = tuple(Run(*row) for row in database.execute(query, (runs,)))
+        (end_users,) = database.execute("SELECT count(*) FROM end_user").fetchone()
+        limits = database.execute("SELECT endpoint, per_minute FROM pace ORDER BY endpoint")
+        query = "SELECT token_fingerprint, base_url FROM account"
+        token_fingerprint, base_url = database.execute(query).fetchone()
+        return Contents(
+            account_of(database),
+            last,
+            end_users,
+            delivered=_counts(database, "delivered"),
+            in_doubt=_counts(database, "in_flight"),
+            failed=_counts(database, "failed"),
+            limits=dict(limits),
+            token_fingerprint=token_fingerprint,
+            base_url=base_url,
+        )
+    except sqlite3.Error as error:
+        raise JournalError(spoilt(path, error)) from error
+    finally:
+        database.close()
+
+
+def _counts(database: sqlite3.Connection, table: str) -> dict[str, int]:
+    query = f"SELECT kind, count(*) FROM {table} GROUP BY kind ORDER BY kind"  # noqa: S608
+    found = dict(database.execute(query))
+    return {name: found.get(kind, 0) for kind, name in enumerate(KINDS)}
+
+
+def check_is_there(path: Path) -> None:
+    """Make sure that there is a journal, of one's own: SQLite may write to what is only read, too."""
+    if not path.is_file():
+        raise JournalError(f"{path}: there is no such journal")
+    try:
+        check_companions(place_of_ours(path))
+    except NotOursError as error:
+        raise JournalError(str(error)) from error
+    except OSError as error:
+        raise JournalError(f"{path} can't be read: {error.strerror}") from error
+
+
+def check_companions(path: Path) -> None:
+    """Make sure that nobody else has put a file there which SQLite would take for the journal's own."""
+    for each in COMPANIONS:
+        companion = path.with_name(path.name + each)
+        try:
+            status = companion.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            raise JournalError(f"{companion} is no plain file; move or delete it")
+        check_is_ours(companion, status)

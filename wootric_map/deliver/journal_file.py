@@ -1,0 +1,275 @@
+"""The file of a journal: made private, looked after, saved where it was taken away, and deleted."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from wootric_map.deliver.journal_contents import check_companions, check_is_there, contents
+from wootric_map.deliver.journal_schema import (
+    LOCK_TIMEOUT,
+    account_of,
+    check_is_one,
+    check_whole,
+    connected,
+    migrate,
+    reason,
+    spoilt,
+    version_of,
+)
+from wootric_map.deliver.journal_watch import COMPANIONS, WAL, Watch, Witness
+from wootric_map.errors import JournalError, JournalFailedError, NotOursError
+from wootric_map.ownership import open_ours, place_of_ours
+from wootric_map.temporary_database import temporary_database
+
+_BEGINNING: Final = b"SQLite format 3\0"
+
+_NONCE: Final = 16
+
+_FINISHED: Final = (0, 1)
+"""Exit codes of runs that came to their end."""
+
+TORN: Final = (
+    "What this run has put on record may be lost: put back a copy of the journal, if there is any, before "
+    "the next push; else eligibility checks and page views are sent again"
+)
+
+
+def open_file(
+    path: Path,
+    account: str,
+    random: Callable[[int], bytes],
+    about: tuple[str | None, str | None],
+) -> tuple[Path, sqlite3.Connection, Watch]:
+    """Open the file of an account's journal, made if there is none.
+
+    Args:
+        path: its place; a link of one's own is followed.
+        account: which account it is about.
+        random: so many random bytes.
+        about: the fingerprint of the account's token, and its base URL.
+
+    Returns:
+        Its place with links followed, its database, and what looks after its file.
+
+    Raises:
+        JournalError: the file is no journal, another account's, of a newer release, or another user's.
+        JournalFailedError: it can't be written to.
+    """
+    try:
+        path = place_of_ours(path)
+        identity = _make_private(path)
+    except NotOursError as error:
+        raise JournalError(str(error)) from error
+    except OSError as error:
+        raise JournalFailedError(f"{path} can't be written: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise JournalError(spoilt(path, error)) from error
+    with ExitStack() as undo:
+        undo.enter_context(explained(path))
+        database = connected(path)
+        undo.callback(database.close)
+        migrate(database, path, account, random)
+        check_whole(database, path)
+        query = (
+            "UPDATE account SET token_fingerprint = coalesce(?, token_fingerprint), base_url = ?"
+        )
+        database.execute(query, about)
+        watch = _watched(path, identity, _witness(database, random(_NONCE)))
+        undo.pop_all()
+    return path, database, watch
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Say what SQLite's errors mean for a journal.
+
+    Raises:
+        JournalError: the journal can't be used.
+        JournalFailedError: it can't be written to.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise JournalFailedError(f"{path} can't be written: {reason(error)}") from error
+    except sqlite3.Error as error:
+        raise JournalError(spoilt(path, error)) from error
+
+
+def copy_of(path: Path, account: str | None) -> sqlite3.Connection:
+    """Copy a journal to a temporary database, whether a run has it open or not.
+
+    Args:
+        path: the journal, which stays as it is.
+        account: which account it should be about; None where any will do.
+
+    Raises:
+        JournalError: there is none, or it is another account's or user's, or it can't be read.
+    """
+    check_is_there(path)
+    database = temporary_database()
+    try:
+        with closing(connected(path)) as original:
+            check_is_one(original, path)
+            original.backup(database)
+        migrate(database, path, account or account_of(database), os.urandom)
+        check_whole(database, path)
+    except BaseException as error:
+        database.close()
+        if isinstance(error, sqlite3.Error):
+            raise JournalError(spoilt(path, error)) from error
+        raise
+    return database
+
+
+def _make_private(path: Path) -> os.stat_result:
+    """Make sure that only its owner may read the file; SQLite gives its companions the same rights.
+
+    Nothing is changed of a file that is no journal.
+
+    Returns:
+        The file's status.
+
+    Raises:
+        JournalError: it is no file, or no journal.
+        NotOursError: it, or a companion of its, is somebody else's.
+        OSError: it can't be made.
+    """
+    if path.exists() and not path.is_file():
+        raise JournalError(f"{path} is no file; a journal is one")
+    if not path.parent.is_dir():
+        raise JournalError(f"{path}: the folder {path.parent} is missing")
+    check_companions(path)
+    descriptor = open_ours(path, os.O_RDWR | os.O_CREAT)
+    try:
+        status = os.fstat(descriptor)
+        is_new = not status.st_size
+        # A change that broke off may have left any beginning; SQLite takes it back.
+        is_cut = path.with_name(f"{path.name}-journal").exists()
+        if not (is_new or is_cut) and os.pread(descriptor, len(_BEGINNING), 0) != _BEGINNING:
+            raise JournalError(spoilt(path, "file is not a database"))
+        if is_new:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)  # before SQLite opens it, whose locks would go with it
+    if is_new:
+        return status
+    wal = path.with_name(path.name + WAL)
+    has_log = wal.exists() and wal.stat().st_size > 0
+    # Without a log nobody has it open, and then SQLite is to leave nothing beside it.
+    address = f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
+    with (
+        suppress(sqlite3.OperationalError),  # which whoever opens it to write meets too
+        closing(sqlite3.connect(address, timeout=LOCK_TIMEOUT, uri=True)) as database,
+    ):
+        version_of(database, path)
+    descriptor = open_ours(path, os.O_RDWR)
+    try:
+        os.fchmod(descriptor, 0o600)
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _witness(database: sqlite3.Connection, nonce: bytes) -> Witness:
+    """Put into a journal what tells it from whatever else is put in its place.
+
+    From then on SQLite writes no log back by itself, so that each change of the database has its reason.
+    """
+    database.execute("PRAGMA wal_autocheckpoint = 0")
+    database.execute("BEGIN IMMEDIATE")
+    database.execute("DELETE FROM witness")
+    database.execute("INSERT INTO witness VALUES (?)", (nonce,))
+    database.execute("COMMIT")
+    write_log_back(database)
+    (page,) = database.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'witness'"
+    ).fetchone()
+    (size,) = database.execute("PRAGMA page_size").fetchone()
+    return Witness((page - 1) * size, size, nonce)
+
+
+def write_log_back(database: sqlite3.Connection) -> None:
+    """Write the log back to the database, as far as nobody reads what stands there now."""
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _watched(path: Path, identity: os.stat_result, witness: Witness) -> Watch:
+    """Look after a journal that was just opened, once it is known to be the file that was looked at."""
+    try:
+        if not os.path.samestat(identity, path.lstat()):
+            raise JournalFailedError(f"{path} was replaced by another file just now; try again")
+        check_companions(path)
+        return Watch(path, witness)
+    except NotOursError as error:
+        raise JournalError(str(error)) from error
+    except OSError as error:
+        raise JournalFailedError(f"{path} can't be looked at: {error.strerror}") from error
+
+
+def save_copy(database: sqlite3.Connection, path: Path) -> Path | Exception:
+    """Write a journal that was taken away while it is open beside its place; returns where, or why not."""
+    try:
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{path.name}.", suffix=".saved"
+        )
+        os.close(descriptor)
+    except OSError as error:
+        return error
+    try:
+        with closing(connected(Path(name))) as copy:
+            database.backup(copy)
+    except sqlite3.Error as error:
+        Path(name).unlink(missing_ok=True)
+        return error
+    return Path(name)
+
+
+def put_back(copy: Path, path: Path) -> str:
+    """Put the copy of a journal in its place, unless something stands there; returns what to say of it."""
+    try:
+        path.hardlink_to(copy)
+    except OSError:
+        return (
+            f"All that it held is in {copy} now: move that file to {path}, then run the same command again; "
+            "without it, eligibility checks and page views are sent again"
+        )
+    copy.unlink()
+    return "It was written anew, with all that it held: run the same command again"
+
+
+def forget(path: Path) -> None:
+    """Delete a journal, once nobody has it open."""
+    contents(path, runs=0)  # nothing but a journal is deleted
+    for suffix in ("", *COMPANIONS):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def discard_unused(path: Path) -> None:
+    """Delete a journal of which nothing but one run is known, and of that no more than that it broke off.
+
+    Args:
+        path: the journal; the caller has its lock, and has closed it.
+    """
+    if not path.is_file():
+        return
+    with suppress(OSError, sqlite3.Error):
+        with closing(connected(path)) as database:
+            is_used = _is_used(database)
+        if not is_used:
+            forget(path)
+
+
+def _is_used(database: sqlite3.Connection) -> bool:
+    runs = database.execute("SELECT exit_code FROM run").fetchall()
+    if len(runs) != 1 or runs[0][0] in _FINISHED:
+        return True
+    query = (
+        "SELECT name FROM sqlite_master "
+        "WHERE type = 'table' AND name NOT IN ('account', 'run', 'pace', 'witness')"
+    )
+    tables = [name for (name,) in database.execute(query)]
+    return any(database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608

@@ -1,0 +1,76 @@
+"""Which records the runs on a journal rejected, or saw Wootric refuse."""
+
+import zlib
+from collections.abc import Iterable
+
+from wootric_map.deliver.journal_session import Session
+from wootric_map.plan.earlier_rejects import GONE_THROUGH, KnownRejects, fingerprint
+
+
+class RejectedRecords:
+    """The records that were rejected or refused; a `RejectHistory`."""
+
+    def __init__(self, session: Session) -> None:
+        self._commits = session.commits
+        self._secret = session.fingerprints.secret
+        self._retried: set[bytes] = set()
+        self._through: set[bytes] = set()
+
+    def known_rejects(self) -> KnownRejects | None:
+        """Return the records that earlier runs rejected or saw refused; None where there are none."""
+        with self._commits.reading() as database:
+            query = "SELECT record, crc, state FROM reject WHERE state <> ?"
+            rows = database.execute(query, (GONE_THROUGH,)).fetchall()
+        if not rows:
+            return None
+        return KnownRejects(
+            self._secret,
+            {record: state for record, _, state in rows},
+            frozenset(crc for _, crc, _ in rows),
+        )
+
+    def reject(self, raw: bytes, state: int) -> None:
+        """Put on record what became of a record.
+
+        Args:
+            raw: its line.
+            state: `REJECTED` or `REFUSED`.
+        """
+        if raw:
+            record = fingerprint(raw, self._secret)
+            self._retried.discard(record)
+            query = "INSERT OR REPLACE INTO reject VALUES (?, ?, ?)"
+            self._commits.note(query, (record, zlib.crc32(raw), state))
+
+    def retry(self, fingerprints: Iterable[bytes]) -> None:
+        """Take note of records that are tried once more."""
+        self._retried.update(fingerprints)
+
+    @property
+    def retries(self) -> bool:
+        """Whether any record is tried once more."""
+        return bool(self._retried)
+
+    def through(self, raw: bytes) -> None:
+        """Take note that a record has gone through, if it was tried once more."""
+        record = fingerprint(raw, self._secret)
+        if record in self._retried:
+            self._through.add(record)
+
+    def not_through(self, raw: bytes) -> None:
+        """Take note that a record did not go through, for now."""
+        if self._retried:
+            self._retried.discard(fingerprint(raw, self._secret))
+
+    def end_retries(self) -> None:
+        """Put on record that what was tried once more went through, now that all has been done."""
+        for record in self._retried & self._through:
+            query = "UPDATE reject SET state = ? WHERE record = ?"
+            self._commits.note(query, (GONE_THROUGH, record))
+        self._retried.clear()
+
+    def went_through(self, raw: bytes) -> bool:
+        """Return whether a record that was rejected or refused is known to have gone through since."""
+        record = fingerprint(raw, self._secret)
+        found = self._commits.first("SELECT state FROM reject WHERE record = ?", record)
+        return found == (GONE_THROUGH,)

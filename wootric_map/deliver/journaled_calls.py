@@ -1,0 +1,107 @@
+"""Calls that are on record in the journal before they are sent, and again when they were answered."""
+
+from dataclasses import replace
+
+from wootric_map.deliver.fingerprints import Provenance
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.journal_deliveries import NOWHERE
+from wootric_map.errors import CallFailedError, NoAnswerError
+from wootric_map.model import Action, EligibilityCheck, EndUser, EndUserUpsert, Failure, PageView
+from wootric_map.wootric.client import Wootric
+
+
+class _TrackedCall:
+    """Keeps the journal of one call; a `Flight` for the client."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        key: str,
+        action: Action,
+        wanted: EndUserUpsert | None = None,
+        provenance: Provenance = NOWHERE,
+    ) -> None:
+        self._journal = journal
+        self._key = key
+        self._action: Action = action
+        self._wanted = wanted
+        self._provenance = provenance
+        self.fields = journal.fingerprints.of(wanted) if wanted else None
+        """The fingerprints of what is wanted, which two entries need."""
+
+    def departs(self) -> None:
+        self._journal.deliveries.depart(
+            self._key, self._action, self._wanted, self.fields, self._provenance
+        )
+
+    def returns(self) -> None:
+        self._journal.deliveries.returned(self._key)
+
+
+class JournaledCalls:
+    """Makes calls, and keeps the journal of them."""
+
+    def __init__(self, wootric: Wootric, journal: Journal) -> None:
+        self._wootric = wootric
+        self.journal = journal
+
+    def send(
+        self,
+        key: str,
+        action: Action,
+        call: EligibilityCheck | PageView,
+        former_key: str | None = None,
+    ) -> Failure | bool:
+        """Send a call that can't be taken back.
+
+        Args:
+            key: what tells the delivery from every other.
+            action: what it is.
+            call: what is sent.
+            former_key: what an earlier release knows it by.
+
+        Returns:
+            Why it failed, or whether the user is eligible.
+        """
+        tracked = _TrackedCall(self.journal, key, action)
+        try:
+            is_eligible = self._wootric.send(call, tracked, again=self.journal.resends)
+        except CallFailedError as error:
+            return self.failed(key, action, error.failure)
+        except NoAnswerError as error:
+            message = f"{error}; it may have been counted, and sent again it would count twice"
+            return self.failed(key, action, Failure("in_doubt", message))
+        self.journal.deliveries.delivered(key, action, former_key)
+        return is_eligible
+
+    def failed(
+        self, key: str, action: Action, failure: Failure, wanted: EndUserUpsert | None = None
+    ) -> Failure:
+        """Put on record that a delivery failed; what is in doubt is on record already."""
+        if failure.code != "in_doubt":
+            self.journal.deliveries.failed(key, action, wanted)
+        return failure
+
+    def create(
+        self, key: str, fields: EndUserUpsert, wanted: EndUserUpsert, provenance: Provenance
+    ) -> EndUser:
+        """Create an end user, who then holds what is wanted; raises as the client does."""
+        tracked = _TrackedCall(self.journal, key, "create", wanted, provenance)
+        created = self._wootric.create(fields, tracked)
+        self.journal.writes.written(key, created.id, wanted, tracked.fields, provenance)
+        return created
+
+    def update(
+        self,
+        key: str,
+        number: int,
+        fields: EndUserUpsert,
+        wanted: EndUserUpsert,
+        provenance: Provenance,
+    ) -> EndUser:
+        """Change an end user, who then holds what is wanted; raises as the client does."""
+        about = replace(wanted, wootric_id=str(number))
+        tracked = _TrackedCall(self.journal, key, "update", about, provenance)
+        updated = self._wootric.update(number, fields, tracked)
+        self.journal.writes.written(key, updated.id, wanted, tracked.fields, provenance)
+        return updated

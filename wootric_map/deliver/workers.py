@@ -1,0 +1,145 @@
+"""Many end users at once: workers that make their calls, and outcomes in one stream."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from wootric_map.errors import StoppedError
+from wootric_map.model import Outcome
+
+GRACE: Final = 10.0
+"""Seconds that calls under way may take to finish once the run is told to stop."""
+
+Job: TypeAlias = Callable[[], Iterator[Outcome]]
+"""Makes one end user's calls."""
+
+_Queue: TypeAlias = "queue.Queue[Outcome | BaseException | None]"
+"""What workers report; None when one has ended."""
+
+_BACKLOG: Final = 1000
+"""Outcomes that may wait for the caller before the workers do."""
+
+_GATHER: Final = 0.01
+"""Seconds in which more outcomes may come: to be woken for each takes the workers' time."""
+
+_LOOK_EVERY: Final = 0.25
+"""Seconds between two looks at how long a stop has lasted."""
+
+
+def spread(jobs: Iterator[Job], *, workers: int, stop: threading.Event) -> Iterator[Outcome]:
+    """Do jobs, as many at once as there are workers.
+
+    Args:
+        jobs: each makes one end user's calls.
+        workers: how many threads there are.
+        stop: set to begin no more jobs; calls under way are waited for no longer than `GRACE`.
+
+    Yields:
+        The outcomes, as they come.
+
+    Raises:
+        Exception: what a job raised first.
+    """
+    one_at_a_time = threading.Lock()
+    outcomes: _Queue = queue.Queue(_BACKLOG)
+    # As daemons they keep no run from ending whose last calls get no answer in time.
+    threads = [
+        threading.Thread(
+            target=_work,
+            args=(jobs, one_at_a_time, outcomes, stop),
+            name=f"worker-{n}",
+            daemon=True,
+        )
+        for n in range(workers)
+    ]
+    for thread in threads:
+        thread.start()
+    coming = _Outcomes(outcomes, workers, stop)
+    failed: BaseException | None = None
+    try:
+        for outcome in coming:
+            if isinstance(outcome, BaseException):
+                failed = failed or outcome
+            else:
+                yield outcome
+    finally:
+        if coming.running:  # the caller wants no more, or the last calls get no answer
+            stop.set()
+        for _ in coming:
+            pass
+        if not coming.running:
+            for thread in threads:
+                thread.join()
+    if failed:
+        raise failed
+
+
+def _work(
+    jobs: Iterator[Job], one_at_a_time: threading.Lock, outcomes: _Queue, stop: threading.Event
+) -> None:
+    """Do jobs until there are no more, or the run is told to stop."""
+    try:
+        while not stop.is_set():
+            with one_at_a_time:
+                job = next(jobs, None)
+            if job is None:
+                break
+            for outcome in job():
+                outcomes.put(outcome)
+    except StoppedError:
+        pass
+    except BaseException as error:  # noqa: BLE001 - raised again where it can be seen
+        stop.set()
+        outcomes.put(error)
+    finally:
+        outcomes.put(None)
+
+
+class _Outcomes:
+    """What workers put into a queue, until each has put None or is waited for no more.
+
+    It may be asked again for the rest.
+    """
+
+    def __init__(
+        self,
+        outcomes: _Queue,
+        workers: int,
+        stop: threading.Event,
+    ) -> None:
+        self._outcomes = outcomes
+        self._grace = _GracePeriod(stop)
+        self.running = workers
+        """Workers that have not ended."""
+
+    def __iter__(self) -> Iterator[Outcome | BaseException]:
+        while self.running and not self._grace.is_over:
+            if self._outcomes.empty():
+                time.sleep(_GATHER)
+            try:
+                outcome = self._outcomes.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                continue
+            if outcome is None:
+                self.running -= 1
+            else:
+                yield outcome
+
+
+class _GracePeriod:
+    """How long calls under way are waited for once the run is told to stop."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._since: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is over."""
+        if not self._stop.is_set():
+            return False
+        now = time.monotonic()
+        self._since = self._since or now
+        return now - self._since >= GRACE
