@@ -10,9 +10,12 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.settings import Mapped, map_record, note_kinds
 from wootric_map.model import MappingWarning, Rejection, Skip
-from wootric_map.read.files import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse_roughly, with_exact_numbers
+from wootric_map.read.lines import MAX_LINE_BYTES, read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
+from wootric_map.read.parts import parts
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import Identify, Reading, Rules, Track, TraitsFrom, read_parsed
 

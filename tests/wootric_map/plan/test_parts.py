@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.model import Rejection
-from wootric_map.read import files as module
-from wootric_map.read.files import ByteStream, Line, Source, discover, parts, read_lines
+from wootric_map.read import blocks
+from wootric_map.read import parts as part_reader
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import Source, discover
 from wootric_map.read.foreign import for_file
+from wootric_map.read.lines import Line, read_lines
+from wootric_map.read.parts import parts
 from wootric_map.report import Report
 from wootric_map.validate import Checker
 
@@ -122,7 +126,7 @@ def test_parts_give_the_lines_of_the_whole(
     export: Path, content: bytes, size: int, block: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(blocks, "BLOCK_BYTES", block)
         source = source_of(export, content)
         assert in_parts(source, size) == lines_of(source)
 
@@ -134,7 +138,7 @@ def test_parts_of_a_stream_give_the_lines_of_the_whole(
 ) -> None:
     stream = Dribble if is_slow else io.BytesIO
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(blocks, "BLOCK_BYTES", block)
         whole = lines_of(STDIN, stream(content))
         assert in_parts(STDIN, size, stream(content)) == whole
 
@@ -188,7 +192,7 @@ def test_parts_of_gzip_give_the_lines_of_the_whole_as_far_as_they_go(
 ) -> None:
     data = packed(content, members, fault)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(blocks, "BLOCK_BYTES", block)
         if is_stdin:
             found = in_parts(STDIN, size, io.BytesIO(data))
             whole = lines_of(STDIN, io.BytesIO(data))
@@ -219,7 +223,7 @@ def test_parts_are_counted_as_the_whole_is(
         return report
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", 64)
+        patch.setattr(blocks, "BLOCK_BYTES", 64)
         assert counted(size) == counted(1_000_000)
 
 
@@ -266,8 +270,8 @@ def held_bytes(part: Source) -> int:
 def test_what_is_held_of_a_stream_is_about_a_part(
     monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 500)
-    monkeypatch.setattr(module, "_LINE_BYTES", 0)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(part_reader, "LINE_BYTES", 0)
     content = beginning + b"\n".join([RECORD] * 1000)
     cut = parts(STDIN, 2000, stdin=io.BytesIO(content), max_line_bytes=LIMIT)
     found = list(map(held_bytes, cut))
@@ -288,7 +292,7 @@ def test_lines_of_next_to_nothing_are_held_for_what_they_take_in_memory() -> Non
 
 
 def test_a_line_that_never_ends_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 500)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 500)
 
     class Endless(io.BytesIO):
         """Forty megabytes in which no line ends."""

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from wootric_map import Rejection, Source, SourceError, discover, read_lines
 from wootric_map.model import MappingWarning
-from wootric_map.read.files import MAX_LINE_BYTES, ByteStream, Line, PassedOver
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import PassedOver
 from wootric_map.read.foreign import for_file
+from wootric_map.read.lines import MAX_LINE_BYTES, Line
 
 RECORD = b'{"type":"identify","userId":"1"}'
 

@@ -13,8 +13,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wootric_map.errors import GzipError
-from wootric_map.read.files import discover, read_lines
+from wootric_map.read.files import discover
 from wootric_map.read.gzip import gunzip, gunzip_all
+from wootric_map.read.lines import read_lines
 
 NOISE = random.Random(7).randbytes(60_000).hex().encode()  # gzip halves it, and no more
 WRAPPED = 31  # zlib's name for a gzip member

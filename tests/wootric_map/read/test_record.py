@@ -15,8 +15,9 @@ from wootric_map.mapping.entries import ReadingOptions, read_records
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.settings import map_record, unidentified
 from wootric_map.model import REJECTIONS, MappingWarning, Rejection, Skip
-from wootric_map.read.files import Line, Source
+from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse
+from wootric_map.read.lines import Line
 from wootric_map.read.ordinary_record import is_ordinary, ordinary
 from wootric_map.read.record import Identify, Page, Read, Record, Track, TraitsFrom, read_line
 

@@ -45,8 +45,9 @@ from wootric_map.plan.people import (
     WOOTRIC,
     id_name,
 )
-from wootric_map.read.files import Source, read_lines
+from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse, parse_roughly, with_exact_numbers
+from wootric_map.read.lines import read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.record import (
     NO_FIELDS,
