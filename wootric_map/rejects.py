@@ -24,7 +24,7 @@ from wootric_map.private_file import (
     put_in_place,
     remove_abandoned,
 )
-from wootric_map.read.record import is_rejects_line, kept_line
+from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 
 
 class RejectsFile:

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map.mapping import property_names as naming_of_properties
-from wootric_map.mapping.properties import cannot_warn, map_properties, plain_properties, stored
+from wootric_map.mapping.plain_properties import cannot_warn, plain_properties
+from wootric_map.mapping.properties import map_properties, stored
 from wootric_map.mapping.property_names import Kinds, Naming
 from wootric_map.values import dates
 from wootric_map.values.json_values import PropertyValue, decimal_text
