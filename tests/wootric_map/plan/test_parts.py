@@ -1,4 +1,4 @@
-"""Parts of a source, read side by side: together they give what the whole gives."""
+"""The parts of a source, read side by side, give what the whole source gives."""
 
 import gzip
 import io
@@ -86,7 +86,7 @@ BLOCKS = st.sampled_from([16, 64, 333, 1024 * 1024])
 
 
 class Dribble(io.BytesIO):
-    """Standard input of which little comes at once."""
+    """A standard input that gives a few bytes at a time."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
         return super().read1(min(7, 7 if size is None or size < 0 else size))
@@ -97,7 +97,7 @@ def lines_of(source: Source, stdin: ByteStream | None = None) -> list[Line]:
 
 
 def in_parts(source: Source, size: int, stdin: ByteStream | None = None) -> list[Line]:
-    """The lines of all parts, numbered as in the whole; the parts are handed over as to a process."""
+    """Return the lines of all parts, numbered as in the whole source; parts are pickled as for a process."""
     found: list[Line] = []
     before = 0
     cut = parts(source, size, stdin=stdin or io.BytesIO(), max_line_bytes=LIMIT)
@@ -144,7 +144,7 @@ def test_parts_of_a_stream_give_the_lines_of_the_whole(
 
 
 def fitted(line: Line) -> Line:
-    """A line of a plain file, as the file's gzip has it."""
+    """Return a line of a plain file with the rejection that the gzipped file has."""
     content = line.content
     return line._replace(
         content=for_file(content, 1) if isinstance(content, Rejection) else content
@@ -157,7 +157,7 @@ FAULTS = st.none() | st.tuples(
 
 
 def packed(content: bytes, members: int, fault: tuple[str, float] | None) -> bytes:
-    """Gzip of so many members, with one fault in it."""
+    """Return gzip of some members, with a fault."""
     length = len(content) // members + 1
     whole = b"".join(
         gzip.compress(content[at : at + length], mtime=0)

@@ -1,4 +1,4 @@
-"""What a line holds, and how each record in it is read: segment.md, sections 1 to 3."""
+"""The records in a line, each valid, skipped or rejected: segment.md, sections 1 to 3."""
 
 import base64
 import io
@@ -1087,11 +1087,11 @@ _NEARLY_ORDINARY = st.builds(
         ),
     ),
 )  # fmt: skip
-"""Ordinary records, of which one or two fields are not."""
+"""Ordinary records with one or two fields changed."""
 
 
 def read_quickly(line: bytes, **rules: Any) -> list[Read]:
-    """As the records of an export are read."""
+    """Read a record as the records of an export are read."""
     held = (Line("export", 1, 0, line),)
     records = read_records(
         [Source("export", None, None, held=held)], ReadingOptions(**rules), stdin=io.BytesIO()
