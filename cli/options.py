@@ -17,17 +17,17 @@ from wootric_map.mapping import filters
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.model import WARNINGS
 from wootric_map.plan.plan import PlanOptions
+from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import (
     LOOP,
-    MAX_LINE_BYTES,
     STDIN,
-    ByteStream,
     PassedOver,
     Source,
     discover,
     is_loop,
     is_remote,
 )
+from wootric_map.read.lines import MAX_LINE_BYTES
 from wootric_map.values.durations import is_like_one, seconds_in
 from wootric_map.wootric import retry
 from wootric_map.wootric.regions import bare

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from wootric_map.plan.engine.spool import Spool
     from wootric_map.plan.plan import Plan, PlanOptions
     from wootric_map.plan.planning import plan_records
-    from wootric_map.read.files import Source, discover, read_lines
+    from wootric_map.read.files import Source, discover
+    from wootric_map.read.lines import read_lines
     from wootric_map.read.record import Identify, Page, Record, Track, read_line
     from wootric_map.rejects import RejectsFile
     from wootric_map.report import Report
@@ -101,7 +102,7 @@ _MODULES: Final = {
     "ReadingOptions": "mapping.entries",
     "Record": "read.record",
     "Rejection": "model",
-    "RejectsFile": "report",
+    "RejectsFile": "rejects",
     "Report": "report",
     "Services": "wootric.regions",
     "SettingsError": "errors",
@@ -117,7 +118,7 @@ _MODULES: Final = {
     "plan_records": "plan.planning",
     "read_entries": "mapping.entries",
     "read_line": "read.record",
-    "read_lines": "read.files",
+    "read_lines": "read.lines",
     "rehearse": "deliver.rehearse",
     "request": "wootric.requests",
     "services": "wootric.regions",

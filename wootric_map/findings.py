@@ -1,4 +1,4 @@
-"""What was found in records, counted: by its code, or, a warning, by the key or id that it is about."""
+"""Findings in records are counted: by their codes, and warnings also by the key or id that they are about."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -9,20 +9,20 @@ from typing import Final, NamedTuple, TypeAlias
 from wootric_map.model import MappingWarning
 
 PLACES: Final = 5
-"""How many places of each kind are remembered."""
+"""How many places of each code or warning are kept."""
 
 MOST_WARNINGS: Final = 10_000
-"""How many different warnings of one code are told apart; a hostile export has a million keys."""
+"""How many warnings of one code are told apart: a hostile export may have a million keys."""
 
 MOST_NAMES: Final = 1000
-"""How many different names are told apart."""
+"""How many names are told apart."""
 
 _LONGEST: Final = 500
-"""Characters of a warning's texts that are kept."""
+"""Characters that are kept of a name, and of each text of a warning."""
 
 
 class Place(NamedTuple):
-    """Where something was found."""
+    """The place of a finding, and the message about it."""
 
     source: str
     line: int
@@ -32,24 +32,24 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Findings:
-    """Things found, grouped by code: how many of each, and the first few places."""
+    """Findings by code: the count, and the first `PLACES` places."""
 
     counts: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[Place]] = field(default_factory=dict)
 
     def add(self, code: str, place: Place) -> None:
-        """Count one, and remember where it is while places of its code are still few."""
+        """Count a finding, and keep its place if it is one of the first."""
         self.counts[code] += 1
         if not self.has_enough(code):
             self.places.setdefault(code, []).append(place)
 
     def has_enough(self, code: str) -> bool:
-        """Whether no more places of a code are remembered."""
+        """Tell whether no further place is kept for a code."""
         places = self.places.get(code)
         return places is not None and len(places) >= PLACES
 
     def details(self) -> list[dict[str, object]]:
-        """Return what was found as data for programs: of each code the count and the first few places."""
+        """Return data for programs: the count and the first places of each code."""
         return [
             {
                 "code": code,
@@ -60,11 +60,11 @@ class Findings:
         ]
 
     def extend(self, other: "Findings", lines_before: int) -> None:
-        """Add what was found after all this.
+        """Add findings that come after all findings here.
 
         Args:
-            other: what was found.
-            lines_before: lines of the same source before those that the places of `other` count from.
+            other: the findings of a part.
+            lines_before: the number of lines of the source before the part, in which lines count from 1.
         """
         self.counts += other.counts
         for code, found in other.places.items():
@@ -75,14 +75,14 @@ class Findings:
 
 @dataclass(slots=True)
 class CountedNames:
-    """How often each name came. Memory is bounded: `MOST_NAMES` are told apart, the rest is only counted."""
+    """How often each name occurs. The memory is bounded: only the first `MOST_NAMES` names are told apart."""
 
     counts: Counter[str] = field(default_factory=Counter)
     more: int = 0
-    """How often names came that are not told apart."""
+    """How often all other names occur."""
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count a name; of a very long one the beginning stands for it."""
+        """Count a name; only the beginning of a very long one is kept."""
         name = name[:_LONGEST]
         if name in self.counts or len(self.counts) < MOST_NAMES:
             self.counts[name] += count
@@ -90,14 +90,18 @@ class CountedNames:
             self.more += count
 
     def most_common(self, number: int | None = None) -> list[tuple[str, int]]:
-        """The names that came most often, with how often; of those alike in that, in their own order."""
+        """Return the most frequent names with their counts; names of one count in alphabetical order.
+
+        Args:
+            number: how many names to return; all if None.
+        """
         return sorted(self.counts.items(), key=lambda each: (-each[1], each[0]))[:number]
 
 
 WarningKey: TypeAlias = tuple[str, str | None, str | int | None]
-"""What warnings that are one have in common: the code and the field, or the code and the subject.
+"""What warnings that count as one share: the code, and the field or the subject; the other is None.
 
-A warning about neither has a number of its own in place of the subject.
+A warning about neither a field nor a subject has a number of its own in place of the subject.
 """
 
 
@@ -107,29 +111,30 @@ class CountedWarning:
 
     key: WarningKey
     field: str
-    """The first one's; empty where it is about no single field."""
+    """The field of the first warning; empty if it is about no single field."""
     message: str
-    """The first one's."""
+    """The message of the first warning."""
     subject: str | None
+    """The id that the warnings are about, if they are about one."""
     count: int
-    """How many end users or records it concerns."""
+    """How many end users or records have the warning."""
     places: list[tuple[str, int]]
-    """Source and line of the first few of them, by name and number; a line may hold several records."""
+    """Source and line of the first `PLACES` places in sorted order; a line may hold several records."""
 
     @property
     def code(self) -> str:
-        """The code that they share."""
+        """The code of the warnings."""
         return self.key[0]
 
     def see(self, place: tuple[str, int]) -> None:
-        """Remember a place if it is among the first: records do not come in the order of their lines."""
+        """Keep a place if it is one of the first; records do not come in the order of their lines."""
         if place not in self.places:
             self.places.append(place)
             self.places.sort()
             del self.places[PLACES:]
 
     def as_dict(self) -> dict[str, object]:
-        """The warning for programs, without its code and its places."""
+        """Return data for programs, without the code and the places."""
         about: dict[str, object] = {"field": self.field}
         if self.subject is not None:
             about["subject"] = self.subject
@@ -138,30 +143,29 @@ class CountedWarning:
 
 @dataclass(slots=True)
 class CountedWarnings:
-    """Warnings, of which those of one code about one id, or else about one key, are one.
+    """Warnings with counts; warnings of one code about one id, or else about one key, count as one.
 
-    Memory is bounded: of each code `MOST_WARNINGS` are told apart, in the order in which they are first
-    seen; the rest is only counted.
+    The memory is bounded: of each code only the first `MOST_WARNINGS` are told apart.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    """Different warnings by code, without those in `more`."""
+    """The number of different warnings by code, without those in `more`."""
     more: Counter[str] = field(default_factory=Counter)
-    """By code, how often warnings came that are not told apart any more."""
+    """How often all other warnings occur, by code."""
     ignored: int = 0
-    """Different warnings that nobody wants to know more of than their number; they are not among these."""
-    _found: dict[WarningKey, CountedWarning] = field(default_factory=dict)
+    """The number of different warnings that were removed because their code is ignored."""
+    _warnings: dict[WarningKey, CountedWarning] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[CountedWarning]:
-        """Go through the warnings in the order in which they were first seen."""
-        return iter(self._found.values())
+        """Go through the warnings in the order in which they first came."""
+        return iter(self._warnings.values())
 
     def __contains__(self, key: object) -> bool:
-        return key in self._found
+        return key in self._warnings
 
     @property
     def places(self) -> dict[str, list[Place]]:
-        """Where each warning was first seen, by code."""
+        """The first place of each warning, by code."""
         first: dict[str, list[Place]] = {}
         for each in self:
             source, line = each.places[0]
@@ -170,28 +174,33 @@ class CountedWarnings:
         return first
 
     def by_code(self) -> Iterator[tuple[str, list[CountedWarning]]]:
-        """Yield each code, in alphabetical order, with its warnings in the order of their first places."""
+        """Yield each code, in alphabetical order, with its warnings in the order in which they first came."""
         grouped: dict[str, list[CountedWarning]] = {code: [] for code in sorted(self.counts)}
         for each in self:
             grouped[each.code].append(each)
         yield from grouped.items()
 
     def add(self, source: str, line: int, warning: MappingWarning) -> CountedWarning | None:
-        """Count a warning that concerns one more end user or record.
+        """Count a warning about one more end user or record.
+
+        Args:
+            source: the source of the record.
+            line: the record's line.
+            warning: the warning.
 
         Returns:
-            The warning that it is counted under; None if it is not told apart any more.
+            The counted warning; None if there are too many to tell this one apart.
         """
         code, at, message, subject = warning
-        # This is done for every record of some exports: a look-up is all that most warnings cost.
-        found = self._found.get((code, at, None) if subject is None else (code, None, subject))
+        # Some exports have warnings in every record: most warnings take one look-up.
+        found = self._warnings.get((code, at, None) if subject is None else (code, None, subject))
         if found is None:
             key = _key(warning, self.counts[code])
-            found = self._found.get(key)
+            found = self._warnings.get(key)
             if found is None:
                 about = None if subject is None else _cut(subject)
                 new = CountedWarning(key, _cut(at), _cut(message), about, 1, [(source, line)])
-                return new if self._take(new) else None
+                return new if self._add_new(new) else None
         found.count += 1
         places = found.places
         if len(places) < PLACES or (source, line) < places[-1]:
@@ -199,11 +208,11 @@ class CountedWarnings:
         return found
 
     def extend(self, other: "CountedWarnings", lines_before: int) -> None:
-        """Add the warnings that came after all these.
+        """Add warnings that come after all warnings here.
 
         Args:
-            other: the warnings.
-            lines_before: lines of the same source before those that the places of `other` count from.
+            other: the warnings of a part.
+            lines_before: the number of lines of the source before the part, in which lines count from 1.
         """
         self.more += other.more
         for theirs in other:
@@ -211,18 +220,18 @@ class CountedWarnings:
             if isinstance(key[2], int):
                 key = (key[0], None, self.counts[key[0]])
             places = [(source, line + lines_before) for source, line in theirs.places]
-            mine = self._found.get(key)
+            mine = self._warnings.get(key)
             if mine is None:
                 subject, count = theirs.subject, theirs.count
                 new = CountedWarning(key, theirs.field, theirs.message, subject, count, places)
-                self._take(new)
+                self._add_new(new)
                 continue
             mine.count += theirs.count
             for place in places:
                 mine.see(place)
 
     def without(self, codes: Collection[str]) -> "CountedWarnings":
-        """Return the warnings that have other codes, and how many have one of these."""
+        """Return the warnings without those of the given codes, which are added to `ignored`."""
         if not codes:
             return self
         left, more = (
@@ -230,13 +239,13 @@ class CountedWarnings:
             for counts in (self.counts, self.more)
         )
         ignored = self.ignored + self.counts.total() - left.total()
-        found = {key: each for key, each in self._found.items() if each.code not in codes}
-        return CountedWarnings(left, more, ignored, found)
+        warnings = {key: each for key, each in self._warnings.items() if each.code not in codes}
+        return CountedWarnings(left, more, ignored, warnings)
 
     def details(self) -> list[dict[str, object]]:
-        """Each warning as data for programs, by code and then in the order of their first places.
+        """Return data for programs: each warning, by code and then in the order in which they first came.
 
-        Where there were too many of a code to tell them apart, one entry with `more` counts the rest.
+        If there are too many warnings of a code to tell them apart, one entry with `more` counts the rest.
         """
         found: list[dict[str, object]] = []
         for code, warnings in self.by_code():
@@ -250,18 +259,18 @@ class CountedWarnings:
                 found.append({"code": code} | rest)
         return found
 
-    def _take(self, new: CountedWarning) -> bool:
-        """Take a warning that was not seen before; only count it if there are too many."""
+    def _add_new(self, new: CountedWarning) -> bool:
+        """Add a warning that has no counterpart here; return False if it is only counted in `more`."""
         if self.counts[new.code] >= MOST_WARNINGS:
             self.more[new.code] += new.count
             return False
         self.counts[new.code] += 1
-        self._found[new.key] = new
+        self._warnings[new.key] = new
         return True
 
 
 def distinct(warnings: Iterable[MappingWarning]) -> list[MappingWarning]:
-    """Return the warnings of one record; of several that count as one, only the first."""
+    """Return warnings about one record without those that count as one with an earlier one."""
     found: dict[WarningKey, MappingWarning] = {}
     for number, warning in enumerate(warnings):
         found.setdefault(_key(warning, number), warning)
@@ -269,20 +278,26 @@ def distinct(warnings: Iterable[MappingWarning]) -> list[MappingWarning]:
 
 
 def _key(warning: MappingWarning, number: int) -> WarningKey:
-    """Return the key of a warning; `number` tells one that is about no key and no id from all others."""
+    """Return the key of a warning.
+
+    Args:
+        warning: the warning.
+        number: a number that no other warning has; it is a part of the key if the warning is about no field
+            and no subject.
+    """
     code, at, _, subject = warning
     if subject is not None:
-        return code, None, _told_apart(subject)
-    return (code, _told_apart(at), None) if at else (code, None, number)
+        return code, None, _compact(subject)
+    return (code, _compact(at), None) if at else (code, None, number)
 
 
-def _told_apart(text: str) -> str:
-    """What tells a key or an id from others: of a very long one a digest, which takes little memory."""
+def _compact(text: str) -> str:
+    """Return a field or id itself, or a digest of a very long one, which takes little memory."""
     if len(text) <= _LONGEST:
         return text
     return "\0" + blake2b(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _cut(text: str) -> str:
-    """A text that takes little memory."""
+    """Return a text for a message, cut if it is very long."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"

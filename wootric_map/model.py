@@ -1,4 +1,4 @@
-"""What passes between the steps: end users, calls, warnings, and what becomes of a record."""
+"""The data that passes between the steps: end users, calls, warnings, and the outcomes of records."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,15 +8,16 @@ from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import PropertyValue
 
 Pairs: TypeAlias = list[tuple[str, str]]
-"""Names and values, in the order they are sent."""
+"""Names and values in the order in which they are sent."""
 
 
 LookUpKey: TypeAlias = Literal["id", "external_id", "email", "phone_number"]
+"""A field by which Wootric can look an end user up."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndUserUpsert:
-    """An end user as Wootric should hold it; None, or an absent property, is left as it is."""
+    """An end user as Wootric should hold it. Fields that are None, and other properties, do not change."""
 
     email: str | None = None
     external_id: str | None = None
@@ -25,10 +26,10 @@ class EndUserUpsert:
     """Unix seconds."""
     properties: Mapping[str, PropertyValue] = field(default_factory=dict)
     wootric_id: str | None = None
-    """Wootric's own id, where it is known; never sent as a field."""
+    """Wootric's own id, if it is known; never sent as a field."""
 
     def look_up_keys(self) -> Iterator[tuple[LookUpKey, str]]:
-        """What they are looked up by, in this order; who has an email is not looked up by phone."""
+        """Yield the fields and values for look-ups, in order; the phone number only if there is no email."""
         if self.wootric_id:
             yield "id", self.wootric_id
         if self.external_id:
@@ -40,11 +41,11 @@ class EndUserUpsert:
 
     @property
     def look_ups(self) -> int:
-        """How many look-ups it takes to know that Wootric does not hold them."""
+        """The number of look-ups that show that Wootric does not hold the end user."""
         return sum(1 for _ in self.look_up_keys())
 
     def fields(self) -> Pairs:
-        """Return the form of `POST /end_users` and `PUT /end_users/{id}`: only what has a value."""
+        """Return the form of `POST /end_users` and `PUT /end_users/{id}`: the fields that have a value."""
         own = {
             "email": self.email,
             "external_id": self.external_id,
@@ -58,7 +59,7 @@ class EndUserUpsert:
 
 @dataclass(frozen=True, slots=True)
 class EndUser:
-    """An end user as Wootric holds them, of which a plan compares these fields."""
+    """An end user as Wootric holds it, with the fields that a plan compares."""
 
     id: int
     email: str | None
@@ -68,28 +69,33 @@ class EndUser:
     """Unix seconds."""
     properties: Mapping[str, str]
     knows_properties: bool = True
-    """Whether `properties` are those that Wootric holds; it may tell them as text that nobody can read."""
+    """Whether `properties` are complete. Wootric may give them as text that can't be read (wootric.md 3)."""
 
     def holds(self, field: str, value: str | int) -> bool:
-        """Whether a field has this value; a number and its text are equal, and emails in any case."""
+        """Tell whether a field has a value. A number equals its text; emails are equal in any case.
+
+        Args:
+            field: the name of the field; not of a property.
+            value: the value.
+        """
         held = getattr(self, field)
         if field == "email":
             return comparable(str(value)) == comparable(held)
         return held is not None and str(value) == str(held)
 
     def holds_property(self, name: str, value: PropertyValue) -> bool:
-        """The same of a property."""
+        """Tell whether a property has a value. A number equals its text."""
         held = self.properties.get(name)
         return held is not None and str(value) == str(held)
 
 
 NOBODY: Final = EndUser(0, None, None, None, None, {})
-"""An end user of whom Wootric holds nothing."""
+"""An end user with empty fields, in place of one that Wootric does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class EligibilityCheck:
-    """A track record, as Wootric's kits report it (wootric.md 5)."""
+    """The call for a track record, as Wootric's kits make it (wootric.md 5)."""
 
     event_name: str
     email: str | None = None
@@ -103,10 +109,10 @@ class EligibilityCheck:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """A page record, as the page pixel takes it (wootric.md 5)."""
+    """The call for a page record, as the page pixel takes it (wootric.md 5)."""
 
     random: str
-    """Keeps a cache from answering for Wootric; the same record always has the same."""
+    """A text that keeps caches from answering; it is always the same for one record."""
     email: str | None = None
     created_at: int | None = None
     """Unix seconds."""
@@ -119,17 +125,17 @@ Call: TypeAlias = EndUserUpsert | EligibilityCheck | PageView
 
 
 def event_name(call: EligibilityCheck | PageView) -> str | None:
-    """The event that a call asks about; None of a page view."""
+    """Return the name of the event in an eligibility check; None for a page view."""
     return call.event_name if isinstance(call, EligibilityCheck) else None
 
 
 def property_field(name: str) -> str:
-    """The name that a property has in a form."""
+    """Return the name of the form field for a property."""
     return f"properties[{name}]"
 
 
 Existing: TypeAlias = Literal["update", "fill", "keep"]
-"""What becomes of an end user whom Wootric holds: they get what differs, or what they lack, or nothing."""
+"""Which fields are sent for an end user that Wootric holds: those that differ, those it lacks, or none."""
 
 
 WarningCode: TypeAlias = Literal[
@@ -157,52 +163,62 @@ WarningCode: TypeAlias = Literal[
     "unsupported_value",
     "wrong_type_for_suffix",
 ]
-"""Every code that a warning may have."""
+"""The code of a warning."""
 
 
 WARNINGS: Final[tuple[WarningCode, ...]] = get_args(WarningCode)
+"""All codes of warnings."""
 
 
 class MappingWarning(NamedTuple):
-    """Something a person should know of a record that is mapped all the same."""
+    """Something that a person should know about a record that is mapped all the same.
+
+    Warnings of one code about one subject count as one warning; so do warnings of one code about one field
+    that have no subject.
+    """
 
     code: WarningCode
     field: str
-    """The place in the record, as in `traits.plan`; empty where it is about no single field."""
+    """The place in the record, such as `traits.plan`; empty if the warning is about no single field."""
     message: str
     subject: str | None = None
-    """The id that the warning is about. Warnings of one code about one subject, or without a subject about
-    one field, are one warning with a count."""
+    """The id that the warning is about, if it is about one."""
 
 
 Action: TypeAlias = Literal[
     "create", "update", "unchanged", "left", "eligibility_check", "page_view"
 ]
-"""What is done about an end user or an event. `left` is an end user who is not as wanted, and stays as they
-are, since the push is not to change them."""
+"""The action for an end user or an event.
+
+`left` is an end user whose fields differ from the wanted ones and are not changed, because the user said so.
+"""
 
 
 CALLS: Final[tuple[Action, ...]] = ("create", "update", "eligibility_check", "page_view")
-"""The actions that send something."""
+"""The actions that make a call."""
 
 
 class Skip(NamedTuple):
-    """A record that is fine, but not for Wootric."""
+    """Why a record is skipped: nothing is wrong with it, but it is not sent to Wootric."""
 
     code: str
-    """Stable, from the table of segment.md 2."""
+    """A stable code from the table in segment.md 2."""
     type: str
+    """The record's type."""
     field: str | None
+    """The place in the record, if the skip is about one."""
     message: str
     reason: str | None = None
-    """Of an `unidentified` one: a word for why nobody could be found."""
+    """For `unidentified`, the code of the reason why no end user was found."""
     ties: tuple[str, str] | None = None
-    """Of an alias: the two ids that it says are one user's."""
+    """For an alias, the two ids that belong to one user."""
     withheld: Any = None
-    """Of an identify whose user opted out: the `record.Identify`. It is not sent, but its ids count to tell
-    whether an id is ambiguous (segment.md 8)."""
+    """For an identify whose user opted out, the `read.record.Identify`.
+
+    It is not sent, but its ids count where ambiguous ids are found (segment.md 8).
+    """
     warnings: tuple[MappingWarning, ...] = ()
-    """What was wrong with a record beside the reason why it is skipped."""
+    """Warnings about the record, besides the reason for the skip."""
 
 
 REJECTIONS: Final = frozenset(
@@ -222,24 +238,25 @@ REJECTIONS: Final = frozenset(
         "truncated_input",
     }
 )
-"""Every code that a rejection may have (segment.md 2)."""
+"""All codes of rejections (segment.md 2)."""
 
 
 class Rejection(NamedTuple):
-    """A record, or a line that should have been one, that is wrong."""
+    """Why a record, or a line that should hold one, is rejected: something is wrong with it."""
 
     code: str
     """One of `REJECTIONS`."""
     field: str | None
+    """The place in the record, if the rejection is about one."""
     message: str
-    """What a person should mend."""
+    """What is wrong, and what a person should do."""
 
 
 class Ref(NamedTuple):
-    """A record that a call was made from."""
+    """The place of a record that a call was made from."""
 
     number: int
-    """Its number in the plan, for `Plan.raw`."""
+    """The record's number in the plan, for `Plan.raw`."""
     source: str
     line: int
 
@@ -248,45 +265,51 @@ class Failure(NamedTuple):
     """Why a delivery failed."""
 
     code: str
-    """`ambiguous_id` (of a saved plan: several people carry an id in it), `refused`, `redirected`,
-    `bad_reply` (of somebody else, or senseless), `server_error`, `too_fast`, `unreachable`, `in_doubt`
-    (sent, but not answered) or `end_user_failed` (not sent, since its end user's own call failed)."""
+    """The kind of failure:
+
+    - `ambiguous_id`: several people carry an id in a saved plan.
+    - `refused`, `redirected`, `server_error`, `too_fast`: what Wootric answered.
+    - `bad_reply`: the reply is about another end user, or makes no sense.
+    - `unreachable`: no connection was made.
+    - `in_doubt`: the call was sent, but not answered.
+    - `end_user_failed`: the call was not sent, because the call for its end user failed.
+    """
     message: str
     status: int | None = None
-    """Wootric's HTTP status."""
+    """The HTTP status of Wootric's reply."""
     body: str | None = None
-    """Wootric's own words."""
+    """The text of Wootric's reply."""
 
 
 class Outcome(NamedTuple):
-    """What became of one call, or of the records that would have made it."""
+    """What became of one call, or of the records that it would have been made from."""
 
     action: Action
     refs: Collection[Ref]
-    """The records it was made from."""
+    """The places of the records."""
     result: Skip | Failure | None
-    """None where it was delivered, or there was nothing to do."""
+    """None if the call was delivered, or there was nothing to do."""
     key: str | None = None
-    """Of an eligibility check or page view: what tells its record from every other."""
+    """For an eligibility check or page view, the key of its record (`mapping.record_keys`)."""
     event: str | None = None
-    """Of an eligibility check: the name of its event."""
+    """For an eligibility check, the name of the event."""
     is_eligible: bool = False
-    """Of one that was delivered: whether Wootric would survey the user."""
+    """For a delivered eligibility check, whether Wootric would survey the user."""
     look_ups: int = 0
-    """How many look-ups the account was asked for its end user, at most."""
+    """The greatest number of look-ups that were made for the end user."""
 
 
 UNKNOWN_USER: Final = "unknown_user"
-"""The reason of whom the export names by an id alone."""
+"""The reason of an unidentified record whose user the export names by an id only."""
 
 
 EMAIL_NOT_LOOKED_FOR: Final = "email_in_traits"
-"""The reason of the same where an email stands in a track or page record's own traits."""
+"""The reason of an unidentified track or page record whose own `traits` hold an email (segment.md 4)."""
 
 
 UNKNOWN: Final = frozenset({UNKNOWN_USER, EMAIL_NOT_LOOKED_FOR})
-"""The reasons of whom the account may know all the same."""
+"""The reasons of unidentified records whose user the account may hold all the same."""
 
 
 SHARED: Final = frozenset({"shared_anonymous_id", "shared_phone"})
-"""The reasons of what names several end users, which only the records beside it tell."""
+"""The reasons of unidentified records whose id or phone several end users have, as other records show."""

@@ -16,7 +16,7 @@ import orjson
 from wootric_map.model import Failure, Rejection, Skip
 from wootric_map.ownership import place_of_ours
 from wootric_map.private_file import PrivateFile, naming, remove_abandoned, write_whole
-from wootric_map.read.record import is_rejects_line, kept_line
+from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 
 
 class RejectsFile:

@@ -1,4 +1,4 @@
-"""What a run came to: counts, rejections and warnings."""
+"""The report of a run: counts, rejections and warnings."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,43 +22,44 @@ class Report:
     """The counts of a run."""
 
     records: int = 0
+    """All records that were read."""
     skipped: Findings = field(default_factory=Findings)
     rejected: Findings = field(default_factory=Findings)
     failed: Findings = field(default_factory=Findings)
     warnings: CountedWarnings = field(default_factory=CountedWarnings)
     done: Counter[str] = field(default_factory=Counter)
-    """Calls by action, delivered or planned."""
+    """Delivered or planned calls, by action."""
     unidentified: Counter[str] = field(default_factory=Counter)
     """Records skipped as `unidentified`, by reason."""
     ambiguous_anonymous_ids: int = 0
-    """anonymousIds that were seen with several end users, and left alone."""
+    """anonymousIds of several end users, which tie records to none of them."""
     checked: CountedNames = field(default_factory=CountedNames)
-    """Eligibility checks that were delivered, or are planned, by event."""
+    """Delivered or planned eligibility checks, by event."""
     eligible: CountedNames = field(default_factory=CountedNames)
-    """How many of these found their user eligible."""
+    """Eligibility checks that found their user eligible, by event."""
     unregistered: CountedNames = field(default_factory=CountedNames)
     """Track records skipped as `event_not_registered`, by event."""
     delivered_before: int = 0
-    """Track and page records that an earlier run had delivered."""
+    """Track and page records that an earlier run delivered."""
     unknown_users: tuple[str, ...] = ()
-    """End users who were chosen, and whom no record names."""
+    """Chosen end users that no record names."""
     met_events: set[str] = field(default_factory=set)
-    """The events that were chosen, as they were written, of which there is any record."""
+    """Chosen patterns of event names that any record matches."""
     unknown_events: tuple[str, ...] = ()
-    """The events that were chosen of which there is none."""
+    """Chosen patterns of event names that no record matches."""
     passed_over: PassedOver = field(default_factory=PassedOver)
-    """Files in the folders that were not read."""
+    """Files that were not read."""
     ignored_warnings: frozenset[str] = frozenset()
-    """The codes of warnings of which only the number is shown."""
+    """The codes of warnings that are only counted."""
     unidentified_records: UnidentifiedRecords | None = None
-    """Which records are skipped as `unidentified`; None where nobody asks."""
+    """The records skipped as `unidentified`; None if they are not collected."""
 
     def add(self, other: "Report", lines_before: int = 0) -> None:
-        """Add what was counted of records that come after those counted so far.
+        """Add the counts of records that come after all records here.
 
         Args:
-            other: what was counted of a part; failures, and what only a whole run has, are not added.
-            lines_before: lines of the same source before those that its places count from.
+            other: the counts of a part. Its failures, and the counts of a whole run, are not added.
+            lines_before: the number of lines of the source before the part, in which lines count from 1.
         """
         self.records += other.records
         self.done += other.done
@@ -72,32 +73,32 @@ class Report:
 
     @property
     def mapped(self) -> int:
-        """Records that are neither skipped nor rejected."""
+        """The number of records that are neither skipped nor rejected."""
         return self.records - self.skipped.counts.total() - self.rejected.counts.total()
 
     @property
     def api_calls(self) -> int:
-        """Calls that change something: writes, eligibility checks and page views."""
+        """The number of calls that change something: writes, eligibility checks and page views."""
         return sum(self.done[action] for action in CALLS)
 
     @property
     def shown_warnings(self) -> CountedWarnings:
-        """The warnings but for those that are ignored, of which it has the number."""
+        """The warnings without those of ignored codes, which are only counted."""
         return self.warnings.without(self.ignored_warnings)
 
     @property
     def flawless(self) -> bool:
-        """Whether nothing was rejected and nothing failed."""
+        """Whether no record was rejected and no delivery failed."""
         return not self.rejected.counts and not self.failed.counts
 
     def skip(self, source: str, line: int, skip: Skip, number: int | None = None) -> None:
         """Count a skipped record.
 
         Args:
-            source: where it stands.
-            line: its line there.
-            skip: why it is skipped.
-            number: its number in the plan, if it has one.
+            source: the record's source.
+            line: the record's line.
+            skip: why the record is skipped.
+            number: the record's number in the plan, if it has one.
         """
         if self.skipped.has_enough(skip.code):
             self.skipped.counts[skip.code] += 1
@@ -114,23 +115,23 @@ class Report:
         self.rejected.add(rejection.code, place)
 
     def warn(self, source: str, line: int, warning: MappingWarning) -> None:
-        """Count a warning that concerns one more end user or record."""
+        """Count a warning about one more end user or record."""
         self.warnings.add(source, line, warning)
 
     def warn_of_record(
         self, source: str, line: int, warnings: Sequence[MappingWarning]
     ) -> list[CountedWarning]:
-        """Count the warnings of one record, which is one record also where it has one of them twice.
+        """Count the warnings about one record; the same warning twice counts once.
 
         Returns:
-            What they are counted under, as far as they are still told apart.
+            The counted warnings, without those that are no longer told apart.
         """
         once = warnings if len(warnings) < 2 else distinct(warnings)  # noqa: PLR2004
         counted = [self.warnings.add(source, line, warning) for warning in once]
         return [each for each in counted if each]
 
     def deliver(self, outcome: Outcome) -> None:
-        """Count what became of a call."""
+        """Count the outcome of a call, and of its records if it was not delivered."""
         if outcome.result is None:
             self.done[outcome.action] += 1
             if outcome.event is not None:
@@ -149,7 +150,7 @@ class Report:
                 self.failed.add(outcome.result.code, place)
 
     def summary(self) -> dict[str, object]:
-        """The counts as data, for programs."""
+        """Return the counts as data for programs."""
         warnings = self.shown_warnings
         return {
             "records": self.records,
@@ -181,5 +182,5 @@ class Report:
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
-    """The counts in an order that does not depend on that of the records."""
+    """Return counts in alphabetical order, which does not depend on the order of the records."""
     return dict(sorted(counts.items()))

@@ -13,8 +13,10 @@ from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.record_warnings import WarningsOfRecords, has_short_call, of_call
 from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified
 from wootric_map.model import MappingWarning, Rejection, Skip
-from wootric_map.read.files import Source, read_lines
-from wootric_map.read.json_lines import parse_roughly, with_exact_numbers
+from wootric_map.read.exact_numbers import with_exact_numbers
+from wootric_map.read.files import Source
+from wootric_map.read.json_lines import parse_roughly
+from wootric_map.read.lines import read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.record import NO_FIELDS, Identify, Reading, Record, read_parsed
 from wootric_map.report import Report

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from wootric_map.read.json_lines import to_json
+from wootric_map.read.json_text import to_json
 
 _UNSAFE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"

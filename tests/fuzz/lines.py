@@ -9,7 +9,9 @@ from typing import Final
 from wootric_map.mapping.entries import Entry, ReadingOptions, read_entries
 from wootric_map.mapping.settings import Mapped
 from wootric_map.model import REJECTIONS, MappingWarning, Rejection, Skip
-from wootric_map.read.files import STDIN, Line, Source, parts, read_lines
+from wootric_map.read.files import STDIN, Source
+from wootric_map.read.lines import Line, read_lines
+from wootric_map.read.parts import parts
 
 _LONGEST: Final = 4_096
 """Bytes of a line: little, so that short inputs have longer ones."""

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from wootric_map.errors import GzipError
-from wootric_map.read.files import STDIN, Source, parts, read_lines
+from wootric_map.read.files import STDIN, Source
 from wootric_map.read.gzip import gunzip, gunzip_all
+from wootric_map.read.lines import read_lines
+from wootric_map.read.parts import parts
 
 _MOST: Final = 4 * 1024 * 1024
 """Bytes that an input may unpack to and is still read to its end."""

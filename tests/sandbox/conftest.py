@@ -48,14 +48,14 @@ def tick(clock: Clock) -> Callable[[float], None]:
 
 @pytest.fixture
 def sandbox(shared_sandbox: RunningSandbox, clock: Clock) -> RunningSandbox:
-    """A sandbox with the settings it comes with, empty, at 1,700,000,000."""
+    """An empty sandbox with the default settings, at 1,700,000,000."""
     shared_sandbox.state.reset()
     return shared_sandbox
 
 
 @pytest.fixture
 def start(clock: Clock) -> Iterator[Callable[..., RunningSandbox]]:
-    """Start a sandbox with settings of one's own."""
+    """Start a sandbox with the settings of a test."""
     with ExitStack() as stack:
 
         def run(**settings: object) -> RunningSandbox:
@@ -76,7 +76,7 @@ def http() -> Iterator[requests.Session]:
 
 @pytest.fixture
 def sign_in(http: requests.Session) -> Callable[[RunningSandbox], Call]:
-    """Sign in to a sandbox; returns `call(method, path, form=…)`."""
+    """Sign in to a sandbox, and return `call(method, path, form=…)`."""
 
     def do(running: RunningSandbox) -> Call:
         settings = running.settings
@@ -108,5 +108,5 @@ def sign_in(http: requests.Session) -> Callable[[RunningSandbox], Call]:
 
 @pytest.fixture
 def call(sandbox: RunningSandbox, sign_in: Callable[[RunningSandbox], Call]) -> Call:
-    """Send a request to `sandbox`, signed in."""
+    """Send a signed-in request to `sandbox`."""
     return sign_in(sandbox)

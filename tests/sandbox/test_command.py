@@ -22,7 +22,7 @@ Spawn = Callable[..., tuple["subprocess.Popen[str]", str]]
 
 @pytest.fixture
 def spawn() -> Iterator[Spawn]:
-    """Run the command; returns the process and its base URL once it has said it."""
+    """Run the command, and return the process and the base URL that it prints."""
     with ExitStack() as stack:
 
         def run(*args: str) -> tuple["subprocess.Popen[str]", str]:

@@ -1,4 +1,4 @@
-"""Bad days: errors by chance, and faults on purpose."""
+"""Random errors, and faults on purpose."""
 
 from collections.abc import Callable
 

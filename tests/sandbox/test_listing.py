@@ -14,7 +14,7 @@ Call = Callable[..., requests.Response]
 
 @pytest.fixture
 def listed(call: Call, tick: Callable[[float], None]) -> Callable[[str], list[int]]:
-    """Hold 60 end users, two for each second from 1,700,000,000 on; list their ids."""
+    """Create 60 end users, two in each second from 1,700,000,000 on; the fixture lists their ids."""
     for number in range(60):
         call("POST", "/v1/end_users", {"external_id": str(number), "email": f"u{number}@x.io"})
         tick(number % 2)

@@ -1,4 +1,4 @@
-"""The sandbox as a server: what it lets others see, and how it starts and stops."""
+"""The sandbox as a server: what it shows, and how it starts and stops."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""Warnings are one a key and one an id, with a count, however the records come in parts."""
+"""Warnings count as one for each key and each id, into whatever parts the records are cut."""
 
 import ast
 import pickle
@@ -199,7 +199,7 @@ def report_of(found: Iterable[tuple[int, MappingWarning | Rejection | Skip]]) ->
 def cut(
     lines: Sequence[tuple[int, MappingWarning | Rejection | Skip]], at: Iterable[int]
 ) -> Report:
-    """Count what was found part by part, each with lines of its own, as processes do."""
+    """Count findings part by part, each with line numbers of its own, as processes do."""
     report, begin = Report(), 0
     for end in (*sorted(at), len(lines)):
         part = report_of((line - begin, each) for line, each in lines[begin:end])
@@ -266,7 +266,7 @@ def test_ignored_warnings_of_which_there_are_very_many_are_left_out_too() -> Non
 
 
 def nodes_of_the_library() -> Iterator[ast.AST]:
-    """All that its source is made of, but for the list of the codes."""
+    """Yield all syntax nodes of the library's source, except the list of codes."""
     for path in Path(findings.__file__).parent.rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if not (isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "WarningCode"):

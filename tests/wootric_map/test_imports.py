@@ -68,6 +68,11 @@ def test_no_step_knows_a_use_case(step: str) -> None:
         assert not known & use_cases, path
 
 
+@pytest.mark.parametrize("name", sorted(wootric_map.__all__))
+def test_every_public_name_can_be_loaded(name: str) -> None:
+    assert getattr(wootric_map, name) is not None
+
+
 def test_the_library_draws_on_no_terminal() -> None:
     for path in LIBRARY.rglob("*.py"):
         roots = {each.split(".")[0] for each in imports_of(path)}

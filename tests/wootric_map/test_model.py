@@ -465,7 +465,7 @@ TEXTS = HOSTILE | st.text(st.characters(max_codepoint=127), max_size=200)
 
 
 def encoded(event: str, properties: dict[str, str]) -> tuple[str, str]:
-    """The query of an eligibility check, and as the standard library writes it."""
+    """Return the query of an eligibility check, and the standard library's encoding of it."""
     url = request(EligibilityCheck(event, properties=properties), SERVICES, None).url
     fields = {f"properties[{name}]": value for name, value in properties.items()}
     return url.partition("?")[2], urlencode({"event_name": event, **fields})

@@ -1,4 +1,4 @@
-"""The counts of a run, and the file of rejects that can be mended and tried again."""
+"""The counts of a run, and the rejects file, which can be corrected and replayed."""
 
 import io
 import os
@@ -62,7 +62,7 @@ def write_one(path: Path, raw: bytes = LINE) -> Path | None:
 
 
 def keep(path: Path, found: Iterable[Entry]) -> int:
-    """Write what was rejected among the entries; gives how many there were."""
+    """Write the rejected entries to a rejects file, and return how many there were."""
     with RejectsFile(path) as rejects:
         for source, line, raw, outcome in found:
             if isinstance(outcome, Rejection):
@@ -263,7 +263,7 @@ def test_a_rejects_file_may_be_replayed_under_its_own_name(path: Path) -> None:
 
 
 def test_a_replayed_file_is_set_aside_when_all_of_it_went_well(path: Path) -> None:
-    """Left in place, its records would be sent a second time by the next run."""
+    """If the file stayed, the next run would send its records a second time."""
     write_one(path)
     with RejectsFile(path) as rejects:
         kept = rejects.finish(replayed=True, complete=True)
@@ -395,7 +395,7 @@ _LINES = st.sampled_from(
 @settings(deadline=None)
 @given(lines=st.lists(_LINES, max_size=40))
 def test_every_record_ends_as_mapped_skipped_or_rejected(lines: list[bytes]) -> None:
-    """`mapped` is counted here by what a push would carry out, not by what is left over."""
+    """`mapped` is counted here by the calls that a push would make, not by what is left over."""
     report = Report()
     with tempfile.TemporaryDirectory() as folder, Spool() as spool:
         export = Path(folder, "export")

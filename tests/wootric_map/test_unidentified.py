@@ -1,4 +1,4 @@
-"""The records that name nobody, written with their lines in the order in which they were read."""
+"""The records that name no end user are written with their lines, in the order in which they were read."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ def skip(kind: str) -> Skip:
 
 
 def kept(made: Planned, path: Path) -> list[dict[str, Any]]:
-    """What is written of a plan once it was gone through."""
+    """Return the file of unidentified records of a plan that was carried out."""
     made.report.unidentified_records = UnidentifiedRecords()
     for each in rehearse(made.plan):
         made.report.deliver(each.outcome)

@@ -1,4 +1,4 @@
-"""A record looked at alone → the call that it makes."""
+"""A record by itself → the call that it makes."""
 
 import hashlib
 
@@ -10,11 +10,11 @@ from wootric_map.values.json_values import decimal_text
 
 
 def call_for(mapped: Mapped, key: str) -> Call:
-    """Return the call that one record makes, taken alone.
+    """Return the call that a record makes by itself, without what other records say of its user.
 
     Args:
-        mapped: the record.
-        key: as `record_key` gives it.
+        mapped: the record with its settings.
+        key: the record's key, as `record_keys.record_key` returns it.
     """
     record, settings, user = mapped.record, mapped.settings, mapped.user
     email = trimmed(user.email)
@@ -51,15 +51,15 @@ def call_for(mapped: Mapped, key: str) -> Call:
 def page_view(
     key: str, *, email: str | None, created_at: int | None, url: object, name: object, path: object
 ) -> PageView:
-    """Return a page view; what is no text or number in it is left out.
+    """Return a page view; a `url`, `name` or `path` that is neither text nor a number is left out.
 
     Args:
-        key: as `record_key` gives it.
-        email: its user's.
-        created_at: its user's, in unix seconds.
-        url: the page's.
-        name: the page's.
-        path: the page's.
+        key: the record's key, as `record_keys.record_key` returns it.
+        email: the email of the page's user.
+        created_at: when the user was created, in unix seconds.
+        url: the page's URL.
+        name: the page's name.
+        path: the page's path.
     """
     return PageView(_random(key), email, created_at, plain(url), plain(name), plain(path))
 
@@ -69,7 +69,7 @@ def _random(key: str) -> str:
 
 
 def plain(value: object) -> str | None:
-    """Return a page's value as it is sent: text, or a number as text; None for anything else."""
+    """Return text or a number as text, as a page view sends it; None for anything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return decimal_text(value)
     return value if isinstance(value, str) and value else None

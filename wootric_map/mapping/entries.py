@@ -1,4 +1,4 @@
-"""Lines → records → settings: the part of the way that every command goes."""
+"""Lines → records → settings: the steps that every command takes."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,85 +10,91 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.settings import Mapped, map_record, note_kinds
 from wootric_map.model import MappingWarning, Rejection, Skip
-from wootric_map.read.files import MAX_LINE_BYTES, ByteStream, Source, parts, read_lines
-from wootric_map.read.json_lines import parse_roughly, with_exact_numbers
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.exact_numbers import with_exact_numbers
+from wootric_map.read.files import Source
+from wootric_map.read.json_lines import parse_roughly
+from wootric_map.read.lines import MAX_LINE_BYTES, read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
+from wootric_map.read.parts import parts
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import Identify, Reading, Rules, Track, TraitsFrom, read_parsed
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """How records are read and mapped."""
+    """The user's choices about how records are read and mapped."""
 
     max_line_bytes: int = MAX_LINE_BYTES
+    """The longest line that is read."""
     ignore_integrations: bool = False
-    """Take a record even if its `integrations` turn Wootric off."""
+    """Whether a record is valid even if its `integrations` turn Wootric off."""
     amount_suffix: bool = False
-    """Give number properties whose key lacks it the ending `_amount`."""
+    """Whether number properties get the ending `_amount` if their key lacks it."""
     array_suffix: bool = False
-    """Give list properties whose key lacks it the ending `_array`."""
+    """Whether list properties get the ending `_array` if their key lacks it."""
     traits_from: TraitsFrom = "auto"
-    """Where the traits of an identify are taken from (segment.md 1)."""
+    """The place of an identify's traits (segment.md 1)."""
     consent_categories: tuple[str, ...] = ()
     """Categories of consent that a record's user must have agreed to (segment.md 3)."""
 
     @property
     def rules(self) -> Rules:
-        """How a record is judged."""
+        """The choices that decide whether a record is valid."""
         return Rules(self.ignore_integrations, self.traits_from, self.consent_categories)
 
     @property
     def naming(self) -> Naming:
-        """How the properties of a record looked at alone are named."""
+        """The naming of the properties of a record by itself, without the other records of a run."""
         if not (self.amount_suffix or self.array_suffix):
             return AS_WRITTEN
         return Naming(self.amount_suffix, self.array_suffix)
 
 
 class Entry(NamedTuple):
-    """What became of one record, and where it stands."""
+    """One record with its place, and what became of it; or a warning about a source."""
 
     source: str
     line: int
     raw: bytes
-    """A line that holds this record alone; empty where it was not kept."""
+    """A line that holds this record alone; empty if no such line was kept."""
     outcome: Mapped | Skip | Rejection | MappingWarning
-    """A warning is about the source, and stands for no record."""
+    """What became of the record; a warning is about the source, and no record."""
 
     @property
     def place(self) -> str:
-        """Source and line, as an editor takes them."""
+        """Source and line, in the form that editors take."""
         return f"{self.source}:{self.line}"
 
 
 class Located(NamedTuple):
-    """One record as it was read, not mapped yet, and where it stands; or a warning about its source."""
+    """One record with its place, read but not mapped; or a warning about a source."""
 
     source: str
     line: int
     raw: bytes
-    """As in `Entry`."""
+    """A line that holds this record alone; empty if no such line was kept."""
     reading: Reading | MappingWarning
+    """What became of the record; a warning is about the source, and no record."""
 
 
 PART_BYTES: Final = 4 * 1024 * 1024
-"""What a part has at least: enough that handing it over costs nothing beside reading it."""
+"""The smallest size of a part: large enough that handing it to a process costs little beside reading it."""
 
 
 class Counted(Protocol):
-    """What came of a part."""
+    """The result of a part, which knows the part's number of lines."""
 
     @property
     def lines(self) -> int:
-        """How many lines the part has, with what follows the last line ending if there is anything."""
+        """How many lines the part has. What follows the last line ending counts as a line."""
 
 
 C = TypeVar("C", bound=Counted)
 
 
 def worth(processes: int, sources: Iterable[Source]) -> int:
-    """How many processes these sources are worth reading with: one alone where all is one part."""
+    """Return how many processes to read sources with: `processes`, or 1 if the sources are one small part."""
     size = sum(PART_BYTES if each.size is None else each.size for each in sources)
     return processes if size >= PART_BYTES else 1
 
@@ -102,18 +108,18 @@ def read_in_parts(
     on_bytes: Callable[[int], object] = int,
     live: bool = False,
 ) -> Iterator[tuple[Source, int, C]]:
-    """Cut the sources into parts, and have them worked on side by side.
+    """Cut sources into parts, and have processes work on the parts side by side.
 
     Args:
-        workers: who works on them.
-        sources: as `discover` gives them.
+        workers: the processes.
+        sources: the sources, as `discover` returns them.
         stdin: standard input, for the source that names it.
-        max_line_bytes: the longest line taken.
-        on_bytes: told how many bytes were read, before decompression.
-        live: hand over what comes through a pipe as soon as a line is there.
+        max_line_bytes: the longest line that is read.
+        on_bytes: called with the number of bytes that were read, before decompression.
+        live: whether lines from a pipe are handed over as soon as they come.
 
     Yields:
-        Each part in its order, how many lines of its source come before it, and what came of it.
+        Each part in order, the number of lines of its source before it, and the result.
     """
     cut = (
         parts(
@@ -140,13 +146,13 @@ def read_records(
     stdin: ByteStream,
     on_bytes: Callable[[int], object] | None = None,
 ) -> Iterator[Located]:
-    """Read every record of the sources, in their order.
+    """Read every record of the sources, in order.
 
     Args:
-        sources: as `discover` gives them.
-        options: how to read.
+        sources: the sources, as `discover` returns them.
+        options: how records are read.
         stdin: standard input, for the source that names it.
-        on_bytes: told how many bytes were read, before decompression.
+        on_bytes: called with the number of bytes that were read, before decompression.
     """
     rules, traits_from = options.rules, options.traits_from
     for source in sources:
@@ -176,7 +182,14 @@ def read_entries(
     stdin: ByteStream,
     on_bytes: Callable[[int], object] | None = None,
 ) -> Iterator[Entry]:
-    """Read and map every record of the sources, in their order; arguments as in `read_records`."""
+    """Read and map every record of the sources, in order.
+
+    Args:
+        sources: the sources, as `discover` returns them.
+        options: how records are read and mapped.
+        stdin: standard input, for the source that names it.
+        on_bytes: called with the number of bytes that were read, before decompression.
+    """
     naming = options.naming
     records = read_records(sources, options, stdin=stdin, on_bytes=on_bytes)
     for source, line, raw, reading in records:
@@ -188,40 +201,40 @@ def read_entries(
         yield Entry(source, line, raw, outcome)
 
 
-class _Seen(NamedTuple):
-    """What a part shows of the kinds of values."""
+class _KindsOfPart(NamedTuple):
+    """The kinds of values in a part, and the number of its lines."""
 
     masks: Mapping[str, int] | None
-    """As in `Kinds`."""
+    """The mask of kinds by name; None if there are too many names."""
     lines: int
 
 
 def kinds_in(
     sources: Sequence[Source], options: ReadingOptions, processes: int
 ) -> Mapping[str, int]:
-    """Read files for the kinds of values that the names of their properties have (wootric.md 6).
+    """Read files to collect the kinds of values of all property names (wootric.md 6).
 
     Args:
-        sources: as `discover` gives them, all of them files.
-        options: how to read.
-        processes: how many there may be.
+        sources: files, as `discover` returns them; no pipe and no standard input.
+        options: how records are read.
+        processes: the greatest number of processes.
 
     Returns:
-        What `Naming.kinds` is to be.
+        The mask of kinds by name, for `Naming.kinds`; empty if there are too many names.
     """
     kinds = Kinds()
     with SideBySide(partial(_kinds_in_part, options=options), worth(processes, sources)) as workers:
-        for _, _, seen in read_in_parts(
+        for _, _, of_part in read_in_parts(
             workers, sources, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes
         ):
-            kinds.add(seen.masks)
+            kinds.add(of_part.masks)
     return kinds.masks or {}
 
 
-def _kinds_in_part(part: Source, *, options: ReadingOptions) -> _Seen:
+def _kinds_in_part(part: Source, *, options: ReadingOptions) -> _KindsOfPart:
     kinds, lines = Kinds(), 0
     for each in read_records([part], options, stdin=io.BytesIO()):
         lines = each.line
         if isinstance(each.reading, Identify | Track):
             note_kinds(each.reading, kinds)
-    return _Seen(kinds.masks, lines)
+    return _KindsOfPart(kinds.masks, lines)

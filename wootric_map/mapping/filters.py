@@ -15,49 +15,52 @@ from wootric_map.values.durations import seconds_in
 _DAY: Final = re.compile(r"([0-9]{4})(?:-?([0-9]{2})(?:-?([0-9]{2}))?)?")
 """A date without a time: a day, a month or a year."""
 
-
-_EVENTS: Final = frozenset({"track", "page", "screen", "group"})
-"""Types that tie nobody to anybody if they are left out, unlike identifies and aliases."""
+_TYPES_WITHOUT_IDENTITY: Final = frozenset({"track", "page", "screen", "group"})
+"""Types that do not tell which ids are one user's, as identifies and aliases do."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is replayed; a record that is not chosen still serves to know who is who."""
+    """The user's choice of records to replay.
+
+    Identifies and aliases that are not chosen still tell which ids are one user's.
+    """
 
     since: int | None = None
-    """Milliseconds since the epoch; records from then on."""
+    """The earliest time of a record, in milliseconds since the epoch."""
     until: int | None = None
-    """Milliseconds since the epoch; records before then."""
+    """The time that a record must be earlier than, in milliseconds since the epoch."""
     types: frozenset[str] = frozenset()
-    """`identify`, `track`, `page`; none stands for all."""
+    """Record types: `identify`, `track`, `page`. An empty set stands for all."""
     events: tuple[str, ...] = ()
-    """Names of track records, letter for letter but for `*`; none stands for all."""
+    """Patterns for the event names of track records; `*` stands for any text. No pattern stands for all."""
     users: frozenset[str] = frozenset()
-    """End users, each by a userId or an email of theirs; none stands for all."""
+    """End users, each by a userId or an email. An empty set stands for all."""
     limit: int | None = None
-    """So many records at most, the first in time order."""
+    """The greatest number of records; the first ones in time order are chosen."""
 
     @cached_property
     def is_everything(self) -> bool:
-        """Whether every record is chosen, looked at alone."""
+        """Whether every record passes `takes`."""
         return self.since is self.until is None and not (self.types or self.events)
 
     @cached_property
     def whole_types(self) -> frozenset[str]:
-        """The types of which every record is chosen, looked at alone."""
+        """The types whose records all pass `takes`."""
         if self.since is self.until is None and not self.events:
             return self.types or SUPPORTED
         return frozenset()
 
     @cached_property
     def passed_over(self) -> frozenset[str]:
-        """The types of records that are neither replayed nor serve to know who is who."""
-        return _EVENTS - self.types if self.types else frozenset()
+        """The types whose records are neither replayed nor needed to tell which ids are one user's."""
+        return _TYPES_WITHOUT_IDENTITY - self.types if self.types else frozenset()
 
     def takes(self, record: Record) -> bool:
-        """Whether a record, looked at alone, is chosen.
+        """Tell whether a record is chosen by its time, type and event name.
 
-        A record without a time is in no window.
+        `users` and `limit` depend on other records, and are not looked at. With `since` or `until`, a record
+        without a time is not chosen.
         """
         if self.is_everything:
             return True
@@ -75,14 +78,14 @@ class Choice:
         )
 
     def patterns_of(self, event: str) -> Iterator[str]:
-        """Yield each of `events` that an event's name is as it says."""
+        """Yield the patterns in `events` that an event's name matches."""
         return (pattern for pattern in self.events if _matches(event, pattern))
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Whether a name is as a pattern says, in which `*` stands for anything.
+    """Tell whether a name matches a pattern, in which `*` stands for any text.
 
-    No regular expression: hostile names would keep one busy for hours.
+    Without a regular expression, which a hostile name could keep busy for hours.
     """
     first, *rest = pattern.split("*")
     if not rest:
@@ -101,32 +104,45 @@ def _matches(name: str, pattern: str) -> bool:
 
 @cache
 def not_chosen(kind: str) -> Skip:
-    """The skip of a record that the run was told to leave out."""
+    """Return the skip of a record of type `kind` that is not chosen."""
     message = "left out by --since, --until, --type, --event, --user or --limit"
     return Skip("filtered_out", kind, None, message)
 
 
 def ago(text: str, now: float) -> int | None:
-    """Return the moment that lies a length of time before now, in milliseconds since the epoch.
+    """Return the time that lies a duration before now.
 
     Args:
-        text: a length of time, such as `7d`; see `lengths`.
-        now: in unix time.
+        text: a duration, such as `7d`; see `values.durations`.
+        now: the unix time.
 
     Returns:
-        The moment; None if the text is no length of time.
+        Milliseconds since the epoch, or None if `text` is not a duration.
     """
     seconds = seconds_in(text)
     return None if seconds is None else round((now - seconds) * 1000)
 
 
 def since(text: str) -> int | None:
-    """The first moment of a date, or of a time, in any form of segment.md 5; None if it is neither."""
+    """Return the first moment of a date or time in any form of segment.md 5.
+
+    Returns:
+        Milliseconds since the epoch, or None if `text` is neither.
+    """
     return dates.parse(text)
 
 
 def until(text: str) -> int | None:
-    """The moment before which records are chosen: a day, month or year is taken whole."""
+    """Return the time before which records are chosen, if `text` is given as the last time.
+
+    A day, month or year without a time counts to its end.
+
+    Args:
+        text: a date or time in any form of segment.md 5.
+
+    Returns:
+        Milliseconds since the epoch, or None if `text` is neither.
+    """
     first = dates.parse(text)
     matched = _DAY.fullmatch(text)
     american = dates.MONTH_DAY_YEAR.fullmatch(text)
@@ -144,5 +160,5 @@ def until(text: str) -> int | None:
         else:
             after = date(int(year) + 1, 1, 1)
     except (ValueError, OverflowError):
-        return first  # the calendar ends there
+        return first  # the calendar ends with the year 9999
     return dates.parse(after.isoformat())

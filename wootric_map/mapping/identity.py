@@ -1,4 +1,4 @@
-"""Whom a record names: their userId, email, phone, creation date and language (segment.md 4)."""
+"""The user that a record names: userId, email, phone, creation date and language (segment.md 4)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,60 +13,59 @@ from wootric_map.values.json_values import decimal_text
 from wootric_map.values.trait_names import spelled
 
 CREATED: Final = ("created", "createdAt")
-"""The traits that hold the creation date, the better first (segment.md 4)."""
-
+"""The traits that hold the creation date; the first one that can be read counts (segment.md 4)."""
 
 WOOTRIC_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
-
+"""Wootric's own id of an end user, as text."""
 
 _EMAIL_PLACES: Final = ("traits", "context.traits", "properties", "userId")
 
 
 class Origin(NamedTuple):
-    """Where a value came from."""
+    """Where a field of a user came from."""
 
     source: str
-    """Its place in the record, as in `traits.createdAt`."""
+    """The place in the record, such as `traits.createdAt`."""
     original: object
-    """The value that stands there."""
+    """The value at that place."""
 
 
 class User(NamedTuple):
-    """Whom a record is about: what it says itself of its end user."""
+    """What a record itself says of its user."""
 
     user_id: str | None = None
-    """The customer's own id, Wootric's `external_id`."""
+    """The customer's id of the user, Wootric's `external_id`."""
     email: str | None = None
     phone: str | None = None
     wootric_id: str | None = None
-    """Wootric's own id of the end user."""
+    """Wootric's own id of the user."""
     created_at: int | None = None
     """Unix seconds."""
     language: str | None = None
 
     @property
     def identified(self) -> bool:
-        """Whether anything could tie the record to an end user (segment.md 2, `unidentified`)."""
+        """Whether the record names its user by anything that Wootric knows (segment.md 2, `unidentified`)."""
         return bool(self.user_id or self.email or self.phone or self.wootric_id)
 
 
 def looks_like_email(text: str) -> bool:
-    """Something, `@`, something, `.`, something (segment.md 4)."""
+    """Tell whether a text has something, `@`, something, `.` and something, in this order (segment.md 4)."""
     at, dot = text.find("@", 1), text.rfind(".", 0, -1)
     return 0 < at < dot - 1
 
 
 class Named(NamedTuple):
-    """Whom a record names, and how."""
+    """The user that a record names, and where in the record."""
 
     user: User
     origins: Mapping[str, Origin]
-    """Where the fields of `user` came from, under Wootric's names for them."""
+    """Where the fields of `user` came from, by Wootric's names for the fields."""
     warnings: list[MappingWarning]
 
     @property
     def email_from(self) -> str | None:
-        """Where the email stands: `traits`, `context.traits`, `properties` or `userId`."""
+        """The place of the email: `traits`, `context.traits`, `properties` or `userId`; None without one."""
         origin = self.origins.get("email")
         if origin is None:
             return None
@@ -74,41 +73,41 @@ class Named(NamedTuple):
 
     @property
     def may_be_other(self) -> bool:
-        """Whether its email is a property of the event, and so perhaps not its user's."""
+        """Whether the email is a property of the event, and so may be another person's."""
         return self.email_from == "properties"
 
 
 def user_of(record: Record) -> Named:
-    """Whom a record names, looked at alone (segment.md 4)."""
+    """Return the user that a record names by itself, without what other records say (segment.md 4)."""
     origins: dict[str, Origin] = {}
     warnings: list[MappingWarning] = []
-    own_id, context = record.user_id, record.context
-    spoken = traits = NO_FIELDS
+    record_user_id, context = record.user_id, record.context
+    language_fields = traits = NO_FIELDS
     if isinstance(record, Identify):
-        spoken = traits = record.traits
+        language_fields = traits = record.traits
         parent = record.parent
         email = _email(traits, parent, origins, warnings)
     else:
-        known = context.get("traits")
-        if known and isinstance(known, dict):
-            traits = known
+        of_context = context.get("traits")
+        if of_context and isinstance(of_context, dict):
+            traits = of_context
         parent = "context.traits"
         properties = record.properties
         email = _email(traits, parent, origins, warnings) if traits else None
         if email is None and properties:
             email = _email(properties, "properties", origins, warnings)
-        # The browser reads a track's language from its properties (segment.md 4, last line).
-        spoken = properties if isinstance(record, Track) else traits
+        # The language of a track stands in its properties (segment.md 4, last line).
+        language_fields = properties if isinstance(record, Track) else traits
     user_id = None
-    if own_id:
-        if email is None and "@" in own_id and looks_like_email(own_id):
-            email = email_in(own_id)
+    if record_user_id:
+        if email is None and "@" in record_user_id and looks_like_email(record_user_id):
+            email = email_in(record_user_id)
             if email is not None:
-                origins["email"] = Origin("userId", own_id)
-        # Nothing but blanks is no id: Wootric holds none, and it would be shared by whoever has it.
-        if not own_id.isspace():
-            origins["external_id"] = Origin("userId", own_id)
-            user_id = own_id
+                origins["email"] = Origin("userId", record_user_id)
+        # White space is not an id: Wootric does not keep it, and several users would share it.
+        if not record_user_id.isspace():
+            origins["external_id"] = Origin("userId", record_user_id)
+            user_id = record_user_id
     phone = created_at = None
     if traits:
         keys = spelled(traits)
@@ -116,7 +115,7 @@ def user_of(record: Record) -> Named:
             created_at = _created_at(traits, keys, parent, origins, warnings)
         if "phone" in keys:
             phone = _phone(traits, parent, origins, warnings)
-    language = spoken.get("language")
+    language = language_fields.get("language")
     if language is not None and not (isinstance(language, str) and language):
         language = None
     external_ids = context.get("externalId")
@@ -125,15 +124,20 @@ def user_of(record: Record) -> Named:
     return Named(user, origins, warnings)
 
 
-_BLANK: Final[tuple[object, ...]] = (None, "")
-
-
+_NO_DATES: Final[tuple[object, ...]] = (None, "")
+"""Values that are not even a wrong creation date."""
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
-"""Values that say nothing; PHP writes an empty object as a list."""
+"""Values that say nothing. PHP writes an empty object as a list."""
 
 
 def _spellings(fields: Fields, name: str, empty: tuple[object, ...] = _EMPTY) -> Iterator[str]:
-    """The keys that spell a trait and are not empty: spelled exactly so, then in the record's order."""
+    """Yield the keys that spell a trait and have a value: the exact spelling, then in the record's order.
+
+    Args:
+        fields: traits or properties.
+        name: the trait's name.
+        empty: the values that do not count.
+    """
     if fields.get(name) not in empty:
         yield name
     for key in spelled(fields).get(name.lower(), ()):
@@ -144,7 +148,14 @@ def _spellings(fields: Fields, name: str, empty: tuple[object, ...] = _EMPTY) ->
 def _email(
     fields: Fields, parent: str, origins: dict[str, Origin], warnings: list[MappingWarning]
 ) -> str | None:
-    """The email, trimmed, if a trait or property of that name is one (segment.md 4)."""
+    """Return the trimmed email of traits or properties, or None if there is none (segment.md 4).
+
+    Args:
+        fields: traits or properties.
+        parent: the place of `fields` in the record.
+        origins: gets the origin of the email.
+        warnings: gets a warning about each `email` that is not an email.
+    """
     email = fields.get("email")
     if isinstance(email, str) and plain_email(email):
         origins["email"] = Origin(f"{parent}.email", email)
@@ -174,9 +185,16 @@ def _created_at(
     origins: dict[str, Origin],
     warnings: list[MappingWarning],
 ) -> int | None:
-    """The creation date in unix seconds: the first that can be one (segment.md 4 and 5).
+    """Return the first creation date that can be read, in unix seconds (segment.md 4 and 5).
 
-    What is false or an empty text deserves its warning only where there is nothing better.
+    False and empty text give a warning only if nothing else does.
+
+    Args:
+        traits: an identify's traits, or a context's.
+        keys: the traits' keys by their spelling.
+        parent: the place of the traits in the record.
+        origins: gets the origin of the date.
+        warnings: gets the warnings about dates that can't be read or are not plausible.
     """
     spellings = keys.get("created") or keys["createdat"]
     if len(spellings) == 1:
@@ -190,7 +208,7 @@ def _created_at(
         for key in keys.get(name.lower(), ()):
             if traits[key] == "" or traits[key] is False:
                 empty = empty or key
-        for key in _spellings(traits, name, _BLANK):
+        for key in _spellings(traits, name, _NO_DATES):
             value, place = traits[key], f"{parent}.{key}"
             seconds = created_seconds(value)
             if isinstance(seconds, int):
@@ -208,10 +226,10 @@ def created_seconds(value: object) -> int | WarningCode:
     """Read a creation date (segment.md 5).
 
     Args:
-        value: what JSON held.
+        value: a value from a record's JSON.
 
     Returns:
-        Unix seconds, or the code of the warning where no end user can have been created then.
+        Unix seconds, or the code of the warning if `value` is not a plausible creation date.
     """
     moment = dates.parse(value)
     if moment is None:
@@ -230,16 +248,16 @@ _UNUSABLE_DATES: Final[Mapping[WarningCode, str]] = {
 
 
 def created_in(traits: Fields, name: str) -> tuple[str, object, int] | None:
-    """Find the creation date that one of `CREATED` holds; None where it holds none that can be one.
+    """Find the creation date in the trait of one name.
 
     Args:
-        traits: an identify's.
-        name: of the trait.
+        traits: an identify's traits.
+        name: the trait's name, one of `CREATED`.
 
     Returns:
-        The key as the record spells it, the value, and its unix seconds.
+        The key as the record spells it, the value, and the unix seconds; None if there is no plausible date.
     """
-    for key in _spellings(traits, name, _BLANK):
+    for key in _spellings(traits, name, _NO_DATES):
         seconds = created_seconds(traits[key])
         if isinstance(seconds, int):
             return key, traits[key], seconds
@@ -249,10 +267,17 @@ def created_in(traits: Fields, name: str) -> tuple[str, object, int] | None:
 def _phone(
     traits: Fields, parent: str, origins: dict[str, Origin], warnings: list[MappingWarning]
 ) -> str | None:
-    """The phone, as text, if a trait of that name is one (segment.md 4)."""
+    """Return the phone number of traits as text, or None if there is none (segment.md 4).
+
+    Args:
+        traits: an identify's traits, or a context's.
+        parent: the place of the traits in the record.
+        origins: gets the origin of the phone number.
+        warnings: gets a warning about each `phone` that is not a phone number.
+    """
     for key in _spellings(traits, "phone"):
         value, place = traits[key], f"{parent}.{key}"
-        phone, text = _phone_in(value), _text(value)
+        phone, text = phone_of(value), _text(value)
         if phone is not None:
             origins["phone_number"] = Origin(place, value)
             return phone
@@ -264,23 +289,25 @@ def _phone(
     return None
 
 
-def _phone_in(value: object) -> str | None:
+def phone_of(value: object) -> str | None:
+    """Return the phone number that a trait's value is, or None if it is not one (segment.md 4 and 8)."""
     text = _text(value)
     return None if text is None or is_placeholder(text) else phone_in(text)
 
 
 def _wootric_id(external_ids: object) -> str | None:
-    """The end user's id, where `context.externalId` names one (segment.md 4)."""
+    """Return Wootric's id of the user if `context.externalId` names one, else None (segment.md 4)."""
     for each in external_ids if isinstance(external_ids, list) else ():
         if isinstance(each, dict) and each.get("type") == "wootricEndUserId":
             number = _text(each.get("id"))
-            # Wootric's ids are integers; anything else would only be a path that leads elsewhere.
+            # The id becomes a part of an address: anything but an integer could lead elsewhere.
             if number and WOOTRIC_ID.fullmatch(number):
                 return number
     return None
 
 
 def _text(value: object) -> str | None:
+    """Return text without surrounding white space, or a number as text; None for anything else."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, int | float) and not isinstance(value, bool):

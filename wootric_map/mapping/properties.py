@@ -1,11 +1,18 @@
-"""Wootric's property rules (wootric.md 6): what each trait or property becomes, and under which name."""
+"""Wootric's property rules (wootric.md 6): the value and the name of each trait or property."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from wootric_map.mapping.property_names import AS_WRITTEN, JOINED_LIMIT, Naming, name_of
-from wootric_map.model import WARNINGS, MappingWarning, WarningCode
+from wootric_map.mapping.property_names import (
+    AS_WRITTEN,
+    JOINED_LIMIT,
+    LAST_LETTERS_OF_TYPED,
+    TYPED_ENDINGS,
+    Naming,
+    name_of,
+)
+from wootric_map.model import MappingWarning, WarningCode
 from wootric_map.values.json_values import (
     DATE,
     INTEGER,
@@ -13,7 +20,6 @@ from wootric_map.values.json_values import (
     NUMBER,
     TEXT,
     PropertyValue,
-    decimal_text,
     fits,
     read_value,
     rounded,
@@ -21,50 +27,35 @@ from wootric_map.values.json_values import (
 from wootric_map.values.key_cache import KeyTable
 from wootric_map.values.trait_names import spelling
 
-__all__ = [
-    "WARNINGS",
-    "MappingWarning",
-    "Property",
-    "PropertyValue",
-    "WarningCode",
-    "cannot_warn",
-    "decimal_text",
-    "map_properties",
-    "plain_properties",
-    "stored",
-]
-
-_NO_NUMBER: Final = TEXT | LIST | DATE
-_NO_LIST: Final = TEXT | INTEGER | NUMBER | DATE
-
-_TYPED: Final = ("_amount", "_date")
-"""Endings of names under which Wootric takes one type of value alone."""
-_TYPED_ENDS: Final = frozenset(each[-4:] for each in _TYPED)
-"""Their last four letters, by which most names are told to end otherwise."""
+_OTHER_THAN_NUMBERS: Final = TEXT | LIST | DATE
+_OTHER_THAN_LISTS: Final = TEXT | INTEGER | NUMBER | DATE
+"""Masks of kinds of values that keep a name from getting the ending for numbers or for lists."""
 
 
 class Property(NamedTuple):
-    """One property as Wootric is to hold it, and where it came from."""
+    """One property for Wootric, and the value in the record that it comes from."""
 
     name: str
     value: PropertyValue
     source: str
-    """Its place in the record, as in `traits.address.city`."""
+    """The place in the record, such as `traits.address.city`."""
     original: object
-    """The value that stands there."""
+    """The value at that place."""
     top: bool = True
-    """Whether it stands in the traits or properties themselves, not deeper."""
+    """Whether the place is at the top level of the traits or properties."""
 
 
-class _Column(NamedTuple):
-    """What becomes of a top-level key, whatever stands under it."""
+class _TopLevelKey(NamedTuple):
+    """What follows from a top-level key alone."""
 
     key: str
     name: str
     source: str
-    renamed: MappingWarning | None
+    """The key's place in the record."""
+    warning: MappingWarning | None
+    """The warning `key_renamed`, if the name is not the key."""
     is_typed: bool
-    """Whether the name ends as those do under which Wootric takes one type of value alone."""
+    """Whether the name has one of `TYPED_ENDINGS`."""
 
 
 def map_properties(
@@ -74,252 +65,95 @@ def map_properties(
     omit: Callable[[str], bool],
     naming: Naming = AS_WRITTEN,
 ) -> tuple[list[Property], list[MappingWarning]]:
-    """Turn traits or properties into what Wootric stores.
+    """Turn traits or properties into Wootric's properties (wootric.md 6).
 
     Args:
-        fields: the record's `traits` or `properties`.
-        parent: the name of that field, for sources and warnings.
-        omit: tells of a top-level key whether it is left out (segment.md 6); always the same of the
-            same key, since it is asked once for many records.
-        naming: which of them are given the ending of their type.
+        fields: a record's `traits` or `properties`.
+        parent: the place of `fields` in the record, such as `traits`.
+        omit: tells whether a top-level key is left out (segment.md 6). The same function must always give
+            the same answer for a key, since answers are cached.
+        naming: which properties get an ending for the type of their values.
 
     Returns:
-        The properties in the record's order, no name twice; and the warnings `integer_without_amount`,
-        `list_without_array`, `wrong_type_for_suffix`, `mixed_types`, `amount_rounded`,
-        `unsupported_value`, `key_renamed` and `key_collision`.
+        The properties in the record's order, without two of one name; and the warnings
+        `integer_without_amount`, `list_without_array`, `wrong_type_for_suffix`, `mixed_types`,
+        `amount_rounded`, `unsupported_value`, `key_renamed` and `key_collision`.
     """
     warnings: list[MappingWarning] = []
-    chosen = _Chosen(parent, naming, warnings)
-    by_name = chosen.by_name
-    for key, name, source, renamed, is_typed in _columns(parent, omit)[tuple(fields)]:
+    collected = _Properties(parent, naming, warnings)
+    by_name = collected.by_name
+    for key, name, source, warning, is_typed in _top_level_keys(parent, omit)[tuple(fields)]:
         value = fields[key]
         if value is None:
             continue
-        if renamed:
-            warnings.append(renamed)
+        if warning:
+            warnings.append(warning)
         if isinstance(value, str) and not is_typed and value[4:5] != "-" and name not in by_name:
-            # Most values are text, and most text shows at its fifth character that it is no date.
+            # Most values are text, and nearly all text has no hyphen where a date has one.
             by_name[name] = Property(name, value, source, value, True)
         elif isinstance(value, dict):
-            if not chosen.take_object(name, source, value):
+            if not collected.add_object(name, source, value):
                 break
         else:
-            chosen.take(name, source, value, top=True)
+            collected.add(name, source, value, top=True)
     return list(by_name.values()), warnings
 
 
-def cannot_warn(fields: Mapping[str, object], rounds: bool = False) -> bool:
-    """Tell whether a quick look shows that `map_properties` has no warning for these; any doubt is a no.
-
-    All of them are flat then, and no value becomes much longer than it is written.
-
-    Args:
-        fields: the record's `traits` or `properties`.
-        rounds: whether any number may be given the ending `_amount`.
-    """
-    if not _WELL_NAMED[tuple(fields)]:
-        return False
-    for value in fields.values():
-        if type(value) not in _QUIET and (
-            type(value) is not float or rounds or value.is_integer() or -_TINY < value < _TINY
-        ):
-            return False
-    return True
-
-
-_QUIET: Final = frozenset({str, bool, type(None)})
-"""Types of values that become properties without a warning; so do floats that are no integers."""
-_TINY: Final = 1e-9
-"""The decimal text of a number below this may be hundreds of digits long."""
-
-
-def stay_short(fields: Mapping[str, object]) -> bool:
-    """Tell whether a quick look shows that the properties these become are no longer than they are written.
-
-    Objects give theirs the names that lead to them, and numbers very large or small all of their digits. Any
-    doubt is a no.
-
-    Args:
-        fields: the record's `properties`.
-    """
-    for value in fields.values():
-        if type(value) not in _SHORT and (
-            type(value) is not float or not (_TINY < abs(value) < _HUGE or value == 0)
-        ):
-            return False
-    return True
-
-
-_SHORT: Final = frozenset({str, int, bool, type(None)})
-_HUGE: Final = 1e16
-
-
-def _are_well_named(keys: tuple[str, ...]) -> bool:
-    """Whether each key keeps its name, no date's new name can be another's, and any type may stand there."""
-    return all(name_of(key) == key and not key.endswith(_TYPED) for key in keys)
-
-
-_WELL_NAMED: Final = KeyTable(_are_well_named)
-
-
-def plain_properties(
-    fields: Mapping[str, object], *, omit: Callable[[str], bool]
-) -> dict[str, PropertyValue] | None:
-    """What `map_properties` makes of the commonest fields, in a third of the time: names and values alone.
-
-    Only of such as give no warning, whether integers are given an ending or not, and of which an end user
-    keeps all (`stored`). Any doubt gives None.
-
-    Args:
-        fields: the record's `traits` or `properties`.
-        omit: as above.
-    """
-    names: Sequence[str] | None = _plain_keys(omit)[tuple(fields)]
-    if names is None:
-        return None
-    values: Collection[object] = fields.values()
-    if len(names) < len(values):
-        values = [fields[name] for name in names]
-    return _plain(names, values)
-
-
-def _plain(
-    names: Sequence[str], values: Collection[object], *, is_inner: bool = False
-) -> dict[str, PropertyValue] | None:
-    """The same of names that are plain, and their values; of an object within, where `is_inner`."""
-    found: dict[str, PropertyValue] = {}
-    expected = len(names)
-    for name, value in zip(names, values, strict=True):
-        is_typed = name[-4:] in _TYPED_ENDS
-        if isinstance(value, str) and not is_typed and value[4:5] != "-":
-            found[name] = value
-        elif value is None:
-            expected -= 1
-        elif isinstance(value, dict):
-            below = None if is_inner else _BELOW[(name, *value)]
-            inner = None if below is None else _plain(below, value.values(), is_inner=True)
-            if inner is None:
-                return None
-            found |= inner
-            expected += len(inner) - 1
-        elif is_typed and name.endswith(_TYPED):
-            typed = _of_its_type(name, value)
-            if typed is None:
-                return None
-            found[name] = typed
-        elif isinstance(value, bool):
-            found[name] = "true" if value else "false"
-        elif isinstance(value, float) and not value.is_integer():
-            found[name] = decimal_text(value)
-        else:
-            read = read_value(value)
-            kind, text = read or (INTEGER, 0)
-            if kind == DATE:
-                found[f"{name}_date"] = text if isinstance(text, int) else 0
-            elif isinstance(text, list):
-                if not name.endswith("_array"):
-                    return None
-                found[name] = ",".join(text)
-            elif kind == INTEGER:
-                return None
-            else:
-                found[name] = text
-    return found if len(found) == expected else None
-
-
-def _of_its_type(name: str, value: object) -> int | None:
-    """The integer or time that stands under a name that ends in `_amount` or `_date`; None if it is none."""
-    read = read_value(value)
-    if read is None or not fits(name, *read):
-        return None
-    return read[1] if isinstance(read[1], int) else None
-
-
-_PLAIN_KEYS: Final = 100
-_PLAIN_CHARACTERS: Final = 4096
-"""Of more or longer names that stand together, there is doubt whether they fit (`JOINED_LIMIT`)."""
-
-
-def _are_plain(keys: Sequence[str]) -> bool:
-    """Whether each key keeps its name, and they are no more and no longer than usual."""
-    return (
-        len(keys) <= _PLAIN_KEYS
-        and sum(map(len, keys)) <= _PLAIN_CHARACTERS
-        and all(name_of(key) == key for key in keys)
-    )
-
-
-@lru_cache(maxsize=16)
-def _plain_keys(omit: Callable[[str], bool]) -> KeyTable[tuple[str, ...] | None]:
-    """Of top-level keys, by those that stand together, which are not left out; None where in doubt."""
-
-    def work_out(keys: tuple[str, ...]) -> tuple[str, ...] | None:
-        kept = tuple(key for key in keys if not omit(key))
-        has_own_field = "id" in kept or any(spelling(key) == "phone" for key in kept)
-        return kept if _are_plain(kept) and not has_own_field else None
-
-    return KeyTable(work_out)
-
-
-def _below(keys: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The names of what stands in an object, by its own key and theirs; None where in doubt."""
-    above, *inner = keys
-    names = tuple(f"{above}_{key}" for key in inner)
-    return names if _are_plain(inner) and _are_plain(names) else None
-
-
-_BELOW: Final = KeyTable(_below)
-
-
 def stored(properties: Iterable[Property]) -> list[Property]:
-    """The properties that an end user keeps: all but those with a field of their own.
+    """Return the properties that an end user keeps: all without a field of their own (wootric.md 6).
 
-    wootric.md 6: `id` is the `external_id`, and `phone`, in any spelling, the `phone_number`; what is no
-    phone is left out all the same (segment.md 4).
+    `id` is the field `external_id`, and `phone`, in any spelling, is the field `phone_number`. A `phone` that
+    is not a phone number is left out, too (segment.md 4).
     """
     kept = [each for each in properties if each.name != "id"]
-    phones = _PHONES[tuple([each.source for each in kept])]
+    phones = _PHONE_PLACES[tuple([each.source for each in kept])]
     return [each for each in kept if not (each.top and each.source in phones)] if phones else kept
 
 
-def _phones(sources: tuple[str, ...]) -> frozenset[str]:
-    """Those of the sources that spell `phone`."""
+def _phone_places(places: tuple[str, ...]) -> frozenset[str]:
+    """Return the places in traits that spell `phone`."""
     return frozenset(
-        source
-        for source in sources
-        if spelling(source.removeprefix("context.").removeprefix("traits.")) == "phone"
+        place
+        for place in places
+        if spelling(place.removeprefix("context.").removeprefix("traits.")) == "phone"
     )
 
 
-_PHONES: Final = KeyTable(_phones)
+_PHONE_PLACES: Final = KeyTable(_phone_places)
 
 
 @lru_cache(maxsize=16)
-def _columns(parent: str, omit: Callable[[str], bool]) -> KeyTable[tuple[_Column, ...]]:
-    """What becomes of top-level keys, by the keys that stand together."""
+def _top_level_keys(parent: str, omit: Callable[[str], bool]) -> KeyTable[tuple[_TopLevelKey, ...]]:
+    """Return a table of the keys that become properties, by all keys of an object."""
 
-    def work_out(keys: tuple[str, ...]) -> tuple[_Column, ...]:
+    def compute(keys: tuple[str, ...]) -> tuple[_TopLevelKey, ...]:
         return tuple(
-            _Column(key, name, source, renamed, name.endswith(_TYPED))
+            _TopLevelKey(key, name, source, warning, name.endswith(TYPED_ENDINGS))
             for key in keys
             if not omit(key)
-            for name, source, renamed in [_named(key, f"{parent}.{key}")]
+            for source in [f"{parent}.{key}"]
+            for name, warning in [_name_and_warning(key, source)]
         )
 
-    return KeyTable(work_out)
+    return KeyTable(compute)
 
 
-def _named(key: str, source: str) -> tuple[str, str, MappingWarning | None]:
-    """The name that a key becomes, its place, and the warning if that is not the key itself."""
+def _name_and_warning(key: str, source: str) -> tuple[str, MappingWarning | None]:
+    """Return the name for a key, and the warning `key_renamed` if the name is not the key.
+
+    Args:
+        key: the key.
+        source: the key's place in the record.
+    """
     name = name_of(key)
     if name == key:
-        return name, source, None
+        return name, None
     message = f"a name may not be empty or hold $, ., NUL or brackets; sent as {name!r}"
-    return name, source, MappingWarning("key_renamed", source, message)
+    return name, MappingWarning("key_renamed", source, message)
 
 
-class _Chosen:
-    """The properties so far, no name twice."""
+class _Properties:
+    """Collects the properties of one record, without two of one name."""
 
     def __init__(self, parent: str, naming: Naming, warnings: list[MappingWarning]) -> None:
         self.by_name: dict[str, Property] = {}
@@ -327,14 +161,15 @@ class _Chosen:
         self._naming = naming
         self._warnings = warnings
         self._joined = 0
+        """Characters of all flattened names and places so far."""
 
-    def take_object(self, name: str, source: str, fields: Mapping[str, object]) -> bool:
-        """Take an object in, flattened to any depth, in the record's order; nulls are left out.
+    def add_object(self, name: str, source: str, fields: Mapping[str, object]) -> bool:
+        """Flatten an object to any depth, and add its values in the record's order.
 
-        A loop with its own stack: nesting is bounded by the parser, but not by Python's call stack.
+        A loop with a stack of its own: the parser allows more levels than Python's call stack does.
 
         Returns:
-            Whether there is room for what follows.
+            False if the flattened names grow too long, so that no further value may be added.
         """
         stack = [(name, source, iter(fields.items()))]
         while stack:
@@ -344,11 +179,11 @@ class _Chosen:
                     continue
                 source = f"{place}.{key}"
                 name = f"{prefix}_{key}"
-                if not key.isidentifier():  # what is one, holds nothing that is forbidden
-                    last, _, renamed = _named(key, source)
+                if not key.isidentifier():  # identifiers hold no forbidden character
+                    last, warning = _name_and_warning(key, source)
                     name = f"{prefix}_{last}"
-                    if renamed:
-                        self._warnings.append(renamed)
+                    if warning:
+                        self._warnings.append(warning)
                 self._joined += len(name) + len(source)
                 if self._joined > JOINED_LIMIT:
                     message = "nested too widely to be flattened; this and what follows is left out"
@@ -359,17 +194,24 @@ class _Chosen:
                 if isinstance(value, dict):
                     stack.append((name, source, iter(value.items())))
                     break
-                self.take(name, source, value, top=False)
+                self.add(name, source, value, top=False)
             else:
                 stack.pop()
         return True
 
-    def take(self, name: str, source: str, value: object, *, top: bool) -> None:
-        """Take a value in that is no object."""
+    def add(self, name: str, source: str, value: object, *, top: bool) -> None:
+        """Add a value that is not an object.
+
+        Args:
+            name: the name without an ending for its type.
+            source: the value's place in the record.
+            value: the value.
+            top: whether the place is at the top level of the traits or properties.
+        """
         if (
             isinstance(value, str)
             and value[4:5] != "-"
-            and name[-4:] not in _TYPED_ENDS
+            and name[-4:] not in LAST_LETTERS_OF_TYPED
             and name not in self.by_name
         ):
             self.by_name[name] = Property(name, value, source, value, top)
@@ -379,79 +221,106 @@ class _Chosen:
             message = "a list with objects or lists in it cannot be a Wootric property; left out"
             self._warn("unsupported_value", source, message)
             return
-        kind, found = read
-        final = name
-        text: PropertyValue
-        is_typed = name[-4:] in _TYPED_ENDS and name.endswith(_TYPED)
-        if isinstance(found, list):
-            final, text = self._list(name, source, found, top=top)
+        kind, result = read
+        final_name = name
+        sent: PropertyValue
+        is_typed = name[-4:] in LAST_LETTERS_OF_TYPED and name.endswith(TYPED_ENDINGS)
+        if isinstance(result, list):
+            final_name, sent = self._list(name, source, result, top=top)
         else:
-            text = found
+            sent = result
         if kind == DATE:
-            final = name if name.endswith("_date") else f"{name}_date"
+            final_name = name if name.endswith("_date") else f"{name}_date"
         elif isinstance(value, float) and kind == NUMBER and self._naming.amounts:
-            final, text = self._fraction(name, source, value, text, top=top)
+            final_name, sent = self._fraction(name, source, value, sent, top=top)
         elif kind == INTEGER and not is_typed:
-            final = self._integer(name, source, top=top)
-        if is_typed and not fits(name, kind, text):
-            self._warn("wrong_type_for_suffix", source, _WRONG_TYPES[name[-5:] == "_date"])
-        candidate = Property(final, text, source, value, top)
-        rival = self.by_name.get(final)
+            final_name = self._integer_name(name, source, top=top)
+        if is_typed and not fits(name, kind, sent):
+            self._warn("wrong_type_for_suffix", source, _WRONG_TYPE_MESSAGES[name[-5:] == "_date"])
+        self._keep(Property(final_name, sent, source, value, top))
+
+    def _keep(self, candidate: Property) -> None:
+        """Add a property, or decide between it and an earlier one of the same name (wootric.md 6)."""
+        name = candidate.name
+        rival = self.by_name.get(name)
         if rival is None:
-            self.by_name[final] = candidate
+            self.by_name[name] = candidate
             return
-        winner, loser = (candidate, rival) if self._is_exact(candidate) else (rival, candidate)
-        self.by_name[final] = winner
-        message = f"{winner.source} has the name {final!r} already; this value is left out"
+        winner, loser = (candidate, rival) if self._is_spelled_so(candidate) else (rival, candidate)
+        self.by_name[name] = winner
+        message = f"{winner.source} has the name {name!r} already; this value is left out"
         self._warn("key_collision", loser.source, message)
 
-    def _integer(self, name: str, source: str, *, top: bool) -> str:
-        """The name of an integer under a key that tells no type."""
+    def _integer_name(self, name: str, source: str, *, top: bool) -> str:
+        """Return the final name of an integer, with a warning if it lacks the ending `_amount`.
+
+        Args:
+            name: the name, which has none of `TYPED_ENDINGS`.
+            source: the integer's place in the record.
+            top: whether the place is at the top level.
+        """
         if top and self._spells_phone(source):
             return name
-        naming, final = self._naming, name
+        naming, final_name = self._naming, name
         if naming.amounts:
-            if naming.kinds.get(name, 0) & _NO_NUMBER:
-                self._warn("mixed_types", source, _mixed(name, "numbers"))
+            if naming.kinds.get(name, 0) & _OTHER_THAN_NUMBERS:
+                self._warn("mixed_types", source, _mixed_types_message(name, "numbers"))
                 return name
-            final = f"{name}_amount"
-        self._warn("integer_without_amount", source, _UNTYPED[name, final, "an integer", "amount"])
-        return final
+            final_name = f"{name}_amount"
+        message = _NO_ENDING_MESSAGES[name, final_name, "an integer", "amount"]
+        self._warn("integer_without_amount", source, message)
+        return final_name
 
     def _fraction(
-        self, name: str, source: str, value: float, found: PropertyValue, *, top: bool
+        self, name: str, source: str, value: float, sent: PropertyValue, *, top: bool
     ) -> tuple[str, PropertyValue]:
-        """The name and value of a number that is no integer, where numbers are given their ending."""
-        final = name
-        if not name.endswith(_TYPED):
-            seen = self._naming.kinds.get(name, 0)
-            if not seen & INTEGER or (top and self._spells_phone(source)):
-                return name, found
-            if seen & _NO_NUMBER:
-                self._warn("mixed_types", source, _mixed(name, "numbers"))
-                return name, found
-            final = f"{name}_amount"
-        if not final.endswith("_amount"):
-            return name, found
-        message = f"rounded to the nearest integer: under {final!r} Wootric takes no other"
+        """Return the final name and value of a number that is not an integer, if numbers get an ending.
+
+        Args:
+            name: the name.
+            source: the number's place in the record.
+            value: the number.
+            sent: the number as it is sent without an ending.
+            top: whether the place is at the top level.
+        """
+        final_name = name
+        if not name.endswith(TYPED_ENDINGS):
+            kinds = self._naming.kinds.get(name, 0)
+            if not kinds & INTEGER or (top and self._spells_phone(source)):
+                return name, sent
+            if kinds & _OTHER_THAN_NUMBERS:
+                self._warn("mixed_types", source, _mixed_types_message(name, "numbers"))
+                return name, sent
+            final_name = f"{name}_amount"
+        if not final_name.endswith("_amount"):
+            return name, sent
+        message = f"rounded to the nearest integer: under {final_name!r} Wootric takes no other"
         self._warn("amount_rounded", source, message)
-        return final, rounded(value)
+        return final_name, rounded(value)
 
     def _list(self, name: str, source: str, texts: list[str], *, top: bool) -> tuple[str, str]:
-        """The name and value of a list."""
+        """Return the final name and value of a list, with a warning if it lacks the ending `_array`.
+
+        Args:
+            name: the name.
+            source: the list's place in the record.
+            texts: the elements as text.
+            top: whether the place is at the top level.
+        """
         if name.endswith("_array"):
             return name, ",".join(texts)
-        together = ", ".join(texts)
+        sent = ", ".join(texts)
         if top and self._spells_phone(source):
-            return name, together
-        naming, final = self._naming, name
+            return name, sent
+        naming, final_name = self._naming, name
         if naming.arrays:
-            if naming.kinds.get(name, 0) & _NO_LIST:
-                self._warn("mixed_types", source, _mixed(name, "lists"))
-                return name, together
-            final, together = f"{name}_array", ",".join(texts)
-        self._warn("list_without_array", source, _UNTYPED[name, final, "a list", "array"])
-        return final, together
+            if naming.kinds.get(name, 0) & _OTHER_THAN_LISTS:
+                self._warn("mixed_types", source, _mixed_types_message(name, "lists"))
+                return name, sent
+            final_name, sent = f"{name}_array", ",".join(texts)
+        message = _NO_ENDING_MESSAGES[name, final_name, "a list", "array"]
+        self._warn("list_without_array", source, message)
+        return final_name, sent
 
     def _spells_phone(self, source: str) -> bool:
         return spelling(source[len(self._parent) + 1 :]) == "phone"
@@ -459,24 +328,28 @@ class _Chosen:
     def _warn(self, code: WarningCode, source: str, message: str) -> None:
         self._warnings.append(MappingWarning(code, source, message))
 
-    def _is_exact(self, each: Property) -> bool:
-        """Whether the record itself spells the name so."""
-        return each.top and each.source == f"{self._parent}.{each.name}"
+    def _is_spelled_so(self, candidate: Property) -> bool:
+        """Tell whether the record itself spells the property's name."""
+        return candidate.top and candidate.source == f"{self._parent}.{candidate.name}"
 
 
-_WRONG_TYPES: Final = (
+_WRONG_TYPE_MESSAGES: Final = (
     "under a name ending in _amount Wootric takes integers only; send an integer, or rename it",
     "under a name ending in _date Wootric takes unix seconds of ten digits only; send these, or an ISO "
     "date, or rename it",
 )
-"""For `_amount` and for `_date`."""
+"""The messages about names ending in `_amount` and in `_date`."""
 
 
-def _untyped(parts: tuple[str, ...]) -> str:
-    """What is said of a value whose key does not end as its type does."""
-    name, final, what, ending = parts
-    if final != name:
-        return f"sent as {final!r}: Wootric expects {what} under a name ending so"
+def _no_ending_message(parts: tuple[str, ...]) -> str:
+    """Return the message about a value whose key does not end as its type demands.
+
+    Args:
+        parts: the name, the final name, the kind of value, and the ending of the type.
+    """
+    name, final_name, what, ending = parts
+    if final_name != name:
+        return f"sent as {final_name!r}: Wootric expects {what} under a name ending so"
     sent = "as text" if ending == "array" else "as it is"
     return (
         f"Wootric expects {what} under a name ending in _{ending}; {name!r} is sent {sent} unless you "
@@ -484,10 +357,10 @@ def _untyped(parts: tuple[str, ...]) -> str:
     )
 
 
-_UNTYPED: Final = KeyTable(_untyped)
+_NO_ENDING_MESSAGES: Final = KeyTable(_no_ending_message)
 
 
-def _mixed(name: str, what: str) -> str:
+def _mixed_types_message(name: str, what: str) -> str:
     return (
         f"{name!r} holds {what} in some records and other values in others, so that it keeps its name; "
         "have whatever writes it write one type"

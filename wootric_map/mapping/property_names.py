@@ -1,4 +1,4 @@
-"""Under which names properties go: one for a key, whatever its values (wootric.md 6)."""
+"""The names of properties: a key has one name, whatever its values (wootric.md 6)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,23 +9,34 @@ from wootric_map.values.json_values import read_value
 from wootric_map.values.key_cache import KeyTable
 
 _FORBIDDEN: Final = str.maketrans("$.\0[]", "_____")
-"""wootric.md 6 names `$`, `.` and NUL. Brackets join them because a form field `properties[a[b]]` is
-read as a hash inside a hash, which Wootric does not take either."""
+"""Characters that a name may not hold, and what replaces them.
+
+wootric.md 6 names `$`, `.` and NUL. Brackets are replaced, too, since a form field `properties[a[b]]` means a
+hash inside a hash, which Wootric does not take.
+"""
+
+TYPED_ENDINGS: Final = ("_amount", "_date")
+"""Endings of names under which Wootric takes values of one type only."""
+LAST_LETTERS_OF_TYPED: Final = frozenset(each[-4:] for each in TYPED_ENDINGS)
+"""The last four letters of `TYPED_ENDINGS`: a quick look at them rules most names out."""
 
 JOINED_LIMIT: Final = 8 * 1024 * 1024
-"""Characters that the flattened names of one record may come to. Names repeat their parents', so a
-line of one megabyte could otherwise grow into hundreds; no honest record comes near."""
+"""Characters of all flattened names of one record.
+
+Each name repeats the names above it, so that a hostile line of a megabyte could grow to hundreds.
+"""
 
 _MOST_NAMES: Final = 100_000
+"""Names whose kinds of values are remembered: a hostile export may have new names in each record."""
 _MOST_CHARACTERS: Final = 8 * 1024 * 1024
-"""Names of which the kinds of values are remembered; a hostile export may have a new one in each record."""
+"""Characters of these names together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Which properties are given the ending of their type (wootric.md 6).
+    """Which properties get an ending for the type of their values (wootric.md 6).
 
-    A key has one name, whatever its values, so that it takes a look at all records of a run to name one.
+    A key has one name, whatever its values, so that its name depends on all records of a run.
     """
 
     amounts: bool = False
@@ -33,23 +44,22 @@ class Naming:
     arrays: bool = False
     """Whether lists go under names that end in `_array`."""
     kinds: Mapping[str, int] = field(default_factory=dict)
-    """The kinds of values that each name was seen with, before any ending is given to it. A value under a
-    name that is not there is named by itself."""
+    """A mask of the kinds of values by name without an ending. Other names depend on the value alone."""
 
     @property
     def renames(self) -> bool:
-        """Whether any property is given an ending."""
+        """Whether any property gets an ending."""
         return self.amounts or self.arrays
 
 
 AS_WRITTEN: Final = Naming()
-"""No property is given an ending, but for dates."""
+"""The naming in which no property gets an ending, except for dates."""
 
 
 class Kinds:
-    """The kinds of values that the names of a run, or of a part of one, were seen with.
+    """Collects the kinds of values of all names in a run, or in a part of one.
 
-    Of too many names all are forgotten, so that what is known never depends on the order of records.
+    If there are too many names, all are forgotten, so that the result never depends on the order of records.
     """
 
     def __init__(self) -> None:
@@ -60,15 +70,16 @@ class Kinds:
 
     @property
     def masks(self) -> dict[str, int] | None:
-        """The mask of each name; None where there are too many names."""
+        """The mask of kinds by name; None if there are too many names."""
         return None if self._overflowed else self._masks
 
     def see(self, fields: Mapping[str, object], omit: Callable[[str], bool]) -> None:
-        """Take in the values of one record.
+        """Add the kinds of the values of one record.
 
         Args:
             fields: the record's `traits` or `properties`.
-            omit: as in `map_properties`.
+            omit: tells whether a top-level key is left out (segment.md 6). The same function must always
+                give the same answer for a key.
         """
         for key, name in _names(omit)[tuple(fields)]:
             if self._overflowed:
@@ -80,7 +91,7 @@ class Kinds:
                 self._see(name, value)
 
     def add(self, masks: Mapping[str, int] | None) -> None:
-        """Take in what another part has seen: its `masks`."""
+        """Add the `masks` of another part."""
         if masks is None:
             self._forget()
             return
@@ -90,6 +101,7 @@ class Kinds:
             self._note(name, kind)
 
     def _see_object(self, name: str, fields: Mapping[str, object]) -> None:
+        """Add the kinds of the values in an object, at any depth; no more of them than are mapped."""
         stack = [(name, iter(fields.items()))]
         characters = 0
         while stack:
@@ -100,7 +112,7 @@ class Kinds:
                 inner = f"{prefix}_{name_of(key)}"
                 characters += len(inner)
                 if self._overflowed or characters > JOINED_LIMIT:
-                    return  # `map_properties` takes no more either
+                    return  # `map_properties` maps no more either
                 if isinstance(value, dict):
                     stack.append((inner, iter(value.items())))
                     break
@@ -130,15 +142,15 @@ class Kinds:
 
 
 def name_of(key: str) -> str:
-    """The name that a key becomes: what Wootric takes in no name is an underscore."""
+    """Return the name for a key: each character that no name may hold becomes an underscore."""
     return key.translate(_FORBIDDEN) or "_"
 
 
 @lru_cache(maxsize=16)
 def _names(omit: Callable[[str], bool]) -> KeyTable[tuple[tuple[str, str], ...]]:
-    """Top-level keys with their names, by the keys that stand together."""
+    """Return a table of the keys that become properties, each with its name, by all keys of an object."""
 
-    def work_out(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    def compute(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         return tuple((key, name_of(key)) for key in keys if not omit(key))
 
-    return KeyTable(work_out)
+    return KeyTable(compute)

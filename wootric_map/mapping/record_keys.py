@@ -1,4 +1,4 @@
-"""The keys that tell records from one another over files, runs and years (segment.md 2, `duplicate`)."""
+"""The keys that tell records apart over files, runs and years (segment.md 2, `duplicate`)."""
 
 import hashlib
 from typing import Final
@@ -8,15 +8,15 @@ import orjson
 from wootric_map.read.record import Page, Track
 
 _LONGEST_KEY: Final = 200
-"""Characters; of a longer message id a digest stands for it."""
+"""Characters of a message id that is its record's key; a longer one is replaced by a digest."""
 
 
 def event_key_of(record: Track | Page, line: bytes) -> str:
-    """Return the key of a track or page record that is looked at alone.
+    """Return the key of a track or page record.
 
     Args:
         record: the record.
-        line: its line, for one without a `messageId`.
+        line: a line that holds the record alone; it decides for a record without a `messageId`.
     """
     if record.message_id is None:
         return record_key(None, line_digest(line))
@@ -25,11 +25,11 @@ def event_key_of(record: Track | Page, line: bytes) -> str:
 
 
 def record_key(message_id: str | None, digest: bytes) -> str:
-    """Return what tells a record from every other.
+    """Return the key of a record of any type.
 
     Args:
-        message_id: the record's, if it has one.
-        digest: of its line, where it has none.
+        message_id: the record's `messageId`, if there is one.
+        digest: the digest of the record's line, used without a `messageId`.
     """
     if message_id is None:
         return digest.hex()
@@ -41,19 +41,19 @@ def record_key(message_id: str | None, digest: bytes) -> str:
 def event_key(
     message_id: str, kind: str, user_id: str | None, anonymous_id: str | None, name: str | None
 ) -> str:
-    """Return what tells a track or page record with a `messageId` from every other (segment.md 2).
+    """Return the key of a track or page record with a `messageId` (segment.md 2).
 
     Args:
-        message_id: the record's.
-        kind: `track` or `page`.
-        user_id: the record's.
-        anonymous_id: the record's.
-        name: the event, or the page's name.
+        message_id: the record's `messageId`.
+        kind: the record's type, `track` or `page`.
+        user_id: the record's `userId`.
+        anonymous_id: the record's `anonymousId`.
+        name: the name of the event or page.
     """
-    told = orjson.dumps([message_id, kind, user_id, anonymous_id, name])
-    return hashlib.blake2b(told, digest_size=16).hexdigest()
+    parts = orjson.dumps([message_id, kind, user_id, anonymous_id, name])
+    return hashlib.blake2b(parts, digest_size=16).hexdigest()
 
 
 def line_digest(line: bytes) -> bytes:
-    """Return a digest of a record's line, for `record_key`."""
+    """Return the digest of a line that holds one record, for `record_key`."""
     return hashlib.blake2b(line, digest_size=16).digest()

@@ -1,7 +1,8 @@
-"""The warnings that mapping a record gives, mostly without mapping it.
+"""The warnings about a record, found in most cases without mapping it.
 
-Most exports give warnings about few keys, but about those in nearly every record. What follows from the
-names in a record's traits or properties, and from the types of their values, is worked out once for all.
+Most exports give warnings about a few keys, but in nearly every record. Warnings follow from the names in a
+record's traits or properties and from the types of their values, so that they are computed once for all
+records that share these.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from wootric_map.mapping.calls import call_for
 from wootric_map.mapping.identity import user_of
-from wootric_map.mapping.properties import stay_short
+from wootric_map.mapping.plain_properties import stay_short
 from wootric_map.mapping.property_names import Naming
 from wootric_map.mapping.settings import event_properties, map_record, traits_as_properties
 from wootric_map.model import EligibilityCheck, MappingWarning, PageView
@@ -24,60 +25,65 @@ from wootric_map.wootric.address_length import is_short_check, is_short_view, to
 K = TypeVar("K")
 V = TypeVar("V")
 
-_NESTING: Final = frozenset({dict, list})
+_CONTAINERS: Final = frozenset({dict, list})
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
-"""Types of which nothing but the type of a value matters."""
+"""Types whose warnings do not depend on the value."""
 
 _MOST_NAMES: Final = 50
 _MOST_LEVELS: Final = 4
-"""Of an object with more names or levels the warnings are worked out each time."""
+"""The warnings about an object with more names or levels are computed each time."""
 
-_MOST_SHAPES: Final = 32
+_MOST_CACHED: Final = 32
+"""Results that are cached for one set of names, and for one set of types."""
 _MOST_WARNINGS: Final = 10
-"""Of one set of names so many shapes are held, and only those with so few warnings."""
+"""Warnings of a result that is cached."""
 
 _SAMPLES: Final[dict[object, object]] = {
     str: "text", bool: True, type(None): None, int: 1, float: 0.5, False: [], True: ["x", "y"]
 }  # fmt: skip
-"""A value for each type of values that are no objects, and for lists of no texts and of some."""
+"""A value for each type but objects; False stands for an empty list, True for a list of texts."""
 
-_TYPED: Final = re.compile(r"[^0-9a-z](?:amount|date|array)$", re.IGNORECASE)
-"""How a name ends whose values Wootric takes to be of one type (wootric.md 6)."""
+_TYPED_ENDING: Final = re.compile(r"[^0-9a-z](?:amount|date|array)$", re.IGNORECASE)
+"""The end of a name under which Wootric takes values of one type only (wootric.md 6)."""
 
 _is_email: Final = re.compile(r"[A-Za-z0-9._+-]++@[A-Za-z0-9.-]++").fullmatch
-"""The commonest emails, by no means all (segment.md 4)."""
+"""Match the commonest emails; not all emails match (segment.md 4)."""
 
 _is_created: Final = re.compile(
     r"(?:19[89][0-9]|20[0-8][0-9])-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-]0[0-9]:[0-5][0-9])"
 ).fullmatch
-"""The commonest creation dates, by no means all (segment.md 5)."""
+"""Match the commonest creation dates; not all dates match (segment.md 5)."""
 
-_Within: TypeAlias = tuple[Any, ...]
-"""What the warnings follow from beside an object's names and types: of each list in it whether it holds any
-texts, of each object in it the names, the types, and the same once more."""
+_Inside: TypeAlias = tuple[Any, ...]
+"""The structure within an object's objects and lists, as far as warnings follow from it.
 
-_WorkOut: TypeAlias = Callable[[Fields], Sequence[MappingWarning]]
-"""Gives the warnings about the properties that traits, or an event's properties, become."""
+In the order of the values: for a list, whether it holds texts; for an object, its names, its types, and the
+structure within it.
+"""
+
+_WarningsOf: TypeAlias = Callable[[Fields], Sequence[MappingWarning]]
+"""Returns the warnings about traits or properties by mapping them."""
 
 
 class _Types:
     """What follows from the names of an object and the types of its values."""
 
-    __slots__ = ("all", "by_within", "known", "nested", "numbers")
+    __slots__ = ("by_inside", "containers", "floats", "warnings")
 
-    def __init__(self, names: tuple[str, ...], types: tuple[type, ...], work_out: _WorkOut) -> None:
-        named = [*zip(names, types, strict=True)]
-        self.all = types
-        self.nested = tuple([name for name, kind in named if kind in _NESTING])
+    def __init__(
+        self, names: tuple[str, ...], types: tuple[type, ...], warnings_of: _WarningsOf
+    ) -> None:
+        named_types = [*zip(names, types, strict=True)]
+        self.containers = tuple([name for name, kind in named_types if kind in _CONTAINERS])
         """The names of objects and lists."""
-        self.numbers = tuple([name for name, kind in named if kind is float])
-        """The names of fractions, on which there may be other warnings if they are whole numbers."""
-        self.known = None if self.nested else _learn(names, types, (), work_out)
-        """Where there are no objects or lists, the warnings; None where they depend on the values."""
-        self.by_within: dict[_Within, tuple[MappingWarning, ...] | None] = {}
-        """The warnings by what stands in objects and lists."""
+        self.floats = tuple([name for name, kind in named_types if kind is float])
+        """The names of floats. Those that are whole numbers may have other warnings."""
+        self.warnings = None if self.containers else _compute(names, types, (), warnings_of)
+        """The warnings if there are no objects and lists; None if they depend on the values."""
+        self.by_inside: dict[_Inside, tuple[MappingWarning, ...] | None] = {}
+        """The warnings by the structure within objects and lists; None if they depend on the values."""
 
 
 class _Names:
@@ -90,31 +96,32 @@ class _Names:
         created = [*keys.get("created", ()), *keys.get("createdat", ())]
         self.all = names
         self.email = "email" in keys
-        """Whether one spells `email`."""
+        """Whether a name spells `email`."""
         self.is_plain = "email" in names and "phone" not in keys and len(created) <= 1
-        """Whether, of what traits say of their user, only `email` and the creation date can be wrong."""
+        """Whether nothing that traits say of their user can be wrong but `email` and the creation date."""
         self.created = created[0] if created else None
+        """The name of the creation date, if there is one."""
         self.by_types: dict[tuple[type, ...], _Types] = {}
 
 
 class WarningsOfRecords:
-    """Gives the warnings of records, each looked at alone, as `map_record` does."""
+    """Finds the warnings about records, each by itself, that `map_record` gives."""
 
     def __init__(self, naming: Naming) -> None:
-        """Begin with nothing known.
+        """Begin with an empty cache.
 
         Args:
-            naming: as in `map_record`.
+            naming: which properties get an ending for the type of their values.
         """
         self._naming = naming
         self._traits = _Fields(partial(_of_traits, naming=naming))
         self._properties = _Fields(partial(_of_properties, naming=naming))
 
     def of_ordinary(self, data: dict[str, Any]) -> Sequence[MappingWarning]:
-        """Return the warnings of an ordinary record.
+        """Return the warnings about an ordinary record.
 
         Args:
-            data: the JSON of a record of which `is_ordinary` says yes, and whose userId is not blank.
+            data: the JSON of a record for which `is_ordinary` is true, and whose userId is not white space.
         """
         kind, context = data["type"], data.get("context") or NO_FIELDS
         if kind == "identify":
@@ -132,12 +139,12 @@ class WarningsOfRecords:
             if not names.email:
                 if kind == "track":
                     return self._properties.warnings(fields, names)
-                if _NESTING.isdisjoint(map(type, fields.values())):
+                if _CONTAINERS.isdisjoint(map(type, fields.values())):
                     return ()
         return self.of_record(ordinary(data))
 
     def of_record(self, record: Record) -> Sequence[MappingWarning]:
-        """Return the warnings of a record whose userId is neither absent nor blank."""
+        """Return the warnings about a record whose userId is neither absent nor white space."""
         if isinstance(record, Page) or (isinstance(record, Identify) and record.parent != "traits"):
             return map_record(record._replace(warnings=()), naming=self._naming).warnings
         if isinstance(record, Identify):
@@ -148,12 +155,12 @@ class WarningsOfRecords:
 
 
 def has_short_call(line: bytes, kind: str, properties: Fields) -> bool:
-    """Tell whether a quick look shows that `of_call` has no warning; doubt is a no.
+    """Tell whether a record's call is certainly not too long; False in case of doubt.
 
     Args:
-        line: the record's.
-        kind: its type.
-        properties: its properties.
+        line: the line that holds the record.
+        kind: the record's type.
+        properties: the record's `properties`.
     """
     if kind == "track":
         return is_short_check(line, properties) and stay_short(properties)
@@ -161,11 +168,11 @@ def has_short_call(line: bytes, kind: str, properties: Fields) -> bool:
 
 
 def of_call(record: Record, naming: Naming) -> Sequence[MappingWarning]:
-    """Return the warning `call_too_long`, if the call that a record makes by itself is too long.
+    """Return the warning `call_too_long` if the call that a record makes by itself is too long.
 
     Args:
         record: the record.
-        naming: as in `map_record`.
+        naming: which properties get an ending for the type of their values.
     """
     call = call_for(map_record(record, naming=naming), "")
     if not isinstance(call, EligibilityCheck | PageView):
@@ -174,58 +181,71 @@ def of_call(record: Record, naming: Naming) -> Sequence[MappingWarning]:
     if isinstance(record, Track):
         found, _ = event_properties(record.properties, naming=naming)
         sources = {each.name: each.source for each in found}
-    long = too_long(call, sources)
-    return (long,) if long else ()
+    warning = too_long(call, sources)
+    return (warning,) if warning else ()
 
 
 class _Fields:
-    """Gives the warnings about the properties that traits, or an event's properties, become."""
+    """Finds the warnings about traits or about properties, from a cache where possible."""
 
-    def __init__(self, work_out: _WorkOut) -> None:
+    def __init__(self, warnings_of: _WarningsOf) -> None:
         self.names: KeyTable[_Names] = KeyTable(_Names)
-        self._work_out = work_out
+        self._warnings_of = warnings_of
 
     def warnings(self, fields: Fields, names: _Names) -> Sequence[MappingWarning]:
-        """Return the warnings about an object, of whose names it is known what follows from them."""
+        """Return the warnings about traits or properties.
+
+        Args:
+            fields: the traits or properties.
+            names: what follows from their names.
+        """
         kinds = tuple(map(type, fields.values()))
         types = names.by_types.get(kinds)
         if types is None:
             if len(kinds) > _MOST_NAMES:
-                return self._work_out(fields)
-            types = _Types(names.all, kinds, self._work_out)
-            _keep(names.by_types, kinds, types)
-        for name in types.numbers:
+                return self._warnings_of(fields)
+            types = _Types(names.all, kinds, self._warnings_of)
+            _cache(names.by_types, kinds, types)
+        for name in types.floats:
             if fields[name].is_integer():
-                return self._work_out(fields)
-        known = types.known
-        if types.nested:
-            within = _within(fields, types.nested, 1)
-            if within is None:
-                return self._work_out(fields)
+                return self._warnings_of(fields)
+        warnings = types.warnings
+        if types.containers:
+            inside = _inside(fields, types.containers, 1)
+            if inside is None:
+                return self._warnings_of(fields)
             try:
-                known = types.by_within[within]
+                warnings = types.by_inside[inside]
             except KeyError:
-                known = _learn(names.all, kinds, within, self._work_out)
-                if known is None or len(known) <= _MOST_WARNINGS:
-                    _keep(types.by_within, within, known)
-        return self._work_out(fields) if known is None else known
+                warnings = _compute(names.all, kinds, inside, self._warnings_of)
+                if warnings is None or len(warnings) <= _MOST_WARNINGS:
+                    _cache(types.by_inside, inside, warnings)
+        return self._warnings_of(fields) if warnings is None else warnings
 
 
-def _keep(found: dict[K, V], key: K, value: V) -> None:
-    """Keep what was worked out, while there is room."""
-    if len(found) >= _MOST_SHAPES:
-        found.clear()
-    found[key] = value
+def _cache(results: dict[K, V], key: K, value: V) -> None:
+    """Cache a result, and forget the others if there are too many."""
+    if len(results) >= _MOST_CACHED:
+        results.clear()
+    results[key] = value
 
 
-def _learn(
-    names: tuple[str, ...], types: tuple[type, ...], within: _Within, work_out: _WorkOut
+def _compute(
+    names: tuple[str, ...], types: tuple[type, ...], inside: _Inside, warnings_of: _WarningsOf
 ) -> tuple[MappingWarning, ...] | None:
-    """Work out what follows from names, types and what stands in objects and lists."""
-    sample = _sample(names, types, iter(within), "")
-    known = None if sample is None else tuple(work_out(sample))
-    # Of two texts with one name both are kept if one is a date.
-    return None if known and any(each.code == "key_collision" for each in known) else known
+    """Return the warnings about all objects of one structure; None if they depend on the values.
+
+    Args:
+        names: the names in the objects.
+        types: the types of the values.
+        inside: the structure within the values.
+        warnings_of: returns the warnings about one object by mapping it.
+    """
+    sample = _sample(names, types, iter(inside), "")
+    warnings = None if sample is None else tuple(warnings_of(sample))
+    if warnings and any(each.code == "key_collision" for each in warnings):
+        return None  # texts of one name do not collide if one of them is a date
+    return warnings
 
 
 def _of_traits(traits: Fields, *, naming: Naming) -> Sequence[MappingWarning]:
@@ -236,10 +256,16 @@ def _of_properties(properties: Fields, *, naming: Naming) -> Sequence[MappingWar
     return event_properties(properties, naming=naming)[1]
 
 
-def _within(fields: Fields, nested: Iterable[str], level: int) -> _Within | None:
-    """Return what stands in the objects and lists of an object; None where the warnings depend on more."""
+def _inside(fields: Fields, containers: Iterable[str], level: int) -> _Inside | None:
+    """Return the structure within the objects and lists of an object; None if warnings depend on more.
+
+    Args:
+        fields: the object.
+        containers: the names of its objects and lists.
+        level: the number of levels down to `fields`, from 1.
+    """
     found: list[Any] = []
-    for name in nested:
+    for name in containers:
         value = fields[name]
         if type(value) is list:
             for each in value:
@@ -252,36 +278,36 @@ def _within(fields: Fields, nested: Iterable[str], level: int) -> _Within | None
         if not _PLAIN.issuperset(types):
             if level == _MOST_LEVELS or len(types) > _MOST_NAMES or float in types:
                 return None
-            below = [name for name, kind in zip(value, types, strict=True) if kind in _NESTING]
-            within = _within(value, below, level + 1)
-            if within is None:
+            inner = [key for key, kind in zip(value, types, strict=True) if kind in _CONTAINERS]
+            inside = _inside(value, inner, level + 1)
+            if inside is None:
                 return None
-            found += within
+            found += inside
     return tuple(found)
 
 
 def _sample(
-    names: tuple[str, ...], types: tuple[type, ...], within: Iterator[Any], above: str
+    names: tuple[str, ...], types: tuple[type, ...], inside: Iterator[Any], above: str
 ) -> dict[str, Any] | None:
-    """Make an object; None where the warnings about it depend on the values.
+    """Return an object of a structure, to find its warnings; None if they depend on the values.
 
     Args:
-        names: its names.
-        types: the types of its values.
-        within: what stands in its objects and lists, as `_within` gives it, and what follows that.
-        above: the names that lead to it, joined.
+        names: the names in the object.
+        types: the types of the values.
+        inside: the structure within the values, as `_inside` returns it; more may follow.
+        above: the names above the object, joined.
     """
     found: dict[str, Any] = {}
     for name, kind in zip(names, types, strict=True):
         joined = f"{above}_{name}" if above else name
         if kind is dict:
-            found[name] = _sample(next(within), next(within), within, joined)
+            found[name] = _sample(next(inside), next(inside), inside, joined)
             if found[name] is None:
                 return None
             continue
-        is_typed = _TYPED.search(joined) is not None
-        is_right = kind is type(None) or (kind is int and joined.lower().endswith("amount"))
-        if is_typed and not is_right:
+        is_typed = _TYPED_ENDING.search(joined) is not None
+        fits = kind is type(None) or (kind is int and joined.lower().endswith("amount"))
+        if is_typed and not fits:
             return None
-        found[name] = _SAMPLES[next(within) if kind is list else kind]
+        found[name] = _SAMPLES[next(inside) if kind is list else kind]
     return found

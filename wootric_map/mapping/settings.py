@@ -1,14 +1,15 @@
-"""A record → the settings that the Wootric destination would hold (segment.md 4 and 6).
+"""A record → the settings object of the published destination (segment.md 4 and 6).
 
-Beside the settings stands what the calls need and the settings do not show: the phone, Wootric's own id,
-and which properties an end user keeps.
+Calls need more than the settings show: the phone number, Wootric's own id, and the properties that an end
+user keeps. `Mapped` holds all of it.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from wootric_map.mapping.identity import User, _phone_in, user_of
-from wootric_map.mapping.properties import Property, map_properties, plain_properties, stored
+from wootric_map.mapping.identity import User, phone_of, user_of
+from wootric_map.mapping.plain_properties import plain_properties
+from wootric_map.mapping.properties import Property, map_properties, stored
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.model import MappingWarning, Skip
 from wootric_map.read.record import NO_FIELDS, Fields, Identify, Page, Record, Track
@@ -16,16 +17,15 @@ from wootric_map.values.json_values import PropertyValue
 from wootric_map.values.trait_names import spelled, spelling
 
 _LEFT_OUT: Final = frozenset({"email", "created", "createdat"})
-"""Spellings that are settings of their own and so no properties (segment.md 6)."""
+"""Spellings of traits that are settings of their own, and so not properties (segment.md 6)."""
 
-
-_NESTING: Final = (dict, list)
-_NESTING_LIMIT: Final = 100
-"""How deep a page's property may be nested; the JSON writer stops at 254 levels in all."""
+_CONTAINERS: Final = (dict, list)
+_DEEPEST: Final = 100
+"""Levels of a page's property. The JSON writer stops at 254 levels in all."""
 
 
 class WootricSettings(NamedTuple):
-    """The settings object of the published destination (segment.md 6); None is left out."""
+    """The settings object of the published destination (segment.md 6). None stands for no value."""
 
     segment_user_id: str | None = None
     email: str | None = None
@@ -37,7 +37,7 @@ class WootricSettings(NamedTuple):
     page_info: Mapping[str, object] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings that have a value, under their names."""
+        """Return the settings that have a value, by name."""
         return {name: value for name, value in zip(_SETTINGS, self) if value is not None}  # noqa: B905
 
 
@@ -45,22 +45,22 @@ _SETTINGS: Final = WootricSettings._fields
 
 
 class Mapped(NamedTuple):
-    """A record as Wootric is to see it."""
+    """A record with its settings, its user and its warnings."""
 
     record: Record
     settings: WootricSettings
     user: User
     stored: Mapping[str, PropertyValue]
-    """Of an identify, those properties of `settings` that its end user keeps."""
+    """For an identify, the properties that its end user keeps (`properties.stored`); else empty."""
     warnings: tuple[MappingWarning, ...]
 
 
 def map_record(record: Record, *, naming: Naming = AS_WRITTEN) -> Mapped:
-    """Map one record, looked at alone.
+    """Map one record by itself, without what other records say of its user.
 
     Args:
-        record: as `read_line` gives it.
-        naming: which properties are given the ending of their type.
+        record: a valid record, as `read_line` returns it.
+        naming: which properties get an ending for the type of their values.
     """
     if isinstance(record, Identify):
         mapped = _map_identify(record, naming)
@@ -76,13 +76,16 @@ def map_record(record: Record, *, naming: Naming = AS_WRITTEN) -> Mapped:
 def traits_as_properties(
     traits: Fields, *, has_user_id: bool, naming: Naming, parent: str = "traits"
 ) -> tuple[list[Property], list[MappingWarning]]:
-    """The properties that an identify's traits become (segment.md 6).
+    """Turn the traits of identifies into properties (segment.md 6).
 
     Args:
-        traits: of one identify, or of several folded into one.
-        has_user_id: whether a `userId` takes the place of a trait `id`.
-        naming: which properties are given the ending of their type.
-        parent: where the traits stand.
+        traits: the traits of one identify, or of several folded into one.
+        has_user_id: whether there is a `userId`, which replaces a trait `id`.
+        naming: which properties get an ending for the type of their values.
+        parent: the place of the traits in the record.
+
+    Returns:
+        The properties in the traits' order, and the warnings.
     """
     omit = _omit_with_id if has_user_id else _omit
     return map_properties(traits, parent, omit=omit, naming=naming)
@@ -91,32 +94,41 @@ def traits_as_properties(
 def event_properties(
     properties: Fields, *, naming: Naming
 ) -> tuple[list[Property], list[MappingWarning]]:
-    """The properties that a track record's become (segment.md 6); arguments as above."""
+    """Turn the properties of a track record into Wootric's (segment.md 6).
+
+    Args:
+        properties: the record's `properties`.
+        naming: which properties get an ending for the type of their values.
+
+    Returns:
+        The properties in the record's order, and the warnings.
+    """
     return map_properties(properties, "properties", omit=_omit, naming=naming)
 
 
 def _map_identify(record: Identify, naming: Naming) -> Mapped:
     user, _, warnings = user_of(record)
     user_id = record.user_id
-    kept = None
-    if not naming.kinds:  # else a name may depend on the other records
-        kept = plain_properties(record.traits, omit=_omit_with_id if user_id else _omit)
-    if kept is not None:
-        properties = dict(kept)
+    stored_properties = None
+    if not naming.kinds:  # with kinds, names depend on other records
+        omit = omitted(has_user_id=bool(user_id))
+        stored_properties = plain_properties(record.traits, omit=omit)
+    if stored_properties is not None:
+        properties = dict(stored_properties)
     else:
         found, more = traits_as_properties(
             record.traits, has_user_id=bool(user_id), naming=naming, parent=record.parent
         )
         warnings += more
         properties = {each.name: each.value for each in _without_bad_phones(record, found)}
-        kept = {each.name: each.value for each in stored(found)}
+        stored_properties = {each.name: each.value for each in stored(found)}
     if user_id:
         properties["id"] = user_id
-    named_by = user_id or record.anonymous_id
+    segment_user_id = user_id or record.anonymous_id
     settings = WootricSettings(
-        named_by, user.email, user.created_at, user.language, None, properties, None
+        segment_user_id, user.email, user.created_at, user.language, None, properties, None
     )
-    return Mapped(record, settings, user, kept, tuple(warnings))
+    return Mapped(record, settings, user, stored_properties, tuple(warnings))
 
 
 def _map_track(record: Track, naming: Naming) -> Mapped:
@@ -142,34 +154,41 @@ def _map_page(record: Page) -> Mapped:
 def page_address(
     name: str | None, properties: Fields, context: Fields
 ) -> tuple[object, object, object]:
-    """The url, name and path that a page's `page_info` has, without the rest of it."""
+    """Return the url, name and path that `page_info` has for a page, without the rest (segment.md 6).
+
+    Args:
+        name: the record's `name`.
+        properties: the record's `properties`.
+        context: the record's `context`.
+    """
     url, path = properties.get("url"), properties.get("path")
     if not (url and path and type(url) is type(path) is str):
-        known = context.get("page")
-        of_page = known if isinstance(known, dict) else NO_FIELDS
-        url = _own_or_known(_not_too_deep(url), of_page.get("url"))
-        path = _own_or_known(_not_too_deep(path), of_page.get("path"))
-    return url, name or _not_too_deep(properties.get("name")), path
+        page = context.get("page")
+        of_context = page if isinstance(page, dict) else NO_FIELDS
+        url = _own_or_of_context(_unless_too_deep(url), of_context.get("url"))
+        path = _own_or_of_context(_unless_too_deep(path), of_context.get("path"))
+    return url, name or _unless_too_deep(properties.get("name")), path
 
 
-def _own_or_known(own: object, known: object) -> object:
-    """A page's own value, else the one that `context.page` knows (segment.md 6)."""
-    return known if own in (None, "") and isinstance(known, str) and known else own
+def _own_or_of_context(own: object, of_context: object) -> object:
+    """Return a page's own value, or the one in `context.page` if the page has none (segment.md 6)."""
+    return of_context if own in (None, "") and isinstance(of_context, str) and of_context else own
 
 
 def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
-    """A page's `page_info` (segment.md 6), and what had to be left out of it."""
+    """Return the `page_info` of a page (segment.md 6), and warnings about values that were left out."""
     warnings: list[MappingWarning] = []
     page = record.context.get("page")
     info: dict[str, object] = {}
     for key, value in record.properties.items():
         if _is_too_deep(value):
-            message = f"nested deeper than {_NESTING_LIMIT} levels; left out"
+            message = f"nested deeper than {_DEEPEST} levels; left out"
             warnings.append(MappingWarning("unsupported_value", f"properties.{key}", message))
         elif value is not None:
             info[key] = value
     for key in ("url", "path"):
-        value = _own_or_known(info.get(key), page.get(key) if isinstance(page, dict) else None)
+        of_context = page.get(key) if isinstance(page, dict) else None
+        value = _own_or_of_context(info.get(key), of_context)
         if value is not None:
             info[key] = value
     if record.name:
@@ -180,18 +199,18 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
 
 
 def _without_bad_phones(record: Identify, properties: list[Property]) -> list[Property]:
-    """The properties but for a trait `phone` that is none (segment.md 7)."""
+    """Return the properties without each trait `phone` that is not a phone number (segment.md 7)."""
     traits, parent = record.traits, record.parent
     phones = spelled(traits).get("phone", ())
-    bad = {f"{parent}.{key}" for key in phones if _phone_in(traits[key]) is None}
+    bad = {f"{parent}.{key}" for key in phones if phone_of(traits[key]) is None}
     return [each for each in properties if not (each.top and each.source in bad)]
 
 
 def omitted(*, has_user_id: bool) -> Callable[[str], bool]:
-    """What tells of a key of traits or properties whether it becomes no property (segment.md 6).
+    """Return the function that tells whether a top-level key becomes no property (segment.md 6).
 
     Args:
-        has_user_id: whether a `userId` takes the place of a trait `id`.
+        has_user_id: whether there is a `userId`, which replaces a trait `id`.
     """
     return _omit_with_id if has_user_id else _omit
 
@@ -204,32 +223,32 @@ def _omit_with_id(key: str) -> bool:
     return key == "id" or spelling(key) in _LEFT_OUT
 
 
-def _not_too_deep(value: object) -> object:
-    """A value of a page, if it is not nested too deep to be written."""
+def _unless_too_deep(value: object) -> object:
+    """Return a page's value, or None if it is nested too deep to be written."""
     return None if _is_too_deep(value) else value
 
 
 def _is_too_deep(value: object) -> bool:
-    return isinstance(value, _NESTING) and _nested_past(value, _NESTING_LIMIT)
+    return isinstance(value, _CONTAINERS) and _is_deeper(value, _DEEPEST)
 
 
-def _nested_past(value: object, limit: int) -> bool:
-    """Whether `value` is nested deeper than `limit`; a loop, since it may pass Python's stack too."""
+def _is_deeper(value: object, limit: int) -> bool:
+    """Tell whether a value has more than `limit` levels; a loop, since Python's call stack ends earlier."""
     level = [value]
     for _ in range(limit):
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
+            if isinstance(outer, _CONTAINERS)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
         if not level:
             return False
-    return any(isinstance(each, dict | list) for each in level)
+    return any(isinstance(each, _CONTAINERS) for each in level)
 
 
 def unidentified(mapped: Mapped) -> Skip | None:
-    """The skip of a record that, looked at alone, names nobody (segment.md 2)."""
+    """Return the skip of a record that names no user by itself, or None if it does (segment.md 2)."""
     if mapped.user.identified:
         return None
     message = "it has no userId, email or phone; Wootric ties nothing to a user before that"
@@ -237,12 +256,7 @@ def unidentified(mapped: Mapped) -> Skip | None:
 
 
 def note_kinds(record: Identify | Track, kinds: Kinds) -> None:
-    """Note the kinds of values that the names of a record's properties have (wootric.md 6).
-
-    Args:
-        record: the record.
-        kinds: what all records of a run have shown so far.
-    """
+    """Add the kinds of values of a record's properties to `kinds` (wootric.md 6)."""
     if isinstance(record, Identify):
         kinds.see(record.traits, omitted(has_user_id=bool(record.user_id)))
     else:

@@ -13,7 +13,8 @@ from wootric_map.plan.engine.spool import SkippedRow, Spool
 from wootric_map.plan.engine.taken import Taken
 from wootric_map.plan.people import Evidence
 from wootric_map.plan.plan import Find, Plan, PlanOptions
-from wootric_map.read.files import ByteStream, Source
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import Source
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import names_message
 from wootric_map.rejects import RejectsFile

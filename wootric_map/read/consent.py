@@ -1,6 +1,6 @@
-"""Who said no: whether a record's `integrations` and its user's consent let Wootric have it (segment.md 3).
+"""Opt-outs: whether a record's `integrations` and its user's consent let Wootric have it (segment.md 3).
 
-An opt-out wins over any opt-in, and counts in any spelling.
+An opt-out in any spelling counts, and wins over any opt-in.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,8 +11,8 @@ from wootric_map.model import MappingWarning, Skip
 from wootric_map.read.json_lines import as_object
 from wootric_map.values.trait_names import spelling
 
-Word: TypeAlias = Literal["no", "yes"] | None
-"""What a dictionary of destinations says of Wootric; None where it says nothing."""
+_Verdict: TypeAlias = Literal["no", "yes"] | None
+"""Whether a dictionary of destinations lets Wootric have a record; None if it does not say."""
 
 _NO: Final = frozenset(
     {
@@ -22,77 +22,84 @@ _NO: Final = frozenset(
         "block", "blocked",
     }
 )  # fmt: skip
-"""Texts that refuse, as `spelling` gives them."""
+"""Texts that refuse, as `trait_names.spelling` returns them."""
 _YES: Final = frozenset(
     {
         "1", "true", "yes", "on", "y", "t", "enable", "enabled", "allow", "allowed", "grant",
         "granted", "accept", "accepted", "optin", "optedin",
     }
 )  # fmt: skip
-"""Texts that agree."""
+"""Texts that agree, as `trait_names.spelling` returns them."""
 _ABSENT: Final = (None, "")
-"""What in place of a whole dictionary says nothing."""
+"""Values that say nothing where a dictionary is expected."""
 
 
-def refusing(data: Mapping[str, Any], integrations: Mapping[str, Any], context: Any) -> str | None:
-    """The place in a record that keeps it from Wootric; None where none does.
+def turned_off_place(
+    data: Mapping[str, Any], integrations: Mapping[str, Any], context: Mapping[str, Any]
+) -> str | None:
+    """Return the place in a record that turns Wootric off, such as `integrations`; None if there is none.
 
     Args:
-        data: the record.
-        integrations: its `integrations`.
-        context: its `context`.
+        data: the record's JSON.
+        integrations: the record's `integrations`.
+        context: the record's `context`.
     """
-    if integrations and _word(integrations) == "no":
+    if integrations and _verdict(integrations) == "no":
         return "integrations"
-    options, inner, old = data.get("options"), context.get("integrations"), data.get("providers")
-    if options is inner is old is None:
+    options, in_context = data.get("options"), context.get("integrations")
+    providers = data.get("providers")
+    if options is in_context is providers is None:
         return None
     options = as_object(options) or {}
-    for place, names in (
+    for place, destinations in (
         ("options.integrations", options.get("integrations")),
-        ("context.integrations", inner),
-        ("providers", old),
+        ("context.integrations", in_context),
+        ("providers", providers),
     ):
-        if _word(names) == "no":
+        if _verdict(destinations) == "no":
             return place
     return None
 
 
-def withholding(context: Mapping[str, Any], categories: Collection[str]) -> str | None:
-    """The place in a record's context where its user withholds consent; None where none does.
+def withheld_place(context: Mapping[str, Any], categories: Collection[str]) -> str | None:
+    """Return the place in a record's context where its user withholds consent; None if there is none.
 
     Args:
         context: the record's `context`.
-        categories: those that its user must have agreed to, if they were asked for any.
+        categories: categories that the user must have agreed to. Without any, a user who refused all
+            categories withholds consent.
     """
     consent = context.get("consent")
     if consent is None:
         return None
-    given = as_object(consent)
-    if given is None:
+    fields = as_object(consent)
+    if fields is None:
         return "context.consent" if consent not in _ABSENT and _says_no(consent) else None
-    word = _word(given.get("destinationPreferences"))
-    if word == "no":
+    verdict = _verdict(fields.get("destinationPreferences"))
+    if verdict == "no":
         return "context.consent.destinationPreferences"
-    default = given.get("defaultDestinationBehavior")
-    if word is None and default not in _ABSENT and _says_no(default):
+    default = fields.get("defaultDestinationBehavior")
+    if verdict is None and default not in _ABSENT and _says_no(default):
         return "context.consent.defaultDestinationBehavior"
-    preferences = as_object(given.get("categoryPreferences"))
+    preferences = as_object(fields.get("categoryPreferences"))
     if preferences is None:
         return None
-    refused = (
-        not all(_agreed(preferences, name) for name in categories)
-        if categories
-        else bool(preferences) and all(map(_says_no, preferences.values()))
-    )
-    return "context.consent.categoryPreferences" if refused else None
+    if categories:
+        is_refused = not all(_agrees_to(category, preferences) for category in categories)
+    else:
+        is_refused = bool(preferences) and all(map(_says_no, preferences.values()))
+    return "context.consent.categoryPreferences" if is_refused else None
 
 
 def not_judged(context: Mapping[str, Any]) -> MappingWarning | None:
-    """The warning of a record whose user refused some categories, where none was named to judge it by."""
+    """Return the warning about a user who refused some categories, if the run names no category to judge by.
+
+    Args:
+        context: the record's `context`.
+    """
     consent = context.get("consent")
-    given = None if consent is None else as_object(consent)
-    preferences = as_object(given.get("categoryPreferences")) if given else None
+    fields = None if consent is None else as_object(consent)
+    preferences = as_object(fields.get("categoryPreferences")) if fields else None
     if not (preferences and any(map(_says_no, preferences.values()))):
         return None
     message = (
@@ -105,8 +112,13 @@ def not_judged(context: Mapping[str, Any]) -> MappingWarning | None:
 
 
 @cache
-def withheld(kind: str, place: str) -> Skip:
-    """The skip of a record that a place in it keeps from Wootric (segment.md 2 and 3)."""
+def opt_out_skip(kind: str, place: str) -> Skip:
+    """Return the skip of a record that Wootric must not have (segment.md 2 and 3).
+
+    Args:
+        kind: the record's type.
+        place: the place in the record that says so.
+    """
     if place.startswith("context.consent"):
         message = "its user withholds consent for Wootric, so that nothing is sent"
         return Skip("consent_withheld", kind, place, message)
@@ -115,7 +127,7 @@ def withheld(kind: str, place: str) -> Skip:
 
 
 def turns_nothing_off(integrations: Mapping[str, Any]) -> bool:
-    """Tell at a glance that `integrations` have no opt-out; any doubt is a no."""
+    """Tell whether a quick look shows that `integrations` turn no destination off; False in case of doubt."""
     for value in integrations.values():
         if value is not True and not (
             type(value) is dict and not any("abled" in spelling(key) for key in value)
@@ -124,32 +136,34 @@ def turns_nothing_off(integrations: Mapping[str, Any]) -> bool:
     return True
 
 
-def _word(names: object) -> Word:
-    """What a dictionary of destinations' names says of Wootric."""
-    held = as_object(names)
-    if held is None:
-        return "no" if names not in _ABSENT and _says_no(names) else None
-    everyone, named = True, False
-    for key, value in held.items():
+def _verdict(destinations: object) -> _Verdict:
+    """Return what `destinations`, a dictionary by name or a value in its place, says of Wootric."""
+    fields = as_object(destinations)
+    if fields is None:
+        return "no" if destinations not in _ABSENT and _says_no(destinations) else None
+    is_all_on, is_wootric_on = True, False
+    for key, value in fields.items():
         name = spelling(key)
         if name == "all":
-            everyone = everyone and not _says_no(value)
+            is_all_on = is_all_on and not _says_no(value)
         elif name == "wootric" or "inmoment" in name:
             if _says_no(value):
                 return "no"
-            named = named or _says_yes(value)
-    return "yes" if named else None if everyone else "no"
+            is_wootric_on = is_wootric_on or _says_yes(value)
+    if is_wootric_on:
+        return "yes"
+    return None if is_all_on else "no"
 
 
-def _agreed(preferences: Mapping[str, Any], category: str) -> bool:
-    """Whether the preferences hold a category, and every spelling of it in them agrees."""
+def _agrees_to(category: str, preferences: Mapping[str, Any]) -> bool:
+    """Tell whether `preferences` hold a category in any case, and agree to it wherever they do."""
     wanted = category.strip().casefold()
     found = [value for key, value in preferences.items() if key.strip().casefold() == wanted]
     return bool(found) and all(map(_says_yes, found))
 
 
 def _says_no(value: object) -> bool:
-    """Whether a value turns a destination or category off (segment.md 3)."""
+    """Tell whether a value turns a destination or category off (segment.md 3)."""
     if not isinstance(value, dict) and _is_no(value):
         return True
     options = as_object(value)
@@ -161,7 +175,7 @@ def _says_no(value: object) -> bool:
 
 
 def _says_yes(value: object) -> bool:
-    """Whether a value turns a destination or category on: true in any spelling, or its options."""
+    """Tell whether a value turns a destination or category on: true in any spelling, or options."""
     return not _says_no(value) and (_is_yes(value) or as_object(value) is not None)
 
 

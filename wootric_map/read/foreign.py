@@ -1,8 +1,8 @@
-"""Recognising a file that is no export, to say once what it is rather than reject its every line.
+"""Files that are not exports are recognised, so that one message says what they are.
 
-A message that names a conversion writes it as `convert it: COMMAND FILE > users.ndjson` or
-`convert it: COMMAND FILE | COMMAND > users.ndjson`; what a person has to see to stands before the colon.
-`for_file` makes of it a command for a gzipped file.
+A message names a conversion as `convert it: COMMAND FILE > users.ndjson` or
+`convert it: COMMAND FILE | COMMAND > users.ndjson`. What a person must provide stands before the colon.
+`for_file` turns the command into one for a gzipped file.
 """
 
 import re
@@ -50,8 +50,8 @@ _FORMATS: Final = (
         ),
     ),
 )
-"""The first bytes of a format; its name, and what follows `convert it`."""
-_ALSO_OF_TEXT: Final = (
+"""The first bytes of a format, its name, and what follows `convert it` in the message."""
+_FORMATS_LIKE_TEXT: Final = (
     (
         b"PAR1",
         (
@@ -69,23 +69,23 @@ _ALSO_OF_TEXT: Final = (
         ),
     ),
 )
-"""Formats whose first bytes a text may have, too."""
+"""Formats whose first bytes a text may begin with, too."""
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 """Bytes that no text has."""
-_LOOKED_AT: Final = 512
-_LINES_LOOKED_AT: Final = 5
-"""Where bytes that no text has are looked for: the first bytes of the first lines."""
+_SEARCHED_BYTES: Final = 512
+_SEARCHED_LINES: Final = 5
+"""Bytes that no text has are searched in the first `_SEARCHED_BYTES` of the first `_SEARCHED_LINES`."""
 _TAR: Final = "a tar archive", ": tar -xO --exclude '._*' -f FILE > users.ndjson"
 _TAR_MAGIC: Final = b"ustar"
 _TAR_MAGIC_AT: Final = 257
-_DEEPER: Final = f"gzip within gzip, more than {LEVELS} deep", ": gzip -dc FILE > users.ndjson"
+_NESTED_GZIP: Final = f"gzip within gzip, more than {LEVELS} deep", ": gzip -dc FILE > users.ndjson"
 
 _DELIMITERS: Final = (b",", b";", b"\t", b"|")
 
 ARRAY_HINT: Final = (
     "looks like one JSON array, not one record a line; convert it: jq -c '.[]' FILE > users.ndjson"
 )
-"""Also said of a line that is an array (`not_an_object`)."""
+"""The message about a file that is an array, and about a line that is one (`not_an_object`)."""
 
 _PRETTY_HINT: Final = (
     "looks like pretty-printed JSON, not one record a line; convert it: jq -c . FILE > users.ndjson"
@@ -105,39 +105,40 @@ _ESCAPED_NEWLINE_HINT: Final = (
 
 
 class Foreign(NamedTuple):
-    """A file that is no export."""
+    """A file that is not an export, or does not begin like one."""
 
     rejection: Rejection
-    """The one rejection for all of it."""
+    """The single rejection that stands for all of the file, or for its beginning."""
     sure: bool
-    """Whether nothing in it can be a record; else one may turn up behind a foreign beginning."""
+    """Whether no record can follow in the file."""
 
 
 WINDOW: Final = 20
-"""How many first lines are looked at."""
+"""How many lines at the beginning of a file are examined."""
 
 
 def looks_like_record(line: bytes) -> bool:
-    """Whether a line is the outside of a JSON object; what is in it is judged elsewhere."""
+    """Tell whether a line begins and ends like a JSON object."""
     text = line.removeprefix(BOM).strip()
     return text.startswith(b"{") and text.endswith(b"}")
 
 
-def for_file(rejection: Rejection, packed: int) -> Rejection:
-    """Return a rejection whose message names a conversion that works on a file as it is stored.
+def for_file(rejection: Rejection, gzip_levels: int) -> Rejection:
+    """Return a rejection with a conversion in its message that works on the file as it is stored.
 
     Args:
-        rejection: of a record or of a whole file; its message names the conversion of a plain file, or none.
-        packed: how many times the file is gzipped; 0 for a plain one.
+        rejection: the rejection of a record or of a whole file. Its message names the conversion of a plain
+            file, or none.
+        gzip_levels: how many times the file is gzipped; 0 for a plain file.
     """
-    if not packed:
+    if not gzip_levels:
         return rejection
     before, found, after = rejection.message.rpartition(_CONVERT)
     condition, colon, command = after.partition(": ")
     tool, file, rest = command.partition(_FILE)
     if not (found and file):
         return rejection
-    unpack = " | ".join(["gzip -dc FILE", *["gzip -dc"] * (packed - 1)])
+    unpack = " | ".join(["gzip -dc FILE", *["gzip -dc"] * (gzip_levels - 1)])
     name = tool.partition(" ")[0]
     if name in _NEED_A_FILE:
         command = f"{unpack} > {_UNPACKED} && {tool}{_UNPACKED}{rest}"
@@ -149,13 +150,13 @@ def for_file(rejection: Rejection, packed: int) -> Rejection:
 
 
 def escaped_newline_hint(line: bytes) -> str | None:
-    """Return what mends a line of records that are told apart by a backslash and an n.
+    """Return the advice about records with a backslash and an n between them instead of a line ending.
 
     Args:
-        line: a line that does not parse.
+        line: a line that is not JSON.
 
     Returns:
-        What is wrong and the conversion; None if something else is wrong with the line.
+        What is wrong and the conversion, or None if something else is wrong with the line.
     """
     for newline in (rb"\n", rb"\r\n"):
         end = line.find(b"}" + newline + b'{"') + 1
@@ -165,17 +166,20 @@ def escaped_newline_hint(line: bytes) -> str | None:
             try:
                 orjson.loads(line[:end])
             except orjson.JSONDecodeError:
-                continue  # it stands in a text, or something else is wrong
+                continue  # the backslash is part of a text, or something else is wrong
             shown = newline.decode()
             return _ESCAPED_NEWLINE_HINT.format(newline=shown, pattern=shown.replace("\\", "\\\\"))
     return None
 
 
 def long_line_hint(line: bytes) -> str:
-    """Return what a line past the limit may be if it is no record, to be put behind a sentence.
+    """Return what a line over the limit may be if it is not a record, as the end of a sentence.
 
     Args:
-        line: its beginning.
+        line: the beginning of the line.
+
+    Returns:
+        The hint with a semicolon before it, or empty text.
     """
     if line.startswith(b"["):
         return f"; the file {ARRAY_HINT}"
@@ -185,24 +189,23 @@ def long_line_hint(line: bytes) -> str:
     return f"; {hint}" if hint else ""
 
 
-def foreign_shape(lines: Sequence[bytes], packed: int = 0) -> Foreign | None:
-    """Tell whether a file's first lines are those of something else than an export.
-
-    It says so only where none of them looks like a record; else each line is judged alone.
+def foreign_shape(lines: Sequence[bytes], gzip_levels: int = 0) -> Foreign | None:
+    """Return what a file is if its first lines are not those of an export, else None.
 
     Args:
-        lines: the first lines that are not blank, up to `WINDOW` or to the first that looks like a
-            record, without a byte-order mark.
-        packed: how many times the file is gzipped.
+        lines: the first lines that are not blank, without a byte-order mark: `WINDOW` lines, or fewer if one
+            of them looks like a record, which is the last.
+        gzip_levels: how many times the file is gzipped.
     """
-    foreign = _foreign_shape(lines, packed)
-    return foreign and foreign._replace(rejection=for_file(foreign.rejection, packed))
+    foreign = _foreign_shape(lines, gzip_levels)
+    return foreign and foreign._replace(rejection=for_file(foreign.rejection, gzip_levels))
 
 
-def _foreign_shape(lines: Sequence[bytes], packed: int) -> Foreign | None:
+def _foreign_shape(lines: Sequence[bytes], gzip_levels: int) -> Foreign | None:
+    """Return what a file is if it is not an export, with the conversion of a plain file."""
     if not lines:
         return None
-    found = _format(lines, packed)
+    found = _format(lines, gzip_levels)
     if found:
         name, conversion = found
         return _foreign("invalid_json", f"looks like {name}; {_CONVERT}{conversion}", sure=True)
@@ -231,26 +234,31 @@ def _foreign_shape(lines: Sequence[bytes], packed: int) -> Foreign | None:
 
 
 def _holds_record(line: bytes) -> bool:
-    """Whether a line may hold a record that is written as a text, or behind something else."""
+    """Tell whether a line may hold a record that is quoted as text, or stands behind other text."""
     if line.startswith(b'"'):
         return b"{" in line
     return b'{"' in line and line.endswith(b"}")
 
 
-def _format(lines: Sequence[bytes], packed: int) -> tuple[str, str] | None:
-    """The name of the format that begins with these lines, and what follows `convert it`."""
+def _format(lines: Sequence[bytes], gzip_levels: int) -> tuple[str, str] | None:
+    """Return the name of a file's format, and what follows `convert it` in the message; None for text.
+
+    Args:
+        lines: the first lines.
+        gzip_levels: how many times the file is gzipped.
+    """
     first = lines[0]
     for start, found in _FORMATS:
         if first.startswith(start):
             return found
-    if any(_CONTROL.search(line, 0, _LOOKED_AT) for line in lines[:_LINES_LOOKED_AT]):
-        for start, found in _ALSO_OF_TEXT:
+    if any(_CONTROL.search(line, 0, _SEARCHED_BYTES) for line in lines[:_SEARCHED_LINES]):
+        for start, found in _FORMATS_LIKE_TEXT:
             if first.startswith(start):
                 return found
         if first.startswith(_TAR_MAGIC, _TAR_MAGIC_AT):
             return _TAR
-        if packed >= LEVELS and first.startswith(MAGIC):
-            return _DEEPER
+        if gzip_levels >= LEVELS and first.startswith(MAGIC):
+            return _NESTED_GZIP
         if first[1:4:2] == b"\0\0" and _is_text(first[:4:2]):
             return _UTF16_LE
         if first[:4:2] == b"\0\0" and _is_text(first[1:4:2]):

@@ -1,7 +1,7 @@
-"""What gzip files hold, whatever state they are in.
+"""Gzip files are decompressed, whatever state they are in (segment.md 1).
 
-With the extra `fast` zlib-ng decompresses them, in half the time; else the standard library does. Both give
-the same, to the byte and to the message, also of a file that is cut or corrupt.
+With the extra `fast`, zlib-ng does it in half the time; without it, the standard library does. Both give the
+same bytes and the same messages, also for a file that is cut or corrupt.
 """
 
 import io
@@ -16,40 +16,42 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAGIC: Final = b"\x1f\x8b"
-"""What every gzip file begins with."""
+"""The first bytes of every gzip file."""
 
 LEVELS: Final = 3
-"""How deep gzip within gzip is read."""
+"""How many levels of gzip within gzip are decompressed."""
 
 _GZIP_WRAPPER: Final = 31
-"""For zlib: the data stand in a gzip member, whose checksum it is to compare."""
+"""The argument that makes zlib read a gzip member and compare its checksum."""
 _PADDING: Final = b"\0\n\r\t "
-"""What may stand between and behind the members (segment.md 1)."""
+"""Bytes that may stand between and behind the members (segment.md 1)."""
 _MEMBER: Final = b"\x1f\x8b\x08"
-"""What every member begins with."""
-_PACKED: Final = 64 * 1024
+"""The first bytes of every member."""
+_PACKED_BLOCK: Final = 64 * 1024
+"""Compressed bytes read at once."""
 _BLOCK: Final = 256 * 1024
+"""Decompressed bytes returned at once, at most."""
 
 
 class _Packed(Protocol):
-    """What is read from."""
+    """A file or pipe that holds gzip."""
 
     def read1(self, size: int, /) -> bytes:
-        """Read what one call to the system gives, at most `size` bytes."""
+        """Read what one system call gives, at most `size` bytes."""
 
 
 OnTrailing: TypeAlias = Callable[[int, int], object]
-"""Is told of bytes behind the last member that are no gzip: where they begin, and how many they are."""
+"""Called with the offset and the number of bytes behind the last member that are not gzip."""
 
 
 def gunzip(packed: _Packed) -> io.BufferedReader:
-    """Read what a gzip file holds: all of its members, without what pads them.
+    """Decompress all members of a gzip file, and leave out the padding between them.
 
     Args:
-        packed: the file; what has come from a pipe is given before more is waited for.
+        packed: the file or pipe. Content is returned as soon as a pipe gives it.
 
     Returns:
-        A stream whose reading raises `GzipError` behind the last byte that could be had.
+        The content. Reading it raises `GzipError` behind the last byte that can be decompressed.
     """
     return _as_stream(_members(packed, None))
 
@@ -57,15 +59,15 @@ def gunzip(packed: _Packed) -> io.BufferedReader:
 def gunzip_all(
     packed: _Packed, *, on_level: Callable[[], object], on_trailing: OnTrailing
 ) -> io.BufferedReader:
-    """Read what a gzip file holds, also where that is gzipped again, up to `LEVELS` deep.
+    """Decompress a gzip file, and its content where that is gzip again, up to `LEVELS` times.
 
     Args:
-        packed: the file, as in `gunzip`.
-        on_level: called for each level, before the first byte is given.
-        on_trailing: told of bytes that are passed over, at whatever level.
+        packed: the file or pipe. Content is returned as soon as a pipe gives it.
+        on_level: called once for each level, before the first byte is returned.
+        on_trailing: called with bytes that are ignored, at any level.
 
     Returns:
-        A stream as of `gunzip`.
+        The content. Reading it raises `GzipError` behind the last byte that can be decompressed.
     """
     return _as_stream(_levels(packed, LEVELS, on_level, on_trailing))
 
@@ -75,7 +77,7 @@ def _as_stream(blocks: Iterator[bytes]) -> io.BufferedReader:
 
 
 class _Unpacked(io.RawIOBase):
-    """Blocks of bytes as a stream."""
+    """A stream of the bytes in blocks."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -97,7 +99,7 @@ class _Unpacked(io.RawIOBase):
 def _levels(
     packed: _Packed, most: int, on_level: Callable[[], object], on_trailing: OnTrailing
 ) -> Iterator[bytes]:
-    """What a gzip file holds, unpacked as often as it is gzipped, but no more than `most` times."""
+    """Decompress a gzip file as often as it is gzipped, but no more than `most` times."""
     on_level()
     blocks = _members(packed, on_trailing)
     start = b""
@@ -118,13 +120,19 @@ def _levels(
 
 
 def _members(file: _Packed, on_trailing: OnTrailing | None) -> Iterator[bytes]:
-    """What the members of a gzip file hold, in blocks."""
-    zlib = _zlib()
+    """Decompress the members of a gzip file, in blocks.
+
+    Without `on_trailing`, bytes that are not gzip behind the last member are an error.
+
+    Raises:
+        GzipError: the file is cut or corrupt; raised behind the last byte that can be decompressed.
+    """
+    zlib = _fastest_zlib()
     counted = _Counted(file)
     packed, is_first = b"", True
     while packed := _without_padding(packed, counted):
         if not (is_first or packed.startswith(MAGIC) or MAGIC.startswith(packed)):
-            _pass_over(packed, counted, on_trailing)
+            _skip_trailing_data(packed, counted, on_trailing)
             return
         is_first = False
         member = zlib.decompressobj(_GZIP_WRAPPER)
@@ -133,8 +141,8 @@ def _members(file: _Packed, on_trailing: OnTrailing | None) -> Iterator[bytes]:
             try:
                 block = member.decompress(packed, _BLOCK)
             except zlib.error as error:
-                yield from _up_to_the_fault(before, packed, zlib.error)
-                # What is wrong stands behind a number and what was being done.
+                yield from _bytes_before_fault(before, packed, zlib.error)
+                # zlib's message has a number and an action before the cause.
                 raise GzipError(str(error).rpartition(": ")[2]) from error
             if block:
                 yield block
@@ -147,33 +155,37 @@ def _members(file: _Packed, on_trailing: OnTrailing | None) -> Iterator[bytes]:
 
 
 class _Counted:
-    """A file that tells how many bytes were read of it."""
+    """A file or pipe that counts the bytes read from it."""
 
     def __init__(self, file: _Packed) -> None:
         self._file = file
         self.size = 0
 
     def more(self) -> bytes:
-        """What comes next; empty at the end."""
-        packed = self._file.read1(_PACKED)
+        """Read the next bytes; none at the end."""
+        packed = self._file.read1(_PACKED_BLOCK)
         self.size += len(packed)
         return packed
 
 
 def _without_padding(packed: bytes, file: _Counted) -> bytes:
-    """The beginning of what comes next, as much of it as tells a member; empty if there is nothing."""
+    """Skip padding, and return enough bytes to recognise a member; none at the end of the file.
+
+    Args:
+        packed: bytes that were read already.
+        file: where the bytes that follow are read from.
+    """
     packed = packed.lstrip(_PADDING)
     while len(packed) < len(MAGIC) and (more := file.more()):
         packed = (packed + more).lstrip(_PADDING)
     return packed
 
 
-def _pass_over(packed: bytes, file: _Counted, on_trailing: OnTrailing | None) -> None:
-    """Read past bytes that are no gzip, up to the end of the file.
+def _skip_trailing_data(packed: bytes, file: _Counted, on_trailing: OnTrailing | None) -> None:
+    """Read past bytes that are not gzip to the end of the file, and report them to `on_trailing`.
 
     Raises:
-        GzipError: nobody is to be told, or another member stands in them, so that they may not be all
-            that is lost.
+        GzipError: there is no `on_trailing`; or another member follows, so that more may be lost.
     """
     if on_trailing is None:
         raise GzipError("what stands behind its end is no gzip")
@@ -188,8 +200,14 @@ def _pass_over(packed: bytes, file: _Counted, on_trailing: OnTrailing | None) ->
     on_trailing(begin, size)
 
 
-def _up_to_the_fault(member: Any, packed: bytes, fault: type[Exception]) -> Iterator[bytes]:
-    """What comes before the fault: zlib gives nothing of the call that meets it, so go byte by byte."""
+def _bytes_before_fault(member: Any, packed: bytes, fault: type[Exception]) -> Iterator[bytes]:
+    """Decompress byte by byte up to the fault, since zlib returns nothing from the call that meets it.
+
+    Args:
+        member: the decompressor as it was before that call.
+        packed: the bytes that hold the fault.
+        fault: zlib's exception.
+    """
     try:
         for at in range(len(packed)):
             block = member.decompress(packed[at : at + 1])
@@ -199,8 +217,8 @@ def _up_to_the_fault(member: Any, packed: bytes, fault: type[Exception]) -> Iter
         return
 
 
-def _zlib() -> ModuleType:
-    # Imported here since most runs meet no gzip.
+def _fastest_zlib() -> ModuleType:
+    # Imported here since many runs read no gzip.
     try:
         from zlib_ng import zlib_ng  # noqa: PLC0415
     except ImportError:

@@ -1,72 +1,45 @@
-"""A raw line → the JSON in it: one value or several, with the digits of long numbers kept (segment.md 1)."""
+"""A raw line → the JSON in it: one value, or several records on one line (segment.md 1)."""
 
-import json
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from wootric_map.model import Rejection
+from wootric_map.read.exact_numbers import restore_long_integers, with_exact_numbers
+from wootric_map.read.json_text import SyntaxFault, parse_repaired, parse_value
 from wootric_map.read.other_formats import conversion
 
-_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG: Final = b"0" * 20
-_LONG_NEGATIVE: Final = b"-" + b"0" * 19
-"""The fewest digits of an integer that no 64 bits hold, with 0 for each."""
-_MOST: Final = b"18446744073709551615"
-_LEAST: Final = b"9223372036854775808"
-"""The last integers of 64 bits, up and down."""
-
-_DEEPEST: Final = 100
-"""Levels of objects and lists in which integers past 64 bits are looked for."""
-_MOST_DIGITS: Final = 1_000
-"""An integer of more digits is taken as the text of them."""
-
-_IDS: Final = ("userId", "anonymousId", "previousId", "messageId")
-
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-"""Any JSON escape; group 1 is half of a surrogate pair that lacks the other half."""
-
-_NUMBER: Final = re.compile(
-    rb'((?:"(?:[^"\\]++|\\.)*+"?|[^"0-9-]++)*+)(-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+|\Z)',
-    re.DOTALL,
-)
-"""A number (group 2) and what stands before it from the last one on (group 1); at the end, no number."""
 _BRACKET: Final = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"?|[^"{}\[\]]++)*+([{}\[\]]|\Z)', re.DOTALL)
-"""A bracket (group 1) and what stands before it from the last one on; at the end, no bracket."""
+"""A bracket (group 1) and what precedes it from the bracket before on; at the end, no bracket."""
 _OPENING: Final = frozenset({b"{", b"["})
 _BETWEEN: Final = re.compile(rb"(?:[ \t\r\n,]|\xef\xbb\xbf)*+")
-"""What may stand between two records on a line; the mark begins a file that was joined to another."""
+"""What may stand between two records on a line. A byte-order mark does where files were joined."""
 _SEPARATOR: Final = re.compile(r"[^\x00-\x1f\x7f-\U0010ffff'\"{}\[\]]{1,20}")
-"""What a foreign separator may be to stand in a command: printable, and neither quote nor bracket."""
+"""A separator of records that is safe to put into a command: printable, without quotes and brackets."""
 
 _SPLIT: Final = r"""jq -rR 'split("}}{0}{{\"") | join("}}\n{{\"") | rtrimstr("{0}")'"""
-"""Puts records on lines of their own that have a text between them, which `jq -c .` cannot read."""
+"""The command for records with a text between them, which `jq -c .` cannot read: a line for each record."""
 
 
 class Joined(NamedTuple):
-    """Several JSON objects on one line, or one with commas around it."""
+    """Several JSON objects on one line, or a single object between commas."""
 
     line: bytes
     bounds: "array[int]"
-    """Where each begins and ends, one behind the other."""
+    """Where the objects begin and end in the line: begin, end, begin, end, …"""
     breaks_off: bool
-    """Whether the last is cut off."""
+    """Whether the last object is cut off."""
 
     def values(self) -> Iterator[bytes]:
-        """Each object as a line of its own."""
+        """Yield each object as a line of its own."""
         for begin, end in zip(self.bounds[::2], self.bounds[1::2], strict=True):
             yield self.line[begin:end]
 
     def parsed(self) -> Iterator[tuple[bytes, object]]:
-        """Each object as a line of its own, and what `parse` returns for that."""
+        """Yield each object as a line of its own, together with its JSON or a `Rejection`."""
         last = self.bounds[-1]
         for each, end in zip(self.values(), self.bounds[1::2], strict=True):
             value = parse(each)
@@ -77,71 +50,34 @@ class Joined(NamedTuple):
             yield each, value
 
 
-class _Fault(NamedTuple):
-    """What the parser says of a line that is no JSON."""
-
-    message: str
-    column: int
-    """Counted from 1, in characters."""
-
-
 def parse(line: bytes) -> object:
-    """Read a line's JSON.
+    """Read the JSON of a line, with all digits of ids and long integers.
 
     Returns:
-        The value; `Joined` where there are several; a `Rejection` where it is no JSON.
+        The value; or `Joined` if the line holds several objects; or a `Rejection` if it is not JSON.
     """
     return with_exact_numbers(line, parse_roughly(line))
 
 
 def parse_roughly(line: bytes) -> object:
-    """Read a line's JSON as `parse` does, but for what `with_exact_numbers` has still to put right."""
+    """Read the JSON of a line without the corrections of `exact_numbers.with_exact_numbers`.
+
+    Returns:
+        The value; or `Joined` if the line holds several objects; or a `Rejection` if it is not JSON.
+    """
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        value = _mended_value(line, error)
-    if isinstance(value, _Fault):
+        value = parse_repaired(line, error)
+    if isinstance(value, SyntaxFault):
         return _joined(line) or Rejection("invalid_json", None, _json_message(line, value))
     return value
 
 
-def has_long_integer(line: bytes) -> bool:
-    """Tell whether a line may hold an integer past 64 bits, which the fast parser takes for a float."""
-    digits = line.translate(_DIGITS)
-    return _LONG in digits or _LONG_NEGATIVE in digits
-
-
-def with_exact_numbers(line: bytes, data: object) -> object:
-    """Put the digits that stand in the line in place of floats that lost some.
-
-    These are ids that are floats, which could make two users one, and become text; and integers past 64 bits
-    anywhere in the traits and properties. Other numbers stay as they are: a double is all that the
-    published destination has of them, too. A record has none of these that is ordinary
-    (`ordinary.is_ordinary`) and without large numbers (`ordinary.has_large_number`).
-
-    Args:
-        line: the line.
-        data: as `parse_roughly` gives it.
-    """
-    if isinstance(data, dict):
-        if has_long_integer(line):
-            exact = _reread(line, _quote_long)
-            for record, its_exact in zip(_records(data), _records(exact), strict=True):
-                _take_long_integers(record, its_exact)
-        if _has_float_id(data):
-            exact = _reread(line, _quote)
-            for record, its_exact in zip(_records(data), _records(exact), strict=True):
-                for field in _IDS:
-                    if isinstance(value := record.get(field), float):
-                        record[field] = _written_out(its_exact[field], value)
-    return data
-
-
 def as_object(value: object) -> dict[str, Any] | None:
-    """The object that a value stands for (segment.md 1).
+    """Return the object that a value stands for, or None if it stands for none (segment.md 1).
 
-    Returns:
-        The value itself, what an empty list or text that is a JSON object stands for; else None.
+    An object stands for itself, an empty list for an empty object, and text for the JSON object that it is.
     """
     if isinstance(value, dict):
         return value
@@ -149,52 +85,16 @@ def as_object(value: object) -> dict[str, Any] | None:
         return None if value else {}
     if isinstance(value, str) and value.lstrip()[:1] == "{":
         line = value.encode()
-        held = _one_value(line)
+        held = parse_value(line)
         if not isinstance(held, dict):
             return None
-        if has_long_integer(line):
-            _put_long_integers(held, _reread(line, _quote_long))
+        restore_long_integers(line, held)
         return held
     return None
 
 
-def to_json(value: object) -> bytes:
-    """Write a value as JSON, also one with integers past 64 bits or nested deeper than the fast writer goes.
-
-    Raises:
-        RecursionError: it is nested deeper still.
-    """
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _one_value(line: bytes) -> object:
-    """A line's JSON where it is one value, else what the parser says of it."""
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return _mended_value(line, error)
-
-
-def _mended_value(line: bytes, error: orjson.JSONDecodeError) -> object:
-    """A line's JSON once it is mended, of which the parser says this; else what it says.
-
-    JavaScript that cuts a text in the middle of an emoji writes half of a surrogate pair: JSON all the same,
-    but no text, so the half becomes the replacement character.
-    """
-    mended = _ESCAPE.sub(_mend_escape, line) if "surrogate" in error.msg else line
-    # The error itself would hold, in a cycle, the line and the frames of all callers.
-    return _Fault(error.msg, error.colno) if mended == line else _one_value(mended)
-
-
-def _mend_escape(escape: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if escape[1] else escape[0]
-
-
 def _outermost(line: bytes) -> Iterator[tuple[int, int]]:
-    """Where each object or list begins and ends that stands in no other."""
+    """Yield the begin and end of each object and list that is not within another."""
     depth = begin = 0
     for found in _BRACKET.finditer(line):
         bracket = found[1]
@@ -209,15 +109,15 @@ def _outermost(line: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _joined(line: bytes) -> Joined | None:
-    """The objects on a line of several, be some of them broken; None where anything else stands between them.
+    """Return the objects on a line that holds several, or None if anything else stands between them.
 
-    An object that breaks off takes what follows with it.
+    Some objects may be broken, but not all. An object that breaks off takes the rest of the line with it.
     """
-    bounds, at, is_any_whole = array("Q"), 0, False
+    bounds, at, is_any_valid = array("Q"), 0, False
     for begin, end in _outermost(line):
         if not _BETWEEN.fullmatch(line, at, begin):
             return None
-        is_any_whole = is_any_whole or not _is_broken(line[begin:end])
+        is_any_valid = is_any_valid or not _is_broken(line[begin:end])
         bounds.extend((begin, end))
         at = end
     rest = _BETWEEN.match(line, at)
@@ -227,11 +127,11 @@ def _joined(line: bytes) -> Joined | None:
         bounds.extend((at, len(line)))
     elif at < len(line):
         return None
-    return Joined(line, bounds, breaks_off) if is_any_whole else None
+    return Joined(line, bounds, breaks_off) if is_any_valid else None
 
 
 def whole_part(line: bytes) -> bytes:
-    """Return as much of a line that breaks off as is whole records; nothing where not even one is.
+    """Return the whole records at the beginning of a line that breaks off; nothing if there are none.
 
     Args:
         line: the line, without byte-order marks.
@@ -245,10 +145,11 @@ def whole_part(line: bytes) -> bytes:
 
 
 def _is_broken(piece: bytes) -> bool:
-    return isinstance(_one_value(piece), _Fault)
+    return isinstance(parse_value(piece), SyntaxFault)
 
 
-def _json_message(line: bytes, fault: _Fault) -> str:
+def _json_message(line: bytes, fault: SyntaxFault) -> str:
+    """Return the message about a line that is not JSON: what is wrong, and what to do."""
     try:
         line.decode()
     except UnicodeDecodeError as error:
@@ -266,7 +167,7 @@ def _json_message(line: bytes, fault: _Fault) -> str:
 
 
 def _several_message(line: bytes) -> str | None:
-    """What to do about a line that begins with a whole object, behind which others may follow."""
+    """Return the message about a line that begins with a whole object, or None for other lines."""
     outermost = _outermost(line)
     begin, end = next(outermost, (0, 0))
     if not (end and _BETWEEN.fullmatch(line, 0, begin)):
@@ -286,7 +187,7 @@ def _several_message(line: bytes) -> str | None:
 
 
 def _preceded_message(line: bytes) -> str | None:
-    """What to do about a line with a whole object behind something else, as a log has it."""
+    """Return the message about a line with a whole object behind other text, as in a log, or None."""
     begin = line.find(b'{"')
     if begin <= 0 or b"{" in line[:begin] or _is_broken(line[begin:]):
         return None
@@ -298,12 +199,12 @@ def _preceded_message(line: bytes) -> str | None:
 
 
 def _foreign_separator(line: bytes, outermost: Iterator[tuple[int, int]], end: int) -> str | None:
-    """The text that stands behind each object of a line but the last, if there is one such text.
+    """Return the text that separates all objects on a line, or None if no such text does.
 
     Args:
-        line: the line.
-        outermost: where its objects stand, but for the first.
-        end: where the first ends.
+        line: a line that begins with an object.
+        outermost: the begins and ends of the objects that follow the first one.
+        end: where the first object ends.
     """
     separator: bytes | None = None
     for following, next_end in outermost:
@@ -319,87 +220,3 @@ def _foreign_separator(line: bytes, outermost: Iterator[tuple[int, int]], end: i
         return None
     text = separator.decode()
     return text if _SEPARATOR.fullmatch(text) and not _BETWEEN.fullmatch(separator) else None
-
-
-def _reread(line: bytes, quote: Any) -> dict[str, Any]:
-    """The line's JSON once more, with numbers as text."""
-    data = _one_value(_NUMBER.sub(quote, line))
-    return data if isinstance(data, dict) else {}
-
-
-def _quote(found: re.Match[bytes]) -> bytes:
-    before, number = found.groups()
-    return b'%b"%b"' % (before, number) if number else before
-
-
-def _quote_long(found: re.Match[bytes]) -> bytes:
-    before, number = found.groups()
-    last, digits = (_LEAST, number[1:]) if number[:1] == b"-" else (_MOST, number)
-    is_long = digits.isdigit() and (len(digits), digits) > (len(last), last)
-    return b'%b"%b"' % (before, number) if is_long else found[0]
-
-
-def _has_float_id(data: Mapping[str, Any]) -> bool:
-    get = data.get
-    return (
-        type(get("userId")) is float
-        or type(get("anonymousId")) is float
-        or type(get("messageId")) is float
-        or type(get("previousId")) is float
-        or (
-            "batch" in data
-            and any(type(each.get(field)) is float for each in _records(data) for field in _IDS)
-        )
-    )
-
-
-def _written_out(literal: object, value: float) -> str:
-    """A number's own digits, all of them, without an exponent."""
-    if not (isinstance(literal, str) and value):
-        return "0"
-    # A double that is not zero has no exponent that would make this long.
-    text = format(Decimal(literal), "f")
-    return text.rstrip("0").removesuffix(".") if "." in text else text
-
-
-def _take_long_integers(record: dict[str, Any], exact: Mapping[str, Any]) -> None:
-    """Put the integers past 64 bits into a record's traits and properties."""
-    for field in ("traits", "properties"):
-        if field in record:
-            _put_long_integers(record[field], exact[field])
-    context = record.get("context")
-    if isinstance(context, dict) and "traits" in context:
-        _put_long_integers(context["traits"], exact["context"]["traits"])
-
-
-def _put_long_integers(value: object, exact: object) -> None:
-    """Put the integers past 64 bits in place of the floats that they were read as.
-
-    Args:
-        value: what is changed.
-        exact: the same, with these integers as text.
-    """
-    waiting: list[tuple[Any, Any]] = [(value, exact)]
-    for _ in range(_DEEPEST):
-        below: list[tuple[Any, Any]] = []
-        for held, its_exact in waiting:
-            if isinstance(held, dict):
-                inner: Iterable[tuple[Any, Any]] = held.items()
-            elif isinstance(held, list):
-                inner = enumerate(held)
-            else:
-                continue
-            for key, each in inner:
-                if isinstance(each, float) and isinstance(its_exact[key], str):
-                    digits = its_exact[key]
-                    held[key] = int(digits) if len(digits) <= _MOST_DIGITS else digits
-                elif isinstance(each, dict | list):
-                    below.append((each, its_exact[key]))
-        waiting = below
-
-
-def _records(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The line itself, and the elements of its batch."""
-    batch = data.get("batch")
-    elements = batch if isinstance(batch, list) else ()
-    return [record for record in (data, *elements) if isinstance(record, dict)]

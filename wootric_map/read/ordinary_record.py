@@ -1,4 +1,4 @@
-"""The quick look at a record of the commonest form, of which `record.read_parsed` would give the same."""
+"""Records of the commonest form are read in half the time, with the same result as `record.read_parsed`."""
 
 from collections.abc import Iterable
 from typing import Any, Final, TypeGuard
@@ -8,32 +8,32 @@ from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.read.record import NO_FIELDS, Identify, Page, Record, Track, TraitsFrom
 from wootric_map.values import dates
 
-_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_ZERO_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _ORDINARY_TIMES: Final = frozenset({b"0000-00-00T00:00:00.000Z", b"0000-00-00T00:00:00Z"})
-"""How Segment itself writes a time, with 0 for each digit."""
+"""The forms in which Segment itself writes a time, each digit written as 0."""
 
 _LARGE: Final = 2.0**63
-"""From there on a float may be an integer that lost digits."""
-_SMALL: Final = frozenset({str, int, bool, type(None)})
-"""Types of values that hold all their digits."""
+"""The smallest float that may be an integer with lost digits."""
+_EXACT_TYPES: Final = frozenset({str, int, bool, type(None)})
+"""Types of values that the fast parser reads with all their digits."""
 _DEEPEST: Final = 8
-"""How deep traits are looked into at a glance."""
+"""Levels of traits that are searched for large numbers; deeper ones are taken for large."""
 
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
 _OBJECT_OR_NONE: Final = frozenset({dict, type(None)})
 _OBJECT_OR_LIST: Final = frozenset({dict, list})
-"""What an empty object is written as; PHP writes a list."""
+"""Types of an empty object: PHP writes a list."""
 
 
 def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dict[str, Any]]:
-    """Tell whether a line's JSON is a record of the commonest form, with nothing wrong and nothing special.
+    """Tell whether a line's JSON is a record of the commonest form; False in case of doubt.
 
-    `read_parsed` gives a record with a userId for it, and no more than that, but for the digits of large
-    numbers (`has_large_number`). Any doubt is a no.
+    Such a record is valid, has a userId and no warning, and is the only one on its line. Only the digits of
+    large numbers may be wrong; `has_large_number` tells.
 
     Args:
-        data: as `parsing.parse_roughly` gives it.
-        traits_from: as in `Rules`.
+        data: the line's JSON, as `json_lines.parse_roughly` returns it.
+        traits_from: the place of an identify's traits.
     """
     if not isinstance(data, dict):
         return False
@@ -83,7 +83,7 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
             anonymous_id is None
             or (type(anonymous_id) is str and anonymous_id.strip().lower() not in PLACEHOLDERS)
         )
-        and time.encode().translate(_DIGITS) in _ORDINARY_TIMES
+        and time.encode().translate(_ZERO_DIGITS) in _ORDINARY_TIMES
         and dates.is_in_the_calendar(time)
         and (
             received is None
@@ -98,9 +98,12 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
 
 
 def has_large_number(data: dict[str, Any]) -> bool:
-    """Tell whether a record of which `is_ordinary` says yes may have an integer past 64 bits.
+    """Tell whether an ordinary record may hold an integer beyond 64 bits; True in case of doubt.
 
-    The fast parser takes those for floats. Any doubt is a yes.
+    The fast parser makes such integers floats, and digits are lost.
+
+    Args:
+        data: the JSON of a record for which `is_ordinary` is true.
     """
     get = data.get
     properties, traits, context = get("properties"), get("traits"), get("context")
@@ -108,13 +111,14 @@ def has_large_number(data: dict[str, Any]) -> bool:
         return True
     if traits and _has_large(traits.values(), _DEEPEST):
         return True
-    known = context.get("traits") if context else None
-    return known is not None and _has_large(known.values(), _DEEPEST)
+    of_context = context.get("traits") if context else None
+    return of_context is not None and _has_large(of_context.values(), _DEEPEST)
 
 
 def _has_large(values: Iterable[object], depth: int) -> bool:
+    """Tell whether values, down to `depth` further levels, may hold an integer beyond 64 bits."""
     for value in values:
-        if type(value) in _SMALL:
+        if type(value) in _EXACT_TYPES:
             continue
         inner: Iterable[object] = ()
         if isinstance(value, float):
@@ -130,7 +134,7 @@ def _has_large(values: Iterable[object], depth: int) -> bool:
 
 
 def ordinary(data: dict[str, Any]) -> Record:
-    """The record in a line's JSON of which `is_ordinary` says yes, in half the time."""
+    """Return the record in the JSON of a line for which `is_ordinary` is true."""
     get = data.get
     kind, user_id, context = data["type"], data["userId"], get("context") or NO_FIELDS
     anonymous_id, message_id = get("anonymousId") or None, get("messageId") or None

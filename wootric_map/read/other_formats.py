@@ -1,7 +1,7 @@
-"""What a line of JSON that is no Segment record looks like, and how to convert it (segment.md 1).
+"""JSON that is not a Segment record is recognised, to say how to convert it (segment.md 1).
 
-Wrappers and other spellings are not guessed at: whoever knows the export converts it. Commands are made of
-fixed parts and of plain names alone, since people paste them into a shell.
+Wrappers and other spellings are never read on a guess: a person who knows the export converts it. People
+paste the commands into a shell, so that they consist of fixed parts and of plain names only.
 """
 
 import re
@@ -14,7 +14,7 @@ import orjson
 from wootric_map.values.trait_names import spelling
 
 CALLS: Final = frozenset({"identify", "track", "page", "screen", "group", "alias"})
-"""Segment's calls."""
+"""The types of Segment's calls."""
 
 _FIELDS: Final = {
     name.lower(): name
@@ -24,7 +24,7 @@ _FIELDS: Final = {
         "integrations", "batch",
     )
 }  # fmt: skip
-"""A record's own fields by their spellings."""
+"""The fields of a record by their spellings, as `trait_names.spelling` returns them."""
 
 _WRAPPERS: Final = frozenset(
     {
@@ -32,10 +32,10 @@ _WRAPPERS: Final = frozenset(
         "recordcontent", "raw", "content", "event", "detail", "document", "src", "log",
     }
 )  # fmt: skip
-"""Fields that are known to hold a record, so that a row of columns within is believed to be one."""
+"""Fields of wrappers that are known to hold a record, so that a row of columns in one counts as a record."""
 
 _ROW_TIMES: Final = frozenset({"received_at", "original_timestamp", "uuid_ts", "loaded_at"})
-"""Columns that a warehouse's table of records has, and hardly anything else."""
+"""Columns that hardly any table but a warehouse's table of records has."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _RESERVED: Final = frozenset(
@@ -44,14 +44,16 @@ _RESERVED: Final = frozenset(
         "label", "or", "reduce", "then", "try",
     }
 )  # fmt: skip
-"""Words of `jq`'s own, which some of its versions take for no field's name."""
+"""Keywords of `jq`, which some of its versions do not take for the name of a field."""
 _LONG_NUMBER: Final = re.compile(rb"[:,\[\s]-?[0-9]{16}")
-"""A number that a double may not hold."""
+"""A number with more digits than a double may hold."""
 
 _DEEPEST: Final = 4
+"""Levels of wrappers that are examined."""
 _MOST_KEYS: Final = 200
+"""Keys of an object that are examined."""
 _LONGEST_TEXT: Final = 4 * 1024 * 1024
-"""How far a line is looked into."""
+"""Characters of a text that is examined for JSON."""
 
 _RENAMED: Final = (
     "with_entries(select(.value != null) | .key |= ({"
@@ -73,35 +75,36 @@ _ROWS: Final = {
     "page": f'{{type: "page", name, {_IDS}, {_TIME}, properties: {_OTHERS}}}',
     "user": f'{{type: "identify", userId: .id, timestamp: .received_at, traits: {_OTHERS}}}',
 }
-"""What makes a record of a row of a warehouse's tables."""
+"""The `jq` programs that turn a row of a warehouse's table into a record, by the kind of table."""
 _ROW: Final = (
     f"if .event_text // .event then {_ROWS['track']} "
     f"elif (.url // .path // .referrer) and (.email | not) then {_ROWS['page']} "
     f"elif .user_id // .anonymous_id then {_ROWS['identify']} else {_ROWS['user']} end"
 )
 _UNLESS_RECORD: Final = 'if has("type") then . else {} end'
-_UNPACKED: Final = "(fromjson? // .)"
-"""What a text holds; anything else stays as it is."""
+_FROM_TEXT: Final = "(fromjson? // .)"
+"""The `jq` program that reads JSON in a text, and leaves anything else as it is."""
 _IN_BATCH: Final = "if .batch then .batch = [.batch[] | {0}] else {0} end"
 
 
 class _Found(NamedTuple):
-    """What was found within a line."""
+    """What a JSON value looks like."""
 
     looks: str
+    """The words for a message."""
     steps: tuple[str, ...]
-    """What `jq` does to it, one after the other; nothing where it is a record already."""
+    """The `jq` programs that turn the value into a record, in their order; none for a record."""
 
 
 _RECORD: Final = _Found("a record", ())
 
 
 def conversion(command: str, line: bytes) -> str:
-    """The words that advise to convert a file.
+    """Return the advice to convert a file with a command, for the end of a message.
 
     Args:
-        command: without the file.
-        line: a line of it.
+        command: the command, without the name of the file.
+        line: a line of the file.
     """
     note = ""
     if _LONG_NUMBER.search(line):
@@ -110,18 +113,21 @@ def conversion(command: str, line: bytes) -> str:
 
 
 def advice(value: object, line: bytes, *, is_element: bool = False) -> str:
-    """What to say of a line's JSON that is no record; empty where it looks like nothing known.
+    """Return what JSON that is not a record looks like and how to convert it, for the end of a message.
 
     Args:
         value: the JSON.
-        line: the line.
-        is_element: whether it stands in an envelope's `batch`, and the line is made of it alone.
+        line: the line that holds the JSON.
+        is_element: whether the JSON is an element of a batch; `line` then holds the element alone.
+
+    Returns:
+        The advice with a semicolon before it, or empty text if the JSON looks like nothing known.
     """
     found = _look(value, 0, is_known=True)
     if found is None or not found.steps:
         return ""
     first, *others = found.steps
-    program = " | ".join((_UNPACKED if first == "fromjson" else first, *others))
+    program = " | ".join((_FROM_TEXT if first == "fromjson" else first, *others))
     if is_element:
         program = _IN_BATCH.format(program)
     how = conversion(f"jq -c '{program}'", line)
@@ -129,12 +135,13 @@ def advice(value: object, line: bytes, *, is_element: bool = False) -> str:
 
 
 def _look(value: object, depth: int, *, is_known: bool) -> _Found | None:
-    """What a value looks like.
+    """Return what a value looks like, or None if it looks like nothing known.
 
     Args:
-        value: a line's JSON, or what stands in it.
-        depth: how deep.
-        is_known: whether it is believed to be a record if it has no more than a user's id.
+        value: the JSON of a line, or a value within.
+        depth: the number of levels above the value.
+        is_known: whether the value is where a record is expected, so that a row of columns with nothing but
+            a user's id is taken for one.
     """
     if depth > _DEEPEST:
         return None
@@ -163,7 +170,7 @@ def _look(value: object, depth: int, *, is_known: bool) -> _Found | None:
 
 
 def _held(text: str) -> object:
-    """The JSON object, list or text that a text is; None where it is none."""
+    """Return the object, list or text that a text holds as JSON, or None if it holds none."""
     if len(text) > _LONGEST_TEXT or text.lstrip()[:1] not in {"{", "[", '"'}:
         return None
     try:
@@ -173,7 +180,7 @@ def _held(text: str) -> object:
 
 
 def _is_record(value: dict[str, Any]) -> bool:
-    """Whether it is a record or an envelope as it stands."""
+    """Tell whether an object is a record or a batch envelope without any conversion."""
     if isinstance(value.get("batch"), list):
         return True
     return _is_call(value.get("type")) and (
@@ -190,7 +197,7 @@ def _is_id(value: object) -> bool:
 
 
 def _wrapped(value: dict[str, Any], depth: int) -> _Found | None:
-    """The record that a field of it holds."""
+    """Return how to convert a wrapper that holds a record in one of its fields, or None."""
     for key, inner in _candidates(value):
         found = _look(inner, depth + 1, is_known=spelling(key) in _WRAPPERS)
         if found is None:
@@ -199,7 +206,7 @@ def _wrapped(value: dict[str, Any], depth: int) -> _Found | None:
             return _Found(
                 "a message of Singer's", ('select(.type == "RECORD")', f".{key}", *found.steps)
             )
-        # A line that is not wrapped stays as it is, but in a list, which no line is.
+        # Lines that are not wrapped stay as they are; not so with a list, since no record is one.
         match found.steps[:1]:
             case ("fromjson",):
                 steps = (f"(.{key} | fromjson?) // .", *found.steps[1:])
@@ -212,7 +219,7 @@ def _wrapped(value: dict[str, Any], depth: int) -> _Found | None:
 
 
 def _candidates(value: dict[str, Any]) -> Iterator[tuple[str, object]]:
-    """The fields that may hold a record."""
+    """Yield the fields of an object that may hold a record and are safe to name in a command."""
     for key, inner in islice(value.items(), _MOST_KEYS):
         if (
             isinstance(inner, dict | list | str)
@@ -224,7 +231,7 @@ def _candidates(value: dict[str, Any]) -> Iterator[tuple[str, object]]:
 
 
 def _spelled_otherwise(value: dict[str, Any], names: dict[str, str]) -> _Found | None:
-    """A record whose fields are spelled in another way, or that calls its type `action`."""
+    """Return how to convert a record with other spellings of its fields, or its type in `action`; or None."""
     kind, steps, looks = names.get("type"), [], []
     other = [
         f"{key} for {_FIELDS[name]}"
@@ -246,7 +253,7 @@ def _spelled_otherwise(value: dict[str, Any], names: dict[str, str]) -> _Found |
 
 
 def _row(value: dict[str, Any]) -> _Found | None:
-    """A row of one of the tables that Segment and RudderStack keep in a warehouse."""
+    """Return how to convert a row of a table of Segment's or RudderStack's in a warehouse, or None."""
     columns = {key.lower() for key in islice(value, _MOST_KEYS) if value[key] is not None}
     if "type" in columns or not columns & {"user_id", "anonymous_id", "id"}:
         return None

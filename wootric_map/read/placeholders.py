@@ -1,4 +1,4 @@
-"""Texts that stand in place of an id, and name nobody (segment.md 8, rule 1)."""
+"""Placeholders: texts in the place of an id that are not an id (segment.md 8, rule 1)."""
 
 from typing import Final
 
@@ -33,26 +33,26 @@ PLACEHOLDERS: Final = frozenset(
         _ZERO_UUID.replace("-", ""),
     }
 )
-"""In lower case, without blanks around them."""
+"""The placeholders in lower case, without surrounding white space."""
 
 _LENGTHS: Final = frozenset(map(len, PLACEHOLDERS))
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether a text is a placeholder, in any case and with any blanks around it.
+    """Tell whether a text is a placeholder, in any case and with any white space around it.
 
     Args:
-        text: a `userId`, `anonymousId`, `previousId`, `messageId`, email or phone.
+        text: a `userId`, `anonymousId`, `previousId`, `messageId`, email or phone number.
     """
     trimmed = text.strip()
     return len(trimmed) in _LENGTHS and trimmed.lower() in PLACEHOLDERS
 
 
 def placeholder_warning(field: str, text: str) -> MappingWarning:
-    """Make the warning `placeholder_id`, of which there is one for each value.
+    """Return the warning `placeholder_id`; all warnings about one placeholder count as one.
 
     Args:
-        field: where the placeholder stands, as in `traits.email`.
+        field: the place of the placeholder in the record, such as `traits.email`.
         text: the placeholder.
     """
     value = text.strip().lower()

@@ -1,4 +1,4 @@
-"""Work on many things in several processes, its results in the order of the things."""
+"""Several processes do the same work on many items; the results come in the order of the items."""
 
 import gc
 import os
@@ -19,22 +19,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _AHEAD: Final = 2
-"""Things under way or done for each process, so that none waits and memory stays small."""
+"""Items in work or done for each process: enough that no process waits, and few enough for the memory."""
 
 
 class SideBySide(Generic[T, R]):
-    """Several processes that do the same work on many things; used as a context.
+    """Several processes that do the same work on many items; a context manager.
 
-    They are there from the beginning: forked, they start at once and know all that this process knows,
-    and no thread may be running yet that could be torn in two.
+    The processes are forked at once, while this process has no other thread: a fork copies only one thread,
+    and a lock that another one holds would stay locked for ever. Forked processes start quickly, and inherit
+    all data of this process.
     """
 
     def __init__(self, work: Callable[[T], R], processes: int) -> None:
         """Start the processes.
 
         Args:
-            work: what to do; what it takes and gives must be picklable.
-            processes: how many there may be beside this one; with 1 it does all itself.
+            work: the work on one item. The item and the result must be picklable.
+            processes: the number of processes beside this one. With 1, this process does the work itself.
         """
         self._work = work
         self._processes = processes
@@ -45,7 +46,7 @@ class SideBySide(Generic[T, R]):
             from concurrent import futures  # noqa: PLC0415
 
             context = multiprocessing.get_context("fork")
-            # Nothing that is there already is looked at by the children's collector, which would copy it.
+            # Keeps the collectors of the children from touching, and so copying, the memory they share.
             gc.freeze()
             try:
                 self._pool = futures.ProcessPoolExecutor(processes, context, _begin, (work,))
@@ -58,43 +59,43 @@ class SideBySide(Generic[T, R]):
 
     def __exit__(self, *_: object) -> None:
         if self._pool:
-            # Waited for, since an interpreter that ends meanwhile stumbles over the pool's pipes.
+            # Waits, since the end of the interpreter would break the pool's pipes.
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def each(self, things: Iterable[T]) -> Iterator[tuple[T, R]]:
-        """Do the work on each thing.
+    def each(self, items: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Do the work on each item.
 
         Args:
-            things: asked for as they are needed.
+            items: the items; each is asked for when a process is free for it.
 
         Yields:
-            The things with the results, in the order of the things.
+            Each item with its result, in the order of the items.
 
         Raises:
             LostProcessError: a process was ended from outside.
         """
         if self._pool is None:
-            for thing in things:
-                yield thing, self._work(thing)
+            for item in items:
+                yield item, self._work(item)
             return
-        coming = iter(things)
+        coming = iter(items)
         waiting: deque[tuple[T, Future[R]]] = deque()
         while True:
-            for thing in islice(coming, _AHEAD * self._processes - len(waiting)):
-                with _nobody_lost():
-                    waiting.append((thing, self._pool.submit(_do, thing)))
+            for item in islice(coming, _AHEAD * self._processes - len(waiting)):
+                with _lost_process_as_error():
+                    waiting.append((item, self._pool.submit(_do, item)))
             if not waiting:
                 return
-            thing, future = waiting.popleft()
-            with _nobody_lost():
+            item, future = waiting.popleft()
+            with _lost_process_as_error():
                 result = future.result()
-            yield thing, result
+            yield item, result
 
 
 @contextmanager
-def _nobody_lost() -> Iterator[None]:
-    """Say it in our own words if a process was ended."""
-    from concurrent.futures import BrokenExecutor  # noqa: PLC0415 - as above
+def _lost_process_as_error() -> Iterator[None]:
+    """Raise `LostProcessError` in place of the pool's own error if a process was ended."""
+    from concurrent.futures import BrokenExecutor  # noqa: PLC0415 - slow to import
 
     try:
         yield
@@ -106,16 +107,20 @@ def _nobody_lost() -> Iterator[None]:
 
 
 _work: Callable[[Any], Any] = int
-"""What this process does, if it is one of several."""
+"""The work of this process, if it is one of several."""
 
 
-def _do(thing: Any) -> Any:
-    return _work(thing)
+def _do(item: Any) -> Any:
+    return _work(item)
 
 
 def _begin(work: Callable[[Any], Any]) -> None:
-    """Leave Ctrl-C to the parent, and end when it ends, however that is."""
-    global _work  # noqa: PLW0603 - handed over by the fork, not through a pipe
+    """Prepare a forked process: leave Ctrl-C to the parent process, and end however the parent ends.
+
+    Args:
+        work: the work on one item.
+    """
+    global _work  # noqa: PLW0603 - the fork hands the work over, without pickling
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -124,7 +129,8 @@ def _begin(work: Callable[[Any], Any]) -> None:
 
 
 def _end_with_the_parent() -> None:
-    from multiprocessing import parent_process  # noqa: PLC0415 - as above
+    """Wait for the end of the parent process, and end this one."""
+    from multiprocessing import parent_process  # noqa: PLC0415 - slow to import
 
     parent = parent_process()
     if parent:

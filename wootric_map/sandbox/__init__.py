@@ -1,8 +1,8 @@
 """A stand-in Wootric on loopback, to rehearse against (wootric.md; the optional extra `sandbox`).
 
-It keeps end users, eligibility checks, page views, responses and declines in memory, answers as
-wootric.md says Wootric does, and shows what it took. It knows nothing of the rest of
-`wootric_map`, so that it judges a client by the specification alone.
+The sandbox keeps end users, eligibility checks, page views, responses and declines in memory, answers as
+wootric.md says that Wootric does, and shows what it received. It imports nothing else of `wootric_map`, so
+that it judges a client by the specification alone.
 """
 
 from wootric_map.sandbox.app import create_app

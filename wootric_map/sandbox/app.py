@@ -1,4 +1,4 @@
-"""The sandbox as a Starlette application: sockets on one side, the rules on the other."""
+"""The sandbox as a Starlette application: from HTTP to the rules, and back."""
 
 import asyncio
 import enum
@@ -23,9 +23,10 @@ from wootric_map.sandbox.state import SandboxState
 from wootric_map.sandbox.wire import RefusedError, Reply, SandboxRequest, failure, parse_pairs
 
 LogRequest = Callable[[Mapping[str, object]], None]
-"""Gets each request once it has been answered, secrets masked."""
+"""Called with each answered request; its secrets are masked."""
 
 Handler = Callable[[SandboxRequest], Reply]
+"""Answers a request, or raises `RefusedError`."""
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _MASK: Final = "***"
@@ -33,17 +34,17 @@ _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "coo
 _SECRET_PARAMS: Final = frozenset({"access_token", "client_secret", "password", "refresh_token"})
 
 
-class _Door(enum.Enum):
-    """Who may come in by an endpoint, and what stands in the way."""
+class _Access(enum.Enum):
+    """Who may use an endpoint, and which limits and faults apply."""
 
     SIGN_IN = enum.auto()
-    """Anyone; no rate limit, and faults of its own."""
+    """Open to all, without a rate limit, with faults of its own."""
     REST = enum.auto()
-    """Whoever has an access token."""
+    """Requires an access token."""
     PUBLIC = enum.auto()
-    """Anyone; an account is named by `account_token` in the query."""
+    """Open to all; `account_token` in the query names the account."""
     INTROSPECTION = enum.auto()
-    """Whoever calls this machine by a loopback name; leaves no trace in log and counts."""
+    """Requires a loopback name for this machine; requests are neither logged nor counted."""
 
 
 def create_app(
@@ -53,69 +54,74 @@ def create_app(
     new_token: Callable[[], str] = lambda: secrets.token_hex(32),
     log: LogRequest | None = None,
 ) -> Starlette:
-    """Make a sandbox to be served by any ASGI server.
+    """Create a sandbox that any ASGI server can serve.
 
     Args:
-        settings: the account.
-        clock: tells the unix time in seconds.
-        new_token: makes an access or refresh token.
-        log: gets each request once it has been answered, secrets masked.
+        settings: the sandbox's account and behaviour.
+        clock: returns the unix time in seconds.
+        new_token: returns a new access or refresh token.
+        log: called with each answered request; its secrets are masked.
 
     Returns:
-        The application; its `state.sandbox` is the `SandboxState`.
+        The application. Its `state.sandbox` is the `SandboxState`.
     """
     return build_app(SandboxState(settings, clock=clock, new_token=new_token), log)
 
 
 def build_app(state: SandboxState, log: LogRequest | None = None) -> Starlette:
-    """Make a sandbox around a `state` that the caller keeps hold of; see `create_app`."""
+    """Create the application of a sandbox around its state.
+
+    Args:
+        state: the state, which the caller can look into.
+        log: called with each answered request; its secrets are masked.
+    """
     settings = state.settings
     faults = settings.faults
     if settings.error_rate:
         rng = random.Random(settings.seed)  # noqa: S311 - it draws errors, not secrets
         faults = (random_errors(settings.error_rate, rng), *faults)
-    faults_by_door = {
-        _Door.REST: faults,
-        _Door.PUBLIC: faults,
-        _Door.SIGN_IN: settings.sign_in_faults,
-        _Door.INTROSPECTION: (),
+    faults_by_access = {
+        _Access.REST: faults,
+        _Access.PUBLIC: faults,
+        _Access.SIGN_IN: settings.sign_in_faults,
+        _Access.INTROSPECTION: (),
     }
 
-    def route(path: str, door: _Door, **handlers: Handler) -> Route:
-        return Route(path, _Endpoint(path, door, handlers, state, faults_by_door[door], log))
+    def route(path: str, access: _Access, **handlers: Handler) -> Route:
+        return Route(path, _Endpoint(path, access, handlers, state, faults_by_access[access], log))
 
     end_user = "/v1/end_users/{id}"
     app = Starlette(
         middleware=[Middleware(_RouteByRawPath)],
         routes=[
             route(
-                "/v1/end_users", _Door.REST, GET=state.list_end_users, POST=state.create_end_user
+                "/v1/end_users", _Access.REST, GET=state.list_end_users, POST=state.create_end_user
             ),
             route(
                 "/v1/end_users/phone_number/{number:path}",
-                _Door.REST,
+                _Access.REST,
                 GET=state.get_end_user_by_phone_number,
             ),
-            route(end_user, _Door.REST, GET=state.get_end_user, PUT=state.update_end_user),
+            route(end_user, _Access.REST, GET=state.get_end_user, PUT=state.update_end_user),
             route(
                 f"{end_user}/responses",
-                _Door.REST,
+                _Access.REST,
                 GET=state.list_responses,
                 POST=state.create_response,
             ),
             route(
                 f"{end_user}/declines",
-                _Door.REST,
+                _Access.REST,
                 GET=state.list_declines,
                 POST=state.create_decline,
             ),
-            route("/eligible.json", _Door.PUBLIC, GET=state.check_eligibility),
-            route("/registered_events.json", _Door.PUBLIC, GET=state.list_registered_events),
-            route("/pixel.gif", _Door.PUBLIC, GET=state.view_page),
-            route("/oauth/token", _Door.SIGN_IN, POST=state.token),
-            route("/_sandbox/state", _Door.INTROSPECTION, GET=state.show_state),
-            route("/_sandbox/reset", _Door.INTROSPECTION, POST=state.take_reset),
-            route("/{path:path}", _Door.SIGN_IN),
+            route("/eligible.json", _Access.PUBLIC, GET=state.check_eligibility),
+            route("/registered_events.json", _Access.PUBLIC, GET=state.list_registered_events),
+            route("/pixel.gif", _Access.PUBLIC, GET=state.view_page),
+            route("/oauth/token", _Access.SIGN_IN, POST=state.token),
+            route("/_sandbox/state", _Access.INTROSPECTION, GET=state.show_state),
+            route("/_sandbox/reset", _Access.INTROSPECTION, POST=state.take_reset),
+            route("/{path:path}", _Access.SIGN_IN),
         ],
     )
     app.state.sandbox = state
@@ -123,7 +129,7 @@ def build_app(state: SandboxState, log: LogRequest | None = None) -> Starlette:
 
 
 class _RouteByRawPath:
-    """Routes by the path as it was sent, so that `%2F` in an email or external id is no slash."""
+    """Routes by the path as it was sent, so that `%2F` in an email or external id is not a slash."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -135,19 +141,19 @@ class _RouteByRawPath:
 
 
 class _Endpoint:
-    """One path, from bytes to bytes."""
+    """Answers the requests for one path."""
 
     def __init__(
         self,
         path: str,
-        door: _Door,
+        access: _Access,
         handlers: Mapping[str, Handler],
         state: SandboxState,
         faults: tuple[FaultRule, ...],
         log: LogRequest | None,
     ) -> None:
         self._path = path.replace(":path}", "}")
-        self._door = door
+        self._access = access
         self._handlers = handlers
         self._allow = ", ".join(handlers)
         self._state = state
@@ -159,20 +165,22 @@ class _Endpoint:
         if body is None:
             return
         state = self._state
-        came_at = state.clock()
-        if state.settings.latency and self._door is not _Door.INTROSPECTION:
+        received_at = state.clock()
+        if state.settings.latency and self._access is not _Access.INTROSPECTION:
             await asyncio.sleep(state.settings.latency)
 
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_form = content_type == _FORM
         endpoint = f"{scope['method']} {self._path}"
         query: list[tuple[str, str]] = []
         form: list[tuple[str, str]] = []
+        record: dict[str, object] | None = None
         with state.lock:
             answer: ASGIApp
             try:
-                is_form = headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
                 query = parse_pairs(scope["query_string"])
                 form = parse_pairs(body) if is_form else []
                 request = SandboxRequest(
@@ -191,12 +199,10 @@ class _Endpoint:
                 answer = self._answer(request)
             except UnicodeDecodeError:
                 answer = _response(failure(400, "bad_request", "The request is not UTF-8").reply)
-            if self._door is _Door.INTROSPECTION:
-                record = None
-            else:
+            if self._access is not _Access.INTROSPECTION:
                 status = answer.status_code if isinstance(answer, Response) else None
                 record = {
-                    "time": came_at,
+                    "time": received_at,
                     "endpoint": endpoint,
                     "method": scope["method"],
                     "path": scope["path"],
@@ -211,10 +217,11 @@ class _Endpoint:
         await answer(scope, receive, send)
 
     def _answer(self, request: SandboxRequest) -> ASGIApp:
+        """Return the reply to a request, a refusal, or the answer of a fault."""
         rate_headers: Mapping[str, str] = {}
         try:
             handler = self._handler(request)
-            rate_headers = self._pass(request)
+            rate_headers = self._admit(request)
             for rule in self._faults:
                 fault = rule(request)
                 if fault is not None:
@@ -228,6 +235,11 @@ class _Endpoint:
             return _response(refusal.reply, rate_headers)
 
     def _handler(self, request: SandboxRequest) -> Handler:
+        """Return the handler for a request's method.
+
+        Raises:
+            RefusedError: 404 without any handler, 405 without one for the method.
+        """
         handler = self._handlers.get(request.method)
         if handler is None:
             if not self._handlers:
@@ -240,17 +252,22 @@ class _Endpoint:
             )
         return handler
 
-    def _pass(self, request: SandboxRequest) -> Mapping[str, str]:
+    def _admit(self, request: SandboxRequest) -> Mapping[str, str]:
+        """Check the access and count the request for the rate limit; return the rate-limit headers.
+
+        Raises:
+            RefusedError: the request lacks access, is over the limit, or has a body that is not a form.
+        """
         state = self._state
-        match self._door:
-            case _Door.SIGN_IN:
+        match self._access:
+            case _Access.SIGN_IN:
                 return {}
-            case _Door.INTROSPECTION:
+            case _Access.INTROSPECTION:
                 if not _is_loopback_name(request.headers.get("host", "")):
                     # A web page can point a name of its own at 127.0.0.1 and have the browser ask.
                     raise failure(403, "forbidden", "Only by a loopback address")
                 return {}
-            case _Door.REST:
+            case _Access.REST:
                 now = state.clock()
                 state.sign_ins.authorize(request.headers.get("authorization"), now)
                 rate_headers = state.limits.take(request.endpoint, now)
@@ -262,13 +279,14 @@ class _Endpoint:
                         headers=rate_headers,
                     )
                 return rate_headers
-            case _Door.PUBLIC:
+            case _Access.PUBLIC:
                 if request.query.get("account_token") != state.settings.account_token:
-                    return {}  # Limits are an account's, and this is none.
+                    return {}  # only an account has limits
                 return state.limits.take(request.endpoint, state.clock())
 
 
 async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body of a request, or None if the client hangs up before its end."""
     message: Message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")
@@ -283,6 +301,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _carry_out(handler: Handler, request: SandboxRequest) -> None:
+    """Carry a request out, and drop its reply or refusal."""
     try:
         handler(request)
     except RefusedError:
@@ -290,12 +309,17 @@ def _carry_out(handler: Handler, request: SandboxRequest) -> None:
 
 
 def _response(reply: Reply, rate_headers: Mapping[str, str] | None = None) -> Response:
+    """Return a reply as an HTTP response, with further headers."""
     content = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
     headers = {**(reply.headers or {}), **(rate_headers or {})}
     return Response(content, reply.status, headers, reply.media_type)
 
 
 def _masked(pairs: Iterable[tuple[str, str]], secret: frozenset[str]) -> dict[str, str | list[str]]:
+    """Return names and values with the values of secret names masked, for the log.
+
+    A name that comes several times has a list of values.
+    """
     masked: dict[str, str | list[str]] = {}
     for name, value in pairs:
         shown = _MASK if name in secret else value
@@ -310,6 +334,7 @@ def _masked(pairs: Iterable[tuple[str, str]], secret: frozenset[str]) -> dict[st
 
 
 def _is_loopback_name(host: str) -> bool:
+    """Tell whether a `Host` header names this machine by `localhost` or a loopback address."""
     name = host.partition("]")[0][1:] if host.startswith("[") else host.partition(":")[0]
     if name.lower() == "localhost":
         return True

@@ -1,15 +1,15 @@
-"""End users (wootric.md 3): what they hold, how they are created, changed, found and listed.
+"""End users (wootric.md 3): their fields, and how they are created, changed, found and listed.
 
-Where wootric.md is silent, this is what was chosen:
+The sandbox's own rules where wootric.md says nothing:
 
-- `created_at`, `updated_at` and the times in the list windows are whole unix seconds.
-- An email is trimmed; two that differ in case only are the same one. An external id is taken
-  letter for letter. A phone number is trimmed, and need not be unique: look-ups find the oldest.
-- A blank field counts as none: it empties the field on `PUT`, and is as if not sent on `POST`.
+- `created_at`, `updated_at` and the times in the windows of lists are whole unix seconds.
+- An email is trimmed; two emails that differ only in case are equal. An external id is kept letter for
+  letter. A phone number is trimmed and need not be unique: a look-up finds the oldest end user.
+- A blank field has no value: on `PUT` it empties the field, on `POST` it counts as not sent.
 - An end user without email, external id and phone number is refused.
-- `updated_at` moves only when something changed.
-- Lists come oldest first, 25 to a page, and go by `created_at`, then `id`. Past 50 rows to a page
-  or page 30, or for any other `sort_key`, window or number, the answer is 422.
+- `updated_at` changes only if a field changes.
+- Lists are ordered by `created_at`, then `id`, oldest first, with 25 rows to a page. More than 50 rows to a
+  page, a page after the 30th, and any other `sort_key`, window or number are refused with 422.
 """
 
 import re
@@ -42,7 +42,7 @@ _WINDOWS: Final = {"created": ("gte", "lt"), "updated": ("gte",)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndUser:
-    """An end user as the sandbox holds it. Times are unix seconds."""
+    """An end user in the sandbox. Times are unix seconds."""
 
     id: int
     email: str | None = None
@@ -80,7 +80,7 @@ def _email_key(email: str) -> str:
 
 
 class EndUserStore:
-    """The account's end users, each found in one step by id, email, external id or phone number."""
+    """The account's end users, indexed by id, email, external id and phone number."""
 
     def __init__(self) -> None:
         self._by_id: dict[int, EndUser] = {}
@@ -90,14 +90,18 @@ class EndUserStore:
         self._by_creation: list[tuple[int, int]] = []
 
     def all(self) -> tuple[EndUser, ...]:
-        """Return every end user, in order of id."""
+        """Return all end users in the order of their ids."""
         return tuple(self._by_id.values())
 
     def create(self, form: Mapping[str, str], now: int) -> EndUser:
-        """Create an end user from a form, at the unix second `now`.
+        """Create an end user from a form.
+
+        Args:
+            form: the fields.
+            now: the unix time in whole seconds.
 
         Raises:
-            RefusedError: 422, listing every rule that the form breaks.
+            RefusedError: 422 with every rule that the form breaks.
         """
         blank = EndUser(id=len(self._by_id) + 1, created_at=now, updated_at=now)
         end_user = self._changed(blank, form)
@@ -106,10 +110,15 @@ class EndUserStore:
         return end_user
 
     def update(self, end_user_id: str, form: Mapping[str, str], now: int) -> EndUser:
-        """Change what the form names, and merge its properties with those held.
+        """Change the fields that a form names, and merge its properties into those of the end user.
+
+        Args:
+            end_user_id: the id as the path has it.
+            form: the fields.
+            now: the unix time in whole seconds.
 
         Raises:
-            RefusedError: 404 if there is no such end user; 422, listing every rule that is broken.
+            RefusedError: 404 if there is no such end user; 422 with every rule that the form breaks.
         """
         before = self.by_id(end_user_id)
         after = self._changed(before, form)
@@ -126,9 +135,15 @@ class EndUserStore:
         response: SurveyResponse | None,
         now: int,
     ) -> None:
-        """Merge the properties a response or decline brought, and keep the newest response.
+        """Merge the properties of a response or decline into an end user, and keep the newest response.
 
-        `last_surveyed` is left alone: only a request that names it sets it (wootric.md 3).
+        `last_surveyed` does not change: only a request that names this field sets it (wootric.md 3).
+
+        Args:
+            end_user: the end user.
+            properties: the properties that came with the response or decline.
+            response: the response; None for a decline.
+            now: the unix time in whole seconds.
         """
         latest = end_user.last_response
         if response is not None and (latest is None or response.created_at >= latest.created_at):
@@ -139,10 +154,13 @@ class EndUserStore:
             self._by_id[end_user.id] = replace(after, updated_at=now)
 
     def by_id(self, end_user_id: str) -> EndUser:
-        """Find an end user by the id in a path.
+        """Return the end user with an id.
+
+        Args:
+            end_user_id: the id as the path has it.
 
         Raises:
-            RefusedError: 404 if there is none, or it is no id.
+            RefusedError: 404 if there is no such end user, or `end_user_id` is not an id.
         """
         end_user = self._by_id.get(int(end_user_id)) if _ID.fullmatch(end_user_id) else None
         if end_user is None:
@@ -150,25 +168,27 @@ class EndUserStore:
         return end_user
 
     def by_email(self, email: str) -> EndUser | None:
-        """Find an end user by email, whatever its case; `None` if there is none."""
+        """Return the end user with an email, in any case; None if there is none."""
         end_user_id = self._ids_by_email.get(_email_key(email))
         return None if end_user_id is None else self._by_id[end_user_id]
 
     def by_external_id(self, external_id: str) -> EndUser | None:
-        """Find an end user by external id, letter for letter; `None` if there is none."""
+        """Return the end user with an external id, letter for letter; None if there is none."""
         end_user_id = self._ids_by_external_id.get(external_id)
         return None if end_user_id is None else self._by_id[end_user_id]
 
     def by_phone_number(self, phone_number: str) -> EndUser | None:
-        """Find the oldest end user with a phone number; `None` if there is none."""
+        """Return the oldest end user with a phone number; None if there is none."""
         ids = self._ids_by_phone_number.get(phone_number.strip())
         return self._by_id[ids[0]] if ids else None
 
     def look_up(self, request: SandboxRequest) -> EndUser:
-        """Answer `GET /end_users/{key}`: by email or external id where the query says so, else by id.
+        """Return the end user for `GET /end_users/{key}`.
+
+        The key is an email or external id if the query says so, else an id.
 
         Raises:
-            RefusedError: 404 if there is none; 422 if the query asks for both ways.
+            RefusedError: 404 if there is no such end user; 422 if the query asks for both.
         """
         key = request.path_params["id"]
         by_email = request.query.get("lookup_by_email") == "true"
@@ -184,15 +204,15 @@ class EndUserStore:
         return self.by_id(key)
 
     def look_up_phone_number(self, request: SandboxRequest) -> EndUser:
-        """Answer `GET /end_users/phone_number/{+number}`.
+        """Return the end user for `GET /end_users/phone_number/{+number}`.
 
         Raises:
-            RefusedError: 404 if there is none.
+            RefusedError: 404 if there is no such end user.
         """
         return _found(self.by_phone_number(request.path_params["number"]))
 
     def list_page(self, query: Mapping[str, str]) -> list[EndUser]:
-        """Answer `GET /end_users`: one page of the end users that the query lets through.
+        """Return the page of end users for `GET /end_users`.
 
         Raises:
             RefusedError: 422 for paging, sorting or a window that wootric.md 3 does not list.
@@ -208,22 +228,45 @@ class EndUserStore:
         sort_order = query.get("sort_order", "")
         if sort_order not in ("", "asc", "desc"):
             raise bad_parameter("sort_order", "sort_order must be asc or desc")
-        newest_first = sort_order == "desc"
         window = read_window(query, _WINDOWS)
+        return self._slice(
+            self._rows_with(blank_to_none(query.get("email"))),
+            window,
+            (page - 1) * per_page,
+            page * per_page,
+            newest_first=sort_order == "desc",
+        )
+
+    def _rows_with(self, email: str | None) -> Sequence[tuple[int, int]]:
+        """Return the creation time and id of all end users, or of the one with an email, oldest first."""
+        if email is None:
+            return self._by_creation
+        end_user = self.by_email(email)
+        return [] if end_user is None else [(end_user.created_at, end_user.id)]
+
+    def _slice(
+        self,
+        rows: Sequence[tuple[int, int]],
+        window: Mapping[tuple[str, str], int],
+        start: int,
+        stop: int,
+        *,
+        newest_first: bool,
+    ) -> list[EndUser]:
+        """Return the end users from place `start` to `stop` among those within a window.
+
+        Args:
+            rows: creation time and id of the end users, oldest first.
+            window: the bounds in unix seconds, by field and comparison.
+            start: the first place, from 0.
+            stop: the place behind the last one.
+            newest_first: whether places count from the newest end user.
+        """
         created_from = window.get(("created", "gte"))
         created_before = window.get(("created", "lt"))
         updated_from = window.get(("updated", "gte"))
-        email = blank_to_none(query.get("email"))
-
-        rows: Sequence[tuple[int, int]]
-        if email is None:
-            rows = self._by_creation
-        else:
-            one = self.by_email(email)
-            rows = [] if one is None else [(one.created_at, one.id)]
         low = 0 if created_from is None else bisect_left(rows, (created_from, 0))
         high = len(rows) if created_before is None else bisect_left(rows, (created_before, 0))
-        start, stop = (page - 1) * per_page, page * per_page
 
         if updated_from is not None:
             recent = [
@@ -243,15 +286,20 @@ class EndUserStore:
         return [self._by_id[end_user_id] for _, end_user_id in picked]
 
     def _changed(self, before: EndUser, form: Mapping[str, str]) -> EndUser:
+        """Return an end user with the fields of a form.
+
+        Raises:
+            RefusedError: 422 with every rule that the form breaks.
+        """
         problems: list[str] = []
         email = _text(form, "email", before.email)
         external_id = _text(form, "external_id", before.external_id, trim=False)
         phone_number = _text(form, "phone_number", before.phone_number)
         if email is not None and not _EMAIL.fullmatch(email):
             problems.append("Email is invalid")
-        if self._taken(self._ids_by_email, email and _email_key(email), before.id):
+        if self._belongs_to_other(self._ids_by_email, email and _email_key(email), before.id):
             problems.append("Email has already been taken")
-        if self._taken(self._ids_by_external_id, external_id, before.id):
+        if self._belongs_to_other(self._ids_by_external_id, external_id, before.id):
             problems.append("External has already been taken")
         if email is None and external_id is None and phone_number is None:
             problems.append("Email, external or phone number must be present")
@@ -275,10 +323,12 @@ class EndUserStore:
         )
 
     @staticmethod
-    def _taken(index: Mapping[str, int], key: str | None, end_user_id: int) -> bool:
+    def _belongs_to_other(index: Mapping[str, int], key: str | None, end_user_id: int) -> bool:
+        """Tell whether an index has a key for another end user than this one."""
         return key is not None and index.get(key, end_user_id) != end_user_id
 
     def _keep(self, before: EndUser, after: EndUser) -> None:
+        """Store an end user after a change, and update the indexes."""
         self._by_id[after.id] = after
         if before.email != after.email:
             if before.email is not None:
@@ -306,6 +356,7 @@ def _found(end_user: EndUser | None) -> EndUser:
 def _text(
     form: Mapping[str, str], name: str, before: str | None, *, trim: bool = True
 ) -> str | None:
+    """Return a field of a form; None if it is blank, and `before` if it is not sent."""
     if name not in form:
         return before
     text = blank_to_none(form[name])
@@ -315,4 +366,5 @@ def _text(
 def _seconds(
     form: Mapping[str, str], name: str, before: int | None, problems: list[str], label: str
 ) -> int | None:
+    """Return a time of a form in unix seconds; None if it is blank, and `before` if it is not sent."""
     return read_seconds(form, name, problems, label) if name in form else before

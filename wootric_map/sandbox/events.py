@@ -1,13 +1,14 @@
 """Events and pages (wootric.md 5): eligibility, registered events and the page pixel.
 
-Where wootric.md is silent, this is what was chosen:
+The sandbox's own rules where wootric.md says nothing:
 
-- The answers' codes are the integers below. An eligible one says so every time: no draw.
-- Any of email, external id and phone number names the end user of a check. A check creates none.
-- A check whose `end_user_created_at` or `properties` break the rules of wootric.md 3 and 6 is
-  answered 422 and not kept.
-- The pixel comes from a content network: it answers 200 to anything, and keeps what names the
-  account. So do checks: those of another account are answered, and not kept.
+- The codes of the answers are the integers below. A check of a registered event is always eligible, without
+  a draw.
+- An email, external id or phone number names the end user of a check. A check creates no end user.
+- A check whose `end_user_created_at` or `properties` break the rules of wootric.md 3 and 6 is refused with
+  422 and not kept.
+- The pixel answers 200 to any request, as a content network does. Only page views and checks of this account
+  are kept.
 """
 
 import base64
@@ -33,34 +34,34 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class EligibilityCheck:
-    """An eligibility check that the account took."""
+    """An eligibility check that the account received."""
 
     time: float
-    """When it came, unix seconds."""
+    """When the check came, in unix seconds."""
 
     params: Mapping[str, str]
-    """All that it sent, under the names it was sent by, such as `properties[plan]`."""
+    """The parameters as they were sent, by name, such as `properties[plan]`."""
 
     eligible: bool
-    """What it was told."""
+    """Whether the answer was that the end user is eligible."""
 
     def to_json(self) -> dict[str, object]:
-        """Return the check for `/_sandbox/state`."""
+        """Return the fields as `/_sandbox/state` shows them."""
         return {"time": self.time, "eligible": self.eligible, "params": dict(self.params)}
 
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """A page view that the account took through the pixel."""
+    """A page view that the account received through the pixel."""
 
     time: float
-    """When it came, unix seconds."""
+    """When the page view came, in unix seconds."""
 
     params: Mapping[str, str]
-    """All that it sent, under the names it was sent by, such as `page_info[path]`."""
+    """The parameters as they were sent, by name, such as `page_info[path]`."""
 
     def to_json(self) -> dict[str, object]:
-        """Return the page view for `/_sandbox/state`."""
+        """Return the fields as `/_sandbox/state` shows them."""
         return {"time": self.time, "params": dict(self.params)}
 
 
@@ -69,11 +70,16 @@ def check_eligibility(
 ) -> tuple[Reply, EligibilityCheck | None]:
     """Answer `GET /eligible.json`.
 
+    Args:
+        settings: the sandbox's account.
+        query: the parameters.
+        now: the unix time.
+
     Returns:
-        The reply, and the check to keep: `None` if it is not this account's.
+        The reply, and the check to keep; None in its place if the check is for another account.
 
     Raises:
-        RefusedError: 422, listing every rule that the query breaks.
+        RefusedError: 422 with every rule that the query breaks.
     """
     if query.get("account_token") != settings.account_token:
         return _not_eligible(UNKNOWN_ACCOUNT, "account_token is missing or unknown"), None
@@ -108,9 +114,9 @@ def check_eligibility(
 
 
 def registered_events(settings: SandboxSettings, query: Mapping[str, str]) -> Reply:
-    """Answer `GET /registered_events.json`: an array, empty for an account that is not this one."""
-    known = query.get("account_token") == settings.account_token
-    return Reply(list(settings.registered_events) if known else [])
+    """Answer `GET /registered_events.json` with an array, which is empty for another account."""
+    is_account = query.get("account_token") == settings.account_token
+    return Reply(list(settings.registered_events) if is_account else [])
 
 
 def view_page(
@@ -118,12 +124,17 @@ def view_page(
 ) -> tuple[Reply, PageView | None]:
     """Answer `GET /pixel.gif`.
 
+    Args:
+        settings: the sandbox's account.
+        query: the parameters.
+        now: the unix time.
+
     Returns:
-        The pixel, and the page view to keep: `None` if it is not this account's.
+        The pixel, and the page view to keep; None in its place if the page view is for another account.
     """
-    known = query.get("account_token") == settings.account_token
+    is_account = query.get("account_token") == settings.account_token
     reply = Reply(PIXEL, headers=_NO_STORE, media_type="image/gif")
-    return reply, PageView(now, query) if known else None
+    return reply, PageView(now, query) if is_account else None
 
 
 def _not_eligible(code: int, why: str) -> Reply:

@@ -1,8 +1,8 @@
-"""Faults on purpose: the seam by which a sandbox answers as a bad day would.
+"""Faults on purpose, to try how a client takes them.
 
-A rule in `SandboxSettings.faults` looks at a request and hands back a `Fault`, or `None`. What a
-fault answers with is any ASGI application: a Starlette `Response` for a wrong status or wrong
-JSON, `TruncatedReply`, `ResetConnection`, or one of your own.
+A rule in `SandboxSettings.faults` gets each request and returns a `Fault` or None. The answer of a fault is
+any ASGI application: a Starlette `Response` for a wrong status or wrong JSON, `TruncatedReply`,
+`ResetConnection`, or another one.
 """
 
 import asyncio
@@ -17,35 +17,34 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wootric_map.sandbox.wire import SandboxRequest
 
 ABORT_EXTENSION: Final = "wootric_map.sandbox.abort"
-"""Where in `scope["extensions"]` the server puts what cuts the connection."""
+"""The key in `scope["extensions"]` of the server's function that resets the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of one request, in place of its reply."""
+    """What happens to one request instead of its reply."""
 
     answer: ASGIApp
-    """What is sent back."""
+    """The application that answers."""
 
     carried_out: bool = False
-    """Whether the request is carried out first, so that only its reply is lost. What is carried
-    out may be a refusal: then the fault hides it."""
+    """Whether the request is carried out before, so that only its reply, or its refusal, is lost."""
 
 
 FaultRule = Callable[[SandboxRequest], Fault | None]
-"""Asked about each request once it is signed in and within its limit, before it is carried out."""
+"""Called with each request that has access and is within its limit, before the request is carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class TruncatedReply:
-    """A reply that promises all of `body`, sends half of it and hangs up."""
+    """A reply that announces all of `body`, sends half of it and ends the connection."""
 
     body: bytes
     status: int = 200
     media_type: str = "application/json"
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the head and half the body; uvicorn hangs up on an answer left unfinished."""
+        """Send the head and half of the body; uvicorn ends the connection of an unfinished answer."""
         headers = [
             (b"content-type", self.media_type.encode("ascii")),
             (b"content-length", str(len(self.body)).encode("ascii")),
@@ -57,22 +56,22 @@ class TruncatedReply:
 
 @dataclass(frozen=True, slots=True)
 class ResetConnection:
-    """No reply at all: the connection is reset."""
+    """A connection that is reset without any reply."""
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
-        """Cut the connection and see it gone."""
+        """Reset the connection, and wait until the server notices."""
         scope["extensions"][ABORT_EXTENSION]()
-        # uvicorn would answer 500 if this returned before it had seen the connection go.
+        # uvicorn would answer 500 if this returned before it noticed the reset.
         while (await receive())["type"] != "http.disconnect":
             await asyncio.sleep(0)
 
 
 def random_errors(rate: float, rng: random.Random) -> FaultRule:
-    """Make the rule behind `SandboxSettings.error_rate`: some requests get 500 or 503, undone.
+    """Return a rule that answers some requests with 500 or 503, and does not carry them out.
 
     Args:
         rate: the share of requests, from 0 to 1.
-        rng: draws them; seeded, it draws the same ones for the same requests in the same order.
+        rng: draws the requests. With the same seed, the same requests of the same sequence are drawn.
     """
 
     def rule(_request: SandboxRequest) -> Fault | None:

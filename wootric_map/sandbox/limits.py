@@ -1,4 +1,4 @@
-"""The pace Wootric asks for (wootric.md 4), kept per endpoint of the sandbox's one account."""
+"""The rate limits of Wootric (wootric.md 4), one for each endpoint of the sandbox's account."""
 
 import math
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from wootric_map.sandbox.wire import RefusedError
 
 
 class RateLimits:
-    """How much of each endpoint's window is used up.
+    """The number of requests in the current window of each endpoint.
 
-    A window opens with the first request after the last one closed, and closes at the whole unix
-    second that `X-Rate-Limit-Reset` tells.
+    A window begins with the first request after the end of the previous window, and ends at the whole unix
+    second in `X-Rate-Limit-Reset`.
     """
 
     def __init__(self, settings: SandboxSettings) -> None:
@@ -20,13 +20,17 @@ class RateLimits:
         self._used: dict[str, tuple[int, int]] = {}
 
     def take(self, endpoint: str, now: float) -> Mapping[str, str]:
-        """Count a request to `endpoint` at the unix time `now`.
+        """Count a request.
+
+        Args:
+            endpoint: the method and path template of the request.
+            now: the unix time.
 
         Returns:
-            The headers for its reply; none where there is no limit.
+            The rate-limit headers of the reply; none without a limit.
 
         Raises:
-            RefusedError: 429, where the window is used up.
+            RefusedError: 429 if the window is used up.
         """
         if self._limit is None:
             return {}
@@ -49,5 +53,5 @@ class RateLimits:
         return headers
 
     def clear(self) -> None:
-        """Close every window."""
+        """End all windows."""
         self._used.clear()

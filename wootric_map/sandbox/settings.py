@@ -1,4 +1,4 @@
-"""What a sandbox is told before it starts."""
+"""The settings of a sandbox."""
 
 import math
 import re
@@ -13,59 +13,62 @@ _ACCOUNT_TOKEN: Final = re.compile(r"NPS-(?:EU-|AU-)?[A-Za-z0-9]{8}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
-    """The one account a sandbox holds, and how it treats its callers.
+    """The single account of a sandbox, and the sandbox's behaviour.
 
     Raises:
         ValueError: a field is outside its range; the message names the field.
     """
 
     account_token: str = "NPS-5a4db0c5"  # noqa: S105 - public by nature, and this account is invented
-    """`NPS-`, `NPS-EU-` or `NPS-AU-`, then 8 letters or digits (wootric.md 1)."""
+    """`NPS-`, `NPS-EU-` or `NPS-AU-`, followed by 8 letters or digits (wootric.md 1)."""
 
     client_id: str = "sandbox-client-id"
-    """What the client credentials grant signs in with, beside `client_secret`."""
+    """The client id for the client credentials grant."""
 
     client_secret: str = field(default="sandbox-client-secret", repr=False)
-    """See `client_id`."""
+    """The client secret for the client credentials grant."""
 
     username: str = "sandbox@example.com"
-    """What the password grant signs in with, beside `password`."""
+    """The user name for the password grant."""
 
     password: str = field(default="sandbox-password", repr=False)
-    """See `username`."""
+    """The password for the password grant."""
 
     registered_events: tuple[str, ...] = ("Order Completed", "Plan Upgraded", "Signed Up")
-    """The event names that count, letter for letter; none: no Targeted Sampling (wootric.md 5)."""
+    """The registered event names; an empty tuple is an account without Targeted Sampling (wootric.md 5)."""
 
     rate_limit: int | None = None
-    """Requests per window, per endpoint; `None`: no limit, and no rate-limit headers (wootric.md 4)."""
+    """Requests per window and endpoint; None is no limit, and no rate-limit headers (wootric.md 4)."""
 
     rate_window: float = 60.0
-    """The window's length in seconds. A window ends on a whole unix second, so it may last up to a
-    second more: the reset in the headers is then exactly when the limit lifts."""
+    """Seconds of a window. It ends at a whole unix second, and so may last up to a second longer."""
 
     latency: float = 0.0
-    """Seconds each request waits before it is looked at; requests wait side by side."""
+    """Seconds that each request waits before it is answered; requests wait side by side."""
 
     token_lifetime: int = 7200
-    """Seconds an access token is taken for (wootric.md 2)."""
+    """Seconds until an access token expires (wootric.md 2)."""
 
     properties_as_text: bool = False
-    """Whether the reply to a POST or PUT of an end user shows its properties as Ruby writes a hash,
-    `{"plan"=>"pro"}`, as some of Wootric's own examples do (wootric.md 3)."""
+    """Whether replies to POST and PUT of an end user show its properties as a Ruby hash in text.
+
+    Some of Wootric's own examples do: `{"plan"=>"pro"}` (wootric.md 3).
+    """
 
     error_rate: float = 0.0
-    """Share (0 to 1) of REST, eligibility and pixel requests answered 500 or 503 and not carried
-    out. Signing in is spared."""
+    """The share, from 0 to 1, of REST, eligibility and pixel requests that fail with 500 or 503.
+
+    They are not carried out.
+    """
 
     seed: int | None = None
-    """Seeds the draw of those errors; `None`: a different draw each time."""
+    """The seed for the draw of these errors; None is a different draw each time."""
 
     faults: "tuple[FaultRule, ...]" = ()
-    """Asked in turn about each request that `error_rate` could hit; see `faults.Fault`."""
+    """Rules for faults in REST, eligibility and pixel requests; the first that returns a fault decides."""
 
     sign_in_faults: "tuple[FaultRule, ...]" = ()
-    """The same for requests to sign in, which neither of them hits."""
+    """Rules for faults in requests to sign in; the first that returns a fault decides."""
 
     def __post_init__(self) -> None:
         if not _ACCOUNT_TOKEN.fullmatch(self.account_token):

@@ -1,4 +1,4 @@
-"""All that a sandbox holds. The server's thread writes it; any thread may look."""
+"""The state of a sandbox. The server's thread changes the state; any thread may read it."""
 
 import json
 import threading
@@ -25,24 +25,24 @@ from wootric_map.sandbox.surveys import (
     read_decline,
     read_response,
 )
-from wootric_map.sandbox.wire import Reply, SandboxRequest, not_found
+from wootric_map.sandbox.wire import Reply, SandboxRequest
 
 REQUESTS_KEPT: Final = 10_000
-"""How many requests `SandboxState.requests` goes back; the counts go back to the start."""
+"""The number of last requests in `SandboxState.requests`; the counts include all requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """How many requests came, those to `/_sandbox/` aside."""
+    """The numbers of requests, without those to `/_sandbox/`."""
 
     total: int
     by_endpoint: Mapping[str, int]
     """By method and path template, such as `POST /v1/end_users`."""
     by_status: Mapping[int, int]
-    """By status code; 0 stands for a reply that was cut short by a fault."""
+    """By status code; 0 stands for a reply that a fault cut short."""
 
     def to_json(self) -> dict[str, object]:
-        """Return the counts for `/_sandbox/state`."""
+        """Return the counts as `/_sandbox/state` shows them."""
         return {
             "total": self.total,
             "by_endpoint": dict(self.by_endpoint),
@@ -51,10 +51,10 @@ class RequestCounts:
 
 
 class SandboxState:
-    """What the sandbox holds, and the rules that change it.
+    """The state of a sandbox, and the requests that change it.
 
-    The properties are copies of one moment, safe to take from any thread. The methods that answer
-    requests are for the server, which holds `lock` around them.
+    Any thread may read the properties, which are copies. The methods that answer requests are for the server,
+    which holds `lock` while it calls them.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class SandboxState:
         """Start empty.
 
         Args:
-            settings: the account.
-            clock: tells the unix time in seconds.
-            new_token: makes an access or refresh token.
+            settings: the sandbox's account and behaviour.
+            clock: returns the unix time in seconds.
+            new_token: returns a new access or refresh token.
         """
         self.settings = settings
         self.clock = clock
@@ -87,49 +87,49 @@ class SandboxState:
         self._by_endpoint: Counter[str] = Counter()
         self._by_status: Counter[int] = Counter()
 
-    # What it holds, for any thread.
+    # For any thread.
 
     @property
     def end_users(self) -> tuple[EndUser, ...]:
-        """Every end user, in order of id."""
+        """All end users in the order of their ids."""
         with self.lock:
             return self._end_users.all()
 
     @property
     def eligibility_checks(self) -> tuple[EligibilityCheck, ...]:
-        """Every eligibility check taken, in the order they came."""
+        """All eligibility checks in the order in which they came."""
         with self.lock:
             return tuple(self._checks)
 
     @property
     def page_views(self) -> tuple[PageView, ...]:
-        """Every page view taken, in the order they came."""
+        """All page views in the order in which they came."""
         with self.lock:
             return tuple(self._page_views)
 
     @property
     def responses(self) -> tuple[SurveyResponse, ...]:
-        """Every response, in order of id."""
+        """All responses in the order of their ids."""
         with self.lock:
             rows = [row for rows in self._responses.values() for row in rows]
         return tuple(sorted(rows, key=lambda row: row.id))
 
     @property
     def declines(self) -> tuple[Decline, ...]:
-        """Every decline, in order of id."""
+        """All declines in the order of their ids."""
         with self.lock:
             rows = [row for rows in self._declines.values() for row in rows]
         return tuple(sorted(rows, key=lambda row: row.id))
 
     @property
     def requests(self) -> tuple[Mapping[str, object], ...]:
-        """The last `REQUESTS_KEPT` requests, as `--log` writes them: secrets are `***`."""
+        """The last `REQUESTS_KEPT` requests as `--log` writes them, with `***` for secrets."""
         with self.lock:
             return tuple(self._requests)
 
     @property
     def request_counts(self) -> RequestCounts:
-        """How many requests came since the start or the last reset."""
+        """The numbers of requests since the start or the last reset."""
         with self.lock:
             by_endpoint, by_status = dict(self._by_endpoint), dict(self._by_status)
         return RequestCounts(sum(by_endpoint.values()), by_endpoint, by_status)
@@ -141,7 +141,7 @@ class SandboxState:
         external_id: str | None = None,
         phone_number: str | None = None,
     ) -> EndUser | None:
-        """Find an end user by the first of these that is given; `None` if there is none."""
+        """Return the end user with the first of these values that is given; None if there is none."""
         with self.lock:
             if email is not None:
                 return self._end_users.by_email(email)
@@ -150,7 +150,7 @@ class SandboxState:
             return self._end_users.by_phone_number(phone_number or "")
 
     def to_json(self) -> dict[str, object]:
-        """Return all of it, as `GET /_sandbox/state` shows it."""
+        """Return the whole state as `GET /_sandbox/state` shows it."""
         with self.lock:
             return {
                 "end_users": [row.to_json() for row in self.end_users],
@@ -162,7 +162,7 @@ class SandboxState:
             }
 
     def reset(self) -> None:
-        """Forget all that was sent, and open fresh rate windows. Tokens given out stay good."""
+        """Forget all that was received, and end all rate windows. Issued tokens stay valid."""
         with self.lock:
             self.limits.clear()
             self._end_users = EndUserStore()
@@ -177,14 +177,20 @@ class SandboxState:
             self._by_status.clear()
 
     def expire_tokens(self) -> None:
-        """Make every access token given out so far old, as two hours would."""
+        """Let all issued access tokens expire now."""
         with self.lock:
             self.sign_ins.expire_all()
 
-    # Answers, for the server.
+    # For the server, which holds the lock.
 
     def note(self, endpoint: str, record: Mapping[str, object], status: int | None) -> None:
-        """Count a request and keep its record; a `status` of `None` is a reply cut short."""
+        """Count a request and keep it for `requests`.
+
+        Args:
+            endpoint: the method and path template.
+            record: the request with masked secrets.
+            status: the status of the reply; None for a reply that was cut short.
+        """
         self._requests.append(record)
         self._by_endpoint[endpoint] += 1
         self._by_status[status or 0] += 1
@@ -217,7 +223,7 @@ class SandboxState:
         return Reply(self._written(self._end_users.update(end_user_id, request.form, now)))
 
     def _written(self, end_user: EndUser) -> dict[str, object]:
-        """The end user as the reply to a write shows them."""
+        """Return an end user as the reply to a POST or PUT shows it."""
         shown = end_user.to_json()
         if self.settings.properties_as_text:
             pairs = (
@@ -292,14 +298,10 @@ class SandboxState:
         return reply
 
     def show_state(self, _request: SandboxRequest) -> Reply:
-        """Answer `GET /_sandbox/state`: no part of Wootric."""
+        """Answer `GET /_sandbox/state`, which Wootric does not have."""
         return Reply(self.to_json())
 
     def take_reset(self, _request: SandboxRequest) -> Reply:
-        """Answer `POST /_sandbox/reset`: no part of Wootric."""
+        """Answer `POST /_sandbox/reset`, which Wootric does not have."""
         self.reset()
         return Reply({"reset": True})
-
-    def no_such_path(self, _request: SandboxRequest) -> Reply:
-        """Answer any path that wootric.md does not list."""
-        raise not_found()

@@ -1,8 +1,8 @@
-"""Responses and declines (wootric.md 7), for accounts whose survey history is brought in.
+"""Responses and declines (wootric.md 7), for accounts that import survey history.
 
-Where wootric.md is silent: `created_at` is the time of the request unless sent; the properties in
-`end_user[properties][key]` are merged into the end user's; a list holds everything, oldest first,
-unless `page` or `per_page` is sent, which then go by the rules for end users.
+The sandbox's own rules where wootric.md says nothing: without `created_at`, the time of the request counts;
+the properties in `end_user[properties][key]` are merged into those of the end user; a list holds all rows,
+oldest first, unless `page` or `per_page` is sent, to which the rules for lists of end users apply.
 """
 
 import re
@@ -63,10 +63,16 @@ _Row = TypeVar("_Row", SurveyResponse, Decline)
 def read_response(
     form: Mapping[str, str], *, new_id: int, end_user_id: int, now: int
 ) -> tuple[SurveyResponse, dict[str, str]]:
-    """Read a response, and the end user's properties that came with it.
+    """Read a response, and the properties of the end user that came with it.
+
+    Args:
+        form: the fields.
+        new_id: the response's id.
+        end_user_id: the end user's id.
+        now: the unix time in whole seconds.
 
     Raises:
-        RefusedError: 422, listing every rule that the form breaks.
+        RefusedError: 422 with every rule that the form breaks.
     """
     problems: list[str] = []
     score = form.get("score", "").strip()
@@ -92,10 +98,16 @@ def read_response(
 def read_decline(
     form: Mapping[str, str], *, new_id: int, end_user_id: int, now: int
 ) -> tuple[Decline, dict[str, str]]:
-    """Read a decline, and the end user's properties that came with it.
+    """Read a decline, and the properties of the end user that came with it.
+
+    Args:
+        form: the fields.
+        new_id: the decline's id.
+        end_user_id: the end user's id.
+        now: the unix time in whole seconds.
 
     Raises:
-        RefusedError: 422, listing every rule that the form breaks.
+        RefusedError: 422 with every rule that the form breaks.
     """
     problems: list[str] = []
     created_at = read_seconds(form, "created_at", problems, "Created at")
@@ -119,10 +131,16 @@ def listed(
     per_page_most: int,
     page_most: int,
 ) -> list[_Row]:
-    """Pick what `GET` on responses or declines shows: those of `created[eq]`, oldest first.
+    """Return the page of responses or declines that a query asks for, oldest first.
+
+    Args:
+        rows: the responses or declines of an end user.
+        query: the query: `created[eq]`, `page` and `per_page`.
+        per_page_most: the greatest number of rows to a page.
+        page_most: the greatest page.
 
     Raises:
-        RefusedError: 422 for another window, or for paging past its limits.
+        RefusedError: 422 for another window, or for paging beyond its limits.
     """
     at = read_window(query, _WINDOWS).get(("created", "eq"))
     picked = sorted(

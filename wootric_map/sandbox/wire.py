@@ -1,7 +1,6 @@
-"""Between HTTP and the sandbox's rules: a request taken apart, a reply, and a refusal.
+"""Requests, replies and refusals, between HTTP and the rules of the sandbox.
 
-Every rule of the sandbox is a function from a `SandboxRequest` to a `Reply`, or it raises
-`RefusedError`; only `app` touches sockets.
+A rule gets a `SandboxRequest`, and returns a `Reply` or raises `RefusedError`.
 """
 
 import re
@@ -12,52 +11,53 @@ from urllib.parse import parse_qsl
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _LAST_SECOND: Final = 253_402_300_799
-"""The end of the year 9999. A number past it was not in seconds: milliseconds, most likely."""
+"""The end of the year 9999 in unix seconds. A greater number is probably in milliseconds."""
 
 _FORBIDDEN_IN_KEY: Final = ("$", ".", "\0")
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """One request, taken apart."""
+    """One request with its parts decoded."""
 
     endpoint: str
-    """Method and path template, such as `PUT /v1/end_users/{id}`: what rate limits go by."""
+    """The method and path template, such as `PUT /v1/end_users/{id}`. Each has its own rate limit."""
 
     method: str
-    """In capitals."""
+    """The method in capitals."""
 
     path: str
-    """As it came: still percent-encoded, without the query."""
+    """The path as it was sent: percent-encoded, without the query."""
 
     path_params: Mapping[str, str]
     """The parts of the path that the template names, percent-decoded."""
 
     query: Mapping[str, str]
-    """The query, decoded. Of a name sent twice the last value counts, as in Rails."""
+    """The decoded query. If a name is sent twice, the last value counts, as in Rails."""
 
     form: Mapping[str, str]
-    """The form in the body, decoded likewise; empty when the body is none."""
+    """The decoded form in the body; empty without a form. If a name is sent twice, the last value counts."""
 
     headers: Mapping[str, str]
-    """Names in small letters."""
+    """The headers; their names are in lower case."""
 
     has_other_body: bool
-    """Whether there is a body that is no form (Wootric takes forms only, wootric.md 3)."""
+    """Whether there is a body that is not a form, which Wootric does not take (wootric.md 3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back: a status and a body, to be sent as JSON unless it is bytes."""
+    """A reply to a request."""
 
     body: object
+    """The body: bytes are sent as they are, anything else as JSON."""
     status: int = 200
     headers: Mapping[str, str] | None = None
     media_type: str = "application/json"
 
 
 class RefusedError(Exception):
-    """A request turned down; carries the reply that says why."""
+    """A request is refused; `reply` says why."""
 
     def __init__(
         self, status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None
@@ -67,7 +67,7 @@ class RefusedError(Exception):
 
 
 def invalid(*problems: str) -> RefusedError:
-    """Build the 422 for a record that breaks rules: the first error form of wootric.md 3."""
+    """Return the 422 for a record that breaks rules, in the first form of errors of wootric.md 3."""
     return RefusedError(422, {"error": "Validation failed: " + ", ".join(problems)})
 
 
@@ -78,45 +78,45 @@ def failure(
     field: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> RefusedError:
-    """Build a refusal in the second error form of wootric.md 3, the `error_list`.
+    """Return a refusal in the second form of errors of wootric.md 3, the `error_list`.
 
     Args:
-        http_status: the reply's status code.
-        status: Wootric's word for what went wrong, such as `record_not_found`.
-        message: the same for a person.
-        field: the parameter at fault, if it is one.
-        headers: more headers for the reply.
+        http_status: the status code of the reply.
+        status: Wootric's word for the error, such as `record_not_found`.
+        message: the error in words for a person.
+        field: the wrong parameter, if there is one.
+        headers: further headers of the reply.
     """
     error = {"status": status, "message": message, "field": field}
     return RefusedError(http_status, {"type": "error_list", "errors": [error]}, headers)
 
 
 def not_found() -> RefusedError:
-    """Build the 404 for a record that is not there (wootric.md 3)."""
+    """Return the 404 for a record that does not exist (wootric.md 3)."""
     return failure(404, "record_not_found", "The record could not be found")
 
 
 def bad_parameter(field: str, message: str) -> RefusedError:
-    """Build the 422 for a query parameter that is outside what wootric.md lists."""
+    """Return the 422 for a query parameter with a value that wootric.md does not allow."""
     return failure(422, "invalid_parameter", message, field)
 
 
 def parse_pairs(encoded: bytes) -> list[tuple[str, str]]:
-    """Take a query or a form apart, in the order sent.
+    """Return the decoded names and values of a query or form, in the order in which they were sent.
 
     Raises:
-        UnicodeDecodeError: it is not UTF-8.
+        UnicodeDecodeError: `encoded` is not UTF-8.
     """
     return parse_qsl(encoded.decode("utf-8"), keep_blank_values=True, errors="strict")
 
 
 def blank_to_none(text: str | None) -> str | None:
-    """Return `text`, or `None` if there is nothing but white space in it."""
+    """Return `text`, or None if it is empty or white space."""
     return text if text is not None and text.strip() else None
 
 
 def unix_seconds(text: str) -> int | None:
-    """Read a time in whole unix seconds, the only form wootric.md knows; `None` if it is not one."""
+    """Return the time that a text of whole unix seconds holds, or None if it is anything else."""
     text = text.strip()
     if not _INTEGER.fullmatch(text):
         return None
@@ -127,16 +127,13 @@ def unix_seconds(text: str) -> int | None:
 def flat_hash(
     params: Mapping[str, str], name: str, problems: list[str], label: str = "Properties"
 ) -> dict[str, str]:
-    """Read a flat hash out of form or query parameters: `name[key]=value` (wootric.md 3 and 6).
-
-    Values stay strings, since that is all a form can carry.
+    """Return the flat hash in form or query parameters `name[key]=value` (wootric.md 3 and 6).
 
     Args:
         params: the form or query.
         name: the hash's name, such as `properties` or `end_user[properties]`.
-        problems: gets a line for each rule broken: keys with `$`, `.` or NUL in them, and
-            values that are hashes or lists.
-        label: what those lines call the hash.
+        problems: gets a message for each key with `$`, `.` or NUL, and each value that is a hash or list.
+        label: the name of the hash in the messages.
     """
     found: dict[str, str] = {}
     start = len(name)
@@ -162,13 +159,13 @@ def flat_hash(
 def read_seconds(
     params: Mapping[str, str], name: str, problems: list[str], label: str
 ) -> int | None:
-    """Read an optional time in unix seconds; a blank one counts as not sent.
+    """Return an optional time in unix seconds, or None if it is absent, blank or wrong.
 
     Args:
         params: the form or query.
-        name: the parameter.
-        problems: gets a line if the value is no whole number of unix seconds.
-        label: what that line calls the parameter.
+        name: the parameter's name.
+        problems: gets a message if the value is not a whole number of unix seconds.
+        label: the name of the parameter in the message.
     """
     text = blank_to_none(params.get(name))
     if text is None:
@@ -182,18 +179,18 @@ def read_seconds(
 def read_window(
     query: Mapping[str, str], allowed: Mapping[str, Collection[str]]
 ) -> dict[tuple[str, str], int]:
-    """Read the window filters of a list, such as `created[gte]=1700000000`.
+    """Return the bounds of a list's window, such as `created[gte]=1700000000`.
 
     Args:
         query: the query.
-        allowed: for `created` and `updated`, the comparisons that wootric.md lists.
+        allowed: the comparisons for `created` and for `updated` that wootric.md lists.
 
     Returns:
         Unix seconds by field and comparison.
 
     Raises:
-        RefusedError: 422 for a comparison that is not listed (taking no notice would hand back rows
-            that were not asked for) and for a value that is no whole unix second.
+        RefusedError: 422 for any other comparison, which would otherwise return rows that nobody asked for;
+            and for a value that is not a whole number of unix seconds.
     """
     window: dict[tuple[str, str], int] = {}
     for name, value in query.items():
@@ -215,13 +212,19 @@ def read_window(
 def read_paging(
     query: Mapping[str, str], *, per_page_default: int, per_page_most: int, page_most: int
 ) -> tuple[int, int]:
-    """Read `page` and `per_page`; blank ones count as not sent.
+    """Return `page` and `per_page` of a query; a blank one counts as not sent.
+
+    Args:
+        query: the query.
+        per_page_default: the rows to a page if `per_page` is not sent.
+        per_page_most: the greatest number of rows to a page.
+        page_most: the greatest page.
 
     Returns:
         The page, from 1, and the rows to a page.
 
     Raises:
-        RefusedError: 422 for what is no whole number from 1 to the most.
+        RefusedError: 422 for a value that is not a whole number from 1 to the greatest.
     """
     numbers = []
     for name, default, most in (

@@ -1,1 +1,1 @@
-"""What one value says by itself: dates, emails and phones, durations, spellings, placeholders."""
+"""What one value means by itself: dates, emails, phones, durations, spellings, JSON values."""

@@ -1,8 +1,8 @@
 """Segment's dates (segment.md 5).
 
-Everything becomes whole milliseconds since 1970-01-01T00:00:00Z, because a record's time must order
-records finer than a second; `unix_seconds` then rounds to what Wootric takes. No function here
-raises: what is no date is `None`.
+Every date becomes whole milliseconds since 1970-01-01T00:00:00Z, because records are ordered more finely
+than by the second. `unix_seconds` rounds to the seconds that Wootric takes. No function here raises: each
+returns None for a value that is not a date.
 """
 
 import re
@@ -19,7 +19,7 @@ _ISO: Final = re.compile(
 _COMMON: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-5][0-9])"
 )
-"""How Segment itself writes a time: of `_ISO`, the form that Python's own reader takes as well."""
+"""The form in which Segment itself writes a time. `datetime.fromisoformat` reads it, too."""
 _ZONED: Final = re.compile(
     r"(?P<time>[0-9]{4}-?[0-9]{2}-?[0-9]{2}[ T][0-9]{2}:?[0-9]{2}(?::?[0-9]{2}(?:[,.][0-9]+)?)?)"
     r"(?: ?(?P<offset>[+-][0-9]{2}(?::?[0-9]{2})?))?"
@@ -27,7 +27,7 @@ _ZONED: Final = re.compile(
     r"(?:\[(?P<region>[A-Z0-9_+/-]{1,64})\])?",
     re.IGNORECASE | re.ASCII,
 )
-"""`_ISO` in small letters, and with its zone behind a blank or written out, as Go, Java and Ruby do."""
+"""`_ISO` in any case, with the zone behind a blank or spelled out, as Go, Java and Ruby write it."""
 
 _MAIL: Final = re.compile(
     r"(?:(?:Mon|Tue|Tues|Wed|Wednes|Thu|Thurs|Fri|Sat|Satur|Sun)(?:day)?,[ \t]*)?"
@@ -36,7 +36,7 @@ _MAIL: Final = re.compile(
     r"(?:([+-])([0-9]{2})([0-9]{2})|(UTC?|GMT|Z|[ECMP][SD]T))(?:[ \t]+\([A-Z ]{1,64}\))?",
     re.IGNORECASE | re.ASCII,
 )
-"""A date as mail (RFC 5322) and HTTP (RFC 9110, also its old form with dashes) write it."""
+"""A date as mail (RFC 5322) and HTTP (RFC 9110, including its obsolete form with dashes) write it."""
 
 _MONTHS: Final = (
     "jan",
@@ -52,9 +52,9 @@ _MONTHS: Final = (
     "nov",
     "dec",
 )
-_UNIVERSAL: Final = frozenset({"z", "ut", "utc", "gmt"})
-_AMERICAN_HOURS: Final = {"e": -5, "c": -6, "m": -7, "p": -8}
-"""Hours that the standard times of RFC 5322 are ahead of UTC, by their first letters."""
+_UTC_NAMES: Final = frozenset({"z", "ut", "utc", "gmt"})
+_AMERICAN_OFFSETS: Final = {"e": -5, "c": -6, "m": -7, "p": -8}
+"""UTC offsets in hours of the standard times of RFC 5322, by first letter: EST, CST, MST, PST."""
 
 _ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LEADING_DIGITS: Final = re.compile(r"[0-9]{10,}")
@@ -62,14 +62,17 @@ MONTH_DAY_YEAR: Final = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 
 _MILLISECOND_DIGITS: Final = 13
 _FIRST_MILLISECONDS: Final = 31_557_600_000
-"""A JSON number from here on counts milliseconds, one below it seconds."""
+"""The smallest JSON number that counts milliseconds; a smaller one counts seconds."""
 
 FIRST_DAY_ENDS: Final = 86_400
 FIRST_OF_2100: Final = 4_102_444_800
-"""Unix seconds between which an end user may have been created."""
+"""An end user was created between `FIRST_DAY_ENDS` and `FIRST_OF_2100`, in unix seconds."""
 
 _LAST_INSTANT: Final = 8_640_000_000_000_000
-"""The farthest millisecond from 1970 that a JavaScript date, and so the published destination, has."""
+"""The largest distance from 1970 in milliseconds that a JavaScript date can have.
+
+The published destination is JavaScript, and has no date beyond it.
+"""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -79,10 +82,10 @@ def parse(value: object) -> int | None:
     """Read a date in any form that segment.md 5 lists.
 
     Args:
-        value: what JSON held: text or a number is read, anything else is no date.
+        value: a value from a record's JSON. Only text and numbers can be dates.
 
     Returns:
-        Milliseconds since the epoch, or None where `value` is no date.
+        Milliseconds since the epoch, or None if `value` is not a date.
     """
     if isinstance(value, str):
         return parse_common(value) if _COMMON.fullmatch(value) else _parse_text(value)
@@ -94,10 +97,10 @@ def parse(value: object) -> int | None:
 
 
 def is_beyond_all(value: object) -> bool:
-    """Tell whether a value that `parse` takes for no date counts a time past the last instant.
+    """Tell whether a value that is not a date is a number too large for one, such as nanoseconds.
 
     Args:
-        value: a number, or text that starts with digits, such as nanoseconds taken for milliseconds.
+        value: a value for which `parse` returns None.
     """
     if isinstance(value, str):
         return bool(_LEADING_DIGITS.match(value))
@@ -105,22 +108,22 @@ def is_beyond_all(value: object) -> bool:
 
 
 def is_plausible(seconds: int) -> bool:
-    """Tell whether an end user may have been created then: after the epoch's first day, before 2100.
+    """Tell whether an end user may have been created at a time (segment.md 5).
 
     Args:
-        seconds: the unix time (segment.md 5).
+        seconds: the unix time. Plausible is later than the first day of 1970 and earlier than 2100.
     """
     return FIRST_DAY_ENDS < seconds < FIRST_OF_2100
 
 
 def parse_iso_day(text: str) -> int | None:
-    """Read a free trait's or property's text as a date (segment.md 5, last paragraph).
+    """Read the text of a free trait or property as a date (segment.md 5, last paragraph).
 
-    Only text that begins `YYYY-MM-DD` and is a whole ISO 8601 date counts: a plan called `2015` or an
-    order number of thirteen digits stays text.
+    Only text that begins `YYYY-MM-DD` and is a complete ISO 8601 date is read. A plan named `2015` and an
+    order number of thirteen digits stay text.
 
     Returns:
-        Milliseconds since the epoch, or None.
+        Milliseconds since the epoch, or None if `text` is not a date.
     """
     if not _ISO_DAY.match(text):
         return None
@@ -128,23 +131,23 @@ def parse_iso_day(text: str) -> int | None:
 
 
 def parse_common(text: str) -> int | None:
-    """Read text of the form that Segment itself writes, in a quarter of the time (segment.md 5).
+    """Read a date in the form that Segment itself writes (segment.md 5), four times as fast as `parse`.
 
     Args:
         text: date, `T`, time to the second or finer, and zone, as in `2018-08-03T15:28:46.493Z`.
 
     Returns:
-        Milliseconds since the epoch, or None where there is no such day or time.
+        Milliseconds since the epoch, or None if there is no such day or time.
     """
     try:
         since = datetime.fromisoformat(text) - _EPOCH
     except (ValueError, OverflowError):
-        return _parse_iso(text)  # 24:00:00 is a time here, and the year 0 and 30 February are none
+        return _parse_iso(text)  # Python refuses 24:00:00, which is a valid time here
     return (since.days * 86400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def is_in_the_calendar(text: str) -> bool:
-    """Whether text of the form that `parse_common` takes is a day and time that Python has, too."""
+    """Tell whether Python reads a date that `parse_common` takes, so that the day and time exist."""
     try:
         datetime.fromisoformat(text)
     except ValueError:
@@ -185,23 +188,24 @@ def _parse_iso(text: str) -> int | None:
 
 
 def _from_zoned(matched: re.Match[str]) -> int | None:
-    """The instant that a match of `_ZONED` names.
+    """Return the instant of a match of `_ZONED` in milliseconds, or None if it is not a date.
 
-    A name tells the zone only where no offset does, and then it must be that of UTC; one that contradicts
-    its offset makes it no date.
+    A zone's name counts only without an offset, and then must be a name of UTC. A name of UTC beside another
+    offset contradicts it: that is not a date.
     """
     offset, name, region = matched["offset"] or "", matched["name"], matched["region"] or ""
     if not (offset or name or region or matched["local"]):
         return _parse_iso(matched["time"].upper())
-    is_universal = bool(name) or region.lower() in _UNIVERSAL
-    if is_universal and offset.strip("+-0:"):
+    is_utc = bool(name) or region.lower() in _UTC_NAMES
+    if is_utc and offset.strip("+-0:"):
         return None
-    if not (is_universal or offset):
+    if not (is_utc or offset):
         return None
     return _parse_iso(matched["time"].upper() + (offset or "Z"))
 
 
 def _parse_mail(text: str) -> int | None:
+    """Return the instant of a mail or HTTP date in milliseconds, or None if `text` is not one."""
     matched = _MAIL.fullmatch(text)
     if not matched:
         return None
@@ -211,25 +215,31 @@ def _parse_mail(text: str) -> int | None:
     zone = "Z"
     if sign:
         zone = f"{sign}{hours}{minutes}"
-    elif name.lower() not in _UNIVERSAL:
-        ahead = _AMERICAN_HOURS[name[0].lower()] + (name[1] in "dD")
-        zone = f"{ahead:+03}00"
+    elif name.lower() not in _UTC_NAMES:
+        is_daylight_time = name[1] in "dD"
+        zone = f"{_AMERICAN_OFFSETS[name[0].lower()] + is_daylight_time:+03}00"
     number = _MONTHS.index(month.lower()) + 1
     return _parse_iso(f"{year}-{number:02}-{int(day):02}T{hour}:{minute}:{second or '00'}{zone}")
 
 
 def _from_iso(group: Callable[[int], str | None]) -> int | None:
-    """The instant that a match of `_ISO` names; no zone is UTC, an impossible date is none."""
+    """Return the instant of a match of `_ISO` in milliseconds; None if there is no such day or time.
+
+    Without a zone the time is UTC.
+
+    Args:
+        group: the match's method `group`.
+    """
     midnight = _midnight(int(group(1) or 0), int(group(2) or 1), int(group(3) or 1))
     if midnight is None:
         return None
     hour, minute, second = int(group(4) or 0), int(group(5) or 0), int(group(6) or 0)
     millisecond = int((group(7) or "0")[:3].ljust(3, "0"))
     offset_hour, offset_minute = int(group(9) or 0), int(group(10) or 0)
-    # A leap second, or a clock that rounds up, is the first second of the next minute.
+    # Second 60, a leap second or a clock that rounds up, is the first second of the next minute.
     if minute > 59 or second > 60 or offset_hour > 23 or offset_minute > 59:  # noqa: PLR2004
         return None
-    # ISO 8601 lets a day end at 24:00:00, and at nothing later.
+    # ISO 8601 lets a day end at 24:00:00, but no later.
     if hour > 23 and (hour, minute, second, millisecond) != (24, 0, 0, 0):  # noqa: PLR2004
         return None
     offset = (offset_hour * 60 + offset_minute) * (-1 if group(8) == "-" else 1)
@@ -238,7 +248,7 @@ def _from_iso(group: Callable[[int], str | None]) -> int | None:
 
 
 def _midnight(year: int, month: int, day: int) -> int | None:
-    """The first millisecond of a day in UTC, or None for a day that no calendar has."""
+    """Return the first millisecond of a day in UTC, or None if the calendar has no such day."""
     try:
         return (date(year, month, day).toordinal() - _EPOCH_DAY) * 86_400_000
     except ValueError:
@@ -246,5 +256,5 @@ def _midnight(year: int, month: int, day: int) -> int | None:
 
 
 def _instant(milliseconds: float) -> int | None:
-    """Cut to whole milliseconds; past the last instant there is no date."""
+    """Return `milliseconds` without its fraction, or None if it is beyond the last instant."""
     return floor(milliseconds) if abs(milliseconds) <= _LAST_INSTANT else None

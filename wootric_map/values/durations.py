@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: `90s`, `10m`, `12h`, `7d`, `2w`."""
+"""Durations as people write them: `90s`, `10m`, `12h`, `7d`, `2w`."""
 
 import re
 from typing import Final
@@ -6,22 +6,20 @@ from typing import Final
 _SECONDS: Final = {
     "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0,
 }  # fmt: skip
-_LENGTH: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|min|h|d|w)")
-
-
-_LIKE_ONE: Final = re.compile(r"[0-9.]+[A-Za-z]+")
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(s|m|min|h|d|w)")
+_NUMBER_AND_LETTERS: Final = re.compile(r"[0-9.]+[A-Za-z]+")
 
 
 def is_like_one(text: str) -> bool:
-    """Return whether a text can be meant as a length of time alone: a number and letters."""
-    return _LIKE_ONE.fullmatch(text) is not None
+    """Tell whether a text can only be meant as a duration: a number followed by letters."""
+    return _NUMBER_AND_LETTERS.fullmatch(text) is not None
 
 
 def seconds_in(text: str) -> float | None:
-    """Return how many seconds a length of time has; None if the text is none.
+    """Return the seconds of a duration, or None if `text` is not a duration.
 
     Args:
         text: a number and a unit: `s`, `m` or `min` (minutes), `h`, `d` or `w` (weeks).
     """
-    matched = _LENGTH.fullmatch(text)
+    matched = _DURATION.fullmatch(text)
     return float(matched[1]) * _SECONDS[matched[2]] if matched else None

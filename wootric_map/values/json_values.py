@@ -1,4 +1,4 @@
-"""JSON's values as Wootric takes them, and of what kind each is (wootric.md 6)."""
+"""JSON values as Wootric takes them, and the kind of each (wootric.md 6)."""
 
 from decimal import Decimal
 from math import floor
@@ -7,37 +7,44 @@ from typing import Final, TypeAlias
 from wootric_map.values import dates
 
 PropertyValue: TypeAlias = str | int
-"""What Wootric takes: text, an integer, or a date as unix seconds."""
+"""The values that Wootric takes: text, an integer, or a date as unix seconds."""
 
 _INT64: Final = 2**63
 _UINT64: Final = 2**64
 
-_NESTING: Final = (dict, list)
+_CONTAINERS: Final = (dict, list)
 
+# The kinds of values, each one bit, so that a mask holds all kinds that one name was seen with.
 INTEGER: Final = 1
 NUMBER: Final = 2
-"""A number that is no integer."""
+"""A number that is not an integer."""
 TEXT: Final = 4
-"""Text that is no date, or true or false."""
+"""Text that is not a date, or true or false."""
 LIST: Final = 8
 DATE: Final = 16
-"""What kinds of values a name was seen with: bits of a mask."""
+"""Text that is a date (segment.md 5, last paragraph)."""
 
-_FIRST_OF_TEN_DIGITS: Final = 1_000_000_000
-_FIRST_OF_ELEVEN_DIGITS: Final = 10_000_000_000
+_SMALLEST_OF_TEN_DIGITS: Final = 1_000_000_000
+_SMALLEST_OF_ELEVEN_DIGITS: Final = 10_000_000_000
 
 
 def fits(name: str, kind: int, value: PropertyValue | list[str]) -> bool:
-    """Whether a value is of the type that a name ending in `_amount` or `_date` says (wootric.md 6)."""
+    """Tell whether a value has the type that the end of its name promises (wootric.md 6).
+
+    Args:
+        name: the property's name, which ends in `_amount` or `_date`.
+        kind: the value's kind, as `read_value` returns it.
+        value: the value as it is sent.
+    """
     if name.endswith("_amount"):
         return kind == INTEGER or (kind == NUMBER and isinstance(value, int))
-    return isinstance(value, int) and _FIRST_OF_TEN_DIGITS <= value < _FIRST_OF_ELEVEN_DIGITS
+    return isinstance(value, int) and _SMALLEST_OF_TEN_DIGITS <= value < _SMALLEST_OF_ELEVEN_DIGITS
 
 
 def rounded(number: float) -> PropertyValue:
-    """Round to the nearest integer; halves go up, as those of seconds do.
+    """Round to the nearest integer; halves go up, as in the rounding of seconds (segment.md 5).
 
-    Past 64 bits a number has no fraction, and stays the decimal text that it is elsewhere.
+    A number beyond 64 bits has no fraction: its decimal text is returned.
     """
     if abs(number) >= _INT64:
         return decimal_text(number)
@@ -46,13 +53,14 @@ def rounded(number: float) -> PropertyValue:
 
 
 def read_value(value: object) -> tuple[int, PropertyValue | list[str]] | None:
-    """The kind of a value, and what Wootric takes of it; None where it can't be a property.
+    """Return the kind of a value and the value as Wootric takes it; None if it can't be a property.
 
     Args:
-        value: neither null nor an object.
+        value: a value from a record's JSON that is neither null nor an object.
 
     Returns:
-        Of a list, the texts of which it consists; of an integer past 64 bits, its digits.
+        A list becomes the list of its elements as text, a date unix seconds, and an integer beyond 64 bits
+        its digits. A list that holds objects or lists can't be a property.
     """
     if isinstance(value, str):
         moment = dates.parse_iso_day(value) if value[4:5] == "-" else None
@@ -62,7 +70,7 @@ def read_value(value: object) -> tuple[int, PropertyValue | list[str]] | None:
         for item in value:
             if isinstance(item, str):
                 texts.append(item)
-            elif isinstance(item, _NESTING):
+            elif isinstance(item, _CONTAINERS):
                 return None
             elif item is not None:
                 texts.append(str(_scalar(item)))
@@ -74,10 +82,11 @@ def read_value(value: object) -> tuple[int, PropertyValue | list[str]] | None:
 
 
 def _scalar(value: object) -> PropertyValue:
+    """Return a text, number or truth value as Wootric takes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        # 3.0 and 3 are one number in JSON, and so in the published destination.
+        # JSON does not tell 3.0 from 3, and neither does the published destination.
         return int(value) if value.is_integer() and abs(value) < _INT64 else decimal_text(value)
     if isinstance(value, int):
         return value if -_INT64 <= value < _UINT64 else str(value)
@@ -85,7 +94,7 @@ def _scalar(value: object) -> PropertyValue:
 
 
 def decimal_text(number: float) -> str:
-    """The shortest decimal digits that give `number` back, without an exponent.
+    """Return the shortest decimal text that reads back as `number`, without an exponent.
 
     >>> decimal_text(0.1), decimal_text(3.0), decimal_text(1e-7), decimal_text(1e21)
     ('0.1', '3', '0.0000001', '1000000000000000000000')
@@ -99,5 +108,5 @@ def decimal_text(number: float) -> str:
 
 
 def first(*values: int | None) -> int | None:
-    """The first that is there; 0 is a time like any other."""
+    """Return the first of `values` that is not None (0 counts), or None if there is none."""
     return next((value for value in values if value is not None), None)

@@ -1,45 +1,45 @@
-"""What follows from an object's keys alone, worked out once for all objects that have the same keys."""
+"""Results that follow from an object's keys alone, computed once for all objects with the same keys."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_ROOM: Final = 512 * 1024
-"""Characters of all the keys that a table holds; a hostile export must not fill the memory with names."""
+_CAPACITY: Final = 512 * 1024
+"""Characters of all the keys in a table: a hostile export must not fill the memory with names."""
 
-_LARGEST: Final = _ROOM // 64
-"""Of one set of keys: a larger one is worked out each time, and drives no other out."""
+_LARGEST_ENTRY: Final = _CAPACITY // 64
+"""Characters of one set of keys. The result for a larger set is not kept, so that it displaces no other."""
 
-_EACH: Final = 64
-"""What a key, and a set of them, counts for beside its characters."""
+_OVERHEAD: Final = 64
+"""Characters that each key, and each set of keys, counts for beside its own."""
 
 
 class KeyTable(dict[tuple[str, ...], T]):
-    """Results by the keys that they follow from; ask it as `table[tuple(fields)]`.
+    """A cache of results by the keys that they follow from: `table[tuple(fields)]`.
 
-    An export has few sets of keys, each a million times. One that always comes with new ones costs the
-    working out each time: the table begins anew when it is full.
+    An export usually has few sets of keys, each in a million objects. The table is emptied when it is full,
+    so that an export with ever new keys costs a computation each time, but no memory.
     """
 
-    def __init__(self, work_out: Callable[[tuple[str, ...]], T]) -> None:
-        """An empty table.
+    def __init__(self, compute: Callable[[tuple[str, ...]], T]) -> None:
+        """Create an empty table.
 
         Args:
-            work_out: gives the result for keys that were not met yet; always the same for the same.
+            compute: returns the result for a set of keys; must always return the same for the same keys.
         """
         super().__init__()
-        self._work_out = work_out
-        self._taken = 0
+        self._compute = compute
+        self._size = 0
 
     def __missing__(self, keys: tuple[str, ...]) -> T:
-        """Work the result out, and keep it if it is of a usual size."""
-        result = self._work_out(keys)
-        size = sum(map(len, keys)) + _EACH * (len(keys) + 1)
-        if size <= _LARGEST:
-            if self._taken + size > _ROOM:
+        """Compute the result for `keys`, and keep it unless `keys` is unusually large."""
+        result = self._compute(keys)
+        size = sum(map(len, keys)) + _OVERHEAD * (len(keys) + 1)
+        if size <= _LARGEST_ENTRY:
+            if self._size + size > _CAPACITY:
                 self.clear()
-                self._taken = 0
+                self._size = 0
             self[keys] = result
-            self._taken += size
+            self._size += size
         return result

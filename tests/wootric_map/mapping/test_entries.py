@@ -1,4 +1,4 @@
-"""From sources to entries, and on to a plan: each record accounted for once, wherever it ends."""
+"""From sources to entries and to a plan: each record is counted once, whatever becomes of it."""
 
 import gzip
 import io
@@ -55,7 +55,7 @@ def read(*paths: Path, **options: Any) -> list[Entry]:
 
 
 def kinds(entries: list[Entry]) -> list[str]:
-    """`mapped`, or the code of the skip or rejection."""
+    """Return `mapped`, or the code of the skip or rejection."""
     return ["mapped" if isinstance(each.outcome, Mapped) else each.outcome.code for each in entries]
 
 
@@ -86,7 +86,7 @@ def plan_of(tmp_path: Path) -> Iterator[PlanOf]:
 
 
 def held(plan: Plan) -> int:
-    """How many records a plan holds."""
+    """Return how many records a plan holds."""
     steps = (step for user in plan for step in plan.steps(user))
     return sum(len(step.refs) if isinstance(step, Write) else 1 for step in steps)
 

@@ -1,4 +1,4 @@
-"""Which records are replayed, each looked at alone."""
+"""Which records are replayed, each judged by itself."""
 
 from datetime import date
 from typing import Any

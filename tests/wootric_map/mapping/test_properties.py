@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wootric_map.mapping import property_names as naming_of_properties
-from wootric_map.mapping.properties import cannot_warn, map_properties, plain_properties, stored
+from wootric_map.mapping.plain_properties import cannot_warn, plain_properties
+from wootric_map.mapping.properties import map_properties, stored
 from wootric_map.mapping.property_names import Kinds, Naming
 from wootric_map.values import dates
 from wootric_map.values.json_values import PropertyValue, decimal_text
@@ -364,7 +365,7 @@ def test_a_phone_is_no_amount_and_no_array(key: str, naming: Naming) -> None:
 def named(
     fields: Mapping[str, object], *others: Mapping[str, object], naming: Naming
 ) -> tuple[dict[str, str | int], list[str]]:
-    """What becomes of a record in a run with others, and the warnings."""
+    """Return the properties of a record in a run with others, and the warnings."""
     kinds = Kinds()
     for each in (fields, *others):
         kinds.see(each, OMIT_NOTHING)
@@ -589,7 +590,7 @@ OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
 
 
 def keys_in(value: object) -> Iterator[str]:
-    """All keys of objects, to any depth."""
+    """Yield all keys of objects at any depth."""
     if isinstance(value, dict):
         yield from value
     for inner in value.values() if isinstance(value, dict) else ():
@@ -623,7 +624,7 @@ def test_the_result_is_always_what_wootric_takes(fields: dict[str, Any], amounts
 def obvious_values(
     fields: Mapping[str, Any], above: str, place: str
 ) -> Iterator[tuple[str, str, Any, bool]]:
-    """Name, source, value, and whether the record spells the name so."""
+    """Yield the name, source and value of each property, and whether the record itself spells the name."""
     for key, value in fields.items():
         name = re.sub(r"[$.\0\[\]]", "_", key) or "_"
         if isinstance(value, dict):
@@ -641,7 +642,7 @@ def obvious_text(value: object) -> str | int:
 
 
 def obvious_kind(value: object) -> str:
-    """What kind of value it is; an empty text where it is left out."""
+    """Return the kind of a value; empty text for a value that is left out."""
     if isinstance(value, list):
         return "" if any(isinstance(each, dict | list) for each in value) else "list"
     if isinstance(value, bool):
@@ -654,7 +655,7 @@ def obvious_kind(value: object) -> str:
 def obvious_number(
     name: str, value: float, seen: set[str], naming: Naming, *, is_phone: bool
 ) -> tuple[str, str | int, set[str]]:
-    """The name, value and warnings of a number."""
+    """Return the name, value and warnings of a number."""
     text, codes = obvious_text(value), set[str]()
     renamed = name
     if not (is_phone or name.endswith(("_amount", "_date"))):
@@ -673,7 +674,7 @@ def obvious_number(
 def obvious_property(
     name: str, value: Any, seen: set[str], naming: Naming, *, is_phone: bool
 ) -> tuple[str, str | int, set[str]]:
-    """The name, value and warnings of a property."""
+    """Return the name, value and warnings of a property."""
     kind, codes = obvious_kind(value), set[str]()
     text: str | int
     final = name
@@ -711,13 +712,15 @@ Obvious: TypeAlias = dict[str, tuple[str | int, str, object]]
 def obvious(
     fields: Mapping[str, Any], others: list[dict[str, Any]], naming: Naming
 ) -> tuple[Obvious, set[str]]:
-    """wootric.md 6, rule by rule: the properties' values, sources and originals by their names; and the
-    codes of the warnings that are about types.
+    """Apply wootric.md 6 rule by rule, without any shortcut.
 
     Args:
-        fields: of one record.
-        others: of the other records of the run.
-        naming: the settings.
+        fields: the properties of one record.
+        others: the properties of the other records of the run.
+        naming: which properties get an ending.
+
+    Returns:
+        Values, sources and originals by name; and the codes of the warnings about types.
     """
     seen: dict[str, set[str]] = {}
     for each in (fields, *others):
@@ -825,7 +828,7 @@ def test_any_value_can_stand_at_any_depth(depth: int, value: object) -> None:
 
 
 def nested(inner: dict[str, object], keys: list[str]) -> dict[str, object]:
-    """`inner` under `keys`, outermost first, with a leaf beside it at each level."""
+    """Return `inner` under `keys`, outermost first, with another value beside it at each level."""
     for key in reversed(keys):
         inner = {key: inner, "leaf": "x"}
     return inner
@@ -910,7 +913,7 @@ def test_what_is_plain_at_a_glance_is_that_of_the_rules_without_a_warning(
 
 
 def typed(values: Mapping[str, PropertyValue]) -> list[tuple[str, type, PropertyValue]]:
-    """In their order, and with 1 told from True."""
+    """Return properties in their order, and tell 1 from True."""
     return [(name, type(value), value) for name, value in values.items()]
 
 

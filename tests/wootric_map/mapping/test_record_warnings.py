@@ -1,4 +1,4 @@
-"""What is told of a record at a glance is what mapping it tells."""
+"""The warnings that are found without mapping a record are those that mapping it gives."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ TRAITS = st.builds(
     ),
     st.dictionaries(st.sampled_from([key for key in KEYS if key[-1:] != "t"]), VALUES, max_size=3),
 )
-"""Mostly such as can be told at a glance."""
+"""Traits and properties; the warnings about most can be found without mapping."""
 ANY = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["identify", "track", "page"]),
@@ -61,7 +61,7 @@ ANY = st.fixed_dictionaries(
 )
 
 QUICK = {renames: WarningsOfRecords(Naming(renames, renames)) for renames in (False, True)}
-"""They remember from one example to the next."""
+"""Shared by all examples, so that warnings are cached from one to the next."""
 
 
 def check(data: dict[str, Any], *, amount_suffix: bool) -> None:
@@ -95,7 +95,7 @@ def test_the_warnings_of_usual_records_are_too(data: dict[str, Any]) -> None:
 @settings(max_examples=300)
 @given(st.data(), FIELDS)
 def test_values_of_the_same_types_make_no_difference(data: st.DataObject, fields: Any) -> None:
-    """What was learnt from one record holds for the next one with the same names and types."""
+    """Warnings that are cached for one record hold for the next one with the same names and types."""
     for _ in range(3):
         check(
             {
@@ -110,7 +110,7 @@ def test_values_of_the_same_types_make_no_difference(data: st.DataObject, fields
 
 
 def like(value: object) -> st.SearchStrategy[Any]:
-    """A value of the same type."""
+    """Return another value of the same type."""
     if isinstance(value, dict):
         return st.fixed_dictionaries({key: like(each) for key, each in value.items()})
     if isinstance(value, list):
@@ -123,7 +123,7 @@ def like(value: object) -> st.SearchStrategy[Any]:
 
 
 def shapes(count: int) -> list[dict[str, Any]]:
-    """As many records, each with keys of its own."""
+    """Return records, each with keys of its own."""
     return [
         {
             "type": "track",

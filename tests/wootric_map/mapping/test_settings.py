@@ -667,7 +667,7 @@ def test_no_spelling_of_a_standard_trait_is_a_property(key: str) -> None:
 
 
 def obvious_all(fields: Mapping[str, Any], name: str, empty: list[Any]) -> list[tuple[str, Any]]:
-    """The spellings of a trait that are not empty, the one spelled exactly so first."""
+    """Return the spellings of a trait that are not empty, the exact one first."""
     given = [(key, value) for key, value in fields.items() if value not in empty]
     given.sort(key=lambda each: each[0] != name)
     return [
@@ -709,7 +709,7 @@ def obvious_text(value: object) -> str | None:
 def obvious_user(  # noqa: PLR0915 - rule by rule
     record: Identify | Track | Page,
 ) -> tuple[User, dict[str, tuple[str, Any]], list[str]]:
-    """segment.md 4 and 5, rule by rule: whom a record names, where that stands, and the warnings."""
+    """Apply segment.md 4 and 5 rule by rule: return a record's user, the origins and the warnings."""
     known = record.context.get("traits")
     traits: Mapping[str, Any] = known if isinstance(known, dict) else {}
     parent = "context.traits"

@@ -1,4 +1,4 @@
-"""Parts of a source, read side by side: together they give what the whole gives."""
+"""The parts of a source, read side by side, give what the whole source gives."""
 
 import gzip
 import io
@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.model import Rejection
-from wootric_map.read import files as module
-from wootric_map.read.files import ByteStream, Line, Source, discover, parts, read_lines
+from wootric_map.read import blocks
+from wootric_map.read import parts as part_reader
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import Source, discover
 from wootric_map.read.foreign import for_file
+from wootric_map.read.lines import Line, read_lines
+from wootric_map.read.parts import parts
 from wootric_map.report import Report
 from wootric_map.validate import Checker
 
@@ -82,7 +86,7 @@ BLOCKS = st.sampled_from([16, 64, 333, 1024 * 1024])
 
 
 class Dribble(io.BytesIO):
-    """Standard input of which little comes at once."""
+    """A standard input that gives a few bytes at a time."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
         return super().read1(min(7, 7 if size is None or size < 0 else size))
@@ -93,7 +97,7 @@ def lines_of(source: Source, stdin: ByteStream | None = None) -> list[Line]:
 
 
 def in_parts(source: Source, size: int, stdin: ByteStream | None = None) -> list[Line]:
-    """The lines of all parts, numbered as in the whole; the parts are handed over as to a process."""
+    """Return the lines of all parts, numbered as in the whole source; parts are pickled as for a process."""
     found: list[Line] = []
     before = 0
     cut = parts(source, size, stdin=stdin or io.BytesIO(), max_line_bytes=LIMIT)
@@ -122,7 +126,7 @@ def test_parts_give_the_lines_of_the_whole(
     export: Path, content: bytes, size: int, block: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(blocks, "BLOCK_BYTES", block)
         source = source_of(export, content)
         assert in_parts(source, size) == lines_of(source)
 
@@ -134,13 +138,13 @@ def test_parts_of_a_stream_give_the_lines_of_the_whole(
 ) -> None:
     stream = Dribble if is_slow else io.BytesIO
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(blocks, "BLOCK_BYTES", block)
         whole = lines_of(STDIN, stream(content))
         assert in_parts(STDIN, size, stream(content)) == whole
 
 
 def fitted(line: Line) -> Line:
-    """A line of a plain file, as the file's gzip has it."""
+    """Return a line of a plain file with the rejection that the gzipped file has."""
     content = line.content
     return line._replace(
         content=for_file(content, 1) if isinstance(content, Rejection) else content
@@ -153,7 +157,7 @@ FAULTS = st.none() | st.tuples(
 
 
 def packed(content: bytes, members: int, fault: tuple[str, float] | None) -> bytes:
-    """Gzip of so many members, with one fault in it."""
+    """Return gzip of some members, with a fault."""
     length = len(content) // members + 1
     whole = b"".join(
         gzip.compress(content[at : at + length], mtime=0)
@@ -188,7 +192,7 @@ def test_parts_of_gzip_give_the_lines_of_the_whole_as_far_as_they_go(
 ) -> None:
     data = packed(content, members, fault)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(blocks, "BLOCK_BYTES", block)
         if is_stdin:
             found = in_parts(STDIN, size, io.BytesIO(data))
             whole = lines_of(STDIN, io.BytesIO(data))
@@ -219,7 +223,7 @@ def test_parts_are_counted_as_the_whole_is(
         return report
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", 64)
+        patch.setattr(blocks, "BLOCK_BYTES", 64)
         assert counted(size) == counted(1_000_000)
 
 
@@ -266,8 +270,8 @@ def held_bytes(part: Source) -> int:
 def test_what_is_held_of_a_stream_is_about_a_part(
     monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 500)
-    monkeypatch.setattr(module, "_LINE_BYTES", 0)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(part_reader, "LINE_BYTES", 0)
     content = beginning + b"\n".join([RECORD] * 1000)
     cut = parts(STDIN, 2000, stdin=io.BytesIO(content), max_line_bytes=LIMIT)
     found = list(map(held_bytes, cut))
@@ -288,7 +292,7 @@ def test_lines_of_next_to_nothing_are_held_for_what_they_take_in_memory() -> Non
 
 
 def test_a_line_that_never_ends_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK", 500)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 500)
 
     class Endless(io.BytesIO):
         """Forty megabytes in which no line ends."""

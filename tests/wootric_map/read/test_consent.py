@@ -1,4 +1,4 @@
-"""Who said no: segment.md 3."""
+"""Opt-outs and consent: segment.md 3."""
 
 import json
 from collections.abc import Mapping
@@ -44,13 +44,13 @@ def read(record: object, **rules: Any) -> Record | Skip:
 
 
 def code(record: object, **rules: Any) -> str | None:
-    """The code of a skip; None where the record is taken."""
+    """Return the code of a skip, or None if the record is valid."""
     reading = read(record, **rules)
     return reading.code if isinstance(reading, Skip) else None
 
 
 def placed(place: str, names: object, record: Mapping[str, Any] = TRACK) -> dict[str, Any]:
-    """A record with names of destinations in a place."""
+    """Return a record with a dictionary of destinations in a place."""
     outer, _, inner = place.partition(".")
     return {**record, outer: {inner: names} if inner else names}
 
@@ -257,7 +257,7 @@ def test_categories_with_the_option(
 
 
 def test_who_was_never_asked_has_withheld_nothing() -> None:
-    """As Segment itself has it: without a consent object nothing is enforced."""
+    """Segment itself enforces nothing without a consent object."""
     for record in (TRACK, {**TRACK, "context": {"consent": {}}}, asked(categoryPreferences=None)):
         assert code(record, consent_categories=["a"]) is None
 

@@ -1,4 +1,4 @@
-"""From paths to numbered raw lines: what is found, what is read, what is no export (segment.md 1)."""
+"""From paths to numbered raw lines: which files are read, and which are not exports (segment.md 1)."""
 
 import codecs
 import gzip
@@ -18,14 +18,16 @@ from hypothesis import strategies as st
 
 from wootric_map import Rejection, Source, SourceError, discover, read_lines
 from wootric_map.model import MappingWarning
-from wootric_map.read.files import MAX_LINE_BYTES, ByteStream, Line, PassedOver
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import PassedOver
 from wootric_map.read.foreign import for_file
+from wootric_map.read.lines import MAX_LINE_BYTES, Line
 
 RECORD = b'{"type":"identify","userId":"1"}'
 
 
 class Trickle(io.RawIOBase):
-    """A pipe whose writer flushes where it likes: no read gives more than the next piece."""
+    """A pipe whose writer flushes at any place: a read gives the next piece at most."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = [piece for piece in pieces if piece]
@@ -89,7 +91,7 @@ def names(sources: Iterable[Source]) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to stand in, so that relative paths can be given."""
+    """An empty current folder, for relative paths."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -432,7 +434,7 @@ def test_zeros_behind_a_gzip_file_are_padding(tmp_path: Path) -> None:
 
 
 def numbered(count: int) -> list[bytes]:
-    """Lines that gzip cannot shrink to nothing, so that a cut falls among them."""
+    """Return lines that gzip shrinks little, so that a cut falls among them."""
     noise = random.Random(7)
     return [
         b'{"line":%d,"noise":"%s"}' % (n, noise.randbytes(20).hex().encode()) for n in range(count)
@@ -877,7 +879,7 @@ def test_a_line_is_given_before_the_next_one_is_written() -> None:
 
 @st.composite
 def written_lines(draw: st.DrawFn) -> tuple[list[bytes], bytes]:
-    """Lines of any bytes but NUL that look like records, and a file that holds them."""
+    """Lines that look like records, of any bytes but NUL, and a file that holds them."""
     any_bytes = st.binary(max_size=40)
     middle = any_bytes.map(lambda each: each.replace(b"\n", b"\r").replace(b"\0", b"0"))
     lines = draw(st.lists(middle.map(lambda each: b"{" + each + b"}"), max_size=12))

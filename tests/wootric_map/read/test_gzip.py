@@ -13,8 +13,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wootric_map.errors import GzipError
-from wootric_map.read.files import discover, read_lines
+from wootric_map.read.files import discover
 from wootric_map.read.gzip import gunzip, gunzip_all
+from wootric_map.read.lines import read_lines
 
 NOISE = random.Random(7).randbytes(60_000).hex().encode()  # gzip halves it, and no more
 WRAPPED = 31  # zlib's name for a gzip member
@@ -34,7 +35,7 @@ class Trickle:
 def unpack(
     packed: bytes, *, fast: bool, most: int = sys.maxsize, every_level: bool = False
 ) -> tuple[bytes, str, list[tuple[int, int]]]:
-    """What a file holds, what is wrong with it, and where what is passed over stands."""
+    """Return a file's content, the fault, and the place of the bytes that are ignored."""
     trailing: list[tuple[int, int]] = []
 
     def pass_over(begin: int, size: int) -> None:
@@ -56,7 +57,7 @@ def unpack(
 
 
 def unpack_byte_by_byte(packed: bytes) -> tuple[bytes, bool]:
-    """The obvious way: all that comes before the first fault, and whether there is one."""
+    """Return all content before the first fault, and whether there is one, in the obvious way."""
     found: list[bytes] = []
     member = None
     for at in range(len(packed)):
@@ -78,7 +79,7 @@ def unpack_byte_by_byte(packed: bytes) -> tuple[bytes, bool]:
 
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
-    """Gzip files: of several members, padded, cut, with bytes changed in them or put behind."""
+    """Gzip files of several members: padded, cut, with changed bytes, or with bytes behind."""
     size, times = draw(st.sampled_from([(0, 1), (3, 1), (500, 1), (20_000, 1), (500, 5000)]))
     content = NOISE[:size] * times
     cut = draw(st.integers(0, len(content)))

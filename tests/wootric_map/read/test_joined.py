@@ -39,7 +39,7 @@ def rejected(line: str | bytes) -> Rejection:
 
 
 def alone(*lines: str) -> list[Read]:
-    """The records of lines that hold one each."""
+    """Return the records of lines that hold one each."""
     return [each for line in lines for each in read(line)]
 
 
@@ -182,7 +182,7 @@ def test_the_message_says_where_the_first_that_cannot_be_told_apart_begins() -> 
 
 
 def converted(message: str, content: bytes, folder: Path) -> bytes:
-    """What the command of a message makes of a file."""
+    """Return what the command in a message makes of a file."""
     (folder / "FILE").write_bytes(content)
     command = message.split("convert it: ")[1].partition(", with jq")[0]
     assert command.endswith(" FILE > users.ndjson")

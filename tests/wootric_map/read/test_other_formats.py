@@ -1,6 +1,6 @@
-"""JSON that is no Segment record: what the rejection says of it, and the command that converts it.
+"""JSON that is not a Segment record: the rejection, and the command in it that converts the file.
 
-Each command is run for real, by a shell with jq, and what comes of it is read.
+A shell with jq runs each command, and the result is read.
 """
 
 import json
@@ -41,7 +41,7 @@ def rejected(value: object) -> Rejection:
 
 
 def convert(rejection: Rejection, lines: list[object], folder: Path) -> list[Record]:
-    """The records that a file's lines are once the command of a rejection has converted it."""
+    """Convert a file by the command in its rejection, and return its records."""
     (folder / "FILE").write_text("".join(json.dumps(each) + "\n" for each in lines))
     command = rejection.message.partition("; convert it: ")[2].partition(", with jq")[0]
     assert command.startswith("jq -")
@@ -56,7 +56,7 @@ def convert(rejection: Rejection, lines: list[object], folder: Path) -> list[Rec
 
 
 def converted(value: object, folder: Path, *, code: str, beside: object = None) -> Record:
-    """The record that a line is once its file, with another line in it, was converted."""
+    """Convert a file with a line and another one, and return the line's record."""
     rejection = rejected(value)
     assert rejection.code == code
     lines = [value] if beside is None else [value, beside]

@@ -1,4 +1,4 @@
-"""Files that this program has written are told from exports, which may have the same names."""
+"""Files that this program wrote are told from exports, which may use the same names of fields."""
 
 import gzip
 from pathlib import Path

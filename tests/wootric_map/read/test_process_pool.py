@@ -1,4 +1,4 @@
-"""Work shared by several processes: its results in order, its faults told, and no process left behind."""
+"""Work in several processes: results come in order, errors are raised, and no process stays behind."""
 
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ PROCESSES = pytest.mark.parametrize("processes", [1, 2, 5])
 
 
 def uneven(number: int) -> int:
-    """Take a while for some numbers."""
+    """Take longer for some numbers."""
     return sum(range(number % 7 * 10_000)) * 0 + number
 
 
@@ -47,14 +47,14 @@ def took(data: bytes) -> int:
 
 @pytest.fixture(autouse=True)
 def left_behind() -> Iterator[None]:
-    """See to it that all processes of a test have ended."""
+    """Check that all processes of a test have ended."""
     before = set(multiprocessing.active_children())
     yield
     ended(*set(multiprocessing.active_children()) - before)
 
 
 def ended(*processes: BaseProcess) -> None:
-    """Wait for them to end; the pool asks for what they exit with, which only one can be told."""
+    """Wait for processes to end without reading their exit codes, which the pool itself reads."""
     for process in processes:
         assert wait([process.sentinel], timeout=30), "it goes on"
 
@@ -173,7 +173,7 @@ with SideBySide(work, 2) as workers:
 @pytest.mark.parametrize("at", ["idle", "compute", "sleep"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_processes_end_when_this_one_is_killed(at: str, number: signal.Signals) -> None:
-    """They hold its output open, so that ends only once they all have."""
+    """The output ends only when all processes that hold it open have ended."""
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT, at],
         env={"PYTHONPATH": str(Path(__file__).parents[3])},

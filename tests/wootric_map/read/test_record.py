@@ -1,4 +1,4 @@
-"""What a line holds, and how each record in it is read: segment.md, sections 1 to 3."""
+"""The records in a line, each valid, skipped or rejected: segment.md, sections 1 to 3."""
 
 import base64
 import io
@@ -15,8 +15,9 @@ from wootric_map.mapping.entries import ReadingOptions, read_records
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.settings import map_record, unidentified
 from wootric_map.model import REJECTIONS, MappingWarning, Rejection, Skip
-from wootric_map.read.files import Line, Source
+from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse
+from wootric_map.read.lines import Line
 from wootric_map.read.ordinary_record import is_ordinary, ordinary
 from wootric_map.read.record import Identify, Page, Read, Record, Track, TraitsFrom, read_line
 
@@ -1086,11 +1087,11 @@ _NEARLY_ORDINARY = st.builds(
         ),
     ),
 )  # fmt: skip
-"""Ordinary records, of which one or two fields are not."""
+"""Ordinary records with one or two fields changed."""
 
 
 def read_quickly(line: bytes, **rules: Any) -> list[Read]:
-    """As the records of an export are read."""
+    """Read a record as the records of an export are read."""
     held = (Line("export", 1, 0, line),)
     records = read_records(
         [Source("export", None, None, held=held)], ReadingOptions(**rules), stdin=io.BytesIO()

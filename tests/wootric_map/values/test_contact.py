@@ -1,4 +1,4 @@
-"""What is an email and a phone that can be sent: segment.md, section 4."""
+"""Which texts are an email or phone number that can be sent: segment.md, section 4."""
 
 import unicodedata
 

@@ -619,7 +619,7 @@ OFFSETS = st.integers(-(23 * 60 + 59), 23 * 60 + 59)
 
 @st.composite
 def iso_renderings(draw: st.DrawFn) -> tuple[str, int]:
-    """One instant to the millisecond, and one of the ways to write it."""
+    """An instant in milliseconds, and one of the ways to write it."""
     local = draw(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)))
     extended = draw(st.booleans())
     precision = draw(st.sampled_from(["minute", "second", "fraction"]))

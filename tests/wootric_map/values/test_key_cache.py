@@ -1,4 +1,4 @@
-"""A table of results by an object's keys: it forgets, but is never wrong and never large."""
+"""The cache of results by an object's keys may forget, but is never wrong and never large."""
 
 import tracemalloc
 
@@ -9,7 +9,7 @@ from wootric_map.values.key_cache import KeyTable
 
 
 def asked_of(*sets: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The sets of keys that a table had worked out, having been asked for these."""
+    """Ask a table for sets of keys, and return those for which it computed the result."""
     asked = []
 
     def work_out(keys: tuple[str, ...]) -> str:

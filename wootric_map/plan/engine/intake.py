@@ -15,7 +15,7 @@ from wootric_map.mapping.calls import plain
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.mapping.filters import Choice, not_chosen
 from wootric_map.mapping.identity import User, user_of
-from wootric_map.mapping.properties import cannot_warn
+from wootric_map.mapping.plain_properties import cannot_warn
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.settings import note_kinds, page_address
 from wootric_map.model import MappingWarning, Rejection, Skip
@@ -45,8 +45,10 @@ from wootric_map.plan.people import (
     WOOTRIC,
     id_name,
 )
-from wootric_map.read.files import Source, read_lines
-from wootric_map.read.json_lines import parse, parse_roughly, with_exact_numbers
+from wootric_map.read.exact_numbers import with_exact_numbers
+from wootric_map.read.files import Source
+from wootric_map.read.json_lines import parse, parse_roughly
+from wootric_map.read.lines import read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.record import (
     NO_FIELDS,
@@ -56,11 +58,11 @@ from wootric_map.read.record import (
     Reading,
     Record,
     Track,
-    is_rejects_line,
     read_parsed,
     type_named,
     unsupported,
 )
+from wootric_map.read.rejects_lines import is_rejects_line
 from wootric_map.report import Report
 from wootric_map.values import dates
 from wootric_map.values.contact import comparable

@@ -37,8 +37,9 @@ from wootric_map.plan.engine.taken import (
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.plan import Write
 from wootric_map.plan.planning import intake_workers
-from wootric_map.read import files as sources
+from wootric_map.read import blocks
 from wootric_map.read.files import Source
+from wootric_map.read.parts import parts
 from wootric_map.rejects import RejectsFile
 
 # What a part comes to
@@ -327,7 +328,7 @@ def whole(
         RejectsFile(rejects) as rejected,
     ):
         patch.setattr(reading, "PART_BYTES", part)
-        patch.setattr(sources, "_BLOCK", block)
+        patch.setattr(blocks, "BLOCK_BYTES", block)
         if most is not None:
             patch.setattr(intake, "_MOST_BYTES", most)
         found, how = discover(map(str, paths)), ReadingOptions()
@@ -471,7 +472,7 @@ def test_warnings_and_skips_are_counted_and_placed_as_at_one_go(
     )
     report, before = Report(), 0
     rejected: list[tuple[int, Rejection, bytes]] = []
-    for part in sources.parts(source, size, stdin=io.BytesIO()):
+    for part in parts(source, size, stdin=io.BytesIO()):
         taken = take_in(part, options)
         report.add(taken.report, before)
         rejected += ((line + before, why, raw) for line, why, raw in taken.rejected)
