@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Final, Self
@@ -25,6 +26,23 @@ from wootric_map.private_file import (
     remove_abandoned,
 )
 from wootric_map.read.record import is_rejects_line, kept_line
+
+REJECTS: Final = Path("rejects.ndjson")
+"""Where a push leaves what was rejected, unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecords:
+    """The file that a run has kept records in, as it stands at the run's end."""
+
+    path: Path
+    """Its place."""
+    count: int
+    """How many records the run has kept there; with none it has written no file."""
+    before: Path | None
+    """Where the file is now that stood there before; None where none was moved."""
+    is_left_over: bool
+    """Whether a file of an earlier run stands there, since this run has written none."""
 
 
 class RejectsFile:
@@ -154,6 +172,15 @@ class RejectsFile:
     def is_left_over(self) -> bool:
         """Whether a file of an earlier run stands where this run has written none."""
         return not self.count and self._path.is_file()
+
+    def kept(self, path: Path, before: Path | None) -> KeptRecords:
+        """Return what the run has kept, once it is finished.
+
+        Args:
+            path: the place of the file, as the caller has named it.
+            before: what `finish` has returned.
+        """
+        return KeptRecords(path, self.count, before, self.is_left_over)
 
     def discard(self) -> None:
         """Throw away what was written and not moved to its place."""
