@@ -16,9 +16,10 @@ from cli.groups import Group, hint_for
 from wootric_map.errors import (
     EXIT_INTERRUPTED,
     EXIT_UNFORESEEN,
-    EXIT_UNREACHABLE,
     EXIT_USAGE,
     ReplayError,
+    exit_code_of,
+    is_of_disk,
 )
 
 if TYPE_CHECKING:
@@ -151,10 +152,9 @@ def _misused(error: click.ClickException, color: bool | None) -> int:
 
 def foreseen(error: Exception) -> tuple[str, int] | None:
     """Return the message and the exit code of an error that is no fault of the program; else None."""
-    # By name, since importing SQLite would slow every start.
-    if isinstance(error, OSError) or type(error).__qualname__ == "OperationalError":
-        return _of_the_disk(error), EXIT_UNREACHABLE
-    return (str(error), error.exit_code) if isinstance(error, ReplayError) else None
+    if is_of_disk(error):
+        return _of_the_disk(error), exit_code_of(error)
+    return (str(error), exit_code_of(error)) if isinstance(error, ReplayError) else None
 
 
 def _of_the_disk(error: Exception) -> str:

@@ -12,6 +12,12 @@ OPTION: Final = "--redact"
 KEY: Final = "WOOTRIC_REDACT_KEY"
 
 
+def current() -> "Redaction | None":
+    """Return what hides personal data in output that is no text; None where nothing is to be hidden."""
+    held: Redaction | None = click.get_current_context().obj
+    return held
+
+
 def redaction_for(
     arguments: Sequence[str], given: str | None, random_key: bytes
 ) -> "Redaction | None":

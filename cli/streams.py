@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 from cli import wrapping
 
 if TYPE_CHECKING:
+    from wootric_map.read.blocks import ByteStream
     from wootric_map.redaction import Redaction
 
 _Change: TypeAlias = Callable[[str], str]
@@ -22,6 +23,12 @@ def change_streams(redaction: "Redaction | None") -> None:
     """
     sys.stdout = _changed(sys.stdout, redaction)
     sys.stderr = _changed(sys.stderr, redaction)
+
+
+def standard_input() -> "ByteStream | None":
+    """Return standard input as bytes; None where it is closed."""
+    stdin = cast("TextIO | None", sys.stdin)
+    return cast("io.BufferedReader", stdin.buffer) if stdin is not None else None
 
 
 def width_of(stream: TextIO) -> int:

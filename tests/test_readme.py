@@ -15,6 +15,7 @@ from wootric_map.sandbox import SandboxSettings, run_sandbox
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CAPTURES = re.findall(r"<!-- (wootric-replay [^\n]*) -->\n```text\n(.*?)```\n", README, re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```\n", README, re.DOTALL)
 EXAMPLES = re.findall(r"\| `(wootric-replay [^`]+)` \|", README)
 
 
@@ -47,6 +48,29 @@ def test_the_readme_captures_a_dry_run() -> None:
 def test_an_example_works(command: str) -> None:
     done = run(command)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_a_python_example_prints_what_it_says(code: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "sample_events").symlink_to(ROOT / "sample_events")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=folder,
+            env={**os.environ, "XDG_STATE_HOME": folder},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    said = re.findall(r"^# prints: (.*)$", code, re.MULTILINE)
+    assert done.stdout.splitlines() == said if said else done.stdout
+
+
+@pytest.mark.parametrize("name", ["Push", "DryRun", "Validate", "Snapshot", "Map"])
+def test_every_use_case_has_a_python_example(name: str) -> None:
+    assert any(f"{name}(" in code for code in PYTHON)
 
 
 def test_every_command_has_an_example() -> None:

@@ -1,6 +1,13 @@
 """Segment records in, Wootric calls out.
 
-Reading, mapping and planning:
+Each command is a class here, with settings of its own:
+
+>>> from wootric_map import Map, MapSettings
+>>> mapping = Map(MapSettings(paths=["sample_events/segment-logs"]))
+>>> next(mapping.records()).data["type"]
+'identify'
+
+What they are made of is public, too: reading, mapping and planning.
 
 >>> import io
 >>> from wootric_map import ReadingOptions, discover, read_entries
@@ -13,8 +20,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from wootric_map.account import AccountSettings, ConnectionSettings
+    from wootric_map.deliver.account_lock import JournalSettings
     from wootric_map.deliver.rehearse import rehearse
-    from wootric_map.errors import SettingsError, SourceError
+    from wootric_map.deliver.replay import Foresight, PushObserver
+    from wootric_map.diff import Diff, EndUserChange
+    from wootric_map.dry_run import DryRun, DryRunSettings
+    from wootric_map.errors import ReplayError, SettingsError, SourceError
+    from wootric_map.export import ReadingObserver
+    from wootric_map.map_records import Map, MappedRecord, MapSettings
     from wootric_map.mapping.calls import call_for
     from wootric_map.mapping.entries import Entry, ReadingOptions, read_entries
     from wootric_map.mapping.filters import Choice
@@ -33,42 +47,81 @@ if TYPE_CHECKING:
     from wootric_map.plan.engine.spool import Spool
     from wootric_map.plan.plan import Plan, PlanOptions
     from wootric_map.plan.planning import plan_records
+    from wootric_map.push import Push, PushResult, PushSettings
     from wootric_map.read.files import Source, discover
     from wootric_map.read.lines import read_lines
     from wootric_map.read.record import Identify, Page, Record, Track, read_line
-    from wootric_map.rejects import RejectsFile
+    from wootric_map.rejects import KeptRecords, RejectsFile
     from wootric_map.report import Report
+    from wootric_map.snapshot.snapshot import (
+        Snapshot,
+        SnapshotObserver,
+        SnapshotResult,
+        SnapshotSettings,
+    )
+    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.stopping import Stop
+    from wootric_map.validate import Validate, ValidateSettings
+    from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
     from wootric_map.wootric.regions import Services, services
     from wootric_map.wootric.requests import HttpCall, request
 
 __all__ = [
+    "AccountSettings",
     "Call",
     "Choice",
+    "ClientCredentials",
+    "ConnectionSettings",
+    "Diff",
+    "DryRun",
+    "DryRunSettings",
     "EligibilityCheck",
+    "EndUserChange",
     "EndUserUpsert",
     "Entry",
     "Failure",
+    "Foresight",
     "HttpCall",
     "Identify",
+    "JournalSettings",
+    "KeptRecords",
+    "Map",
+    "MapSettings",
     "Mapped",
+    "MappedRecord",
     "MappingWarning",
     "Outcome",
     "Page",
     "PageView",
+    "PasswordCredentials",
     "Plan",
     "PlanOptions",
+    "Push",
+    "PushObserver",
+    "PushResult",
+    "PushSettings",
+    "ReadingObserver",
     "ReadingOptions",
     "Record",
     "Rejection",
     "RejectsFile",
+    "ReplayError",
     "Report",
     "Services",
     "SettingsError",
     "Skip",
+    "Snapshot",
+    "SnapshotObserver",
+    "SnapshotReader",
+    "SnapshotResult",
+    "SnapshotSettings",
     "Source",
     "SourceError",
     "Spool",
+    "Stop",
     "Track",
+    "Validate",
+    "ValidateSettings",
     "WootricSettings",
     "call_for",
     "discover",
@@ -84,33 +137,61 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "AccountSettings": "account",
     "Call": "model",
     "Choice": "mapping.filters",
+    "ClientCredentials": "wootric.auth",
+    "ConnectionSettings": "account",
+    "Diff": "diff",
+    "DryRun": "dry_run",
+    "DryRunSettings": "dry_run",
     "EligibilityCheck": "model",
+    "EndUserChange": "diff",
     "EndUserUpsert": "model",
     "Entry": "mapping.entries",
     "Failure": "model",
+    "Foresight": "deliver.replay",
     "HttpCall": "wootric.requests",
     "Identify": "read.record",
+    "JournalSettings": "deliver.account_lock",
+    "KeptRecords": "rejects",
+    "Map": "map_records",
+    "MapSettings": "map_records",
     "Mapped": "mapping.settings",
+    "MappedRecord": "map_records",
     "MappingWarning": "model",
     "Outcome": "model",
     "Page": "read.record",
     "PageView": "model",
+    "PasswordCredentials": "wootric.auth",
     "Plan": "plan.plan",
     "PlanOptions": "plan.plan",
+    "Push": "push",
+    "PushObserver": "deliver.replay",
+    "PushResult": "push",
+    "PushSettings": "push",
+    "ReadingObserver": "export",
     "ReadingOptions": "mapping.entries",
     "Record": "read.record",
     "Rejection": "model",
     "RejectsFile": "rejects",
+    "ReplayError": "errors",
     "Report": "report",
     "Services": "wootric.regions",
     "SettingsError": "errors",
     "Skip": "model",
+    "Snapshot": "snapshot.snapshot",
+    "SnapshotObserver": "snapshot.snapshot",
+    "SnapshotReader": "snapshot.snapshot_file",
+    "SnapshotResult": "snapshot.snapshot",
+    "SnapshotSettings": "snapshot.snapshot",
     "Source": "read.files",
     "SourceError": "errors",
     "Spool": "plan.engine.spool",
+    "Stop": "stopping",
     "Track": "read.record",
+    "Validate": "validate",
+    "ValidateSettings": "validate",
     "WootricSettings": "mapping.settings",
     "call_for": "mapping.calls",
     "discover": "read.files",

@@ -169,3 +169,16 @@ class TooFastError(CallFailedError, PassingError):
 
 class GzipError(RecordError):
     """A gzip file broke off or is corrupt; what it holds up to there was given before."""
+
+
+def is_of_disk(error: Exception) -> bool:
+    """Return whether an exception tells that the disk, or what is written to, can't be used."""
+    # By name, since importing SQLite would slow every start.
+    return isinstance(error, OSError) or type(error).__qualname__ == "OperationalError"
+
+
+def exit_code_of(error: Exception) -> int:
+    """Return what a run ends with that an exception ended."""
+    if is_of_disk(error):
+        return EXIT_UNREACHABLE
+    return error.exit_code if isinstance(error, ReplayError) else EXIT_UNFORESEEN

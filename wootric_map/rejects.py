@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +18,23 @@ from wootric_map.model import Failure, Rejection, Skip
 from wootric_map.ownership import place_of_ours
 from wootric_map.private_file import PrivateFile, naming, remove_abandoned, write_whole
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
+
+REJECTS: Final = Path("rejects.ndjson")
+"""Where a push leaves what was rejected, unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecords:
+    """The file that a run has kept records in, as it stands at the run's end."""
+
+    path: Path
+    """Its place."""
+    count: int
+    """How many records the run has kept there; with none it has written no file."""
+    before: Path | None
+    """Where the file is now that stood there before; None where none was moved."""
+    is_left_over: bool
+    """Whether a file of an earlier run stands there, since this run has written none."""
 
 
 class RejectsFile:
@@ -144,6 +162,15 @@ class RejectsFile:
     def is_left_over(self) -> bool:
         """Whether a file of an earlier run stands where this run has written none."""
         return not self.count and self._path.is_file()
+
+    def kept(self, path: Path, before: Path | None) -> KeptRecords:
+        """Return what the run has kept, once it is finished.
+
+        Args:
+            path: the place of the file, as the caller has named it.
+            before: what `finish` has returned.
+        """
+        return KeptRecords(path, self.count, before, self.is_left_over)
 
     def discard(self) -> None:
         """Throw away what was written and not moved to its place."""

@@ -60,6 +60,20 @@ def use(
     return Use(name, place_of(Path(path)), str(path), writes, gives_way_to)
 
 
+def written(**options: Path | None) -> dict[str, Use]:
+    """Return the uses of the files that options name which are written, by the options' names."""
+    return {
+        name: use(f"--{name}", path, writes=True)
+        for name, path in options.items()
+        if path is not None
+    }
+
+
+def read(name: str, path: Path | None, *, gives_way_to: str | None = None) -> list[Use]:
+    """Return the use of a file that is read, if any is named; arguments as in `Use`."""
+    return [use(name, path, gives_way_to=gives_way_to)] if path else []
+
+
 def uses_of_journal(name: str, path: Path, *, writes: bool) -> list[Use]:
     """Return the uses of a journal and of all that stands beside it.
 

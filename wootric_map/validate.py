@@ -1,23 +1,28 @@
-"""Checking records each alone, without a plan: what `validate` reports."""
+"""Validate: check every record of an export alone, without a plan."""
 
 import io
 import marshal
+import time
 import zlib
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from wootric_map.export import ExportSettings, ReadingObserver, find_sources, stream_of
 from wootric_map.findings import WarningKey
-from wootric_map.mapping.entries import ReadingOptions
+from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.record_warnings import WarningsOfRecords, has_short_call, of_call
 from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified
 from wootric_map.model import MappingWarning, Rejection, Skip
+from wootric_map.read.blocks import ByteStream
 from wootric_map.read.exact_numbers import with_exact_numbers
 from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse_roughly
 from wootric_map.read.lines import read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
+from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import NO_FIELDS, Identify, Reading, Record, read_parsed
 from wootric_map.report import Report
 
@@ -28,6 +33,89 @@ _LARGEST: Final = 2**32 - 1
 
 ShowText: TypeAlias = Callable[[str | None, str], bytes]
 """Gives what is shown of a field and a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateSettings(ExportSettings):
+    """What is checked, and how."""
+
+    processes: int = 1
+    """How many processes read a large export side by side."""
+
+
+class PlaceKeeper(Protocol):
+    """Gets every place of what is found, and not the first few alone, as a report has them."""
+
+    def text(self, field: str | None, message: str) -> bytes:
+        """Return what is kept of a field and a message; several processes call it."""
+
+    def add(self, source: str, lines_before: int, places: "PackedPlaces", report: Report) -> None:
+        """Take the places of a part.
+
+        Args:
+            source: its name.
+            lines_before: lines of the same source before the part.
+            places: the places.
+            report: what all parts came to, this one among them.
+        """
+
+
+class Validate:
+    """Checks every record of an export, each alone."""
+
+    def __init__(
+        self,
+        settings: ValidateSettings,
+        *,
+        observer: ReadingObserver | None = None,
+        places: PlaceKeeper | None = None,
+        stdin: ByteStream | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            settings: what is checked, and how.
+            observer: is told how much has been read.
+            places: gets every place of what is found; None leaves it at the first few.
+            stdin: standard input, where the settings name it.
+            clock: gives the unix time.
+        """
+        self._settings = settings
+        self._observer = observer or ReadingObserver()
+        self._places = places
+        self._stdin = stdin
+        self._clock = clock
+        self.report = Report(ignored_warnings=settings.ignored_warnings)
+        """What was found up to now."""
+
+    def run(self) -> Report:
+        """Check every record; return what was found.
+
+        Raises:
+            SettingsError: the settings can't be right.
+            SourceError: a path is missing or can't be read, or is no export.
+        """
+        settings, report, kept = self._settings, self.report, self._places
+        reading = settings.reading
+        sources = find_sources(settings, report.passed_over, stdin=self._stdin, clock=self._clock)
+        checker = Checker(reading, kept.text if kept else None)
+        # Its processes are forked before anything starts a thread.
+        with (
+            SideBySide(checker, worth(settings.processes, sources)) as workers,
+            self._observer.reading(sources) as on_bytes,
+        ):
+            for part, lines, checked in read_in_parts(
+                workers,
+                sources,
+                stdin=stream_of(self._stdin),
+                max_line_bytes=reading.max_line_bytes,
+                on_bytes=on_bytes,
+            ):
+                report.add(checked.report, lines)
+                if kept and checked.places:
+                    kept.add(part.name, lines, checked.places, report)
+        return report
 
 
 class Places:

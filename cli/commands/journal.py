@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from cli import keeping, options
+from cli import options
 from cli.groups import Group
 from cli.render.text import plural, printable
+from wootric_map.deliver import journal_place
+from wootric_map.deliver.account_lock import locked
 from wootric_map.deliver.journal_contents import contents
 from wootric_map.deliver.journal_file import forget
 from wootric_map.deliver.journal_list import by_fingerprint, of_token
@@ -49,7 +51,7 @@ def forget_command(
     """
     path = _meant(account, journal, account_token, base_url)
     owner = contents(path, runs=0).account
-    with keeping.locked(owner, path, patience=0, wait=threading.Event().wait):
+    with locked(owner, path, patience=0, wait=threading.Event().wait):
         held = contents(path, runs=0)
         if not yes:
             if sys.stdin is None or not sys.stdin.isatty():
@@ -75,13 +77,13 @@ def _meant(
             if source(name) is ParameterSource.COMMANDLINE:
                 option = name.replace("_", "-")
                 raise click.UsageError(f"ACCOUNT and --{option} both name a journal: give one")
-        return by_fingerprint(keeping.listed(), account).path
+        return by_fingerprint(journal_place.listed(), account).path
     if journal:
         return journal.resolve()
     if account_token:
-        found = of_token(keeping.listed(), account_token, base_url)
+        found = of_token(journal_place.listed(), account_token, base_url)
         own = journal_account(account_token, services(account_token, base_url))
-        return found.path if found else keeping.place(own, None)
+        return found.path if found else journal_place.place(own, None)
     raise click.UsageError(
         "which one? name the account as wootric-replay status shows it, set WOOTRIC_ACCOUNT_TOKEN, or add "
         "--journal FILE"

@@ -1,5 +1,6 @@
 """`status`: what the journals hold."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -8,11 +9,14 @@ from typing import Any, Final
 
 import click
 
-from cli import keeping, options
-from cli.render.text import duration, json_line, plural, printable, styled
+from cli import options
+from cli.render.text import json_line, plural, printable, styled
+from wootric_map.deliver import journal_place
+from wootric_map.deliver.account_lock import described, under_way
 from wootric_map.deliver.journal_contents import Contents, Run, contents
 from wootric_map.deliver.journal_list import Listed, is_of_token
 from wootric_map.errors import JournalError
+from wootric_map.values.durations import duration
 
 _RUNS: Final = 5
 """How many of the last runs are shown."""
@@ -44,9 +48,9 @@ def status(
     if journal:
         paths = [journal.resolve()]
     else:
-        folder = keeping.state_folder()
-        paths = sorted(folder.glob(f"*{keeping.JOURNAL}"))
-    own = keeping.account_of(account_token, base_url)
+        folder = journal_place.state_folder()
+        paths = sorted(folder.glob(f"*{journal_place.JOURNAL}"))
+    own = journal_place.account_of(account_token, base_url)
     code = 0
     for path in paths:
         try:
@@ -70,7 +74,7 @@ def status(
 
 
 def _data(path: Path, held: Contents) -> dict[str, object]:
-    found = keeping.under_way(path)
+    found = under_way(path)
     data: dict[str, Any] = {"journal": str(path)} | asdict(held)
     data["runs"] = [run._asdict() for run in held.runs]
     data["under_way"] = found._asdict() if found else None
@@ -90,9 +94,9 @@ def _lines(path: Path, held: Contents, *, mark: str) -> Iterator[str]:
     yield (
         styled(f"Account {printable(held.account)}", bold=True) + f"  {printable(str(path))}{mark}"
     )
-    found = keeping.under_way(path)
+    found = under_way(path)
     if found:
-        yield f"  A run is under way: {keeping.who(found)}"
+        yield f"  A run is under way: {printable(described(found, time.time()))}"
     yield f"  Delivered  {_counted(held.delivered)}; {plural(held.end_users, 'end user')} known"
     doubt = "Under way" if found else "In doubt"
     yield f"  {doubt:9}  {_counted(held.in_doubt)}"

@@ -6,14 +6,12 @@ from typing import Any
 
 import click
 
-from cli import options
+from cli import options, redacting, settings, streams
 from cli.render import summary
 from cli.render.findings_json import EveryPlace
-from cli.render.progress import reading_progress
-from wootric_map.mapping.entries import read_in_parts, worth
-from wootric_map.read.process_pool import SideBySide
+from cli.render.progress import ReadingProgress
 from wootric_map.report import Report
-from wootric_map.validate import Checker
+from wootric_map.validate import Validate
 
 
 @click.command()
@@ -23,7 +21,7 @@ from wootric_map.validate import Checker
 @options.processes_option
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 @options.redact_option
-def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any) -> int:
+def validate(style: str, **values: Any) -> int:
     """Check every record; report what is rejected, how to mend it, and what to know of the others.
 
     The text shows the first few places of each code; --format json has them all.
@@ -33,29 +31,18 @@ def validate(paths: tuple[str, ...], style: str, processes: int, **reading: Any)
       wootric-replay validate sample_events/segment-logs
       wootric-replay validate --format json export.ndjson.gz | jq .warnings
     """
-    report = Report(ignored_warnings=frozenset(reading["ignored_warnings"]))
-    found = options.sources(paths, report.passed_over, reading["min_age"])
-    how = options.reading(reading)
     interrupted = False
     with ExitStack() as stack:
-        every = stack.enter_context(EveryPlace(options.redaction())) if style == "json" else None
+        every = stack.enter_context(EveryPlace(redacting.current())) if style == "json" else None
+        checking = Validate(
+            settings.validate(values),
+            observer=ReadingProgress(),
+            places=every,
+            stdin=streams.standard_input(),
+        )
+        report = checking.report
         try:
-            checker = Checker(how, every.text if every else None)
-            # Its processes are forked before anything starts a thread.
-            with (
-                SideBySide(checker, worth(processes, found)) as workers,
-                reading_progress(found) as on_bytes,
-            ):
-                for part, lines, checked in read_in_parts(
-                    workers,
-                    found,
-                    stdin=options.standard_input(),
-                    max_line_bytes=how.max_line_bytes,
-                    on_bytes=on_bytes,
-                ):
-                    report.add(checked.report, lines)
-                    if every and checked.places:
-                        every.add(part.name, lines, checked.places, report)
+            checking.run()
         except KeyboardInterrupt:
             interrupted = True
         if every:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from cli.render.text import printable, shown, styled
+from cli.render.text import json_line, printable, quoted, styled
+from wootric_map.diff import EndUserChange
 from wootric_map.mapping.identity import Origin
 from wootric_map.model import EndUser, EndUserUpsert
 
@@ -19,46 +20,50 @@ _NOT_KEPT: Final = "(not known)"
 """Stands for a value of which the journal keeps a fingerprint alone."""
 
 
-class Changed(NamedTuple):
-    """An end user whom a push would create or update."""
+class Shown(NamedTuple):
+    """What is shown of an end user who would be created or updated."""
 
-    fields: EndUserUpsert
-    """What would be sent."""
-    held: EndUser | None
-    """The end user as Wootric holds them; None where they would be created, or that is not known."""
-    origins: Mapping[str, Origin]
-    warnings: tuple[tuple[str, str], ...]
-    """Codes and messages of warnings about the end user."""
-    left: EndUserUpsert | None = None
-    """Of one whom an earlier run has left in Wootric, and whose values nobody keeps: what they are known by,
-    with Wootric's own id."""
+    is_update: bool
+    content: str | bytes
+    """Text, or a line of JSON."""
 
-    @property
-    def is_update(self) -> bool:
-        """Whether the end user is there already."""
-        return bool(self.held or self.left)
+
+def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: bool) -> Shown:
+    """Return what is shown of one end user's change.
+
+    Args:
+        changed: the change.
+        redaction: hides personal data, if that is asked for.
+        as_json: whether that is a line of JSON; else it is text.
+    """
+    if redaction:
+        changed = redacted(changed, redaction)
+    if as_json:
+        return Shown(changed.is_update, json_line(end_user_data(changed)))
+    text = "".join(f"{line}\n" for line in (*end_user_text(changed), ""))
+    return Shown(changed.is_update, text)
 
 
 _Field: TypeAlias = tuple[str, str | int | None, str | int, Origin | None]
 """A field's name, its value before and after, and where the latter came from."""
 
 
-def end_user_text(changed: Changed) -> Iterator[str]:
+def end_user_text(changed: EndUserChange) -> Iterator[str]:
     """The lines of one end user's change."""
     fields = list(_fields(changed))
     sign, colour = ("~", "yellow") if changed.is_update else ("+", "green")
     yield styled(f"{sign} {_title(changed)}", fg=colour, bold=True)
     wide = max((len(printable(name, _WIDEST)) for name, *_ in fields), default=0)
     for name, before, after, origin in fields:
-        value, mark = shown(after), styled("+", fg="green")
+        value, mark = quoted(after), styled("+", fg="green")
         if before is not None or changed.left:
-            was = _NOT_KEPT if changed.left else shown(before)
+            was = _NOT_KEPT if changed.left else quoted(before)
             value, mark = f"{was} → {value}", styled("~", fg="yellow")
         text = f"    {mark} {printable(name, _WIDEST):{wide}}  {value}"
         yield text + (styled(f"  ← {_origin(origin, after)}", dim=True) if origin else "")
 
 
-def end_user_data(changed: Changed) -> dict[str, object]:
+def end_user_data(changed: EndUserChange) -> dict[str, object]:
     """One end user's change, for programs."""
     ids = _ids(changed)
     fields: list[dict[str, object]] = []
@@ -80,7 +85,7 @@ def end_user_data(changed: Changed) -> dict[str, object]:
     return data
 
 
-def redacted(changed: Changed, redaction: "Redaction") -> Changed:
+def redacted(changed: EndUserChange, redaction: "Redaction") -> EndUserChange:
     """The same change with all that is personal in it hidden."""
     wanted, held = changed.fields, changed.held
     names = redaction.keys(wanted.properties)
@@ -99,7 +104,7 @@ def redacted(changed: Changed, redaction: "Redaction") -> Changed:
             if name in of.properties
         }
 
-    return Changed(
+    return EndUserChange(
         replace(wanted, **ids(wanted), properties=properties(wanted)),
         replace(held, **ids(held), properties=properties(held)) if held else None,
         {
@@ -118,9 +123,9 @@ def _renamed(field: str, names: Mapping[str, str]) -> str:
     return field if name == field else _PROPERTY + names.get(name, name)
 
 
-def _fields(changed: Changed) -> Iterator[_Field]:
+def _fields(changed: EndUserChange) -> Iterator[_Field]:
     """The fields with their values and origins, in the order they are sent."""
-    fields, held, origins, *_ = changed
+    fields, held, origins = changed.fields, changed.held, changed.origins
     for name in _FIELDS:
         value = getattr(fields, name)
         if value is not None:
@@ -131,7 +136,7 @@ def _fields(changed: Changed) -> Iterator[_Field]:
         yield key, before.get(name), value, origins.get(key)
 
 
-def _ids(changed: Changed) -> dict[str, str | int | None]:
+def _ids(changed: EndUserChange) -> dict[str, str | int | None]:
     """What the end user is known by: to Wootric, or to be."""
     known = changed.held or changed.left or changed.fields
     number = changed.left.wootric_id if changed.left else None
@@ -144,7 +149,7 @@ def _ids(changed: Changed) -> dict[str, str | int | None]:
     }
 
 
-def _title(changed: Changed) -> str:
+def _title(changed: EndUserChange) -> str:
     ids = _ids(changed)
     names = [printable(str(ids[name])) for name in ("email", "external_id") if ids[name]]
     if not names:
@@ -155,4 +160,4 @@ def _title(changed: Changed) -> str:
 def _origin(origin: Origin, value: object) -> str:
     source = printable(origin.source)
     same = origin.original == value and type(origin.original) is type(value)
-    return source if same else f"{source} {shown(origin.original)}"
+    return source if same else f"{source} {quoted(origin.original)}"

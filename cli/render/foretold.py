@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from math import isinf
 from typing import Final
 
-from cli.render.text import duration, plural
+from cli.render.text import plural
 from wootric_map.deliver.forecast import KINDS, Forecast, Kind
+from wootric_map.values.durations import duration
 
 _NAMES: Final[Mapping[Kind, str]] = {
     "look_up": "look-up",

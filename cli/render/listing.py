@@ -4,12 +4,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.interrupt import Interruption
 from cli.render.progress import LINE_EVERY, REDRAWS, Paced, can_draw, console, regularly, waiting
-from cli.render.text import plural
+from cli.render.text import plural, printable
+from wootric_map.snapshot.snapshot import SnapshotObserver
 
 
 class ListingProgress:
@@ -37,6 +40,43 @@ class ListingProgress:
             f"{calls / elapsed:,.1f}/s",
         ]
         return ", ".join([*parts, *waiting(self._pace)])
+
+
+class SnapshotProgress(SnapshotObserver):
+    """Shows how far a snapshot has come."""
+
+    def __init__(self, interruption: Interruption, *, shown: bool, live: bool) -> None:
+        """Begin without anything.
+
+        Args:
+            interruption: has what it says shown in the midst of what is drawn.
+            shown: whether to show anything of the calls.
+            live: as in `listing_progress`.
+        """
+        self._interruption = interruption
+        self._shown = shown
+        self._live = live
+        self._progress: ListingProgress | None = None
+
+    @contextmanager
+    def listing(self, held: int, pace: Paced) -> Iterator[None]:
+        """Show how many end users have come."""
+        with (
+            listing_progress(held, pace, shown=self._shown, live=self._live) as progress,
+            self._interruption.shown_by(progress.say),
+        ):
+            self._progress = progress
+            yield
+
+    def listed(self, count: int) -> None:
+        """Count end users that have come."""
+        if self._progress:
+            self._progress.add(count)
+
+    def broke_off(self, partial: Path, end_users: int) -> None:
+        """Say what a run that does not come to its end has written."""
+        kept = f"{plural(end_users, 'end user')} kept in {printable(str(partial))}"
+        click.echo(f"{kept}; run the same command again to go on.", err=True)
 
 
 @contextmanager

@@ -5,17 +5,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, Protocol
 
 import click
 
 from cli import colour
-from cli.render.text import duration, plural
+from cli.render.text import plural
 from wootric_map.deliver.forecast import ENDPOINTS, Agenda, Speed, time_left
+from wootric_map.export import ReadingObserver
 from wootric_map.model import Failure, Outcome
 from wootric_map.read.files import Source
+from wootric_map.values.durations import duration
 
 LINE_EVERY: Final = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -76,6 +78,19 @@ def reading_progress(
         yield _Lines(total).read
     else:
         yield lambda _: None
+
+
+class ReadingProgress(ReadingObserver):
+    """Shows how much of an export has been read."""
+
+    def __init__(self, *, shown: bool = True, lines: bool = False) -> None:
+        """Arguments are as in `reading_progress`."""
+        self._shown = shown
+        self._lines = lines
+
+    def reading(self, sources: Sequence[Source]) -> AbstractContextManager[Callable[[int], object]]:
+        """Show it as long as the context lasts."""
+        return reading_progress(sources, shown=self._shown, lines=self._lines)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from cli.render.text import by_number, plural, printable, styled
 from cli.wrapping import KEPT, broken
 from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
 from wootric_map.read.files import NAMED, PassedOver
+from wootric_map.rejects import KeptRecords
 from wootric_map.report import Report
 
 _WARNINGS: Final = 10
@@ -136,6 +137,21 @@ def left_out(report: Report) -> Iterator[str]:
         yield f"Unidentified: {reasons(report)}"
     if report.rejected.counts:
         yield counts("Rejected", report.rejected)
+
+
+def unidentified(kept: KeptRecords | None) -> Iterator[str]:
+    """Yield lines that tell what became of the file of the records that name nobody, if there is one."""
+    if kept is None:
+        return
+    name = printable(str(kept.path))
+    if kept.before:
+        before = printable(str(kept.path.with_name(kept.before.name)))
+        yield f"The {name} that was there before is now {before}."
+    if kept.count:
+        records = plural(kept.count, "record that names", "records that name")
+        yield f"{records} nobody kept in {name}. Push that file once it is known who they are."
+    elif kept.is_left_over:
+        yield f"{name} is of an earlier run; this one has met no record that names nobody."
 
 
 def eligible(report: Report) -> Iterator[str]:

@@ -12,10 +12,11 @@ import click
 
 from cli.render.text import json_line
 from wootric_map.errors import EXIT_UNFORESEEN, EXIT_USAGE
-from wootric_map.rejects import RejectsFile
+from wootric_map.rejects import KeptRecords
 from wootric_map.report import Report
 
 if TYPE_CHECKING:
+    from wootric_map.push import PushResult
     from wootric_map.redaction import Redaction
 
 _TEXTS: Final = (
@@ -82,22 +83,14 @@ class PushSummary:
         *,
         exit_code: int,
         error: Exception | None = None,
-        calls: int = 0,
-        doubts: int = 0,
-        left: int | None = None,
-        rejects: dict[str, object] | None = None,
-        unidentified: dict[str, object] | None = None,
+        result: "PushResult | None" = None,
     ) -> None:
         """Write the summary.
 
         Args:
             exit_code: what the command ends with, unless with that of the error.
             error: what ended the push early, if anything but a signal.
-            calls: all that were made, look-ups and tries that failed among them.
-            doubts: deliveries that were sent and never answered, by this run or an earlier one.
-            left: records, or calls of a plan, that the push did not come to; None where that is not known.
-            rejects: where they were kept, as `kept_in` gives it.
-            unidentified: where the records that name nobody were kept, as `kept_in` gives it.
+            result: what the push came to, if it came to anything.
         """
         if not self.is_wanted:
             return
@@ -114,32 +107,26 @@ class PushSummary:
                 }
                 for name, count in self.report.checked.most_common()
             ],
-            "in_doubt": doubts,
-            "records_left": left,
-            "calls": calls,
+            "in_doubt": result.doubts if result else 0,
+            "records_left": result.left if result else None,
+            "calls": result.calls if result else 0,
             "seconds": round(self.seconds, 1),
-            "rejects_file": rejects,
-            "unidentified_file": unidentified,
+            "rejects_file": kept_in(result.rejects) if result else None,
+            "unidentified_file": kept_in(result.unidentified) if result else None,
             "exit_code": exit_code,
             "error": message,
         }
         write_summary(self.report, more, self.redaction)
 
 
-def kept_in(path: Path, file: RejectsFile, before: Path | None) -> dict[str, object] | None:
-    """Return where records were kept, for programs; None where none were.
-
-    Args:
-        path: the place of the file.
-        file: the file.
-        before: where the file that was there before is now, if it was moved.
-    """
-    if not file.count:
+def kept_in(kept: KeptRecords | None) -> dict[str, object] | None:
+    """Return where records were kept, for programs; None where none were."""
+    if kept is None or not kept.count:
         return None
     return {
-        "path": _text(path),
-        "records": file.count,
-        "before": None if before is None else _text(before),
+        "path": _text(kept.path),
+        "records": kept.count,
+        "before": None if kept.before is None else _text(kept.before),
     }
 
 

@@ -37,7 +37,7 @@ def json_line(data: object) -> bytes:
     return _UNSAFE_IN_JSON.sub(_escape_in_json, line.decode()).encode()
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value of the export as JSON, safe to show."""
     if isinstance(value, str):
         # Cut first: escaping megabytes of nothing to show two hundred characters is a waste.
@@ -54,20 +54,6 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 def by_number(count: int, one: str, many: str) -> str:
     """Return the word that goes with so many: `one` with 1, else `many`."""
     return one if count == 1 else many
-
-
-def duration(seconds: float) -> str:
-    """A length of time in the two largest units that tell it."""
-    whole = round(seconds)
-    for size, unit, next_size, next_unit in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // next_size
-            return f"{whole // size} {unit}" + (f" {rest} {next_unit}" if rest else "")
-    return f"{whole} s"
 
 
 def styled(text: str, **style: object) -> str:

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.options import Moment
+from cli.options.types import Moment
 from wootric_map.mapping import filters
 
 DAY = 86_400

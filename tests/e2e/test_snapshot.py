@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from wootric_map.model import EndUserUpsert
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings, run_sandbox
-from wootric_map.snapshot.snapshot_file import Snapshot
+from wootric_map.snapshot.snapshot_file import SnapshotReader
 from wootric_map.wootric.regions import account_fingerprint
 
 LIST = "GET /v1/end_users"
@@ -288,7 +288,7 @@ def test_what_orjson_cannot_write_is_written_all_the_same(opened: Open) -> None:
     assert code == 0, said
     path = account.replay.folder / "out.ndjson"
     assert str(2**80).encode() in path.read_bytes()
-    with Snapshot.open(path) as snapshot:
+    with SnapshotReader.open(path) as snapshot:
         assert len(snapshot) == 1
 
 
@@ -313,7 +313,7 @@ def test_what_a_push_wrote_is_found_in_the_snapshot(account: Account) -> None:
     assert account.replay.push(export).returncode == 0
     code, said = account.snapshot("-o", "out.ndjson")
     assert code == 0, said
-    with Snapshot.open(account.replay.folder / "out.ndjson") as snapshot:
+    with SnapshotReader.open(account.replay.folder / "out.ndjson") as snapshot:
         assert len(snapshot) == 120
         found = [snapshot.find(EndUserUpsert(external_id=f"u{n}")) for n in range(120)]
         assert [held and held.email for held in found] == [f"U{n}@example.com" for n in range(120)]

@@ -11,7 +11,7 @@ import orjson
 from wootric_map.errors import SnapshotError
 from wootric_map.mapping.identity import WOOTRIC_ID
 from wootric_map.model import EndUser, EndUserUpsert
-from wootric_map.snapshot.snapshot_file import EarlierSnapshot, PartialSnapshot, Snapshot
+from wootric_map.snapshot.snapshot_file import EarlierSnapshot, PartialSnapshot, SnapshotReader
 from wootric_map.wootric.end_users import end_user_from
 
 _FOLDER: Final = Path(tempfile.mkdtemp(prefix="fuzz-snapshots-"))
@@ -65,7 +65,7 @@ def check(data: bytes) -> None:
 
 
 def _check_snapshot(path: Path) -> int:
-    with Snapshot(path) as snapshot:
+    with SnapshotReader(path) as snapshot:
         content = path.read_bytes()
         rows = (
             []

@@ -1,6 +1,8 @@
 """The direction of imports: lines → records → settings → plan → deliveries → report (house.md)."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -36,6 +38,23 @@ MAY_IMPORT: Final = {
 """Of each early step what it may import beside itself. `deliver` and the use cases put them together."""
 
 
+USE_CASES: Final = frozenset({"validate", "map_records", "dry_run", "push", "snapshot.snapshot"})
+"""They put the steps together, and know nothing of each other."""
+
+SHARED_BY_USE_CASES: Final = {
+    "stopping": frozenset({"errors"}),
+    "export": BASE | {"mapping", "read", "rejects"},
+    "account": BASE | {"embedded_sandbox", "run_files", "wootric"},
+    "comparison": BASE | {"read", "snapshot", "wootric"},
+    "embedded_sandbox": BASE | {"sandbox", "wootric"},
+    "run_files": BASE | {"deliver", "read", "rejects"},
+    "replay_settings": BASE | {"account", "comparison", "export", "plan"},
+    "unidentified_file": BASE | {"plan", "read", "rejects", "report", "unidentified"},
+    "diff": BASE | {"deliver", "mapping", "plan", "read", "rejects", "report"},
+}
+"""What use cases have in common, and what it may import."""
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """The modules that a file imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -60,12 +79,53 @@ def test_a_step_knows_nothing_of_those_after_it(step: str) -> None:
         assert known - {step} <= MAY_IMPORT[step], path
 
 
-@pytest.mark.parametrize("step", ["deliver", "snapshot"])
-def test_no_step_knows_a_use_case(step: str) -> None:
-    use_cases = {"validate", "dry_run", "push", "map_records"}
-    for path in LIBRARY.joinpath(step).rglob("*.py"):
-        known = {each.split(".")[1] for each in imports_of(path) if each.startswith("wootric_map.")}
-        assert not known & use_cases, path
+def modules_known_to(path: Path) -> set[str]:
+    """The library's modules that a file imports, by their names below `wootric_map`."""
+    below = "wootric_map."
+    found = {each.removeprefix(below) for each in imports_of(path) if each.startswith(below)}
+    places = {each: LIBRARY.joinpath(*each.split(".")) for each in found}
+    return {each for each, at in places.items() if at.is_dir() or at.with_suffix(".py").is_file()}
+
+
+def name_of(path: Path) -> str:
+    """A module's name below `wootric_map`."""
+    return ".".join(path.relative_to(LIBRARY).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("case", sorted(USE_CASES))
+def test_nothing_in_the_library_knows_a_use_case_but_what_puts_names_together(case: str) -> None:
+    assert LIBRARY.joinpath(*case.split(".")).with_suffix(".py").is_file()
+    for path in LIBRARY.rglob("*.py"):
+        if name_of(path) not in {case, "__init__"}:
+            assert case not in modules_known_to(path), path
+
+
+def test_what_use_cases_share_knows_nothing_of_those_after_it() -> None:
+    for name, known in SHARED_BY_USE_CASES.items():
+        path = LIBRARY / f"{name}.py"
+        found = {each.split(".")[0] for each in modules_known_to(path) if each}
+        assert found - {name} <= known, path
+
+
+def test_a_command_only_builds_settings_calls_and_shows() -> None:
+    """What opens, locks, plans and sends is the library's."""
+    inner = {"plan", "read", "mapping", "wootric"}
+    for path in Path(cli.__file__).parent.joinpath("commands").glob("*.py"):
+        if path.stem in {"validate", "map", "dry_run", "push", "snapshot"}:
+            assert not {each.split(".")[0] for each in modules_known_to(path)} & inner, path
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 150, path
+
+
+@pytest.mark.parametrize("command", ["validate", "map", "dry_run"])
+def test_a_command_loads_nothing_that_only_others_need(command: str) -> None:
+    slow = {"requests", "tenacity", "rich", "platformdirs", "starlette"}
+    if command != "dry_run":  # whose plan is kept in a database
+        slow.add("sqlite3")
+    program = f"import sys, cli.commands.{command}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not slow & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("name", sorted(wootric_map.__all__))

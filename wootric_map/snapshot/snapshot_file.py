@@ -85,7 +85,7 @@ class _Line(NamedTuple):
     place: Place
 
 
-class Snapshot:
+class SnapshotReader:
     """A snapshot to find end users in; may be used from several threads.
 
     The end users wait in a temporary SQLite database, so that memory does not grow with their number.
@@ -124,7 +124,7 @@ class Snapshot:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a snapshot by its name; see `Snapshot`."""
+        """Read a snapshot by its name; see `SnapshotReader`."""
         return cls(Path(path))
 
     def __enter__(self) -> Self:
@@ -329,9 +329,9 @@ class EarlierSnapshot:
             self.close()
             raise
         self.account = lines.account
-        """As in `Snapshot`."""
+        """As in `SnapshotReader`."""
         self.as_of = lines.as_of
-        """As in `Snapshot`."""
+        """As in `SnapshotReader`."""
         self.is_gzip = lines.is_gzip
         """Whether it is compressed, as its successor will not be."""
 

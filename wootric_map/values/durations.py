@@ -1,4 +1,4 @@
-"""Durations as people write them: `90s`, `10m`, `12h`, `7d`, `2w`."""
+"""Durations as people write and read them: `90s`, `10m`, `12h`, `7d`, `2w`."""
 
 import re
 from typing import Final
@@ -23,3 +23,17 @@ def seconds_in(text: str) -> float | None:
     """
     matched = _DURATION.fullmatch(text)
     return float(matched[1]) * _SECONDS[matched[2]] if matched else None
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the two largest units that tell it."""
+    whole = round(seconds)
+    for size, unit, next_size, next_unit in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // next_size
+            return f"{whole // size} {unit}" + (f" {rest} {next_unit}" if rest else "")
+    return f"{whole} s"

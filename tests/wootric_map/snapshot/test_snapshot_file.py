@@ -22,7 +22,7 @@ from listed import Listed
 
 from wootric_map.errors import SnapshotError
 from wootric_map.model import EndUserUpsert
-from wootric_map.snapshot.snapshot_file import EarlierSnapshot, PartialSnapshot, Snapshot
+from wootric_map.snapshot.snapshot_file import EarlierSnapshot, PartialSnapshot, SnapshotReader
 from wootric_map.wootric import listing
 from wootric_map.wootric.end_users import Reached
 from wootric_map.wootric.listing import walk
@@ -115,7 +115,7 @@ def test_it_is_for_its_owner_alone_and_whole_from_the_start(path: Path) -> None:
 def test_an_account_without_end_users_is_an_empty_file(path: Path) -> None:
     take(Listed([]), path)
     assert path.read_bytes() == b""
-    with Snapshot.open(path) as snapshot:
+    with SnapshotReader.open(path) as snapshot:
         assert (len(snapshot), snapshot.account, snapshot.as_of) == (0, None, None)
         assert snapshot  # it must not be taken for none
         assert snapshot.find(EndUserUpsert(email="ada@example.com")) is None
@@ -407,7 +407,7 @@ def test_a_snapshot_that_changes_while_it_is_updated_is_left_alone(path: Path) -
 
 
 def test_what_a_snapshot_says_of_itself(path: Path) -> None:
-    with Snapshot.open(str(write(path, ADA, {**ADA, "id": 2, "as_of": T + 7}))) as snapshot:
+    with SnapshotReader.open(str(write(path, ADA, {**ADA, "id": 2, "as_of": T + 7}))) as snapshot:
         assert (len(snapshot), snapshot.account, snapshot.as_of) == (2, ACCOUNT, T + 7)
 
 
@@ -450,13 +450,13 @@ def household(path: Path) -> Path:
     ],
 )
 def test_who_is_found(household: Path, wanted: EndUserUpsert, found: int | None) -> None:
-    with Snapshot.open(household) as snapshot:
+    with SnapshotReader.open(household) as snapshot:
         held = snapshot.find(wanted)
     assert (held and held.id) == found
 
 
 def test_a_found_end_user_is_as_the_client_would_tell(household: Path) -> None:
-    with Snapshot.open(household) as snapshot:
+    with SnapshotReader.open(household) as snapshot:
         held = snapshot.find(EndUserUpsert(external_id="u-1"))
     assert held
     assert (held.email, held.external_id, held.phone_number) == (
@@ -472,7 +472,7 @@ def test_a_found_end_user_is_as_the_client_would_tell(household: Path) -> None:
 def test_properties_told_as_text_are_known_only_where_it_can_be_read(
     path: Path, told: str, is_known: bool
 ) -> None:
-    with Snapshot.open(write(path, ADA | {"properties": told})) as snapshot:
+    with SnapshotReader.open(write(path, ADA | {"properties": told})) as snapshot:
         held = snapshot.find(EndUserUpsert(email="ada@example.com"))
     assert held is not None
     assert held.knows_properties is is_known
@@ -481,7 +481,7 @@ def test_properties_told_as_text_are_known_only_where_it_can_be_read(
 
 def test_the_later_line_of_an_end_user_counts(path: Path) -> None:
     write(path, ADA, {**ADA, "email": "new@example.com"})
-    with Snapshot.open(path) as snapshot:
+    with SnapshotReader.open(path) as snapshot:
         assert len(snapshot) == 1
         assert snapshot.find(EndUserUpsert(email="ada@example.com")) is None
         assert snapshot.find(EndUserUpsert(email="new@example.com"))
@@ -493,13 +493,13 @@ def test_gzip_a_byte_order_mark_and_other_line_ends_are_taken(path: Path) -> Non
     )
     for each in (content, gzip.compress(content)):
         path.write_bytes(each)
-        with Snapshot.open(path) as snapshot:
+        with SnapshotReader.open(path) as snapshot:
             assert len(snapshot) == 2
 
 
 def test_several_threads_may_look_at_once(path: Path) -> None:
     write(path, *({**ADA, "id": n, "external_id": str(n)} for n in range(1, 501)))
-    with Snapshot.open(path) as snapshot, ThreadPoolExecutor(8) as threads:
+    with SnapshotReader.open(path) as snapshot, ThreadPoolExecutor(8) as threads:
         wanted = [EndUserUpsert(external_id=str(n)) for n in range(1, 501)] * 4
         found = list(threads.map(snapshot.find, wanted))
     assert [held and str(held.id) for held in found] == [each.external_id for each in wanted]
@@ -531,7 +531,7 @@ NO_LINE = "no end user with an account and an as_of"
 def test_a_line_that_is_wrong_is_named(path: Path, bad: bytes, words: str) -> None:
     write(path, ADA, bad)
     with pytest.raises(SnapshotError) as error:
-        Snapshot.open(path)
+        SnapshotReader.open(path)
     assert f"{path}{words}" in str(error.value)
     assert "wootric-replay snapshot -o FILE" in str(error.value)
 
@@ -542,26 +542,26 @@ def test_a_gzip_file_that_broke_off_is_told(path: Path, cut: int) -> None:
     compressed = gzip.compress(b"".join(map(line, rows)))
     path.write_bytes(compressed[:-cut])
     with pytest.raises(SnapshotError, match="broke off or is corrupt"):
-        Snapshot.open(path)
+        SnapshotReader.open(path)
 
 
 def test_a_missing_file_a_folder_and_an_endless_line_are_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SnapshotError, match="can't be read: No such file"):
-        Snapshot.open(path)
+        SnapshotReader.open(path)
     with pytest.raises(SnapshotError, match="can't be read: Is a directory"):
-        Snapshot.open(path.parent)
+        SnapshotReader.open(path.parent)
     monkeypatch.setattr("wootric_map.snapshot.snapshot_file._LONGEST_LINE", 1000)
     write(path, ADA, {**ADA, "x": "x" * 2000})
     with pytest.raises(SnapshotError, match=":2: the line is cut off or too long"):
-        Snapshot.open(path)
+        SnapshotReader.open(path)
 
 
 def test_a_part_of_a_snapshot_is_not_taken_for_a_whole_one(path: Path) -> None:
     take(Listed([T] * 120), path, pages=1)
     partial = path.with_name(path.name + ".partial")
-    openings: Iterable[Callable[[Path], object]] = (Snapshot.open, EarlierSnapshot)
+    openings: Iterable[Callable[[Path], object]] = (SnapshotReader.open, EarlierSnapshot)
     for opening in openings:
         with pytest.raises(SnapshotError, match="again"):
             opening(partial)

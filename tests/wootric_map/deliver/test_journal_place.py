@@ -5,10 +5,11 @@ from pathlib import Path
 from threading import Event
 from typing import NoReturn
 
-import click
 import pytest
 
-from cli import keeping
+from wootric_map.deliver import journal_place
+from wootric_map.deliver.account_lock import locked
+from wootric_map.errors import SettingsError
 
 
 @pytest.fixture
@@ -25,12 +26,12 @@ def _homeless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_homeless")
 def test_without_a_home_it_asks_for_a_place() -> None:
-    with pytest.raises(click.UsageError, match="--journal FILE"):
-        keeping.place("0123456789ab", None)
+    with pytest.raises(SettingsError, match="--journal FILE"):
+        journal_place.place("0123456789ab", None)
 
 
 @pytest.mark.usefixtures("_homeless")
 def test_without_a_home_the_lock_stands_beside_the_journal(tmp_path: Path) -> None:
-    path = keeping.place("0123456789ab", tmp_path / "own.journal")
-    with keeping.locked("0123456789ab", path, patience=0, wait=Event().wait):
+    path = journal_place.place("0123456789ab", tmp_path / "own.journal")
+    with locked("0123456789ab", path, patience=0, wait=Event().wait):
         assert [each.name for each in tmp_path.iterdir()] == ["own.journal.lock"]

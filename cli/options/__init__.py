@@ -1,0 +1,41 @@
+"""The options that commands share: declarations alone; `cli.settings` makes settings of their values."""
+
+from cli.options.account import account_options, credential_options
+from cli.options.journal import journal_option, journal_options
+from cli.options.output import format_option, redact_option
+from cli.options.pace import connection_options, pace_options
+from cli.options.planning import (
+    against_option,
+    planning_options,
+    unidentified_option,
+    workers_option,
+)
+from cli.options.reading import (
+    ignore_warning_option,
+    paths_argument,
+    processes_option,
+    reading_options,
+)
+from cli.options.types import Age, Count, LocalPath
+
+__all__ = [
+    "Age",
+    "Count",
+    "LocalPath",
+    "account_options",
+    "against_option",
+    "connection_options",
+    "credential_options",
+    "format_option",
+    "ignore_warning_option",
+    "journal_option",
+    "journal_options",
+    "pace_options",
+    "paths_argument",
+    "planning_options",
+    "processes_option",
+    "reading_options",
+    "redact_option",
+    "unidentified_option",
+    "workers_option",
+]

@@ -1,0 +1,38 @@
+"""Options about what is shown."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cli import redacting
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def format_option(what: str = "For people, or for programs.") -> Callable[[F], F]:
+    """Whether what a command prints is text or JSON.
+
+    Args:
+        what: what that means to the command.
+    """
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help=what,
+    )
+
+
+def redact_option(command: F) -> F:
+    """Whether personal data is hidden; the streams have seen to it by the time a command runs."""
+    return click.option(
+        redacting.OPTION,
+        is_flag=True,
+        expose_value=False,
+        help="Show emails, phones and names as short keyed hashes, to share them. Plans, snapshots "
+        "and rejects keep them, since another command is to read those.  [env: "
+        f"{redacting.KEY}: a secret, for the same hashes in every run]",
+    )(command)

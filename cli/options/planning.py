@@ -1,0 +1,115 @@
+"""Options about what is replayed, and what it is compared with."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cli.options.reading import with_files_for
+from cli.options.types import Count, LocalPath, Moment
+from wootric_map.mapping import filters
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def planning_options(command: F) -> F:
+    """What is replayed, and how records become a plan."""
+    for option in (
+        click.option(
+            "--fill-missing",
+            is_flag=True,
+            help="Of an end user who is there, send only what Wootric holds nothing of: null, an empty text "
+            "or no such property. No value that is there is changed.",
+        ),
+        click.option(
+            "--create-only",
+            is_flag=True,
+            help="Create end users, and leave those who are there as they are. Events of theirs are sent.",
+        ),
+        click.option(
+            "--limit",
+            type=Count(),
+            metavar="N",
+            help="Replay so many records at most: the first in time order.",
+        ),
+        click.option(
+            "--user",
+            "users",
+            multiple=True,
+            metavar="ID_OR_EMAIL",
+            help="Replay this end user alone; may be given several times.",
+        ),
+        click.option(
+            "--event",
+            "events",
+            multiple=True,
+            metavar="NAME",
+            help="Of the track records, replay this event alone; * stands for anything; may be given "
+            "several times.",
+        ),
+        click.option(
+            "--type",
+            "types",
+            multiple=True,
+            type=click.Choice(["identify", "track", "page"]),
+            help="Replay records of this type alone; may be given several times.",
+        ),
+        click.option(
+            "--until",
+            type=Moment(filters.until),
+            help="Replay records before this time, or before so long ago; a day is taken whole.",
+        ),
+        click.option(
+            "--since",
+            type=Moment(filters.since),
+            help="Replay records from this date or time on, or from so long ago, such as 7d, 12h or 2w. "
+            "Earlier identifies still tell who is who.",
+        ),
+        click.option(
+            "--link-anonymous",
+            is_flag=True,
+            help="Take an anonymousId for the one user that it was ever seen with.",
+        ),
+        click.option(
+            "--no-fold",
+            is_flag=True,
+            help="Replay record by record in time order, not each end user's identifies as one.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def against_option(default: str) -> Callable[[F], F]:
+    """What a plan is compared with: `nothing`, `account`, or a snapshot's path."""
+    return click.option(
+        "--against",
+        metavar="nothing|account|FILE",
+        default=default,
+        show_default=True,
+        help="What to compare with: an account that holds nothing, the account itself (a look-up for "
+        "each end user), or a snapshot of it.",
+    )
+
+
+def workers_option(command: F) -> F:
+    """How many end users are under way at once."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=8,
+        show_default=True,
+        callback=with_files_for("workers"),
+        help="End users under way at once.",
+    )(command)
+
+
+def unidentified_option(command: F) -> F:
+    """Where the records go that name nobody."""
+    return click.option(
+        "--unidentified",
+        type=LocalPath(),
+        metavar="FILE",
+        help="Keep the records that name nobody here, as rejects are kept, to push that file once it is "
+        "known who they are; written only if there are any, and the run comes to its end.",
+    )(command)

@@ -1,0 +1,122 @@
+"""Options about what is read, and how."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+from cli import open_files
+from cli.options.types import Age
+from wootric_map.model import WARNINGS
+from wootric_map.read.lines import MAX_LINE_BYTES
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MOST_PROCESSES: Final = 8
+
+
+def reading_options(command: F) -> F:
+    """How records are read."""
+    for option in (
+        click.option(
+            "--typed-names", is_flag=True, help="Both --amount-suffix and --array-suffix."
+        ),
+        click.option(
+            "--array-suffix",
+            is_flag=True,
+            help="Send list properties under a name ending in _array, as Wootric expects them.",
+        ),
+        click.option(
+            "--amount-suffix",
+            is_flag=True,
+            help="Send number properties under a name ending in _amount, as Wootric expects them, "
+            "rounded to integers where need be.",
+        ),
+        click.option(
+            "--consent-category",
+            "consent_categories",
+            multiple=True,
+            metavar="NAME",
+            help="A category of consent that Wootric needs: skip records whose user was asked and did not "
+            "agree to it; may be given several times.",
+        ),
+        click.option(
+            "--traits-from",
+            type=click.Choice(["auto", "traits", "context"]),
+            default="auto",
+            show_default=True,
+            help="Where an identify's traits stand; context is context.traits, as in RudderStack's "
+            "archives, and auto takes those where it has no traits of its own.",
+        ),
+        click.option(
+            "--ignore-integrations",
+            is_flag=True,
+            help="Take records even if their integrations turn Wootric off; not if their user withholds "
+            "consent.",
+        ),
+        click.option(
+            "--min-age",
+            type=Age(),
+            default="0",
+            show_default=True,
+            help="Leave files for the next run that were changed less than this ago, such as 10m: they may "
+            "still be written to.",
+        ),
+        click.option(
+            "--max-line-bytes",
+            type=click.IntRange(min=1),
+            default=MAX_LINE_BYTES,
+            show_default=True,
+            help="The longest line taken; longer ones are rejected.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def ignore_warning_option(command: F) -> F:
+    """Which warnings are not shown."""
+    return click.option(
+        "--ignore-warning",
+        "ignored_warnings",
+        type=click.Choice(WARNINGS),
+        multiple=True,
+        metavar="CODE",
+        help="Show no warnings of this code, only how many are ignored in all; may be given several times.",
+    )(command)
+
+
+def paths_argument(*, required: bool = True) -> Callable[[F], F]:
+    """PATHS: what is read."""
+    return click.argument("paths", nargs=-1, required=required, metavar="PATHS...")
+
+
+def _processes_at_once() -> int:
+    """How many processes this machine runs at once; of very many, only some are worth their memory."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
+    return min(os.cpu_count() or 1, _MOST_PROCESSES)
+
+
+def with_files_for(what: str) -> Callable[[click.Context, click.Parameter, int], int]:
+    """Refuse more workers or processes than can have their files open."""
+
+    def check(_: click.Context, __: click.Parameter, count: int) -> int:
+        open_files.check(**{"workers": 0, "processes": 0, what: count})
+        return count
+
+    return check
+
+
+def processes_option(command: F) -> F:
+    """How many processes work side by side."""
+    return click.option(
+        "--processes",
+        type=click.IntRange(1, 256),
+        default=_processes_at_once,
+        show_default=f"as many as the machine runs at once, {_MOST_PROCESSES} at most",
+        metavar="N",
+        callback=with_files_for("processes"),
+        help="Processes that read a large export side by side.",
+    )(command)

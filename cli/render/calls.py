@@ -1,0 +1,44 @@
+"""`--verbose`: each call on standard error, without personal data."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wootric_map.account import Account, Connect, ConnectionSettings, connected
+
+if TYPE_CHECKING:
+    from wootric_map.wootric.client import Wootric
+    from wootric_map.wootric.pace import Pace
+
+
+def connect(*, verbose: bool) -> Connect:
+    """Return what makes a client of an account.
+
+    Args:
+        verbose: whether the client's calls are shown.
+    """
+    return _connected_and_shown if verbose else connected
+
+
+@contextmanager
+def _connected_and_shown(
+    account: Account, pace: "Pace", settings: ConnectionSettings, *, connections: int
+) -> "Iterator[Wootric]":
+    with _calls_shown(), connected(account, pace, settings, connections=connections) as wootric:
+        yield wootric
+
+
+@contextmanager
+def _calls_shown() -> Iterator[None]:
+    """Write the client's own log to standard error; urllib3's would show addresses with emails."""
+    log = logging.getLogger("wootric_map")
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(asctime)s %(threadName)s %(message)s"))
+    log.addHandler(lines)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)

@@ -1,0 +1,46 @@
+"""What a dry run shows to programs: a line of JSON for each change, then the summary."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from cli.render.diff import Shown
+from cli.render.foretold import as_data
+from cli.render.summary_json import kept_in, write_summary
+from cli.render.text import json_line
+from wootric_map.diff import Diff
+from wootric_map.model import Action
+
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
+
+_LABELS: Final[tuple[tuple[Action, str], ...]] = (
+    ("eligibility_check", "event_name"),
+    ("page_view", "path"),
+)
+
+
+def write(diff: Diff[Shown], redaction: "Redaction | None", exit_code: Callable[[], int]) -> None:
+    """Write what a push would change, and what that comes to, to standard output.
+
+    Args:
+        diff: what would change, as `cli.render.diff` shows it.
+        redaction: hides personal data, if that is asked for.
+        exit_code: returns what the command ends with, once all changes are known.
+    """
+    output = sys.stdout.buffer
+    for _, line in diff:
+        assert isinstance(line, bytes)  # noqa: S101 - as `shown` makes it
+        output.write(line)
+    for action, name in _LABELS:
+        for label, count in diff.labels(action):
+            told = redaction.text(label) if redaction else label
+            output.write(json_line({"action": action, name: told, "count": count}))
+    forecast = as_data(diff.calls, diff.forecast)
+    kept = diff.keep_unidentified()
+    more = {
+        "forecast": forecast,
+        "unidentified_file": kept_in(kept),
+        "exit_code": exit_code(),
+    }
+    write_summary(diff.report, more, redaction)

@@ -1,0 +1,89 @@
+"""What a dry run shows to people."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+import click
+
+from cli.render import summary
+from cli.render.diff import Shown
+from cli.render.foretold import each_kind, takes
+from cli.render.text import plural, printable, styled
+from wootric_map.diff import Diff
+
+_LABELS: Final = 20
+"""Event names and paths that the text shows of each."""
+
+
+def write(diff: Diff[Shown], limit_users: int | None) -> None:
+    """Write what a push would change, and what that comes to, to standard output.
+
+    Args:
+        diff: what would change, as `cli.render.diff` shows it.
+        limit_users: how many end users are shown; None shows all.
+    """
+    changes, report = iter(diff), diff.report
+    for change in islice(changes, limit_users):
+        click.echo(change.content, nl=False)
+    hidden = Counter(change.is_update for change in changes)
+    for count, what in ((hidden[False], "create"), (hidden[True], "update")):
+        if count:
+            click.echo(f"… and {plural(count, 'more end user')} to {what}\n")
+    note = "all counted; --registered-event names those that the account has registered"
+    _write_tally(
+        "Eligibility checks",
+        diff.labels("eligibility_check"),
+        note if diff.counts_all_events else "",
+    )
+    _write_tally("Page views", diff.labels("page_view"), "")
+    if report.warnings.counts:
+        for line in summary.warnings(report.shown_warnings):
+            click.echo(line)
+        click.echo()
+    for line in summary.passed_over(report.passed_over):
+        click.echo(line)
+    click.echo(summary.records(report.records) + f": {report.mapped:,} mapped")
+    for line in (*summary.left_out(report), *summary.unregistered(report)):
+        click.echo(line)
+    click.echo(styled(_totals(diff), bold=True))
+    calls = diff.calls
+    if any(calls.values()):
+        forecast = diff.forecast
+        click.echo(f"{takes(forecast)}:")
+        for line in each_kind(calls, forecast):
+            click.echo(line)
+
+
+def _totals(diff: Diff[Shown]) -> str:
+    """Return what a push would do, in one line."""
+    report = diff.report
+    done = report.done
+    left = f", {done['left']:,} left as they are" if done["left"] else ""
+    text = (
+        f"Plan: {done['create']:,} to create, {done['update']:,} to update, "
+        f"{done['unchanged']:,} unchanged{left}; "
+        f"{plural(done['eligibility_check'], 'eligibility check')}, "
+        f"{plural(done['page_view'], 'page view')}; {plural(report.api_calls, 'API call')}"
+    )
+    first = done["look_up_first"]
+    if diff.is_of_snapshot and first:
+        return f"{text}, and {plural(first, 'look-up')} to see what they lack still."
+    if diff.is_of_snapshot:
+        return f"{text}, and no look-ups with this snapshot."
+    return f"{text}, and at most {plural(done['look_up'], 'look-up')} before them."
+
+
+def _write_tally(title: str, tallies: Iterator[tuple[str, int]], note: str) -> None:
+    first = list(islice(tallies, _LABELS))
+    if not first:
+        return
+    click.echo(styled(title, bold=True) + (styled(f"  ({note})", dim=True) if note else ""))
+    for label, count in first:
+        click.echo(f"  {count:>7,}  {printable(label)}")
+    more = Counter(count for _, count in tallies)
+    if more:
+        rest = sum(count * times for count, times in more.items())
+        click.echo(f"  {rest:>7,}  in {plural(more.total(), 'other')}")
+    click.echo()

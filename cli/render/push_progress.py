@@ -1,0 +1,95 @@
+"""How far a push has come, on standard error."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+import click
+
+from cli.interrupt import Interruption
+from cli.render.foretold import promise
+from cli.render.progress import (
+    ReadingProgress,
+    SendingProgress,
+    sending_progress,
+    working,
+)
+from cli.render.text import plural, printable
+from wootric_map.deliver.account_lock import described
+from wootric_map.deliver.doubts import Settled
+from wootric_map.deliver.forecast import Forecast
+from wootric_map.deliver.replay import PushObserver, Sending
+from wootric_map.deliver.run_lock import Holder
+from wootric_map.model import Outcome
+
+
+class PushProgress(ReadingProgress, PushObserver):
+    """Shows how far a push has come, and says what it meets on its way."""
+
+    def __init__(self, interruption: Interruption, *, shown: bool, live: bool, quiet: bool) -> None:
+        """Begin without anything.
+
+        Args:
+            interruption: has what it says shown in the midst of what is drawn.
+            shown: whether to show how far it has come.
+            live: whether a bar may be drawn, rather than lines.
+            quiet: whether to say only what went wrong.
+        """
+        super().__init__(shown=shown, lines=True)
+        self._interruption = interruption
+        self._live = live
+        self._quiet = quiet
+        self._progress: SendingProgress | None = None
+
+    def waiting_for_run(self, holder: Holder) -> None:
+        """Say whose end it waits for."""
+        if not self._quiet:
+            name = printable(described(holder, time.time()))
+            click.echo(f"Waiting for another run to end: {name}", err=True)
+
+    def began_anew(self) -> None:
+        """Say that the journal begins anew."""
+        words = "This stand-in was started anew since the last push: so is its journal."
+        click.echo(words, err=True)
+
+    def settled(self, settled: Settled) -> None:
+        """Say what became of the writes without an answer."""
+        if not self._quiet:
+            left = f", {settled.left:,} could not be looked up" if settled.left else ""
+            click.echo(
+                f"An earlier run left {plural(sum(settled), 'write')} without an answer: "
+                f"{settled.arrived:,} had arrived, {settled.undone:,} had not{left}.",
+                err=True,
+            )
+
+    def counting_calls(self) -> AbstractContextManager[None]:
+        """Show on a terminal that something is going on."""
+        return working("Counting the calls", shown=self._shown)
+
+    @contextmanager
+    def sending(self, sending: Sending) -> Iterator[None]:
+        """Show how much has been delivered."""
+        self._progress = progress = SendingProgress(
+            sending.total,
+            sending.pace,
+            unit=sending.unit,
+            agenda=sending.agenda,
+            speed=sending.speed,
+        )
+        with (
+            sending_progress(
+                progress, sending.total, shown=self._shown, lines=True, live=self._live
+            ),
+            self._interruption.shown_by(progress.say),
+        ):
+            yield
+
+    def foretold(self, calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> None:
+        """Say how many calls are to come, and how long they take."""
+        if self._progress:
+            self._progress.say(promise(calls, forecast, at_most=at_most))
+
+    def delivered(self, outcome: Outcome) -> None:
+        """Count what became of a call."""
+        if self._progress:
+            self._progress.add(outcome)

@@ -1,0 +1,258 @@
+"""The settings of each command, made once out of what click has understood.
+
+Each function takes the values of a command's options, by the names of their parameters, and imports no
+more than its command needs.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cli.login import Login, is_given
+
+if TYPE_CHECKING:
+    from wootric_map.account import AccountSettings, ConnectionSettings
+    from wootric_map.dry_run import DryRunSettings
+    from wootric_map.map_records import MapSettings
+    from wootric_map.mapping.entries import ReadingOptions
+    from wootric_map.plan.plan import PlanOptions
+    from wootric_map.push import PushSettings
+    from wootric_map.snapshot.snapshot import SnapshotSettings
+    from wootric_map.validate import ValidateSettings
+
+Values = Mapping[str, Any]
+
+_NOT_WITH_PLAN: Final = (
+    "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
+    "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
+    "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
+    "ignored_warnings", "unidentified",
+)  # fmt: skip
+
+_SINGULAR: Final = {
+    "types": "type",
+    "events": "event",
+    "users": "user",
+    "consent_categories": "consent_category",
+    "ignored_warnings": "ignore_warning",
+}
+"""The options that may be given several times."""
+
+
+def validate(values: Values) -> "ValidateSettings":
+    """Return the settings of `validate`."""
+    from wootric_map.validate import ValidateSettings  # noqa: PLC0415 - only this command needs it
+
+    return ValidateSettings(
+        paths=values["paths"],
+        reading=_reading(values),
+        min_age=values["min_age"],
+        ignored_warnings=frozenset(values["ignored_warnings"]),
+        processes=values["processes"],
+    )
+
+
+def map_(values: Values) -> "MapSettings":
+    """Return the settings of `map`."""
+    from wootric_map.map_records import MapSettings  # noqa: PLC0415 - as above
+
+    return MapSettings(
+        paths=values["paths"],
+        reading=_reading(values),
+        min_age=values["min_age"],
+        ignored_warnings=frozenset(values["ignored_warnings"]),
+        processes=values["processes"],
+        account_token=values["account_token"],
+        base_url=values["base_url"],
+    )
+
+
+def snapshot(values: Values) -> "SnapshotSettings":
+    """Return the settings of `snapshot`.
+
+    Raises:
+        SettingsError: there is nowhere to write to.
+    """
+    from wootric_map.snapshot.snapshot import SnapshotSettings  # noqa: PLC0415 - as above
+
+    return SnapshotSettings(
+        account=_account(values),
+        connection=_connection(values),
+        output=values["output"],
+        update=values["update"],
+    )
+
+
+def dry_run(values: Values) -> "DryRunSettings":
+    """Return the settings of `dry-run`.
+
+    Raises:
+        click.UsageError: options exclude each other.
+        SettingsError: options choose nothing.
+    """
+    from wootric_map.dry_run import DryRunSettings  # noqa: PLC0415 - as above
+
+    return DryRunSettings(
+        paths=values["paths"],
+        reading=_reading(values),
+        min_age=values["min_age"],
+        ignored_warnings=frozenset(values["ignored_warnings"]),
+        planning=_planning(values),
+        account=_account(values),
+        connection=_connection(values),
+        against=values["against"],
+        workers=values["workers"],
+        unidentified=values["unidentified"],
+        processes=values["processes"],
+        out=values["out"],
+        subtract_delivered=values["is_next"],
+        journal=values["journal"],
+        registered_events=values["registered_events"],
+    )
+
+
+def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
+    """Return the settings of `push`.
+
+    Args:
+        values: of its options.
+        tells: whether to tell how many calls there are before any is made.
+        warns: whether to tell the warnings of a plan.
+
+    Raises:
+        click.UsageError: options exclude each other.
+        SettingsError: options choose nothing, or exclude each other.
+    """
+    from wootric_map.deliver.account_lock import JournalSettings  # noqa: PLC0415 - as above
+    from wootric_map.deliver.replay import Foresight  # noqa: PLC0415
+    from wootric_map.push import PushSettings, what_is_pushed  # noqa: PLC0415
+
+    paths, plan = what_is_pushed(values["paths"], values["plan_path"])
+    # What contradicts itself is said before anybody is asked anything.
+    planning = _planning(values)
+    if plan is None and not paths:
+        raise click.UsageError("Missing argument 'PATHS...'.")
+    settings = PushSettings(
+        paths=paths,
+        plan=plan,
+        reading=_reading(values),
+        min_age=values["min_age"],
+        ignored_warnings=frozenset(values["ignored_warnings"]),
+        planning=planning,
+        account=_account(values),
+        connection=_connection(values),
+        against=values["against"],
+        workers=values["workers"],
+        unidentified=values["unidentified"],
+        journal=JournalSettings(
+            path=values["journal"],
+            again=values["again"],
+            resend_doubtful=values["in_doubt"] == "resend",
+            wait=values["wait"],
+        ),
+        rejects=values["rejects"],
+        keep_rejects=values["keep_rejects"],
+        max_duration=values["max_duration"],
+        foresight=Foresight(calls=tells, warnings=warns),
+    )
+    if plan:
+        _check_plan_alone()
+    return settings
+
+
+def _check_plan_alone() -> None:
+    """Make sure that no option stands beside a plan which the plan has settled.
+
+    Raises:
+        click.UsageError: one does.
+    """
+    for name in _NOT_WITH_PLAN:
+        if is_given(name):
+            option = _SINGULAR.get(name, name)
+            advice = "" if name == "retry_rejects" else ": give it to the dry-run"
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} has no place beside --plan{advice}"
+            )
+
+
+def _reading(values: Values) -> "ReadingOptions":
+    from wootric_map.mapping.entries import ReadingOptions  # noqa: PLC0415 - as above
+
+    return ReadingOptions(
+        max_line_bytes=values["max_line_bytes"],
+        ignore_integrations=values["ignore_integrations"],
+        amount_suffix=values["amount_suffix"] or values["typed_names"],
+        array_suffix=values["array_suffix"] or values["typed_names"],
+        traits_from=values["traits_from"],
+        consent_categories=values["consent_categories"],
+    )
+
+
+def _planning(values: Values) -> "PlanOptions":
+    from wootric_map.mapping.filters import Choice  # noqa: PLC0415 - as above
+    from wootric_map.plan.plan import PlanOptions  # noqa: PLC0415
+
+    if values["create_only"] and values["fill_missing"]:
+        raise click.UsageError(
+            "--create-only leaves end users who are there as they are, and --fill-missing adds to them: "
+            "choose one"
+        )
+    choice = Choice(
+        since=values["since"],
+        until=values["until"],
+        types=frozenset(values["types"]),
+        events=values["events"],
+        users=frozenset(values["users"]),
+        limit=values["limit"],
+    )
+    choice.check()
+    return PlanOptions(
+        fold=not values["no_fold"],
+        link_anonymous=values["link_anonymous"],
+        choice=choice,
+        retry_rejects=values.get("retry_rejects", False),
+        existing="keep"
+        if values["create_only"]
+        else "fill"
+        if values["fill_missing"]
+        else "update",
+    )
+
+
+def _account(values: Values) -> "AccountSettings":
+    from wootric_map.account import AccountSettings  # noqa: PLC0415 - as above
+
+    login = Login(
+        account_token=values["account_token"],
+        base_url=values["base_url"],
+        client_id=values["client_id"],
+        client_secret_file=values["client_secret_file"],
+        username=values["username"],
+        password_file=values["password_file"],
+        as_client=is_given("client_id", "client_secret_file"),
+        as_person=is_given("username", "password_file"),
+    )
+    return AccountSettings(
+        account_token=login.account_token,
+        base_url=login.base_url,
+        credentials=login.credentials,
+        secret_files=login.secret_files,
+        sandbox=values["sandbox"],
+    )
+
+
+def _connection(values: Values) -> "ConnectionSettings":
+    from wootric_map.account import ConnectionSettings  # noqa: PLC0415 - as above
+
+    return ConnectionSettings(
+        rate=values["rate"],
+        reserve=values["reserve"],
+        retries=values["retries"],
+        connect_timeout=values["connect_timeout"],
+        read_timeout=values["read_timeout"],
+        deadline=values["deadline"],
+        give_up_after=values["give_up_after"],
+        ca_bundle=os.environ.get("REQUESTS_CA_BUNDLE"),
+    )

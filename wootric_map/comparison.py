@@ -1,0 +1,63 @@
+"""What a plan is compared with: nothing, the account, or a snapshot of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wootric_map.errors import SettingsError, SnapshotError
+from wootric_map.read.files import REMOTE, is_remote
+
+if TYPE_CHECKING:
+    from wootric_map.snapshot.snapshot_file import SnapshotReader
+
+NOTHING: Final = "nothing"
+ACCOUNT: Final = "account"
+"""What `against` may be beside the path of a snapshot."""
+
+_NAMES: Final = (NOTHING, ACCOUNT)
+
+
+def name_of(against: str) -> str:
+    """Return the word that a plan file has for what the plan was compared with."""
+    return against if against in _NAMES else "snapshot"
+
+
+def snapshot_path(against: str) -> Path | None:
+    """Return the snapshot that a plan is compared with; None where it is none."""
+    return None if against in _NAMES else Path(against)
+
+
+@contextmanager
+def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotReader | None]":
+    """Open the snapshot that a plan is compared with; gives None where it is none.
+
+    Args:
+        against: `nothing`, `account`, or the snapshot's path.
+        account_token: of the account that the snapshot must be of, if any is named.
+
+    Raises:
+        SettingsError: there is no such file, it is no snapshot, or it is of another account.
+    """
+    path = snapshot_path(against)
+    if path is None:
+        yield None
+        return
+    if not path.is_file():
+        if is_remote(against):
+            raise SettingsError(f"--against {against}: {REMOTE}; download it first")
+        problem = "it is no file" if path.exists() else "there is no such file"
+        raise SettingsError(f"--against {against}: {problem}; wootric-replay snapshot makes one")
+    from wootric_map.snapshot.snapshot_file import SnapshotReader  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.wootric.regions import account_fingerprint  # noqa: PLC0415 - as above
+
+    try:
+        opened = SnapshotReader(path)
+    except (OSError, SnapshotError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingsError(f"--against {against}: {reason}") from error
+    with opened as snapshot:
+        wanted = account_token and account_fingerprint(account_token)
+        if wanted and snapshot.account and wanted != snapshot.account:
+            raise SettingsError(f"--against {against}: it is a snapshot of another account")
+        yield snapshot

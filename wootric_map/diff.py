@@ -1,0 +1,206 @@
+"""The diff of a dry run: what a push would change, as it is gone through."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from wootric_map.deliver.fingerprints import RememberedEndUser
+from wootric_map.deliver.forecast import Forecast, Speed
+from wootric_map.deliver.overview import overview
+from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
+from wootric_map.mapping.identity import Origin
+from wootric_map.model import CALLS, Action, EndUser, EndUserUpsert
+from wootric_map.plan.engine.names import Tally
+from wootric_map.plan.plan import Find, Plan, Write
+from wootric_map.plan.plan_file import PlanWriter
+from wootric_map.read.process_pool import SideBySide
+from wootric_map.rejects import KeptRecords
+from wootric_map.report import Report
+
+if TYPE_CHECKING:
+    from wootric_map.deliver.journal import Journal
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EndUserChange:
+    """An end user whom a push would create or update."""
+
+    fields: EndUserUpsert
+    """What would be sent."""
+    held: EndUser | None
+    """The end user as Wootric holds them; None where they would be created, or that is not known."""
+    origins: Mapping[str, Origin]
+    """Where each field's value comes from, by the field's name."""
+    warnings: tuple[tuple[str, str], ...]
+    """Codes and messages of warnings about the end user."""
+    left: EndUserUpsert | None = None
+    """Of one whom an earlier run has left in Wootric, and whose values nobody keeps: what they are known by,
+    with Wootric's own id."""
+
+    @property
+    def is_update(self) -> bool:
+        """Whether the end user is there already."""
+        return bool(self.held or self.left)
+
+
+class Diff(Generic[T]):
+    """What a push would change: to be gone through once, then asked for what it comes to."""
+
+    def __init__(
+        self,
+        changes: Iterator[T],
+        report: Report,
+        tally: Tally,
+        compared: "Compared",
+        keep: Callable[[], KeptRecords | None],
+    ) -> None:
+        self._changes = changes
+        self._tally = tally
+        self._compared = compared
+        self._keep = keep
+        self.report = report
+        """What has been counted up to now."""
+
+    def __iter__(self) -> Iterator[T]:
+        """Go on with the end users who would be created or updated."""
+        return self._changes
+
+    @property
+    def counts_all_events(self) -> bool:
+        """Whether every event is counted, since nobody knows which the account has registered."""
+        return self._compared.registered is None
+
+    @property
+    def is_of_snapshot(self) -> bool:
+        """Whether it takes no calls to know what the account holds."""
+        return self._compared.find is not None and not self._compared.asks
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How many calls of each kind a push would make."""
+        done = self.report.done
+        look_ups = done["look_up_first"] if self.is_of_snapshot else done["look_up"]
+        updates = done["update"] + done["unseen"]
+        return {**{each: done[each] for each in CALLS}, "update": updates, "look_up": look_ups}
+
+    @property
+    def forecast(self) -> Forecast:
+        """How long these calls would take."""
+        return self._compared.speed().forecast(self.calls)
+
+    def labels(self, action: Action) -> Iterator[tuple[str, int]]:
+        """Yield the events of eligibility checks, or the paths of page views, the most frequent first."""
+        return self._tally.most_common(action)
+
+    def keep_unidentified(self) -> KeptRecords | None:
+        """Keep the records that name nobody, where the settings ask for that; once all is gone through."""
+        return self._keep()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a plan is compared with."""
+
+    find: Find | None
+    """Looks an end user up; None where the account is taken to hold nothing."""
+    registered: frozenset[str] | None
+    """The events that count; None where that is not known."""
+    asks: bool
+    """Whether it takes calls to look somebody up."""
+    account: str | None
+    """The account's fingerprint, if any is named."""
+    memory: "Journal | None"
+    """What earlier runs did, if that is to be taken off."""
+    speed: Callable[[], Speed]
+    """Tells how fast the account's calls may go."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the account."""
+        return bool(self.find or self.memory) or self.registered is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Generic[T]):
+    """Goes through a plan: counts everything, and gives the end users who would be written."""
+
+    plan: Plan
+    report: Report
+    tally: Tally
+    show: Callable[[Rehearsed], T]
+
+    def rehearsed(self, compared: Compared, saved: PlanWriter | None, workers: int) -> Iterator[T]:
+        """Yield the end users as a push would write them, and save the plan."""
+        find, asks, memory = compared.find, compared.asks, compared.memory
+        fills = self.plan.existing == "fill" and find is not None and not asks
+        for each in rehearse(
+            self.plan,
+            compared.registered,
+            find,
+            workers=workers,
+            look_ups_are_free=not asks,
+            memory=memory if memory and memory.remembers else None,
+        ):
+            # A snapshot does not tell what was given since: whoever is to be filled in is looked at first.
+            if fills and each.call is not None and each.outcome.action == "update":
+                self.report.done["look_up_first"] += 1
+            if saved:
+                saved.add(each)
+            yield from self._counted(each)
+
+    def overviewed(self, processes: int) -> Iterator[T]:
+        """Yield the same where nobody is asked, by several processes side by side."""
+        plan, report = self.plan, self.report
+        keeps = report.unidentified_records is not None
+        work = partial(overview, plan, show=self.show, keeps_unidentified=keeps)
+        stretches = range(plan.spool.stretches)
+        with SideBySide(work, processes if len(stretches) > 1 else 1) as workers:
+            for stretch, told in workers.each(stretches):
+                people = plan.spool.people_of(stretch)
+                for part in told:
+                    if isinstance(part, int):
+                        # Of a giant nothing may be left.
+                        person = next((each for each in people if each.number == part), None)
+                        end_user = plan.end_user(person) if person else None
+                        for each in rehearse_end_user(plan, end_user) if end_user else ():
+                            yield from self._counted(each)
+                        continue
+                    report.add(part.report)
+                    for (action, label), count in part.calls.items():
+                        self.tally.add(action, label, count)
+                    yield from part.shown
+
+    def _counted(self, each: Rehearsed) -> Iterator[T]:
+        """Count one step, and yield what is shown of it."""
+        report = self.report
+        report.deliver(each.outcome)
+        report.done["look_up"] += each.look_ups
+        report.done["unseen"] += each.is_unseen
+        report.done["look_up_first"] += each.is_unseen
+        if each.call is None:
+            return
+        for ref, warning in each.warnings:
+            report.warn(ref.source, ref.line, warning)
+        if isinstance(each.step, Write):
+            yield self.show(each)
+        else:
+            self.tally.add(each.step.action, each.step.label)
+
+
+def shown(each: Rehearsed, *, show: Callable[[EndUserChange], T], ignored: frozenset[str]) -> T:
+    """Return what is shown of a write."""
+    assert isinstance(each.call, EndUserUpsert)  # noqa: S101 - the caller has seen to it
+    assert isinstance(each.step, Write)  # noqa: S101 - as above
+    before = each.held if isinstance(each.held, EndUser) else None
+    warnings = tuple(
+        (warning.code, warning.message)
+        for _, warning in each.warnings
+        if warning.code not in ignored
+    )
+    left = None
+    if isinstance(each.held, RememberedEndUser):
+        left = replace(each.step.whole, wootric_id=str(each.held.id))
+    return show(EndUserChange(each.call, before, each.step.origins, warnings, left))

@@ -1,0 +1,281 @@
+"""DryRun: what a push would change, field by field, sending nothing."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from wootric_map import run_files
+from wootric_map.account import Connect, connected, opened, uses_of_login
+from wootric_map.comparison import ACCOUNT, name_of, snapshot_of, snapshot_path
+from wootric_map.deliver import journal_place
+from wootric_map.deliver.forecast import Speed, by_kind, speed_of
+from wootric_map.diff import Changes, Compared, Diff, EndUserChange, shown
+from wootric_map.errors import JournalError, SettingsError, StoppedError
+from wootric_map.export import ReadingObserver, find_sources, stream_of
+from wootric_map.plan.engine.names import Tally
+from wootric_map.plan.engine.spool import Spool
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.plan_file import PlanWriter
+from wootric_map.plan.planning import intake_workers, plan_records
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import Source
+from wootric_map.rejects import REJECTS, KeptRecords
+from wootric_map.replay_settings import ReplaySettings, plan_options
+from wootric_map.report import Report
+from wootric_map.stopping import Stop
+from wootric_map.unidentified_file import UnidentifiedFile
+from wootric_map.wootric.regions import account_fingerprint
+
+if TYPE_CHECKING:
+    from wootric_map.deliver.journal import Journal
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRunSettings(ReplaySettings):
+    """What is compared, with what, and what is kept of it."""
+
+    processes: int = 1
+    """How many processes read a large export side by side."""
+    out: Path | None = None
+    """Where the plan is saved, for `PushSettings.plan`."""
+    subtract_delivered: bool = False
+    """Take off what the account's journal says is delivered: show what the next push would do."""
+    journal: Path | None = None
+    """Take off what this journal says is delivered, in place of the account's own."""
+    registered_events: tuple[str, ...] = ()
+    """The events that the account has registered, letter for letter; none counts all."""
+
+    def __post_init__(self) -> None:
+        self.planning.choice.check()
+
+
+class DryRun:
+    """Compares an export with what an account holds, or with nothing."""
+
+    def __init__(
+        self,
+        settings: DryRunSettings,
+        *,
+        observer: ReadingObserver | None = None,
+        stop: Stop | None = None,
+        stdin: ByteStream | None = None,
+        connect: Connect = connected,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            settings: what is compared, and with what.
+            observer: is told how much has been read.
+            stop: tells it to stop.
+            stdin: standard input, where the settings name it.
+            connect: makes a client of the account, where that is asked.
+            clock: gives the unix time.
+        """
+        self._settings = settings
+        self._observer = observer or ReadingObserver()
+        self._stop = stop or Stop()
+        self._stdin = stdin
+        self._connect = connect
+        self._clock = clock
+        self.report = Report(ignored_warnings=settings.ignored_warnings)
+        """What has been counted up to now."""
+
+    def compare(self) -> "AbstractContextManager[Diff[EndUserChange]]":
+        """Return a context that plans, and gives what would change; arguments as in `compare_shown`."""
+        return self.compare_shown(_as_it_is)
+
+    @contextmanager
+    def compare_shown(self, show: Callable[[EndUserChange], T]) -> "Iterator[Diff[T]]":
+        """Plan, and give what would change; the plan is saved when the context ends well.
+
+        Args:
+            show: returns what is shown of an end user; several processes call it.
+
+        Raises:
+            SettingsError: the settings can't be right.
+            SourceError: a path is missing or can't be read, or is no export.
+            StoppedError: the run was told to stop.
+            WootricError: the account can't be asked.
+        """
+        settings, report = self._settings, self.report
+        written = run_files.written(out=settings.out, unidentified=settings.unidentified)
+        journal = self._journal_uses()
+        left_out = run_files.left_out(written.values())
+        sources = find_sources(
+            settings,
+            report.passed_over,
+            stdin=self._stdin,
+            clock=self._clock,
+            leave_out=(REJECTS, *left_out),
+        )
+        stopped: StoppedError | None = None
+        with ExitStack() as stack:
+            stop = stack.enter_context(self._stop)
+            run_files.check(
+                [
+                    *run_files.uses_of_sources(sources),
+                    *run_files.read("--against", snapshot_path(settings.against)),
+                    *uses_of_login(settings.account, settings.connection),
+                    *written.values(),
+                    *run_files.read("push's --rejects", REJECTS),
+                    *journal,
+                ]
+            )
+            unidentified = UnidentifiedFile(settings.unidentified, report, sources)
+            stack.enter_context(unidentified)
+            try:
+                plan, compared, saved = self._plan(sources, stop, stack)
+                tally = Tally(plan.spool.names)
+                ignored = report.ignored_warnings
+                change = partial(shown, show=show, ignored=ignored)
+                changes = Changes(plan, report, tally, change)
+                if compared.is_known or saved or not settings.planning.fold:
+                    workers = settings.workers if compared.asks else 1
+                    found = changes.rehearsed(compared, saved, workers)
+                else:
+                    found = changes.overviewed(settings.processes)
+                yield Diff(found, report, tally, compared, partial(_keep, unidentified, plan))
+                if saved:
+                    saved.finish()
+            except StoppedError as error:
+                stopped = error  # which the stop need not see to
+        if stopped:
+            raise stopped
+
+    def _plan(
+        self, sources: list[Source], stop: Stop, stack: ExitStack
+    ) -> tuple[Plan, Compared, PlanWriter | None]:
+        settings, reading = self._settings, self._settings.reading
+        options = plan_options(settings, keep_lines=settings.unidentified is not None)
+        # Its processes are forked before anything starts a thread.
+        with intake_workers(sources, reading, options, processes=settings.processes) as workers:
+            compared = self._compared(stop, stack)
+            memory = compared.memory
+            spool = stack.enter_context(Spool())
+            saved = None
+            if settings.out:
+                fills = options.existing == "fill"
+                writer = _plan_file(settings.out, compared, settings.against, fills=fills)
+                saved = stack.enter_context(writer)
+            with self._observer.reading(sources) as on_bytes:
+                plan = plan_records(
+                    sources,
+                    reading,
+                    options,
+                    spool,
+                    self.report,
+                    stdin=stream_of(self._stdin),
+                    workers=None if memory else workers,
+                    snapshot=None if compared.asks else compared.find,
+                    evidence=memory.claims if memory else None,
+                    history=memory.rejects if memory else None,
+                    on_bytes=on_bytes,
+                )
+        return plan, compared, saved
+
+    def _journal_uses(self) -> list[run_files.Use]:
+        account = self._settings.account
+        token, url = account.account_token, account.base_url
+        return journal_place.uses(token, url, self._settings.journal, writes=False)
+
+    def _compared(self, stop: Stop, stack: ExitStack) -> Compared:
+        """Open what the plan is compared with."""
+        settings = self._settings
+        connection, token = settings.connection, settings.account.account_token
+        names = settings.registered_events
+        if names and (settings.account.sandbox or settings.against == ACCOUNT):
+            beside = "--sandbox" if settings.account.sandbox else "--against account"
+            raise SettingsError(
+                f"--registered-event has no place beside {beside}, which is asked for them"
+            )
+        if settings.against != ACCOUNT:
+            registered = frozenset(names) if names else None
+            if settings.account.sandbox:
+                from wootric_map import embedded_sandbox  # noqa: PLC0415 - seldom needed
+
+                running = stack.enter_context(embedded_sandbox.running())
+                registered = embedded_sandbox.registered_events(running)
+            snapshot = stack.enter_context(snapshot_of(settings.against, token))
+            memory = self._memory(stack, snapshot.as_of if snapshot else None)
+            fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
+            remembered = by_kind(self._limits(memory))
+            speed = Speed(connection.rate, connection.reserve, remembered=remembered)
+            find = snapshot and snapshot.find
+            return Compared(find, registered, False, fingerprint, memory, lambda: speed)
+        memory = self._memory(stack, None)
+        limits = self._limits(memory)
+        from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - a dry run may need none
+
+        account = stack.enter_context(opened(settings.account))
+        pace = Pace(connection.rate, wait=stop.wait, reserve=connection.reserve)
+        client = self._connect(account, pace, connection, connections=settings.workers)
+        wootric = stack.enter_context(client)
+        wootric.sign_in()
+        return Compared(
+            wootric.find,
+            wootric.registered_events(),
+            True,
+            account_fingerprint(account.token),
+            memory,
+            lambda: speed_of(pace, limits),
+        )
+
+    def _memory(self, stack: ExitStack, since: float | None) -> "Journal | None":
+        """Open a copy of the journal that is to be taken off, if any is."""
+        settings = self._settings
+        if not (settings.subtract_delivered or settings.journal):
+            return None
+        from wootric_map.deliver.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+
+        account = journal_place.account_of(
+            settings.account.account_token, settings.account.base_url
+        )
+        if settings.subtract_delivered and account is None:
+            raise SettingsError(
+                "--next: which account? set WOOTRIC_ACCOUNT_TOKEN, or add --journal FILE"
+            )
+        path = journal_place.place(account or "", settings.journal)
+        if not (settings.journal or path.exists()):
+            return None  # nothing has been pushed to it
+        return stack.enter_context(Journal.copied(path, account, since=since))
+
+    def _limits(self, memory: "Journal | None") -> Mapping[str, float]:
+        """Return the limits that pushes to the account were told."""
+        if memory:
+            return memory.runs.limits()
+        of = self._settings.account
+        if not of.account_token:
+            return {}
+        from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415 - SQLite is slow to import
+
+        # No more than a better guess depends on them.
+        with suppress(JournalError, SettingsError):
+            account = journal_place.account_of(of.account_token, of.base_url)
+            assert account  # noqa: S101 - there is a token
+            found = contents(journal_place.place(account, None), runs=0).limits
+            return {name: inf if limit is None else limit for name, limit in found.items()}
+        return {}
+
+
+def _as_it_is(change: EndUserChange) -> EndUserChange:
+    return change
+
+
+def _keep(file: UnidentifiedFile, plan: Plan) -> KeptRecords | None:
+    file.keep(plan)
+    return file.kept
+
+
+def _plan_file(out: Path, compared: Compared, against: str, *, fills: bool) -> PlanWriter:
+    try:
+        return PlanWriter(out, account=compared.account, against=name_of(against), fills=fills)
+    except OSError as error:
+        raise SettingsError(f"--out {out}: {error.strerror or error}") from error

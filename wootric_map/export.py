@@ -1,0 +1,82 @@
+"""What a use case reads: the settings that all have in common, and the sources they name."""
+
+import io
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wootric_map.errors import SettingsError
+from wootric_map.mapping.entries import ReadingOptions
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import STDIN, PassedOver, Source, discover
+from wootric_map.rejects import REJECTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """Which records are read, and how."""
+
+    paths: Sequence[str] = ()
+    """Files, folders (searched for exports by their names), or `-` for standard input."""
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    """How records are read and mapped."""
+    min_age: float = 0.0
+    """Seconds since a file was changed last, at least; files changed later are left for the next run."""
+    ignored_warnings: frozenset[str] = frozenset()
+    """Codes of warnings of which only the number is told."""
+
+
+class ReadingObserver:
+    """Is told how much of an export has been read; does nothing unless a subclass does."""
+
+    def reading(self, sources: Sequence[Source]) -> AbstractContextManager[Callable[[int], object]]:
+        """Return a context for the reading of the sources.
+
+        The context gives a function that is told how many bytes each read took, before decompression.
+        """
+        return nullcontext(_nothing)
+
+
+def find_sources(
+    settings: ExportSettings,
+    passed_over: PassedOver,
+    *,
+    stdin: ByteStream | None,
+    clock: Callable[[], float] = time.time,
+    leave_out: Iterable[Path] = (REJECTS,),
+) -> list[Source]:
+    """Return the sources that the settings name.
+
+    Args:
+        settings: name the paths.
+        passed_over: gets the files that are not read.
+        stdin: standard input; None where it is closed.
+        clock: gives the unix time.
+        leave_out: files that no folder's search brings in.
+
+    Raises:
+        SettingsError: standard input is named, and closed or a keyboard.
+        SourceError: a path is missing or can't be read, or is no export.
+    """
+    if STDIN in settings.paths and stdin is None:
+        raise SettingsError("standard input is closed; pipe an export in: zcat *.gz | … -")
+    if STDIN in settings.paths and isinstance(stdin, io.IOBase) and stdin.isatty():
+        raise SettingsError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
+    unchanged_since = clock() - settings.min_age if settings.min_age else None
+    return discover(
+        settings.paths,
+        leave_out=leave_out,
+        passed_over=passed_over,
+        unchanged_since=unchanged_since,
+    )
+
+
+def stream_of(stdin: ByteStream | None) -> ByteStream:
+    """Return standard input, or an empty stream where it is closed."""
+    return io.BytesIO() if stdin is None else stdin
+
+
+def _nothing(_: int) -> None:
+    """Take no notice."""

@@ -1,0 +1,354 @@
+"""Push: send an export's history, or a saved plan, to Wootric; nothing twice, whatever ends it."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from wootric_map import run_files
+from wootric_map.account import Account, Connect, connected, opened, uses_of_login
+from wootric_map.comparison import ACCOUNT, NOTHING, snapshot_of, snapshot_path
+from wootric_map.deliver import journal_place
+from wootric_map.deliver.account_lock import JournalSettings, account_journal
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.replay import Ending, Foresight, PushObserver, Replay
+from wootric_map.errors import JournalFailedError, PlanFileError, SettingsError, exit_code_of
+from wootric_map.export import find_sources, stream_of
+from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
+from wootric_map.read.blocks import ByteStream
+from wootric_map.read.files import Source
+from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile
+from wootric_map.replay_settings import ReplaySettings, plan_options
+from wootric_map.report import Report
+from wootric_map.stopping import Stop, time_limit
+from wootric_map.unidentified_file import UnidentifiedFile
+from wootric_map.wootric.pace import Pace
+from wootric_map.wootric.regions import account_fingerprint
+
+if TYPE_CHECKING:
+    from wootric_map.snapshot.snapshot_file import SnapshotReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushSettings(ReplaySettings):
+    """What is sent, to which account, and what is kept of it."""
+
+    against: str = ACCOUNT
+    """What the plan is compared with: `nothing`, the `account` itself, or a snapshot's path."""
+    plan: Path | None = None
+    """A plan that a dry run has saved, or the rejects of one, to be sent to the letter; else `paths` are."""
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    """Where the journal of what was delivered stands; an embedded sandbox has one for the run alone."""
+    rejects: Path = REJECTS
+    """Where rejected records and failed deliveries go; written only if there are any."""
+    keep_rejects: int = 5
+    """How many rejects files of earlier runs are kept, numbered; and how many of `unidentified`."""
+    max_duration: float | None = None
+    """Seconds after which the run stops in good order; what is left is for the next run."""
+    foresight: Foresight = field(default_factory=lambda: Foresight(calls=True, warnings=True))
+    """What is to be known before the first call; it takes going through the plan once more."""
+
+    def __post_init__(self) -> None:
+        self.planning.choice.check()
+        if self.plan and self.paths:
+            raise SettingsError("--plan takes no PATHS: the plan says all that is sent")
+        if not (self.plan or self.paths):
+            raise SettingsError("there is nothing to send: name paths, or a plan")
+        if self.account.sandbox and self.journal.path:
+            raise SettingsError(
+                "--journal has no place beside --sandbox, which holds nobody at first"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushResult:
+    """What a push came to, however it ended."""
+
+    report: Report
+    """What became of the records."""
+    error: Exception | None
+    """What ended the push early, if anything but a stop."""
+    stopped_with: int
+    """The exit code of the stop that somebody requested; 0 where nobody did."""
+    out_of_time: bool
+    """Whether `max_duration` has ended the push."""
+    is_complete: bool
+    """Whether the push has come to its end."""
+    calls: int
+    """All that were made, look-ups and tries that failed among them."""
+    doubts: int
+    """Deliveries that were sent and never answered, by this run or an earlier one."""
+    left: int | None
+    """Records, or calls of a plan, that the push did not come to; None where that is not known."""
+    rejects: KeptRecords
+    """The rejects file."""
+    went_through: bool
+    """Whether each record in the rejects file of an earlier run has gone through since."""
+    unidentified: KeptRecords | None
+    """The file of the records that name nobody; None where none is asked for, or the push was cut short."""
+    from_plan: bool
+    """Whether a saved plan was sent."""
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line ends with."""
+        if self.error:
+            return exit_code_of(self.error)
+        return self.stopped_with or (0 if self.report.flawless else 1)
+
+    def raise_for_error(self) -> None:
+        """Raise what ended the push early, if anything did."""
+        if self.error:
+            raise self.error
+
+
+def what_is_pushed(paths: Sequence[str], plan: Path | None) -> tuple[Sequence[str], Path | None]:
+    """Return the paths or the plan; the rejects of a plan are one, however they are named."""
+    if plan is None and len(paths) == 1 and holds_plan_lines(Path(paths[0])):
+        return (), Path(paths[0])
+    return paths, plan
+
+
+class _Opened(NamedTuple):
+    """What a push has opened before it sends anything."""
+
+    replay: Replay
+    sources: list[Source]
+    saved: PlanFile | None
+    replaces: bool
+    """Whether a rejects file is read that the run is to replace."""
+    stack: ExitStack
+
+
+class Push:
+    """Sends an export's history, or a saved plan, to Wootric.
+
+    End users are created or updated, events checked for eligibility, page views sent; one end user's calls
+    always in order. What is delivered is kept in a journal: run again, also after a crash, the push goes on
+    where it was, and sends nothing twice.
+    """
+
+    def __init__(
+        self,
+        settings: PushSettings,
+        *,
+        observer: PushObserver | None = None,
+        stop: Stop | None = None,
+        stdin: ByteStream | None = None,
+        connect: Connect = connected,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Send nothing yet.
+
+        Args:
+            settings: what is sent, and to which account.
+            observer: is told how far it has come.
+            stop: tells it to stop in good order.
+            stdin: standard input, where the settings name it.
+            connect: makes a client of the account.
+            clock: gives the unix time.
+            monotonic: gives seconds that only ever grow.
+        """
+        paths, plan = what_is_pushed(settings.paths, settings.plan)
+        self._settings = replace(settings, paths=paths, plan=plan)
+        self._observer = observer or PushObserver()
+        self._stop = stop or Stop()
+        self._stdin = stdin
+        self._connect = connect
+        self._clock = clock
+        self._monotonic = monotonic
+        self.report = Report(ignored_warnings=settings.ignored_warnings)
+        """What has become of the records up to now."""
+
+    def run(self) -> PushResult:
+        """Send; return what it came to, however it ended once something could be sent.
+
+        Raises:
+            SettingsError: the settings can't be right.
+            SourceError: a path is missing or can't be read, or is no export; or the journal is none.
+            LockedError: another run is at work on the account.
+            JournalFailedError: there is no place for the account's lock.
+        """
+        settings, stop = self._settings, self._stop
+        begun = self._monotonic()
+        with ExitStack() as stack:
+            opened = self._open(stack)
+            replay, journal = opened.replay, opened.replay.journal
+            limit = settings.max_duration
+            passed = self._monotonic() - begun
+            seconds = None if limit is None else max(limit - passed, 0.0)
+            with time_limit(seconds, stop.event) as time_is_up:
+                ended = replay.go(lambda: self._deliver(opened))
+            is_cut = time_is_up() and not stop.exit_code and ended.left != 0
+            complete = ended.error is None and not stop.exit_code and not is_cut
+            rejects, went_through, fault = self._settle_rejects(opened, complete=complete)
+            result = PushResult(
+                report=self.report,
+                error=ended.error or fault,
+                stopped_with=stop.exit_code,
+                out_of_time=is_cut,
+                is_complete=complete and not fault,
+                calls=0,
+                doubts=journal.deliveries.in_doubt(),
+                left=ended.left,
+                rejects=rejects,
+                went_through=went_through,
+                unidentified=replay.unidentified.kept,
+                from_plan=opened.saved is not None,
+            )
+            journal.runs.note_limits(replay.pace.limits())
+            failed = self.report.failed.counts.total()
+            journal.runs.end(result.exit_code, self.report.done, failed)
+            journal.close()
+            error = result.error
+            if journal.failure and (error is None or isinstance(error, JournalFailedError)):
+                error = JournalFailedError(journal.failure)  # closed, it knows what became of it
+        return replace(result, error=error, calls=replay.pace.calls)
+
+    def _open(self, stack: ExitStack) -> _Opened:
+        """Open all that the push takes, and make sure that no file is put to two uses."""
+        settings, report, stop = self._settings, self.report, self._stop
+        connection = settings.connection
+        written = run_files.written(rejects=settings.rejects, unidentified=settings.unidentified)
+        kept_files = self._journal_uses()
+        sources = find_sources(
+            settings,
+            report.passed_over,
+            stdin=self._stdin,
+            clock=self._clock,
+            leave_out=run_files.left_out([*written.values(), *kept_files]),
+        )
+        replaces = run_files.check(
+            [
+                *run_files.uses_of_sources(sources, written["rejects"]),
+                *_uses_of_plan(settings.plan),
+                *run_files.read("--against", snapshot_path(settings.against)),
+                *uses_of_login(settings.account, connection),
+                *written.values(),
+                *kept_files,
+            ]
+        )
+        rejects = stack.enter_context(_rejects_file(settings, sources))
+        unidentified = UnidentifiedFile(
+            settings.unidentified, report, sources, keep=settings.keep_rejects
+        )
+        stack.enter_context(unidentified)
+        saved = stack.enter_context(_plan_file(settings.plan)) if settings.plan else None
+        account = stack.enter_context(opened(settings.account))
+        if saved and saved.account not in (None, account_fingerprint(account.token)):
+            raise SettingsError(f"--plan {settings.plan}: it was made for another account")
+        snapshot = stack.enter_context(snapshot_of(settings.against, account.token))
+        stack.enter_context(stop)
+        journal = stack.enter_context(self._journal(account, snapshot))
+        pace = Pace(connection.rate, wait=stop.wait, reserve=connection.reserve)
+        client = self._connect(account, pace, connection, connections=settings.workers)
+        wootric = stack.enter_context(client)
+        find = None if settings.against == NOTHING else wootric.find
+        replay = Replay(
+            wootric=wootric,
+            pace=pace,
+            stop=stop,
+            observer=self._observer,
+            report=report,
+            rejects=rejects,
+            unidentified=unidentified,
+            journal=journal,
+            remembered=journal.runs.limits(),
+            is_stand_in=account.services.is_stand_in,
+            find=snapshot.find if snapshot else find,
+            is_snapshot=snapshot is not None,
+            workers=settings.workers,
+            foresight=settings.foresight,
+        )
+        return _Opened(replay, sources, saved, replaces, stack)
+
+    def _deliver(self, opened: _Opened) -> Ending:
+        settings, replay = self._settings, opened.replay
+        if opened.saved:
+            return replay.send_file(opened.saved)
+        options = plan_options(settings, keep_lines=True)
+        stdin = stream_of(self._stdin)
+        return replay.send(opened.sources, settings.reading, options, stdin, opened.stack)
+
+    def _journal_uses(self) -> list[run_files.Use]:
+        account = self._settings.account
+        if account.sandbox:
+            return []
+        token, url = account.account_token, account.base_url
+        return journal_place.uses(token, url, self._settings.journal.path, writes=True)
+
+    def _journal(
+        self, account: Account, snapshot: "SnapshotReader | None"
+    ) -> AbstractContextManager[Journal]:
+        if self._settings.account.sandbox:
+            return Journal.temporary()
+        return account_journal(
+            account.token,
+            account.services,
+            self._settings.journal,
+            wait=self._stop.wait,
+            since=snapshot.as_of if snapshot else None,
+            on_waiting=self._observer.waiting_for_run,
+            clock=self._clock,
+            monotonic=self._monotonic,
+        )
+
+    def _settle_rejects(
+        self, opened: _Opened, *, complete: bool
+    ) -> tuple[KeptRecords, bool, OSError | None]:
+        """Put the rejects file in its place.
+
+        Returns:
+            What became of the file; whether all that is in the one of an earlier run that still stands
+            there has gone through since; and why the file could not be put there, if it could not.
+        """
+        path, rejects, journal = (
+            self._settings.rejects,
+            opened.replay.rejects,
+            opened.replay.journal,
+        )
+        try:
+            before = rejects.finish(replayed=opened.replaces, complete=complete)
+        except OSError as error:
+            rejects.discard()
+            why = f"{error.strerror or error}; to have the rejects written anew, push with --retry-rejects"
+            return rejects.kept(path, None), False, OSError(error.errno, why, error.filename)
+        if complete and not opened.saved:
+            journal.rejects.end_retries()
+        kept = rejects.kept(path, before)
+        return kept, kept.is_left_over and rejects.all_lines(journal.rejects.went_through), None
+
+
+def _uses_of_plan(path: Path | None) -> list[run_files.Use]:
+    """Return the use of the plan, if any; what was left of one gives way to what is left of that."""
+    is_rejects = path is not None and holds_plan_lines(path)
+    return run_files.read("--plan", path, gives_way_to="--rejects" if is_rejects else None)
+
+
+def _plan_file(path: Path) -> PlanFile:
+    """Return the plan, or what was left of one: the rejects of a push of it."""
+    try:
+        if holds_plan_lines(path):
+            # It is read from the open file. So nothing of it is left, however the run ends.
+            with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
+                made = Path(folder, path.name)
+                plan_of_rejects(path, made)
+                return PlanFile(made)
+        return PlanFile(path)
+    except PlanFileError as error:
+        raise SettingsError(f"--plan: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"--plan {path}: {error.strerror or error}") from error
+
+
+def _rejects_file(settings: PushSettings, sources: Sequence[Source]) -> RejectsFile:
+    """Return the rejects file; what is pushed is never deleted as one that is too old."""
+    spared = (each.path for each in sources if each.path)
+    try:
+        return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=spared)
+    except OSError as error:
+        raise SettingsError(f"--rejects: {error}") from error

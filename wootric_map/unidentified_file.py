@@ -1,0 +1,70 @@
+"""A file of the records that name nobody, to be pushed once somebody knows them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from wootric_map.errors import SettingsError
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.planning import keep_unidentified
+from wootric_map.read.files import Source
+from wootric_map.rejects import KeptRecords, RejectsFile
+from wootric_map.report import Report
+from wootric_map.unidentified import UnidentifiedRecords
+
+
+class UnidentifiedFile:
+    """The file of a run, or none if none is asked for; used as a context."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        report: Report,
+        sources: Sequence[Source],
+        *,
+        keep: int = 5,
+    ) -> None:
+        """Have the report note which records are unidentified.
+
+        Args:
+            path: the place of the file; None where there is to be none.
+            report: counts the records of the run.
+            sources: what is read.
+            keep: as in `RejectsFile`.
+
+        Raises:
+            SettingsError: the file can't be written.
+        """
+        self._path = path
+        self._report = report
+        self._file: RejectsFile | None = None
+        self.kept: KeptRecords | None = None
+        """What became of the file; None where there is none, or the run has not come to its end."""
+        if path is None:
+            return
+        try:
+            spared = (each.path for each in sources if each.path)
+            self._file = RejectsFile(path, keep=keep, spare=spared)
+        except OSError as error:
+            raise SettingsError(f"--unidentified: {error}") from error
+        report.unidentified_records = UnidentifiedRecords()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file and not self.kept:
+            self._file.discard()
+
+    def keep(self, plan: Plan) -> None:
+        """Write the records, and put the file in its place; for a run that has come to its end.
+
+        Called again, it does nothing.
+
+        Raises:
+            OSError: it can't be written; what was there before still is.
+        """
+        if self._file and self._path and not self.kept:
+            keep_unidentified(plan, self._report, self._file)
+            before = self._file.finish(replayed=False, complete=True)
+            self.kept = self._file.kept(self._path, before)
