@@ -15,6 +15,7 @@ def take() -> None:
     A system shows a process' environment, to its user and to root, as it was when the program was started,
     and shows the same of each process that is forked from it. So the values are overwritten there, too.
     """
+    _taken.clear()
     for name in VARIABLES:
         value = os.environ.get(name)
         if value is not None:

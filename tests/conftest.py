@@ -1,4 +1,4 @@
-"""What tests of both packages share: the installed command as a real process, and files to feed it."""
+"""What tests of both packages share: the installed command, and files to feed it."""
 
 import os
 import subprocess
@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeAlias
 
 import orjson
 import pytest
-from forking import COMMAND, forking
+from forking import COMMAND
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from in_process import run_in_process
 from replaying import Replay
 
 from wootric_map.sandbox import SandboxSettings, run_sandbox
@@ -38,8 +39,14 @@ _DECIDES_THE_OUTPUT = (
 Result: TypeAlias = "subprocess.CompletedProcess[str]"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since some tests wait for a clock or another process."""
+    return (os.cpu_count() or 1) + 1
+
+
 class Run(Protocol):
-    """Runs the installed command in a folder of its own."""
+    """Runs the command in a folder of its own, in this process where that makes no difference."""
 
     def __call__(
         self,
@@ -116,7 +123,7 @@ def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
                 check=False,
             )
         else:
-            done = forking().run(args, cwd=tmp_path, env=env, stdin=stdin, timeout=60)
+            done = run_in_process(args, cwd=tmp_path, env=env, stdin=stdin, timeout=60)
         # Decoded here, since text mode would turn a carriage return into a newline.
         output, errors = (
             each.decode(errors="backslashreplace") for each in (done.stdout, done.stderr)

@@ -14,7 +14,7 @@ COMPARE = Path(__file__).with_name("compare.py")
 
 
 def test_a_small_run_measures_every_row() -> None:
-    size = ("--records", "20000", "--users", "2000", "--rounds", "1", "--push-users", "100")
+    size = ("--records", "4000", "--users", "400", "--rounds", "1", "--push-users", "40")
     done = subprocess.run(
         [sys.executable, COMPARE, *size], capture_output=True, text=True, check=False
     )

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ import pytest
 
 from cli.app import foreseen
 from wootric_map.errors import EXIT_UNREACHABLE
-from wootric_map.plan.engine.names import Names
 
 if TYPE_CHECKING:
     from tests.conftest import Run, Start, Write
@@ -610,10 +610,10 @@ def test_an_output_that_is_full_is_told_and_does_not_end_in_0(
 
 
 def test_a_full_disk_under_sqlite_says_where_temporary_files_may_go_instead() -> None:
-    with Names() as names:
-        names._database.execute("PRAGMA max_page_count = 20")
+    with closing(sqlite3.connect("")) as database:
+        database.execute("PRAGMA max_page_count = 1")
         with pytest.raises(sqlite3.OperationalError) as caught:
-            names.keep((f"u:{number}" * 10, number) for number in range(10_000))
+            database.execute("CREATE TABLE name (name TEXT)")
     told = foreseen(caught.value)
     assert told
     assert "is full" in told[0]

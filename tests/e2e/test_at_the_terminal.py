@@ -7,17 +7,17 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import termios
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
 import orjson
 import pytest
-from forking import COMMAND
+from in_process import call_in_process
 from replaying import SAMPLES, Replay, at, identify, track, until
 
 from wootric_map.sandbox import Fault, ResetConnection, SandboxRequest, SandboxSettings
@@ -470,6 +470,15 @@ COMMANDS = (
 )
 
 
+def all_of(terminal: int) -> bytes:
+    """Read what a terminal is shown until it is closed."""
+    shown = bytearray()
+    with contextlib.suppress(OSError):  # as Linux says that the other end is closed
+        while part := os.read(terminal, 65536):
+            shown += part
+    return bytes(shown)
+
+
 def at_terminal(
     replay: Replay,
     columns: int,
@@ -480,20 +489,14 @@ def at_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     plain = {"TERM": "xterm", "NO_COLOR": None, "FORCE_COLOR": None, "COLUMNS": None}
-    shown = bytearray()
-    with subprocess.Popen(
-        [COMMAND, *args],
-        cwd=replay.folder,
-        env=replay.environment({**plain, **env}),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        with contextlib.suppress(OSError):  # as Linux says that the other end is closed
-            while part := os.read(ours, 65536):
-                shown += part
-        process.wait(timeout=60)
+    environment = replay.environment({**plain, **env})
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(all_of, ours)
+        try:
+            call_in_process(args, cwd=replay.folder, env=environment, onto=(theirs, theirs))
+        finally:
+            os.close(theirs)
+        shown = reading.result(60)
     os.close(ours)
     return shown.decode().replace("\r\n", "\n")
 

@@ -82,8 +82,11 @@ ALL_EVENTS = {f"track {n}" for n in range(USERS)} | {f"page /{n}" for n in range
 
 
 @pytest.mark.parametrize("settings", [SETTINGS])
-def test_killed_at_50_moments_it_loses_nothing_and_sends_nothing_twice(replay: Replay) -> None:
-    doubts = killed_and_run_again(replay, 50, 1)
+@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.soak)])
+def test_killed_at_many_moments_it_loses_nothing_and_sends_nothing_twice(
+    replay: Replay, kills: int
+) -> None:
+    doubts = killed_and_run_again(replay, kills, 1)
     left = [(after - before).total() for before, after in pairwise(doubts)]
     assert max(left) <= WORKERS
     assert sum(left) > 0, "no kill came at a moment that matters"

@@ -224,7 +224,7 @@ def _table(folder: Path, *, resends: bool) -> Iterator[Table]:
         return Fault(FAULTS[cell.fault](), cell.carried_out)
 
     with run_sandbox(SandboxSettings(faults=(rule,))) as sandbox:
-        replay = Replay(folder, sandbox)
+        replay = Replay(folder, sandbox, forks=True)
         people = [cell.person for cell in CELLS]
         put_into(replay, people)
         push: tuple[str | Path, ...] = (

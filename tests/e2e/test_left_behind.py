@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import pytest
@@ -172,13 +172,13 @@ def partials(folder: Path, name: str) -> list[Path]:
 
 
 def test_what_a_killed_push_has_written_is_removed_by_the_next_but_not_a_living_ones(
-    replaying: Callable[[SandboxSettings], Replay],
+    replay: Replay,
 ) -> None:
-    replay = replaying(SandboxSettings(latency=4))
     export = replay.folder / "export.ndjson"
     export.write_bytes(orjson.dumps(ADA) + b"\n{broken\n")
     for other in ("", "other"):
-        with replay.start("push", export) as process:
+        # Half a minute lies between two of its calls.
+        with replay.start("push", "--rate", "2", export) as process:
             until(lambda: bool(partials(replay.folder, "rejects.ndjson")))
             (written,) = partials(replay.folder, "rejects.ndjson")
             if other:
@@ -298,31 +298,40 @@ def test_a_soft_limit_on_open_files_is_raised(replay: Replay) -> None:
 # Locks
 
 
-def test_runs_with_state_folders_of_their_own_do_not_overlap_either(
-    replaying: Callable[[SandboxSettings], Replay],
-) -> None:
-    replay = replaying(SandboxSettings(latency=3))
+def reading(replay: Replay, *lines: bytes) -> "tuple[subprocess.Popen[str], BinaryIO]":
+    """A push that has got these lines through a pipe, and waits for more until that is closed."""
+    pipe = replay.folder / "pipe"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    process = replay.start("push", pipe)
+    feed = pipe.open("wb", buffering=0)
+    feed.write(b"".join(line + b"\n" for line in lines))
+    return process, feed
+
+
+def test_runs_with_state_folders_of_their_own_do_not_overlap_either(replay: Replay) -> None:
     export = replay.write([ADA])
-    with replay.start("push", export) as process:
-        until(lambda: bool(replay.sandbox.requests))
-        done = replay.push(export, env={"XDG_STATE_HOME": str(replay.folder / "other")})
-        assert done.returncode == 6, done.stderr
-        assert f"at work on this account: process {process.pid} " in done.stderr
+    process, feed = reading(replay, orjson.dumps(ADA))
+    with process:
+        with feed:
+            until(lambda: bool(replay.sandbox.requests))
+            done = replay.push(export, env={"XDG_STATE_HOME": str(replay.folder / "other")})
+            assert done.returncode == 6, done.stderr
+            assert f"at work on this account: process {process.pid} " in done.stderr
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert not list(replay.folder.glob("runtime/**/*.lock"))
 
 
-def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(
-    replaying: Callable[[SandboxSettings], Replay],
-) -> None:
-    replay = replaying(SandboxSettings(latency=3))
+def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(replay: Replay) -> None:
     export = replay.write([ADA])
-    with replay.start("push", export) as process:
-        until(lambda: bool(replay.sandbox.requests))
-        for lock in replay.folder.rglob("*.lock"):
-            lock.unlink()
-        done = replay.push(export)
+    process, feed = reading(replay, orjson.dumps(ADA))
+    with process:
+        with feed:
+            until(lambda: bool(replay.sandbox.requests))
+            for lock in replay.folder.rglob("*.lock"):
+                lock.unlink()
+            done = replay.push(export)
         _, errors = process.communicate(timeout=60)
     told = [
         text

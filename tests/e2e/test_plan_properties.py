@@ -11,8 +11,7 @@ import orjson
 import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
-from in_process import InProcess, empty_account
-from replaying import Diff, alias
+from replaying import Diff, Replay, alias, empty_account
 
 from wootric_map.sandbox import RunningSandbox, run_sandbox
 
@@ -158,7 +157,7 @@ LINKING = [(), ("--link-anonymous",)]
 FOLDING = [(), ("--no-fold",)]
 
 
-def without_places(output: bytes) -> list[dict[str, Any]]:
+def without_places(output: str) -> list[dict[str, Any]]:
     """A diff without what no other split can share: where each warning was seen first."""
     *lines, last = (orjson.loads(line) for line in output.splitlines())
     details = last["summary"].pop("warning_details")
@@ -187,7 +186,9 @@ def test_no_order_of_lines_and_no_split_over_files_changes_the_plan(
         def planned(paths: Iterable[Path], name: str) -> tuple[list[dict[str, Any]], bytes]:
             plan = replay.folder / name
             options: Options = ("--format", "json", "--out", plan, *linking, *folding, *choice)
-            return without_places(replay.output("dry-run", *options, *paths)), plan.read_bytes()
+            done = replay.run("dry-run", *options, *paths)
+            assert done.returncode == 0, done.stderr
+            return without_places(done.stdout), plan.read_bytes()
 
         whole = planned([replay.write(records)], "whole")
         paths = [replay.write(part, f"{9 - n}.ndjson") for n, part in enumerate(parts)]
@@ -204,12 +205,14 @@ def test_no_order_of_lines_changes_the_plan_against_what_is_held(
         replay.holds("1", "a@x.io", plan="free")
         replay.holds("9", "c@x.io", phone_number="+44 1111")
         replay.holds(None, "b@x.io", address_city="5")
-        snapshot = replay.takes_snapshot("snapshot")
+        snapshot = replay.snapshot("snapshot")
 
         def planned(paths: Iterable[Path], name: str) -> tuple[list[dict[str, Any]], bytes]:
             plan = replay.folder / name
             options: Options = ("--format", "json", "--out", plan, "--against", snapshot, *linking)
-            return without_places(replay.output("dry-run", *options, *paths)), plan.read_bytes()
+            done = replay.run("dry-run", *options, *paths)
+            assert done.returncode == 0, done.stderr
+            return without_places(done.stdout), plan.read_bytes()
 
         whole = planned([replay.write(records)], "whole")
         paths = [replay.write(part, f"{9 - n}.ndjson") for n, part in enumerate(parts)]
@@ -225,7 +228,7 @@ def test_every_record_is_counted_exactly_once(
     folding: tuple[str, ...],
 ) -> None:
     with empty_account(sandbox) as replay:
-        diff = replay.shows(*linking, *folding, replay.write(records))
+        diff = replay.diff(*linking, *folding, replay.write(records))
     summary = diff.summary
     assert summary["records"] == len(records)
     assert summary["mapped"] + sum(summary["skipped"].values()) == len(records)
@@ -254,10 +257,10 @@ HELD_APART = state_of_users(
 PEOPLE = st.lists(IDENTIFIES, min_size=1, max_size=8)
 
 
-def assert_nothing_is_left_to_do(replay: InProcess, *args: str | Path) -> None:
+def assert_nothing_is_left_to_do(replay: Replay, *args: str | Path) -> None:
     """Neither the account nor a fresh snapshot of it needs another write."""
-    for against in ("account", replay.takes_snapshot("after")):
-        diff = replay.shows("--against", against, *args)
+    for against in ("account", replay.snapshot("after")):
+        diff = replay.diff("--against", against, *args)
         assert diff.writes == (0, 0), (against, diff.lines)
 
 
@@ -268,7 +271,7 @@ def test_a_push_to_an_empty_account_leaves_nothing_to_do(
     sandbox: RunningSandbox, against: str, records: Records, linking: tuple[str, ...]
 ) -> None:
     with empty_account(sandbox) as replay:
-        way = replay.takes_snapshot("before") if against == "snapshot" else against
+        way = replay.snapshot("before") if against == "snapshot" else against
         export = replay.write(records)
         assert replay.sends("--against", way, *linking, export)
         assert_nothing_is_left_to_do(replay, *linking, export)
@@ -287,7 +290,7 @@ def test_a_push_to_an_account_that_holds_users_leaves_nothing_to_do(
     with empty_account(sandbox) as replay:
         for user in held:
             replay.holds(**user)
-        way = replay.takes_snapshot("before") if against == "snapshot" else against
+        way = replay.snapshot("before") if against == "snapshot" else against
         export = replay.write(records)
         # An email or id that somebody else in the account has is refused, and stays to be done.
         sent = replay.sends("--against", way, *linking, export)
@@ -302,9 +305,8 @@ def test_a_saved_plan_that_was_done_leaves_nothing_to_do(
     sandbox: RunningSandbox, records: Records, linking: tuple[str, ...]
 ) -> None:
     with empty_account(sandbox) as replay:
-        export, plan = replay.write(records), replay.folder / "plan"
-        replay.output("dry-run", "--out", plan, *linking, export)
-        assert replay.sends("--plan", plan)
+        export = replay.write(records)
+        assert replay.sends("--plan", replay.plan(*linking, export))
         assert_nothing_is_left_to_do(replay, *linking, export)
 
 
@@ -315,7 +317,7 @@ def test_a_push_leaves_in_the_account_what_the_dry_run_showed(
 ) -> None:
     with empty_account(sandbox) as replay:
         export = replay.write(records)
-        shown = replay.shows(*linking, export).users("create")
+        shown = replay.diff(*linking, export).users("create")
         assert replay.sends(*linking, export)
         held = []
         for user in (each.to_json() for each in sandbox.state.end_users):
@@ -354,9 +356,9 @@ def test_a_snapshot_gives_the_plan_that_the_account_gives(
         for user in held:
             replay.holds(**user)
         export = replay.write(records)
-        asked = replay.shows("--against", "account", *linking, export)
-        snapshot = replay.takes_snapshot("snapshot")
-        saved = replay.shows("--against", snapshot, *linking, export)
+        asked = replay.diff("--against", "account", *linking, export)
+        snapshot = replay.snapshot("snapshot")
+        saved = replay.diff("--against", snapshot, *linking, export)
         # That a write will be refused, only a snapshot tells before.
         assert without_warnings(saved) == without_warnings(asked)
         assert saved.summary["skipped"] == asked.summary["skipped"]

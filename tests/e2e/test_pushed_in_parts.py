@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import empty_account
-from replaying import Replay, alias, at, identify, page
+from replaying import Replay, alias, at, empty_account, identify, page
 
 from wootric_map.sandbox import RunningSandbox, run_sandbox
 

@@ -12,8 +12,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import InProcess, empty_account
-from replaying import Replay, at, identify
+from replaying import Replay, at, empty_account, identify
 
 from wootric_map.sandbox import (
     Fault,
@@ -128,11 +127,9 @@ def split(draw: st.DrawFn) -> tuple[Records, list[Records]]:
 WAYS = ["account", "nothing", "no-fold", "again", "plan"]
 
 
-def sends(replay: InProcess, way: str, path: Path) -> bool:
+def sends(replay: Replay, way: str, path: Path) -> bool:
     if way == "plan":
-        plan = replay.folder / "plan"
-        replay.output("dry-run", "--against", "account", "--out", plan, path)
-        return replay.sends("--plan", plan)
+        return replay.sends("--plan", replay.plan("--against", "account", path))
     options = {
         "account": (),
         "nothing": ("--against", "nothing"),

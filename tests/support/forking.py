@@ -82,7 +82,7 @@ class Forking:
     ) -> "subprocess.CompletedProcess[bytes]":
         """Run the command to its end, as `subprocess.run` does."""
         command = [self._command, *args]
-        if _decides_how_python_starts(env):
+        if decides_how_python_starts(env):
             return subprocess.run(
                 command,
                 cwd=cwd,
@@ -157,7 +157,8 @@ def _plain(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _decides_how_python_starts(env: Mapping[str, str]) -> bool:
+def decides_how_python_starts(env: Mapping[str, str]) -> bool:
+    """Return whether Python has to be started anew to heed an environment."""
     usual = {"LC_ALL": {"C.UTF-8"}}
     return any(
         value not in usual.get(name, {os.environ.get(name)})
@@ -193,7 +194,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 def _serve(listening: socket.socket, command: str) -> NoReturn:
     for name in _MODULES:
         importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that watch
+    signal.signal(signal.SIGCHLD, _bury)
     while True:
         connection, _ = listening.accept()
         if os.fork() == 0:
@@ -203,6 +204,13 @@ def _serve(listening: socket.socket, command: str) -> NoReturn:
                 _watch(connection, command)
             os._exit(0)
         connection.close()
+
+
+def _bury(*_: object) -> None:
+    """Wait for those that have ended, so that their time counts as the suite's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _watch(connection: socket.socket, command: str) -> None:

@@ -3,9 +3,11 @@
 import io
 import os
 import subprocess
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +15,7 @@ from typing import Any
 
 import orjson
 from forking import COMMAND, forking
+from in_process import run_in_process
 from starlette.responses import JSONResponse
 
 from wootric_map.sandbox import Fault, FaultRule, RunningSandbox, SandboxRequest
@@ -118,6 +121,8 @@ class Replay:
 
     folder: Path
     sandbox: RunningSandbox
+    forks: bool = False
+    """Whether each run is a process of its own, so that several may be under way."""
 
     def environment(self, changes: Environment = MappingProxyType({})) -> dict[str, str]:
         settings = self.sandbox.settings
@@ -143,7 +148,8 @@ class Replay:
     def run(
         self, *args: str | Path, stdin: str = "", env: Environment = MappingProxyType({})
     ) -> subprocess.CompletedProcess[str]:
-        done = forking().run(
+        """Run the command to its end."""
+        done = (forking().run if self.forks else run_in_process)(
             args,
             cwd=self.folder,
             env=self.environment(env),
@@ -174,8 +180,17 @@ class Replay:
         assert done.returncode == 0, done.stderr
         return self.folder / name
 
+    def sends(self, *args: str | Path) -> bool:
+        """Push; tells whether all went well, and leaves no rejects."""
+        rejects = self.folder / "rejects.ndjson"
+        done = self.push("--quiet", "--rejects", rejects, *args)
+        assert done.returncode in (0, 1), done.stderr
+        rejects.unlink(missing_ok=True)
+        return done.returncode == 0
+
     def snapshot(self, name: str = "snapshot") -> Path:
         """A snapshot of the account as it is now."""
+        (self.folder / name).unlink(missing_ok=True)
         done = self.run("snapshot", "-o", name)
         assert done.returncode == 0, done.stderr
         return self.folder / name
@@ -232,3 +247,11 @@ class Replay:
             for request in self.sandbox.requests
             if method in (None, request["method"])
         ]
+
+
+@contextmanager
+def empty_account(sandbox: RunningSandbox) -> Iterator[Replay]:
+    """A fresh folder, and a sandbox that others have used with nothing in it."""
+    sandbox.state.reset()
+    with tempfile.TemporaryDirectory() as folder:
+        yield Replay(Path(folder), sandbox)

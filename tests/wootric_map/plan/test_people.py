@@ -36,7 +36,7 @@ def names() -> Iterator[Names]:
 
 @pytest.fixture
 def identities(names: Names) -> Identities:
-    return Identities(names)
+    return Named(names)
 
 
 def user(name: str) -> Identity:
@@ -59,6 +59,14 @@ def wootric(name: str) -> Identity:
     return Identity(WOOTRIC, name)
 
 
+class Named(Identities):
+    """Identities whose names can be looked up from outside."""
+
+    def __init__(self, names: Names) -> None:
+        super().__init__(names)
+        self.names = names
+
+
 def tie(identities: Identities, *ids: Identity, time: int | None = None) -> int:
     """File a record under the first of its ids; gives the number of that."""
     first, *more = (identities.number(each.name) for each in ids)
@@ -76,29 +84,29 @@ def see(identities: Identities, *seen: Seen) -> None:
             identities.hint(identities.number(each.name), number)
 
 
-def number(identities: Identities, identity: Identity) -> int:
+def number(identities: Named, identity: Identity) -> int:
     """The number of an id, also once they are resolved."""
-    kept = identities._names.identity(identity.name)
+    kept = identities.names.identity(identity.name)
     return identities.number(identity.name) if kept is None else kept
 
 
-def kinds(identities: Identities, *ids: Identity) -> list[int]:
+def kinds(identities: Named, *ids: Identity) -> list[int]:
     """Of each id the kinds of all that its end user has."""
     return [identities.kinds(number(identities, each)) for each in ids]
 
 
-def same(identities: Identities, *ids: Identity) -> bool:
+def same(identities: Named, *ids: Identity) -> bool:
     return len(roots(identities, *ids)) == 1
 
 
-def roots(identities: Identities, *ids: Identity) -> set[int]:
+def roots(identities: Named, *ids: Identity) -> set[int]:
     return {identities.root(number(identities, each)) for each in ids}
 
 
 # Ids of one end user
 
 
-def test_ids_that_a_record_names_are_one_end_user(identities: Identities) -> None:
+def test_ids_that_a_record_names_are_one_end_user(identities: Named) -> None:
     ids = (user("1"), email("a"), wootric("7"))
     tie(identities, *ids)
     assert same(identities, *ids)
@@ -106,7 +114,7 @@ def test_ids_that_a_record_names_are_one_end_user(identities: Identities) -> Non
 
 
 def test_the_time_of_an_id_is_that_of_the_first_record_filed_under_it(
-    identities: Identities,
+    identities: Named,
 ) -> None:
     one, other, undated = (
         identities.number(each.name) for each in (user("1"), email("a"), user("2"))
@@ -118,7 +126,7 @@ def test_the_time_of_an_id_is_that_of_the_first_record_filed_under_it(
     assert [is_filed for *_, is_filed in identities.members()] == [True, False, True]
 
 
-def test_an_id_has_one_number_however_often_it_is_met(identities: Identities) -> None:
+def test_an_id_has_one_number_however_often_it_is_met(identities: Named) -> None:
     ids = [user("1"), user("2"), user("1"), email("1"), user("2")]
     assert [identities.number(each.name) for each in ids] == [0, 1, 0, 2, 1]
     assert len(identities) == 3
@@ -134,7 +142,7 @@ def test_ids_are_numbered_as_they_are_first_met_however_many_are_asked_for_at_on
     plain = {name: place for place, name in enumerate(dict.fromkeys(chain(*batches)))}
     with pytest.MonkeyPatch.context() as patch, Names() as kept:
         patch.setattr(module, "_NAMES_AT_HAND", at_hand)
-        identities = Identities(kept)
+        identities = Named(kept)
         for batch in batches:
             assert list(identities.numbers(batch)) == [plain[name] for name in batch]
         identities.resolve()
@@ -142,20 +150,20 @@ def test_ids_are_numbered_as_they_are_first_met_however_many_are_asked_for_at_on
         assert list(identities.members()) == [(n, n, False) for n in range(len(plain))]
 
 
-def test_the_same_text_of_two_kinds_is_two_ids(identities: Identities) -> None:
+def test_the_same_text_of_two_kinds_is_two_ids(identities: Named) -> None:
     every = (user("x"), Identity(EMAIL, "x"), wootric("x"), phone("x"), device("x"))
     assert len({each.name for each in every}) == 5
     assert len(roots(identities, *every)) == 5
     assert kinds(identities, *every) == [USER, EMAIL, WOOTRIC, PHONE, ANONYMOUS]
 
 
-def test_nobody_tied_is_nobody(identities: Identities) -> None:
+def test_nobody_tied_is_nobody(identities: Named) -> None:
     identities.resolve()
     assert list(identities.members()) == []
     assert len(identities) == 0
 
 
-def test_an_alias_ties_without_a_record(identities: Identities) -> None:
+def test_an_alias_ties_without_a_record(identities: Named) -> None:
     one, other = (identities.number(user(each).name) for each in ("old", "new"))
     identities.unite(one, other)
     assert same(identities, user("old"), user("new"))
@@ -166,7 +174,7 @@ def test_an_alias_ties_without_a_record(identities: Identities) -> None:
 
 
 @pytest.mark.parametrize("backwards", [True, False])
-def test_a_very_long_chain_is_one_end_user(identities: Identities, backwards: bool) -> None:
+def test_a_very_long_chain_is_one_end_user(identities: Named, backwards: bool) -> None:
     for number in range(100_000):
         pair = user(str(number + 1)), user(str(number))
         tie(identities, *(pair[::-1] if backwards else pair))
@@ -176,13 +184,13 @@ def test_a_very_long_chain_is_one_end_user(identities: Identities, backwards: bo
 # Phones
 
 
-def phones(identities: Identities, *seen: Seen) -> Identities:
+def phones(identities: Named, *seen: Seen) -> Named:
     see(identities, *seen)
     identities.resolve()
     return identities
 
 
-def test_a_phone_ties_what_nothing_contradicts(identities: Identities) -> None:
+def test_a_phone_ties_what_nothing_contradicts(identities: Named) -> None:
     made = phones(
         identities,
         ((user("1"),), (phone("+1"),), 1),
@@ -206,7 +214,7 @@ def test_a_phone_ties_what_nothing_contradicts(identities: Identities) -> None:
     ],
 )
 def test_a_phone_ties_nobody_where_two_have_an_id_of_one_kind(
-    identities: Identities, one: tuple[Identity, ...], other: tuple[Identity, ...]
+    identities: Named, one: tuple[Identity, ...], other: tuple[Identity, ...]
 ) -> None:
     made = phones(identities, (one, (phone("+1"),), 1), (other, (phone("+1"),), 2))
     assert not same(made, one[0], other[0])
@@ -214,7 +222,7 @@ def test_a_phone_ties_nobody_where_two_have_an_id_of_one_kind(
     assert not any(each & AMBIGUOUS for each in kinds(made, one[0], other[0]))
 
 
-def test_ids_tied_elsewhere_contradict_no_more(identities: Identities) -> None:
+def test_ids_tied_elsewhere_contradict_no_more(identities: Named) -> None:
     made = phones(
         identities,
         ((user("1"),), (phone("+1"),), 1),
@@ -225,7 +233,7 @@ def test_ids_tied_elsewhere_contradict_no_more(identities: Identities) -> None:
     assert same(made, user("1"), user("2"), phone("+1"))
 
 
-def test_an_end_user_may_have_several_phones(identities: Identities) -> None:
+def test_an_end_user_may_have_several_phones(identities: Named) -> None:
     made = phones(
         identities,
         ((user("1"),), (phone("+1"),), 1),
@@ -237,7 +245,7 @@ def test_an_end_user_may_have_several_phones(identities: Identities) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("+1", "+2"), ("+2", "+1")])
 def test_what_one_phone_has_tied_contradicts_the_next_in_the_order_of_numbers(
-    identities: Identities, first: str, second: str
+    identities: Named, first: str, second: str
 ) -> None:
     made = phones(
         identities,
@@ -254,13 +262,13 @@ def test_what_one_phone_has_tied_contradicts_the_next_in_the_order_of_numbers(
 # Anonymous ids
 
 
-def test_an_anonymous_id_is_its_only_users(identities: Identities) -> None:
+def test_an_anonymous_id_is_its_only_users(identities: Named) -> None:
     made = phones(identities, ((user("1"),), (device("a"),), 1), ((), (device("a"),), 2))
     assert same(made, user("1"), device("a"))
     assert made.ambiguous_anonymous_ids == 0
 
 
-def test_an_anonymous_id_of_several_users_is_nobodys(identities: Identities) -> None:
+def test_an_anonymous_id_of_several_users_is_nobodys(identities: Named) -> None:
     made = phones(
         identities,
         ((user("1"),), (device("a"),), 1),
@@ -275,7 +283,7 @@ def test_an_anonymous_id_of_several_users_is_nobodys(identities: Identities) -> 
     assert made.ambiguous_anonymous_ids == 1
 
 
-def test_emails_of_others_make_a_device_nobodys_as_user_ids_do(identities: Identities) -> None:
+def test_emails_of_others_make_a_device_nobodys_as_user_ids_do(identities: Named) -> None:
     made = phones(
         identities,
         ((user("1"),), (device("a"),), 1),
@@ -286,9 +294,7 @@ def test_emails_of_others_make_a_device_nobodys_as_user_ids_do(identities: Ident
 
 
 @pytest.mark.parametrize("make", [email, wootric])
-def test_without_a_user_id_an_email_or_wootrics_id_will_do(
-    identities: Identities, make: type
-) -> None:
+def test_without_a_user_id_an_email_or_wootrics_id_will_do(identities: Named, make: type) -> None:
     made = phones(
         identities,
         ((make("x"),), (device("a"),), 1),
@@ -299,7 +305,7 @@ def test_without_a_user_id_an_email_or_wootrics_id_will_do(
     assert kinds(made, device("b")) == [ANONYMOUS | AMBIGUOUS]
 
 
-def test_two_user_ids_of_one_end_user_share_a_device(identities: Identities) -> None:
+def test_two_user_ids_of_one_end_user_share_a_device(identities: Named) -> None:
     made = phones(
         identities,
         ((user("1"),), (device("a"),), 1),
@@ -310,7 +316,7 @@ def test_two_user_ids_of_one_end_user_share_a_device(identities: Identities) -> 
     assert same(made, user("1"), user("2"), device("a"))
 
 
-def test_a_device_follows_a_phone_that_ties(identities: Identities) -> None:
+def test_a_device_follows_a_phone_that_ties(identities: Named) -> None:
     made = phones(
         identities,
         ((), (phone("+1"), device("a")), 1),
@@ -319,7 +325,7 @@ def test_a_device_follows_a_phone_that_ties(identities: Identities) -> None:
     assert same(made, user("1"), phone("+1"), device("a"))
 
 
-def test_a_device_of_a_shared_phone_is_nobodys(identities: Identities) -> None:
+def test_a_device_of_a_shared_phone_is_nobodys(identities: Named) -> None:
     made = phones(
         identities,
         ((), (phone("+1"), device("a")), 1),
@@ -329,13 +335,13 @@ def test_a_device_of_a_shared_phone_is_nobodys(identities: Identities) -> None:
     assert kinds(made, device("a")) == [PHONE | ANONYMOUS | AMBIGUOUS]
 
 
-def aliased(identities: Identities, previous: str, name: str) -> None:
+def aliased(identities: Named, previous: str, name: str) -> None:
     number = identities.number(user(name).name)
     for each in (user(previous), device(previous)):
         identities.unite(number, identities.number(each.name))
 
 
-def test_an_alias_ties_a_device_that_its_user_alone_was_seen_with(identities: Identities) -> None:
+def test_an_alias_ties_a_device_that_its_user_alone_was_seen_with(identities: Named) -> None:
     aliased(identities, "a", "1")
     made = phones(
         identities,
@@ -347,7 +353,7 @@ def test_an_alias_ties_a_device_that_its_user_alone_was_seen_with(identities: Id
 
 
 def test_an_aliased_device_that_somebody_else_uses_is_ambiguous_but_stays(
-    identities: Identities,
+    identities: Named,
 ) -> None:
     aliased(identities, "a", "1")
     made = phones(identities, ((user("2"),), (device("a"),), 1))
@@ -359,7 +365,7 @@ def test_an_aliased_device_that_somebody_else_uses_is_ambiguous_but_stays(
 # What a snapshot knows
 
 
-def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Identities) -> None:
+def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Named) -> None:
     held = {user("1"): 7, email("a"): 7, user("2"): 8, phone("+1"): 7, phone("+2"): 8}
     see(
         identities,
@@ -386,7 +392,7 @@ def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Identiti
 
 
 def test_what_a_snapshot_ties_is_one_end_user_to_phones_and_devices_too(
-    identities: Identities,
+    identities: Named,
 ) -> None:
     see(
         identities,
@@ -427,7 +433,7 @@ def found(
     with pytest.MonkeyPatch.context() as patch, Names() as kept:
         patch.setattr(module, "_NAMES_AT_HAND", names)
         patch.setattr(module, "_HINTS_AT_HAND", hints)
-        identities = Identities(kept)
+        identities = Named(kept)
         see(identities, *seen)
         identities.resolve()
         ids = {each for own, shared, _ in seen for each in (*own, *shared)}
@@ -515,7 +521,7 @@ def test_the_order_of_records_does_not_matter(seen: list[Seen], rng: random.Rand
 
 
 def test_many_ids_that_come_back_keep_their_numbers(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
+    identities: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_NAMES_AT_HAND", 10)
     first = [identities.number(user(str(n)).name) for n in range(100)]
@@ -525,7 +531,7 @@ def test_many_ids_that_come_back_keep_their_numbers(
 
 
 def test_what_was_seen_together_does_not_pile_up_in_memory(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
+    identities: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_HINTS_AT_HAND", 10)
     for number in range(100):

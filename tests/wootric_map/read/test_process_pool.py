@@ -161,11 +161,7 @@ def work(number):
 
 with SideBySide(work, 2) as workers:
     coming = workers.each(range(2))
-    if sys.argv[1] == "idle":
-        list(coming)
-    else:
-        for future in [workers._pool.submit(work, n) for n in range(2)]:
-            pass
+    list(coming)  # without an end, where they are not idle
     time.sleep(1000)
 """
 
