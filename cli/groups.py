@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from cli import colour
+from wootric_map.errors import UnfitSettingsError
 
 _HYPHEN: Final = "\ue000"
 """Stands for a hyphen at which no line is broken, as click would break the names of options."""
@@ -40,6 +41,17 @@ class _HelpFormatter(click.HelpFormatter):
 
 class _Context(click.Context):
     formatter_class = _HelpFormatter
+
+    def invoke(self, callback: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a command; settings that do not fit are wrong usage of it.
+
+        Raises:
+            click.UsageError: the settings contradict each other, or name what can't be used.
+        """
+        try:
+            return super().invoke(callback, *args, **kwargs)
+        except UnfitSettingsError as error:
+            raise click.UsageError(str(error), self) from error
 
 
 class Group(click.Group):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wootric_map.errors import SettingsError, SnapshotError
+from wootric_map.errors import SnapshotError, UnfitSettingsError
 from wootric_map.read.files import REMOTE, is_remote
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotRe
         return
     if not path.is_file():
         if is_remote(against):
-            raise SettingsError(f"--against {against}: {REMOTE}; download it first")
+            raise UnfitSettingsError(f"--against {against}: {REMOTE}; download it first")
         problem = "it is no file" if path.exists() else "there is no such file"
-        raise SettingsError(f"--against {against}: {problem}; wootric-replay snapshot makes one")
+        raise UnfitSettingsError(
+            f"--against {against}: {problem}; wootric-replay snapshot makes one"
+        )
     from wootric_map.snapshot.snapshot_file import SnapshotReader  # noqa: PLC0415 - SQLite is slow to import
     from wootric_map.wootric.regions import account_fingerprint  # noqa: PLC0415 - as above
 
@@ -55,9 +57,9 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotRe
         opened = SnapshotReader(path)
     except (OSError, SnapshotError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SettingsError(f"--against {against}: {reason}") from error
+        raise UnfitSettingsError(f"--against {against}: {reason}") from error
     with opened as snapshot:
         wanted = account_token and account_fingerprint(account_token)
         if wanted and snapshot.account and wanted != snapshot.account:
-            raise SettingsError(f"--against {against}: it is a snapshot of another account")
+            raise UnfitSettingsError(f"--against {against}: it is a snapshot of another account")
         yield snapshot

@@ -15,7 +15,7 @@ from wootric_map.comparison import ACCOUNT, name_of, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.forecast import Speed, by_kind, speed_of
 from wootric_map.diff import Changes, Compared, Diff, EndUserChange, shown
-from wootric_map.errors import JournalError, SettingsError, StoppedError
+from wootric_map.errors import JournalError, SettingsError, StoppedError, UnfitSettingsError
 from wootric_map.export import ReadingObserver, find_sources, stream_of
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.engine.spool import Spool
@@ -193,7 +193,7 @@ class DryRun:
         names = settings.registered_events
         if names and (settings.account.sandbox or settings.against == ACCOUNT):
             beside = "--sandbox" if settings.account.sandbox else "--against account"
-            raise SettingsError(
+            raise UnfitSettingsError(
                 f"--registered-event has no place beside {beside}, which is asked for them"
             )
         if settings.against != ACCOUNT:
@@ -239,7 +239,7 @@ class DryRun:
             settings.account.account_token, settings.account.base_url
         )
         if settings.subtract_delivered and account is None:
-            raise SettingsError(
+            raise UnfitSettingsError(
                 "--next: which account? set WOOTRIC_ACCOUNT_TOKEN, or add --journal FILE"
             )
         path = journal_place.place(account or "", settings.journal)
@@ -278,4 +278,4 @@ def _plan_file(out: Path, compared: Compared, against: str, *, fills: bool) -> P
     try:
         return PlanWriter(out, account=compared.account, against=name_of(against), fills=fills)
     except OSError as error:
-        raise SettingsError(f"--out {out}: {error.strerror or error}") from error
+        raise UnfitSettingsError(f"--out {out}: {error.strerror or error}") from error

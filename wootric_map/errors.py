@@ -71,6 +71,10 @@ class SettingsError(FatalError, ValueError):
     exit_code = EXIT_USAGE
 
 
+class UnfitSettingsError(SettingsError):
+    """Settings that contradict each other, or name what can't be used; the command line adds its usage."""
+
+
 class LockedError(FatalError):
     """Another run holds the lock."""
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wootric_map.errors import SettingsError
+from wootric_map.errors import UnfitSettingsError
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import STDIN, PassedOver, Source, discover
@@ -61,9 +61,9 @@ def find_sources(
         SourceError: a path is missing or can't be read, or is no export.
     """
     if STDIN in settings.paths and stdin is None:
-        raise SettingsError("standard input is closed; pipe an export in: zcat *.gz | … -")
+        raise UnfitSettingsError("standard input is closed; pipe an export in: zcat *.gz | … -")
     if STDIN in settings.paths and isinstance(stdin, io.IOBase) and stdin.isatty():
-        raise SettingsError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
+        raise UnfitSettingsError("standard input is a keyboard; pipe an export in: zcat *.gz | … -")
     unchanged_since = clock() - settings.min_age if settings.min_age else None
     return discover(
         settings.paths,

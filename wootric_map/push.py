@@ -15,7 +15,7 @@ from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.replay import Ending, Foresight, PushObserver, Replay
-from wootric_map.errors import JournalFailedError, PlanFileError, SettingsError, exit_code_of
+from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
 from wootric_map.export import find_sources, stream_of
 from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
 from wootric_map.read.blocks import ByteStream
@@ -54,11 +54,11 @@ class PushSettings(ReplaySettings):
     def __post_init__(self) -> None:
         self.planning.choice.check()
         if self.plan and self.paths:
-            raise SettingsError("--plan takes no PATHS: the plan says all that is sent")
+            raise UnfitSettingsError("--plan takes no PATHS: the plan says all that is sent")
         if not (self.plan or self.paths):
-            raise SettingsError("there is nothing to send: name paths, or a plan")
+            raise UnfitSettingsError("there is nothing to send: name paths, or a plan")
         if self.account.sandbox and self.journal.path:
-            raise SettingsError(
+            raise UnfitSettingsError(
                 "--journal has no place beside --sandbox, which holds nobody at first"
             )
 
@@ -238,9 +238,10 @@ class Push:
         )
         stack.enter_context(unidentified)
         saved = stack.enter_context(_plan_file(settings.plan)) if settings.plan else None
+        saved = saved or None  # one without calls is as an export without records
         account = stack.enter_context(opened(settings.account))
         if saved and saved.account not in (None, account_fingerprint(account.token)):
-            raise SettingsError(f"--plan {settings.plan}: it was made for another account")
+            raise UnfitSettingsError(f"--plan {settings.plan}: it was made for another account")
         snapshot = stack.enter_context(snapshot_of(settings.against, account.token))
         stack.enter_context(stop)
         journal = stack.enter_context(self._journal(account, snapshot))
@@ -340,9 +341,9 @@ def _plan_file(path: Path) -> PlanFile:
                 return PlanFile(made)
         return PlanFile(path)
     except PlanFileError as error:
-        raise SettingsError(f"--plan: {error}") from error
+        raise UnfitSettingsError(f"--plan: {error}") from error
     except OSError as error:
-        raise SettingsError(f"--plan {path}: {error.strerror or error}") from error
+        raise UnfitSettingsError(f"--plan {path}: {error.strerror or error}") from error
 
 
 def _rejects_file(settings: PushSettings, sources: Sequence[Source]) -> RejectsFile:
@@ -351,4 +352,4 @@ def _rejects_file(settings: PushSettings, sources: Sequence[Source]) -> RejectsF
     try:
         return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=spared)
     except OSError as error:
-        raise SettingsError(f"--rejects: {error}") from error
+        raise UnfitSettingsError(f"--rejects: {error}") from error

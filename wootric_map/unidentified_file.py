@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from wootric_map.errors import SettingsError
+from wootric_map.errors import UnfitSettingsError
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.planning import keep_unidentified
 from wootric_map.read.files import Source
@@ -46,7 +46,7 @@ class UnidentifiedFile:
             spared = (each.path for each in sources if each.path)
             self._file = RejectsFile(path, keep=keep, spare=spared)
         except OSError as error:
-            raise SettingsError(f"--unidentified: {error}") from error
+            raise UnfitSettingsError(f"--unidentified: {error}") from error
         report.unidentified_records = UnidentifiedRecords()
 
     def __enter__(self) -> Self:

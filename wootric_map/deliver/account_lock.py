@@ -17,7 +17,7 @@ from wootric_map.errors import (
     LockedError,
     NotAFileError,
     NotOursError,
-    SettingsError,
+    UnfitSettingsError,
 )
 from wootric_map.run_files import LOCK
 from wootric_map.values.durations import duration
@@ -159,9 +159,9 @@ def locked(
             except NotAFileError as error:
                 if lock.parent == common:
                     continue  # as below
-                raise SettingsError(f"{lock} is in the way; move or delete it") from error
+                raise UnfitSettingsError(f"{lock} is in the way; move or delete it") from error
             except NotOursError as error:
-                raise SettingsError(str(error)) from error
+                raise UnfitSettingsError(str(error)) from error
             except OSError as error:
                 if lock.parent == common or (lock.parent == folder and path.parent != folder):
                     continue  # as above

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wootric_map.errors import JournalError, NotOursError, SettingsError
+from wootric_map.errors import JournalError, NotOursError, SettingsError, UnfitSettingsError
 from wootric_map.ownership import place_of_ours
 from wootric_map.run_files import LOCK, Use, use, uses_of_journal
 from wootric_map.wootric.regions import journal_account, services
@@ -27,7 +27,7 @@ def state_folder() -> Path:
     try:
         return user_state_path("wootric-replay", appauthor=False)
     except RuntimeError as error:
-        raise SettingsError(
+        raise UnfitSettingsError(
             "there is no home folder to keep the journal in: set HOME or XDG_STATE_HOME, or name a "
             "place with --journal FILE"
         ) from error
@@ -55,7 +55,7 @@ def place(account: str, journal: Path | None) -> Path:
         SettingsError: it is a folder.
     """
     if journal and journal.is_dir():
-        raise SettingsError(f"--journal {journal} is a folder; name a file in it")
+        raise UnfitSettingsError(f"--journal {journal} is a folder; name a file in it")
     return journal.resolve() if journal else state_folder() / f"{account}{JOURNAL}"
 
 
@@ -70,10 +70,10 @@ def own_place(account: str, journal: Path | None) -> Path:
         place_of_ours(journal or found)
     except (NotADirectoryError, PermissionError) as error:
         if isinstance(error, NotOursError):
-            raise SettingsError(f"--journal: {error}") from error
+            raise UnfitSettingsError(f"--journal: {error}") from error
         # Whoever is to write there says why it can't be.
     except OSError as error:
-        raise SettingsError(f"--journal: {error}") from error
+        raise UnfitSettingsError(f"--journal: {error}") from error
     return found
 
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from functools import cache, cached_property
 from typing import Final
 
-from wootric_map.errors import SettingsError
+from wootric_map.errors import UnfitSettingsError
 from wootric_map.model import Skip
 from wootric_map.read.record import SUPPORTED, Record, Track
 from wootric_map.values import dates
@@ -47,14 +47,14 @@ class Choice:
             SettingsError: the choice contradicts itself.
         """
         if self.since is not None and self.until is not None and self.until <= self.since:
-            raise SettingsError("--until is before --since, so that nothing is replayed")
+            raise UnfitSettingsError("--until is before --since, so that nothing is replayed")
         if self.events and self.types and "track" not in self.types:
-            raise SettingsError(
+            raise UnfitSettingsError(
                 "--event chooses among the track records, and --type leaves all of them out: add --type "
                 "track, or leave one of the two out"
             )
         if not all(name.strip() for name in self.users):
-            raise SettingsError("--user is empty; write a userId or an email")
+            raise UnfitSettingsError("--user is empty; write a userId or an email")
 
     @cached_property
     def is_everything(self) -> bool:

@@ -15,7 +15,7 @@ from wootric_map.account import (
     uses_of_login,
 )
 from wootric_map.deliver import journal_place
-from wootric_map.errors import SettingsError, SnapshotError, StoppedError
+from wootric_map.errors import SnapshotError, StoppedError, UnfitSettingsError
 from wootric_map.run_files import Use, check, use, use_beside
 from wootric_map.snapshot.snapshot_file import PARTIAL, EarlierSnapshot, PartialSnapshot
 from wootric_map.stopping import Stop
@@ -41,9 +41,9 @@ class SnapshotSettings:
 
     def __post_init__(self) -> None:
         if self.output is None and self.update is None:
-            raise SettingsError("nowhere to write to: add -o FILE, or --update FILE")
+            raise UnfitSettingsError("nowhere to write to: add -o FILE, or --update FILE")
         if self.target.name.endswith(PARTIAL):
-            raise SettingsError(
+            raise UnfitSettingsError(
                 f"a name in {PARTIAL} is kept for what is unfinished; choose another"
             )
 
