@@ -38,9 +38,9 @@ def redaction_for(
     from wootric_map.redaction import Redaction  # noqa: PLC0415 - most runs need none
 
     if given is None:
-        return Redaction(random_key)
+        return Redaction(random_key).of_an_output()
     try:
-        return Redaction.keyed(given.encode(errors="surrogateescape"))
+        return Redaction.keyed(given.encode(errors="surrogateescape")).of_an_output()
     except ValueError as error:
         raise click.UsageError(
             f"{KEY} is empty: give it a secret, or unset it for a new key each run"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from wootric_map.export import ExportSettings, find_sources, stream_of
 from wootric_map.mapping.calls import call_for
@@ -35,8 +35,27 @@ from wootric_map.wootric.requests import request
 _HELD: Final = 12 * 1024 * 1024
 """Bytes of a part's output that are held until those before it are written; a hostile part may grow."""
 
-Encode: TypeAlias = Callable[[dict[str, Any]], bytes]
-"""Returns an object as a line of JSON."""
+
+class Encoding(Protocol):
+    """Writes objects as lines of JSON."""
+
+    def encoded(self, data: dict[str, Any]) -> tuple[bytes, Any]:
+        """Return an object as a line, and a note on it for `finished`; several processes call it."""
+
+    def finished(self, line: bytes, note: Any) -> bytes:
+        """Return a line, with its place, as it is to be shown; called in the order of the lines."""
+
+
+class PlainEncoding:
+    """Writes objects as they are."""
+
+    def encoded(self, data: dict[str, Any]) -> tuple[bytes, Any]:
+        """Return an object as a line."""
+        return to_json(data) + b"\n", None
+
+    def finished(self, line: bytes, note: Any) -> bytes:
+        """Return a line as it is."""
+        return line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +120,7 @@ class Map:
             SettingsError: the settings can't be right.
             SourceError: a path is missing or can't be read, or is no export.
         """
-        sources, mapping = self._begin(to_json)
+        sources, mapping = self._begin(PlainEncoding())
         stdin = stream_of(self._stdin)
         for record in read_records(sources, self._settings.reading, stdin=stdin):
             _, is_rejected, ignored, data = mapping.object(record)
@@ -110,20 +129,20 @@ class Map:
             if data:
                 yield MappedRecord(record.source, record.line, data)
 
-    def lines(self, encode: Encode) -> Generator[Iterable[bytes], None, None]:
+    def lines(self, encoding: Encoding) -> Generator[Iterable[bytes], None, None]:
         """Yield the lines of JSON that show what each record becomes, those of each part together.
 
         The lines of a part are to be taken before the next part is asked for.
 
         Args:
-            encode: returns an object as a line of JSON; several processes call it.
+            encoding: writes objects as lines of JSON.
 
         Raises:
             SettingsError: the settings can't be right.
             SourceError: a path is missing or can't be read, or is no export.
         """
         settings = self._settings
-        sources, mapping = self._begin(encode)
+        sources, mapping = self._begin(encoding)
         processes = 1 if self.is_live else worth(settings.processes, sources)
         with SideBySide(mapping.part, processes) as workers:
             for part, lines, begun in read_in_parts(
@@ -135,7 +154,7 @@ class Map:
             ):
                 yield self._lines_of(mapping, part, lines, begun)
 
-    def _begin(self, encode: Encode) -> "tuple[list[Source], _Mapping]":
+    def _begin(self, encoding: Encoding) -> "tuple[list[Source], _Mapping]":
         settings, reading = self._settings, self._settings.reading
         addresses = services(settings.account_token, settings.base_url)
         sources = find_sources(settings, self.passed_over, stdin=self._stdin, clock=self._clock)
@@ -145,7 +164,7 @@ class Map:
         if naming.renames and not self.is_live:
             naming = replace(naming, kinds=kinds_in(sources, reading, settings.processes))
         ignored = settings.ignored_warnings
-        mapping = _Mapping(reading, naming, addresses, settings.account_token, ignored, encode)
+        mapping = _Mapping(reading, naming, addresses, settings.account_token, ignored, encoding)
         return sources, mapping
 
     def _lines_of(
@@ -154,23 +173,27 @@ class Map:
         place = mapping.place(part)
         self.any_rejected = self.any_rejected or begun.any_rejected
         self.ignored += begun.ignored
-        for line, each in zip(begun.numbers, begun.fields, strict=True):
+        finished = mapping.encoding.finished
+        for line, (each, note) in zip(begun.numbers, begun.fields, strict=True):
             if each:
-                yield b"%b%d,%b" % (place, lines + line, each)
+                yield finished(b"%b%d,%b" % (place, lines + line, each), note)
         rest = () if begun.is_all else mapping.records(part, after=len(begun.numbers))
-        for line, is_rejected, ignored, fields in rest:
+        for line, is_rejected, ignored, (each, note) in rest:
             self.any_rejected = self.any_rejected or is_rejected
             self.ignored += ignored
-            if fields:
-                yield b"%b%d,%b" % (place, lines + line, fields)
+            if each:
+                yield finished(b"%b%d,%b" % (place, lines + line, each), note)
 
 
 _Object: TypeAlias = tuple[int, bool, int, dict[str, Any]]
 """A record's line, counted from the beginning of what is read; whether it is rejected; how many warnings of
 it are ignored; and all that is shown behind its place, empty where nothing is."""
 
-_Record: TypeAlias = tuple[int, bool, int, bytes]
-"""The same, with JSON of what is shown."""
+_Fields: TypeAlias = tuple[bytes, Any]
+"""The JSON of what is shown of a record behind its place, empty where nothing is; and the note on it."""
+
+_Record: TypeAlias = tuple[int, bool, int, _Fields]
+"""An `_Object` whose object is written as JSON."""
 
 
 class _Begun(NamedTuple):
@@ -178,8 +201,7 @@ class _Begun(NamedTuple):
 
     numbers: list[int]
     """The lines of the records, counted from the beginning of the part."""
-    fields: list[bytes]
-    """Of each record the JSON of all that is shown behind its place."""
+    fields: list[_Fields]
     any_rejected: bool
     ignored: int
     """How many warnings are not shown."""
@@ -198,23 +220,24 @@ class _Mapping:
     account_token: str | None
     ignored: frozenset[str]
     """The codes of warnings that are not shown."""
-    encode: Encode
+    encoding: Encoding
 
     def place(self, part: Source) -> bytes:
         """Return the beginning of each line, up to the line number."""
-        return self.encode({"source": part.name, "line": 0}).removesuffix(b"0}\n")
+        line, _ = self.encoding.encoded({"source": part.name, "line": 0})
+        return line.removesuffix(b"0}\n")
 
     def part(self, part: Source) -> _Begun:
         """Return the records of a part, or as many of them as are to be held."""
         numbers: list[int] = []
-        fields: list[bytes] = []
+        fields: list[_Fields] = []
         held, any_rejected, ignored = 0, False, 0
         for line, is_rejected, unsaid, each in self.records(part):
             numbers.append(line)
             fields.append(each)
             any_rejected = any_rejected or is_rejected
             ignored += unsaid
-            held += len(each)
+            held += len(each[0])
             if held > _HELD:
                 lines = max(located.line for located in self._read(part))
                 return _Begun(numbers, fields, any_rejected, ignored, is_all=False, lines=lines)
@@ -225,7 +248,8 @@ class _Mapping:
         """Yield the records of a part as JSON, but for the first ones."""
         for record in islice(self._read(part), after, None):
             line, is_rejected, ignored, data = self.object(record)
-            yield line, is_rejected, ignored, self.encode(data)[1:] if data else b""
+            text, note = self.encoding.encoded(data) if data else (b"", None)
+            yield line, is_rejected, ignored, (text[1:], note)
 
     def object(self, record: Located) -> _Object:
         """Return what is shown of a record."""

@@ -5,16 +5,28 @@ Some are told by where they stand, under `phone` or `First Name`; others by thei
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, Final, Literal, Self, TypeAlias
+from operator import itemgetter
+from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 from urllib.parse import quote_plus, unquote, unquote_plus
 
+from wootric_map.known_values import KnownValues
 from wootric_map.mapping.identity import looks_like_email
-from wootric_map.values.contact import comparable
+from wootric_map.personal_forms import (
+    canonical_email,
+    canonical_phone,
+    is_email,
+    is_phone,
+    is_told_by_form,
+    may_be_personal,
+    personal_in,
+)
+from wootric_map.plain_text import PlainText
 from wootric_map.values.json_values import decimal_text
 
 Kind: TypeAlias = Literal["email", "phone", "name"]
@@ -56,23 +68,11 @@ _CACHEABLE: Final = 128
 _KEY_WORD: Final = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
 """A word of a key: `firstName`, `first_name` and `FIRST NAME` have two."""
 
-# Each of these takes a text run by run and never looks at a character twice: no export can make
-# them slow.
-_PAIRS: Final = re.compile(r'[^\s"<>?&#;]+')
-_WORD: Final = re.compile(
-    r"""
-    "[^"\n]{1,64}"@[^\s"<>()\[\],;:/?&=→…\x00-\x1f\x7f]+
-    | (?: [^\s"<>()\[\],;:/?&=→…\x00-\x1f\x7f] | [/?&=](?=@|%(?:25)*40) )+
-    """,
-    re.VERBOSE,
-)
-"""What an email would have to stand in alone; first the rare form `"Ada Lovelace"@example.com`."""
-_EMAIL: Final = re.compile(r".(?:@|%(?:25)*40).", re.DOTALL)
-"""In a word: something, an `@` however often it was encoded, something."""
-_PHONE: Final = re.compile(r"(?:[+＋]|%(?:25)*2[Bb])(?:[ \t\xa0().\-/]{0,3}\d){7,}")  # noqa: RUF001
+# This takes a text run by run and never looks at a character twice: no export can make it slow.
+_PAIRS: Final = re.compile(r'[^\s"<>?&#;…]+')
 
-_MARKS: Final = "'`*#!.{}"
-"""What may stand around an email and is no part of it."""
+_MAY_BE_FORM: Final = re.compile(r"[@+%&\\\x00-\x08\x0e-\x1b]|[^\x00-\x7e]")
+"""What a text has to have in it for an email or a phone to be told by its form."""
 
 _CUT: Final = re.compile(r" \([\d,]+ characters\)| is no ")
 """What follows the `…` of a value that was cut."""
@@ -80,7 +80,21 @@ _CUT: Final = re.compile(r" \([\d,]+ characters\)| is no ")
 _BREAKS: Final = ' \n\t"'
 
 _DECODINGS: Final = 5
-"""How often a text may have been percent-encoded to be taken apart; emails are found in any case."""
+"""How often a text may have been percent-encoded for its pairs to be taken apart."""
+
+_BETWEEN_NAMES: Final = re.compile(r"[\s_.+-]+")
+_LONGEST: Final = 4096
+"""Characters of a name that is looked at closely."""
+_FEWEST_DIGITS: Final = 7
+"""Digits of a number that is taken for a phone which was told before."""
+
+
+class Told(NamedTuple):
+    """A value that was hidden, and what was shown in its place."""
+
+    kind: Kind
+    value: str
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,10 @@ class Redaction:
 
     key: bytes = field(repr=False)
     """At most 64 bytes."""
+    known: KnownValues | None = field(default=None, repr=False, compare=False)
+    """What was hidden before, to be hidden wherever it stands; None where each text is taken alone."""
+    told: list[Told] | None = field(default=None, repr=False, compare=False)
+    """Takes what is hidden, where somebody else is to look for it; what only they can tell is left."""
 
     @classmethod
     def keyed(cls, secret: bytes) -> Self:
@@ -100,6 +118,34 @@ class Redaction:
         if not secret.strip():
             raise ValueError("the key is empty")
         return cls(blake2b(secret, digest_size=32).digest())
+
+    def of_an_output(self) -> Self:
+        """Return a redaction that remembers what it hides, for all that one process prints."""
+        return replace(self, known=KnownValues())
+
+    def of_a_record(self) -> Self:
+        """Return a redaction that notes in `told` what it hides, for the output's to learn from.
+
+        Processes that work side by side see the records in no order: what was hidden in other records is
+        left to the one that prints, and so is an email that may be longer than it looks, as in `/a/b@c.io`.
+        """
+        return replace(self, known=None, told=[])
+
+    def learn(self, told: Iterable[Told]) -> None:
+        """Remember what another redaction under the same key has hidden."""
+        if self.known is not None:
+            for each in told:
+                self.known.learn(*each)
+
+    def learn_from(self, value: Any) -> None:
+        """Remember what is told in a value that comes out of JSON, for what is shown after it."""
+        if self.known is not None:
+            self.value("", value)
+
+    def may_change(self, text: str) -> bool:
+        """Tell whether a text may hold anything to hide beside what is told by its key."""
+        plain = PlainText.of(text).text
+        return may_be_personal(plain) or bool(self.known and self.known.may_be_in(plain))
 
     def value(self, place: str, value: Any) -> Any:
         """A value with all that is personal in it hidden, at any depth.
@@ -117,7 +163,9 @@ class Redaction:
             return self._standing_at(place, value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             kind = kind_of(place)
-            return self._hash(kind, decimal_text(value)) if kind in ("phone", "name") else value
+            if kind in ("phone", "name"):
+                return self._hash(kind, decimal_text(value))
+            return self._number(value) if self.known is not None else value
         return value
 
     def keys(self, keys: Iterable[str]) -> dict[str, str]:
@@ -143,10 +191,8 @@ class Redaction:
     def _text(self, text: str, decodings: int) -> str:
         if "=" in text:
             text = _PAIRS.sub(lambda run: self._pairs(run[0], decodings), text)
-        if "@" in text or "40" in text:
-            text = _WORD.sub(self._word, text)
-        if "+" in text or "%" in text or "＋" in text:  # noqa: RUF001
-            text = _PHONE.sub(lambda phone: self._hash("phone", phone[0]), text)
+        if self.known is not None or _MAY_BE_FORM.search(text):
+            text = self._without_forms(text)
         return _without_cut_words(text) if "…" in text else text
 
     def _standing_at(self, place: str, text: str) -> str:
@@ -155,31 +201,63 @@ class Redaction:
             return self._hash("email", text) if looks_like_email(text) else self.text(text)
         return self._hash(kind, text) if kind else self.text(text)
 
+    def _number(self, number: float) -> Any:
+        digits = decimal_text(number)
+        hidden = self.text(digits) if len(digits) >= _FEWEST_DIGITS else digits
+        return number if hidden == digits else hidden
+
     def _hash(self, kind: Kind, text: str) -> str:
         if not text.strip() or text in ("true", "false") or _HIDDEN.fullmatch(text):
             return text
-        # One value has one hash, wherever it stands: a username may be an email.
-        if kind != "email" and _is_email(text):
-            kind = "email"
-        elif kind == "name" and _PHONE.fullmatch(text.strip()):
-            kind = "phone"
-        same = _SAME[kind](text).encode(errors="surrogatepass")
+        is_short = len(text) <= _CACHEABLE
+        kind, canonical = _cached_meaning(kind, text) if is_short else _meaning(kind, text)
         digest = blake2b(
-            same, key=self.key, person=kind.encode(), digest_size=_DIGEST_BYTES
+            canonical.encode(errors="surrogatepass"),
+            key=self.key,
+            person=kind.encode(),
+            digest_size=_DIGEST_BYTES,
         ).hexdigest()
-        return f"{kind}:{digest}"
+        told = Told(kind, text, f"{kind}:{digest}")
+        if kind == "email":
+            local, at, _ = canonical.rpartition("@")
+            if is_told_by_form(canonical) or (at and not any(map(str.isalnum, local))):
+                return told.shown
+            told = told._replace(value=canonical)
+        if self.told is not None:
+            self.told.append(told)
+        self.learn((told,))
+        return told.shown
 
-    def _word(self, match: re.Match[str]) -> str:
-        word = match[0]
-        if "@" not in word and "40" not in word:
-            return word
-        if not _EMAIL.search(word):
-            return word
-        core = word.strip(_MARKS)
-        if not _EMAIL.search(core):
-            core = word  # it is all marks before or behind the @
-        before, _, after = word.partition(core)
-        return before + self._hash("email", core) + after
+    def _without_forms(self, text: str) -> str:
+        """Hide what is told by its form, or is known."""
+        plain = PlainText.of(text)
+        forms = list(personal_in(plain))
+        found = [
+            (begin, end, self._hash(kind, plain.text[begin:end]))
+            for begin, end, kind, is_certain in forms
+            if is_certain
+        ]
+        if self.known is not None:
+            found += self.known.find(plain.text)
+        if self.told is None:
+            # Where an email begins that stands behind a slash, is told best by one that is known.
+            emails = sorted(each for each in found if "@" in plain.text[each[0] : each[1]])
+            found += [
+                (begin, end, self._hash(kind, plain.text[begin:end]))
+                for begin, end, kind, is_certain in forms
+                if not is_certain and not _is_any_in(emails, begin, end)
+            ]
+        if not found:
+            return text
+        pieces: list[str] = []
+        at = 0
+        for begin, end, shown in _apart(found):
+            first, last = plain.written_at(begin, end)
+            # One character may be read as several.
+            pieces += (text[at : max(first, at)], shown)
+            at = last
+        pieces.append(text[at:])
+        return "".join(pieces)
 
     def _pairs(self, run: str, decodings: int) -> str:
         """`key=value`, as queries and forms have it."""
@@ -193,9 +271,11 @@ class Redaction:
 
     def _part(self, key: str, text: str, decodings: int) -> str:
         """A value as its key tells it; verbatim where it holds nothing to hide."""
+        if not text:
+            return text
         # A plus is a blank in a query, but whoever writes ada+news@example.com means a plus.
         plain = unquote(text)
-        if not _is_email(plain):
+        if not is_email(plain):
             plain = unquote_plus(text)
         kind = kind_of(key)
         if kind in ("email", "phone", "name"):
@@ -249,28 +329,52 @@ def _above(place: str) -> str:
     return kind if kind in ("phone", "name") else place[-_LONGEST_ENDING:]
 
 
-def _is_email(text: str) -> bool:
-    return _WORD.fullmatch(text.strip()) is not None and _EMAIL.search(text.strip()) is not None
+def _meaning(kind: Kind, text: str) -> tuple[Kind, str]:
+    """The kind of a value, and what its spellings share, of which its hash is made."""
+    # One value has one hash, wherever it stands: a username may be an email.
+    if kind != "email" and is_email(text):
+        kind = "email"
+    elif kind == "name" and is_phone(text):
+        kind = "phone"
+    return kind, _CANONICAL[kind](text)
 
 
-def _same_email(text: str) -> str:
-    """What two spellings of an email share."""
-    for _ in range(_DECODINGS):
-        text = unquote(text)
-    return comparable(text).strip(_MARKS)
+_cached_meaning = lru_cache(maxsize=4096)(_meaning)
 
 
-def _same_phone(text: str) -> str:
-    """A phone's digits, however they are set apart; all of it where there are none."""
-    return "".join(filter(str.isdigit, unquote(text))) or text.strip()
+def _canonical_name(text: str) -> str:
+    """What two spellings of a name share."""
+    plain = PlainText.of(text).text if len(text) <= _LONGEST else text
+    return _BETWEEN_NAMES.sub(" ", plain.casefold()).strip() or plain.strip()
 
 
-_SAME: Final[Mapping[Kind, Callable[[str], str]]] = {
-    "email": _same_email,
-    "phone": _same_phone,
-    "name": str.strip,
+_CANONICAL: Final[Mapping[Kind, Callable[[str], str]]] = {
+    "email": canonical_email,
+    "phone": canonical_phone,
+    "name": _canonical_name,
 }
-"""What the spellings of one value share, of which its hash is made."""
+
+
+def _is_any_in(found: Sequence[tuple[int, int, str]], begin: int, end: int) -> bool:
+    """Whether any value, of some in their order that do not overlap, ends between the two."""
+    nth = bisect_right(found, begin, key=itemgetter(1))
+    return nth < len(found) and found[nth][1] <= end
+
+
+def _apart(found: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+    """Values in their order, those that overlap as one: an email rather than what stands in it."""
+    begin, end, shown = -1, -1, ""
+    for first, last, each in sorted(found):
+        if first < end:
+            longer = last - first > end - begin
+            if each.startswith("email:") and (longer or not shown.startswith("email:")):
+                shown = each
+            end = max(end, last)
+            continue
+        if end > 0:
+            yield begin, end, shown
+        begin, end, shown = first, last, each
+    yield begin, end, shown
 
 
 def _without_cut_words(text: str) -> str:

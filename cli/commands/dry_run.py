@@ -106,7 +106,7 @@ def dry_run(
                     changes, redaction, lambda: _exit_code(report, detailed=detailed_exitcode)
                 )
             else:
-                dry_run_text.write(changes, limit_users)
+                dry_run_text.write(changes, limit_users, redaction)
             kept = changes.keep_unidentified()
     except StoppedError:
         click.echo(f"stopped; {summary.records(report.records)} read so far.", err=True)

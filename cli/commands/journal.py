@@ -28,6 +28,7 @@ def journal() -> None:
 @options.journal_option
 @options.account_options
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@options.redact_option
 def forget_command(
     account: str | None,
     journal: Path | None,

@@ -1,6 +1,7 @@
 """`map`: what each record becomes, one JSON object a line."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ import click
 
 from cli import options, redacting, settings, streams
 from cli.render import summary
+from cli.render.redacted import redacted_line
 from cli.render.text import json_line
 from wootric_map.map_records import Map
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction import Redaction, Told
 
 
 @click.command("map")
@@ -51,9 +53,17 @@ def map_command(**values: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Json:
-    """Writes an object as a line of JSON."""
+    """Writes objects as lines of JSON in which personal data is hidden, if that is asked for."""
 
     redaction: "Redaction | None"
 
-    def __call__(self, data: dict[str, Any]) -> bytes:
-        return json_line(self.redaction.value("", data) if self.redaction else data)
+    def encoded(self, data: dict[str, Any]) -> "tuple[bytes, Sequence[Told]]":
+        """Return an object as a line, and what is hidden in it."""
+        if not self.redaction:
+            return json_line(data), ()
+        of_record = self.redaction.of_a_record()
+        return json_line(of_record.value("", data)), of_record.told or ()
+
+    def finished(self, line: bytes, note: "Sequence[Told]") -> bytes:
+        """Return a line in which all is hidden that was hidden before it."""
+        return redacted_line(self.redaction, line, note) if self.redaction else line

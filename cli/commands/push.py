@@ -89,14 +89,17 @@ def push(style: str, quiet: bool, no_progress: bool, verbose: bool, **values: An
     how = settings.push(values, tells=not quiet, warns=not quiet or as_json)
     interruption = Interruption()
     shown = not (quiet or no_progress)
+    redaction = redacting.current()
     pushing = Push(
         how,
-        observer=PushProgress(interruption, shown=shown, live=not verbose, quiet=quiet),
+        observer=PushProgress(
+            interruption, shown=shown, live=not verbose, quiet=quiet, redaction=redaction
+        ),
         stop=interruption,
         stdin=streams.standard_input(),
         connect=connect(verbose=verbose),
     )
-    with PushSummary(pushing.report, as_json, redacting.current()) as told:
+    with PushSummary(pushing.report, as_json, redaction) as told:
         result = pushing.run()
         told.write(exit_code=result.exit_code, error=result.error, result=result)
     if not as_json and not quiet:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cli import options
+from cli import options, redacting
 from wootric_map.ownership import open_ours, place_of_ours
 
 if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
     from wootric_map.sandbox import SandboxSettings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -81,6 +82,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
     help="Add each request to FILE as a line of JSON, with secrets masked.",
 )
 @click.option("--account-token", metavar="TOKEN", help="The account's token.")
+@options.redact_option
 def sandbox(
     port: int,
     rate_limit: int | None,
@@ -137,7 +139,8 @@ def sandbox(
         stack.enter_context(_stop_signals(stop))
         log = None
         if log_path is not None:
-            log = _RequestLog(stack.enter_context(_open_log(log_path)), stop)
+            file = stack.enter_context(_open_log(log_path))
+            log = _RequestLog(file, stop, redacting.current())
         try:
             running = stack.enter_context(run_sandbox(settings, port=port, log=log))
         except OSError as error:
@@ -156,14 +159,19 @@ def sandbox(
 class _RequestLog:
     """Writes requests as lines of JSON. Where it cannot, it keeps why and ends the sandbox."""
 
-    def __init__(self, file: BinaryIO, stop: threading.Event) -> None:
+    def __init__(
+        self, file: BinaryIO, stop: threading.Event, redaction: "Redaction | None"
+    ) -> None:
         self._file = file
         self._stop = stop
+        self._redaction = redaction
         self.failure: OSError | None = None
 
     def __call__(self, record: Mapping[str, object]) -> None:
         if self.failure is not None:
             return
+        if self._redaction:
+            record = self._redaction.value("", record)
         try:
             self._file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
         except OSError as error:

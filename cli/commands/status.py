@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from cli import options
+from cli import options, redacting
 from cli.render.text import json_line, plural, printable, styled
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import described, under_way
@@ -32,6 +32,7 @@ _NAMES: Final = {
 @options.journal_option
 @options.account_options
 @options.format_option()
+@options.redact_option
 def status(
     journal: Path | None, account_token: str | None, base_url: str | None, style: str
 ) -> int:
@@ -62,7 +63,10 @@ def status(
             code = 1
             continue
         if style == "json":
-            click.echo(json_line(_data(path, held)), nl=False)
+            data = _data(path, held)
+            redaction = redacting.current()
+            shown = redaction.value("", data) if redaction else data
+            click.echo(json_line(shown), nl=False)
         else:
             for line in _lines(path, held, mark=_mark(path, held, account_token, own)):
                 click.echo(line)

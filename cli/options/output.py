@@ -32,7 +32,7 @@ def redact_option(command: F) -> F:
         redacting.OPTION,
         is_flag=True,
         expose_value=False,
-        help="Show emails, phones and names as short keyed hashes, to share them. Plans, snapshots "
-        "and rejects keep them, since another command is to read those.  [env: "
+        help="Show emails, phones and names as short keyed hashes, to share what is shown. Plans, "
+        "snapshots and rejects keep them, since another command is to read those.  [env: "
         f"{redacting.KEY}: a secret, for the same hashes in every run]",
     )(command)

@@ -1,6 +1,6 @@
 """The diff of a dry run: what would change, field by field, and where each value came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -10,7 +10,7 @@ from wootric_map.mapping.identity import Origin
 from wootric_map.model import EndUser, EndUserUpsert
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction import Redaction, Told
 
 _FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
 _PROPERTY: Final = "properties."
@@ -26,6 +26,8 @@ class Shown(NamedTuple):
     is_update: bool
     content: str | bytes
     """Text, or a line of JSON."""
+    told: "Sequence[Told]" = ()
+    """What is hidden in it, to be hidden in all that follows."""
 
 
 def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: bool) -> Shown:
@@ -36,12 +38,15 @@ def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: boo
         redaction: hides personal data, if that is asked for.
         as_json: whether that is a line of JSON; else it is text.
     """
+    told: Sequence[Told] = ()
     if redaction:
-        changed = redacted(changed, redaction)
+        of_record = redaction.of_a_record()
+        changed = redacted(changed, of_record)
+        told = of_record.told or ()
     if as_json:
-        return Shown(changed.is_update, json_line(end_user_data(changed)))
+        return Shown(changed.is_update, json_line(end_user_data(changed)), told)
     text = "".join(f"{line}\n" for line in (*end_user_text(changed), ""))
-    return Shown(changed.is_update, text)
+    return Shown(changed.is_update, text, told)
 
 
 _Field: TypeAlias = tuple[str, str | int | None, str | int, Origin | None]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli.render.diff import Shown
 from cli.render.foretold import as_data
+from cli.render.redacted import redacted_line
 from cli.render.summary_json import kept_in, write_summary
 from cli.render.text import json_line
 from wootric_map.diff import Diff
@@ -29,9 +30,10 @@ def write(diff: Diff[Shown], redaction: "Redaction | None", exit_code: Callable[
         exit_code: returns what the command ends with, once all changes are known.
     """
     output = sys.stdout.buffer
-    for _, line in diff:
+    for change in diff:
+        line = change.content
         assert isinstance(line, bytes)  # noqa: S101 - as `shown` makes it
-        output.write(line)
+        output.write(redacted_line(redaction, line, change.told) if redaction else line)
     for action, name in _LABELS:
         for label, count in diff.labels(action):
             told = redaction.text(label) if redaction else label

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,19 +13,25 @@ from cli.render.foretold import each_kind, takes
 from cli.render.text import plural, printable, styled
 from wootric_map.diff import Diff
 
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
+
 _LABELS: Final = 20
 """Event names and paths that the text shows of each."""
 
 
-def write(diff: Diff[Shown], limit_users: int | None) -> None:
+def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | None") -> None:
     """Write what a push would change, and what that comes to, to standard output.
 
     Args:
         diff: what would change, as `cli.render.diff` shows it.
         limit_users: how many end users are shown; None shows all.
+        redaction: hides personal data, if that is asked for.
     """
     changes, report = iter(diff), diff.report
     for change in islice(changes, limit_users):
+        if redaction:
+            redaction.learn(change.told)
         click.echo(change.content, nl=False)
     hidden = Counter(change.is_update for change in changes)
     for count, what in ((hidden[False], "create"), (hidden[True], "update")):

@@ -1,11 +1,13 @@
 """All findings of `validate` as JSON, however many: their places wait in a temporary file."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
+from cli.render.redacted import redacted_line
 from cli.render.text import json_line
 from wootric_map.findings import CountedWarnings, Findings, WarningKey
 from wootric_map.plan.engine.keyed_rows import KeyedRows
+from wootric_map.read.json_lines import parse
 from wootric_map.report import Report
 from wootric_map.validate import PackedPlaces
 
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 
 _Key: TypeAlias = tuple[str, str] | WarningKey
 """`rejected` or `skipped` with a code, or what a warning is known by."""
+
+
+_MOST_TEXTS: Final = 1000
+_LONGEST: Final = 2000
+"""How many texts are remembered, and bytes of the longest of them."""
 
 
 class EveryPlace:
@@ -27,6 +34,8 @@ class EveryPlace:
         """
         self._redaction = redaction
         self._rows: KeyedRows[_Key] = KeyedRows()
+        self._texts: dict[bytes, bytes] = {}
+        """What is shown of the first few texts."""
 
     def __enter__(self) -> Self:
         return self
@@ -47,15 +56,20 @@ class EveryPlace:
             OSError: the temporary file can't be written.
         """
         before_line = self._json({"source": source})[:-1] + b',"line":'
+        end = b"\n" if self._redaction else b""
         for key, line, text in places.places():
             if text:
-                self._rows.add(key, b"%b%d%b" % (before_line, lines_before + line, text))
+                text = self._redacted(text) if self._redaction else text  # noqa: PLW2901
+                self._rows.add(key, b"%b%d%b%b" % (before_line, lines_before + line, text, end))
             elif key in report.warnings:
-                self._rows.add(key, b"%b%d}," % (before_line, lines_before + line))
+                self._rows.add(key, b"%b%d},%b" % (before_line, lines_before + line, end))
 
     def text(self, field: str | None, message: str) -> bytes:
-        """Return what stands behind the line of a place, and the comma behind the place."""
-        return b"," + self._json({"field": field, "message": message})[1:] + b","
+        """Return what stands behind the line of a place, and the comma behind the place.
+
+        Nothing is hidden in it yet: it is made by several processes, and `add` sees all.
+        """
+        return b"," + json_line({"field": field, "message": message})[1:-1] + b","
 
     def pieces(self, report: Report) -> Iterator[bytes]:
         """Yield one line of JSON, piece by piece.
@@ -99,8 +113,24 @@ class EveryPlace:
         held = b""
         for rows in self._rows.read(key):
             yield held
-            held = rows
+            held = self._hidden(rows) if self._redaction else rows
         yield held[:-1]
+
+    def _hidden(self, rows: bytes) -> bytes:
+        """Return rows, each on a line of its own, as one line in which all is hidden that is known by now."""
+        assert self._redaction  # noqa: S101 - the caller has seen to it
+        found = (row[:-1] + b"\n" for row in rows.splitlines())
+        return b"".join(redacted_line(self._redaction, row)[:-1] + b"," for row in found)
+
+    def _redacted(self, text: bytes) -> bytes:
+        """Return what `text` gives with all hidden that is personal; few texts stand at most places."""
+        found = self._texts.get(text)
+        if found is None:
+            data = parse(b"{" + text[1:-1])
+            found = b"," + self._json(data)[1:] + b","
+            if len(text) <= _LONGEST and len(self._texts) < _MOST_TEXTS:
+                self._texts[text] = found
+        return found
 
     def _json(self, data: Any) -> bytes:
         return json_line(self._redaction.value("", data) if self._redaction else data)[:-1]

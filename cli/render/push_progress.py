@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,12 +22,24 @@ from wootric_map.deliver.forecast import Forecast
 from wootric_map.deliver.replay import PushObserver, Sending
 from wootric_map.deliver.run_lock import Holder
 from wootric_map.model import Outcome
+from wootric_map.read.json_lines import parse
+
+if TYPE_CHECKING:
+    from wootric_map.redaction import Redaction
 
 
 class PushProgress(ReadingProgress, PushObserver):
     """Shows how far a push has come, and says what it meets on its way."""
 
-    def __init__(self, interruption: Interruption, *, shown: bool, live: bool, quiet: bool) -> None:
+    def __init__(
+        self,
+        interruption: Interruption,
+        *,
+        shown: bool,
+        live: bool,
+        quiet: bool,
+        redaction: "Redaction | None",
+    ) -> None:
         """Begin without anything.
 
         Args:
@@ -34,11 +47,13 @@ class PushProgress(ReadingProgress, PushObserver):
             shown: whether to show how far it has come.
             live: whether a bar may be drawn, rather than lines.
             quiet: whether to say only what went wrong.
+            redaction: hides personal data, if that is asked for.
         """
         super().__init__(shown=shown, lines=True)
         self._interruption = interruption
         self._live = live
         self._quiet = quiet
+        self._redaction = redaction
         self._progress: SendingProgress | None = None
 
     def waiting_for_run(self, holder: Holder) -> None:
@@ -46,6 +61,11 @@ class PushProgress(ReadingProgress, PushObserver):
         if not self._quiet:
             name = printable(described(holder, time.time()))
             click.echo(f"Waiting for another run to end: {name}", err=True)
+
+    def failed(self, raw: bytes) -> None:
+        """Learn what a record tells, since Wootric's reply may quote it."""
+        if self._redaction:
+            self._redaction.learn_from(parse(raw))
 
     def began_anew(self) -> None:
         """Say that the journal begins anew."""

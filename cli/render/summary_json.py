@@ -42,9 +42,9 @@ def write_summary(
     """
     told = report.summary() | dict(more)
     if redaction:
-        for name in _TEXTS:
-            if name in told:
-                told[name] = redaction.value("", told[name])
+        texts = {name: told[name] for name in _TEXTS if name in told}
+        redaction.learn_from(texts)
+        told |= {name: redaction.value("", text) for name, text in texts.items()}
     sys.stdout.buffer.write(json_line({"summary": told}))
     sys.stdout.buffer.flush()
 

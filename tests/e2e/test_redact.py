@@ -3,7 +3,8 @@
 import re
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from replaying import SAMPLES, Replay, identify, page, track
 from starlette.responses import JSONResponse
 
+from wootric_map.plain_text import PlainText
+from wootric_map.redaction import Redaction
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings, run_sandbox
 
 KEY = {"WOOTRIC_REDACT_KEY": "a secret"}
@@ -32,6 +35,19 @@ PRINTING = (
     ("push", "--retries", "0"),
     ("push", "--retries", "0", "--retry-rejects", "--format", "json"),
 )
+
+TELLING = (
+    ("map",),
+    ("dry-run",),
+    ("dry-run", "--format", "json"),
+    ("push", "--retries", "0", "--retry-rejects"),
+    ("push", "--retries", "0", "--retry-rejects", "--format", "json"),
+)
+"""Commands that learn who is who before they show anything else."""
+
+WIDE = str.maketrans("0123456789@", "０１２３４５６７８９＠")  # noqa: RUF001
+
+quote_all: Callable[[str], str] = partial(quote, safe="")
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
 """Shrinking would start hundreds of processes."""
@@ -124,6 +140,74 @@ def test_nothing_personal_is_printed_by_any_command(
             assert person.name.lower() not in shown, command
             assert person.email.lower() not in shown, command
             assert person.phone[1:] not in shown, command
+
+
+KEYED = Redaction.keyed(KEY["WOOTRIC_REDACT_KEY"].encode())
+
+odd_emails = st.builds(
+    "{}@{}".format,
+    st.from_regex(r"[a-z]{3,8}(/[a-z]{3,8}|[+-][a-z]{2,6})?", fullmatch=True),
+    st.from_regex(r"[a-z]{3,8}\.(com|io)", fullmatch=True) | st.just("[10.0.0.1]"),
+)
+odd_digits = st.from_regex(r"[1-9][0-9]{9,11}", fullmatch=True)
+odd_people = st.builds(Person, odd_emails, odd_digits, _names)
+_WRITINGS: list[Callable[[str], str]] = [
+    str,
+    str.upper,
+    quote_all,
+    lambda text: quote_all(quote_all(text)),
+    lambda text: "".join(f"&#{ord(each)};" for each in text),
+    lambda text: "".join(f"\\u{ord(each):04x}" for each in text),
+    lambda text: f"\x1b[31m{text}",
+    lambda text: text.translate(WIDE),
+]
+writings = st.sampled_from(_WRITINGS)
+
+
+@st.composite
+def odd_exports(draw: st.DrawFn) -> tuple[list[Person], list[dict[str, Any]]]:
+    """People, who are first told by keys, and then in all places in all ways that they can be written."""
+    found = draw(st.lists(odd_people, min_size=1, max_size=3, unique_by=lambda each: each.email))
+    records: list[dict[str, Any]] = []
+    for number, person in enumerate(found):
+        email, phone, name = person
+        traits = {draw(phones): phone, draw(spellings): name}
+        first = identify(f"user-{number}", draw(st.sampled_from([email, email.upper()])), **traits)
+        records.append(first)
+        said = ", ".join(draw(writings)(each) for each in draw(st.permutations(person)))
+        note = f"of {'.'.join(phone)}, {name.replace(' ', '-')}, {said}"
+        records += [
+            {**first, "traits": first["traits"] | {"note": note, "other": {"text": [said]}}},
+            track(f"user-{number}", said, properties={note: note, "number": int(phone)}),
+            page(f"user-{number}", f"/u/{quote_all(name)}/{email}", name=note),
+            page(f"user-{number}", f"/?q={quote(said)}&n={name.lower()}", title=said),
+        ]
+    return found, records
+
+
+@settings(max_examples=4, phases=QUICK, suppress_health_check=list(HealthCheck))
+@given(odd_exports())
+def test_what_is_hidden_once_in_an_output_is_hidden_everywhere_in_it_with_one_hash(
+    refusing_account: Replay, export: tuple[list[Person], list[dict[str, Any]]]
+) -> None:
+    found, records = export
+    replay = refusing_account
+    email, phone, name = found[0]
+    file = replay.write(records, f"{name} {phone} {email.replace('/', '.')}.ndjson")
+    hashes = {KEYED.value("email", each.email) for each in found}
+    for command in (*TELLING, ("status",), ("status", "--format", "json")):
+        paths = () if command[0] == "status" else (file,)
+        done = replay.run(*command, "--redact", *paths, env=KEY)
+        assert done.returncode in (0, 1), done.stderr
+        shown = PlainText.of(done.stdout + done.stderr).text.lower()
+        words = " ".join(re.findall(r"\w+", shown))
+        for person in found:
+            assert person.email not in shown, command
+            assert person.phone not in re.sub(r"[^\w\n]", "", shown), command
+            assert person.name.lower() not in words, command
+        assert set(re.findall(r"email:[0-9a-f]{12}", shown)) <= hashes | {
+            KEYED.value("email", email.replace("/", "."))
+        }, command
 
 
 def test_json_keeps_its_shape(replay: Replay) -> None:
@@ -253,3 +337,88 @@ def test_escapes_stay_escaped(replay: Replay) -> None:
         done = replay.run(*command, "--redact", replay.write([hostile]))
         assert "\x1b" not in done.stdout
         assert "\u202e" not in done.stdout
+
+
+def test_a_quoted_reply_hides_the_name_of_whom_it_refuses(replay: Replay) -> None:
+    def refusing_names(request: SandboxRequest) -> Fault | None:
+        if request.method != "POST":
+            return None
+        said = f"{request.form.get('properties[name]')} (tel. 020-7946-0001) is nobody"
+        return Fault(JSONResponse({"error": said}, 422))
+
+    with run_sandbox(SandboxSettings(faults=(refusing_names,))) as sandbox:
+        refused = Replay(replay.folder, sandbox)
+        export = refused.write([identify("1", name="Ada Lovelace", phone="020 7946 0001")])
+        for style in ("text", "json"):
+            done = refused.run("push", "--redact", "--retry-rejects", "--format", style, export)
+            assert done.returncode == 1
+            shown = done.stdout + done.stderr
+            assert re.search(r"name:\w{12} \(tel\. phone:\w{12}\) is nobody", shown), shown
+            assert "Lovelace" not in shown
+
+
+def test_journals_are_looked_after_without_whose_they_are(replay: Replay) -> None:
+    journal = replay.folder / "ada@example.com.journal"
+    assert replay.push("--journal", journal, replay.write([ADA])).returncode == 0
+    plain = orjson.loads(replay.run("status", "--journal", journal, "--format", "json").stdout)
+    shown = replay.run("status", "--redact", "--journal", journal, "--format", "json", env=KEY)
+    assert shape(orjson.loads(shown.stdout)) == shape(plain)
+    email = KEYED.value("email", "ada@example.com")
+    assert f"/{email}.journal" in shown.stdout
+    for command in (("status",), ("journal", "forget", "--yes")):
+        done = replay.run(*command, "--redact", "--journal", journal, env=KEY)
+        assert done.returncode == 0, done.stderr
+        assert f"/{email}.journal" in done.stdout + done.stderr
+        assert "ada@" not in done.stdout + done.stderr
+    assert not journal.exists()
+
+
+def test_the_log_of_a_sandbox_tells_nobody_either(replay: Replay) -> None:
+    log = replay.folder / "log"
+    with subprocess.Popen(
+        [COMMAND, "sandbox", "--redact", "--log", log, "--registered-event", "ada@example.com"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        greeting = [process.stdout.readline() for _ in range(2)]
+        url = re.search(r"http://\S+", greeting[0])
+        assert url
+        assert re.search(r"email:\w{12}$", greeting[1])
+        done = replay.push(replay.write([ADA]), env={"WOOTRIC_BASE_URL": url[0]})
+        process.terminate()
+    assert done.returncode == 0, done.stderr
+    logged = log.read_text()
+    assert re.search(r'"email": "email:\w{12}"', logged)
+    assert not any(each in PlainText.of(logged).text for each in PERSONAL)
+
+
+@pytest.mark.parametrize("name", ["summary", "Created", "line", "source", "Plan", "records"])
+def test_a_name_that_is_a_word_of_the_output_changes_none_of_it(replay: Replay, name: str) -> None:
+    export = replay.write([identify("1", "ada@example.com", name=name), track("1", "x")])
+    plain, shown = (
+        replay.run("dry-run", "--format", "json", *more, export).stdout.splitlines()
+        for more in ((), ("--redact",))
+    )
+    assert orjson.loads(shown[-1])["summary"].keys() == orjson.loads(plain[-1])["summary"].keys()
+    assert name not in shown[0].replace('"source"', "").replace('"line"', "")
+
+
+def test_more_processes_show_the_same(replay: Replay) -> None:
+    export = replay.write(
+        [
+            each
+            for number in range(3000)
+            for each in (
+                identify(f"{number}", f"u{number}@example.com", name=f"Ada{number} Lovelace"),
+                track(f"{number}", f"Met Ada{number - 1} Lovelace", properties={"x": "y" * 2000}),
+            )
+        ]
+    )
+    for command in (("map",), ("dry-run",), ("dry-run", "--format", "json")):
+        one, two = (
+            replay.run(*command, "--redact", "--processes", str(count), export, env=KEY)
+            for count in (1, 2)
+        )
+        assert re.sub(r"random=\w+", "", one.stdout) == re.sub(r"random=\w+", "", two.stdout)
+        assert "Lovelace" not in one.stdout

@@ -125,6 +125,7 @@ def test_an_address_inside_an_address_is_redacted_too() -> None:
 def test_a_word_that_was_cut_may_begin_an_email_and_goes() -> None:
     assert REDACTION.text("of ada.lov… (1,200 characters)") == "of … (1,200 characters)"
     assert REDACTION.text('"ada.lov… is no date') == '"… is no date'
+    assert REDACTION.text('"https://x.io/?q=a%40… (300 characters)"') == '"… (300 characters)"'
     assert REDACTION.text("Loading… and 3 more") == "Loading… and 3 more"
 
 

@@ -79,6 +79,13 @@ class PushObserver(ReadingObserver):
     def delivered(self, outcome: Outcome) -> None:
         """Take note of what became of a call."""
 
+    def failed(self, raw: bytes) -> None:
+        """Take note of a record that failed.
+
+        Args:
+            raw: its line.
+        """
+
 
 class Ending(NamedTuple):
     """How a delivery ended."""
@@ -311,6 +318,7 @@ class Replay:
         if isinstance(outcome.result, Failure):
             for ref in outcome.refs:
                 raw = plan.raw(ref)
+                self.observer.failed(raw)
                 of_plan = {"account": plan.account} if isinstance(plan, PlanFile) else None
                 self.rejects.fail(ref.source, ref.line, outcome.result, raw, outcome.key, of_plan)
                 if of_plan:
