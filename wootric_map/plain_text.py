@@ -22,35 +22,44 @@ _LEVELS: Final = 8
 _MARKS: Final = "\u0300-\u036f\u3099\u309a"
 """Accents that are characters of their own."""
 
+_MARK: Final = re.compile(f"[{_MARKS}]")
+
 _UNSEEN: Final = re.compile(
     "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5"
     "\\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\ufe00-\\ufe0f\\ufeff"
     "\\ufff9-\\ufffb\\U000e0000-\\U000e0fff]"
 )
 
-_MAY_BE_CODED: Final = re.compile("[%&\\\\\\x00-\\x08\\x0e-\\x1b]|[^\\x00-\\x7e…→←]")
+_START: Final = r"[^\x09-\x0d\x1c-$'-\[\]-~…→←]"
 """What a text has to have to differ from what is read; the arrows are those of a dry run."""
+_MAY_BE_CODED: Final = re.compile(_START)
 
 _HEX: Final = "[0-9a-fA-F]"
 _MORE: Final = f"%[89abAB]{_HEX}"
+_SEQUENCE: Final = r"[\[_][0-?]{0,32}[ -/]{0,8}[@-~]"
+"""What makes an escape a sequence; the name of a property has `_` for the bracket."""
 
-# A name of a property has `_` for the bracket of an escape sequence.
+# That it begins with one set of characters lets the search pass quickly over all others.
 _CODED: Final = re.compile(
     rf"""
-    (?P<unseen>(?:\x1b|\\x1b|\\u001[bB]|\\033|\\e)(?:[\[_][0-?]{{0,32}}[ -/]{{0,8}}[@-~])?)
-    | (?P<again>%(?:25)+(?={_HEX}{{2}})|\\{{2,}})
-    | (?P<percent>%[0-7]{_HEX} | %[cCdD]{_HEX}{_MORE} | %[eE]{_HEX}(?:{_MORE}){{2}}
-        | %[fF][0-4](?:{_MORE}){{3}})
-    | (?P<entity>&(?:\#0{{0,9}}[0-9]{{1,7}};?|\#[xX]0{{0,9}}{_HEX}{{1,6}};?|[A-Za-z][A-Za-z0-9]{{1,30}};))
-    | (?P<json>\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}
-        | \\u{_HEX}{{4}} | \\[nrtbf"/])
-    | (?P<short>\\x{_HEX}{{2}}|\\U000?{_HEX}{{7}}|\\U{_HEX}{{8}})
-    | (?P<wide>[^\x00-\x7e…→←{_MARKS}][{_MARKS}]{{0,8}}|[^\W_][{_MARKS}]{{1,8}}|[{_MARKS}]
-        |[\x00-\x08\x0e-\x1b\x7f])
+    {_START} (?:
+      (?<=%) (?:
+          (?P<again>(?:25)+(?={_HEX}{{2}}))
+        | (?P<percent>[0-7]{_HEX} | [cCdD]{_HEX}{_MORE} | [eE]{_HEX}(?:{_MORE}){{2}}
+            | [fF][0-4](?:{_MORE}){{3}}) )
+    | (?<=&) (?P<entity>\#0{{0,9}}[0-9]{{1,7}};?|\#[xX]0{{0,9}}{_HEX}{{1,6}};?|[A-Za-z][A-Za-z0-9]{{1,30}};)
+    | (?<=\\) (?:
+          (?P<escape>(?:x1[bB]|u001[bB])(?:{_SEQUENCE})?|(?:033|e){_SEQUENCE})
+        | (?P<slashes>\\+)
+        | (?P<json>u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}} | u{_HEX}{{4}} | [nrtbf"/])
+        | (?P<short>x{_HEX}{{2}} | U{_HEX}{{8}}) )
+    | (?<=\x1b) (?P<sequence>(?:{_SEQUENCE})?)
+    | (?<=[^\x00-\x7e]) (?P<wide>[{_MARKS}]{{0,8}})
+    | (?<=[\x00-\x1a\x7f]) (?P<control>)
+    )
     """,
     re.VERBOSE,
 )
-
 
 _SHORT: Final = "\\xU"
 """What begins a short escape."""
@@ -114,11 +123,14 @@ class PlainText:
         places = at, ends, begins, to = array("Q"), array("Q"), array("Q"), array("Q")
         done = size = 0
         for match in _CODED.finditer(self.text):
-            coded = match[0]
-            meant = _meaning(match.lastgroup, coded)
+            begin, end = match.span()
+            kind = match.lastgroup
+            if kind == "wide" and begin > done and _MARK.match(self.text, begin):
+                begin -= 1  # an accent, and the letter that it is on
+            coded = self.text[begin:end]
+            meant = _meaning(kind, coded)
             if meant == coded:
                 continue
-            begin, end = match.span()
             pieces += (self.text[done:begin], meant)
             size += begin - done
             at.append(size)
@@ -142,9 +154,9 @@ def may_be_coded(text: str) -> bool:
 def _meaning(kind: str | None, coded: str) -> str:
     if kind == "wide":
         return unicodedata.normalize("NFKC", _UNSEEN.sub("", coded))
-    if kind == "unseen":
+    if kind in ("escape", "sequence", "control"):
         return ""
-    if kind == "again":
+    if kind in ("again", "slashes"):
         return coded[0]
     if kind == "percent":
         return unquote(coded)
