@@ -23,7 +23,7 @@ from wootric_map.errors import (
 )
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What it is called where there is no room, or the disk is broken."""

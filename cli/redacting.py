@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 OPTION: Final = "--redact"
 KEY: Final = "WOOTRIC_REDACT_KEY"
@@ -35,7 +35,7 @@ def redaction_for(
     """
     if OPTION not in arguments:
         return None
-    from wootric_map.redaction import Redaction  # noqa: PLC0415 - most runs need none
+    from wootric_map.redaction.redaction import Redaction  # noqa: PLC0415 - most runs need none
 
     if given is None:
         return Redaction(random_key).of_an_output()

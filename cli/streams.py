@@ -11,7 +11,7 @@ from cli import wrapping
 
 if TYPE_CHECKING:
     from wootric_map.read.blocks import ByteStream
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 _Change: TypeAlias = Callable[[str], str]
 

@@ -15,7 +15,7 @@ from cli.render.text import json_line
 from wootric_map.map_records import Map
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction, Told
+    from wootric_map.redaction.redaction import Redaction, Told
 
 
 @click.command("map")

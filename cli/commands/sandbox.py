@@ -17,7 +17,7 @@ from cli import options, redacting
 from wootric_map.ownership import open_ours, place_of_ours
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
     from wootric_map.sandbox import SandboxSettings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)

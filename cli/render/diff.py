@@ -10,7 +10,7 @@ from wootric_map.mapping.identity import Origin
 from wootric_map.model import EndUser, EndUserUpsert
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction, Told
+    from wootric_map.redaction.redaction import Redaction, Told
 
 _FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
 _PROPERTY: Final = "properties."

@@ -13,7 +13,7 @@ from wootric_map.diff import Diff
 from wootric_map.model import Action
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 _LABELS: Final[tuple[tuple[Action, str], ...]] = (
     ("eligibility_check", "event_name"),

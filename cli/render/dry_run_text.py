@@ -14,7 +14,7 @@ from cli.render.text import plural, printable, styled
 from wootric_map.diff import Diff
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 _LABELS: Final = 20
 """Event names and paths that the text shows of each."""

@@ -12,7 +12,7 @@ from wootric_map.report import Report
 from wootric_map.validate import PackedPlaces
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 _Key: TypeAlias = tuple[str, str] | WarningKey
 """`rejected` or `skipped` with a code, or what a warning is known by."""

@@ -25,7 +25,7 @@ from wootric_map.model import Outcome
 from wootric_map.read.json_lines import parse
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 
 class PushProgress(ReadingProgress, PushObserver):

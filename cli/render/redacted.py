@@ -7,7 +7,7 @@ from cli.render.text import json_line
 from wootric_map.read.json_lines import parse
 
 if TYPE_CHECKING:
-    from wootric_map.redaction import Redaction, Told
+    from wootric_map.redaction.redaction import Redaction, Told
 
 
 def redacted_line(redaction: "Redaction", line: bytes, told: "Iterable[Told]" = ()) -> bytes:

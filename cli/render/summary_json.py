@@ -17,7 +17,7 @@ from wootric_map.report import Report
 
 if TYPE_CHECKING:
     from wootric_map.push import PushResult
-    from wootric_map.redaction import Redaction
+    from wootric_map.redaction.redaction import Redaction
 
 _TEXTS: Final = (
     "events_not_registered", "eligible", "unknown_users", "unknown_events", "passed_over", "rejected_details",

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from replaying import SAMPLES, Replay, identify, page, track
 from starlette.responses import JSONResponse
 
-from wootric_map.plain_text import PlainText
-from wootric_map.redaction import Redaction
+from wootric_map.redaction.plain_text import PlainText
+from wootric_map.redaction.redaction import Redaction
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings, run_sandbox
 
 KEY = {"WOOTRIC_REDACT_KEY": "a secret"}

@@ -32,7 +32,7 @@ _MODULES: Final = (
     "cli.commands.snapshot", "cli.commands.status", "cli.commands.validate",
     "concurrent.futures.process", "multiprocessing.connection", "multiprocessing.popen_fork",
     "multiprocessing.queues", "platformdirs", "rich.live", "rich.progress", "rich.table",
-    "wootric_map.wootric.client", "wootric_map.deliver.journal", "wootric_map.redaction",
+    "wootric_map.wootric.client", "wootric_map.deliver.journal", "wootric_map.redaction.redaction",
     "wootric_map.sandbox", "wootric_map.snapshot.snapshot_file",
 )  # fmt: skip
 """What commands import when they are run."""

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from wootric_map.personal_forms import canonical_phone, digits_in
-from wootric_map.plain_text import PlainText
+from wootric_map.redaction.personal_forms import canonical_phone, digits_in
+from wootric_map.redaction.plain_text import PlainText
 
 MOST: Final = 100_000
 """Values that are remembered; the oldest are forgotten first."""

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.personal_forms import (
+from wootric_map.redaction.personal_forms import (
     canonical_email,
     canonical_phone,
     is_email,
     personal_in,
 )
-from wootric_map.plain_text import PlainText
-from wootric_map.redaction import Redaction
+from wootric_map.redaction.plain_text import PlainText
+from wootric_map.redaction.redaction import Redaction
 
 REDACTION: Final = Redaction.keyed(b"a secret")
 EMAIL: Final = REDACTION.text("ada@example.com")

@@ -15,9 +15,9 @@ from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 from urllib.parse import quote_plus, unquote, unquote_plus
 
-from wootric_map.known_values import KnownValues
 from wootric_map.mapping.identity import looks_like_email
-from wootric_map.personal_forms import (
+from wootric_map.redaction.known_values import KnownValues
+from wootric_map.redaction.personal_forms import (
     canonical_email,
     canonical_phone,
     is_email,
@@ -26,7 +26,7 @@ from wootric_map.personal_forms import (
     may_be_personal,
     personal_in,
 )
-from wootric_map.plain_text import PlainText
+from wootric_map.redaction.plain_text import PlainText
 from wootric_map.values.json_values import decimal_text
 
 Kind: TypeAlias = Literal["email", "phone", "name"]

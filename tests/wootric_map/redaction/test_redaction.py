@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wootric_map.redaction import Redaction, kind_of
+from wootric_map.redaction.redaction import Redaction, kind_of
 
 REDACTION = Redaction.keyed(b"a secret")
 EMAIL = REDACTION.text("ada@example.com")

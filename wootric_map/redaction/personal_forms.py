@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from wootric_map.plain_text import PlainText, may_be_coded
+from wootric_map.redaction.plain_text import PlainText, may_be_coded
 from wootric_map.values.contact import comparable
 
 Form: TypeAlias = Literal["email", "phone"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.known_values import KnownValues
-from wootric_map.redaction import Redaction
+from wootric_map.redaction.known_values import KnownValues
+from wootric_map.redaction.redaction import Redaction
 
 NAME: Final = "name:0123456789ab"
 ADA: Final = "Ada Lovelace"

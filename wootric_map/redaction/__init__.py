@@ -1,0 +1,1 @@
+"""Personal data as short keyed hashes, in all that is shown (`--redact`)."""
