@@ -30,9 +30,10 @@ from wootric_map.errors import SettingsError, StoppedError
 from wootric_map.model import CALLS, EndUser, EndUserUpsert
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.engine.spool import Spool
-from wootric_map.plan.plan import Find, Plan, Write
+from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanWriter
 from wootric_map.plan.planning import intake_workers, plan_records
+from wootric_map.plan.steps import Find, Write
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.report import Report
 from wootric_map.wootric.regions import account_fingerprint

@@ -30,9 +30,10 @@ from wootric_map.errors import CallFailedError, JournalFailedError, PlanFileErro
 from wootric_map.model import Failure, Outcome, Skip
 from wootric_map.plan.earlier_rejects import REFUSED
 from wootric_map.plan.engine.spool import Spool
-from wootric_map.plan.plan import Find, Plan
+from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
 from wootric_map.plan.planning import plan_records
+from wootric_map.plan.steps import Find
 from wootric_map.read.files import Source
 from wootric_map.rejects import RejectsFile
 from wootric_map.report import Report

@@ -28,8 +28,8 @@ from wootric_map.model import (
     PageView,
     Skip,
 )
-from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
-from wootric_map.plan.trait_history import Say, Spoken
+from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
+from wootric_map.plan.trait_history import EarlierStatements, Statement
 from wootric_map.values.contact import comparable
 
 Turned: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
@@ -160,7 +160,7 @@ def course(
     asked = _NOBODY
     latest: float = 0
     before: list[Write] = []
-    spoken: dict[str, Say] = {}
+    spoken: dict[str, Statement] = {}
     there = _There(existing)
     most = _ACCOUNT if asks else _JOURNAL if recalls or heeds else _NOBODY
     for planned in steps:
@@ -237,10 +237,10 @@ def _asked(held: EndUser | Known | None, most: int) -> int:
     return _JOURNAL if isinstance(held, Known) else most
 
 
-def _speak(before: list[Write], spoken: dict[str, Say]) -> None:
+def _speak(before: list[Write], spoken: dict[str, Statement]) -> None:
     """Add what the writes before have said."""
     for write in before:
-        spoken.update(write.said().sayings.says)
+        spoken.update(write.history().statements.by_name)
     before.clear()
 
 
@@ -314,11 +314,13 @@ class _There:
 
 
 def _left_of(
-    write: Write, heard: Remembered | None, spoken: Mapping[str, Say], *, is_taken: bool
+    write: Write, heard: Remembered | None, spoken: Mapping[str, Statement], *, is_taken: bool
 ) -> Write:
     """Return what is left of a write by what other identifies have said, and by whose its external id is."""
     left = write.without_external_id() if is_taken else write
-    return left.beside(*([heard] if heard else ()), *([Spoken(spoken)] if spoken else ()))
+    return left.without_outdated(
+        *([heard] if heard else ()), *([EarlierStatements(spoken)] if spoken else ())
+    )
 
 
 def _addressed(
@@ -388,7 +390,7 @@ def _found(
         tried.append(wanted)
     if not (recollects and tried):
         return None, is_taken
-    known = yield Recollect(tuple(tried), end_user.elsewhere, alone=not asks)
+    known = yield Recollect(tuple(tried), end_user.earlier_ids, alone=not asks)
     return (known if isinstance(known, Known) else None), is_taken
 
 

@@ -48,9 +48,10 @@ from wootric_map.model import (
     event_name,
 )
 from wootric_map.plan.people import EMAIL, USER, id_name
-from wootric_map.plan.plan import EndUserPlan, Event, Find, Plan, Write
+from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile, Planned, PlannedWrite
-from wootric_map.plan.trait_history import NOTHING_SAID, still_to_say
+from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
+from wootric_map.plan.trait_history import NO_HISTORY, without_outdated
 from wootric_map.values.contact import comparable
 from wootric_map.wootric.client import NoAnswerError, Wootric
 
@@ -539,7 +540,7 @@ class _Delivery:
             if is_taken:
                 write = write.without_external_id()
             heard = self._journal.heard(held.id) if held else None
-            write = write.beside(heard) if heard else write.beside()
+            write = write.without_outdated(heard) if heard else write.without_outdated()
             if held and held.id != self._created:
                 write = restrict_write(write, held, existing)
             provenance = self._provenance(write)
@@ -564,7 +565,7 @@ class _Delivery:
     def _provenance(self, write: Write) -> Provenance:
         """When what a write says was said, and of whom."""
         known_as = (write.whole, *self._end_user.known_as())
-        return self._journal.fingerprints.provenance(write.told(), known_as)
+        return self._journal.fingerprints.provenance(write.sent_history(), known_as)
 
     def _note(self, write: Write, held: EndUser | Known | None, provenance: Provenance) -> None:
         """Put on record that there is nothing left to do about a write."""
@@ -723,8 +724,8 @@ class _ExactDelivery:
             return self._write(step)
         if difference(filled.left, before) is None:
             return "left", None
-        said = step.said and step.said.of_fields(filled.left)
-        return self._write(step._replace(fields=filled.left, said=said))
+        said = step.history and step.history.of_fields(filled.left)
+        return self._write(step._replace(fields=filled.left, history=said))
 
     def _write(self, step: PlannedWrite) -> tuple[Action, Failure | None]:
         """Make a write; gives what it was counted as in the end, and why it failed."""
@@ -744,14 +745,14 @@ class _ExactDelivery:
             return step.action, Failure("ambiguous_id", message)
         sender, key, fields = self._sender, step.key, step.fields
         fingerprints = self._journal.fingerprints
-        said = step.said or NOTHING_SAID
+        said = step.history or NO_HISTORY
         if self._has_failed:
             # A write counts on those before it for what it does not hold itself, and one of them failed.
             said = said.of_fields(fields)
         provenance = fingerprints.provenance(said, (fields, *step.known_as))
-        if number is not None and step.said:
+        if number is not None and step.history:
             heard = self._journal.heard(number)
-            left = still_to_say(fields, step.said, heard) if heard else fields
+            left = without_outdated(fields, step.history, heard) if heard else fields
             if not left.fields():
                 # Later identifies have said it all otherwise.
                 self._created = number
@@ -817,7 +818,7 @@ def _holds(step: PlannedWrite, fate: Delivered, latest: float, journal: Journal)
 
     `latest` is the run that made the writes up to here; infinite where it is this one.
     """
-    told = step.said is not None and not journal.is_silent(fate)
+    told = step.history is not None and not journal.is_silent(fate)
     return told or still_holds(fate, latest)
 
 

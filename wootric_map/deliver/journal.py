@@ -543,15 +543,15 @@ class Journal:
         if not (found and found[0]):
             return None
         try:
-            sayings = unpacked_sayings(found[0])
+            statements = unpacked_sayings(found[0])
         except ValueError as error:
             raise JournalFailedError(_spoilt(Path(self._name), error)) from error
         if self._is_shared(found[1]):
             # Whoever said that it is theirs, it is nobody's.
             mine = self.fingerprints.field("external_id")
-            says = {name: say for name, say in sayings.says.items() if name != mine}
-            sayings = replace(sayings, says=says)
-        return Remembered(sayings, self.fingerprints)
+            says = {name: say for name, say in statements.by_name.items() if name != mine}
+            statements = replace(statements, by_name=says)
+        return Remembered(statements, self.fingerprints)
 
     def recollect(
         self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool

@@ -11,8 +11,9 @@ from wootric_map.plan.earlier_rejects import REJECTED, RejectHistory
 from wootric_map.plan.engine.intake import IntakeOptions, take_in
 from wootric_map.plan.engine.spool import SkippedRow, Spool
 from wootric_map.plan.engine.taken import Taken
-from wootric_map.plan.people import Evidence
-from wootric_map.plan.plan import Find, Plan, PlanOptions
+from wootric_map.plan.evidence import Evidence
+from wootric_map.plan.plan import Plan, PlanOptions
+from wootric_map.plan.steps import Find
 from wootric_map.read.files import ByteStream, Source
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import names_message

@@ -35,16 +35,7 @@ from wootric_map.plan.engine.taken import (
     Taken,
     columns,
 )
-from wootric_map.plan.people import (
-    ANONYMOUS,
-    DIGEST,
-    EMAIL,
-    NO_TIME,
-    PHONE,
-    USER,
-    WOOTRIC,
-    id_name,
-)
+from wootric_map.plan.people import ANONYMOUS, DIGEST, EMAIL, NO_TIME, PHONE, USER, WOOTRIC, id_name
 from wootric_map.read.files import Source, read_lines
 from wootric_map.read.json_lines import parse, parse_roughly, with_exact_numbers
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
