@@ -289,10 +289,10 @@ class _Departure:
         self.fields = journal.fingerprints.of(wanted) if wanted else None
         """The fingerprints of what is wanted, which two entries need."""
 
-    def departs(self) -> None:
+    def about_to_send(self) -> None:
         self._journal.depart(self._key, self._action, self._wanted, self.fields, self._provenance)
 
-    def returns(self) -> None:
+    def not_carried_out(self) -> None:
         self._journal.returned(self._key)
 
 
