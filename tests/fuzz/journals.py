@@ -12,7 +12,7 @@ from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.journal_contents import contents
 from wootric_map.errors import JournalError, JournalFailedError
 from wootric_map.model import EndUser, EndUserUpsert
-from wootric_map.plan.trait_history import Order, Said, Say, Sayings
+from wootric_map.plan.trait_history import Order, Statement, Statements, TraitHistory
 
 _ACCOUNT: Final = "0123456789ab"
 _ADA: Final = EndUserUpsert("ada@example.com", "1", "+44 1", 1420099200, {"plan": "pro", "n": 5})
@@ -29,7 +29,7 @@ def _made() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "journal")
         with Journal.open(path, _ACCOUNT, clock=lambda: _NOW, random=_random) as journal:
-            said = Said(Sayings({"email": Say(Order(5, True, "m"), True)}), {})
+            said = TraitHistory(Statements({"email": Statement(Order(5, True, "m"), True)}), {})
             provenance = journal.fingerprints.provenance(said, [_ADA, _BOB])
             journal.writes.written("w1", 7, _ADA, provenance=provenance)
             journal.writes.written(

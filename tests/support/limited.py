@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from wootric_map.wootric.rate_limit import Allowance, Told
+from wootric_map.wootric.rate_limit import Allowance, LimitHeaders
 
 
 @dataclass
@@ -37,7 +37,7 @@ class LimitedEndpoint:
     reset: float = 0.0
     windows: list[Window] = field(default_factory=list)
 
-    def take(self, now: float, *, ours: bool = True) -> tuple[bool, Told]:
+    def take(self, now: float, *, ours: bool = True) -> tuple[bool, LimitHeaders]:
         """Count a call; gives whether it passed, and what its reply tells."""
         now += self.ahead
         if now >= self.reset:
@@ -56,7 +56,9 @@ class LimitedEndpoint:
         elif ours:
             window.refused += 1
         remaining = window.limit - window.ours - window.others
-        return passes, Told(window.limit, remaining, self.reset, date=float(math.floor(now)))
+        return passes, LimitHeaders(
+            window.limit, remaining, self.reset, date=float(math.floor(now))
+        )
 
 
 @dataclass
@@ -105,7 +107,7 @@ class Run:
             passes, told = self.endpoint.take(now)
             at(now + way_back, lambda now: come_back(now, told, passes=passes))
 
-        def come_back(now: float, told: Told, *, passes: bool) -> None:
+        def come_back(now: float, told: LimitHeaders, *, passes: bool) -> None:
             nonlocal idle
             if passes:
                 allowance.answered(now, told)

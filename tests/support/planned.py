@@ -13,9 +13,10 @@ import orjson
 from wootric_map import EndUserUpsert, PlanOptions, ReadingOptions, discover, plan_records, rehearse
 from wootric_map.deliver.rehearse import Rehearsed
 from wootric_map.plan.engine.spool import Spool
+from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded
-from wootric_map.plan.people import Evidence
-from wootric_map.plan.plan import EndUserPlan, Event, Find, Plan, Write
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
 from wootric_map.report import Report
 
 Fields: TypeAlias = Mapping[str, Any]

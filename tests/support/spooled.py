@@ -19,7 +19,9 @@ from wootric_map.plan.engine.taken import (
     Taken,
     columns,
 )
-from wootric_map.plan.people import NO_TIME, Identities
+from wootric_map.plan.identities import Identities
+from wootric_map.plan.people import NO_TIME
+from wootric_map.plan.tying import tie_ids
 from wootric_map.report import Report
 
 
@@ -101,7 +103,7 @@ class Filling:
             whole = list(records)
             for at in range(0, len(whole), self.part):
                 self._take(source, whole[at : at + self.part], known, numbers)
-        known.resolve()
+        tie_ids(known)
         self.spool.names.keep_members(known.members)
         self.spool.close(known, events_apart=apart, users=users, limit=limit)
 

@@ -19,7 +19,7 @@ from wootric_map.model import (
 from wootric_map.plan.engine.taken import EMAIL_IN_TRAITS
 from wootric_map.plan.folding import NOTHING_KNOWN
 from wootric_map.plan.people import EMAIL, PHONE, SEVERAL_PEOPLE, USER, WOOTRIC
-from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
+from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import first
 

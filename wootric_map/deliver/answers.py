@@ -24,7 +24,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, EndUserUpsert
-from wootric_map.plan.plan import Find
+from wootric_map.plan.steps import Find
 from wootric_map.wootric.client import Wootric
 
 

@@ -18,7 +18,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Existing, Failure, Skip
-from wootric_map.plan.plan import EndUserPlan, Write
+from wootric_map.plan.steps import EndUserPlan, Write
 
 
 class Attempts:
@@ -104,7 +104,9 @@ class Attempts:
         if is_taken:
             write = write.without_external_id()
         sayings = (yield RecallSayings(held.id)) if held else None
-        write = write.beside(*([sayings] if isinstance(sayings, RememberedSayings) else []))
+        write = write.without_outdated(
+            *([sayings] if isinstance(sayings, RememberedSayings) else [])
+        )
         if held and held.id != self.created:
             write = restrict_write(write, held, self._existing)
         changed = change(self._end_user, write, held)

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Existing
-from wootric_map.plan.plan import Write
+from wootric_map.plan.steps import Write
 from wootric_map.values.json_values import first
 
 _OWN_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")

@@ -35,8 +35,8 @@ from wootric_map.model import (
     PageView,
     Skip,
 )
-from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
-from wootric_map.plan.trait_history import Say, Spoken
+from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
+from wootric_map.plan.trait_history import EarlierStatements, Statement
 
 _NOBODY: Final = 0
 _JOURNAL: Final = 1
@@ -107,7 +107,7 @@ class _EndUserDecisions:
     """The run that made the writes up to here; infinite where it is this one."""
     before: list[Write] = field(default_factory=list)
     """Writes of which it is not noted yet what they said."""
-    spoken: dict[str, Say] = field(default_factory=dict)
+    spoken: dict[str, Statement] = field(default_factory=dict)
     created: int | None = None
     """The end user whom this run has created, by Wootric's own id."""
 
@@ -190,7 +190,7 @@ class _EndUserDecisions:
             tried.append(wanted)
         known: Answer = None
         if compares and self.recalls_sayings and tried:
-            elsewhere = self.end_user.elsewhere
+            elsewhere = self.end_user.earlier_ids
             known = yield RecallFormerId(tuple(tried), elsewhere, alone=not self.asks)
         self.held = known if isinstance(known, RememberedEndUser) else None
         self.is_taken = is_taken
@@ -199,11 +199,11 @@ class _EndUserDecisions:
         """Return what is left of a write by what else was said, whose its external id is, and who it is."""
         sayings = (yield from self._sayings(write)) if self.recalls_sayings else None
         for each in self.before:
-            self.spoken.update(each.said().sayings.says)
+            self.spoken.update(each.history().statements.by_name)
         self.before.clear()
         left = write.without_external_id() if self.is_taken else write
-        spoken = [Spoken(self.spoken)] if self.spoken else []
-        left = left.beside(*([sayings] if sayings else []), *spoken)
+        spoken = [EarlierStatements(self.spoken)] if self.spoken else []
+        left = left.without_outdated(*([sayings] if sayings else []), *spoken)
         return self.policy.left_of(left, self.held)
 
     def _sayings(self, write: Write) -> Deciding[RememberedSayings | None]:

@@ -41,8 +41,9 @@ from wootric_map.model import (
     Skip,
     event_name,
 )
-from wootric_map.plan.plan import EndUserPlan, Event, Find, Plan, Write
+from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile, PlannedCall, PlannedWrite
+from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
 from wootric_map.wootric.client import Wootric
 
 __all__ = ["GRACE", "calls_left", "deliver", "deliver_file"]
@@ -282,7 +283,7 @@ class _Delivery:
 
     def _provenance(self, step: WriteStep) -> Provenance:
         """Return when what a write says was said, and of whom."""
-        return self._journal.fingerprints.provenance(step.told(), self._work.known_as(step))
+        return self._journal.fingerprints.provenance(step.sent_history(), self._work.known_as(step))
 
     def _made(self, step: WriteStep, fields: EndUserUpsert, held: Held) -> EndUser:
         """Write the fields; returns what Wootric then holds."""

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from wootric_map.deliver.journal import Journal
 from wootric_map.errors import CallFailedError
-from wootric_map.plan.plan import Find
+from wootric_map.plan.steps import Find
 from wootric_map.wootric.end_users import place_of
 
 

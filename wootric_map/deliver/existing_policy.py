@@ -11,7 +11,7 @@ from wootric_map.deliver.questions import (
     Verdict,
 )
 from wootric_map.model import EndUser, Existing
-from wootric_map.plan.plan import Write
+from wootric_map.plan.steps import Write
 
 
 class ExistingPolicy:

@@ -11,9 +11,9 @@ from wootric_map.model import EndUser, EndUserUpsert, property_field
 from wootric_map.plan.trait_history import (
     Group,
     Order,
-    Said,
-    Say,
-    Sayings,
+    Statement,
+    Statements,
+    TraitHistory,
     grouped,
     merged,
     ungrouped,
@@ -118,12 +118,12 @@ class Fingerprints:
             if name:
                 yield name
 
-    def provenance(self, said: Said, known_as: Iterable[EndUserUpsert]) -> Provenance:
+    def provenance(self, said: TraitHistory, known_as: Iterable[EndUserUpsert]) -> Provenance:
         """What a journal is to keep of a write beside its values."""
-        says = {self.field(name): say for name, say in said.sayings.says.items()}
+        says = {self.field(name): say for name, say in said.statements.by_name.items()}
         ids = self.ids(known_as)
         return Provenance(
-            packed_sayings(Sayings(says, said.sayings.unmarked)),
+            packed_sayings(Statements(says, said.statements.unmarked)),
             b"".join([*ids["external_id"], *ids["email"]]),
         )
 
@@ -170,17 +170,17 @@ Held: TypeAlias = EndUser | RememberedEndUser | None
 class RememberedSayings:
     """What earlier writes said of an end user."""
 
-    sayings: Sayings[bytes]
+    statements: Statements[bytes]
     fingerprints: Fingerprints
 
-    def of(self, name: str) -> Say | None:
+    def of(self, name: str) -> Statement | None:
         """The last that was said under a name."""
-        return self.sayings.says.get(self.fingerprints.field(name))
+        return self.statements.by_name.get(self.fingerprints.field(name))
 
     @property
     def unmarked(self) -> Mapping[int, Sequence[str]]:
-        """What `Sayings.unmarked` is."""
-        return self.sayings.unmarked
+        """What `Statements.unmarked` is."""
+        return self.statements.unmarked
 
 
 class Memory(Protocol):
@@ -224,17 +224,17 @@ def unpacked(piece: bytes) -> dict[bytes, bytes]:
     return {each[:_FIELD]: each[_FIELD:] for each in pieces}
 
 
-def packed_sayings(sayings: Sayings[bytes]) -> bytes:
+def packed_sayings(statements: Statements[bytes]) -> bytes:
     """What was said in one piece, for a database: most end users have few identifies that said it last."""
     pieces: list[bytes] = []
-    for (time, has_message, tie), counting, others in grouped(sayings):
+    for (time, has_message, tie), counting, others in grouped(statements):
         text = tie.encode(errors="surrogatepass")[:_LONGEST_TIE]
         pieces.append(_GROUP.pack(time, has_message, len(text), len(counting), len(others)))
         pieces += [text, *counting, *others]
     return b"".join(pieces)
 
 
-def unpacked_sayings(piece: bytes) -> Sayings[bytes]:
+def unpacked_sayings(piece: bytes) -> Statements[bytes]:
     """Take apart what `packed_sayings` put together.
 
     Raises:

@@ -115,15 +115,15 @@ class EndUsers:
         if not (found and found[0]):
             return None
         try:
-            sayings = unpacked_sayings(found[0])
+            statements = unpacked_sayings(found[0])
         except ValueError as error:
             raise JournalFailedError(spoilt(Path(self._commits.name), error)) from error
         if self._claims.is_shared(found[1]):
             # Whoever said that it is theirs, it is nobody's.
             mine = self._fingerprints.field("external_id")
-            says = {name: say for name, say in sayings.says.items() if name != mine}
-            sayings = replace(sayings, says=says)
-        return RememberedSayings(sayings, self._fingerprints)
+            others = {name: each for name, each in statements.by_name.items() if name != mine}
+            statements = replace(statements, by_name=others)
+        return RememberedSayings(statements, self._fingerprints)
 
     def met(self, number: int) -> bool:
         """Return whether any run, this one too, has met an end user of Wootric's since the snapshot."""

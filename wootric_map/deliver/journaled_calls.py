@@ -11,7 +11,7 @@ from wootric_map.wootric.client import Wootric
 
 
 class _TrackedCall:
-    """Keeps the journal of one call; a `Flight` for the client."""
+    """Keeps the journal of one call; a `CallTracker` for the client."""
 
     def __init__(
         self,
@@ -29,12 +29,12 @@ class _TrackedCall:
         self.fields = journal.fingerprints.of(wanted) if wanted else None
         """The fingerprints of what is wanted, which two entries need."""
 
-    def departs(self) -> None:
+    def about_to_send(self) -> None:
         self._journal.deliveries.depart(
             self._key, self._action, self._wanted, self.fields, self._provenance
         )
 
-    def returns(self) -> None:
+    def not_carried_out(self) -> None:
         self._journal.deliveries.returned(self._key)
 
 

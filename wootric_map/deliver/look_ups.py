@@ -7,7 +7,7 @@ from wootric_map.deliver.compare import difference, restrict
 from wootric_map.deliver.fingerprints import Held, RememberedEndUser
 from wootric_map.deliver.questions import Deciding, LookUp, LookUpAgain
 from wootric_map.model import EndUser, EndUserUpsert, Existing
-from wootric_map.plan.plan import EndUserPlan
+from wootric_map.plan.steps import EndUserPlan
 from wootric_map.values.contact import comparable
 
 

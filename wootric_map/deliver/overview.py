@@ -16,7 +16,8 @@ from wootric_map.model import UNKNOWN, Action, EndUserUpsert, Outcome, Skip
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.engine.taken import IDENTIFY, KINDS, QUIET
 from wootric_map.plan.people import EMAIL, PHONE, WOOTRIC
-from wootric_map.plan.plan import EndUserPlan, Plan, Write, page_label
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.steps import EndUserPlan, Write, page_label
 from wootric_map.report import Report
 from wootric_map.unidentified import UnidentifiedRecords
 from wootric_map.wootric.address_length import is_little
@@ -92,7 +93,7 @@ def _tell(
     show: Callable[[Rehearsed], T],
 ) -> bool:
     """Add what one end user comes to; False, with nothing added, where they have to be rehearsed."""
-    end_user = plan.in_short(person)
+    end_user = plan.quick_end_user(person)
     folded = end_user.folded
     upsert = folded.upsert if folded else None
     # Both would be asked of the names, which are not ours to read.

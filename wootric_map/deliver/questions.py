@@ -24,9 +24,9 @@ from wootric_map.model import (
     Ref,
     Skip,
 )
-from wootric_map.plan.plan import Event
 from wootric_map.plan.plan_file import PlannedCall
-from wootric_map.plan.trait_history import Said
+from wootric_map.plan.steps import Event
+from wootric_map.plan.trait_history import TraitHistory
 
 
 class RecallDelivery(NamedTuple):
@@ -142,7 +142,7 @@ class WriteStep(Protocol):
     def to_hold(self) -> EndUserUpsert:
         """What Wootric holds once it is written, of the fields that the identifies speak of."""
 
-    def told(self) -> Said:
+    def sent_history(self) -> TraitHistory:
         """Return when the identifies said what is written."""
 
 

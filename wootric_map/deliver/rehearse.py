@@ -42,7 +42,8 @@ from wootric_map.model import (
     event_name,
 )
 from wootric_map.plan.folding import PlacedWarning
-from wootric_map.plan.plan import EndUserPlan, Event, Find, Plan, Step, Write
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.steps import EndUserPlan, Event, Find, Step, Write
 
 
 class Rehearsed(NamedTuple):

@@ -18,9 +18,10 @@ from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.model import Failure, Outcome, Skip
 from wootric_map.plan.earlier_rejects import REFUSED
 from wootric_map.plan.engine.spool import Spool
-from wootric_map.plan.plan import Find, Plan, PlanOptions
+from wootric_map.plan.plan import Plan, PlanOptions
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.planning import plan_records
+from wootric_map.plan.steps import Find
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import RejectsFile

@@ -33,7 +33,7 @@ from wootric_map.errors import CallFailedError
 from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Failure, Ref
 from wootric_map.plan.people import EMAIL, USER, id_name
 from wootric_map.plan.plan_file import Planned, PlannedWrite
-from wootric_map.plan.trait_history import NOTHING_SAID, Said, still_to_say
+from wootric_map.plan.trait_history import NO_HISTORY, TraitHistory, without_outdated
 from wootric_map.values.contact import comparable
 
 
@@ -58,7 +58,7 @@ class PastRuns:
         """
         if not isinstance(past, Delivered):
             return False
-        told = step.said is not None and not self.is_silent(past)
+        told = step.history is not None and not self.is_silent(past)
         return told or still_holds(past, latest)
 
     def shared_id(self, known_as: Iterable[EndUserUpsert]) -> str | None:
@@ -82,7 +82,7 @@ class SavedWrite:
     """What Wootric holds once it is written."""
     known_as: tuple[EndUserUpsert, ...]
     """The ids that it speaks of."""
-    said: Said
+    history: TraitHistory
 
     @property
     def key(self) -> str:
@@ -99,9 +99,9 @@ class SavedWrite:
         """All that the plan says."""
         return self.planned.fields
 
-    def told(self) -> Said:
+    def sent_history(self) -> TraitHistory:
         """Return when what is written was said."""
-        return self.said
+        return self.history
 
 
 def decide_saved(
@@ -180,8 +180,10 @@ class _SavedEndUser:
             return None
         left = filled.left
         known_as = (left, *step.known_as)
-        said = write.said.of_fields(left)
-        return (yield from self._made(replace(write, to_hold=left, known_as=known_as, said=said)))
+        said = write.history.of_fields(left)
+        return (
+            yield from self._made(replace(write, to_hold=left, known_as=known_as, history=said))
+        )
 
     def _made(self, write: SavedWrite) -> Deciding[Failure | None]:
         """Make a write; returns why it failed."""
@@ -197,13 +199,13 @@ class _SavedEndUser:
             self._latest = inf
             yield Decision(write, failure, None, step.action)
             return failure
-        told = write.said if step.said else None
+        told = write.history if step.history else None
         if self._has_failed:
             # A write counts on those before it for what it does not hold itself, and one of them failed.
-            write = replace(write, said=write.said.of_fields(fields))
+            write = replace(write, history=write.history.of_fields(fields))
         sayings = (yield RecallSayings(number)) if number is not None and told else None
         if number is not None and told and isinstance(sayings, RememberedSayings):
-            write = replace(write, to_hold=still_to_say(fields, told, sayings))
+            write = replace(write, to_hold=without_outdated(fields, told, sayings))
             if not write.to_hold.fields():
                 # Later identifies have said it all otherwise.
                 self._number = number
@@ -263,7 +265,7 @@ class _SavedEndUser:
 
 def _saved(step: PlannedWrite) -> SavedWrite:
     known_as = (step.fields, *step.known_as)
-    return SavedWrite(step, step.fields, known_as, step.said or NOTHING_SAID)
+    return SavedWrite(step, step.fields, known_as, step.history or NO_HISTORY)
 
 
 def _by_number(number: int) -> RememberedEndUser:

@@ -1,1 +1,1 @@
-"""Records → a plan: who is whom, what is folded, in which order it is sent (segment.md 7 and 8)."""
+"""Records become a plan: who is who, what is folded, in which order it is sent (segment.md 7 and 8)."""

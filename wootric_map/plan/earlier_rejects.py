@@ -1,6 +1,6 @@
-"""Records that earlier runs rejected, or Wootric refused, known by their own bytes.
+"""Records that earlier runs rejected, or that Wootric refused, recognised by their bytes.
 
-They are left out until they are mended: what was wrong once is wrong the next night too.
+These records are left out until somebody mends them: an unchanged record would fail again.
 """
 
 import zlib
@@ -12,60 +12,56 @@ from typing import Final, Protocol
 from wootric_map.model import Skip
 
 REJECTED: Final = 0
-"""The record is wrong (segment.md 2)."""
+"""The state of a record that is wrong (segment.md 2)."""
 REFUSED: Final = 1
-"""Wootric has refused what it says."""
+"""The state of a record that Wootric has refused."""
 GONE_THROUGH: Final = 2
-"""It was tried once more, and went through."""
+"""The state of a record that was tried once more, and was accepted."""
 
 _DIGEST: Final = 16
 
 
 class RejectHistory(Protocol):
-    """Remembers over runs which records were rejected or refused."""
+    """Remembers over all runs which records were rejected or refused."""
 
     def known_rejects(self) -> "KnownRejects | None":
-        """Return the records that earlier runs rejected or saw refused; None where there are none."""
+        """Return the records that earlier runs rejected or saw refused; None if there are none."""
 
     def reject(self, raw: bytes, state: int) -> None:
-        """Put on record that a record was rejected or refused."""
+        """Remember that a record, by its line, was rejected or refused; `state` tells which."""
 
     def retry(self, fingerprints: Iterable[bytes]) -> None:
-        """Take note of records that are tried once more."""
+        """Remember that records, by their fingerprints, are tried once more."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRejects:
-    """The records that are still to be mended."""
+    """The rejected and refused records that nobody has mended yet."""
 
     secret: bytes
-    """What their fingerprints are made with."""
+    """The key with which the fingerprints of records are made."""
     states: Mapping[bytes, int]
-    """`REJECTED` or `REFUSED`, by the fingerprint of the record."""
+    """The state of each record, `REJECTED` or `REFUSED`, by the fingerprint of the record."""
     checks: frozenset[int]
-    """A short check of each, by which nearly all other records are told apart at once."""
+    """A checksum of each record, which quickly rules out nearly all other records."""
 
     def state_of(self, raw: bytes) -> int | None:
-        """Return the state of a record that is known; None of any other.
-
-        Args:
-            raw: its line.
-        """
+        """Return the state of a record by its line; None if it was neither rejected nor refused."""
         if not raw or zlib.crc32(raw) not in self.checks:
             return None
         return self.states.get(fingerprint(raw, self.secret))
 
 
 def fingerprint(raw: bytes, secret: bytes) -> bytes:
-    """Return what stands for a record, of whose bytes it tells nothing."""
+    """Return the fingerprint of a record by its line; without `secret` it tells nothing about the line."""
     return blake2b(raw, digest_size=_DIGEST, key=secret).digest()
 
 
 def known_reject(kind: str, state: int) -> Skip:
-    """Return the skip of a record that is known.
+    """Return the skip of a record that an earlier run rejected or saw refused.
 
     Args:
-        kind: its type.
+        kind: the type of the record.
         state: `REJECTED` or `REFUSED`.
     """
     done = "rejected it" if state == REJECTED else "saw Wootric refuse it"

@@ -1,30 +1,30 @@
-"""A plan as a file: what a dry run saves, and a push then does to the letter.
+"""A plan as a file: a dry run saves it, and a push then sends exactly what it holds.
 
-Newline-delimited JSON, version 1. It holds nothing of the files it was made from, nor when: the same
-records give the same bytes.
+The file is newline-delimited JSON, version 1. It names neither the files it was made from nor the time: the
+same records give the same bytes.
 
 - `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
-  (regions.py), or null where the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
+  (regions.py), or null if the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
 - `{"end_user": n, "action": "create", "key": …, "fields": {…}, "records": k}` creates an end user out of
-  k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id` it
-  is written to the end user of that id, whom the export names itself.
+  k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id`, which
+  the export itself names, the fields are written to the end user of that id.
 - `{"end_user": n, "action": "update", "key": …, "id": …, "fields": {…}, "records": k}` changes these
-  fields. Without an `id` it is the end user whom a line above creates.
-- An update may have `"fills": true`: it is to change no value that Wootric holds by then.
-- Both may have what tells later pushes from earlier ones (segment.md 8, rule 7): `said`, a list of
-  `[time, has a message id, that or a digest, [names that count], [names that do not]]`, one for each
-  identify that was the last to say something, or tells the order of those (trait_history.py); `traits`, an
-  object with the trait of each property that is not spelled like its trait; `known_as`, a list of objects
-  with the `external_id`s and `email`s that the end user has, or has had, beside those in `fields`. A plan
-  without them is done as it stands.
-- `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` and the
-  same with `page_view` send a call. `former_key` is what earlier releases knew it by, if they may have sent
-  it, and `time` when it happened, in milliseconds since the epoch.
+  fields. Without an `id` the end user is the one that a line above creates.
+- An update may have `"fills": true`: it must not change a value that Wootric holds when it is sent.
+- Creations and updates may tell when identifies stated their fields (segment.md 8, rule 7). `said` is a list
+  of `[time, has a message id, the message id or a digest, [names that count], [other names]]`, one for each
+  identify that made the last statement about a trait, or shows the order of such identifies
+  (trait_history.py). `traits` is an object with the trait of each property that is not spelled like its
+  trait. `known_as` is a list of objects with the further `external_id`s and `email`s that the end user has
+  or had. A plan without these parts is sent as it stands.
+- `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` sends a
+  call, and so does a line with the action `page_view`. `former_key` is the key of earlier releases, if they
+  may have sent the call, and `time` is when it happened, in milliseconds since the epoch.
 - `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
-  counts what stands between.
+  counts the lines between the first and the last.
 
-`key` tells what is delivered from all else, so that a journal knows it again. The lines of one end user
-stand together, in the order they are sent.
+`key` tells each delivery from all others, so that a journal recognises it. The lines of one end user stand
+together, in the order in which they are sent.
 """
 
 import threading
@@ -52,8 +52,8 @@ from wootric_map.model import (
 )
 from wootric_map.ownership import place_of_ours
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.plan import EndUserPlan, Event, Step, Write
-from wootric_map.plan.trait_history import Group, Order, Said, grouped, ungrouped
+from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
+from wootric_map.plan.trait_history import Group, Order, TraitHistory, grouped, ungrouped
 from wootric_map.private_file import PrivateFile
 
 VERSION: Final = 1
@@ -67,36 +67,37 @@ class PlannedWrite(NamedTuple):
     """An end user to create or change."""
 
     ref: Ref
-    """Where its line stands; its number is that of its first byte."""
+    """Where the line stands in the plan file; the number is the offset of its first byte."""
     action: Action
     """`create` or `update`."""
     id: int | None
-    """Wootric's own id; None where the end user is to be created, or was by the step before."""
+    """Wootric's own id; None if this step or a step before creates the end user."""
     fields: EndUserUpsert
     key: str
-    """What tells it from every other write."""
-    said: Said | None = None
-    """When it was said; None in a plan of an earlier release, which does not tell."""
+    """The text that tells this write from every other one."""
+    history: TraitHistory | None = None
+    """When identifies stated the fields; None in a plan of an earlier release, which does not tell."""
     known_as: tuple[EndUserUpsert, ...] = ()
-    """The ids that the end user has, or has had, beside those in `fields`."""
+    """The further ids that the end user has or had, beside those in `fields`."""
     fills: bool = False
-    """Whether it may only give values where there are none."""
+    """Whether the update may only set fields that are empty in Wootric."""
     former_key: None = None
-    """Writes are known by the same key as ever."""
+    """None: the key of a write is the same in all releases."""
     time: None = None
+    """None: only calls about events need a time."""
 
 
 class PlannedCall(NamedTuple):
     """An eligibility check or page view."""
 
     ref: Ref
-    """As above."""
+    """Where the line stands in the plan file; the number is the offset of its first byte."""
     key: str
     call: EligibilityCheck | PageView
     former_key: str | None = None
-    """What an earlier release knew it by."""
+    """The key that an earlier release gave this call."""
     time: int | None = None
-    """When it happened, in milliseconds since the epoch; not in plans of earlier releases."""
+    """When it happened, in milliseconds since the epoch; None in a plan of an earlier release."""
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -105,12 +106,12 @@ class PlannedCall(NamedTuple):
 
     @property
     def action(self) -> Action:
-        """What it is counted as."""
+        """What the call is counted as."""
         return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
 
     @property
     def type(self) -> str:
-        """The type of its record."""
+        """The type of the record: `track` or `page`."""
         return "track" if isinstance(self.call, EligibilityCheck) else "page"
 
 
@@ -123,11 +124,11 @@ class _HasId(Protocol):
 
 
 class Prepared(Protocol):
-    """A step of a plan, and what would be sent for it."""
+    """A step of a plan, and the call that would be sent for the step."""
 
     @property
     def end_user(self) -> EndUserPlan:
-        """The end user whose step it is."""
+        """The end user that the step is about."""
 
     @property
     def step(self) -> Step:
@@ -139,11 +140,11 @@ class Prepared(Protocol):
 
     @property
     def call(self) -> Call | None:
-        """What would be sent; None where nothing is."""
+        """The call that would be sent; None if nothing is to be sent."""
 
     @property
     def held(self) -> _HasId | None:
-        """The end user as Wootric holds them, or as an earlier run left them."""
+        """The end user in Wootric, or as an earlier run left the end user; None if neither is known."""
 
 
 class PlanWriter:
@@ -190,7 +191,7 @@ class PlanWriter:
             id_ = prepared.held.id if prepared.held else None
             if id_ or call.wootric_id:
                 line["id"] = id_ or int(call.wootric_id or 0)
-            line |= {"fields": _given(call), "records": len(step.refs)}
+            line |= {"fields": _fields_of(call), "records": len(step.refs)}
             if self._fills and action == "update":
                 line["fills"] = True
             line |= _provenance(step, call, prepared.end_user)
@@ -198,7 +199,7 @@ class PlanWriter:
             if step.former_key is not None:
                 line["former_key"] = step.former_key
                 line["time"] = step.time
-            line["call"] = _given(call)
+            line["call"] = _fields_of(call)
         self._counts[action] += 1
         self._write(line)
 
@@ -212,27 +213,27 @@ class PlanWriter:
 
 
 class PlanFile:
-    """A saved plan, checked from its first line to its last before anything of it is done."""
+    """A saved plan, checked from its first line to its last before anything is sent."""
 
     def __init__(self, path: Path) -> None:
         """Read a plan file through.
 
         Raises:
-            PlanFileError: it is no plan, of a newer version, cut short, or changed.
-            OSError: it can't be read.
+            PlanFileError: the file is no plan, is of a newer version, is cut short, or was changed.
+            OSError: the file can't be read.
         """
         self.path = path
         if path.exists() and not path.is_file():
             raise PlanFileError(f"{path} is no file; a plan is read more than once")
         self.account: str | None = None
-        """The fingerprint of the account that it was made for; None where any will do."""
+        """The fingerprint of the account that the plan is for; None if the plan is for any account."""
         self.counts: Counter[str] = Counter()
-        """How many calls it holds, by action."""
+        """How many calls the plan holds, by action."""
         self.checks: Counter[str] = Counter()
-        """How many eligibility checks it holds, by the event's name."""
+        """How many eligibility checks the plan holds, by the event's name."""
         self._file: BinaryIO = path.open("rb")
         self._lock = threading.Lock()
-        # Of each end user: where their first line begins, and its number.
+        # For each end user: the offset of their first line, and the number of that line.
         self._offsets = array("q")
         self._lines = array("q")
         try:
@@ -248,19 +249,19 @@ class PlanFile:
         self._file.close()
 
     def __len__(self) -> int:
-        """How many end users it is about."""
+        """Return how many end users the plan is about."""
         return len(self._offsets)
 
     @property
     def has_tracks(self) -> bool:
-        """Whether it holds any eligibility check."""
+        """Whether the plan holds any eligibility check."""
         return bool(self.counts["eligibility_check"])
 
     def steps(self, index: int) -> Iterator[Planned]:
-        """What is to be sent of one end user, in its order.
+        """Yield what is to be sent for one end user, in order.
 
         Args:
-            index: from 0 to the number of end users.
+            index: the place of the end user in the plan, counted from 0.
         """
         offset, number = self._offsets[index], self._lines[index]
         end_user: object = None
@@ -277,7 +278,7 @@ class PlanFile:
             number += 1
 
     def raw(self, ref: Ref) -> bytes:
-        """The line that something was sent for."""
+        """Return a line of the plan file without its line end."""
         with self._lock:
             self._file.seek(ref.number)
             return self._file.readline(_LONGEST_LINE).rstrip(b"\n")
@@ -334,27 +335,27 @@ class PlanFile:
 
     def _step(self, line: dict[str, Any], ref: Ref) -> Planned:
         try:
-            action, _ = line["action"], _whole(line["end_user"])
+            action, _ = line["action"], _integer(line["end_user"])
             if action in {"create", "update"}:
                 id_ = line.get("id")
                 wootric_id = None if id_ is None else _wootric_id(id_)
-                fields = _made(EndUserUpsert, line["fields"])
+                fields = _call_of(EndUserUpsert, line["fields"])
                 # A plan of an earlier release has no keys for writes: their lines stand for them.
                 key = _text(line.get("key", orjson.dumps(line).decode()))
-                fields = _if(fields.fields(), fields)
+                fields = _valid(fields.fields(), fields)
                 known_as = tuple(_other_id(each) for each in line.get("known_as", ()))
                 fills = line.get("fills") is True
-                said = _said(line)
-                return PlannedWrite(ref, action, wootric_id, fields, key, said, known_as, fills)
+                history = _history(line)
+                return PlannedWrite(ref, action, wootric_id, fields, key, history, known_as, fills)
             kind = {"eligibility_check": EligibilityCheck, "page_view": PageView}[action]
-            call = _made(kind, line["call"])
+            call = _call_of(kind, line["call"])
             by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
             former = line.get("former_key")
             former_key = None if former is None else _text(former)
             time = line.get("time")
-            call = _if(call.email or by_id, call)
+            call = _valid(call.email or by_id, call)
             return PlannedCall(
-                ref, _text(line["key"]), call, former_key, None if time is None else _whole(time)
+                ref, _text(line["key"]), call, former_key, None if time is None else _integer(time)
             )
         except (KeyError, TypeError, ValueError) as error:
             raise self._wrong(ref.line, "the line is no part of a plan") from error
@@ -364,14 +365,14 @@ class PlanFile:
 
 
 def _provenance(write: Write, fields: EndUserUpsert, end_user: EndUserPlan) -> dict[str, object]:
-    """What a line has of when a write was said, and of whom, beside its fields.
+    """Return the parts of a line that tell when a write was stated, and which ids its end user has.
 
     Args:
         write: the write.
-        fields: what of it is sent.
-        end_user: whose it is.
+        fields: the fields that are sent.
+        end_user: the end user.
     """
-    said = write.told()
+    history = write.sent_history()
     ids = (
         EndUserUpsert(
             email=None if each.email == fields.email else each.email,
@@ -380,34 +381,38 @@ def _provenance(write: Write, fields: EndUserUpsert, end_user: EndUserPlan) -> d
         for each in end_user.known_as()
     )
     parts: dict[str, object] = {
-        "said": [[*order, *names] for order, *names in grouped(said.sayings)],
-        "traits": said.traits,
-        "known_as": [given for each in ids if (given := _given(each))],
+        "said": [[*order, *names] for order, *names in grouped(history.statements)],
+        "traits": history.traits,
+        "known_as": [given for each in ids if (given := _fields_of(each))],
     }
     return {name: part for name, part in parts.items() if part}
 
 
-def _said(line: dict[str, Any]) -> Said | None:
-    """When the fields of a line were said.
+def _history(line: dict[str, Any]) -> TraitHistory | None:
+    """Return when the fields of a line were stated; None if the line does not tell.
 
     Raises:
-        TypeError, ValueError: the line does not tell so that it can be understood.
+        TypeError, ValueError: the line tells this in a form that makes no sense.
     """
     if "said" not in line:
         return None
     groups: list[Group[str]] = []
     for time, has_message, tie, *names in line["said"]:
-        _if(NO_TIME <= _whole(time) < -NO_TIME and isinstance(has_message, bool), time)
+        _valid(NO_TIME <= _integer(time) < -NO_TIME and isinstance(has_message, bool), time)
         counting, others = (list(map(_text, each)) for each in names)
         groups.append(Group(Order(time, has_message, _text(tie)), counting, others))
-    traits = _if(isinstance(line.get("traits", {}), dict), line.get("traits", {}))
-    return Said(ungrouped(groups), {name: _text(key) for name, key in traits.items()})
+    traits = _valid(isinstance(line.get("traits", {}), dict), line.get("traits", {}))
+    return TraitHistory(ungrouped(groups), {name: _text(key) for name, key in traits.items()})
 
 
 def _other_id(values: Any) -> EndUserUpsert:
-    """An id of an end user, to be looked up by; anything else as in `_if`."""
-    wanted: EndUserUpsert = _made(EndUserUpsert, values)
-    _if(set(values) <= _IDS, values)
+    """Return an id that an end user is looked up by.
+
+    Raises:
+        TypeError: the values are no such id.
+    """
+    wanted: EndUserUpsert = _call_of(EndUserUpsert, values)
+    _valid(set(values) <= _IDS, values)
     return wanted
 
 
@@ -415,7 +420,7 @@ _IDS: Final = {"external_id", "email"}
 
 
 def holds_plan_lines(path: Path) -> bool:
-    """Tell whether a file begins as the rejects of a saved plan do."""
+    """Tell whether a file begins like the rejects of a saved plan."""
     if not path.is_file():
         return False
     with path.open("rb") as file, suppress(orjson.JSONDecodeError):
@@ -425,14 +430,14 @@ def holds_plan_lines(path: Path) -> bool:
 
 
 def plan_of_rejects(rejects: Path, out: Path) -> None:
-    """Make a plan of what a push of one could not send.
+    """Write a plan of the calls that a push of a saved plan could not send.
 
     Args:
-        rejects: the rejects file, mended or not.
+        rejects: the rejects file of that push, mended or not.
         out: where the plan goes; the caller's own file.
 
     Raises:
-        PlanFileError: a line is none of such a file; the message says which.
+        PlanFileError: a line does not belong into such a file; the message says which line.
         OSError: a file can't be read or written.
     """
     lines: list[tuple[tuple[int, int, int], object]] = []
@@ -446,7 +451,7 @@ def plan_of_rejects(rejects: Path, out: Path) -> None:
                 line = orjson.loads(record) if isinstance(record, str) else record
                 accounts[entry["plan"]["account"]] = None
                 counts[line["action"]] += 1
-                place = _whole(line["end_user"]), _whole(entry["line"]), number
+                place = _integer(line["end_user"]), _integer(entry["line"]), number
                 lines.append((place, line))
             except (KeyError, TypeError, ValueError) as error:
                 raise PlanFileError(
@@ -464,7 +469,7 @@ def plan_of_rejects(rejects: Path, out: Path) -> None:
 
 
 def _header(raw: bytes) -> dict[str, Any] | None:
-    """The first line of a plan; None where it is none."""
+    """Return the first line of a plan as an object; None if the line is no such line."""
     try:
         header = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -473,7 +478,7 @@ def _header(raw: bytes) -> dict[str, Any] | None:
 
 
 def _is_replaceable(path: Path) -> bool:
-    """Whether no more than a plan is lost if a file is replaced."""
+    """Tell whether a file may be replaced: it is empty, or a plan."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -481,8 +486,8 @@ def _is_replaceable(path: Path) -> bool:
     return not raw or _header(raw) is not None
 
 
-def _if(condition: object, value: Any) -> Any:
-    """The value.
+def _valid(condition: object, value: Any) -> Any:
+    """Return a value.
 
     Raises:
         TypeError: the condition is not met.
@@ -493,20 +498,28 @@ def _if(condition: object, value: Any) -> Any:
 
 
 def _text(value: object) -> str:
-    """A text as it is; anything else as in `_if`."""
-    return str(_if(isinstance(value, str), value))
+    """Return a text as it is.
+
+    Raises:
+        TypeError: the value is no text.
+    """
+    return str(_valid(isinstance(value, str), value))
 
 
 def _wootric_id(value: object) -> int:
-    """An id of Wootric's; anything else as in `_if`."""
-    return int(_if(_whole(value) > 0, value))
-
-
-def _whole(value: object) -> int:
-    """An integer as it is.
+    """Return Wootric's own id of an end user as it is.
 
     Raises:
-        TypeError: it is none.
+        TypeError: the value is no such id.
+    """
+    return int(_valid(_integer(value) > 0, value))
+
+
+def _integer(value: object) -> int:
+    """Return an integer as it is.
+
+    Raises:
+        TypeError: the value is no integer.
     """
     if type(value) is not int:
         raise TypeError
@@ -514,11 +527,11 @@ def _whole(value: object) -> int:
 
 
 _TYPES: Final = {"external_created_at": int, "end_user_created_at": int, "created_at": int}
-"""Fields that are no text."""
+"""The types of the fields that are no text."""
 
 
-def _given(call: EndUserUpsert | EligibilityCheck | PageView) -> dict[str, object]:
-    """The fields of a call that have a value; Wootric's own id is none that is sent."""
+def _fields_of(call: EndUserUpsert | EligibilityCheck | PageView) -> dict[str, object]:
+    """Return the fields of a call that have a value, without Wootric's own id, which is not sent."""
     return {
         each.name: value
         for each in fields(call)
@@ -528,8 +541,8 @@ def _given(call: EndUserUpsert | EligibilityCheck | PageView) -> dict[str, objec
     }
 
 
-def _made(kind: type[Any], values: Any) -> Any:
-    """A call out of its fields.
+def _call_of(kind: type[Any], values: Any) -> Any:
+    """Return a call made of its fields.
 
     Raises:
         TypeError: a field is unknown or of the wrong type.

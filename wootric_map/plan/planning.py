@@ -1,4 +1,4 @@
-"""Reading the sources into a plan: what `dry-run` and `push` begin with."""
+"""Reading the sources into a plan, which is how `dry-run` and `push` begin."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,8 +11,9 @@ from wootric_map.plan.earlier_rejects import REJECTED, RejectHistory
 from wootric_map.plan.engine.intake import IntakeOptions, take_in
 from wootric_map.plan.engine.spool import SkippedRow, Spool
 from wootric_map.plan.engine.taken import Taken
-from wootric_map.plan.people import Evidence
-from wootric_map.plan.plan import Find, Plan, PlanOptions
+from wootric_map.plan.evidence import Evidence
+from wootric_map.plan.plan import Plan, PlanOptions
+from wootric_map.plan.steps import Find
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.read.process_pool import SideBySide
@@ -29,17 +30,17 @@ def intake_workers(
     processes: int = 1,
     keep_rejected: bool = False,
 ) -> SideBySide[Source, Taken]:
-    """Start the processes that take records in; to be entered before any thread is started.
+    """Return the processes that read records; enter this context before any thread is started.
 
     Args:
-        sources: as `discover` gives them.
-        reading: how to read.
+        sources: the sources that `discover` returns.
+        reading: how to read the sources.
         options: how records become a plan.
-        processes: how many there may be.
-        keep_rejected: keep the rejected records with their lines.
+        processes: how many processes there may be.
+        keep_rejected: whether to keep the lines of rejected records.
     """
-    how = _intake(reading, options, keep_rejected=keep_rejected)
-    return SideBySide(partial(take_in, options=how), worth(processes, sources))
+    intake = _intake(reading, options, keep_rejected=keep_rejected)
+    return SideBySide(partial(take_in, options=intake), worth(processes, sources))
 
 
 def _intake(
@@ -79,27 +80,28 @@ def plan_records(
     """Read every record into a plan.
 
     Args:
-        sources: as `discover` gives them.
-        reading: how to read.
+        sources: the sources that `discover` returns.
+        reading: how to read the sources.
         options: how records become a plan.
-        spool: where the plan keeps its records.
+        spool: keeps the records of the plan.
         report: counts the records, skips, rejections and warnings.
         stdin: standard input, for the source that names it.
-        workers: who take the records in, as `intake_workers` gives them for the same arguments; None
-            leaves it to this process.
-        snapshot: looks an end user up, where that takes no call.
-        evidence: what the identifies of earlier runs claimed; None leaves it at this run.
+        workers: the processes that `intake_workers` returns for equal arguments; None reads in this
+            process.
+        snapshot: looks an end user up without a call; None if there is no snapshot.
+        evidence: what the identifies of earlier runs claimed; None uses this run alone.
         rejects: gets the rejected records.
-        history: what earlier runs rejected or saw refused, which is left out; None leaves nothing out.
-        on_bytes: told how many bytes were read, before decompression.
+        history: the records that earlier runs rejected or saw refused, which are left out; None leaves
+            none out.
+        on_bytes: called with the number of bytes that were read, before decompression.
 
     Returns:
-        The plan, closed.
+        The plan, which is closed.
     """
     plan = Plan(spool, options)
-    how = _intake(reading, options, keep_rejected=rejects is not None, history=history)
+    intake = _intake(reading, options, keep_rejected=rejects is not None, history=history)
     if workers is None:
-        workers = SideBySide(partial(take_in, options=how), 1)
+        workers = SideBySide(partial(take_in, options=intake), 1)
     for part, lines, first in read_in_parts(
         workers, sources, stdin=stdin, max_line_bytes=reading.max_line_bytes, on_bytes=on_bytes
     ):
@@ -116,7 +118,7 @@ def plan_records(
             plan.take(taken, part.name, lines)
             if taken.stopped_after is None:
                 break
-            taken = take_in(part, how, after=taken.stopped_after)
+            taken = take_in(part, intake, after=taken.stopped_after)
     for left_out in plan.close(snapshot, evidence):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
     for ref, warning in plan.warnings():
@@ -131,25 +133,25 @@ def plan_records(
 def keep_unidentified(plan: Plan, report: Report, file: RejectsFile) -> None:
     """Write the records that were skipped as `unidentified` to a file, in the order they were read.
 
-    What names several end users stays out: read without the records that tell so, it would be taken for
-    one's.
+    A record whose id names several end users stays out: read without the other records, its id would seem
+    to name one.
 
     Args:
         plan: the plan, which keeps the lines of its records.
-        report: has noted which they are.
-        file: gets them.
+        report: has noted which records were skipped.
+        file: gets the records.
 
     Raises:
-        OSError: it can't be written.
+        OSError: the file can't be written.
     """
     found = report.unidentified_records
     if not found:
         return
     marks, skips = found.marks(), found.skips()
     for record in plan.spool.lines_of(marks):
-        # A record that was mended or tried before goes by the id that it was given then.
-        given = record.message_id is not None and not names_message(record.raw)
-        key = record.message_id if given else None
+        # A record that was mended or retried keeps the id that it was given at first.
+        was_given_id = record.message_id is not None and not names_message(record.raw)
+        key = record.message_id if was_given_id else None
         skip = skips[marks[record.number]]
         if skip and skip.reason not in SHARED:
             file.skip(record.source, record.line, skip, record.raw, key)

@@ -1,7 +1,7 @@
-"""What ties ids over all runs: a graph of fingerprints in a journal's database (segment.md 8, rule 7).
+"""The ties of all runs: a graph of fingerprints of ids in a journal's database (segment.md 8, rule 7).
 
-Three tables hold its edges: `claim`, the `userId` and email of an identify; `tie`, those of a track or page
-record; `alias`, a `previousId` and its `userId`. No id that several people carry is walked over.
+Three tables hold the edges: `claim`, the `userId` and email of an identify; `tie`, the `userId` and email of
+a track or page record; `alias`, a `previousId` and its `userId`. No path leads over an id of several people.
 """
 
 import sqlite3
@@ -15,14 +15,14 @@ _HAS_ONE_USER: Final = (
     "NOT EXISTS (SELECT 1 FROM alias AS another "
     "WHERE another.previous = alias.previous AND another.user <> alias.user)"
 )
-"""Of an alias: an ambiguous one ties nobody (segment.md 8, rule 5)."""
+"""The condition under which an alias ties: its `previousId` has one `userId` (segment.md 8, rule 5)."""
 
 _EDGES: Final = (
     ("claim", "user", "email", "claim.ties"),
     ("tie", "one", "other", "1"),
     ("alias", "previous", "user", _HAS_ONE_USER),
 )
-"""Of each table its two ends, and which of its rows count."""
+"""Each table with its two ends, and the condition under which a row of it ties."""
 
 _NEIGHBOURS: Final = " UNION ALL ".join(
     f"SELECT {near}, {far} FROM {table} WHERE {near} IN ({{0}}) AND {counts}"  # noqa: S608
@@ -43,27 +43,29 @@ _FROM_OWN: Final = " UNION ALL ".join(
 
 
 class Tie(NamedTuple):
-    """Two ids that records of any run tie."""
+    """Two ids that a record of any run ties."""
 
     one: int
-    """The number of an id in this run; -1 where this run does not name it."""
+    """The number of one id in this run; -1 if this run does not name the id."""
     one_print: int
-    """Its fingerprint."""
+    """The fingerprint of that id."""
     other: int
+    """The number of the other id in this run; -1 if this run does not name the id."""
     other_print: int
+    """The fingerprint of the other id."""
 
 
 class Reached(NamedTuple):
-    """The ids that some are tied to."""
+    """The ids that can be reached from some ids over ties."""
 
     ids: Collection[int]
-    """Their fingerprints, and those of the ids that it began with."""
+    """The fingerprints of the ids that were reached, and of those at the beginning."""
     touches_several: bool
-    """Whether any of them is tied to an id that several people carry."""
+    """Whether any of the ids is tied to an id that several people carry."""
 
 
 def is_empty(database: sqlite3.Connection) -> bool:
-    """Return whether no run has tied anything yet."""
+    """Tell whether no run has tied any ids yet."""
     return not any(
         database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608
         for table, *_ in _EDGES
@@ -71,10 +73,10 @@ def is_empty(database: sqlite3.Connection) -> bool:
 
 
 def neighbours(database: sqlite3.Connection, prints: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield each of these ids with each id that a record ties it to, whoever carries that.
+    """Yield each id with each id that a record ties it to, ids of several people too, as fingerprints.
 
     Args:
-        database: the journal's.
+        database: the journal's database.
         prints: the fingerprints of the ids, each once.
     """
     coming = iter(prints)
@@ -86,12 +88,12 @@ def neighbours(database: sqlite3.Connection, prints: Iterable[int]) -> Iterator[
 def reached(
     database: sqlite3.Connection, prints: Iterable[int], several: Collection[int]
 ) -> Reached:
-    """Find the ids that some are tied to, over no id that several people carry.
+    """Find all ids that can be reached from some ids without passing an id of several people.
 
     Args:
-        database: the journal's.
+        database: the journal's database.
         prints: the fingerprints of the ids to begin with.
-        several: those of the ids that several people carry.
+        several: the fingerprints of the ids that several people carry.
     """
     begin = set(prints)
     ahead = begin.difference(several)
@@ -108,15 +110,14 @@ def reached(
 def ties(
     database: sqlite3.Connection, own: Sequence[int], several: Mapping[int, int]
 ) -> Iterator[Tie]:
-    """Yield the ties that lead from the ids of a run to others, over no id of several people.
+    """Yield the ties that lead from the ids of a run to other ids without passing an id of several people.
 
-    An end of each tie is one of these, or an end of a tie before it.
+    One end of each tie is an id of the run, or an end of a tie that was yielded before.
 
     Args:
-        database: the journal's.
-        own: the fingerprints of the ids of the run, each at the place of its number; 0 of an id that is to
-            be left out.
-        several: those of the ids that several people carry.
+        database: the journal's database.
+        own: the fingerprint of each id of the run, by the number of the id; 0 for an id to leave out.
+        several: the fingerprints of the ids that several people carry.
     """
     execute = database.execute
     execute("CREATE TEMP TABLE own (print INTEGER PRIMARY KEY, number INTEGER NOT NULL)")

@@ -1,8 +1,8 @@
-"""When each trait of an end user was said last: a later identify counts, whichever run pushes it.
+"""When each trait of an end user was stated last: a later identify counts, whichever run pushes it.
 
-What an identify says of a trait never undoes what a later identify said of that trait (segment.md 8,
-rule 7). Here stand the order of identifies, and what is left to write of an end user once it is known what
-later identifies said.
+What an identify states about a trait never undoes what a later identify stated about that trait
+(segment.md 8, rule 7). This module orders identifies, and leaves out of a write what later identifies have
+stated otherwise.
 """
 
 from collections import deque
@@ -13,181 +13,184 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from wootric_map.model import EndUserUpsert
 
 K = TypeVar("K", str, bytes)
-"""The name under which something is said, or a fingerprint of that name."""
+"""The name under which something is stated, or a fingerprint of that name."""
 
 MOST_UNMARKED: Final = 64
-"""Identifies of one time without message ids whose order is remembered: the last ones."""
+"""How many identifies of one time without message ids have their order remembered: the last ones."""
 
 
 class Order(NamedTuple):
-    """The place of an identify among all identifies; of two, the later is the greater."""
+    """The place of an identify among all identifies; a later identify has a greater order."""
 
     time: int
     """Milliseconds since the epoch, or `NO_TIME`."""
     has_message: bool
-    """Whether it has a message id; who has none comes first of those of one time."""
+    """Whether the identify has a message id; of one time, identifies without one come first."""
     tie: str
-    """The message id, or a digest of a very long one, or of the line of an identify without one. Such
-    digests tell identifies apart, and not which is the later: that is what `Sayings.unmarked` is for."""
+    """The message id, or a digest of a very long message id, or a digest of the line of an identify without
+    message id. Digests of lines tell identifies apart, but not which is later: `Statements.unmarked` does."""
 
 
-class Say(NamedTuple):
-    """The last that was said of a trait."""
+class Statement(NamedTuple):
+    """The last statement of any identify about a trait."""
 
     order: Order
-    """The place of the identify that said it."""
+    """The place of the identify that makes the statement."""
     counts: bool
-    """Whether it gives Wootric a value that no weaker one takes the place of: an id, a creation date, or a
-    property that is spelled like its trait. A null does not."""
+    """Whether the statement gives Wootric a value that no weaker value replaces: an id, a creation date, or
+    a property that is spelled like its trait. A null is no such value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sayings(Generic[K]):
-    """What was said last of an end user."""
+class Statements(Generic[K]):
+    """The last statements about an end user."""
 
-    says: Mapping[K, Say] = field(default_factory=dict)
-    """By name."""
+    by_name: Mapping[K, Statement] = field(default_factory=dict)
+    """Each statement, by the name under which it is made."""
     unmarked: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """By time, the digests of identifies without message ids, in their order: of those that were folded
-    together by the lines' bytes, of others by when they were pushed, since no line is kept."""
+    """By time, the digests of identifies without message ids, in their order. Identifies that were folded
+    together are ordered by the bytes of their lines; others by when they were pushed, as no line is kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What identifies say of an end user, and when."""
+class TraitHistory:
+    """When identifies stated each trait of an end user."""
 
-    sayings: Sayings[str] = field(default_factory=Sayings)
-    """Each name is one of `SAID_OF`, or as `trait` gives it."""
+    statements: Statements[str] = field(default_factory=Statements)
+    """The statements; each name is one of `STATED_AS`, or one that `trait` returns."""
     traits: Mapping[str, str] = field(default_factory=dict)
-    """Of each property that is not spelled like its trait, the key of that trait."""
+    """The key of the trait of each property that is not spelled like its trait."""
 
-    def of_fields(self, written: EndUserUpsert) -> "Said":
-        """Return when the values of some fields alone were said.
-
-        Args:
-            written: the fields.
-        """
+    def of_fields(self, written: EndUserUpsert) -> "TraitHistory":
+        """Return the history of the fields in `written` alone."""
         names = self._names_of(written)
         return self._where(lambda name: name in names)
 
-    def without_fields(self, withheld: EndUserUpsert, left: EndUserUpsert) -> "Said":
-        """Return what was said but for the values of some fields.
+    def without_fields(self, withheld: EndUserUpsert, left: EndUserUpsert) -> "TraitHistory":
+        """Return the history without some fields.
 
         Args:
-            withheld: the fields.
-            left: other fields; what they share a trait with stays said.
+            withheld: the fields to leave out.
+            left: fields that stay, with every trait that they share with a field of `withheld`.
         """
         names = self._names_of(withheld) - self._names_of(left)
         return self._where(lambda name: name not in names)
 
     def _names_of(self, fields: EndUserUpsert) -> set[str]:
-        """Return the names under which the values of some fields may have been said."""
+        """Return the names under which the values of `fields` may be stated."""
         names = {trait(self.traits.get(name, name)) for name in fields.properties}
-        for each, own in SAID_OF.items():
+        for each, own in STATED_AS.items():
             if getattr(fields, each) is not None:
                 names.update(own)
         return names
 
-    def _where(self, counts: Callable[[str], bool]) -> "Said":
-        says = {name: say for name, say in self.sayings.says.items() if counts(name)}
-        return replace(self, sayings=replace(self.sayings, says=says))
+    def _where(self, stays: Callable[[str], bool]) -> "TraitHistory":
+        """Return the history of the names that `stays` returns true for."""
+        by_name = {name: each for name, each in self.statements.by_name.items() if stays(name)}
+        return replace(self, statements=replace(self.statements, by_name=by_name))
 
 
-NOTHING_SAID: Final = Said()
+NO_HISTORY: Final = TraitHistory()
+"""The history of an end user about whom nothing was stated, or nobody knows when."""
 
-Telling: TypeAlias = Callable[[], Said]
-"""Works out what was said when, which most runs never ask."""
-
-
-def nothing_said() -> Said:
-    """Return that nothing is known of when anything was said."""
-    return NOTHING_SAID
+LazyHistory: TypeAlias = Callable[[], TraitHistory]
+"""Works out a history, which most runs never ask for."""
 
 
-SAID_OF: Final[Mapping[str, tuple[str, ...]]] = {
+def no_history() -> TraitHistory:
+    """Return `NO_HISTORY`."""
+    return NO_HISTORY
+
+
+STATED_AS: Final[Mapping[str, tuple[str, ...]]] = {
     "email": ("email", "email from userId", "email from events"),
     "external_id": ("external_id",),
     "phone_number": ("phone_number", "phone_number from events"),
     "external_created_at": ("created", "createdAt"),
 }
-"""By each field of an end user, the names under which it is said, the strongest first: what stands under
-a stronger name counts, whatever the times. An email that only a userId looks like replaces none that is a
+"""By each field of an end user, the names under which a value is stated, the strongest first. A value under
+a stronger name counts, whatever the times: a `userId` that looks like an email replaces no email that is a
 trait, and `created` counts before `createdAt` (segment.md 4)."""
 
 
 def trait(key: str) -> str:
-    """Return the name under which it stands what was said of a trait."""
+    """Return the name under which statements about a trait are kept, by the trait's key."""
     return f"traits.{key}"
 
 
-class Heard(Protocol):
-    """What other identifies said of an end user."""
+class OtherStatements(Protocol):
+    """The last statements of other identifies about an end user."""
 
-    def of(self, name: str) -> Say | None:
-        """Return the last that was said under a name."""
+    def of(self, name: str) -> Statement | None:
+        """Return the last statement under a name."""
 
     @property
     def unmarked(self) -> Mapping[int, Sequence[str]]:
-        """What `Sayings.unmarked` is."""
+        """By time, the digests of identifies without message ids, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """What earlier identifies of this run said of an end user."""
+class EarlierStatements:
+    """The last statements of earlier identifies of this run about an end user."""
 
-    says: Mapping[str, Say]
+    by_name: Mapping[str, Statement]
     unmarked: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
-    def of(self, name: str) -> Say | None:
-        """Return the last that was said under a name."""
-        return self.says.get(name)
+    def of(self, name: str) -> Statement | None:
+        """Return the last statement under a name."""
+        return self.by_name.get(name)
 
 
-def still_to_say(wanted: EndUserUpsert, said: Said, heard: Heard) -> EndUserUpsert:
-    """Leave out what later identifies have said otherwise.
+def without_outdated(
+    wanted: EndUserUpsert, history: TraitHistory, others: OtherStatements
+) -> EndUserUpsert:
+    """Return `wanted` without the fields that later identifies have set otherwise.
 
     Args:
-        wanted: all that identifies say of an end user.
-        said: when they said it.
-        heard: what else was said of that end user.
+        wanted: all fields that some identifies set.
+        history: when these identifies stated the fields.
+        others: what other identifies stated about the same end user.
     """
-    outdone = {name: None for name, names in SAID_OF.items() if _is_outdone(names, said, heard)}
+    outdated = {
+        name: None for name, names in STATED_AS.items() if _is_outdated(names, history, others)
+    }
     properties = {
         name: value
         for name, value in wanted.properties.items()
-        if not _is_property_outdone(name, said, heard)
+        if not _is_property_outdated(name, history, others)
     }
-    return replace(wanted, **outdone, properties=properties)
+    return replace(wanted, **outdated, properties=properties)
 
 
-def _is_outdone(names: tuple[str, ...], said: Said, heard: Heard) -> bool:
-    """Whether a field's value is older than one that was heard, or weaker."""
+def _is_outdated(names: tuple[str, ...], history: TraitHistory, others: OtherStatements) -> bool:
+    """Tell whether other identifies state a field's value later, or under a stronger name."""
     for name in names:
-        own, other = said.sayings.says.get(name), heard.of(name)
+        own, other = history.statements.by_name.get(name), others.of(name)
         if own is not None and own.counts:
-            return _was_later(name, said, heard)
-        if other is not None and other.counts and _was_later(name, said, heard):
+            return _is_stated_later(name, history, others)
+        if other is not None and other.counts and _is_stated_later(name, history, others):
             return True
     return False
 
 
-def _is_property_outdone(name: str, said: Said, heard: Heard) -> bool:
-    """Whether a property's trait was heard later, or the property is another trait's own."""
-    own_key = said.traits.get(name)
-    if _was_later(trait(name if own_key is None else own_key), said, heard):
+def _is_property_outdated(name: str, history: TraitHistory, others: OtherStatements) -> bool:
+    """Tell whether other identifies state a property's trait later, or a trait spelled like the property."""
+    own_key = history.traits.get(name)
+    if _is_stated_later(trait(name if own_key is None else own_key), history, others):
         return True
     if own_key is None:
         return False
     # The trait that is spelled like the property has the name (wootric.md 6).
-    exact = heard.of(trait(name))
-    return exact is not None and exact.counts and _was_later(trait(name), said, heard)
+    exact = others.of(trait(name))
+    return exact is not None and exact.counts and _is_stated_later(trait(name), history, others)
 
 
-def _was_later(name: str, said: Said, heard: Heard) -> bool:
-    """Whether what was heard under a name is later than what is said under it, if anything is."""
-    own, other = said.sayings.says.get(name), heard.of(name)
+def _is_stated_later(name: str, history: TraitHistory, others: OtherStatements) -> bool:
+    """Tell whether `others` has a statement under a name, and `history` has none or an earlier one."""
+    own, other = history.statements.by_name.get(name), others.of(name)
     return other is not None and (
-        own is None or _is_later(other.order, own.order, heard.unmarked, said.sayings.unmarked)
+        own is None
+        or _is_later(other.order, own.order, others.unmarked, history.statements.unmarked)
     )
 
 
@@ -197,13 +200,13 @@ def _is_later(
     theirs: Mapping[int, Sequence[str]],
     ours: Mapping[int, Sequence[str]],
 ) -> bool:
-    """Whether another identify is known to be later than one's own.
+    """Tell whether an identify is known to be later than one's own.
 
     Args:
-        other: the place of the other.
-        own: the place of one's own.
-        theirs: the order of identifies without message ids, as far as it was known before.
-        ours: the same as far as one's own fold knows it, which has seen the lines themselves.
+        other: the place of the other identify.
+        own: the place of one's own identify.
+        theirs: by time, the order of identifies without message ids that was known before.
+        ours: by time, their order as one's own fold found it; the fold has seen the lines, so it decides.
     """
     if other.time != own.time or other.has_message or own.has_message:
         return other > own
@@ -213,26 +216,26 @@ def _is_later(
     return False
 
 
-def merged(before: Sayings[K], after: Sayings[K]) -> Sayings[K]:
-    """Return what was said last, of what was known before and what was pushed after that."""
-    turns = {
-        time: _in_turn(before.unmarked.get(time, ()), after.unmarked.get(time, ()))
+def merged(before: Statements[K], after: Statements[K]) -> Statements[K]:
+    """Return the last statement under each name of `before` and `after`; `after` was pushed later."""
+    unmarked = {
+        time: _merged_digests(before.unmarked.get(time, ()), after.unmarked.get(time, ()))
         for time in {*before.unmarked, *after.unmarked}
     }
-    says = dict(before.says)
-    for name, say in after.says.items():
-        known = says.get(name)
-        if known is None or not _is_later(known.order, say.order, turns, turns):
-            says[name] = say
-    times = {order.time for order, _ in says.values() if not order.has_message}
-    return Sayings(says, {time: turns.get(time, []) for time in times})
+    by_name = dict(before.by_name)
+    for name, statement in after.by_name.items():
+        earlier = by_name.get(name)
+        if earlier is None or not _is_later(earlier.order, statement.order, unmarked, unmarked):
+            by_name[name] = statement
+    times = {order.time for order, _ in by_name.values() if not order.has_message}
+    return Statements(by_name, {time: unmarked.get(time, []) for time in times})
 
 
-def _in_turn(before: Sequence[str], after: Sequence[str]) -> list[str]:
+def _merged_digests(before: Sequence[str], after: Sequence[str]) -> list[str]:
     """Return the digests of identifies of one time in their order.
 
-    The order of those pushed after counts, since the lines told it. Of others, those come last that were
-    pushed last; whatever came after another before still does.
+    The order in `after` stays as it is, since the lines gave it. A digest of `before` alone keeps its place
+    behind all digests that stand before it in `before`, and comes as early as that allows.
     """
     ties = list(after)
     place = 0
@@ -246,25 +249,26 @@ def _in_turn(before: Sequence[str], after: Sequence[str]) -> list[str]:
 
 
 class Group(NamedTuple, Generic[K]):
-    """What one identify was the last to say; nothing where that alone is known, when it came."""
+    """The statements of one identify; none if only the place of the identify is known."""
 
     order: Order
     counting: list[K]
-    """The names that count."""
+    """The names of the statements that count (see `Statement.counts`)."""
     others: list[K]
+    """The names of all other statements."""
 
 
-def grouped(sayings: Sayings[K]) -> list[Group[K]]:
-    """Return what was said, by the identify that said it, in a form to be kept.
+def grouped(statements: Statements[K]) -> list[Group[K]]:
+    """Return statements grouped by the identifies that made them, in the form in which they are stored.
 
     Identifies of one time without message ids stand in their order.
     """
     groups: dict[Order, Group[K]] = {}
-    for time, ties in sayings.unmarked.items():
+    for time, ties in statements.unmarked.items():
         for tie in ties:
             order = Order(time, False, tie)
             groups[order] = Group(order, [], [])
-    for name, (order, counts) in sayings.says.items():
+    for name, (order, counts) in statements.by_name.items():
         group = groups.get(order)
         if group is None:
             group = groups[order] = Group(order, [], [])
@@ -272,13 +276,13 @@ def grouped(sayings: Sayings[K]) -> list[Group[K]]:
     return list(groups.values())
 
 
-def ungrouped(groups: Iterable[Group[K]]) -> Sayings[K]:
-    """Return what `grouped` put into groups."""
-    says: dict[K, Say] = {}
+def ungrouped(groups: Iterable[Group[K]]) -> Statements[K]:
+    """Return the statements that `grouped` put into groups."""
+    by_name: dict[K, Statement] = {}
     unmarked: dict[int, deque[str]] = {}
     for order, counting, others in groups:
-        says.update((name, Say(order, True)) for name in counting)
-        says.update((name, Say(order, False)) for name in others)
+        by_name.update((name, Statement(order, True)) for name in counting)
+        by_name.update((name, Statement(order, False)) for name in others)
         if not order.has_message:
             unmarked.setdefault(order.time, deque(maxlen=MOST_UNMARKED)).append(order.tie)
-    return Sayings(says, unmarked)
+    return Statements(by_name, unmarked)

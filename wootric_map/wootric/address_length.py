@@ -1,4 +1,4 @@
-"""How long the address of a call becomes: servers commonly refuse one of more than 8,000 bytes."""
+"""The length of a call's address: servers commonly refuse an address of more than 8,000 bytes."""
 
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -10,63 +10,62 @@ from wootric_map.wootric.regions import services
 from wootric_map.wootric.requests import request
 
 LONGEST_ADDRESS: Final = 8_000
-"""Bytes; servers commonly take no more than these."""
+"""Bytes of an address that servers commonly accept."""
 
+_ANY_TOKEN: Final = "NPS-EU-00000000"  # noqa: S105 - as long as a token, and nobody's
 
-_ANY_TOKEN: Final = "NPS-EU-00000000"  # noqa: S105 - as long as a token is, and nobody's
-
+_SOMEWHERE: Final = services(_ANY_TOKEN)
 
 _FIXED: Final = 1_000
-"""Bytes that all of an address but the texts of its values and properties comes to at most."""
-
+"""Bytes that an address has at most beside the texts of its values and properties."""
 
 _EACH_PROPERTY: Final = 32
-"""Bytes that a property takes beside its name and value."""
-
+"""Bytes that a property takes beside its name and its value."""
 
 _MOST_ENCODED: Final = 12
-"""Bytes that a character may become in an address; one of ASCII becomes `_MOST_ENCODED_ASCII` at most."""
-
+"""Bytes that a character becomes at most in an address."""
 
 _MOST_ENCODED_ASCII: Final = 3
-
+"""Bytes that an ASCII character becomes at most in an address."""
 
 _LENT: Final = 1_800
-"""Bytes of an address that are left for what a call is lent of its end user."""
-
+"""Bytes of an address that are reserved for the values that the end user adds to a call."""
 
 _SHORT_CHECK: Final = 1_100
-
+"""Bytes of a track record's line whose address is never too long, if it has `_FEW_PROPERTIES` at most: a byte
+of the line becomes three at most, and `_LENT` bytes are left."""
 
 _FEW_PROPERTIES: Final = 50
-
+"""Properties, of one value each, that a track record with a short line may have."""
 
 _SHORT_VIEW: Final = 1_600
-"""Bytes of a line, and properties of one value each, of which no address is longer than `LONGEST_ADDRESS`:
-a byte of a line becomes three at most, and `_LENT` are left."""
+"""Bytes of a page record's line whose address is never too long."""
+
+_SHOWN: Final = 80
+"""Characters of a name that a message shows."""
 
 
 def is_surely_short(
     texts: Collection[str], properties: int = 0, *, is_lent_more: bool = False
 ) -> bool:
-    """Tell whether an address that holds these cannot be longer than `LONGEST_ADDRESS`; doubt is a no.
+    """Tell whether an address is surely no longer than `LONGEST_ADDRESS`; false if that is in doubt.
 
     Args:
-        texts: the values and the properties' names that stand in it.
-        properties: how many properties it has.
-        is_lent_more: whether the call is still to be lent what `is_little` says yes of.
+        texts: the values and the names of properties in the address.
+        properties: how many properties the address has.
+        is_lent_more: whether the end user is still to add texts for which `is_little` returns true.
     """
     room = LONGEST_ADDRESS - _FIXED - _EACH_PROPERTY * properties - _LENT * is_lent_more
     return _fits(texts, room)
 
 
 def is_little(texts: Collection[str]) -> bool:
-    """Tell whether the texts that an end user lends a call leave it as short as it seemed without them."""
+    """Tell whether the texts that an end user adds to a call fit into the bytes reserved for them."""
     return _fits(texts, _LENT)
 
 
 def _fits(texts: Collection[str], room: int) -> bool:
-    """Tell whether texts are surely no longer than this many bytes in an address."""
+    """Tell whether texts surely take no more than `room` bytes in an address."""
     if _MOST_ENCODED * sum(map(len, texts)) <= room:
         return True
     most = (
@@ -76,35 +75,37 @@ def _fits(texts: Collection[str], room: int) -> bool:
 
 
 def is_short_check(line: bytes, properties: Mapping[str, object]) -> bool:
-    """Tell whether a track record's line alone shows that its call is no longer than `LONGEST_ADDRESS`.
+    """Tell whether a track record's line alone shows that the call's address is short enough.
 
-    Also with what its user lends it, if that `is_little`.
+    The answer also holds if the end user adds texts for which `is_little` returns true.
 
     Args:
-        line: the record's.
-        properties: the record's, of which `properties.stay_short` says yes.
+        line: the line of the record.
+        properties: the properties of the record; `properties.stay_short` returns true for them.
     """
     return len(line) < _SHORT_CHECK and len(properties) <= _FEW_PROPERTIES
 
 
 def is_short_view(line: bytes) -> bool:
-    """Tell of a page record what `is_short_check` tells of a track record."""
+    """Tell whether a page record's line alone shows that the call's address is short enough."""
     return len(line) < _SHORT_VIEW
 
 
 def too_long(
     call: EligibilityCheck | PageView, sources: Mapping[str, str] | None = None
 ) -> MappingWarning | None:
-    """Warn of a call whose address is longer than servers take, and tell which of its values is the longest.
+    """Return the warning `call_too_long` if servers may refuse a call's address; else None.
+
+    The warning names the longest value of the call.
 
     Args:
-        call: an end user's is no such call, since it carries its values in a form.
-        sources: where in the record each property stands, by its name.
+        call: the call. (A write of an end user has a form, so that its address is always short.)
+        sources: where in the record each property stands, by the property's name.
     """
     if isinstance(call, PageView):
         own = {"email": call.email}
-        told = {"url": call.url, "name": call.name, "path": call.path}
-        values: Mapping[str, PropertyValue] = {name: text for name, text in told.items() if text}
+        page = {"url": call.url, "name": call.name, "path": call.path}
+        values: Mapping[str, PropertyValue] = {name: text for name, text in page.items() if text}
         count = 0
     else:
         own = {
@@ -135,9 +136,3 @@ def too_long(
         "shorten it, or leave it out"
     )
     return MappingWarning("call_too_long", longest, message)
-
-
-_SHOWN: Final = 80
-
-
-_SOMEWHERE: Final = services(_ANY_TOKEN)

@@ -11,15 +11,16 @@ from wootric_map.errors import CallFailedError, SignInRefusedError, UnreachableE
 from wootric_map.wootric.pace import number
 
 _LIFETIME: Final = 7200.0
-"""Seconds (wootric.md 2), where a reply does not say."""
+"""Seconds that a token lasts if the reply does not say (wootric.md 2)."""
 
 _EARLY: Final = 60.0
-"""Seconds before its end at which a token is renewed."""
+"""Seconds before the end of a token at which it is renewed."""
 
 _SENDABLE: Final = re.compile(r"[!-~]+")
-"""What may stand in a header: printable ASCII without spaces."""
+"""Text that may stand in a header: printable ASCII without spaces."""
 
 _REFUSALS: Final = frozenset({400, 401, 403})
+"""The statuses that say that the credentials are wrong."""
 
 Grant: TypeAlias = Mapping[str, str]
 """The form that asks for a token."""
@@ -33,7 +34,7 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
 
     def grant(self) -> Grant:
-        """The form that asks for a token."""
+        """Return the form that asks for a token."""
         return {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -49,7 +50,7 @@ class PasswordCredentials:
     password: str = field(repr=False)
 
     def grant(self) -> Grant:
-        """The form that asks for a token."""
+        """Return the form that asks for a token."""
         return {"grant_type": "password", "username": self.username, "password": self.password}
 
 
@@ -57,7 +58,7 @@ Credentials: TypeAlias = ClientCredentials | PasswordCredentials
 
 
 class SignIn:
-    """An account's token: one thread asks for it, and what becomes of that is the others' too."""
+    """An account's token; one thread at a time asks for it, and all threads get the result."""
 
     def __init__(
         self,
@@ -69,8 +70,8 @@ class SignIn:
 
         Args:
             credentials: what to sign in with.
-            ask: sends the form; gives the reply's JSON, or raises CallFailedError.
-            clock: the unix time.
+            ask: sends the form and returns the reply's JSON, or raises CallFailedError.
+            clock: returns the unix time.
         """
         self._credentials = credentials
         self._ask = ask
@@ -80,10 +81,10 @@ class SignIn:
         self._coming: Future[_Token] | None = None
 
     def token(self, refused: str | None = None) -> str:
-        """The token; a new one where there is none, it ends soon, or it was refused.
+        """Return a token; a new one if there is none, or it ends soon, or it is `refused`.
 
         Args:
-            refused: a token that Wootric did not take.
+            refused: a token that Wootric did not accept.
 
         Raises:
             SignInRefusedError: the credentials or the account token are wrong.
@@ -110,19 +111,21 @@ class SignIn:
         return made.value
 
     def _arrived(self, token: "_Token | None") -> None:
+        """Keep a token, and let the next thread that needs one ask for it."""
         with self._lock:
             self._held, self._coming = token, None
 
     def _renewed(self, held: "_Token | None", refused: str | None) -> "_Token":
-        """Ask by the refresh token, where one may still serve, else by the credentials."""
+        """Return a new token, by the refresh token if that may still serve, else by the credentials."""
         for grant in _refreshing(held, refused):
             try:
                 return self._answered(grant)
             except SignInRefusedError:
-                pass  # it is used up
+                pass  # the refresh token is used up
         return self._answered(self._credentials.grant())
 
     def _answered(self, grant: Grant) -> "_Token":
+        """Ask for a token and return it."""
         failure: WootricError | None = None
         token = None
         try:
@@ -130,7 +133,7 @@ class SignIn:
         except CallFailedError as error:
             failure = _failure(error)
         if token is None:
-            # Out here it does not carry Wootric's words along: they may repeat what they were sent.
+            # Raised outside the handler, the error has no context: Wootric's words may repeat a secret.
             raise failure or UnreachableError("signing in failed: the reply holds no token")
         return token
 
@@ -144,24 +147,25 @@ class _Token:
 
 
 def _refreshing(held: _Token | None, refused: str | None) -> Iterator[Grant]:
+    """Yield the form that renews a token, if the token has a refresh token and was not refused."""
     if held and held.refresh_token and held.value != refused:
         yield {"grant_type": "refresh_token", "refresh_token": held.refresh_token}
 
 
 def _failure(error: CallFailedError) -> WootricError:
-    """What a sign-in that failed means for the run."""
+    """Return the error that ends the run after a failed sign-in."""
     if error.status in _REFUSALS:
         return SignInRefusedError(
             f"signing in was refused ({error.status}); check the account token and the "
             "client id and secret, or the username and password"
         )
-    if error.status is None or error.code == "bad_reply":  # in our own words, without a secret
+    if error.status is None or error.code == "bad_reply":  # the message is ours, without a secret
         return UnreachableError(f"signing in failed: {error}")
     return UnreachableError(f"signing in failed with status {error.status}")
 
 
 def _token(reply: Any, now: float) -> _Token | None:
-    """The token that a sign-in gave; None where it gave none that could be sent."""
+    """Return the token in the reply to a sign-in; None if it holds no token that could be sent."""
     if not isinstance(reply, dict):
         return None
     value, refresh = reply.get("access_token"), reply.get("refresh_token")

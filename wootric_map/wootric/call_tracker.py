@@ -1,28 +1,28 @@
-"""What a journal is told of a call under way, so that a crash leaves in doubt only what truly was."""
+"""Tracking of calls under way: after a crash, the journal tells which calls may have been made."""
 
 from typing import Final, Protocol
 
 
-class Flight(Protocol):
-    """One call that must not be lost and not be sent twice; told of each of its exchanges."""
+class CallTracker(Protocol):
+    """Keeps a record of one call that must neither be lost nor be made twice."""
 
-    def departs(self) -> None:
-        """The call is about to be sent; returns once that is on record.
+    def about_to_send(self) -> None:
+        """Put on record that the call is about to be sent, before each attempt.
 
-        May raise to keep it from being sent.
+        May raise an error to keep the call from being sent.
         """
 
-    def returns(self) -> None:
-        """The call is known not to have been taken."""
+    def not_carried_out(self) -> None:
+        """Put on record that the attempt is known to have had no effect."""
 
 
-class _Untracked:
-    def departs(self) -> None:
+class _NoTracker:
+    def about_to_send(self) -> None:
         pass
 
-    def returns(self) -> None:
+    def not_carried_out(self) -> None:
         pass
 
 
-UNTRACKED: Final[Flight] = _Untracked()
-"""A call that nobody keeps a record of."""
+NO_TRACKER: Final[CallTracker] = _NoTracker()
+"""Keeps no record, for calls that may be made twice."""

@@ -1,4 +1,4 @@
-"""Making calls of the API until they are answered: turns, tokens, faults and doubt (wootric.md 2 to 4)."""
+"""Making calls of the API: pace, tokens, retries, and replies that can't be believed (wootric.md 2 to 4)."""
 
 import logging
 from collections.abc import Callable
@@ -34,14 +34,14 @@ from wootric_map.wootric.reply_meaning import (
 from wootric_map.wootric.retry import Outage, Tries, was_too_fast
 
 log: Final = logging.getLogger(__name__)
-"""What `--verbose` shows: no personal data, no query, no token, and nothing in Wootric's own words."""
+"""The log of `--verbose`: no personal data, no query, no token, and none of Wootric's own words."""
 
-Doubt: TypeAlias = Callable[[EndUser], str | None]
-"""Tells why an end user is not the one who must be in a reply; None if it is."""
+Mismatch: TypeAlias = Callable[[EndUser], str | None]
+"""Returns why an end user in a reply can't be the expected one; None if it can."""
 
 
 class Caller:
-    """Makes calls of the API; may be used from several threads."""
+    """Makes calls of the API and retries them; may be used from several threads."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class Caller:
         Args:
             wire: sends a request and reads its reply.
             pace: gives each call its turn.
-            token: returns a token, another one than that which was refused.
-            wait: waits so many seconds; True if the run was told to stop.
+            token: returns a token that differs from its argument, a token that was refused.
+            wait: waits so many seconds; returns true if the run was told to stop.
             retries: how often a call is tried again.
-            deadline: seconds for all tries of a call together, but for the waits for its turns.
-            give_up_after: seconds that Wootric may be down for all calls before none is made any more.
-            monotonic: seconds that only pass.
-            jitter: a random number between two.
+            deadline: seconds for all tries of a call together, without the waits for a turn.
+            give_up_after: seconds that Wootric may be down for all calls before no more are made.
+            monotonic: returns seconds by a clock that is never set.
+            jitter: returns a random number between two numbers.
         """
         self._wire = wire
         self._pace = pace
@@ -81,14 +81,14 @@ class Caller:
         self._outage = Outage(monotonic)
         self._trust = Trust()
         self.server_time: int | None = None
-        """Unix seconds by Wootric's own clock at its latest reply; None where none told."""
+        """The unix time by Wootric's own clock at the latest reply; None if no reply told."""
 
     def make(self, call: ApiCall) -> Any:
-        """Make a call, again where that may help; return its reply's JSON, None where it has none.
+        """Make a call, with retries, and return the JSON of its reply; None for a call without JSON.
 
         Raises:
             NoAnswerError: the call may have been taken, and must not be made again.
-            CallFailedError: the call was refused, or made in vain.
+            CallFailedError: the call was refused, or all tries failed.
             UnreachableError: Wootric is down, or can't be trusted.
             SignInRefusedError: Wootric refuses the token.
             NotBelievedError: too many replies in a row could not be believed.
@@ -103,7 +103,7 @@ class Caller:
             retry=retry_if_exception_type(
                 (NotSentError, ServerFaultError, TooFastError, *unanswered)
             ),
-            stop=tries.enough,
+            stop=tries.should_stop,
             wait=tries.pause,
             before_sleep=self._before_pause,
             sleep=lambda seconds: self._pause(seconds, tries),
@@ -122,27 +122,32 @@ class Caller:
                 raise
             raise CallFailedError("unreachable", str(fault), None, None) from fault
 
-    def end_user(self, call: ApiCall, doubt: Doubt) -> EndUser:
-        """Make a call that is answered with an end user, and return that one.
+    def end_user(self, call: ApiCall, mismatch: Mismatch) -> EndUser:
+        """Make a call that is answered with an end user, and return that end user.
+
+        Args:
+            call: the call.
+            mismatch: tells why the end user can't be the expected one.
 
         Raises:
-            CallFailedError: the reply tells of nobody, or there is a doubt about whom.
-            WootricError: as `make` raises it.
+            CallFailedError: the call fails, the reply holds no end user, or not the expected one.
+            WootricError: the call can't be made.
         """
         try:
             told = end_user_told(self.make(call))
-            what = doubt(told)
+            what = mismatch(told)
             if what is not None:
                 raise bad_reply(what)
         except CallFailedError as error:
             if error.code == BAD_REPLY and not isinstance(error, ServerFaultError):
                 log.info("%s", error)
-                self._trust.shaken(str(error))
+                self._trust.note_unbelieved(str(error))
             raise
-        self._trust.earned()
+        self._trust.note_believed()
         return told
 
     def _attempt(self, call: ApiCall, tries: Tries) -> Any:
+        """Make a call once, or twice if the token has ended meanwhile; return the JSON of its reply."""
         reply, token = self._turn(call, tries, refused=None)
         if call.authorized and reply.status == codes.unauthorized:
             reply, _ = self._turn(call, tries, refused=token)
@@ -156,11 +161,11 @@ class Caller:
     def _turn(
         self, call: ApiCall, tries: Tries, *, refused: str | None
     ) -> tuple[Reply, str | None]:
-        """Wait for a turn and make use of it; return the reply, and the token that was sent."""
+        """Wait for a turn, and send the call; return the reply, and the token that was sent."""
         self._pace.take_turn(call.endpoint)
         reply = None
         try:
-            # The token is taken after the wait for the turn, which may outlive it.
+            # The wait for the turn may be longer than a token lasts, so the token comes after it.
             token = self._token(refused) if call.authorized else None
             reply = self._exchange(call, tries, token)
         finally:
@@ -171,8 +176,8 @@ class Caller:
         return reply, token
 
     def _exchange(self, call: ApiCall, tries: Tries, token: str | None) -> Reply:
-        """Send a request and return its reply, whatever it says."""
-        call.flight.departs()
+        """Send the request and return the reply, whatever its status."""
+        call.tracker.about_to_send()
         tries.made += 1
         begun = self._monotonic()
         try:
@@ -183,7 +188,7 @@ class Caller:
             self._outage.fault(str(fault))
             tries.in_doubt |= isinstance(fault, NoAnswerError)
             if not tries.in_doubt:
-                call.flight.returns()
+                call.tracker.not_carried_out()
             raise
         self._note(call, tries, str(reply.status), begun)
         if reply.status >= codes.server_error:
@@ -192,12 +197,13 @@ class Caller:
             self._outage.answered()
         tries.in_doubt |= not was_not_taken(reply.status)
         if not tries.in_doubt:
-            call.flight.returns()
+            call.tracker.not_carried_out()
         date = unix_time(reply.headers.get("Date"))
         self.server_time = self.server_time if date is None else int(date)
         return _without(token, reply)
 
     def _note(self, call: ApiCall, tries: Tries, ended: str, begun: float) -> None:
+        """Log how an attempt ended."""
         milliseconds = (self._monotonic() - begun) * 1000
         log.info(
             "%s %s: %s in %.0f ms, attempt %d",
@@ -205,7 +211,7 @@ class Caller:
         )
 
     def _before_pause(self, state: RetryCallState) -> None:
-        """Raise if another try is not worth waiting for."""
+        """Log the coming pause, or raise an error if Wootric has been down for too long."""
         seconds = state.upcoming_sleep
         if was_too_fast(state):
             log.info("too fast: trying again at the next turn")
@@ -216,6 +222,7 @@ class Caller:
         log.info("trying again in %.1f s, after %s", seconds, _in_short(fault))
 
     def _pause(self, seconds: float, tries: Tries) -> None:
+        """Wait before the next try."""
         if seconds:
             self._pace.note_wait(seconds, "after a fault")
         with self._outage.counting(), tries.timed():
@@ -224,6 +231,7 @@ class Caller:
             raise StoppedError
 
     def _given_up(self) -> UnreachableError:
+        """Return the error that ends a run because Wootric has been down for too long."""
         outage = self._outage
         log.info("giving up: down for %.0f s, latest %s", outage.seconds, outage.latest)
         return UnreachableError(
@@ -233,14 +241,14 @@ class Caller:
 
 
 def _in_short(fault: BaseException | None) -> str:
-    """Return a fault without Wootric's own words, which may hold anything."""
+    """Return the message of a fault without Wootric's own words, which may hold personal data."""
     if isinstance(fault, CallFailedError) and fault.code == "server_error":
         return f"status {fault.status}"
     return str(fault)
 
 
 def _without(token: str | None, reply: Reply) -> Reply:
-    """Return the reply without the token, which an error might repeat."""
+    """Return the reply without the token, which the words of an error might repeat."""
     if token is None or reply.status < codes.multiple_choices:
         return reply
     return reply._replace(body=reply.body.replace(token.encode(), b"[token]"))

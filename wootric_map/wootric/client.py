@@ -1,4 +1,4 @@
-"""The HTTP side of Wootric: an account, and what may be asked of it (wootric.md 2 to 5)."""
+"""A Wootric account over HTTP: look-ups, writes and events (wootric.md 2 to 5)."""
 
 import random
 import time
@@ -26,8 +26,8 @@ from wootric_map.wootric.auth import (
     PasswordCredentials,
     SignIn,
 )
-from wootric_map.wootric.call_tracker import UNTRACKED, Flight
-from wootric_map.wootric.caller import Caller, Doubt, log
+from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
+from wootric_map.wootric.caller import Caller, Mismatch, log
 from wootric_map.wootric.http import LARGEST_REPLY, Wire
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import Services, bare
@@ -59,12 +59,12 @@ _LOOK_UPS: Final[Mapping[LookUpKey, tuple[str, str]]] = {
     "email": ("end_users/{}", "?lookup_by_email=true"),
     "phone_number": ("end_users/phone_number/{}", ""),
 }
-"""The path and the query of a look-up, by its key."""
+"""The path and the query of a look-up, by the kind of its key."""
 
 _KIBIBYTE: Final = 1024
 _LARGEST_TOKEN: Final = 64 * _KIBIBYTE
 _LARGEST_CHECK: Final = 256 * _KIBIBYTE
-"""Bytes of a reply that brings a survey's texts along."""
+"""Bytes of a reply that may hold the texts of a survey."""
 _LARGEST_PIXEL: Final = 64 * _KIBIBYTE
 _LARGEST_PAGE: Final = 8 * LARGEST_REPLY
 """Bytes of a reply with fifty end users."""
@@ -72,10 +72,11 @@ _LARGEST_PAGE: Final = 8 * LARGEST_REPLY
 _MOST_VALUES_IN_PAGE: Final = 20 * MOST_VALUES
 
 _FEATURE_OFF: Final = frozenset({404, 423})
+"""The statuses that say that the account has no Targeted Sampling."""
 
 
 class Wootric:
-    """An account, over HTTP; may be used from several threads."""
+    """A Wootric account, over HTTP; may be used from several threads."""
 
     def __init__(
         self,
@@ -99,12 +100,21 @@ class Wootric:
         """Prepare; nothing is sent yet.
 
         Args:
-            services: where the account stands.
-            account_token: which account it is.
-            credentials: what to sign in with.
-            pace, wait, retries, deadline, give_up_after, monotonic, jitter: as `Caller` takes them.
-            connections, connect_timeout, read_timeout, ca_bundle: as `Wire` takes them.
-            clock: the unix time.
+            services: the addresses of the account's region.
+            account_token: the token that names the account.
+            credentials: the login of the account.
+            pace: gives each call its turn.
+            wait: waits so many seconds; returns true if the run was told to stop.
+            connections: how many connections are kept open at most.
+            retries: how often a call is tried again after a fault.
+            connect_timeout: seconds to wait for a connection.
+            read_timeout: seconds that a server may be silent once a request is sent.
+            deadline: seconds for all tries of a call together, without the waits for a turn.
+            give_up_after: seconds that Wootric may be down for all calls before no more are made.
+            clock: returns the unix time.
+            monotonic: returns seconds by a clock that is never set.
+            jitter: returns a random number between two numbers.
+            ca_bundle: the certificate authorities to trust on loopback; None for the usual ones.
         """
         self._services = services
         self._account_token = bare(account_token)
@@ -130,7 +140,7 @@ class Wootric:
 
     @property
     def server_time(self) -> int | None:
-        """Unix seconds by Wootric's own clock at its latest reply; None where none told."""
+        """The unix time by Wootric's own clock at the latest reply; None if no reply told."""
         return self._caller.server_time
 
     def close(self) -> None:
@@ -138,7 +148,7 @@ class Wootric:
         self._wire.close()
 
     def sign_in(self) -> None:
-        """Get a token.
+        """Sign in, so that wrong credentials show before any other call.
 
         Raises:
             SignInRefusedError: the credentials or the account token are wrong.
@@ -147,7 +157,14 @@ class Wootric:
         self._sign_in.token()
 
     def registered_events(self) -> frozenset[str]:
-        """Return the events that count for eligibility (wootric.md 5); none without Targeted Sampling."""
+        """Return the names of the events that count for eligibility (wootric.md 5).
+
+        The set is empty if the account has no Targeted Sampling.
+
+        Raises:
+            UnreachableError: the list can't be had.
+            WootricError: Wootric could not be asked.
+        """
         query = urlencode({"account_token": self._account_token})
         call = HttpCall("GET", f"{self._services.eligibility}/registered_events.json?{query}")
         try:
@@ -161,17 +178,20 @@ class Wootric:
             raise UnreachableError(message) from error
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:
-        """Look an end user up: by Wootric's id, then external id, then email, else phone.
+        """Look an end user up by Wootric's id, then external id, then email, else phone.
 
-        A phone finds nobody who has another email or external id: households share phones. Whoever has
-        an email is not looked up by phone: the email alone decides.
+        Returns None if nobody is found. A look-up by phone finds no end user who has another email or
+        external id, since households share phones. If `wanted` has an email, its phone is not looked up.
+
+        Args:
+            wanted: all that is known about the end user.
 
         Raises:
-            CallFailedError: the end user in the reply is not the one who was asked for.
+            CallFailedError: Wootric refuses the look-up, or the reply is about another end user.
             WootricError: Wootric could not be asked.
         """
         for by, key in wanted.look_up_keys():
-            # A path of dots alone would be taken for a step up, however it is encoded.
+            # A path of dots alone would mean the folder above, however it is encoded.
             if key.strip("."):
                 endpoint, query = _LOOK_UPS[by]
                 path = endpoint.format(quote(key, safe="")) + query
@@ -182,10 +202,10 @@ class Wootric:
         return None
 
     def list_end_users(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return a page of the account's end users, as the API gives them (wootric.md 3).
+        """Return a page of the account's end users as plain JSON (wootric.md 3).
 
         Args:
-            query: `page`, `per_page`, `created[gte]` and their like.
+            query: parameters such as `page`, `per_page`, `created[gte]`.
 
         Raises:
             WootricError: Wootric could not be asked.
@@ -196,78 +216,89 @@ class Wootric:
         )
         return _page(rows, query)
 
-    def create(self, wanted: EndUserUpsert, flight: Flight = UNTRACKED) -> EndUser:
-        """Create an end user; `flight` is told of each exchange.
+    def create(self, wanted: EndUserUpsert, tracker: CallTracker = NO_TRACKER) -> EndUser:
+        """Create an end user, and return it.
+
+        Args:
+            wanted: the fields of the end user.
+            tracker: keeps a record of each attempt.
 
         Raises:
-            NoAnswerError: the end user may have been created, or not.
-            CallFailedError: Wootric refuses it.
+            NoAnswerError: nobody knows whether the end user was created.
+            CallFailedError: Wootric refuses the end user.
             WootricError: Wootric could not be asked.
         """
         http = create_end_user(wanted, self._services)
-        call = ApiCall("end_users/create", http, idempotent=False, flight=flight)
+        call = ApiCall("end_users/create", http, idempotent=False, tracker=tracker)
         with _bad_reply_leaves_doubt("created"):
             created = self._caller.end_user(call, partial(not_as_sent, wanted))
         if not says_who(wanted, created):
-            # Looking them up tells; an id alone may be anybody's.
+            # An id alone may be anybody's; a look-up will tell.
             raise NoAnswerError("Wootric's reply does not say who was created")
         return created
 
     def update(
-        self, wootric_id: int, changes: EndUserUpsert, flight: Flight = UNTRACKED
+        self, wootric_id: int, changes: EndUserUpsert, tracker: CallTracker = NO_TRACKER
     ) -> EndUser:
-        """Change fields of the end user with this id; `flight` is told of each exchange.
+        """Change fields of an end user, and return the end user.
+
+        Args:
+            wootric_id: Wootric's own id of the end user.
+            changes: the fields to change.
+            tracker: keeps a record of each attempt.
 
         Raises:
-            CallFailedError: Wootric refuses it, or its reply can't be believed, so that it may have been
-                made.
+            CallFailedError: Wootric refuses the update, or the reply can't be believed, so that the update
+                may have been made.
             WootricError: Wootric could not be asked.
         """
         http = update_end_user(changes, self._services, wootric_id)
-        call = ApiCall("end_users/update", http, flight=flight)
+        call = ApiCall("end_users/update", http, tracker=tracker)
         return self._caller.end_user(call, partial(not_as_sent, changes, number=wootric_id))
 
     def send(
         self,
         event: EligibilityCheck | PageView,
-        flight: Flight = UNTRACKED,
+        tracker: CallTracker = NO_TRACKER,
         *,
         again: bool = False,
     ) -> bool:
-        """Check eligibility, or send a page view; neither can be taken back (wootric.md 5).
+        """Check eligibility, or send a page view; neither can be undone (wootric.md 5).
 
         Args:
-            event: what to send.
-            flight: told of each exchange.
-            again: send it again if no answer comes, although it may count twice then.
+            event: the call to send.
+            tracker: keeps a record of each attempt.
+            again: whether to send the event again if no answer comes, though it may then count twice.
 
         Returns:
-            Whether Wootric finds the user eligible; False for a page view.
+            Whether Wootric finds the user eligible; false for a page view.
 
         Raises:
-            NoAnswerError: the event may have been counted, or not.
-            CallFailedError: Wootric refuses it.
+            NoAnswerError: nobody knows whether the event was counted.
+            CallFailedError: Wootric refuses the event.
             WootricError: the event could not be sent.
         """
         http = request(event, self._services, self._account_token)
         sent_once = partial(ApiCall, http=http, authorized=False, idempotent=False, again=again)
         if isinstance(event, EligibilityCheck):
-            call = sent_once("eligible", most=_LARGEST_CHECK, flight=flight)
+            call = sent_once("eligible", most=_LARGEST_CHECK, tracker=tracker)
         else:
-            call = sent_once("pixel", is_json=False, most=_LARGEST_PIXEL, flight=flight)
+            call = sent_once("pixel", is_json=False, most=_LARGEST_PIXEL, tracker=tracker)
         with _bad_reply_leaves_doubt("taken"):
             reply = self._caller.make(call)
         return isinstance(reply, dict) and reply.get("eligible") is True
 
-    def _found(self, call: ApiCall, doubt: Doubt) -> EndUser | None:
+    def _found(self, call: ApiCall, mismatch: Mismatch) -> EndUser | None:
+        """Make a look-up, and return its end user; None if there is none."""
         try:
-            return self._caller.end_user(call, doubt)
+            return self._caller.end_user(call, mismatch)
         except CallFailedError as error:
             if error.status == codes.not_found:
                 return None
             raise
 
     def _ask_for_token(self, grant: Grant) -> Any:
+        """Send the form that asks for a token, and return the JSON of the reply."""
         log.info("signing in by %s", grant["grant_type"])
         query = urlencode({"account_token": self._account_token})
         http = HttpCall("POST", f"{self._services.oauth}?{query}", grant)
@@ -276,7 +307,7 @@ class Wootric:
 
 @contextmanager
 def _bad_reply_leaves_doubt(done: str) -> Iterator[None]:
-    """Raise a NoAnswerError for a reply that makes no sense: the call may have been carried out."""
+    """Turn the error about a senseless reply into a NoAnswerError: the call may have been carried out."""
     try:
         yield
     except CallFailedError as error:
@@ -286,14 +317,14 @@ def _bad_reply_leaves_doubt(done: str) -> Iterator[None]:
 
 
 def _event_names(told: Any) -> frozenset[str]:
-    """Return the names of registered events that the JSON of a reply tells."""
+    """Return the names of the registered events in the JSON of a reply."""
     if not isinstance(told, list):
         raise UnreachableError("Wootric's list of registered events is no list")
     return frozenset(name for name in told if isinstance(name, str))
 
 
 def _page(told: Any, query: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the end users on the page that the JSON of a reply tells."""
+    """Return the end users in the JSON of a page; raise CallFailedError if it is no such page."""
     if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):
         raise bad_reply("Wootric's list of end users is no list of end users")
     if has_more_than_asked(told, query):

@@ -1,7 +1,8 @@
-"""An adapter for requests that keeps each exchange to its deadline, and tells what was never sent.
+"""An adapter for requests that ends each exchange at its deadline, and tells which requests were never sent.
 
-A socket's own timeout begins anew with each byte, so that a server that drips them could hold a call for
-ever. And without more ado a connection that broke before the request looks like one that broke after it.
+A socket's own timeout begins anew with each byte, so a server that sends one byte at a time could hold a call
+for ever. And urllib3 alone does not tell a connection that broke before the request from one that broke after
+it.
 """
 
 import io
@@ -19,46 +20,46 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 LARGEST_HEAD: Final = 64 * 1024
-"""Bytes of a reply's status line and headers."""
+"""Bytes of a reply's status line and headers that are read."""
 
 LONGEST_IDLE: Final = 15.0
-"""Seconds. Many servers hang up on a connection that was idle for 20 or more. A request that crosses with
-that gets no answer, and would leave an event in doubt."""
+"""Seconds that a connection may be idle and still be used. Many servers close a connection after 20 seconds
+or more; a request sent at that moment gets no answer, and nobody knows whether its event counted."""
 
 _TLS_RECORD: Final = 16 * 1024
-"""Bytes that TLS sends at a time; a socket's timeout begins anew with each record."""
+"""Bytes that TLS sends at a time; the timeout of a socket begins anew with each record."""
 
 _ends: Final[ContextVar[float]] = ContextVar("ends")
-"""When the exchange of this thread must have ended, by the monotonic clock. Connections are made by
-urllib3, which hands them no deadline."""
+"""When the exchange of this thread must end, by the monotonic clock. A context variable, since urllib3 makes
+the connections and hands them no deadline."""
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter for which the total of a timeout holds until the last byte of the reply.
+    """An adapter that applies the total of a timeout to the whole exchange, to the last byte of the reply.
 
-    Whatever keeps a connection from coming about, with a proxy and with TLS too, is raised as a
-    `requests.ConnectionError` with a `urllib3.exceptions.NewConnectionError` among its causes.
+    A connection that can't be made, with a proxy and with TLS too, raises a `requests.ConnectionError` with
+    a `urllib3.exceptions.NewConnectionError` among its causes.
     """
 
     def send(self, *args: Any, **options: Any) -> Any:
-        """Send a request; its `timeout` is a `urllib3.Timeout` that has a total."""
+        """Send a request, and return its response; `timeout` is a `urllib3.Timeout` with a total."""
         _ends.set(time.monotonic() + options["timeout"].total)
         return super().send(*args, **options)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make the pools of connections."""
+        """Make the pool manager for direct connections."""
         super().init_poolmanager(*args, **options)
         _watch(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        """Return the pools of connections through a proxy."""
+        """Return the pool manager for connections through a proxy."""
         manager = super().proxy_manager_for(*args, **options)
         _watch(manager)
         return manager
 
 
 def _watch(manager: PoolManager) -> None:
-    """Have a manager make connections that keep to the deadline, of whatever kind it makes."""
+    """Make a pool manager use connections that keep to the deadline, for each scheme."""
     manager.pool_classes_by_scheme = {
         scheme: _watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
     }
@@ -66,6 +67,7 @@ def _watch(manager: PoolManager) -> None:
 
 @cache
 def _watched(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """Return a class of pools like `pool` whose connections keep to the deadline."""
     made: Any = pool.ConnectionCls
     if issubclass(made, _Connection):
         return pool
@@ -86,7 +88,7 @@ def _seconds_until(end: float) -> float:
 
 
 class _Incoming(io.RawIOBase):
-    """What a socket receives until the deadline; a head that is too long is not read to its end."""
+    """The bytes that a socket receives until the deadline; a head that is too long raises an error."""
 
     def __init__(self, received: Any, socket: Any) -> None:
         self._received = received
@@ -94,7 +96,7 @@ class _Incoming(io.RawIOBase):
         self._silence: float = socket.gettimeout()
         self._end = _ends.get()
         self.head_left: float = LARGEST_HEAD
-        """How many bytes the head may still have; infinite once it is read."""
+        """How many bytes the head may still have; infinite once the head is read."""
 
     def readable(self) -> bool:
         return True
@@ -113,6 +115,8 @@ class _Incoming(io.RawIOBase):
 
 
 class _Response(HTTPResponse):
+    """A response that is read until the deadline."""
+
     fp: Any
 
     def __init__(self, socket: Any, *args: Any, **options: Any) -> None:
@@ -124,17 +128,19 @@ class _Response(HTTPResponse):
         super().begin()
         self._incoming.head_left = float("inf")
         if self.status < HTTPStatus.OK:
-            # The reply proper may still come, and must not be taken for the next call's.
+            # The final reply may still come, and must not be taken for the reply to the next call.
             self.will_close = True
 
 
 class _Connection(HTTPConnection):
+    """A connection that is made, sends and receives until the deadline."""
+
     response_class = _Response
     timeout: float
     _used = 0.0
     """When a request was last sent, by the monotonic clock."""
     _pieces: list[bytes] | None = None
-    """The head and the body of a request, while they are put together."""
+    """The head and the body of a request while they are collected; None if `send` is to send at once."""
 
     @property
     def is_connected(self) -> bool:
@@ -148,7 +154,7 @@ class _Connection(HTTPConnection):
             raise NewConnectionError(self, "it did not come about") from error
 
     def request(self, *args: Any, **options: Any) -> None:
-        # In two pieces it would be two packets, and wake the server twice.
+        # Sent in two pieces, the request would be two packets, and wake the server twice.
         pieces: list[bytes] = []
         self._pieces = pieces
         super().request(*args, **options)

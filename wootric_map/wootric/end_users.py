@@ -1,4 +1,4 @@
-"""End users as Wootric tells them (wootric.md 3): read with care, since a reply may hold anything."""
+"""End users in Wootric's replies (wootric.md 3), read with care, since a reply may hold anything."""
 
 import json
 import re
@@ -17,34 +17,35 @@ _ZONE: Final = re.compile(r" ?(?:UTC|([+-][0-9]{2}:?[0-9]{2}))$")
 
 _LARGEST: Final = 2**63 - 1
 _LAST_SECOND: Final = 253_402_300_799
-"""The end of the year 9999; a number past it was not in seconds."""
+"""The last second of the year 9999; a greater number is not in seconds."""
 
 
 class Place(NamedTuple):
-    """What the list of end users goes by, and what tells its rows apart."""
+    """The place of an end user in the list, which is in the order of creation."""
 
     created_at: int
-    """Unix seconds, cut to the second."""
+    """When the end user was created: unix time in whole seconds."""
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a walk through the list has come."""
+    """How far the reading of the list has come."""
 
     created_at: int
-    """The latest second of which an end user is known; unix."""
+    """The latest second, as unix time, in which an end user that was read was created."""
     ids: frozenset[int]
-    """The ids that are known of that second."""
+    """The ids of the end users created in that second that were read."""
 
 
 def end_user_from(reply: Any) -> EndUser:
-    """An end user out of what Wootric's JSON held.
+    """Return the end user in the JSON of a reply.
 
-    Properties may be told as text (wootric.md 3): of a text that is no JSON object they are not known.
+    Properties may come as text (wootric.md 3). If that text is no JSON object, the end user's properties are
+    marked as unknown.
 
     Raises:
-        ValueError: it is no end user.
+        ValueError: the JSON is no end user.
     """
     try:
         told = reply.get("properties") or {}
@@ -68,7 +69,7 @@ def end_user_from(reply: Any) -> EndUser:
 
 
 def _object_in(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None where it is none."""
+    """Return the JSON object in a text; None if the text is no JSON object."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -77,10 +78,10 @@ def _object_in(text: str) -> dict[str, Any] | None:
 
 
 def place_of(row: Mapping[str, Any]) -> Place:
-    """Where an end user stands in the list.
+    """Return where an end user stands in the list.
 
-    `created_at` may be unix seconds, as a number or text, or an ISO 8601 time, also as Ruby writes it
-    (`2014-12-05 10:42:51 -0800`).
+    The row's `created_at` may be unix seconds, as a number or text, or an ISO 8601 time, also in the form
+    that Ruby writes (`2014-12-05 10:42:51 -0800`).
 
     Raises:
         ValueError: the id or the time is missing or can't be read.
@@ -95,7 +96,7 @@ def place_of(row: Mapping[str, Any]) -> Place:
 
 
 def _number(value: object) -> int:
-    """Wootric's own id of an end user."""
+    """Return Wootric's own id of an end user; raise ValueError if the value is no such id."""
     number = _integer(value)
     if number is None or number < 1:
         raise ValueError("its id is no positive whole number")
@@ -103,6 +104,7 @@ def _number(value: object) -> int:
 
 
 def _integer(value: object) -> int | None:
+    """Return a whole number, which may be told as text; None if the value is no such number."""
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _LARGEST:
@@ -111,6 +113,7 @@ def _integer(value: object) -> int | None:
 
 
 def _seconds(value: object) -> int | None:
+    """Return a time as unix seconds; None if the value is no time."""
     seconds = _integer(value)
     if seconds is None and isinstance(value, float) and isfinite(value):
         seconds = floor(value)
@@ -121,15 +124,12 @@ def _seconds(value: object) -> int | None:
 
 
 def _held_text(value: object) -> str | None:
-    """A text field; Wootric may tell an id that looks like a number as one.
-
-    Half of a surrogate pair, which a reply may hold, can't be written down.
-    """
+    """Return a field as text: Wootric may send an id that looks like a number as a number."""
     return None if value is None else clean(str(value))
 
 
 def _property_text(value: object) -> str:
-    """A property as the text that Wootric stores, whatever JSON tells it as."""
+    """Return a property as the text that Wootric stores, whatever its type in the JSON."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, bool):
@@ -140,5 +140,5 @@ def _property_text(value: object) -> str:
 
 
 def clean(text: str) -> str:
-    """Text that can be written down: a reply may hold half of a surrogate pair."""
+    """Return text that can be encoded: half of a surrogate pair, which a reply may hold, becomes `?`."""
     return text.encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""One exchange over HTTP: a request is sent and its reply is read, never past the deadline."""
+"""One exchange over HTTP: a request is sent and its reply is read, both before a deadline."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -21,12 +21,12 @@ LARGEST_REPLY: Final = 1024 * 1024
 """Bytes of a reply's body, unpacked, that are read unless the caller says otherwise."""
 
 _LARGEST_REFUSAL: Final = 64 * 1024
-"""Bytes that are kept of the body of any reply but a 2xx; its words stand at the beginning."""
+"""Bytes that are kept of the body of a refusal, whose words stand at its beginning."""
 
 _CHUNK: Final = 64 * 1024
 
 _FAULTS: Final = (OSError, HTTPError, ValueError, OverflowError)
-"""What a failed exchange raises; the last two of a chunk whose length is below zero, or enormous."""
+"""The errors of a failed exchange; a chunk of negative or enormous length raises one of the last two."""
 
 
 class Reply(NamedTuple):
@@ -34,15 +34,15 @@ class Reply(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-    """The names may be asked for in any case."""
+    """The headers; upper and lower case in a name do not matter."""
     body: bytes
-    """The unpacked body; only its beginning if it is a refusal's and longer than what is kept."""
+    """The unpacked body; of a long refusal only the beginning."""
     is_too_long: bool = False
-    """Whether a 2xx was longer than the limit, so that nothing of its body was kept."""
+    """Whether the body of a 2xx reply was longer than the limit, so that nothing of it was kept."""
 
 
 class Wire:
-    """An HTTP client that keeps its connections open; any number of threads may use it."""
+    """An HTTP client that keeps its connections open; may be used from several threads."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class Wire:
         """Prepare; nothing is sent yet.
 
         Args:
-            connections: how many are kept open at most.
+            connections: how many connections are kept open at most.
             connect_timeout: seconds to wait for a connection.
-            read_timeout: seconds of silence to bear once a request is sent.
+            read_timeout: seconds that a server may be silent once a request is sent.
             loopback: whether the servers are on this machine.
-            ca_bundle: certificate authorities to trust on loopback; elsewhere requests itself asks
-                the environment.
+            ca_bundle: the certificate authorities to trust on loopback; elsewhere requests itself takes
+                them from the environment.
         """
         self._timeouts = connect_timeout, read_timeout
         self._headers = {
@@ -76,12 +76,12 @@ class Wire:
         self._session.mount("http://", adapter)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         if loopback:
-            # A proxy stands between machines, not between this one and itself. What else the
-            # environment says, of certificates, holds here too.
+            # A proxy of the environment is not for this machine itself; its certificates are.
             self._session.trust_env = False
             self._session.verify = ca_bundle or True
         self._settings: dict[str, Any] = {}
-        """What the environment says of each server; requests takes longer to ask it than to send."""
+        """The settings of each server from the environment, kept because looking them up takes longer than a
+        request."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -90,16 +90,16 @@ class Wire:
     def exchange(
         self, call: HttpCall, token: str | None, seconds: float, most: int = LARGEST_REPLY
     ) -> Reply:
-        """Send a request and return its reply, whatever it says; redirects are not followed.
+        """Send a request and return its reply, whatever its status; redirects are not followed.
 
         Args:
             call: the request.
-            token: what signs it.
-            seconds: how long all of it may take.
+            token: the bearer token; None sends none.
+            seconds: how long the whole exchange may take.
             most: bytes of the reply's body, unpacked, that are read.
 
         Raises:
-            NotSentError: the request never left.
+            NotSentError: the request was never sent.
             NoAnswerError: the request may have arrived, but no whole reply came back.
             UnreachableError: the server can't be trusted.
         """
@@ -107,14 +107,14 @@ class Wire:
             return self._reply(call, token, seconds, most)
         except _FAULTS as error:
             failure = _failure(error, urlsplit(call.url).netloc)
-        # Out here it has no context: the texts of those below hold the query, and so personal data.
+        # Raised outside the handler, the error has no context: the texts there hold personal data.
         raise failure
 
     def _prepared(self, call: HttpCall, token: str | None) -> requests.PreparedRequest:
-        """Return the request, prepared without the session, which would ask netrc for a password."""
+        """Return the request, prepared without the session, which would look for a password in netrc."""
         request = requests.PreparedRequest()
         request.prepare_method(call.method)
-        request.url = call.url  # which is encoded already
+        request.url = call.url  # the address is encoded already
         request.prepare_headers(self._headers)
         if call.form:
             request.headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -143,7 +143,13 @@ class Wire:
 
 
 def _body(response: requests.Response, limit: int, *, taken: bool) -> tuple[bytes, bool]:
-    """Return a reply's body up to the limit, and whether there is more of it."""
+    """Return the body of a reply up to the limit, and whether the body is longer.
+
+    Args:
+        response: the reply.
+        limit: bytes of the body that are kept.
+        taken: whether the call was taken, so that a body cut short is an error.
+    """
     kept = bytearray()
     try:
         for chunk in response.iter_content(_CHUNK):
@@ -153,21 +159,21 @@ def _body(response: requests.Response, limit: int, *, taken: bool) -> tuple[byte
     except _FAULTS:
         if taken:
             raise
-        # A refusal stands in its status; if it is cut short, only words are missing.
+        # The status alone tells of a refusal; a body cut short only lacks words.
     return bytes(kept[:limit]), len(kept) > limit
 
 
 class _Session(requests.Session):
-    """A session that looks for no redirect: to find one it would read all of the reply's body."""
+    """A session that follows no redirect: to look for one, it would read the whole body of a reply."""
 
     def get_redirect_target(self, _: requests.Response) -> None:
-        """Return that there is none."""
+        """Return None: there is no redirect to follow."""
 
 
 def _failure(error: Exception, host: str) -> WootricError:
-    """Return what a failed exchange means; in words without addresses, which may hold personal data."""
+    """Return the error of a failed exchange, without its address, which may hold personal data."""
     if isinstance(error, OSError) and not isinstance(error, RequestException):
-        # For this alone requests raises an OSError that is none of its own.
+        # Only a missing certificate file makes requests raise an OSError that is not its own.
         return UnreachableError(
             "REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) names certificate authorities that are not "
             "there; mend its path, or unset it"
@@ -181,18 +187,18 @@ def _failure(error: Exception, host: str) -> WootricError:
     if any(isinstance(each, TimeoutError | ReadTimeoutError) for each in chain):
         reason = "it timed out"
     else:
-        told = (each.strerror for each in chain if isinstance(each, OSError) and each.strerror)
-        reason = next(told, "the connection broke")
+        reasons = (each.strerror for each in chain if isinstance(each, OSError) and each.strerror)
+        reason = next(reasons, "the connection broke")
         if isinstance(error, ProxyError):
             reason = f"by way of the proxy: {reason}"
-    # A timeout while connecting, and a connection that was refused, are of one kind to urllib3.
+    # For urllib3, a refused connection is a kind of connect timeout.
     if any(isinstance(each, ConnectTimeoutError | InvalidURL | InvalidSchema) for each in chain):
         return NotSentError(f"no connection to {host} ({reason})")
     return NoAnswerError(f"no answer from {host} ({reason})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that it is about."""
+    """Yield an error, and the errors that caused it, the nearest first."""
     seen: list[BaseException] = []
     inner: BaseException | None = error
     while inner is not None and inner not in seen:

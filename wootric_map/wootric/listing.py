@@ -1,6 +1,6 @@
-"""The list of end users from its first to its last, past the 1,500 that one window shows (wootric.md 3).
+"""Reading the whole list of end users, past the 1,500 that one window shows (wootric.md 3).
 
-`walk` decides what to ask for next, and asks through the function that it is handed.
+`walk` decides what to ask for next; the caller's function does the asking.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,17 +15,19 @@ from wootric_map.wootric.end_users import Place, Reached, end_user_from, place_o
 from wootric_map.wootric.replies import is_to_come
 
 PER_PAGE: Final = 50
-"""The most rows that a page has."""
+"""How many rows a page has at most."""
 
 PAGES: Final = 30
-"""The last page that can be asked for."""
+"""The number of the last page that can be asked for."""
 
 Row: TypeAlias = Mapping[str, Any]
-"""An end user as the API gave it."""
+"""An end user in the JSON of the API."""
 
 Query: TypeAlias = dict[str, str]
+"""The parameters of a call of the list."""
 
 Fetch: TypeAlias = Callable[[Query], Sequence[Row]]
+"""Returns the rows of a page."""
 
 
 def walk(
@@ -35,27 +37,28 @@ def walk(
     reached: Reached | None = None,
     updated_since: int | None = None,
 ) -> Iterator[list[Row]]:
-    """Go through the list of end users in the order of their creation, each once.
+    """Yield every end user of the list once, in the order of creation.
 
-    Past page 30 the `created` window moves on to the second of its last row, whose ids are left out
-    from then on. A second that fills a whole window is read from its other end as well, until the
+    After page 30 the `created` window moves on to the second of the last row; end users of that second that
+    were read are then left out. A second that fills a whole window is also read from its other end, until the
     two readings meet.
 
-    It counts on the order within a second to stay as it is. An end user deleted on the way moves
-    those after it up a place, and may so hide one at the end of a page.
+    This works as long as the order within a second does not change. An end user that is deleted meanwhile
+    moves all later ones up by one place, which may hide the one at the end of a page.
 
     Args:
-        fetch: gives the rows that a query finds.
-        now: the unix time, past which nobody can have been created: a list that makes them up would
+        fetch: returns the rows that a query finds.
+        now: returns the unix time. Nobody can have been created later: a list of invented end users would
             never end.
-        reached: where an earlier walk stopped; None starts at the beginning.
-        updated_since: unix seconds; only end users updated then or later.
+        reached: where an earlier reading stopped; None starts at the beginning.
+        updated_since: unix seconds; only end users updated then or later are read.
 
     Yields:
-        For every call the end users that are new; none where all were known.
+        For every call, the end users that are new; an empty list if there are none.
 
     Raises:
-        CallFailedError: the rows make no sense, or one second has so many that some can't be seen.
+        CallFailedError: the rows make no sense, or one second has so many end users that some can't be
+            seen.
     """
     low = reached.created_at if reached else None
     known = dict.fromkeys(reached.ids, reached.created_at) if reached else {}
@@ -78,7 +81,7 @@ def walk(
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What one call gave."""
+    """The rows that one call returned, and their places."""
 
     rows: Sequence[Row]
     places: list[Place]
@@ -89,10 +92,13 @@ class _Page:
         return len(self.rows) == PER_PAGE
 
     def leave_out(self, known: dict[int, int]) -> list[Row]:
-        """The rows that are not known; they are from now on, each with its second.
+        """Return the rows that are not in `known`, and add them to `known`.
+
+        Args:
+            known: the second of creation of each end user that was read, by id.
 
         Raises:
-            CallFailedError: one of them is known, but of another second.
+            CallFailedError: a row has another second of creation than before.
         """
         new: list[Row] = []
         for row, place in zip(self.rows, self.places, strict=True):
@@ -112,9 +118,9 @@ def _from_the_other_end(
     known: dict[int, int],
     now: Callable[[], float],
 ) -> Iterator[list[Row]]:
-    """The rest of a second of which a whole window was read."""
+    """Yield the rest of a second that fills a whole window, read from its other end."""
     second = window[-1].created_at
-    # Not all that is known: an earlier walk may have stopped in the middle of this reading.
+    # Not all of `known`: an earlier reading may have stopped in the middle of this one.
     met = {place.id for place in window}
     for page in _pages(fetch, _query("desc", updated_since, second, second + 1)):
         _check(page, second, second, now(), ascending=False)
@@ -144,13 +150,14 @@ def _from_the_other_end(
 def _query(
     order: str, updated_since: int | None, low: int | None, before: int | None = None
 ) -> Query:
+    """Return the parameters of a window without the page's number; `low` and `before` bound `created`."""
     bounds = {"created[gte]": low, "created[lt]": before, "updated[gte]": updated_since}
     query = {name: str(bound) for name, bound in bounds.items() if bound is not None}
     return {"sort_key": "created_at", "sort_order": order, "per_page": str(PER_PAGE)} | query
 
 
 def _pages(fetch: Fetch, query: Query) -> Iterator[_Page]:
-    """The pages of a window, as far as they can be asked for."""
+    """Yield the pages of a window, as far as they can be asked for."""
     is_later = ge if query["sort_order"] == "asc" else le
     met: set[int] = set()
     last: int | None = None
@@ -160,7 +167,7 @@ def _pages(fetch: Fetch, query: Query) -> Iterator[_Page]:
         ids = {place.id for place in places}
         if len(ids) < len(places):
             raise _senseless(f"page {number} holds an end user twice")
-        # A few come again where others were created or updated meanwhile.
+        # End users that were created or updated meanwhile may make a few rows come again.
         if len(places) >= PER_PAGE and ids <= met:
             raise _senseless(f"page {number} holds nobody but whom the pages before it held")
         new = [place.created_at for place in places if place.id not in met]
@@ -172,7 +179,7 @@ def _pages(fetch: Fetch, query: Query) -> Iterator[_Page]:
 
 
 def _places(rows: Sequence[Row]) -> list[Place]:
-    """Where the end users of a page stand; each must be one that a snapshot can be read with."""
+    """Return the places of the end users on a page; raise CallFailedError if one can't be read."""
     try:
         for row in rows:
             end_user_from(row)
@@ -182,7 +189,7 @@ def _places(rows: Sequence[Row]) -> list[Place]:
 
 
 def _check(page: _Page, low: int | None, high: int | None, now: float, *, ascending: bool) -> None:
-    """Make sure that a page is what was asked for: what was not would be lost or never end."""
+    """Raise CallFailedError if a page is not what was asked for: rows could be lost, or never end."""
     if len(page.rows) > PER_PAGE:
         raise _senseless(
             f"a page has {len(page.rows):,} end users, more than the {PER_PAGE} asked for"
@@ -200,12 +207,14 @@ def _check(page: _Page, low: int | None, high: int | None, now: float, *, ascend
 
 
 def _senseless(what: str) -> CallFailedError:
+    """Return the error about a list that makes no sense."""
     return CallFailedError(
         "bad_reply", f"Wootric's list of end users makes no sense: {what}", None, None
     )
 
 
 def _shown(second: int) -> str:
+    """Return a unix time as ISO 8601, for a message."""
     try:
         return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""When a call may go: by a rate of the caller's, and by what replies say (wootric.md 4)."""
+"""The pace of calls: the user's own rate, and the limits that replies tell (wootric.md 4)."""
 
 import threading
 import time
@@ -10,22 +10,22 @@ from math import inf, isfinite
 from typing import Final
 
 from wootric_map.errors import StoppedError
-from wootric_map.wootric.rate_limit import Allowance, Throughput, Told
+from wootric_map.wootric.rate_limit import Allowance, LimitHeaders, Throughput
 
 _SLICE: Final = 2.0
-"""Seconds to wait at a time: a machine that slept, or a reply, may have changed how long."""
+"""Seconds to wait at a time; after each, a reply or the machine's sleep may have changed the wait."""
 
 _LATELY: Final = 5.0
-"""Seconds after which a call that was held back no longer stands for those at present."""
+"""Seconds for which a call that had to wait shows that calls of its endpoint have to wait."""
 
 _LARGEST: Final = 1e9
 """The largest limit that is believed."""
 
 
 class Pace:
-    """When the next call may go; may be used from several threads.
+    """Gives each call its turn; may be used from several threads.
 
-    After each turn either `learn` or `unanswered` is to be called, once.
+    After each `take_turn`, call either `learn` or `unanswered`, once.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Pace:
         """Start with nothing known of the account's limits.
 
         Args:
-            rate: calls a minute at most, over all endpoints; None leaves it to the replies.
-            wait: waits so many seconds; True if the run was told to stop.
+            rate: calls a minute at most, over all endpoints; None leaves the pace to the replies.
+            wait: waits so many seconds; returns true if the run was told to stop.
             reserve: the share of each endpoint's limit, from 0 up to but not including 1, that is left
                 to the account's other traffic.
-            clock: the unix time.
-            monotonic: seconds since whenever, by a clock that is never set.
+            clock: returns the unix time.
+            monotonic: returns seconds by a clock that is never set.
         """
         self.rate: Final = rate
         self._interval = 60.0 / rate if rate else 0.0
@@ -58,11 +58,11 @@ class Pace:
         self._next = 0.0
         self._endpoints: dict[str, _Endpoint] = {}
         self.made: Counter[str] = Counter()
-        """How many calls to each endpoint have had their turn."""
+        """How many calls have had their turn, by endpoint."""
         self.waiting_until: float | None = None
-        """Unix time at which a call that waits will go."""
+        """The unix time at which a waiting call will be sent; None if no call waits."""
         self.waiting_for = ""
-        """What it waits for."""
+        """What the waiting call waits for, such as `for --rate`."""
 
     @property
     def calls(self) -> int:
@@ -71,13 +71,13 @@ class Pace:
             return self.made.total()
 
     def limits(self) -> dict[str, float]:
-        """Calls a minute that each endpoint takes that has been asked; infinite where it has no limit."""
+        """Return the calls a minute that Wootric takes, by endpoint that has been called; may be infinite."""
         with self._lock:
             told = {name: each.allowance.per_minute for name, each in self._endpoints.items()}
         return {name: limit for name, limit in told.items() if limit is not None}
 
     def throughputs(self) -> dict[str, Throughput]:
-        """How calls go from now on to each endpoint that has been asked."""
+        """Return the throughput to expect, by endpoint that has been called."""
         with self._lock:
             now = self._now()
             told = {name: each.allowance.throughput(now) for name, each in self._endpoints.items()}
@@ -85,7 +85,7 @@ class Pace:
 
     @property
     def limit(self) -> str | None:
-        """The limit of Wootric's that holds calls back, such as `100 a minute`; None where none does."""
+        """The limit that makes calls wait, such as `100 a minute`; None if no limit does."""
         with self._lock:
             since = self._now() - _LATELY
             held = [each for each in self._endpoints.values() if each.is_held and each.turn > since]
@@ -98,8 +98,8 @@ class Pace:
             StoppedError: the run was told to stop.
         """
         with self._lock:
-            known = self._known(endpoint)
-        # One call of an endpoint watches the clock, and those behind it wait for that one.
+            known = self._endpoint(endpoint)
+        # One call of an endpoint watches the clock, and all others wait for that call.
         with known.queue:
             is_held = waited = False
             while True:
@@ -123,42 +123,42 @@ class Pace:
                     raise StoppedError
 
     def note_wait(self, seconds: float, reason: str) -> None:
-        """Say that a call waits for something else than its turn."""
+        """Note that a call waits for something else than its turn, for so many seconds."""
         self.waiting_until = self._clock() + seconds
         self.waiting_for = reason
 
     def learn(self, endpoint: str, headers: Mapping[str, str], *, refused: bool) -> None:
-        """Take in what a reply says of its endpoint's limit.
+        """Learn an endpoint's limit from a reply.
 
         Args:
-            endpoint: as it was given to `take_turn`.
-            headers: the reply's; nothing in them is trusted.
-            refused: whether it is a 429.
+            endpoint: the endpoint that the call's `take_turn` was given.
+            headers: the headers of the reply; nothing in them is trusted.
+            refused: whether the status of the reply is 429.
         """
-        told = _told(headers)
+        limits = _limit_headers(headers)
         with self._lock:
-            allowance = self._known(endpoint).allowance
+            allowance = self._endpoint(endpoint).allowance
             if refused:
-                allowance.refused(self._now(), told)
+                allowance.refused(self._now(), limits)
             else:
-                allowance.answered(self._now(), told)
+                allowance.answered(self._now(), limits)
 
     def unanswered(self, endpoint: str) -> None:
-        """Take in that a call which had its turn ended without any reply."""
+        """Note that a call which had its turn ended without a reply."""
         with self._lock:
-            self._known(endpoint).allowance.unanswered()
+            self._endpoint(endpoint).allowance.unanswered()
 
-    def _known(self, endpoint: str) -> "_Endpoint":
+    def _endpoint(self, endpoint: str) -> "_Endpoint":
         known = self._endpoints.get(endpoint)
         if known is None:
             known = self._endpoints[endpoint] = _Endpoint(Allowance(self.reserve))
         return known
 
     def _now(self) -> float:
-        """The unix time by a clock that never runs backwards.
+        """Return the unix time by a clock that never runs backwards.
 
-        The monotonic one stands still while the machine sleeps, and the other one may be set back:
-        whichever has come further is right.
+        The monotonic clock stands still while the machine sleeps, and the other clock may be set back. The
+        one that is further ahead is right.
         """
         wall = self._clock()
         passed = self._monotonic()
@@ -167,22 +167,22 @@ class Pace:
 
 
 class _Endpoint:
-    """An endpoint's limit, and whoever waits for it."""
+    """An endpoint's limit, and the calls that wait for it."""
 
     def __init__(self, allowance: Allowance) -> None:
         self.allowance = allowance
         self.queue = threading.Lock()
         self.is_held = False
-        """Whether its latest call had to wait for the limit."""
+        """Whether the latest call had to wait for the limit."""
         self.turn = 0.0
-        """When that went."""
+        """When the latest call was sent, by the clock of `Pace`."""
 
 
-def _told(headers: Mapping[str, str]) -> Told:
-    """What a reply's headers say of its endpoint's limit."""
+def _limit_headers(headers: Mapping[str, str]) -> LimitHeaders:
+    """Return what the headers of a reply tell about the limit of its endpoint."""
     limit = number(headers.get("X-Rate-Limit-Limit"))
     remaining = number(headers.get("X-Rate-Limit-Remaining"))
-    return Told(
+    return LimitHeaders(
         limit=None if limit is None else int(min(max(limit, 1.0), _LARGEST)),
         remaining=None if remaining is None else int(min(max(remaining, 0.0), _LARGEST)),
         reset=number(headers.get("X-Rate-Limit-Reset")),
@@ -191,9 +191,9 @@ def _told(headers: Mapping[str, str]) -> Told:
     )
 
 
-@lru_cache(maxsize=4)  # servers make it once a second, and many replies carry the same
+@lru_cache(maxsize=4)  # many replies of one second have the same date
 def unix_time(date: str | None) -> float | None:
-    """The unix time that a `Date` header tells; None where it tells none."""
+    """Return the unix time in a `Date` header; None if the header holds no time."""
     try:
         return parsedate_to_datetime(date or "").timestamp()
     except (OverflowError, TypeError, ValueError):
@@ -201,7 +201,7 @@ def unix_time(date: str | None) -> float | None:
 
 
 def number(text: str | None) -> float | None:
-    """A finite number out of a header or a reply; None where it is none."""
+    """Return the finite number in a text; None if the text holds no such number."""
     try:
         number = float(text) if text is not None else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What an endpoint lets through, learned from its replies (wootric.md 4): decisions, and no waiting."""
+"""When an endpoint takes the next call, learned from its replies (wootric.md 4); nothing here waits."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -6,101 +6,104 @@ from math import ceil, floor, inf
 from typing import Final
 
 LONGEST_WAIT: Final = 3600.0
-"""Seconds; a reset further away than this is a mistake, of a clock for instance."""
+"""Seconds until a reset, at most; a reset further away is a mistake, for instance of a clock."""
 
 _SHORTEST_WAIT: Final = 1.0
-"""Seconds after a 429 that does not say how long; doubled as often as it is repeated."""
+"""Seconds to wait after a 429 that does not say how long; doubled with each further 429."""
 
 _DOUBLINGS: Final = 6
+"""How often the wait is doubled at most."""
 
 _LOOK_AGAIN: Final = 0.02
-"""Seconds after which to look whether a call under way has been answered."""
+"""Seconds to wait before looking again whether a call under way has been answered."""
 
 _ASKS: Final = 5.0
-"""Seconds for which the answer to a first call is waited for; then another one asks, beside it."""
+"""Seconds to wait for the answer to a first call before another call is sent beside it."""
 
 _LOST: Final = 120.0
-"""Seconds after which a call under way is taken for unanswered, if nobody says what became of it."""
+"""Seconds after which a call under way counts as unanswered, if nobody reports how it ended."""
 
 _ARRIVES: Final = 10.0
-"""Seconds within which a call is counted, whenever its reply comes."""
+"""Seconds within which the server counts a call, however late the reply comes."""
 
 _DATE_LASTS: Final = 2.0
-"""Seconds: a `Date` header has whole seconds, and servers make it once a second."""
+"""Seconds that a `Date` header may be old: it has whole seconds, and servers make it once a second."""
 
 _LARGEST_SKEW: Final = 86_400.0
-"""Seconds; a `Date` further away is no clock's. TLS would not have let the call through."""
+"""Seconds that a `Date` may differ from our clock; with a larger difference, TLS would have failed."""
 
 _SETTLES: Final = 0.1
-"""Seconds to let pass after a reset, for the small differences between two clocks that are set."""
+"""Seconds to wait after a reset, for the small differences between two clocks that are set."""
 
 _SETTLES_LATE, _SETTLES_LAST = 1.0, 2.0
+"""Seconds to wait after a reset once the server's clock has been late: at first, and at most."""
 
 _EARLY, _EARLIEST = 0.02, 1.0
-"""The last call of a window goes this share of it before its end, and so many seconds at most: it
-should be counted in it, and what replies then show to be left over should still go."""
+"""How long before the end of a window its last call is sent: a share of the window, and seconds at most. The
+server should count that call in the window, and calls that replies show to be left should still be sent."""
 
 _SAME_WINDOW: Final = 1.0
-"""Seconds: resets that differ by no more are one, rounded in two ways."""
+"""Seconds by which two resets may differ and be the same one, rounded in two ways."""
 
 _MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a reply's headers say; None for what they do not."""
+class LimitHeaders:
+    """What the headers of a reply tell about a limit; None for what they do not tell."""
 
     limit: int | None = None
-    """Calls that a window takes, of all who use the account; at least 1."""
+    """Calls in a window that the server takes from all users of the account; at least 1."""
     remaining: int | None = None
-    """Calls that it still takes; at least 0."""
+    """Calls that the server still takes in this window; at least 0."""
     reset: float | None = None
-    """When it ends: unix time by the server's clock."""
+    """When the window ends: unix time by the server's clock."""
     retry_after: float | None = None
-    """Seconds to stay away."""
+    """Seconds in which to send no call."""
     date: float | None = None
-    """Unix time by the server's clock, in whole seconds."""
+    """When the reply was made: unix time by the server's clock, in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skew:
-    """By how many seconds the server's clock is ahead of ours: the bounds that replies give."""
+    """Bounds, learned from replies, on how many seconds the server's clock is ahead of ours."""
 
     least: float = -inf
     most: float = inf
 
     def narrowed(self, date: float | None, sent: float, received: float) -> "Skew":
-        """The same with what one more reply tells; that alone, if a clock was set in between.
+        """Return narrower bounds by one more reply; by that reply alone if a clock was set in between.
 
         Args:
-            date: what its `Date` says.
-            sent, received: unix times of the call and its reply, by our clock.
+            date: the unix time in the `Date` header of the reply.
+            sent: the unix time of the call, by our clock.
+            received: the unix time of the reply, by our clock.
         """
         if date is None or abs(date - received) > _LARGEST_SKEW:
             return self
-        told = Skew(date - received, date + _DATE_LASTS - sent)
-        both = Skew(max(self.least, told.least), min(self.most, told.most))
-        return both if both.least <= both.most else told
+        latest = Skew(date - received, date + _DATE_LASTS - sent)
+        both = Skew(max(self.least, latest.least), min(self.most, latest.most))
+        return both if both.least <= both.most else latest
 
     @property
     def seconds(self) -> float:
-        """None, unless the clocks surely differ; then the safer bound, which is also the sharper."""
+        """0 unless the clocks surely differ, else the lower bound, which is the safer one."""
         return 0.0 if self.least <= 0.0 <= self.most else self.least
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """How calls to an endpoint go from now on."""
+    """How many calls to an endpoint can be sent from now on."""
 
     per_minute: float
-    """Calls a minute; infinite where there is no limit."""
+    """Calls a minute; infinite if there is no limit."""
     at_first: int = 0
-    """Calls that go in what is left of the present window."""
+    """Calls that can be sent in the rest of the present window."""
     until: float = 0.0
-    """Seconds that are left of it."""
+    """Seconds until the present window ends."""
 
     def seconds(self, calls: float) -> float:
-        """How long so many calls take."""
+        """Return how many seconds so many calls take."""
         if calls <= self.at_first:
             return self.until * calls / self.at_first if self.at_first else 0.0
         return self.until + (calls - self.at_first) * 60 / self.per_minute
@@ -108,49 +111,52 @@ class Throughput:
 
 @dataclass(slots=True)
 class _Window:
-    """A span of time that takes so many calls. Times are ours, unless said otherwise."""
+    """A span of time in which the server takes so many calls. Times are by our clock, unless noted."""
 
     reset: float
-    """Its end by the server's clock; that of the one before, until a reply has told of this one."""
+    """When the window ends by the server's clock; until a reply tells, when the window before ended."""
     ends: float
+    """When the window ends."""
     limit: int
+    """Calls that the window takes from all users of the account."""
     remaining: int
-    """Calls left, by the smallest figure that was told: replies overtake each other."""
+    """Calls left, by the smallest number that a reply told: replies may overtake each other."""
     taken: int
-    """Calls of our own that were counted in it, or may be."""
+    """Calls of our own that the server has counted in the window, or may have."""
     opened: float
-    """When we first knew of it."""
+    """When we first knew of the window."""
     told_at: float
-    """When a reply last told of it."""
+    """When a reply last told about the window."""
     confirmed: bool
-    """Whether one has; else it is taken to be like the one before."""
+    """Whether any reply has told about the window; else it is assumed to be like the one before."""
     used_by_others: int
-    """Calls of others in it, and of ours that are not in `taken`, before we knew of it."""
+    """Calls in the window before we knew of it, of others and of ours that are not in `taken`."""
     skew: Skew = field(default_factory=Skew)
+    """How far the server's clock is ahead."""
     last: float | None = None
-    """When the latest call of our own went."""
+    """When the latest call of our own was sent; None if none was."""
 
     def is_same(self, reset: float) -> bool:
-        """Whether a reply with this reset tells of it."""
+        """Tell whether a reply with this reset is about this window."""
         return self.confirmed and abs(reset - self.reset) <= _SAME_WINDOW
 
     def is_late(self, reset: float, sent: float) -> bool:
-        """Whether a reply is of a window before it, though it comes only now."""
+        """Tell whether a late reply, to a call sent at `sent`, is about an earlier window."""
         if self.confirmed:
             return sent < self.opened and reset < self.reset - _SAME_WINDOW
         return reset <= self.reset
 
     def others(self, now: float) -> float:
-        """Calls that the account's other traffic is likely to make in it after the latest reply."""
+        """Return how many calls others are likely to make in this window after the latest reply."""
         return self.others_rate(now) * (self.ends - self.told_at)
 
     def others_rate(self, now: float) -> float:
-        """Calls a second that the account's other traffic has made since we knew of it."""
+        """Return how many calls a second others have made since we knew of this window."""
         seen = self.limit - self.remaining - self.taken - self.used_by_others
         return max(seen, 0) / max(now - self.opened, _SHORTEST_WAIT)
 
     def due(self, left: int) -> float:
-        """When the next call should go, so that so many are spread evenly over the rest."""
+        """Return when to send the next call, so that `left` calls are spread evenly over the rest."""
         if self.last is None:
             return self.opened
         end = self.ends - min(_EARLY * (self.ends - self.opened), _EARLIEST)
@@ -158,18 +164,19 @@ class _Window:
 
 
 class Allowance:
-    """When the next call to one endpoint may go.
+    """Decides when the next call to one endpoint may be sent.
 
-    Until the first reply, and after a 429, one call finds out what the endpoint allows. From then on
-    what is left of a window is spread evenly over what is left of its time. Times are unix seconds by a
-    clock of ours that never runs backwards.
+    Until the first reply, and after a 429, a single call finds out what the endpoint allows. From then on
+    the calls left in a window are spread evenly over the rest of its time. Times are unix seconds by a clock
+    of ours that never runs backwards.
     """
 
     def __init__(self, reserve: float = 0.0) -> None:
         """Start with nothing known.
 
         Args:
-            reserve: the share of each window, from 0 up to but not including 1, that is left to others.
+            reserve: the share of each window, from 0 up to but not including 1, that is left to other users
+                of the account.
         """
         self._reserve = reserve
         self._under_way: deque[float] = deque()
@@ -182,7 +189,7 @@ class Allowance:
 
     @property
     def limit(self) -> str | None:
-        """The limit in words, such as `100 a minute`; None where there is none."""
+        """The limit in words, such as `100 a minute`; None if no limit is known."""
         if self._window is None:
             return None
         length = self._span
@@ -192,14 +199,16 @@ class Allowance:
 
     @property
     def per_minute(self) -> float | None:
-        """Calls a minute that the endpoint takes of all who use the account; infinite where it has no limit,
-        None before any reply."""
+        """Calls a minute that the endpoint takes from all users of the account.
+
+        Infinite if the endpoint has no limit; None before the first reply.
+        """
         if self._window is None:
             return inf if self._known else None
         return self._window.limit * 60 / self._span
 
     def throughput(self, now: float) -> Throughput | None:
-        """How calls go from now on, as far as replies have told; None before the first."""
+        """Return how many calls can be sent from now on; None before the first reply."""
         window = self._window
         if window is None:
             return Throughput(inf) if self._known else None
@@ -215,11 +224,11 @@ class Allowance:
 
     @property
     def _span(self) -> float:
-        """Seconds that a window lasts: a minute, until one was seen from its beginning to its end."""
+        """Seconds that a window lasts: a minute, until a window was seen from its beginning to its end."""
         return self._length or _MINUTE
 
     def opens(self, now: float) -> float:
-        """When the next call may go, as far as is known now: at once, if that is not after `now`."""
+        """Return when the next call may be sent, as far as is known; at once, if that is not after `now`."""
         while self._under_way and self._under_way[0] < now - _LOST:
             self.unanswered()
         if now < self._closed_until:
@@ -236,20 +245,20 @@ class Allowance:
         return self._turn(window, now)
 
     def send(self, now: float) -> None:
-        """A call goes now."""
+        """Note that a call is sent now."""
         self._under_way.append(now)
         if self._window:
             self._window.taken += 1
             self._window.last = now
 
     def unanswered(self) -> None:
-        """A call that went ended without a reply; it may have been counted."""
+        """Note that a call ended without a reply; the server may have counted it."""
         self._take_back()
         if self._window:
             self._window.remaining -= 1
 
-    def answered(self, now: float, told: Told) -> None:
-        """A call that went was answered, with anything but a 429."""
+    def answered(self, now: float, told: LimitHeaders) -> None:
+        """Note that a call was answered, with anything but a 429."""
         sent = self._take_back(now)
         window = self._window
         was_sent_before_a_refusal = now < self._closed_until
@@ -257,7 +266,7 @@ class Allowance:
             self._refusals = 0
         if told.remaining is None or told.reset is None:
             if window and window.confirmed and now < window.ends:
-                # It comes from a gateway, say, and may have been counted all the same.
+                # The reply may be a gateway's, and the call may have been counted all the same.
                 window.remaining -= 1
             elif not was_sent_before_a_refusal:
                 self._known, self._window = True, None
@@ -265,7 +274,7 @@ class Allowance:
         if window and window.is_late(told.reset, sent):
             if sent < window.opened:
                 window.taken -= 1
-            else:  # the server's clock has not come to the reset yet
+            else:  # by the server's clock, the reset is still to come
                 window.remaining -= 1
             return
         same = window if window and window.is_same(told.reset) else None
@@ -297,8 +306,8 @@ class Allowance:
                 last=window.last if window else sent,
             )
 
-    def refused(self, now: float, told: Told) -> None:
-        """A call that went was answered with a 429."""
+    def refused(self, now: float, told: LimitHeaders) -> None:
+        """Note that a call was answered with a 429."""
         sent = self._take_back(now)
         window = self._window
         skew = (window.skew if window else Skew()).narrowed(told.date, sent, now)
@@ -307,7 +316,7 @@ class Allowance:
             if told.reset is not None and window.is_late(told.reset, sent):
                 if sent < window.opened:
                     return
-                # The server's clock had not come to the reset yet.
+                # By the server's clock, the reset was still to come.
                 self._settles = min(max(_SETTLES_LATE, 2 * self._settles), _SETTLES_LAST)
         if now >= self._closed_until:
             self._refusals += 1
@@ -321,35 +330,35 @@ class Allowance:
         self._known = False
 
     def _turn(self, window: _Window, now: float) -> float:
-        """When the next call of a window may go."""
+        """Return when the next call of a window may be sent."""
         ours = self._ours(window) - window.taken
         share = self._share(window, now)
         closed_until = window.ends + self._settles
         if share > 0:
             return min(window.due(share), closed_until)
         if ours > 0 and window.remaining > 0:
-            # A reply may show that calls under way were counted already, or others make fewer.
+            # A reply may yet show that calls under way were counted already, or that others make fewer.
             return min(now + _LOOK_AGAIN, closed_until)
         return closed_until
 
     def _ours(self, window: _Window) -> int:
-        """How many calls of a window are not left to others."""
+        """Return how many calls of a window are not left to other users."""
         return max(window.limit - ceil(round(window.limit * self._reserve, 6)), 1)
 
     def _share(self, window: _Window, now: float) -> int:
-        """How many calls of our own are likely to go yet in a window."""
+        """Return how many more calls of our own a window is likely to take."""
         left = window.remaining - self._uncounted(window.told_at)
         return min(self._ours(window) - window.taken, floor(left - window.others(now)))
 
     def _window_after(self, window: _Window, now: float) -> _Window:
-        """The window that the next call opens, taken to be like the last until a reply tells."""
+        """Return the window that the next call opens; assumed to be like the last until a reply tells."""
         length = self._length or max(window.ends - window.opened, _SHORTEST_WAIT)
         return _Window(
             reset=window.reset,
             ends=now + length,
             limit=window.limit,
             remaining=window.limit,
-            # What is still under way may be counted in the new one.
+            # The server may count calls that are still under way in the new window.
             taken=self._uncounted(now),
             opened=now,
             told_at=now,
@@ -358,9 +367,9 @@ class Allowance:
         )
 
     def _uncounted(self, at: float) -> int:
-        """Calls under way that may not have been counted at that time."""
+        """Return how many calls under way the server may not have counted at that time."""
         return sum(sent > at - _ARRIVES for sent in self._under_way)
 
     def _take_back(self, now: float = 0.0) -> float:
-        """One call fewer is under way; gives when the oldest went."""
+        """Count one call fewer as under way, and return when the oldest was sent; `now` if there was none."""
         return self._under_way.popleft() if self._under_way else now

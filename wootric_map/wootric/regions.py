@@ -1,4 +1,4 @@
-"""Where an account's Wootric stands: its region's addresses, or one host for all (wootric.md 1)."""
+"""The addresses of Wootric's services: those of an account's region, or one host for all (wootric.md 1)."""
 
 import ipaddress
 import re
@@ -10,32 +10,31 @@ from urllib.parse import urlsplit
 
 from wootric_map.errors import SettingsError
 
-# Eight letters or digits, says wootric.md 1; a little leeway, since a token that Wootric itself gave
-# out must not be refused here.
+# wootric.md 1 says eight letters or digits; a little leeway keeps real tokens from being refused.
 _ACCOUNT_TOKEN: Final = re.compile(r"NPS-(?:(EU|AU)-)?[A-Za-z0-9]{6,}")
 _PIXEL: Final = "https://d8myem934l1zi.cloudfront.net/pixel.gif"
 
 
 _AROUND: Final = string.whitespace + "\x85\xa0\u200b\u2028\u2029\ufeff"
-"""What copying, files and editors put around a text: blanks, line ends and byte-order marks."""
+"""Characters that copying, files and editors put around a text: blanks, line ends, byte-order marks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The addresses of the four services."""
+    """The addresses of Wootric's four services."""
 
     rest: str
-    """The REST API, with its version and without a slash at the end."""
+    """The address of the REST API, with its version and without a slash at the end."""
     oauth: str
-    """Where tokens are given out."""
+    """The address that gives out tokens."""
     eligibility: str
     """The host of `eligible.json` and `registered_events.json`, without a slash at the end."""
     pixel: str
-    """The page pixel."""
+    """The address of the page pixel."""
 
     @property
     def is_stand_in(self) -> bool:
-        """Whether it is nothing of Wootric's, but something on this machine."""
+        """Whether the services are on this machine, and so not Wootric's own."""
         return is_loopback(urlsplit(self.rest).hostname or "")
 
 
@@ -62,12 +61,12 @@ _REGIONS: Final = {
 
 
 def services(account_token: str | None, base_url: str | None = None) -> Services:
-    """Find the services of an account.
+    """Return the services of an account.
 
     Args:
-        account_token: its region picks the addresses; None stands for the default region. Blanks, line
-            ends and byte-order marks around it do not count.
-        base_url: one host for all four services instead.
+        account_token: the token, which names the region; None means the default region. Blanks, line ends
+            and byte-order marks around the token are ignored.
+        base_url: the one host to use for all four services; None uses the addresses of the region.
 
     Raises:
         SettingsError: the token is no account token, or the address can't be used.
@@ -85,7 +84,7 @@ def services(account_token: str | None, base_url: str | None = None) -> Services
         return _REGIONS[region]
     try:
         parts = urlsplit(base_url)
-        _ = parts.port  # which is read, and found wrong, only when asked for
+        _ = parts.port  # urlsplit checks the port only when it is read
     except ValueError as error:
         raise SettingsError(f"the base URL can't be read: {error}") from error
     if any(character.isspace() for character in base_url):
@@ -101,7 +100,7 @@ def services(account_token: str | None, base_url: str | None = None) -> Services
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
+    """Tell whether a host name or address is this machine itself."""
     if host.lower() == "localhost":
         return True
     try:
@@ -111,11 +110,11 @@ def is_loopback(host: str) -> bool:
 
 
 def journal_account(account_token: str, at: Services) -> str:
-    """What a journal says of the account it is about: a stand-in at another address is another account.
+    """Return the fingerprint by which a journal knows an account; other services are another account.
 
     Args:
-        account_token: the account's.
-        at: where it stands.
+        account_token: the token of the account.
+        at: the services that the account is used with.
     """
     if at == services(account_token):
         return account_fingerprint(account_token)
@@ -123,11 +122,11 @@ def journal_account(account_token: str, at: Services) -> str:
 
 
 def base_url_of(account_token: str, at: Services) -> str | None:
-    """Return the one host for all services of an account; None where they are those of its region.
+    """Return the one host of all services; None if the services are those of the account's region.
 
     Args:
-        account_token: the account's.
-        at: where it stands.
+        account_token: the token of the account.
+        at: the services that the account is used with.
     """
     return None if at == services(account_token) else at.eligibility
 
@@ -138,6 +137,6 @@ def bare(text: str) -> str:
 
 
 def account_fingerprint(account_token: str) -> str:
-    """What a file says of the account it is about, in place of its token: twelve hex digits."""
+    """Return the fingerprint of an account token: twelve hex digits, which files hold in its place."""
     digest = blake2b(bare(account_token).encode(), digest_size=6, person=b"wootric account")
     return digest.hexdigest()

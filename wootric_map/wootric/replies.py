@@ -1,10 +1,10 @@
-"""Which of Wootric's replies can be believed: those of the end user who was asked for (wootric.md 3).
+"""Which of Wootric's replies can be believed: those about the expected end user (wootric.md 3).
 
-An `id`, an `email` and an `external_id` each belong to one end user of an account. So a reply that tells
-another one is of somebody else, whom a write would overwrite: a proxy has mixed up two replies, or the
-server is none of Wootric's. What a server may do to a value as it stores it is no contradiction: it may
-trim it, put an email in lower case, compose its letters, write a phone in the international form, tell an
-id as a number, and leave fields out.
+An `id`, an `email` and an `external_id` each belong to one end user of an account. A reply with another value
+is about somebody else, and a write would overwrite that person: a proxy has mixed up two replies, or the
+server is not Wootric's. A value that the server changed on storing it is still the same: the server may trim
+it, put an email in lower case, compose its letters, write a phone in the international form, send an id as a
+number, and leave fields out.
 """
 
 import re
@@ -18,13 +18,13 @@ from wootric_map.model import EndUser, EndUserUpsert, LookUpKey
 from wootric_map.values.contact import comparable
 
 MOST_IN_A_ROW: Final = 5
-"""Replies one after the other that can't be believed before no call is made any more."""
+"""How many replies in a row that can't be believed end the run."""
 
 MOST_VALUES: Final = 20_000
-"""Values in the JSON of one end user: each takes a hundred bytes of memory or more, and two in a reply."""
+"""Values that the JSON of one end user may hold; each takes two bytes or more, and a hundred in memory."""
 
 _MOST_ON_A_PAGE: Final = 50
-"""End users on a page of the list at most."""
+"""End users on a page of the list, at most."""
 
 _BEFORE_VALUES: Final = (b",", b":", b"[", b"{")
 
@@ -39,22 +39,21 @@ _FEWEST_DIGITS: Final = 5
 """Digits that a phone has at least (segment.md 4)."""
 
 _LONGEST_EMAIL: Final = 320
-"""Characters; of longer ones the domain is not looked at, which takes time."""
+"""Characters of an email whose domain is compared in its ASCII form, which takes time for long ones."""
 
 _LATEST: Final = 86_400
-"""Seconds that a time of Wootric's may be ahead of this machine's clock: it may lack its zone."""
+"""Seconds that a time in a reply may be ahead of this machine's clock: the time may lack its zone."""
 
 
 def not_asked_for(by: LookUpKey, key: str, wanted: EndUserUpsert, told: EndUser) -> str | None:
-    """Tell why the end user in the reply to a look-up is not the one who was asked for; None if it is.
+    """Return why the end user in the reply to a look-up is not the wanted one; None if it is.
 
-    A reply that leaves out what was looked up is believed if all else that it tells of what is wanted is
-    the same.
+    A reply without the field that was looked up is believed if all its other fields are as wanted.
 
     Args:
-        by: what the end user was looked up by.
-        key: its value.
-        wanted: all that the end user is known by.
+        by: the field that the end user was looked up by.
+        key: the value of that field.
+        wanted: all that is known about the wanted end user.
         told: the end user in the reply.
     """
     if by == "id":
@@ -74,18 +73,20 @@ def not_asked_for(by: LookUpKey, key: str, wanted: EndUserUpsert, told: EndUser)
 
 
 def not_as_sent(sent: EndUserUpsert, told: EndUser, number: int | None = None) -> str | None:
-    """Tell why the reply to a write can't be of the end user who was written; None if it can.
+    """Return why the reply to a write can't be about the end user that was written; None if it can.
 
     Args:
         sent: the fields that were sent.
         told: the end user in the reply.
-        number: Wootric's id in the path of a PUT.
+        number: Wootric's id of the end user in the address of a PUT; None for a POST.
     """
     if number is not None and told.id != number:
         return f"Wootric's reply to an update of end user {number} is of another one ({told.id})"
     both = _both(sent, told)
     if "external_id" in both or "email" in both:
-        both = [each for each in both if each != "phone_number"]  # which several may share
+        both = [
+            each for each in both if each != "phone_number"
+        ]  # several end users may share a phone
     for each in both:
         if not _is_same(each, getattr(sent, each), told):
             return (
@@ -96,7 +97,7 @@ def not_as_sent(sent: EndUserUpsert, told: EndUser, number: int | None = None) -
 
 
 def says_who(sent: EndUserUpsert, told: EndUser) -> bool:
-    """Tell whether the reply to a POST says more of whom it has created than an id, which may be anybody's.
+    """Tell whether the reply to a POST shows who was created: an id alone may be anybody's.
 
     Args:
         sent: the fields that were sent.
@@ -106,12 +107,7 @@ def says_who(sent: EndUserUpsert, told: EndUser) -> bool:
 
 
 def has_too_many_values(body: bytes, most: int = MOST_VALUES) -> bool:
-    """Tell whether JSON may hold more values than are taken in, before it is parsed.
-
-    Args:
-        body: the JSON.
-        most: how many values are taken in.
-    """
+    """Tell whether JSON may hold more than `most` values, without parsing it."""
     return len(body) > most and sum(body.count(each) for each in _BEFORE_VALUES) > most
 
 
@@ -119,14 +115,14 @@ def has_more_than_asked(rows: Sequence[object], query: Mapping[str, str]) -> boo
     """Tell whether a page holds more end users than were asked for.
 
     Args:
-        rows: the page's.
-        query: what was asked for.
+        rows: the rows of the page.
+        query: the parameters of the call.
     """
     return len(rows) > int(query.get("per_page", _MOST_ON_A_PAGE))
 
 
 def is_to_come(second: int, now: float) -> bool:
-    """Tell whether a time of Wootric's is still to come, so that nothing can have happened then.
+    """Tell whether a time in a reply is surely in the future, and so wrong.
 
     Args:
         second: the time, in unix seconds.
@@ -136,39 +132,39 @@ def is_to_come(second: int, now: float) -> bool:
 
 
 def begun_at(told: int | None, now: float) -> int:
-    """Return when a snapshot is begun, in unix seconds: by Wootric's clock, which its times are told by.
+    """Return when a snapshot begins, in unix seconds, if possible by Wootric's clock.
 
-    A time that is too early costs a few calls more, and one that is too late would hide changes.
+    A time that is too early costs a few more calls, but a time that is too late would hide changes.
 
     Args:
-        told: the time in Wootric's latest reply, if it told one.
+        told: the time in Wootric's latest reply; None if it has none.
         now: this machine's time, in unix seconds.
     """
     return int(now) if told is None or is_to_come(told, now) else told
 
 
 class Trust:
-    """How many replies in a row can't be believed; may be used from several threads."""
+    """Counts the replies in a row that can't be believed; may be used from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._in_a_row = 0
         self._latest = ""
 
-    def earned(self) -> None:
-        """Note a reply of the end user who was asked for or written."""
+    def note_believed(self) -> None:
+        """Note a reply about the expected end user."""
         with self._lock:
             if not self._is_lost:
                 self._in_a_row = 0
 
-    def shaken(self, what: str) -> None:
+    def note_unbelieved(self, what: str) -> None:
         """Note a reply that can't be believed.
 
         Args:
-            what: what is wrong with it; without personal data.
+            what: what is wrong with the reply, without personal data.
 
         Raises:
-            NotBelievedError: it is one too many.
+            NotBelievedError: too many replies in a row can't be believed.
         """
         with self._lock:
             self._in_a_row += 1
@@ -176,10 +172,10 @@ class Trust:
         self.check()
 
     def check(self) -> None:
-        """Make sure that Wootric may still be asked.
+        """Raise an error if no more calls may be made.
 
         Raises:
-            NotBelievedError: too many replies in a row could not be believed.
+            NotBelievedError: too many replies in a row can't be believed.
         """
         if self._is_lost:
             raise NotBelievedError(
@@ -193,12 +189,12 @@ class Trust:
 
 
 def _both(wanted: EndUserUpsert, told: EndUser) -> list[_Field]:
-    """The fields that are both wanted and told."""
+    """Return the fields that both end users have."""
     return [each for each in _FIELDS if getattr(wanted, each) and getattr(told, each)]
 
 
 def _is_same(field: _Field, value: str, told: EndUser) -> bool:
-    """Tell whether what is told of a field is this value, as a server may have stored it."""
+    """Tell whether a field in a reply holds this value, as a server may have stored it."""
     held: str = getattr(told, field)
     if field == "phone_number":
         return _is_same_phone(value, held)
@@ -209,7 +205,7 @@ def _is_same(field: _Field, value: str, told: EndUser) -> bool:
 
 
 def _is_same_phone(value: str, held: str) -> bool:
-    """Tell whether two phones may be one, of which one is without its country's code."""
+    """Tell whether two phones may be one; either may lack the code of its country."""
     ours, theirs = (_composed(each).strip() for each in (value, held))
     if ours == theirs:
         return True
@@ -218,18 +214,19 @@ def _is_same_phone(value: str, held: str) -> bool:
 
 
 def _digits(phone: str) -> str:
+    """Return the digits of a phone without zeros at its beginning."""
     return _NO_DIGIT.sub("", phone).lstrip("0")
 
 
 def _composed(text: str) -> str:
-    """A text in its composed form; half of a surrogate pair becomes what `end_users.clean` makes of it."""
+    """Return a text in Unicode's composed form; half of a surrogate pair becomes `?`, as in `clean`."""
     if text.isascii():
         return text
     return unicodedata.normalize("NFC", text.encode(errors="replace").decode())
 
 
 def _ascii_email(email: str) -> str:
-    """An email with its domain as name servers know it; as it is where that can't be told."""
+    """Return an email with its domain in the ASCII form of name servers, or as it is if that fails."""
     if email.isascii() or len(email) > _LONGEST_EMAIL:
         return email
     name, at, domain = email.rpartition("@")
@@ -240,7 +237,7 @@ def _ascii_email(email: str) -> str:
 
 
 def contradicts(wanted: EndUserUpsert, held: EndUser) -> bool:
-    """Whether an end user found by phone is somebody else: their email or external id differs."""
+    """Tell whether an end user found by phone is somebody else, with another email or external id."""
     return bool(
         (wanted.email and held.email and comparable(wanted.email) != comparable(held.email))
         or (wanted.external_id and held.external_id and wanted.external_id != held.external_id)

@@ -1,4 +1,4 @@
-"""What a reply means for the call that it answers: its status, its JSON and its words (wootric.md 3)."""
+"""What a reply means for its call, by its status, its JSON and its words (wootric.md 3)."""
 
 import json
 import re
@@ -12,20 +12,20 @@ from requests import codes
 
 from wootric_map.errors import CallFailedError, NoAnswerError, ServerFaultError, TooFastError
 from wootric_map.model import EndUser
-from wootric_map.wootric.call_tracker import UNTRACKED, Flight
+from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
 from wootric_map.wootric.end_users import clean, end_user_from
 from wootric_map.wootric.http import LARGEST_REPLY, Reply
 from wootric_map.wootric.replies import MOST_VALUES, has_too_many_values
 from wootric_map.wootric.requests import HttpCall
 
 BAD_REPLY: Final = "bad_reply"
-"""The code of a failure whose reply is of somebody else, or senseless."""
+"""The code of a failure whose reply is about somebody else, or makes no sense."""
 
 _LONGEST_WORDS: Final = 1_000
-"""Characters of Wootric's own words that are told."""
+"""Characters of Wootric's own words that a message shows."""
 
 _LONGEST_BODY: Final = 2_000
-"""Bytes of a reply that are kept beside what failed."""
+"""Bytes of a reply that are kept with a failure."""
 
 _LARGE_NUMBER: Final = re.compile(rb"[0-9]{19}")
 """A number that may be past 64 bits; orjson would round it."""
@@ -38,25 +38,26 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """A call of the API, how it is made, and what its reply may be."""
+    """A call of the API: its request, how it may be made, and what its reply may be."""
 
     endpoint: str
-    """The name of what is called, for the pace and the log."""
+    """The name of the endpoint, for the pace and the log."""
     http: HttpCall
+    """The request."""
     authorized: bool = True
     """Whether the call carries a token."""
     idempotent: bool = True
-    """Whether the call made twice does no more than made once."""
+    """Whether making the call twice has the same effect as making it once."""
     again: bool = False
-    """Whether the call is made again all the same if no answer comes."""
+    """Whether a call that is not idempotent is made again all the same if no answer comes."""
     is_json: bool = True
     """Whether the reply is JSON."""
     most: int = LARGEST_REPLY
-    """Bytes of the reply that are taken in."""
+    """Bytes of the reply's body that are accepted."""
     most_values: int = MOST_VALUES
-    """Values in the reply's JSON that are taken in."""
-    flight: Flight = UNTRACKED
-    """What is told of each exchange."""
+    """Values in the reply's JSON that are accepted."""
+    tracker: CallTracker = NO_TRACKER
+    """Keeps a record of each attempt."""
 
     @property
     def repeatable(self) -> bool:
@@ -65,11 +66,11 @@ class ApiCall:
 
 
 def content(call: ApiCall, reply: Reply) -> Any:
-    """Return the JSON of a reply that says that its call was taken; None if the call has no JSON.
+    """Return the JSON of a reply to a call that was taken; None for a call without JSON.
 
     Raises:
         ServerFaultError: the call was not taken, or may be made again; it may work later.
-        TooFastError: the call came past the limit.
+        TooFastError: the call was over the limit.
         CallFailedError: the call was refused, or the reply makes no sense.
         NoAnswerError: the call may have been taken, and must not be made again.
     """
@@ -89,30 +90,30 @@ def content(call: ApiCall, reply: Reply) -> Any:
         raise CallFailedError("refused", message, status, _shown(reply))
     message = f"Wootric failed with {status}: {words}"
     if not (call.repeatable or was_not_taken(status)):
-        # It comes from a gateway: what stands behind that may have taken the call.
+        # The reply is a gateway's, and Wootric behind it may have taken the call.
         raise NoAnswerError(message)
     raise ServerFaultError("server_error", message, status, _shown(reply))
 
 
 def was_not_taken(status: int) -> bool:
-    """Return whether a reply of this status proves that its call was not carried out."""
+    """Tell whether a reply of this status proves that its call was not carried out."""
     refused = codes.multiple_choices <= status < codes.server_error
     return refused or status in _FAILED_ITSELF
 
 
 def refusal_words(reply: Reply) -> str:
-    """Return Wootric's own words in either of its error forms, as far as they are told."""
+    """Return Wootric's own words about an error, cut short, from either form of its errors."""
     words = _all_words(reply)
     return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
 
 
 def bad_reply(message: str, status: int | None = None) -> CallFailedError:
-    """Return the failure of a call whose reply is of somebody else, or senseless."""
+    """Return the error of a call whose reply is about somebody else, or makes no sense."""
     return CallFailedError(BAD_REPLY, message, status, None)
 
 
 def end_user_told(told: Any) -> EndUser:
-    """Return the end user that the JSON of a reply tells of.
+    """Return the end user in the JSON of a reply.
 
     Raises:
         CallFailedError: the JSON is no end user.
@@ -124,6 +125,7 @@ def end_user_told(told: Any) -> EndUser:
 
 
 def _json(call: ApiCall, reply: Reply) -> Any:
+    """Return the JSON of a 2xx reply; raise an error if the reply is too long or is no JSON."""
     status = reply.status
     if reply.is_too_long or has_too_many_values(reply.body, call.most_values):
         raise bad_reply("Wootric's reply is longer than any such reply can be", status)
@@ -147,12 +149,13 @@ def _parsed(body: bytes) -> Any:
     with suppress(orjson.JSONDecodeError):
         return orjson.loads(body)
     with suppress(ValueError, RecursionError):
-        return json.loads(body)  # which takes half of a surrogate pair, as Wootric may tell it
-    # Out here it does not carry the reply along.
+        return json.loads(body)  # it accepts half of a surrogate pair, which Wootric may send
+    # Raised outside the handlers, the error has no context, which would hold the reply.
     raise ValueError("Wootric's reply is no JSON")
 
 
 def _all_words(reply: Reply) -> str:
+    """Return Wootric's own words about an error in full, or the phrase of the status."""
     told = None
     if not has_too_many_values(reply.body):
         with suppress(ValueError):
@@ -169,5 +172,5 @@ def _all_words(reply: Reply) -> str:
 
 
 def _shown(reply: Reply) -> str:
-    """Return the beginning of a reply as UTF-8; what it says of its own encoding may be wrong."""
+    """Return the beginning of a reply as UTF-8: the encoding that a reply names may be wrong."""
     return reply.body[:_LONGEST_BODY].decode(errors="replace")

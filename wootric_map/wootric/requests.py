@@ -1,4 +1,4 @@
-"""The HTTP form of each call (wootric.md 3 and 5)."""
+"""The HTTP request of each call (wootric.md 3 and 5)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -12,25 +12,25 @@ USUAL_RATE: Final = 100.0
 
 
 class HttpCall(NamedTuple):
-    """A request as it goes over the wire, but for the bearer token."""
+    """An HTTP request without its bearer token."""
 
     method: str
     url: str
     form: Mapping[str, str] | None = None
-    """What a POST or PUT carries, form-encoded."""
+    """The form of a POST or PUT, before its encoding; None for a GET."""
 
     def __repr__(self) -> str:
-        """Return the call without its form, which may hold a secret."""
+        """Return the request without its query and its form, which may hold a secret."""
         return f"HttpCall({self.method} {self.url.partition('?')[0]})"
 
 
 def request(call: Call, services: Services, account_token: str | None) -> HttpCall:
-    """Return the HTTP form of a call.
+    """Return the HTTP request of a call.
 
     Args:
-        call: the call; of an end user, their creation.
-        services: where the account stands.
-        account_token: identifies the account; None leaves it out of the address, as `map` shows it.
+        call: the call; an end user's fields give the request that creates the end user.
+        services: the addresses of the account's region.
+        account_token: the token that names the account; None leaves it out of the address, for `map`.
     """
     if isinstance(call, EndUserUpsert):
         return create_end_user(call, services)
@@ -40,12 +40,12 @@ def request(call: Call, services: Services, account_token: str | None) -> HttpCa
 
 
 def create_end_user(end_user: EndUserUpsert, services: Services) -> HttpCall:
-    """Return the call that creates an end user."""
+    """Return the request that creates an end user."""
     return HttpCall("POST", f"{services.rest}/end_users", dict(end_user.fields()))
 
 
 def update_end_user(changes: EndUserUpsert, services: Services, wootric_id: int) -> HttpCall:
-    """Return the call that changes the end user with this id."""
+    """Return the request that changes the end user with this id."""
     return HttpCall("PUT", f"{services.rest}/end_users/{wootric_id}", dict(changes.fields()))
 
 
@@ -84,6 +84,6 @@ def _page_view(view: PageView, services: Services, account_token: str | None) ->
 
 
 def _get(address: str, query: Mapping[str, str | int | None]) -> HttpCall:
-    """Return the call of an address with a query; what is None stays out of it."""
+    """Return the request of an address with a query; parameters that are None are left out."""
     told = {name: value for name, value in query.items() if value is not None}
     return HttpCall("GET", f"{address}?{urlencode(told)}")

@@ -1,4 +1,4 @@
-"""How long faults are borne with: those of one call, and Wootric's being down for all of them."""
+"""When to try a call again, and when to give up: one call, or all calls while Wootric is down."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,29 +17,31 @@ CONNECT_TIMEOUT: Final = 10.0
 """Seconds to wait for a connection."""
 
 READ_TIMEOUT: Final = 60.0
-"""Seconds of silence to bear once a request is sent."""
+"""Seconds that a server may be silent once a request is sent."""
 
 DEADLINE: Final = 300.0
-"""Seconds for all tries of a call and the pauses between them, but not for its turns."""
+"""Seconds for all tries of a call and the pauses between them, without the waits for a turn."""
 
 GIVE_UP_AFTER: Final = 120.0
 """Seconds that Wootric may be down for every call before the run ends."""
 
 _TOO_FAST_RETRIES: Final = 100
-"""A 429 is no fault of the call's: other traffic of the account may take a share of every window."""
+"""How often a call is tried again after a 429; many, since other traffic may fill every window."""
 
 _FIRST_PAUSE: Final = 0.5
+"""Seconds between two tries at most after the first fault, before doubling."""
+
 _LONGEST_PAUSE: Final = 30.0
-"""Seconds between two tries at most, after the first fault and after many."""
+"""Seconds between two tries at most after many faults."""
 
 _LEAST: Final = 0.001
-"""Seconds that even a call past its deadline has left, since no timeout may be nothing."""
+"""Seconds that even a call past its deadline has left, since a timeout must not be 0."""
 
 
 class Tries:
-    """One call's tries: how many there may be, after what pauses, and for how long.
+    """The tries of one call: their number, the pauses between them, and their deadline.
 
-    Being too fast is counted apart: other traffic may take a share of many windows.
+    Tries that end in a 429 are counted by themselves, since other traffic may fill many windows.
     """
 
     def __init__(
@@ -50,13 +52,13 @@ class Tries:
         clock: Callable[[], float],
         jitter: Callable[[float, float], float],
     ) -> None:
-        """Begin with none.
+        """Begin without a try.
 
         Args:
-            retries: how many there may be after the first.
-            deadline: seconds for all of them.
-            clock: seconds that only pass.
-            jitter: a random number between two.
+            retries: how many tries there may be after the first.
+            deadline: seconds for all tries together.
+            clock: returns seconds by a clock that is never set.
+            jitter: returns a random number between two numbers.
         """
         self._retries = retries
         self._deadline = deadline
@@ -68,7 +70,7 @@ class Tries:
         self.made = 0
         """How often the call was sent."""
         self.in_doubt = False
-        """Whether one of them may have been carried out."""
+        """Whether Wootric may have carried out one of the tries."""
 
     @property
     def left(self) -> float:
@@ -77,15 +79,15 @@ class Tries:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Count what this takes towards the deadline."""
+        """Count the time in this context towards the deadline."""
         begun = self._clock()
         try:
             yield
         finally:
             self._spent += self._clock() - begun
 
-    def enough(self, state: "RetryCallState") -> bool:
-        """Whether to give up; asked once after each try, when the pause to come is known."""
+    def should_stop(self, state: "RetryCallState") -> bool:
+        """Tell whether to give up; to be called once after each try, when the coming pause is known."""
         if self._spent + state.upcoming_sleep >= self._deadline:
             return True
         if was_too_fast(state):
@@ -95,29 +97,30 @@ class Tries:
         return self._faults > self._retries
 
     def pause(self, state: "RetryCallState") -> float:
-        """Seconds: none past a limit, where the pace waits; else exponential with full jitter."""
+        """Return the seconds to wait: 0 after a 429, where `Pace` waits; else exponential, with jitter."""
         if was_too_fast(state):
             return 0.0
         return self._jitter(0.0, min(_FIRST_PAUSE * 2**self._faults, _LONGEST_PAUSE))
 
 
 def was_too_fast(state: "RetryCallState") -> bool:
-    """Whether a try ended in a 429."""
+    """Tell whether a try ended in a 429."""
     return state.outcome is not None and isinstance(state.outcome.exception(), TooFastError)
 
 
 class Outage:
-    """How long Wootric has been down: from the first fault after the last good answer to any call.
+    """Measures how long Wootric has been down: since the first fault after the last good answer.
 
-    Time counts only while a call is under way or waits to be tried again. While all wait for their
-    turns, an hour perhaps, nobody knows how Wootric is.
+    Time counts only while a call is under way or waits to be tried again. While all calls wait for their
+    turns, perhaps for an hour, nobody knows whether Wootric is down.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Begin with Wootric up.
 
         Args:
-            clock: seconds that only pass; a machine's sleep should not count.
+            clock: returns seconds by a clock that is never set, and that stands still while the machine
+                sleeps.
         """
         self._clock = clock
         self._lock = threading.Lock()
@@ -128,7 +131,7 @@ class Outage:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """While a call is under way or waits to be tried again."""
+        """Count the time in this context: a call is under way, or waits to be tried again."""
         self._count(1)
         try:
             yield
@@ -136,35 +139,41 @@ class Outage:
             self._count(-1)
 
     def fault(self, what: str) -> None:
-        """Note that a call failed as it would if Wootric were down; without personal data."""
+        """Note that a call failed in a way that shows that Wootric may be down.
+
+        Args:
+            what: what happened, without personal data.
+        """
         with self._lock:
             self._pass()
             self._latest = what
 
     def answered(self) -> None:
-        """Note a good answer."""
+        """Note a good answer, which ends the outage."""
         with self._lock:
             self._latest = None
             self._seconds = 0.0
 
     @property
     def seconds(self) -> float:
-        """How long it has lasted."""
+        """How many seconds the outage has lasted."""
         with self._lock:
             self._pass()
             return self._seconds
 
     @property
     def latest(self) -> str:
-        """The latest fault."""
+        """The latest fault, in words."""
         return self._latest or "no fault"
 
     def _count(self, more: int) -> None:
+        """Add to the number of calls that are under way or wait to be tried again."""
         with self._lock:
             self._pass()
             self._counting += more
 
     def _pass(self) -> None:
+        """Add the time since the last look to the outage, if it counts."""
         now = self._clock()
         if self._counting and self._latest is not None:
             self._seconds += now - self._since

@@ -26,8 +26,8 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Existing, Failure
-from wootric_map.plan.plan import Write
-from wootric_map.plan.trait_history import Order, Say, Sayings
+from wootric_map.plan.steps import Write
+from wootric_map.plan.trait_history import Order, Statement, Statements
 
 HELD = EndUser(7, "a@b.co", "1", None, None, {"plan": "free"})
 BROKEN = CallFailedError("server_error", "Wootric failed with 500", 500, None)
@@ -117,10 +117,10 @@ def test_a_dry_run_goes_on_past_a_look_up_that_fails(plan_of: PlanOf) -> None:
 def remembered(**times: int) -> RememberedSayings:
     fingerprints = Fingerprints(bytes(32))
     says = {
-        fingerprints.field(name): Say(Order(millis(time), True, "m"), True)
+        fingerprints.field(name): Statement(Order(millis(time), True, "m"), True)
         for name, time in times.items()
     }
-    return RememberedSayings(Sayings(says), fingerprints)
+    return RememberedSayings(Statements(says), fingerprints)
 
 
 def test_what_a_later_identify_said_otherwise_is_not_written(plan_of: PlanOf) -> None:

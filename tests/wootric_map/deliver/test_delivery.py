@@ -21,8 +21,9 @@ from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.journal import Journal
 from wootric_map.model import EndUser, EndUserUpsert, Failure, Outcome, Skip
 from wootric_map.plan.engine.spool import Spool
-from wootric_map.plan.plan import Find, Plan
+from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile, PlanWriter
+from wootric_map.plan.steps import Find
 from wootric_map.report import Report
 from wootric_map.sandbox import (
     Fault,

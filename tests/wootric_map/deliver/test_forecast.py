@@ -10,7 +10,7 @@ from virtual_time import VirtualTime
 from wootric_map.deliver.forecast import Agenda, Kind, Speed, time_left
 from wootric_map.model import Action, Failure, Outcome, Ref, Skip
 from wootric_map.wootric.pace import Pace
-from wootric_map.wootric.rate_limit import Allowance, Throughput, Told
+from wootric_map.wootric.rate_limit import Allowance, LimitHeaders, Throughput
 
 COUNTS = st.integers(0, 10**7)
 
@@ -99,9 +99,9 @@ def test_a_pace_tells_what_replies_have_told_of_each_endpoint() -> None:
 def test_an_endpoint_that_has_refused_goes_on_once_it_opens() -> None:
     allowance = Allowance()
     allowance.send(1000.0)
-    allowance.answered(1000.0, Told(limit=60, remaining=0, reset=1060.0))
+    allowance.answered(1000.0, LimitHeaders(limit=60, remaining=0, reset=1060.0))
     allowance.send(1001.0)
-    allowance.refused(1001.0, Told(limit=60, remaining=0, reset=1060.0))
+    allowance.refused(1001.0, LimitHeaders(limit=60, remaining=0, reset=1060.0))
     throughput = allowance.throughput(1001.0)
     assert throughput is not None
     assert throughput.seconds(30) == pytest.approx(59 + 30, abs=0.5)

@@ -26,7 +26,7 @@ from wootric_map.deliver.journal_schema import MIGRATIONS, connected
 from wootric_map.errors import JournalError, JournalFailedError, StoppedError
 from wootric_map.model import EndUser, EndUserUpsert
 from wootric_map.plan.earlier_rejects import REJECTED
-from wootric_map.plan.trait_history import Order, Said, Say, Sayings
+from wootric_map.plan.trait_history import Order, Statement, Statements, TraitHistory
 
 ACCOUNT = "0123456789ab"
 ADA = EndUserUpsert("ada@example.com", "1", "+44 1", 1420099200, {"plan": "pro", "seats_amount": 5})
@@ -196,8 +196,10 @@ def test_told_to_it_ignores_earlier_runs_but_writes_down_its_own(reopened: Open)
 # What was said when, and who had which id before.
 
 
-def said(time: int, *names: str) -> Said:
-    return Said(Sayings({name: Say(Order(time, True, "m"), True) for name in names}))
+def said(time: int, *names: str) -> TraitHistory:
+    return TraitHistory(
+        Statements({name: Statement(Order(time, True, "m"), True) for name in names})
+    )
 
 
 def since(

@@ -17,7 +17,7 @@ from wootric_map.deliver.overview import Overview, overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.model import EligibilityCheck, PageView
 from wootric_map.plan.engine import spool
-from wootric_map.plan.plan import Event, Write
+from wootric_map.plan.steps import Event, Write
 from wootric_map.report import Report
 from wootric_map.unidentified import UnidentifiedRecords
 from wootric_map.wootric.regions import services

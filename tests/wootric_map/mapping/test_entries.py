@@ -26,7 +26,8 @@ from wootric_map import (
     read_entries,
 )
 from wootric_map.plan.engine.spool import Spool
-from wootric_map.plan.plan import Plan, Write
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.steps import Write
 from wootric_map.rejects import RejectsFile
 from wootric_map.report import Report
 

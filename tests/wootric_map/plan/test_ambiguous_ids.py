@@ -15,7 +15,7 @@ from planned import PlanOf, alias, identify, page, planned, track, wootric_id
 
 from wootric_map import Choice, EligibilityCheck, PlanOptions
 from wootric_map.deliver.journal import Journal
-from wootric_map.plan.people import Evidence
+from wootric_map.plan.evidence import Evidence
 
 Person: TypeAlias = tuple[str, str | None, frozenset[int]]
 """An end user's email, external id, and the numbers of the identifies that are theirs."""

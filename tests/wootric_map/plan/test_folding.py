@@ -12,14 +12,8 @@ from wootric_map import EndUserUpsert
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.property_names import Naming
 from wootric_map.model import Ref
-from wootric_map.plan.folding import (
-    NOTHING_KNOWN,
-    Folded,
-    Identified,
-    State,
-    fold,
-    write_of,
-)
+from wootric_map.plan.folding import NOTHING_KNOWN, Folded, State, fold, write_of
+from wootric_map.plan.identified import Identified
 from wootric_map.read.record import Identify
 
 

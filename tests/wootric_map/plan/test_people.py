@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.plan import people as module
+from wootric_map.plan import identities as module
 from wootric_map.plan.engine.names import Names
+from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import (
     AMBIGUOUS,
     ANONYMOUS,
@@ -20,9 +21,9 @@ from wootric_map.plan.people import (
     PHONE,
     USER,
     WOOTRIC,
-    Identities,
     Identity,
 )
+from wootric_map.plan.tying import tie_ids
 
 Seen: TypeAlias = tuple[tuple[Identity, ...], tuple[Identity, ...], int | None]
 """What a record names: its own ids, the phone and anonymous id beside them, and its time."""
@@ -141,11 +142,11 @@ def test_ids_are_numbered_as_they_are_first_met_however_many_are_asked_for_at_on
 ) -> None:
     plain = {name: place for place, name in enumerate(dict.fromkeys(chain(*batches)))}
     with pytest.MonkeyPatch.context() as patch, Names() as kept:
-        patch.setattr(module, "_NAMES_AT_HAND", at_hand)
+        patch.setattr(module, "_NAMES_IN_MEMORY", at_hand)
         identities = Named(kept)
         for batch in batches:
             assert list(identities.numbers(batch)) == [plain[name] for name in batch]
-        identities.resolve()
+        tie_ids(identities)
         assert [kept.identity(name) for name in plain] == list(plain.values())
         assert list(identities.members()) == [(n, n, False) for n in range(len(plain))]
 
@@ -158,7 +159,7 @@ def test_the_same_text_of_two_kinds_is_two_ids(identities: Named) -> None:
 
 
 def test_nobody_tied_is_nobody(identities: Named) -> None:
-    identities.resolve()
+    tie_ids(identities)
     assert list(identities.members()) == []
     assert len(identities) == 0
 
@@ -186,7 +187,7 @@ def test_a_very_long_chain_is_one_end_user(identities: Named, backwards: bool) -
 
 def phones(identities: Named, *seen: Seen) -> Named:
     see(identities, *seen)
-    identities.resolve()
+    tie_ids(identities)
     return identities
 
 
@@ -383,7 +384,7 @@ def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Named) -
         asked.append(identity)
         return held.get(identity)
 
-    identities.resolve(find)
+    tie_ids(identities, find)
     assert same(identities, user("1"), email("a"), phone("+1"))
     assert same(identities, user("2"), wootric("8"), phone("+2"))
     assert len(roots(identities, *map(user, "1234"), phone("+3"))) == 5
@@ -399,7 +400,7 @@ def test_what_a_snapshot_ties_is_one_end_user_to_phones_and_devices_too(
         ((user("1"),), (phone("+1"), device("a")), 1),
         ((user("2"),), (phone("+1"), device("a")), 2),
     )
-    identities.resolve(lambda _: 7)
+    tie_ids(identities, lambda _: 7)
     assert same(identities, user("1"), user("2"), phone("+1"), device("a"))
     assert identities.ambiguous_anonymous_ids == 0
 
@@ -431,11 +432,11 @@ def found(
 ) -> tuple[set[Person], int]:
     """What comes of the records; so many names and hints are kept in memory."""
     with pytest.MonkeyPatch.context() as patch, Names() as kept:
-        patch.setattr(module, "_NAMES_AT_HAND", names)
-        patch.setattr(module, "_HINTS_AT_HAND", hints)
+        patch.setattr(module, "_NAMES_IN_MEMORY", names)
+        patch.setattr(module, "_HINTS_IN_MEMORY", hints)
         identities = Named(kept)
         see(identities, *seen)
-        identities.resolve()
+        tie_ids(identities)
         ids = {each for own, shared, _ in seen for each in (*own, *shared)}
         of = {each: identities.root(number(identities, each)) for each in ids}
         assert len(identities) == len(ids), "an id has two numbers"
@@ -523,7 +524,7 @@ def test_the_order_of_records_does_not_matter(seen: list[Seen], rng: random.Rand
 def test_many_ids_that_come_back_keep_their_numbers(
     identities: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_NAMES_AT_HAND", 10)
+    monkeypatch.setattr(module, "_NAMES_IN_MEMORY", 10)
     first = [identities.number(user(str(n)).name) for n in range(100)]
     again = [identities.number(user(str(n)).name) for n in reversed(range(100))]
     assert first == list(range(100)) == again[::-1]
@@ -533,9 +534,9 @@ def test_many_ids_that_come_back_keep_their_numbers(
 def test_what_was_seen_together_does_not_pile_up_in_memory(
     identities: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_HINTS_AT_HAND", 10)
+    monkeypatch.setattr(module, "_HINTS_IN_MEMORY", 10)
     for number in range(100):
         see(identities, ((user(str(number)),), (device(str(number)),), 1))
         assert len(identities._hints) < 10
-    identities.resolve()
+    tie_ids(identities)
     assert all(same(identities, user(str(n)), device(str(n))) for n in (0, 50, 99))

@@ -21,8 +21,8 @@ from wootric_map.mapping.record_keys import event_key
 from wootric_map.model import EndUser, Outcome, Ref
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.plan import EndUserPlan, Event, Write
 from wootric_map.plan.plan_file import PlanFile, Planned, PlannedCall, PlannedWrite, PlanWriter
+from wootric_map.plan.steps import EndUserPlan, Event, Write
 from wootric_map.plan.trait_history import Order
 
 Save: TypeAlias = Callable[..., Path]
@@ -385,14 +385,14 @@ def test_when_it_was_said_comes_back_as_it_was_saved(path: Path) -> None:
     path.write_bytes(text(whole({**CREATE, **SAID})))
     ((step,),) = steps(path)
     assert isinstance(step, PlannedWrite)
-    assert step.said
-    assert dict(step.said.sayings.says) == {
+    assert step.history
+    assert dict(step.history.statements.by_name) == {
         "email": (Order(5, False, "cd"), True),
         "traits.city": (Order(5, False, "cd"), False),
         "traits.plan": (Order(NO_TIME, True, "m"), True),
     }
-    assert list(step.said.sayings.unmarked[5]) == ["ab", "cd"]
-    assert step.said.traits == {"address_city": "address"}
+    assert list(step.history.statements.unmarked[5]) == ["ab", "cd"]
+    assert step.history.traits == {"address_city": "address"}
     assert step.known_as == (EndUserUpsert(email="old@b.co"), EndUserUpsert(external_id="0"))
 
 

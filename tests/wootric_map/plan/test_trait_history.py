@@ -10,20 +10,21 @@ from hypothesis import strategies as st
 from wootric_map.deliver.fingerprints import merged_sayings, packed_sayings, unpacked_sayings
 from wootric_map.mapping.identity import user_of
 from wootric_map.model import EndUserUpsert, Ref
-from wootric_map.plan.folding import Identified, fold
+from wootric_map.plan.folding import fold
+from wootric_map.plan.identified import Identified
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.trait_history import (
     MOST_UNMARKED,
+    EarlierStatements,
     Order,
-    Said,
-    Say,
-    Sayings,
-    Spoken,
+    Statement,
+    Statements,
+    TraitHistory,
     grouped,
     merged,
-    still_to_say,
     trait,
     ungrouped,
+    without_outdated,
 )
 from wootric_map.read.record import Identify
 
@@ -46,20 +47,20 @@ def object_of(time: int, key: str, traits: dict[str, Any]) -> Identified:
     return identified(time, key)._replace(traits=traits)
 
 
-def told(*identifies: Identified) -> tuple[EndUserUpsert, Said]:
+def told(*identifies: Identified) -> tuple[EndUserUpsert, TraitHistory]:
     folded = fold(sorted(identifies, key=lambda each: each.order))
     assert folded is not None
-    return folded.upsert, folded.said()
+    return folded.upsert, folded.history()
 
 
-def heard(*identifies: Identified) -> Spoken:
-    sayings = told(*identifies)[1].sayings
-    return Spoken(sayings.says, sayings.unmarked)
+def heard(*identifies: Identified) -> EarlierStatements:
+    statements = told(*identifies)[1].statements
+    return EarlierStatements(statements.by_name, statements.unmarked)
 
 
 def left(own: Identified, *others: Identified) -> EndUserUpsert:
     """What is left of an identify beside others."""
-    return still_to_say(*told(own), heard(*others))
+    return without_outdated(*told(own), heard(*others))
 
 
 NAMES = ("email", "created", "traits.a", "traits.b")
@@ -70,17 +71,17 @@ UNMARKED = st.lists(st.sampled_from("abcd"), unique=True, max_size=4).map(tuple)
 
 
 @st.composite
-def sayings(draw: st.DrawFn) -> Sayings[bytes]:
+def statements(draw: st.DrawFn) -> Statements[bytes]:
     unmarked = draw(st.dictionaries(st.sampled_from([NO_TIME, 1]), UNMARKED.filter(bool)))
     orders = [Order(time, False, tie) for time, ties in unmarked.items() for tie in ties]
     names = st.sampled_from([b"aaaa", b"bbbb", b"cccc"])
     order = ORDERS | st.sampled_from(orders) if orders else ORDERS
-    says = draw(st.dictionaries(names, st.builds(Say, order, st.booleans())))
-    return merged(Sayings(), Sayings(says, unmarked))
+    says = draw(st.dictionaries(names, st.builds(Statement, order, st.booleans())))
+    return merged(Statements(), Statements(says, unmarked))
 
 
-def as_data(each: Sayings[bytes]) -> object:
-    return dict(each.says), {time: list(ties) for time, ties in each.unmarked.items() if ties}
+def as_data(each: Statements[bytes]) -> object:
+    return dict(each.by_name), {time: list(ties) for time, ties in each.unmarked.items() if ties}
 
 
 def test_later_is_by_time_then_message_id_and_who_has_none_comes_first() -> None:
@@ -196,35 +197,39 @@ def test_an_email_that_a_user_id_looks_like_is_the_weaker() -> None:
     assert left(trait, own).email == "a@b.co"
 
 
-@given(sayings())
-def test_what_was_said_comes_back_as_it_was_put_down(said: Sayings[bytes]) -> None:
+@given(statements())
+def test_what_was_said_comes_back_as_it_was_put_down(said: Statements[bytes]) -> None:
     assert as_data(ungrouped(grouped(said))) == as_data(said)
     assert as_data(unpacked_sayings(packed_sayings(said))) == as_data(said)
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(NAMES), st.builds(Say, ORDERS, st.booleans()))))
+@given(
+    st.lists(st.dictionaries(st.sampled_from(NAMES), st.builds(Statement, ORDERS, st.booleans())))
+)
 def test_of_what_is_marked_the_latest_is_known_whatever_came_first(
-    all_says: list[dict[str, Say]],
+    all_says: list[dict[str, Statement]],
 ) -> None:
-    whole: Sayings[str] = Sayings()
+    whole: Statements[str] = Statements()
     for says in all_says:
-        whole = merged(whole, Sayings(says))
+        whole = merged(whole, Statements(says))
     for name in NAMES:
         found = [says[name].order for says in all_says if name in says]
-        known = whole.says.get(name)
+        known = whole.by_name.get(name)
         assert (known and known.order) == max(found, default=None)
 
 
-@given(sayings(), sayings())
-def test_what_is_pushed_again_changes_nothing(one: Sayings[bytes], other: Sayings[bytes]) -> None:
+@given(statements(), statements())
+def test_what_is_pushed_again_changes_nothing(
+    one: Statements[bytes], other: Statements[bytes]
+) -> None:
     before, after = packed_sayings(one), packed_sayings(other)
     both = merged_sayings(before, after)
     assert as_data(unpacked_sayings(merged_sayings(both, after))) == as_data(unpacked_sayings(both))
 
 
-def unmarked(*ties: str) -> Sayings[str]:
+def unmarked(*ties: str) -> Statements[str]:
     order = Order(1, False, ties[-1])
-    return Sayings({trait("plan"): Say(order, True)}, {1: ties})
+    return Statements({trait("plan"): Statement(order, True)}, {1: ties})
 
 
 @pytest.mark.parametrize(
@@ -243,26 +248,26 @@ def unmarked(*ties: str) -> Sayings[str]:
 def test_without_message_ids_the_lines_tell_the_order_else_when_they_were_pushed(
     pushed: Sequence[tuple[str, ...]], expected: str
 ) -> None:
-    whole: Sayings[str] = Sayings()
+    whole: Statements[str] = Statements()
     for ties in pushed:
         whole = merged(whole, unmarked(*ties))
     assert "".join(whole.unmarked[1]) == expected
-    assert whole.says[trait("plan")].order.tie == expected[-1]
+    assert whole.by_name[trait("plan")].order.tie == expected[-1]
 
 
 def test_of_very_many_of_one_time_the_last_are_remembered() -> None:
     ties = [f"{each:04}" for each in range(3 * MOST_UNMARKED)]
-    whole: Sayings[str] = Sayings()
+    whole: Statements[str] = Statements()
     for each in ties:
         whole = merged(whole, unmarked(each))
     assert list(whole.unmarked[1]) == ties[-MOST_UNMARKED:]
     said = told(*(identified(1, each * 4, has_message=False, plan=each) for each in ties))[1]
-    assert len(said.sayings.unmarked[1]) == MOST_UNMARKED
+    assert len(said.statements.unmarked[1]) == MOST_UNMARKED
 
 
 def test_times_at_which_nothing_counts_any_more_are_forgotten() -> None:
     many = (identified(each, "0", has_message=False, plan="x") for each in range(5000))
-    assert list(told(identified(None, "1", has_message=False, city="y"), *many)[1].sayings.unmarked) in (
+    assert list(told(identified(None, "1", has_message=False, city="y"), *many)[1].statements.unmarked) in (
         [NO_TIME, 4999],
         [4999, NO_TIME],
     )  # fmt: skip

@@ -1043,10 +1043,10 @@ def test_an_eligibility_check_answered_with_no_json_may_have_been_counted(
     account_of: AccountOf,
 ) -> None:
     account = account_of(answering(lambda: Response("<html>")))
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with pytest.raises(NoAnswerError):
-        account.client().send(CHECK, flight)
-    assert flight.words == ["departs"]
+        account.client().send(CHECK, tracker)
+    assert tracker.words == ["departs"]
     assert len(account.asked()) == 1
 
 
@@ -1055,10 +1055,10 @@ def test_a_create_answered_with_no_end_user_may_have_been_taken(
     account_of: AccountOf, body: bytes
 ) -> None:
     account = account_of(answering(lambda: Response(body), method="POST", path=END_USERS))
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with pytest.raises(NoAnswerError, match="no end user"):
-        account.client().create(ADA, flight)
-    assert flight.words == ["departs"]
+        account.client().create(ADA, tracker)
+    assert tracker.words == ["departs"]
 
 
 # Replies of somebody else, and replies that are too long (wootric.md 3).
@@ -1104,10 +1104,10 @@ def test_an_external_id_past_64_bits_is_told_apart_though_it_comes_as_a_number(
 
 def test_a_create_answered_with_somebody_else_may_have_been_taken(account_of: AccountOf) -> None:
     account = account_of(answering(telling(), method="POST", path=END_USERS))
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with pytest.raises(NoAnswerError, match="its external id is not the one that was sent, so it"):
-        account.client().create(ADA, flight)
-    assert flight.words == ["departs"]
+        account.client().create(ADA, tracker)
+    assert tracker.words == ["departs"]
 
 
 def test_a_create_answered_with_an_id_alone_is_to_be_looked_up_and_shakes_no_trust(
@@ -1132,11 +1132,11 @@ def test_an_update_answered_with_somebody_else_fails_and_stays_in_flight(
     account_of: AccountOf, fields: dict[str, object], words: str
 ) -> None:
     account = account_of(answering(telling(**fields), method="PUT"))
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with pytest.raises(CallFailedError, match=words) as raised:
-        account.client().update(1, EndUserUpsert("ada@example.com"), flight)
+        account.client().update(1, EndUserUpsert("ada@example.com"), tracker)
     assert raised.value.code == "bad_reply"
-    assert flight.words == ["departs"]
+    assert tracker.words == ["departs"]
 
 
 @pytest.mark.parametrize("call", ["look-up", "create", "update", "no end user", "too long"])
@@ -1287,23 +1287,23 @@ def test_half_of_a_surrogate_pair_makes_no_reply_unreadable(account_of: AccountO
     assert found.properties == {"name": "?Ada"}
 
 
-# A call's flight: what is on record of it, exchange by exchange.
+# A call's tracker: what is on record of it, exchange by exchange.
 
 
 @dataclass
 class Recorded:
-    """A flight that remembers what it was told, and how many requests had come in by then."""
+    """A tracker that remembers what it was told, and how many requests had come in by then."""
 
     account: Account
     told: list[tuple[str, int]] = field(default_factory=list)
     refuses: bool = False
 
-    def departs(self) -> None:
+    def about_to_send(self) -> None:
         self.told.append(("departs", len(self.account.asked())))
         if self.refuses:
             raise OSError("the disk is full")
 
-    def returns(self) -> None:
+    def not_carried_out(self) -> None:
         self.told.append(("returns", len(self.account.asked())))
 
     @property
@@ -1314,9 +1314,9 @@ class Recorded:
 TRACKED = pytest.mark.parametrize(
     "call",
     [
-        pytest.param(lambda client, flight: client.create(ADA, flight), id="create"),
-        pytest.param(lambda client, flight: client.send(CHECK, flight), id="eligibility"),
-        pytest.param(lambda client, flight: client.send(VIEW, flight), id="page"),
+        pytest.param(lambda client, tracker: client.create(ADA, tracker), id="create"),
+        pytest.param(lambda client, tracker: client.send(CHECK, tracker), id="eligibility"),
+        pytest.param(lambda client, tracker: client.send(VIEW, tracker), id="page"),
     ],
 )
 TrackedCall = Callable[[Wootric, Recorded], object]
@@ -1326,18 +1326,18 @@ TrackedCall = Callable[[Wootric, Recorded], object]
 def test_a_call_is_on_record_before_it_is_sent_and_stays_there_once_taken(
     account: Account, call: TrackedCall
 ) -> None:
-    flight = Recorded(account)
-    call(account.client(), flight)
-    assert flight.told == [("departs", 0)]
+    tracker = Recorded(account)
+    call(account.client(), tracker)
+    assert tracker.told == [("departs", 0)]
     assert len(account.asked()) == 1
 
 
-def test_an_update_has_a_flight_too(account: Account) -> None:
+def test_an_update_is_tracked_too(account: Account) -> None:
     client = account.client()
     made = client.create(ADA)
-    flight = Recorded(account)
-    client.update(made.id, EndUserUpsert(phone_number="+491"), flight)
-    assert flight.told == [("departs", 1)]
+    tracker = Recorded(account)
+    client.update(made.id, EndUserUpsert(phone_number="+491"), tracker)
+    assert tracker.told == [("departs", 1)]
 
 
 @TRACKED
@@ -1346,12 +1346,12 @@ def test_a_reply_that_proves_a_call_not_taken_takes_it_off_the_record(
     account_of: AccountOf, call: TrackedCall, number: int
 ) -> None:
     account = account_of(answering(status(number), 1))
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with suppress(CallFailedError):
-        call(account.client(), flight)
-    assert flight.told[:2] == [("departs", 0), ("returns", 1)]
+        call(account.client(), tracker)
+    assert tracker.told[:2] == [("departs", 0), ("returns", 1)]
     again = ["departs"] if number in {429, 500, 503} else []
-    assert flight.words[2:] == again
+    assert tracker.words[2:] == again
 
 
 @TRACKED
@@ -1360,10 +1360,10 @@ def test_a_call_without_an_answer_stays_on_record(
     account_of: AccountOf, call: TrackedCall, answer: Callable[[], ASGIApp]
 ) -> None:
     account = account_of(answering(answer))
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with pytest.raises(NoAnswerError):
-        call(account.client(), flight)
-    assert flight.words == ["departs"]
+        call(account.client(), tracker)
+    assert tracker.words == ["departs"]
 
 
 def test_a_token_that_is_refused_brings_the_call_back_and_signing_in_is_no_part_of_it(
@@ -1372,9 +1372,9 @@ def test_a_token_that_is_refused_brings_the_call_back_and_signing_in_is_no_part_
     client = account.client()
     client.sign_in()
     account.sandbox.state.expire_tokens()
-    flight = Recorded(account)
-    client.create(ADA, flight)
-    assert flight.words == ["departs", "returns", "departs"]
+    tracker = Recorded(account)
+    client.create(ADA, tracker)
+    assert tracker.words == ["departs", "returns", "departs"]
     assert account.grants() == ["client_credentials"] * 2
 
 
@@ -1384,10 +1384,10 @@ def test_a_call_that_never_left_comes_back_each_time(account: Account, call: Tra
     there.sign_in()
     nobody = f"http://127.0.0.1:{closed_port()}"
     at = replace(services(None, nobody), oauth=f"{account.sandbox.base_url}/oauth/token")
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with pytest.raises(CallFailedError):
-        call(account.client(at=at, retries=2), flight)
-    assert flight.words == ["departs", "returns"] * 3
+        call(account.client(at=at, retries=2), tracker)
+    assert tracker.words == ["departs", "returns"] * 3
 
 
 @TRACKED
@@ -1403,10 +1403,10 @@ def test_what_may_have_been_taken_once_is_not_said_to_have_come_back_later(
     account_of: AccountOf,
 ) -> None:
     account = account_of(answering(one_by_one([502, 503, 422])))
-    flight = Recorded(account)
+    tracker = Recorded(account)
     with pytest.raises(CallFailedError):
-        account.client().send(VIEW, flight, again=True)
-    assert flight.words == ["departs"] * 3
+        account.client().send(VIEW, tracker, again=True)
+    assert tracker.words == ["departs"] * 3
 
 
 @pytest.mark.parametrize("answer", [ResetConnection, status(502)])
@@ -1426,9 +1426,9 @@ def test_an_event_that_may_count_twice_is_sent_again(
     account_of: AccountOf, event: EligibilityCheck | PageView
 ) -> None:
     account = account_of(answering(ResetConnection, 2))
-    flight = Recorded(account)
-    account.client().send(event, flight, again=True)
-    assert flight.words == ["departs"] * 3
+    tracker = Recorded(account)
+    account.client().send(event, tracker, again=True)
+    assert tracker.words == ["departs"] * 3
     assert len(account.asked()) == 3
 
 

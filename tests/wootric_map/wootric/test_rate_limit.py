@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limited import LimitedEndpoint, Run
 
-from wootric_map.wootric.rate_limit import Allowance, Skew, Told
+from wootric_map.wootric.rate_limit import Allowance, LimitHeaders, Skew
 
 NOON = 1_700_000_000.0
 
@@ -126,13 +126,13 @@ def test_calls_are_spread_over_the_window() -> None:
 
 
 def test_time_that_nobody_used_is_made_up_for_evenly() -> None:
-    allowance = told(Told(100, 60, NOON + 60))
+    allowance = told(LimitHeaders(100, 60, NOON + 60))
     allowance.send(NOON + 30)
     # 59 are left for half a minute less one second.
     assert allowance.opens(NOON + 30) == pytest.approx(NOON + 30 + 29 / 58, abs=0.02)
 
 
-def told(first: Told) -> Allowance:
+def told(first: LimitHeaders) -> Allowance:
     """An allowance that has had this reply."""
     allowance = Allowance()
     allowance.send(NOON)
@@ -141,7 +141,7 @@ def told(first: Told) -> Allowance:
 
 
 def test_calls_that_nobody_gives_an_end_do_not_close_the_endpoint_for_good() -> None:
-    allowance = told(Told(3, 2, NOON + 60))
+    allowance = told(LimitHeaders(3, 2, NOON + 60))
     now, turns = NOON, 0
     while now < NOON + 600:
         opens = allowance.opens(now)

@@ -198,14 +198,14 @@ def test_trust_is_lost_after_a_few_in_a_row_and_does_not_come_back() -> None:
     trust = Trust()
     for _ in range(3):
         for _ in range(MOST_IN_A_ROW - 1):
-            trust.shaken("wrong")
-        trust.earned()
+            trust.note_unbelieved("wrong")
+        trust.note_believed()
     for _ in range(MOST_IN_A_ROW - 1):
-        trust.shaken("wrong")
+        trust.note_unbelieved("wrong")
     trust.check()
     with pytest.raises(NotBelievedError, match=r"5 replies in a row .* \(the latest: of another\)"):
-        trust.shaken("of another")
-    trust.earned()
+        trust.note_unbelieved("of another")
+    trust.note_believed()
     with pytest.raises(NotBelievedError):
         trust.check()
 
@@ -216,7 +216,7 @@ def test_threads_lose_trust_together() -> None:
 
     def work() -> None:
         try:
-            trust.shaken("wrong")
+            trust.note_unbelieved("wrong")
         except NotBelievedError as error:
             lost.append(error)
 

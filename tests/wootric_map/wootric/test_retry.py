@@ -50,7 +50,7 @@ def test_no_call_is_tried_more_often_or_for_longer_than_told(
         state.upcoming_sleep = pause = made.pause(state)
         assert 0 <= pause <= (0 if error is TOO_FAST else min(0.5 * 2**faults, 30))
         faults += error is FAULT
-        if made.enough(state):
+        if made.should_stop(state):
             break
         assert spent + pause < deadline + 1e-6
         assert faults <= retries

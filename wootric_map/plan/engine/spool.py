@@ -34,7 +34,8 @@ from wootric_map.plan.engine.taken import (
     Columns,
     Taken,
 )
-from wootric_map.plan.people import NEVER, NO_TIME, Identities
+from wootric_map.plan.identities import Identities
+from wootric_map.plan.people import NEVER, NO_TIME
 
 NOBODY: Final = 2**32 - 1
 """In place of the id that a record is filed under: no more is kept than that its message was met."""
@@ -141,7 +142,7 @@ class Person(NamedTuple):
     root: int
     """The number that all their ids share."""
     kinds: int
-    """The kinds of ids they have (identities.py), added up."""
+    """The kinds of ids they have (people.py), added up."""
     identifies: Rows
     """Those of them that are replayed, or serve to know who they are."""
     turns: Rows

@@ -35,8 +35,8 @@ from wootric_map.plan.engine.taken import (
     Taken,
 )
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.plan import Write
 from wootric_map.plan.planning import intake_workers
+from wootric_map.plan.steps import Write
 from wootric_map.read import blocks
 from wootric_map.read.files import Source
 from wootric_map.read.parts import parts

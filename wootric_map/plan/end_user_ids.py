@@ -1,0 +1,142 @@
+"""The ids of a plan's end users: which to look an end user up by, and which are somebody else's."""
+
+from array import array
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Final
+
+from wootric_map.model import EndUserUpsert
+from wootric_map.plan.engine.names import Names
+from wootric_map.plan.engine.spool import Person
+from wootric_map.plan.evidence import Evidence
+from wootric_map.plan.folding import Folded
+from wootric_map.plan.identities import Identities
+from wootric_map.plan.people import DIGEST, EMAIL, PHONE, PREFIXES, USER, WOOTRIC, Identity, id_name
+from wootric_map.plan.steps import EndUserPlan, Find
+from wootric_map.values.contact import comparable
+
+_USER_ID_AND_EMAIL: Final = 2
+"""How many ids an end user has who has no id but a `userId` and an email."""
+
+_MOST_COUNTED: Final = 255
+"""The most that a byte can count."""
+
+
+class EndUserIds:
+    """The ids of a plan's end users, once they are tied."""
+
+    def __init__(self, identities: Identities, names: Names, evidence: Evidence | None) -> None:
+        """Take the ids of a plan.
+
+        Args:
+            identities: the ids, tied or still to be tied.
+            names: the names of the ids.
+            evidence: what records of earlier runs say; None if only this run counts.
+        """
+        self._identities = identities
+        self._names = names
+        self._evidence = evidence
+
+    def is_shared(self, email: str) -> bool:
+        """Tell whether several people carry an email (segment.md 8, rule 3)."""
+        name = id_name(EMAIL, comparable(email))
+        if self._evidence:
+            return self._evidence.carries_several(name)
+        return name in self._shared_emails
+
+    @cached_property
+    def _shared_emails(self) -> frozenset[str]:
+        """The names of the emails that several people carry by this run's identifies."""
+        return frozenset(map(self._names.name, self._identities.ambiguous_emails))
+
+    def is_another_persons(self, email: str, person: Person) -> bool:
+        """Tell whether the plan knows an email as another end user's than `person`."""
+        number = self._names.identity(id_name(EMAIL, comparable(email)))
+        return number is not None and self._identities.root(number) != person.root
+
+    def is_apart(self, email: str, end_user: EndUserPlan) -> bool:
+        """Tell whether an email is another person's, though an id of several people once tied the two.
+
+        Args:
+            email: the email.
+            end_user: the end user that an id of several people may have tied to the email.
+        """
+        if not (self._evidence and end_user.is_entangled):
+            return False
+        ours = [
+            id_name(kind, text)
+            for each in end_user.known_as()
+            for kind, text in ((USER, each.external_id), (EMAIL, comparable(each.email)))
+            if text
+        ]
+        return self._evidence.are_apart(ours, id_name(EMAIL, comparable(email)))
+
+    def look_ups(self, person: Person, folded: Folded | None) -> Iterator[EndUserUpsert]:
+        """Yield every id of an end user, each ready to be looked up: Wootric's own, `userId`s, emails.
+
+        An id that only an alias names counts if the end user has no email: most such ids are anonymous
+        ones, which Wootric never knew. Yields nothing if the end user has no id but those in `folded`.
+        """
+        upsert = folded.upsert if folded else None
+        if (
+            upsert
+            and upsert.external_id
+            and upsert.email
+            and self._id_counts[person.root] == _USER_ID_AND_EMAIL
+        ):
+            return
+        names = self._names.of(person.root)
+        aliases: list[EndUserUpsert] = []
+        for kind in (WOOTRIC, USER, EMAIL):
+            for name, is_filed in names:
+                text = name.removeprefix(PREFIXES[kind])
+                if text != name and not text.startswith(DIGEST):
+                    wanted = _look_up(Identity(kind, text))
+                    if kind == USER and not is_filed:
+                        aliases.append(wanted)
+                    else:
+                        yield wanted
+        if not person.kinds & EMAIL:
+            yield from aliases
+
+    @cached_property
+    def _id_counts(self) -> "array[int]":
+        """By the root of an end user, how many ids the end user has; at most as many as a byte counts."""
+        known = self._identities
+        counts = array("B", bytes(len(known)))
+        for root in map(known.root, range(len(known))):
+            if counts[root] < _MOST_COUNTED:
+                counts[root] += 1
+        return counts
+
+
+def chosen_names(user: str) -> tuple[str, str]:
+    """Return the names of the ids that `user` may be chosen by: a `userId`, an email."""
+    return id_name(USER, user), id_name(EMAIL, comparable(user))
+
+
+def wootric_id(find: Find, is_shared: Callable[[str], bool], identity: Identity) -> int | None:
+    """Return Wootric's own id of the end user that an id names; None if Wootric knows no such end user.
+
+    An email that several people carry is an end user of its own, whatever external id that has.
+
+    Args:
+        find: looks an end user up.
+        is_shared: tells whether several people carry an email.
+        identity: the id.
+    """
+    found = None if identity.text.startswith(DIGEST) else find(_look_up(identity))
+    if found is None or (identity.kind != EMAIL and found.email and is_shared(found.email)):
+        return None
+    return found.id
+
+
+def _look_up(identity: Identity) -> EndUserUpsert:
+    """Return an id in the form that a look-up takes."""
+    if identity.kind == WOOTRIC:
+        return EndUserUpsert(wootric_id=identity.text)
+    if identity.kind == USER:
+        return EndUserUpsert(external_id=identity.text)
+    if identity.kind == PHONE:
+        return EndUserUpsert(phone_number=identity.text)
+    return EndUserUpsert(email=identity.text)

@@ -1,0 +1,40 @@
+"""What records of all runs say about `userId`s and emails (segment.md 8, rule 7)."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from wootric_map.plan.tie_graph import Tie
+
+
+class Evidence(Protocol):
+    """Remembers over all runs which ids stand in one record; each id is known by its fingerprint."""
+
+    def fingerprint(self, name: str) -> int:
+        """Return the fingerprint of an id by its name; every run gives the same fingerprint."""
+
+    def add_claims(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
+        """Add the `userId` and the email of each identify that has both; `ties` tells whether they tie."""
+
+    def add_ties(self, ties: Iterable[tuple[int, int]]) -> None:
+        """Add the `userId` and the email of each track or page record that has both."""
+
+    def add_aliases(self, aliases: Iterable[tuple[int, int]]) -> None:
+        """Add the `previousId` and the `userId` of each alias."""
+
+    def several_people(self) -> Mapping[int, int]:
+        """Return the ids that several people carry, each with the number of ids that it was seen with."""
+
+    def several_aliased(self) -> Mapping[int, int]:
+        """Return each `previousId` that is aliased to several `userId`s, with the number of these."""
+
+    def beside_several(self) -> Collection[int]:
+        """Return the ids that share a record with an id that several people carry."""
+
+    def are_apart(self, ours: Iterable[str], theirs: str) -> bool:
+        """Tell whether `theirs` is another person's, though an id of several once tied it to `ours`."""
+
+    def carries_several(self, name: str) -> bool:
+        """Tell whether several people carry an id, by its name."""
+
+    def ties(self, own: Sequence[int]) -> Iterable[Tie]:
+        """Yield the ties that lead from `own` to other ids without passing an id of several people."""

@@ -1,0 +1,250 @@
+"""The steps of a plan: what is written of an end user, and what happened in their records."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from itertools import islice
+from typing import Final, Literal, TypeAlias
+
+from wootric_map.mapping.identity import Origin
+from wootric_map.model import (
+    Action,
+    EligibilityCheck,
+    EndUser,
+    EndUserUpsert,
+    Existing,
+    PageView,
+    Ref,
+)
+from wootric_map.plan.engine.spool import Person
+from wootric_map.plan.folding import Folded, PlacedWarning
+from wootric_map.plan.people import AMBIGUOUS, SEVERAL_PEOPLE, UNIQUE
+from wootric_map.plan.trait_history import (
+    LazyHistory,
+    OtherStatements,
+    TraitHistory,
+    no_history,
+    without_outdated,
+)
+from wootric_map.values.contact import comparable
+from wootric_map.values.json_values import first
+from wootric_map.wootric.address_length import too_long
+
+Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
+"""Looks an end user up; returns None if nobody is found."""
+
+_MOST_OTHER_IDS: Final = 5
+"""Ids of one end user that are looked up beside the last one: whoever has more ids is a robot."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndUserPlan:
+    """What the export says about one end user."""
+
+    person: Person
+    """The end user and their records, as the spool keeps them."""
+    folded: Folded | None
+    """All identifies as one; None if the export holds no identify of this end user."""
+    other_ids: Callable[[], Iterable[EndUserUpsert]]
+    """Returns every id of this end user, each ready to be looked up."""
+    earlier_ids: Sequence[int] = ()
+    """Fingerprints of further ids of this end user, which identifies of earlier runs claim."""
+    is_entangled: bool = False
+    """Whether earlier runs may have written this end user as somebody else."""
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether only ids of several end users name this one: a `userId`, a phone or an anonymous id."""
+        kinds = self.person.kinds
+        return bool(kinds & SEVERAL_PEOPLE or (kinds & AMBIGUOUS and not kinds & UNIQUE))
+
+    @property
+    def is_written(self) -> bool:
+        """Whether any identify of this end user is replayed."""
+        return self.folded is not None and self.folded.replayed > 0
+
+    def known_as(self) -> Iterator[EndUserUpsert]:
+        """Yield what this end user is looked up by: the last ids first, then the ids of earlier times.
+
+        Yields nothing for an ambiguous end user, since a look-up would find somebody else.
+        """
+        if self.is_ambiguous:
+            return
+        last = self.folded.upsert if self.folded else EndUserUpsert()
+        if any(last.look_up_keys()):
+            yield last
+        tried = set(replace(last, email=comparable(last.email)).look_up_keys())
+        others = (each for each in self.other_ids() if not tried.issuperset(each.look_up_keys()))
+        yield from islice(others, _MOST_OTHER_IDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Identifies of one end user that are written as one call."""
+
+    upsert: EndUserUpsert
+    """The fields that the call sends."""
+    origins: Mapping[str, Origin]
+    """Where each field comes from, as `Folded.origins` says."""
+    refs: Collection[Ref]
+    """The identifies."""
+    warnings: tuple[PlacedWarning, ...]
+    identifies: bytes
+    """A digest of the keys of the identifies."""
+    history: LazyHistory = no_history
+    """Returns when the identifies stated their traits."""
+    all_said: EndUserUpsert | None = None
+    """All fields of the identifies, if later identifies have left only a part of them in `upsert`."""
+    external_id_is_taken: bool = False
+    """Whether somebody else has the external id in Wootric, so that it is not sent."""
+    withheld: EndUserUpsert | None = None
+    """The fields that are not sent because Wootric's values are to stay; None if all fields are sent."""
+    kept: EndUserUpsert = field(default_factory=EndUserUpsert)
+    """The values that Wootric holds in the withheld fields, as far as they are known."""
+    existing: Existing = "update"
+    """The setting that makes fields withheld."""
+
+    @property
+    def whole(self) -> EndUserUpsert:
+        """All fields of the identifies."""
+        return self.all_said or self.upsert
+
+    def without_outdated(self, *others: OtherStatements) -> "Write":
+        """Return this write without the fields that other identifies are known to have set later.
+
+        Args:
+            others: what other identifies stated (segment.md 8, rule 7).
+        """
+        whole = left = self.whole
+        for each in others:
+            left = without_outdated(left, self.history(), each)
+        if self.external_id_is_taken:
+            left = replace(left, external_id=None)
+        if left == self.upsert:
+            return self
+        return replace(
+            self,
+            upsert=left,
+            all_said=whole,
+            withheld=None,
+            kept=EndUserUpsert(),
+            existing="update",
+        )
+
+    @property
+    def to_hold(self) -> EndUserUpsert:
+        """What Wootric holds after this write in the fields that the identifies set."""
+        upsert, kept = self.upsert, self.kept
+        if self.withheld is None:
+            return upsert
+        return replace(
+            upsert,
+            email=upsert.email or kept.email,
+            external_id=upsert.external_id or kept.external_id,
+            phone_number=upsert.phone_number or kept.phone_number,
+            external_created_at=first(upsert.external_created_at, kept.external_created_at),
+            properties={**upsert.properties, **kept.properties},
+        )
+
+    def sent_history(self) -> TraitHistory:
+        """Return when the identifies stated the fields that are sent."""
+        history = self.history()
+        if self.withheld is None:
+            return history
+        return history.without_fields(self.withheld, self.upsert)
+
+    def without_external_id(self) -> "Write":
+        """Return this write without the external id, which somebody else has in Wootric."""
+        return replace(self, external_id_is_taken=True)
+
+    @property
+    def former_key(self) -> None:
+        """None: the key of a write is the same in all releases."""
+        return None
+
+    @property
+    def time(self) -> None:
+        """None: only events need a time."""
+        return None
+
+    @property
+    def key(self) -> str:
+        """The text that tells this write from every other one, by the identifies and the fields.
+
+        A write with withheld fields has another key than the whole write: to send the rest is another call.
+        """
+        return self.key_where(self.existing)
+
+    def key_where(self, existing: Existing | Literal["begun"]) -> str:
+        """Return the key of this write if fields are withheld for the given reason.
+
+        Args:
+            existing: the reason; `update` if nothing is withheld. `begun` gives the key of the mark that an
+                end user was created by this write and that later writes of this end user are to come.
+        """
+        digest = blake2b(self.identifies, digest_size=16)
+        wanted = self.whole
+        for name, value in (("id", wanted.wootric_id or ""), *wanted.fields()):
+            digest.update(f"{name}\0{value}\0".encode())
+        if existing != "update":
+            digest.update(existing.encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A track or page record, and the call that it makes."""
+
+    ref: Ref
+    time: int | None
+    """When it happened, in milliseconds since the epoch."""
+    key: str
+    """The text that tells this record from every other one, whatever file holds it."""
+    email_from: str | None
+    """Where the record's own email stands: `context.traits`; `properties`, where the email may be somebody
+    else's; or `userId`, which only looks like an email."""
+    call: EligibilityCheck | PageView
+    warnings: tuple[PlacedWarning, ...] = ()
+    former_key: str | None = None
+    """The key that releases before journal version 4 gave this record, if they may have sent it."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where in the record each property of the call stands, by the property's name."""
+
+    def warnings_of(self, call: EligibilityCheck | PageView) -> tuple[PlacedWarning, ...]:
+        """Return the warnings about the record and about its final call.
+
+        Args:
+            call: the call with what its end user adds to it.
+        """
+        long = too_long(call, self.sources)
+        return (*self.warnings, PlacedWarning(self.ref, long)) if long else self.warnings
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """The record, as the only one of a tuple."""
+        return (self.ref,)
+
+    @property
+    def type(self) -> str:
+        """The record's type: `track` or `page`."""
+        return "track" if isinstance(self.call, EligibilityCheck) else "page"
+
+    @property
+    def action(self) -> Action:
+        """What the call is counted as."""
+        return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
+
+    @property
+    def label(self) -> str:
+        """What the call is listed under: the event's name, or the page's path."""
+        if isinstance(self.call, EligibilityCheck):
+            return self.call.event_name
+        return page_label(self.call.url, self.call.name, self.call.path)
+
+
+def page_label(url: str | None, name: str | None, path: str | None) -> str:
+    """Return what a page view is listed under."""
+    return path or url or name or "(no path)"
+
+
+Step: TypeAlias = Write | Event
