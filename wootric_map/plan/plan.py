@@ -181,6 +181,7 @@ class Plan:
         return self._planned(person, folded)
 
     def _planned(self, person: Person, folded: Folded | None) -> EndUserPlan:
+        """Return an end user with the fold of their identifies and all their ids."""
         return EndUserPlan(
             person,
             folded,
@@ -227,6 +228,7 @@ class Plan:
                 yield self._write(end_user, own, (identify.ref,))
 
     def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
+        """Return the write of a fold; `refs` are the identifies."""
         warnings = with_shared_email(folded, self.spool.names, end_user.person.root)
         return Write(folded.upsert, folded.origins, refs, warnings, folded.key, folded.history)
 

@@ -101,7 +101,7 @@ class PlannedCall(NamedTuple):
 
     @property
     def refs(self) -> tuple[Ref, ...]:
-        """Its line."""
+        """The line of the plan file, as the only one of a tuple."""
         return (self.ref,)
 
     @property
@@ -284,6 +284,7 @@ class PlanFile:
             return self._file.readline(_LONGEST_LINE).rstrip(b"\n")
 
     def _check(self) -> None:
+        """Read the file through, count its calls, and note where each end user begins."""
         self._check_header()
         last, number, offset = -1, 1, self._file.tell()
         while raw := self._file.readline(_LONGEST_LINE):
@@ -309,6 +310,7 @@ class PlanFile:
         raise self._wrong(number, "it is cut short: its last line is missing")
 
     def _check_header(self) -> None:
+        """Read the first line, and raise PlanFileError if it does not begin a plan of this version."""
         raw = self._file.readline(_LONGEST_LINE)
         header = _header(raw)
         if header is None:
@@ -325,6 +327,7 @@ class PlanFile:
         self.account = account
 
     def _parse(self, raw: bytes, number: int) -> dict[str, Any]:
+        """Return a line as an object; `number` is the number of the line."""
         try:
             line = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -334,6 +337,7 @@ class PlanFile:
         return line
 
     def _step(self, line: dict[str, Any], ref: Ref) -> Planned:
+        """Return the step of a line; `ref` is where the line stands."""
         try:
             action, _ = line["action"], _integer(line["end_user"])
             if action in {"create", "update"}:
@@ -361,6 +365,7 @@ class PlanFile:
             raise self._wrong(ref.line, "the line is no part of a plan") from error
 
     def _wrong(self, number: int, what: str) -> PlanFileError:
+        """Return the error about a wrong line."""
         return PlanFileError(f"{self.path}:{number}: {what}; make the plan anew")
 
 

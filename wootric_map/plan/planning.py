@@ -50,6 +50,7 @@ def _intake(
     keep_rejected: bool,
     history: RejectHistory | None = None,
 ) -> IntakeOptions:
+    """Return the options with which a part of a source is read."""
     return IntakeOptions(
         reading,
         options.choice,
@@ -158,6 +159,7 @@ def keep_unidentified(plan: Plan, report: Report, file: RejectsFile) -> None:
 
 
 def _skip_of(row: SkippedRow) -> Skip:
+    """Return why a record is left out once all records are read."""
     if row.repeated:
         message = "its messageId was taken already in this run"
         return Skip("duplicate", row.kind, "messageId", message)

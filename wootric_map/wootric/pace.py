@@ -149,6 +149,7 @@ class Pace:
             self._endpoint(endpoint).allowance.unanswered()
 
     def _endpoint(self, endpoint: str) -> "_Endpoint":
+        """Return the state of an endpoint by its name; a new one if it is called for the first time."""
         known = self._endpoints.get(endpoint)
         if known is None:
             known = self._endpoints[endpoint] = _Endpoint(Allowance(self.reserve))
