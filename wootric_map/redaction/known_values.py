@@ -22,8 +22,8 @@ _WIDEST_GAP: Final = 3
 _UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Scripts without blanks between words, of which each character counts as one."""
 _WORD: Final = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
-_TOKEN: Final = re.compile(rf"(?:email|phone|name):[0-9a-f]{{12}}|{_WORD.pattern}")
-"""A word, or what was hidden before."""
+_HASH: Final = re.compile(r":[0-9a-f]{12}")
+"""What stands behind the kind of a value that was hidden."""
 _NUMBER: Final = re.compile(
     r"(?:email|phone|name):[0-9a-f]{12}|\d(?:[ \t\xa0()._\-/\u2010-\u2015\u2212·]{0,3}\d){4,}"
 )
@@ -97,7 +97,7 @@ class KnownValues:
 
     def find(self, text: str) -> Iterator[Found]:
         """Yield the known values in a plain text, from left to right, then the phones."""
-        if not self._lengths.keys().isdisjoint(_WORD.findall(text.casefold())):
+        if self._lengths:
             yield from self._in_words(text)
         if self._has_phones:
             yield from self._in_numbers(text)
@@ -122,17 +122,32 @@ class KnownValues:
             self._lengths[words[0]] = tuple(sorted({*lengths, len(words)}, reverse=True))
 
     def _in_words(self, text: str) -> Iterator[Found]:
-        tokens = [(each[0].casefold(), each.start(), each.end()) for each in _TOKEN.finditer(text)]
-        after = 0
-        for at, (word, begin, _) in enumerate(tokens):
-            if at < after:
+        written = _WORD.findall(text)
+        words = _without_case(written)
+        if self._lengths.keys().isdisjoint(words):
+            return
+        at = after = 0  # the next word to find in the text, and where the one before it ends
+        for nth, word in enumerate(words):
+            if nth < at:
                 continue
             for length in self._lengths.get(word, ()):
-                run = tokens[at : at + length]
-                shown = self._shown.get(" ".join([each for each, _, _ in run]))
-                if shown and _is_joined(run):
-                    yield Found(begin, run[-1][2], shown)
-                    after = at + length
+                shown = self._shown.get(" ".join(words[nth : nth + length]))
+                if not shown:
+                    continue
+                # Only what is no word stands between two words, so each is the first of its letters.
+                while at < nth:
+                    after = text.index(written[at], after) + len(written[at])
+                    at += 1
+                begin = end = text.index(written[nth], after)
+                is_joined = True
+                for each in written[nth : nth + length]:
+                    gap = end
+                    end = text.index(each, end)
+                    is_joined = is_joined and end - gap <= _WIDEST_GAP
+                    end += len(each)
+                if is_joined and not _HASH.match(text, end):
+                    yield Found(begin, end, shown)
+                    at, after = nth + length, end
                     break
 
     def _in_numbers(self, text: str) -> Iterator[Found]:
@@ -179,11 +194,8 @@ def is_looked_for(words: list[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    return _without_case(_WORD.findall(text))
 
 
-def _is_joined(run: list[tuple[str, int, int]]) -> bool:
-    """Whether the words stand close enough to be one value."""
-    ends = [end for _, _, end in run]
-    begins = [begin for _, begin, _ in run]
-    return all(begin - end <= _WIDEST_GAP for end, begin in zip(ends, begins[1:], strict=False))
+def _without_case(words: list[str]) -> list[str]:
+    return " ".join(words).casefold().split(" ") if words else []
