@@ -715,7 +715,7 @@ def obvious_user(  # noqa: PLR0915 - rule by rule
     parent = "context.traits"
     places: list[tuple[str, Mapping[str, Any]]]
     if isinstance(record, Identify):
-        traits, parent = record.traits, "traits"
+        traits, parent = record.traits, record.parent
         places = [(parent, traits)]
     else:
         places = [(parent, traits), ("properties", record.properties)]
@@ -786,6 +786,7 @@ def obvious_user(  # noqa: PLR0915 - rule by rule
 @example(identify({"email": "a@b.co", "createdAt": "2018-08-03T15:28:46.500Z"}))
 @example(identify({"email": "a@b.co", "language": 5}))
 @example(identify({"email": "a@b.co", "created": None, "createdAt": "garbage"}))
+@example(identify({}, context={"traits": {"phone": 10000}}))
 def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, Any]) -> None:
     [read] = read_line(json.dumps(record).encode())
     assert isinstance(read.reading, Identify | Track | Page)
