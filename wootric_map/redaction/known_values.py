@@ -30,7 +30,7 @@ _NUMBER: Final = re.compile(
 _GROUP: Final = re.compile(r"\d+")
 
 _COMMON_WORDS: Final = """
-    a account action address after alice all also an and anonymous any api array as at be before but by
+    a account action address after all also an and anonymous any api array as at be before but by
     call calls can case code codes command company context could count create created customer customers
     data date day default delivered digits do done dry each email emails empty end error event events
     exit export fail failed false field fields file files find first fit folder for form found from get
