@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def redacted_line(redaction: "Redaction", line: bytes, told: "Iterable[Told]" = ()) -> bytes:
     """Return a line of JSON with all hidden in it that was hidden before it.
 
-    Most lines have nothing more to hide, and are left as they are without being read.
+    Most lines have little more to hide, and need not be read for it.
 
     Args:
         redaction: that of the output.
@@ -21,6 +21,7 @@ def redacted_line(redaction: "Redaction", line: bytes, told: "Iterable[Told]" = 
         told: what was hidden in it.
     """
     redaction.learn(told)
-    if not redaction.may_change(line.decode()):
-        return line
+    text = redaction.json_text(line.decode())
+    if text is not None:
+        return text.encode()
     return json_line(redaction.value("", parse(line)))

@@ -408,10 +408,10 @@ def test_more_processes_show_the_same(replay: Replay) -> None:
     export = replay.write(
         [
             each
-            for number in range(1500)
+            for number in range(500)
             for each in (
                 identify(f"{number}", f"u{number}@example.com", name=f"Ada{number} Lovelace"),
-                track(f"{number}", f"Met Ada{number // 2} Lovelace", properties={"x": "y" * 2000}),
+                track(f"{number}", f"Met Ada{number // 2} Lovelace", properties={"x": "y" * 9000}),
             )
         ]
     )

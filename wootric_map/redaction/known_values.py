@@ -22,6 +22,9 @@ _WIDEST_GAP: Final = 3
 _UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Scripts without blanks between words, of which each character counts as one."""
 _WORD: Final = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_ASCII_WORD: Final = re.compile("[0-9A-Za-z]+")
+"""A word where there are no other letters, in a third of the time."""
+_ANY_LETTERS: Final = re.compile("[^\\x00-\\x7f…→←]")
 _HASH: Final = re.compile(r":[0-9a-f]{12}")
 """What stands behind the kind of a value that was hidden."""
 _NUMBER: Final = re.compile(
@@ -122,30 +125,29 @@ class KnownValues:
             self._lengths[words[0]] = tuple(sorted({*lengths, len(words)}, reverse=True))
 
     def _in_words(self, text: str) -> Iterator[Found]:
-        written = _WORD.findall(text)
-        words = _without_case(written)
-        if self._lengths.keys().isdisjoint(words):
+        if _ANY_LETTERS.search(text):
+            written = _WORD.findall(text)
+            words = _without_case(written)
+        else:
+            text = text.lower()  # as long as before
+            words = written = _ASCII_WORD.findall(text)
+        lengths = self._lengths
+        if lengths.keys().isdisjoint(words):
             return
         at = after = 0  # the next word to find in the text, and where the one before it ends
-        for nth, word in enumerate(words):
+        for nth in [nth for nth, word in enumerate(words) if word in lengths]:
             if nth < at:
                 continue
-            for length in self._lengths.get(word, ()):
+            for length in lengths[words[nth]]:
                 shown = self._shown.get(" ".join(words[nth : nth + length]))
                 if not shown:
                     continue
                 # Only what is no word stands between two words, so each is the first of its letters.
-                while at < nth:
-                    after = text.index(written[at], after) + len(written[at])
-                    at += 1
-                begin = end = text.index(written[nth], after)
-                is_joined = True
-                for each in written[nth : nth + length]:
-                    gap = end
-                    end = text.index(each, end)
-                    is_joined = is_joined and end - gap <= _WIDEST_GAP
-                    end += len(each)
-                if is_joined and not _HASH.match(text, end):
+                for each in written[at:nth]:
+                    after = text.index(each, after) + len(each)
+                at = nth
+                begin, end = _place(text, written[nth : nth + length], after)
+                if begin < end and not _HASH.match(text, end):
                     yield Found(begin, end, shown)
                     at, after = nth + length, end
                     break
@@ -199,3 +201,14 @@ def _words(text: str) -> list[str]:
 
 def _without_case(words: list[str]) -> list[str]:
     return " ".join(words).casefold().split(" ") if words else []
+
+
+def _place(text: str, words: list[str], after: int) -> tuple[int, int]:
+    """Where the next words of a text begin and end; at one place if they are too far apart to be a value."""
+    begin = end = text.index(words[0], after)
+    for each in words:
+        at = text.index(each, end)
+        if at - end > _WIDEST_GAP:
+            return begin, begin
+        end = at + len(each)
+    return begin, end

@@ -23,7 +23,7 @@ _WORD: Final = re.compile(
     re.VERBOSE,
 )
 """What an email would have to stand in alone; first the rare form `"Ada Lovelace"@example.com`."""
-_PLAINEST: Final = re.compile(rf"[^{_NEVER}/?&=]+@(?:\[[0-9A-Za-z.:]{{2,64}}\]|[^{_NEVER}/?&=]+)")
+_PLAINEST: Final = re.compile(rf"[^{_NEVER}/@?&=]+@(?:\[[0-9A-Za-z.:]{{2,64}}\]|[^{_NEVER}/?&=]+)")
 _EMAIL: Final = re.compile(r".@.", re.DOTALL)
 _SLASHED: Final = re.compile(
     rf"(?<![^{_NEVER}])[^{_NEVER}/@?&=]++(?:/[^{_NEVER}/@?&=]++)++@[^{_NEVER}/@?&=]++"
@@ -43,7 +43,7 @@ _FILE_ENDING: Final = re.compile(
     re.IGNORECASE,
 )
 """What a file has behind an email in its name; no domain ends so."""
-_DISPLAYED: Final = re.compile(r"(?:[^<>@]*<|mailto:)([^<>\s?]+@[^<>\s?]+)>?\Z", re.IGNORECASE)
+_DISPLAYED: Final = re.compile(r"(?:[^<>@]*<|mailto:)([^<>\s?@]+@[^<>\s?]+)>?\Z", re.IGNORECASE)
 """`Ada Lovelace <ada@example.com>`, as mail programs write it."""
 _FIELD: Final = re.compile(r"(?:context\.)?(?:traits|properties)\.(?=[^@])")
 _PUNYCODE: Final = "xn--"

@@ -12,11 +12,11 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote_plus, unquote, unquote_plus
 
 from wootric_map.mapping.identity import looks_like_email
-from wootric_map.redaction.known_values import KnownValues
+from wootric_map.redaction.known_values import Found, KnownValues
 from wootric_map.redaction.personal_forms import (
     canonical_email,
     canonical_phone,
@@ -26,47 +26,17 @@ from wootric_map.redaction.personal_forms import (
     may_be_personal,
     personal_in,
 )
+from wootric_map.redaction.personal_keys import Kind, kind_above, kind_of
 from wootric_map.redaction.plain_text import PlainText
 from wootric_map.values.json_values import decimal_text
-
-Kind: TypeAlias = Literal["email", "phone", "name"]
-"""What a value is of a person."""
 
 _DIGEST_BYTES: Final = 6
 """With fewer, some two of a million emails would be shown as one."""
 
 _HIDDEN: Final = re.compile(r"(?:email|phone|name):[0-9a-f]{12}")
 
-_PHONES: Final = (
-    "phone", "phones", "phonenumber", "phonenumbers", "phoneno", "mobilenumber", "mobileno",
-    "cellnumber", "telnumber", "telno", "faxnumber", "faxno", "telefon", "telefono", "msisdn",
-)  # fmt: skip
-"""What the spelling of a phone's key ends in."""
-
-_PHONE_WORDS: Final = frozenset({"mobile", "mobiles", "cell", "tel", "fax", "whatsapp"})
-"""Keys of phones, but only as words of their own: a hotel has no phone in it."""
-
-_NAMES: Final = ("names", "name")
-
-_THINGS: Final = (
-    "event", "page", "pageinfo", "plan", "product", "item", "brand", "category", "campaign",
-    "company", "organization", "organisation", "domain", "project", "workspace", "tenant", "team",
-    "group", "store", "service", "feature", "segment", "template", "library", "version", "browser",
-    "school", "university", "city", "region", "state", "country", "language", "currency",
-)  # fmt: skip
-"""Whose name is no person's."""
-
-_EMAILS: Final = ("email", "emails", "emailaddress", "emailaddresses")
-_IDS: Final = ("userid", "externalid")
-
-_LONGEST_ENDING: Final = 64
-"""Characters of a spelling that its ending is looked for in; more than any above has."""
-
 _CACHEABLE: Final = 128
-"""Longer places are not kept: a hostile export must not fill the cache with megabytes of names."""
-
-_KEY_WORD: Final = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
-"""A word of a key: `firstName`, `first_name` and `FIRST NAME` have two."""
+"""Longer values are not kept: a hostile export must not fill the cache with megabytes of names."""
 
 # This takes a text run by run and never looks at a character twice: no export can make it slow.
 _PAIRS: Final = re.compile(r'[^\s"<>?&#;…]+')
@@ -87,6 +57,10 @@ _LONGEST: Final = 4096
 """Characters of a name that is looked at closely."""
 _FEWEST_DIGITS: Final = 7
 """Digits of a number that is taken for a phone which was told before."""
+
+
+_FEW: Final = 8
+"""Values that were noted last, of which none is noted again: most stand twice in what is shown."""
 
 
 class Told(NamedTuple):
@@ -142,10 +116,22 @@ class Redaction:
         if self.known is not None:
             self.value("", value)
 
-    def may_change(self, text: str) -> bool:
-        """Tell whether a text may hold anything to hide beside what is told by its key."""
+    def json_text(self, text: str) -> str | None:
+        """Hide what is known in a JSON object, without reading it.
+
+        Args:
+            text: the object as text, in which what is told by its own keys is hidden.
+
+        Returns:
+            The object as text; None where it has to be read to tell what is to be hidden in it.
+        """
         plain = PlainText.of(text).text
-        return may_be_personal(plain) or bool(self.known and self.known.may_be_in(plain))
+        if may_be_personal(plain):
+            return None
+        found = list(self.known.find(plain)) if self.known is not None else []
+        if not found:
+            return text
+        return None if "\\" in text or plain != text else _in_strings(text, found)
 
     def value(self, place: str, value: Any) -> Any:
         """A value with all that is personal in it hidden, at any depth.
@@ -155,7 +141,7 @@ class Redaction:
             value: as it comes out of JSON; it is left as it is.
         """
         if isinstance(value, Mapping):
-            keys, above = self.keys(value), _above(place)
+            keys, above = self.keys(value), kind_above(place)
             return {keys[key]: self.value(f"{above}.{key}", each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(place, each) for each in value]
@@ -209,23 +195,12 @@ class Redaction:
     def _hash(self, kind: Kind, text: str) -> str:
         if not text.strip() or text in ("true", "false") or _HIDDEN.fullmatch(text):
             return text
-        is_short = len(text) <= _CACHEABLE
-        kind, canonical = _cached_meaning(kind, text) if is_short else _meaning(kind, text)
-        digest = blake2b(
-            canonical.encode(errors="surrogatepass"),
-            key=self.key,
-            person=kind.encode(),
-            digest_size=_DIGEST_BYTES,
-        ).hexdigest()
-        told = Told(kind, text, f"{kind}:{digest}")
-        if kind == "email":
-            local, at, _ = canonical.rpartition("@")
-            if is_told_by_form(canonical) or (at and not any(map(str.isalnum, local))):
-                return told.shown
-            told = told._replace(value=canonical)
-        if self.told is not None:
+        hidden = _cached_hidden if len(text) <= _CACHEABLE else _hidden
+        told, is_to_find = hidden(self.key, kind, text)
+        if is_to_find and self.told is not None and told not in self.told[-_FEW:]:
             self.told.append(told)
-        self.learn((told,))
+        if is_to_find and self.known is not None:
+            self.known.learn(*told)
         return told.shown
 
     def _without_forms(self, text: str) -> str:
@@ -289,57 +264,29 @@ class Redaction:
         return text if hidden == plain else quote_plus(hidden, ":[]/", errors="replace")
 
 
-def kind_of(place: str) -> Kind | Literal["id"] | None:
-    """What the value at a place is of a person.
-
-    Names are those of people: `name`, `firstName`, `user_name`, `address.name`, in any spelling
-    (segment.md 4); not `event_name`, `company.name`, or a page's. What stands below one is one too.
-
-    Args:
-        place: a key, or the keys that lead to the value, as in `properties[address_name]`.
-
-    Returns:
-        Its kind; `id` for the customer's own id of a user, which may be an email.
-    """
-    return _cached(place) if len(place) <= _CACHEABLE else _kind_of(place)
-
-
-def _kind_of(place: str) -> Kind | Literal["id"] | None:
-    ending = word = ""
-    for match in _KEY_WORD.finditer(place):
-        word = match[0].lower()
-        ending = (ending + word)[-_LONGEST_ENDING:]
-        if word in _PHONE_WORDS or ending.endswith(_PHONES):
-            return "phone"
-        if ending.endswith(_NAMES):
-            owner = ending.removesuffix("s").removesuffix("name")
-            if not owner.endswith(_THINGS):
-                return "name"
-    if ending.endswith(_EMAILS):
-        return "email"
-    return "id" if word == "id" or ending.endswith(_IDS) else None
-
-
-_cached = lru_cache(maxsize=4096)(_kind_of)
-
-
-def _above(place: str) -> str:
-    """What of a place tells the kinds of what stands below it: a long key may have many below."""
-    kind = kind_of(place)
-    return kind if kind in ("phone", "name") else place[-_LONGEST_ENDING:]
-
-
-def _meaning(kind: Kind, text: str) -> tuple[Kind, str]:
-    """The kind of a value, and what its spellings share, of which its hash is made."""
+def _hidden(key: bytes, kind: Kind, text: str) -> tuple[Told, bool]:
+    """A value and its hash, and whether it takes that value to find it: most emails are told by form."""
     # One value has one hash, wherever it stands: a username may be an email.
     if kind != "email" and is_email(text):
         kind = "email"
     elif kind == "name" and is_phone(text):
         kind = "phone"
-    return kind, _CANONICAL[kind](text)
+    canonical = _CANONICAL[kind](text)
+    digest = blake2b(
+        canonical.encode(errors="surrogatepass"),
+        key=key,
+        person=kind.encode(),
+        digest_size=_DIGEST_BYTES,
+    ).hexdigest()
+    shown = f"{kind}:{digest}"
+    if kind != "email":
+        return Told(kind, text, shown), True
+    local, at, _ = canonical.rpartition("@")
+    has_words = not at or any(map(str.isalnum, local))
+    return Told(kind, canonical, shown), has_words and not is_told_by_form(canonical)
 
 
-_cached_meaning = lru_cache(maxsize=4096)(_meaning)
+_cached_hidden = lru_cache(maxsize=4096)(_hidden)
 
 
 def _canonical_name(text: str) -> str:
@@ -359,6 +306,21 @@ def _is_any_in(found: Sequence[tuple[int, int, str]], begin: int, end: int) -> b
     """Whether any value, of some in their order that do not overlap, ends between the two."""
     nth = bisect_right(found, begin, key=itemgetter(1))
     return nth < len(found) and found[nth][1] <= end
+
+
+def _in_strings(text: str, found: Iterable[Found]) -> str | None:
+    """Replace values in a JSON object without escapes; None where one is not in a string, or in a key."""
+    pieces: list[str] = []
+    at = quotes = 0
+    for begin, end, shown in sorted(found):
+        quotes += text.count('"', at, begin)
+        behind = text.find('"', end) + 1
+        if begin < at or not quotes % 2 or '"' in text[begin:end] or text[behind] == ":":
+            return None
+        pieces += (text[at:begin], shown)
+        at = end
+    pieces.append(text[at:])
+    return "".join(pieces)
 
 
 def _apart(found: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,3 +167,28 @@ def test_a_number_that_was_told_as_a_phone_is_hidden_and_others_stay_numbers() -
     assert output.value("", {"a": 442079460001, "b": 442079460002, "c": 12}) == {
         "a": shown, "b": 442079460002, "c": 12,
     }  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", ADA, "b ada", "name"]),
+        st.recursive(
+            st.sampled_from(
+                [ADA, f'say "{ADA}"', "of ada-lovelace.", 2079460001, "02079460001", "é", "x"]
+            ),
+            st.lists,
+            max_leaves=4,
+        ),
+    )
+)
+def test_what_is_hidden_in_json_that_is_not_read_is_what_is_hidden_when_it_is(data: object) -> None:
+    output = Redaction.keyed(b"a secret").of_an_output()
+    output.learn_from({"name": [ADA, "b"], "phone": 2079460001})
+    record = output.of_a_record()
+    text = orjson.dumps(record.value("", data)).decode()
+    output.learn(record.told or ())
+    shown = output.json_text(text)
+    if shown is not None:
+        assert orjson.loads(shown) == output.value("", data)
+    else:
+        assert output.value("", data) != orjson.loads(text) or "20794" in text

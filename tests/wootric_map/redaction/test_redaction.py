@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wootric_map.redaction.redaction import Redaction, kind_of
+from wootric_map.redaction.personal_keys import kind_of
+from wootric_map.redaction.redaction import Redaction
 
 REDACTION = Redaction.keyed(b"a secret")
 EMAIL = REDACTION.text("ada@example.com")
