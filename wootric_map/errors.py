@@ -36,7 +36,7 @@ class FatalError(ReplayError):
 
 
 class PassingError(ReplayError):
-    """The same may work later."""
+    """What failed may work later."""
 
 
 class RecordError(ReplayError):

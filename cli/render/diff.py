@@ -91,7 +91,7 @@ def end_user_data(changed: EndUserChange) -> dict[str, object]:
 
 
 def redacted(changed: EndUserChange, redaction: "Redaction") -> EndUserChange:
-    """The same change with all that is personal in it hidden."""
+    """Return an end user's change with all personal data in it hidden."""
     wanted, held = changed.fields, changed.held
     names = redaction.keys(wanted.properties)
     value = redaction.value

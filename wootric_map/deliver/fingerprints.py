@@ -145,7 +145,7 @@ class RememberedEndUser:
         return found is not None and found == self.fingerprints.value(field, str(value))
 
     def holds_property(self, name: str, value: PropertyValue) -> bool:
-        """The same of a property."""
+        """Tell whether a property was left with this value."""
         return self.holds(property_field(name), value)
 
     def may_lack(self, wanted: EndUserUpsert) -> bool:

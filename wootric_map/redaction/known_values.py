@@ -105,10 +105,6 @@ class KnownValues:
         if self._has_phones:
             yield from self._in_numbers(text)
 
-    def may_be_in(self, text: str) -> bool:
-        """Tell whether a plain text has a known value in it."""
-        return next(self.find(text), None) is not None
-
     def _remember(self, key: str, shown: str) -> None:
         self._shown[key] = shown
         if len(self._shown) > self._most:
