@@ -5,53 +5,50 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.options.types import Rate, Seconds, Share
+from cli.options.types import Rate, Seconds, Share, together
 from wootric_map.wootric import retry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def connection_options(command: F) -> F:
-    """How long faults are borne with, and whether calls are shown."""
-    for option in (
-        click.option(
-            "--verbose",
-            "-v",
-            is_flag=True,
-            help="Show each call on standard error, without personal data.",
-        ),
-        _seconds_option(
-            "--give-up-after",
-            retry.GIVE_UP_AFTER,
-            "Seconds that Wootric may be down before the run ends; what is undone is left for the next.",
-        ),
-        _seconds_option(
-            "--deadline",
-            retry.DEADLINE,
-            "Seconds for all tries of a call together; its wait for Wootric's limit is no part of them.",
-        ),
-        _seconds_option(
-            "--read-timeout",
-            retry.READ_TIMEOUT,
-            "Seconds of silence to bear once a call is sent.",
-        ),
-        _seconds_option(
-            "--connect-timeout", retry.CONNECT_TIMEOUT, "Seconds to wait for a connection."
-        ),
-        click.option(
-            "--retries",
-            type=click.IntRange(min=0),
-            default=retry.RETRIES,
-            show_default=True,
-            help="How often a call is tried again after a fault that may pass.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 def _seconds_option(name: str, default: float, what: str) -> Callable[[F], F]:
     return click.option(name, type=Seconds(), default=f"{default:g}", show_default=True, help=what)
+
+
+connection_options = together(
+    click.option(
+        "--verbose",
+        "-v",
+        is_flag=True,
+        help="Show each call on standard error, without personal data.",
+    ),
+    _seconds_option(
+        "--give-up-after",
+        retry.GIVE_UP_AFTER,
+        "Seconds that Wootric may be down before the run ends; what is undone is left for the next.",
+    ),
+    _seconds_option(
+        "--deadline",
+        retry.DEADLINE,
+        "Seconds for all tries of a call together; its wait for Wootric's limit is no part of them.",
+    ),
+    _seconds_option(
+        "--read-timeout",
+        retry.READ_TIMEOUT,
+        "Seconds of silence to bear once a call is sent.",
+    ),
+    _seconds_option(
+        "--connect-timeout", retry.CONNECT_TIMEOUT, "Seconds to wait for a connection."
+    ),
+    click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        default=retry.RETRIES,
+        show_default=True,
+        help="How often a call is tried again after a fault that may pass.",
+    ),
+)
+"""How long faults are borne with, and whether calls are shown."""
 
 
 def pace_options(
@@ -63,17 +60,12 @@ def pace_options(
         rate: what `--rate` means to the command.
     """
 
-    def add(command: F) -> F:
-        for option in (
-            click.option(
-                "--reserve",
-                type=Share(),
-                default=0.0,
-                help="The share of each of Wootric's limits to leave to live traffic, such as 20%.",
-            ),
-            click.option("--rate", type=Rate(), help=rate),
-        ):
-            command = option(command)
-        return command
-
-    return add
+    return together(
+        click.option(
+            "--reserve",
+            type=Share(),
+            default=0.0,
+            help="The share of each of Wootric's limits to leave to live traffic, such as 20%.",
+        ),
+        click.option("--rate", type=Rate(), help=rate),
+    )

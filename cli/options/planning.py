@@ -6,78 +6,75 @@ from typing import Any, TypeVar
 import click
 
 from cli.options.reading import with_files_for
-from cli.options.types import Count, LocalPath, Moment
+from cli.options.types import Count, LocalPath, Moment, together
 from wootric_map.mapping import filters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def planning_options(command: F) -> F:
-    """What is replayed, and how records become a plan."""
-    for option in (
-        click.option(
-            "--fill-missing",
-            is_flag=True,
-            help="Of an end user who is there, send only what Wootric holds nothing of: null, an empty text "
-            "or no such property. No value that is there is changed.",
-        ),
-        click.option(
-            "--create-only",
-            is_flag=True,
-            help="Create end users, and leave those who are there as they are. Events of theirs are sent.",
-        ),
-        click.option(
-            "--limit",
-            type=Count(),
-            metavar="N",
-            help="Replay so many records at most: the first in time order.",
-        ),
-        click.option(
-            "--user",
-            "users",
-            multiple=True,
-            metavar="ID_OR_EMAIL",
-            help="Replay this end user alone; may be given several times.",
-        ),
-        click.option(
-            "--event",
-            "events",
-            multiple=True,
-            metavar="NAME",
-            help="Of the track records, replay this event alone; * stands for anything; may be given "
-            "several times.",
-        ),
-        click.option(
-            "--type",
-            "types",
-            multiple=True,
-            type=click.Choice(["identify", "track", "page"]),
-            help="Replay records of this type alone; may be given several times.",
-        ),
-        click.option(
-            "--until",
-            type=Moment(filters.until),
-            help="Replay records before this time, or before so long ago; a day is taken whole.",
-        ),
-        click.option(
-            "--since",
-            type=Moment(filters.since),
-            help="Replay records from this date or time on, or from so long ago, such as 7d, 12h or 2w. "
-            "Earlier identifies still tell who is who.",
-        ),
-        click.option(
-            "--link-anonymous",
-            is_flag=True,
-            help="Take an anonymousId for the one user that it was ever seen with.",
-        ),
-        click.option(
-            "--no-fold",
-            is_flag=True,
-            help="Replay record by record in time order, not each end user's identifies as one.",
-        ),
-    ):
-        command = option(command)
-    return command
+planning_options = together(
+    click.option(
+        "--fill-missing",
+        is_flag=True,
+        help="Of an end user who is there, send only what Wootric holds nothing of: null, an empty text "
+        "or no such property. No value that is there is changed.",
+    ),
+    click.option(
+        "--create-only",
+        is_flag=True,
+        help="Create end users, and leave those who are there as they are. Events of theirs are sent.",
+    ),
+    click.option(
+        "--limit",
+        type=Count(),
+        metavar="N",
+        help="Replay so many records at most: the first in time order.",
+    ),
+    click.option(
+        "--user",
+        "users",
+        multiple=True,
+        metavar="ID_OR_EMAIL",
+        help="Replay this end user alone; may be given several times.",
+    ),
+    click.option(
+        "--event",
+        "events",
+        multiple=True,
+        metavar="NAME",
+        help="Of the track records, replay this event alone; * stands for anything; may be given "
+        "several times.",
+    ),
+    click.option(
+        "--type",
+        "types",
+        multiple=True,
+        type=click.Choice(["identify", "track", "page"]),
+        help="Replay records of this type alone; may be given several times.",
+    ),
+    click.option(
+        "--until",
+        type=Moment(filters.until),
+        help="Replay records before this time, or before so long ago; a day is taken whole.",
+    ),
+    click.option(
+        "--since",
+        type=Moment(filters.since),
+        help="Replay records from this date or time on, or from so long ago, such as 7d, 12h or 2w. "
+        "Earlier identifies still tell who is who.",
+    ),
+    click.option(
+        "--link-anonymous",
+        is_flag=True,
+        help="Take an anonymousId for the one user that it was ever seen with.",
+    ),
+    click.option(
+        "--no-fold",
+        is_flag=True,
+        help="Replay record by record in time order, not each end user's identifies as one.",
+    ),
+)
+"""What is replayed, and how records become a plan."""
 
 
 def against_option(default: str) -> Callable[[F], F]:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from cli import open_files
-from cli.options.types import Age
+from cli.options.types import Age, together
 from wootric_map.model import WARNINGS
 from wootric_map.read.lines import MAX_LINE_BYTES
 
@@ -16,63 +16,58 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MOST_PROCESSES: Final = 8
 
 
-def reading_options(command: F) -> F:
-    """How records are read."""
-    for option in (
-        click.option(
-            "--typed-names", is_flag=True, help="Both --amount-suffix and --array-suffix."
-        ),
-        click.option(
-            "--array-suffix",
-            is_flag=True,
-            help="Send list properties under a name ending in _array, as Wootric expects them.",
-        ),
-        click.option(
-            "--amount-suffix",
-            is_flag=True,
-            help="Send number properties under a name ending in _amount, as Wootric expects them, "
-            "rounded to integers where need be.",
-        ),
-        click.option(
-            "--consent-category",
-            "consent_categories",
-            multiple=True,
-            metavar="NAME",
-            help="A category of consent that Wootric needs: skip records whose user was asked and did not "
-            "agree to it; may be given several times.",
-        ),
-        click.option(
-            "--traits-from",
-            type=click.Choice(["auto", "traits", "context"]),
-            default="auto",
-            show_default=True,
-            help="Where an identify's traits stand; context is context.traits, as in RudderStack's "
-            "archives, and auto takes those where it has no traits of its own.",
-        ),
-        click.option(
-            "--ignore-integrations",
-            is_flag=True,
-            help="Take records even if their integrations turn Wootric off; not if their user withholds "
-            "consent.",
-        ),
-        click.option(
-            "--min-age",
-            type=Age(),
-            default="0",
-            show_default=True,
-            help="Leave files for the next run that were changed less than this ago, such as 10m: they may "
-            "still be written to.",
-        ),
-        click.option(
-            "--max-line-bytes",
-            type=click.IntRange(min=1),
-            default=MAX_LINE_BYTES,
-            show_default=True,
-            help="The longest line taken; longer ones are rejected.",
-        ),
-    ):
-        command = option(command)
-    return command
+reading_options = together(
+    click.option("--typed-names", is_flag=True, help="Both --amount-suffix and --array-suffix."),
+    click.option(
+        "--array-suffix",
+        is_flag=True,
+        help="Send list properties under a name ending in _array, as Wootric expects them.",
+    ),
+    click.option(
+        "--amount-suffix",
+        is_flag=True,
+        help="Send number properties under a name ending in _amount, as Wootric expects them, "
+        "rounded to integers where need be.",
+    ),
+    click.option(
+        "--consent-category",
+        "consent_categories",
+        multiple=True,
+        metavar="NAME",
+        help="A category of consent that Wootric needs: skip records whose user was asked and did not "
+        "agree to it; may be given several times.",
+    ),
+    click.option(
+        "--traits-from",
+        type=click.Choice(["auto", "traits", "context"]),
+        default="auto",
+        show_default=True,
+        help="Where an identify's traits stand; context is context.traits, as in RudderStack's "
+        "archives, and auto takes those where it has no traits of its own.",
+    ),
+    click.option(
+        "--ignore-integrations",
+        is_flag=True,
+        help="Take records even if their integrations turn Wootric off; not if their user withholds "
+        "consent.",
+    ),
+    click.option(
+        "--min-age",
+        type=Age(),
+        default="0",
+        show_default=True,
+        help="Leave files for the next run that were changed less than this ago, such as 10m: they may "
+        "still be written to.",
+    ),
+    click.option(
+        "--max-line-bytes",
+        type=click.IntRange(min=1),
+        default=MAX_LINE_BYTES,
+        show_default=True,
+        help="The longest line taken; longer ones are rejected.",
+    ),
+)
+"""How records are read."""
 
 
 def ignore_warning_option(command: F) -> F:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -201,3 +201,19 @@ class Bare(Text):
 def is_text(value: str) -> bool:
     """Return whether a value of the environment or command line is text; bytes that are none stay in it."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that gives a command several options, the last of them shown first."""
+
+    def add(command: F) -> F:
+        decorated: Any = command
+        for option in options:
+            decorated = option(decorated)
+        result: F = decorated
+        return result
+
+    return add
