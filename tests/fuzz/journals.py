@@ -69,6 +69,8 @@ def seeds() -> Iterator[bytes]:
             yield bytes((1, column, kind, 4)) + b"\x01\x02\xffx"
     for place in (16, 28, 100, 4_096, 8_192, 20_000):
         yield bytes((0,)) + place.to_bytes(3) + bytes((4,)) + b"\x00\xff\x01\x80"
+    # SQLite quotes the damaged bytes of a schema in the message of its error.
+    yield b"\x00\x00\x86\x00\x00\x86\x00\x07/\x10\xf7\x07/\x11\x00"
 
 
 def check(data: bytes) -> None:

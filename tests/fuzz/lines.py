@@ -39,6 +39,7 @@ def seeds() -> Iterator[bytes]:
     yield b'{"type":"alias","previousId":"undefined","userId":"1"}\nnull\n[]\n{}\n{"type":3}\n"x"\n'
     yield b"user_id,email,received_at\n1,ada@example.com,2024-01-02 03:04:05 UTC\n"
     yield b'{"user_id":"1","email":"a@b.co","context_traits":"{\\"plan\\":\\"pro\\"}","event":"x"}\n'
+    yield b'{\0(\0"\x01\x10\0\0\0\0\0\0}'  # UTF-16 that begins and ends like a record
     yield b'{"source":"a","line":1,"code":"missing_event","record":"{\\"type\\":\\"track\\"}"}\n'
 
 

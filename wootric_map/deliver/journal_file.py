@@ -10,7 +10,6 @@ from typing import Final
 
 from wootric_map.deliver.journal_contents import check_companions, check_is_there, contents
 from wootric_map.deliver.journal_schema import (
-    LOCK_TIMEOUT,
     account_of,
     check_is_one,
     check_whole,
@@ -160,10 +159,9 @@ def _make_private(path: Path) -> os.stat_result:
     wal = path.with_name(path.name + WAL)
     has_log = wal.exists() and wal.stat().st_size > 0
     # Without a log nobody has it open, and then SQLite is to leave nothing beside it.
-    address = f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
     with (
         suppress(sqlite3.OperationalError),  # which whoever opens it to write meets too
-        closing(sqlite3.connect(address, timeout=LOCK_TIMEOUT, uri=True)) as database,
+        closing(connected(path, "mode=ro" if has_log else "immutable=1")) as database,
     ):
         version_of(database, path)
     descriptor = open_ours(path, os.O_RDWR)

@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from wootric_map.errors import JournalError
 
@@ -118,10 +118,35 @@ _FORMS: Final[Mapping[str, str]] = {
 """What holds of every row of a table: SQLite takes any value in any column, and finds nothing wrong there."""
 
 
-def connected(path: Path) -> sqlite3.Connection:
-    """Open a database; its one connection serves all threads, one at a time."""
+class _Connection(sqlite3.Connection):
+    """A connection whose every error is SQLite's own."""
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        """Execute a statement.
+
+        Raises:
+            sqlite3.DatabaseError: also where SQLite quotes damaged bytes that Python can't decode.
+        """
+        try:
+            return super().execute(*args)
+        except UnicodeDecodeError as error:
+            raise sqlite3.DatabaseError("its schema is damaged") from error
+
+
+def connected(path: Path, query: str = "") -> sqlite3.Connection:
+    """Open a database; its one connection serves all threads, one at a time.
+
+    Args:
+        path: the database.
+        query: parameters of SQLite's URI, such as `mode=ro`.
+    """
     return sqlite3.connect(
-        path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?{query}",
+        uri=True,
+        timeout=LOCK_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_Connection,
     )
 
 

@@ -123,6 +123,14 @@ def looks_like_record(line: bytes) -> bool:
     return text.startswith(b"{") and text.endswith(b"}")
 
 
+def begins_export(line: bytes) -> bool:
+    """Tell whether the first line of a file is enough to know that the file is an export.
+
+    A line with a byte that no text has may be the beginning of another format, whatever else it looks like.
+    """
+    return looks_like_record(line) and not _CONTROL.search(line, 0, _SEARCHED_BYTES)
+
+
 def for_file(rejection: Rejection, gzip_levels: int) -> Rejection:
     """Return a rejection with a conversion in its message that works on the file as it is stored.
 

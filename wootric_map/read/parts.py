@@ -9,7 +9,7 @@ from typing import BinaryIO, Final, NamedTuple
 from wootric_map.read import blocks as block_reader
 from wootric_map.read.blocks import Blocks, ByteStream
 from wootric_map.read.files import Source
-from wootric_map.read.foreign import BOM, looks_like_record
+from wootric_map.read.foreign import BOM, begins_export
 from wootric_map.read.gzip import MAGIC
 from wootric_map.read.lines import (
     MAX_LINE_BYTES,
@@ -83,7 +83,7 @@ def _can_be_cut(path: Path, is_one_part: bool) -> bool:
             first = file.readline(MAX_LINE_BYTES)
     except OSError:
         return False  # the reader reports the error
-    return not first.startswith(MAGIC) and (is_one_part or looks_like_record(first))
+    return not first.startswith(MAGIC) and (is_one_part or begins_export(first))
 
 
 def _cut(source: Source, whole: int, file: BinaryIO, size: int) -> Iterator[Source]:
@@ -133,7 +133,7 @@ def _read_ahead(source: Source, size: int, blocks: Blocks, max_line_bytes: int) 
     first = next(coming, b"")
     begin = source.begin
     line = first.partition(b"\n")[0]
-    if not looks_like_record(line) or own_file_of(line):
+    if not begins_export(line) or own_file_of(line):
         contents = chain((first,), coming)
         lines = numbered_lines(source.name, blocks, contents, begin, max_line_bytes)
         yield from _batches(reject_foreign_beginning(lines, blocks), blocks, size)
