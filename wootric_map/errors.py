@@ -166,6 +166,9 @@ class CallFailedError(WootricError, RecordError):
 class ServerFaultError(CallFailedError, PassingError):
     """Wootric failed; the same call may work later."""
 
+    retry_after = 0.0
+    """In how many seconds Wootric asked to be called again; 0 where it did not say."""
+
 
 class TooFastError(CallFailedError, PassingError):
     """The call came past the limit; the pace knows until when."""

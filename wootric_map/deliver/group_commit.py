@@ -103,7 +103,8 @@ class GroupCommit:
             self._notes.append(write)
             self._noted += 1
             noted = self._noted
-        self._news.set()
+        if not self._news.is_set():  # to set it again would wake its waiters again
+            self._news.set()
         return noted
 
     def commit(self, reached: int) -> None:

@@ -15,6 +15,7 @@ from wootric_map.model import EndUser
 from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
 from wootric_map.wootric.end_users import clean, end_user_from
 from wootric_map.wootric.http import LARGEST_REPLY, Reply
+from wootric_map.wootric.pace import number
 from wootric_map.wootric.replies import MOST_VALUES, has_too_many_values
 from wootric_map.wootric.requests import HttpCall
 
@@ -92,7 +93,9 @@ def content(call: ApiCall, reply: Reply) -> Any:
     if not (call.repeatable or was_not_taken(status)):
         # The reply is a gateway's, and Wootric behind it may have taken the call.
         raise NoAnswerError(message)
-    raise ServerFaultError("server_error", message, status, _shown(reply))
+    fault = ServerFaultError("server_error", message, status, _shown(reply))
+    fault.retry_after = number(reply.headers.get("Retry-After")) or 0.0
+    raise fault
 
 
 def was_not_taken(status: int) -> bool:

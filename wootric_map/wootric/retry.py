@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from wootric_map.errors import TooFastError
+from wootric_map.errors import ServerFaultError, TooFastError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -32,7 +32,7 @@ _FIRST_PAUSE: Final = 0.5
 """Seconds between two tries at most after the first fault, before doubling."""
 
 _LONGEST_PAUSE: Final = 30.0
-"""Seconds between two tries at most after many faults."""
+"""Seconds between two tries at most, after many faults or where Wootric asks for more."""
 
 _LEAST: Final = 0.001
 """Seconds that even a call past its deadline has left, since a timeout must not be 0."""
@@ -97,10 +97,17 @@ class Tries:
         return self._faults > self._retries
 
     def pause(self, state: "RetryCallState") -> float:
-        """Return the seconds to wait: 0 after a 429, where `Pace` waits; else exponential, with jitter."""
+        """Return the seconds to wait before the next try.
+
+        After a 429 that is 0, since `Pace` waits for the limit (rate_limit.py). After a fault the pause grows
+        exponentially, with jitter; it is no shorter than Wootric asked for, up to `_LONGEST_PAUSE`.
+        """
         if was_too_fast(state):
             return 0.0
-        return self._jitter(0.0, min(_FIRST_PAUSE * 2**self._faults, _LONGEST_PAUSE))
+        pause = self._jitter(0.0, min(_FIRST_PAUSE * 2**self._faults, _LONGEST_PAUSE))
+        fault = state.outcome.exception() if state.outcome else None
+        asked = fault.retry_after if isinstance(fault, ServerFaultError) else 0.0
+        return max(pause, min(asked, _LONGEST_PAUSE))
 
 
 def was_too_fast(state: "RetryCallState") -> bool:

@@ -709,6 +709,13 @@ def test_a_server_error_between_two_refusals_for_speed_counts_alone(account_of: 
     assert len(account.asked()) == 7
 
 
+def test_an_account_that_asks_for_a_pause_after_a_fault_is_given_it(account_of: AccountOf) -> None:
+    account = account_of(answering(status(503, {"Retry-After": "20"}), 1))
+    account.client().send(VIEW)
+    assert len(account.asked()) == 2
+    assert account.time.waits == [20]
+
+
 def test_an_account_that_is_always_too_fast_fails_the_call_in_the_end(
     account_of: AccountOf,
 ) -> None:

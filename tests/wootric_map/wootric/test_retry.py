@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tenacity import Future, RetryCallState, Retrying
 
-from wootric_map.errors import CallFailedError, TooFastError
+from wootric_map.errors import CallFailedError, ServerFaultError, TooFastError
 from wootric_map.wootric.retry import Outage, Tries
 
 FAULT = CallFailedError("server_error", "down", 503, None)
@@ -60,6 +61,16 @@ def test_no_call_is_tried_more_often_or_for_longer_than_told(
     else:
         raise AssertionError("it was never enough")
     assert spent <= deadline + 0.002
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [(0.0, 0.25), (7.0, 7.0), (3600.0, 30.0), (-3.0, 0.25)]
+)
+def test_the_pause_is_as_long_as_wootric_asks_for(asked: float, seconds: float) -> None:
+    fault = ServerFaultError("server_error", "down", 503, None)
+    fault.retry_after = asked
+    made = Tries(5, 300, clock=Clock(), jitter=lambda least, most: (least + most) / 2)
+    assert made.pause(ended(fault)) == seconds
 
 
 @given(
