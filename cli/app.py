@@ -160,7 +160,7 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
 def _of_the_disk(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     if type(error).__qualname__ == "OperationalError":
-        from wootric_map.deliver.journal_schema import IN_USE, is_in_use  # noqa: PLC0415 - SQLite is there already
+        from wootric_map.deliver.journal_schema import IN_USE, is_in_use
 
         if is_in_use(error):
             return f"{IN_USE}; wait for its end, then run the same command again"
@@ -197,7 +197,7 @@ def _unforeseen(error: Exception, redaction: "Redaction | None") -> int:
 
 
 def _say(message: str, code: int) -> int:
-    from cli.render.text import printable  # noqa: PLC0415 - as above
+    from cli.render.text import printable
 
     click.echo(f"Error: {printable(message, 1000)}", err=True)
     return code

@@ -82,7 +82,7 @@ class Group(click.Group):
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             commands = self.list_commands(ctx)
-            import difflib  # noqa: PLC0415 - seldom needed
+            import difflib
 
             close = difflib.get_close_matches(name.lower().replace("_", "-"), commands)
             likely = " or ".join(f"'{ctx.command_path} {each}'" for each in close)

@@ -75,7 +75,7 @@ class Login:
         services(
             self.account_token, self.base_url
         )  # if these are wrong, nobody is asked for a secret
-        from wootric_map.wootric.client import ClientCredentials, PasswordCredentials  # noqa: PLC0415 - slow
+        from wootric_map.wootric.client import ClientCredentials, PasswordCredentials
 
         if self.as_client and self.as_person:
             raise click.UsageError("two logins: give a client id or a username, not both")

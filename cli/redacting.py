@@ -35,7 +35,7 @@ def redaction_for(
     """
     if OPTION not in arguments:
         return None
-    from wootric_map.redaction.redaction import Redaction  # noqa: PLC0415 - most runs need none
+    from wootric_map.redaction.redaction import Redaction
 
     if given is None:
         return Redaction(random_key).of_an_output()

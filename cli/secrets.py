@@ -31,7 +31,7 @@ def given(name: str) -> str | None:
 
 def _overwrite(name: str) -> None:
     """Overwrite a variable's value where the C library holds it."""
-    import ctypes  # noqa: PLC0415 - most commands are given no secret
+    import ctypes
 
     try:
         find = ctypes.CDLL(None).getenv

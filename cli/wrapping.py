@@ -80,7 +80,7 @@ def columns(text: str) -> int:
     shown = click.unstyle(text) if "\x1b" in text else text
     if shown.isascii():
         return len(shown)
-    from rich.cells import cell_len  # noqa: PLC0415 - seldom needed
+    from rich.cells import cell_len
 
     return cell_len(shown)
 

@@ -79,10 +79,10 @@ def opened(settings: AccountSettings) -> Iterator[Account]:
     Raises:
         SettingsError: something is missing, or can't be used.
     """
-    from wootric_map.wootric.regions import services  # noqa: PLC0415 - a dry run may need none
+    from wootric_map.wootric.regions import services
 
     if settings.sandbox:
-        from wootric_map import embedded_sandbox  # noqa: PLC0415 - as above
+        from wootric_map import embedded_sandbox
 
         with embedded_sandbox.running() as running:
             yield Account(*embedded_sandbox.account(running))
@@ -108,7 +108,7 @@ def connected(
         settings: how long faults are borne with.
         connections: how many are kept open at most.
     """
-    from wootric_map.wootric.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
+    from wootric_map.wootric.client import Wootric
 
     wootric = Wootric(
         *account,

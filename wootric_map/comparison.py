@@ -50,8 +50,8 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotRe
         raise UnfitSettingsError(
             f"--against {against}: {problem}; wootric-replay snapshot makes one"
         )
-    from wootric_map.snapshot.snapshot_file import SnapshotReader  # noqa: PLC0415 - SQLite is slow to import
-    from wootric_map.wootric.regions import account_fingerprint  # noqa: PLC0415 - as above
+    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.wootric.regions import account_fingerprint
 
     try:
         opened = SnapshotReader(path)

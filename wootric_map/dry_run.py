@@ -199,7 +199,7 @@ class DryRun:
         if settings.against != ACCOUNT:
             registered = frozenset(names) if names else None
             if settings.account.sandbox:
-                from wootric_map import embedded_sandbox  # noqa: PLC0415 - seldom needed
+                from wootric_map import embedded_sandbox
 
                 running = stack.enter_context(embedded_sandbox.running())
                 registered = embedded_sandbox.registered_events(running)
@@ -212,7 +212,7 @@ class DryRun:
             return Compared(find, registered, False, fingerprint, memory, lambda: speed)
         memory = self._memory(stack, None)
         limits = self._limits(memory)
-        from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - a dry run may need none
+        from wootric_map.wootric.pace import Pace
 
         account = stack.enter_context(opened(settings.account))
         pace = Pace(connection.rate, wait=stop.wait, reserve=connection.reserve)
@@ -233,7 +233,7 @@ class DryRun:
         settings = self._settings
         if not (settings.subtract_delivered or settings.journal):
             return None
-        from wootric_map.deliver.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+        from wootric_map.deliver.journal import Journal
 
         account = journal_place.account_of(
             settings.account.account_token, settings.account.base_url
@@ -254,7 +254,7 @@ class DryRun:
         of = self._settings.account
         if not of.account_token:
             return {}
-        from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415 - SQLite is slow to import
+        from wootric_map.deliver.journal_contents import contents
 
         # No more than a better guess depends on them.
         with suppress(JournalError, SettingsError):

@@ -158,7 +158,7 @@ class CallFailedError(WootricError, RecordError):
     @property
     def failure(self) -> "Failure":
         """What it means for the delivery."""
-        from wootric_map.model import Failure  # noqa: PLC0415 - every start imports the errors
+        from wootric_map.model import Failure
 
         return Failure(self.code, str(self), self.status, self.body)
 

@@ -107,7 +107,7 @@ def sandbox(
     """
     try:
         # Imported here because every other command would pay for it, and may be without it.
-        from wootric_map.sandbox import SandboxSettings, run_sandbox  # noqa: PLC0415
+        from wootric_map.sandbox import SandboxSettings, run_sandbox
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("wootric_map", ""):
             raise

@@ -104,8 +104,8 @@ def listing_progress(
 
 @contextmanager
 def _drawn(progress: ListingProgress) -> Iterator[None]:
-    from rich.live import Live  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.live import Live
+    from rich.text import Text
 
     def draw() -> Text:
         return Text(f"Listing  {progress.text}")

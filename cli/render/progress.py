@@ -105,7 +105,7 @@ def working(title: str, *, shown: bool) -> Iterator[None]:
 
 @contextmanager
 def _bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    from rich.progress import (  # noqa: PLC0415 - slow, and only a terminal needs it
+    from rich.progress import (
         BarColumn,
         DownloadColumn,
         Progress,
@@ -257,10 +257,10 @@ def sending_progress(
 
 @contextmanager
 def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
-    from rich.console import Group  # noqa: PLC0415 - as above
-    from rich.live import Live  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.text import Text
 
     bar = Progress(
         TextColumn("Sending"),
@@ -315,7 +315,7 @@ def regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
 
 def console() -> Any:
     """Standard error as rich sees it, coloured if click's output is."""
-    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.console import Console
 
     context = click.get_current_context(silent=True)
     is_plain = context is not None and context.color is False

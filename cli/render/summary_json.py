@@ -132,7 +132,7 @@ def kept_in(kept: KeptRecords | None) -> dict[str, object] | None:
 
 def ending(error: Exception) -> tuple[str, int]:
     """Return the message of an error, and the exit code that it ends in."""
-    from cli.app import foreseen  # noqa: PLC0415 - it imports the commands in turn
+    from cli.app import foreseen  # which imports the commands, and they this module
 
     if isinstance(error, click.ClickException):
         return error.format_message(), EXIT_USAGE

@@ -75,8 +75,8 @@ def account_journal(
         JournalError: the journal can't be used.
         SettingsError: what stands in the journal's place is no file, or somebody else's.
     """
-    from wootric_map.deliver.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
-    from wootric_map.deliver.journal_file import discard_unused  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.deliver.journal import Journal
+    from wootric_map.deliver.journal_file import discard_unused
 
     account = journal_account(account_token, at)
     path = own_place(account, settings.path)

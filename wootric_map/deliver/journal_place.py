@@ -22,7 +22,7 @@ def state_folder() -> Path:
     Raises:
         SettingsError: whoever runs this has no home.
     """
-    from platformdirs import user_state_path  # noqa: PLC0415 - not every command needs it
+    from platformdirs import user_state_path
 
     try:
         return user_state_path("wootric-replay", appauthor=False)
@@ -83,8 +83,8 @@ def listed() -> "list[Listed]":
     Raises:
         SettingsError: whoever runs this has no home.
     """
-    from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415 - SQLite is slow to import
-    from wootric_map.deliver.journal_list import Listed  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal_contents import contents
+    from wootric_map.deliver.journal_list import Listed
 
     found = []
     for path in sorted(state_folder().glob(f"*{JOURNAL}")):
