@@ -14,7 +14,7 @@ from cli.options.types import NO_TEXT, is_text
 from wootric_map.wootric.regions import bare, services
 
 if TYPE_CHECKING:
-    from wootric_map.wootric.client import Credentials
+    from wootric_map.wootric.auth import Credentials
 
 _CLIENT: Final = ("WOOTRIC_CLIENT_ID", "WOOTRIC_CLIENT_SECRET")
 _PERSON: Final = ("WOOTRIC_USERNAME", "WOOTRIC_PASSWORD")
@@ -75,7 +75,7 @@ class Login:
         services(
             self.account_token, self.base_url
         )  # if these are wrong, nobody is asked for a secret
-        from wootric_map.wootric.client import ClientCredentials, PasswordCredentials
+        from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
 
         if self.as_client and self.as_person:
             raise click.UsageError("two logins: give a client id or a username, not both")

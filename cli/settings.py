@@ -134,7 +134,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
         SettingsError: options choose nothing, or exclude each other.
     """
     from wootric_map.deliver.account_lock import JournalSettings
-    from wootric_map.deliver.replay import Foresight
+    from wootric_map.deliver.push_observer import Preview
     from wootric_map.push import PushSettings, what_is_pushed
 
     paths, plan = what_is_pushed(values["paths"], values["plan_path"])
@@ -154,7 +154,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
         rejects=values["rejects"],
         keep_rejects=values["keep_rejects"],
         max_duration=values["max_duration"],
-        foresight=Foresight(calls=tells, warnings=warns),
+        preview=Preview(calls=tells, warnings=warns),
     )
     if plan:
         _check_plan_alone()

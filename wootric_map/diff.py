@@ -179,8 +179,8 @@ class Changes(Generic[T]):
         report = self.report
         report.deliver(each.outcome)
         report.done["look_up"] += each.look_ups
-        report.done["unseen"] += each.is_unseen
-        report.done["look_up_first"] += each.is_unseen
+        report.done["unseen"] += each.is_provisional
+        report.done["look_up_first"] += each.is_provisional
         if each.call is None:
             return
         for ref, warning in each.warnings:

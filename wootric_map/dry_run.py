@@ -106,36 +106,17 @@ class DryRun:
             WootricError: the account can't be asked.
         """
         settings, report = self._settings, self.report
-        written = run_files.written(out=settings.out, unidentified=settings.unidentified)
-        journal = self._journal_uses()
-        left_out = run_files.left_out(written.values())
-        sources = find_sources(
-            settings,
-            report.passed_over,
-            stdin=self._stdin,
-            clock=self._clock,
-            leave_out=(REJECTS, *left_out),
-        )
+        sources = self._find_sources()
         stopped: StoppedError | None = None
         with ExitStack() as stack:
             stop = stack.enter_context(self._stop)
-            run_files.check(
-                [
-                    *run_files.uses_of_sources(sources),
-                    *run_files.read("--against", snapshot_path(settings.against)),
-                    *uses_of_login(settings.account, settings.connection),
-                    *written.values(),
-                    *run_files.read("push's --rejects", REJECTS),
-                    *journal,
-                ]
+            unidentified = stack.enter_context(
+                UnidentifiedFile(settings.unidentified, report, sources)
             )
-            unidentified = UnidentifiedFile(settings.unidentified, report, sources)
-            stack.enter_context(unidentified)
             try:
                 plan, compared, saved = self._plan(sources, stop, stack)
                 tally = Tally(plan.spool.names)
-                ignored = report.ignored_warnings
-                change = partial(shown, show=show, ignored=ignored)
+                change = partial(shown, show=show, ignored=report.ignored_warnings)
                 changes = Changes(plan, report, tally, change)
                 if compared.is_known or saved or not settings.planning.fold:
                     workers = settings.workers if compared.asks else 1
@@ -150,6 +131,36 @@ class DryRun:
         if stopped:
             raise stopped
 
+    def _find_sources(self) -> list[Source]:
+        """Return what is read.
+
+        Raises:
+            OneFileError: the run would use a file in two ways that exclude each other.
+        """
+        settings, account = self._settings, self._settings.account
+        written = run_files.written(out=settings.out, unidentified=settings.unidentified)
+        journal = journal_place.uses(
+            account.account_token, account.base_url, settings.journal, writes=False
+        )
+        sources = find_sources(
+            settings,
+            self.report.passed_over,
+            stdin=self._stdin,
+            clock=self._clock,
+            leave_out=(REJECTS, *run_files.left_out(written.values())),
+        )
+        run_files.check(
+            [
+                *run_files.uses_of_sources(sources),
+                *run_files.read("--against", snapshot_path(settings.against)),
+                *uses_of_login(account, settings.connection),
+                *written.values(),
+                *run_files.read("push's --rejects", REJECTS),
+                *journal,
+            ]
+        )
+        return sources
+
     def _plan(
         self, sources: list[Source], stop: Stop, stack: ExitStack
     ) -> tuple[Plan, Compared, PlanWriter | None]:
@@ -157,7 +168,7 @@ class DryRun:
         options = plan_options(settings, keep_lines=settings.unidentified is not None)
         # Its processes are forked before anything starts a thread.
         with intake_workers(sources, reading, options, processes=settings.processes) as workers:
-            compared = self._compared(stop, stack)
+            compared = _Comparison(settings, self._connect, stop, stack).opened()
             memory = compared.memory
             spool = stack.enter_context(Spool())
             saved = None
@@ -181,43 +192,54 @@ class DryRun:
                 )
         return plan, compared, saved
 
-    def _journal_uses(self) -> list[run_files.Use]:
-        account = self._settings.account
-        token, url = account.account_token, account.base_url
-        return journal_place.uses(token, url, self._settings.journal, writes=False)
 
-    def _compared(self, stop: Stop, stack: ExitStack) -> Compared:
-        """Open what the plan is compared with."""
-        settings = self._settings
-        connection, token = settings.connection, settings.account.account_token
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Opens what a plan is compared with."""
+
+    settings: DryRunSettings
+    connect: Connect
+    stop: Stop
+    stack: ExitStack
+    """Closes what was opened."""
+
+    def opened(self) -> Compared:
+        """Return what the settings name; sign in if that is the account itself."""
+        settings = self.settings
         names = settings.registered_events
         if names and (settings.account.sandbox or settings.against == ACCOUNT):
             beside = "--sandbox" if settings.account.sandbox else "--against account"
             raise UnfitSettingsError(
                 f"--registered-event has no place beside {beside}, which is asked for them"
             )
-        if settings.against != ACCOUNT:
-            registered = frozenset(names) if names else None
-            if settings.account.sandbox:
-                from wootric_map import embedded_sandbox
+        return self._account() if settings.against == ACCOUNT else self._snapshot_or_nothing()
 
-                running = stack.enter_context(embedded_sandbox.running())
-                registered = embedded_sandbox.registered_events(running)
-            snapshot = stack.enter_context(snapshot_of(settings.against, token))
-            memory = self._memory(stack, snapshot.as_of if snapshot else None)
-            fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
-            remembered = by_kind(self._limits(memory))
-            speed = Speed(connection.rate, connection.reserve, remembered=remembered)
-            find = snapshot and snapshot.find
-            return Compared(find, registered, False, fingerprint, memory, lambda: speed)
-        memory = self._memory(stack, None)
-        limits = self._limits(memory)
+    def _snapshot_or_nothing(self) -> Compared:
+        settings, connection = self.settings, self.settings.connection
+        token, names = settings.account.account_token, settings.registered_events
+        registered = frozenset(names) if names else None
+        if settings.account.sandbox:
+            from wootric_map import embedded_sandbox
+
+            running = self.stack.enter_context(embedded_sandbox.running())
+            registered = embedded_sandbox.registered_events(running)
+        snapshot = self.stack.enter_context(snapshot_of(settings.against, token))
+        memory = self._memory(snapshot.as_of if snapshot else None)
+        fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
+        speed = Speed(connection.rate, connection.reserve, remembered=by_kind(self._limits(memory)))
+        find = snapshot and snapshot.find
+        return Compared(find, registered, False, fingerprint, memory, lambda: speed)
+
+    def _account(self) -> Compared:
         from wootric_map.wootric.pace import Pace
 
-        account = stack.enter_context(opened(settings.account))
-        pace = Pace(connection.rate, wait=stop.wait, reserve=connection.reserve)
-        client = self._connect(account, pace, connection, connections=settings.workers)
-        wootric = stack.enter_context(client)
+        settings, connection = self.settings, self.settings.connection
+        memory = self._memory(None)
+        limits = self._limits(memory)
+        account = self.stack.enter_context(opened(settings.account))
+        pace = Pace(connection.rate, wait=self.stop.wait, reserve=connection.reserve)
+        client = self.connect(account, pace, connection, connections=settings.workers)
+        wootric = self.stack.enter_context(client)
         wootric.sign_in()
         return Compared(
             wootric.find,
@@ -228,9 +250,13 @@ class DryRun:
             lambda: speed_of(pace, limits),
         )
 
-    def _memory(self, stack: ExitStack, since: float | None) -> "Journal | None":
-        """Open a copy of the journal that is to be taken off, if any is."""
-        settings = self._settings
+    def _memory(self, since: float | None) -> "Journal | None":
+        """Open a copy of the journal whose deliveries are subtracted; return None if there is none.
+
+        Args:
+            since: as in `Journal.open`.
+        """
+        settings = self.settings
         if not (settings.subtract_delivered or settings.journal):
             return None
         from wootric_map.deliver.journal import Journal
@@ -244,21 +270,21 @@ class DryRun:
             )
         path = journal_place.place(account or "", settings.journal)
         if not (settings.journal or path.exists()):
-            return None  # nothing has been pushed to it
-        return stack.enter_context(Journal.copied(path, account, since=since))
+            return None  # nothing has been pushed to the account
+        return self.stack.enter_context(Journal.copied(path, account, since=since))
 
     def _limits(self, memory: "Journal | None") -> Mapping[str, float]:
-        """Return the limits that pushes to the account were told."""
+        """Return the limits that replies told earlier pushes, in calls a minute by endpoint."""
         if memory:
             return memory.runs.limits()
-        of = self._settings.account
-        if not of.account_token:
+        named = self.settings.account
+        if not named.account_token:
             return {}
         from wootric_map.deliver.journal_contents import contents
 
-        # No more than a better guess depends on them.
+        # A journal that can't be read only makes the forecast less exact.
         with suppress(JournalError, SettingsError):
-            account = journal_place.account_of(of.account_token, of.base_url)
+            account = journal_place.account_of(named.account_token, named.base_url)
             assert account  # noqa: S101 - there is a token
             found = contents(journal_place.place(account, None), runs=0).limits
             return {name: inf if limit is None else limit for name, limit in found.items()}

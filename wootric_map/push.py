@@ -14,7 +14,8 @@ from wootric_map.comparison import ACCOUNT, NOTHING, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
 from wootric_map.deliver.journal import Journal
-from wootric_map.deliver.replay import Ending, Foresight, PushObserver, Replay
+from wootric_map.deliver.push_observer import Preview, PushObserver
+from wootric_map.deliver.replay import Ending, Replay
 from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
 from wootric_map.export import find_sources, stream_of
 from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
@@ -48,7 +49,7 @@ class PushSettings(ReplaySettings):
     """How many rejects files of earlier runs are kept, numbered; and how many of `unidentified`."""
     max_duration: float | None = None
     """Seconds after which the run stops in good order; what is left is for the next run."""
-    foresight: Foresight = field(default_factory=lambda: Foresight(calls=True, warnings=True))
+    preview: Preview = field(default_factory=lambda: Preview(calls=True, warnings=True))
     """What is to be known before the first call; it takes going through the plan once more."""
 
     def __post_init__(self) -> None:
@@ -182,10 +183,10 @@ class Push:
             passed = self._monotonic() - begun
             seconds = None if limit is None else max(limit - passed, 0.0)
             with time_limit(seconds, stop.event) as time_is_up:
-                ended = replay.go(lambda: self._deliver(opened))
+                ended = replay.run(lambda: self._deliver(opened))
             is_cut = time_is_up() and not stop.exit_code and ended.left != 0
             complete = ended.error is None and not stop.exit_code and not is_cut
-            rejects, went_through, fault = self._settle_rejects(opened, complete=complete)
+            rejects, went_through, fault = self._finish_rejects(opened, complete=complete)
             result = PushResult(
                 report=self.report,
                 error=ended.error or fault,
@@ -210,28 +211,10 @@ class Push:
         return replace(result, error=error, calls=replay.pace.calls)
 
     def _open(self, stack: ExitStack) -> _Opened:
-        """Open all that the push takes, and make sure that no file is put to two uses."""
+        """Open all that the push needs; the stack closes it."""
         settings, report, stop = self._settings, self.report, self._stop
         connection = settings.connection
-        written = run_files.written(rejects=settings.rejects, unidentified=settings.unidentified)
-        kept_files = self._journal_uses()
-        sources = find_sources(
-            settings,
-            report.passed_over,
-            stdin=self._stdin,
-            clock=self._clock,
-            leave_out=run_files.left_out([*written.values(), *kept_files]),
-        )
-        replaces = run_files.check(
-            [
-                *run_files.uses_of_sources(sources, written["rejects"]),
-                *_uses_of_plan(settings.plan),
-                *run_files.read("--against", snapshot_path(settings.against)),
-                *uses_of_login(settings.account, connection),
-                *written.values(),
-                *kept_files,
-            ]
-        )
+        sources, replaces = self._find_sources()
         rejects = stack.enter_context(_rejects_file(settings, sources))
         unidentified = UnidentifiedFile(
             settings.unidentified, report, sources, keep=settings.keep_rejects
@@ -258,29 +241,55 @@ class Push:
             rejects=rejects,
             unidentified=unidentified,
             journal=journal,
-            remembered=journal.runs.limits(),
+            earlier_limits=journal.runs.limits(),
             is_stand_in=account.services.is_stand_in,
             find=snapshot.find if snapshot else find,
             is_snapshot=snapshot is not None,
             workers=settings.workers,
-            foresight=settings.foresight,
+            preview=settings.preview,
         )
         return _Opened(replay, sources, saved, replaces, stack)
+
+    def _find_sources(self) -> tuple[list[Source], bool]:
+        """Return what is read, and whether it includes a rejects file that the run replaces.
+
+        Raises:
+            OneFileError: the run would use a file in two ways that exclude each other.
+        """
+        settings = self._settings
+        written = run_files.written(rejects=settings.rejects, unidentified=settings.unidentified)
+        account = settings.account
+        kept_files = []
+        if not account.sandbox:
+            kept_files = journal_place.uses(
+                account.account_token, account.base_url, settings.journal.path, writes=True
+            )
+        sources = find_sources(
+            settings,
+            self.report.passed_over,
+            stdin=self._stdin,
+            clock=self._clock,
+            leave_out=run_files.left_out([*written.values(), *kept_files]),
+        )
+        replaces = run_files.check(
+            [
+                *run_files.uses_of_sources(sources, written["rejects"]),
+                *_uses_of_plan(settings.plan),
+                *run_files.read("--against", snapshot_path(settings.against)),
+                *uses_of_login(account, settings.connection),
+                *written.values(),
+                *kept_files,
+            ]
+        )
+        return sources, replaces
 
     def _deliver(self, opened: _Opened) -> Ending:
         settings, replay = self._settings, opened.replay
         if opened.saved:
-            return replay.send_file(opened.saved)
+            return replay.deliver_plan(opened.saved)
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
-        return replay.send(opened.sources, settings.reading, options, stdin, opened.stack)
-
-    def _journal_uses(self) -> list[run_files.Use]:
-        account = self._settings.account
-        if account.sandbox:
-            return []
-        token, url = account.account_token, account.base_url
-        return journal_place.uses(token, url, self._settings.journal.path, writes=True)
+        return replay.deliver_export(opened.sources, settings.reading, options, stdin, opened.stack)
 
     def _journal(
         self, account: Account, snapshot: "SnapshotReader | None"
@@ -298,7 +307,7 @@ class Push:
             monotonic=self._monotonic,
         )
 
-    def _settle_rejects(
+    def _finish_rejects(
         self, opened: _Opened, *, complete: bool
     ) -> tuple[KeptRecords, bool, OSError | None]:
         """Put the rejects file in its place.
@@ -307,11 +316,8 @@ class Push:
             What became of the file; whether all that is in the one of an earlier run that still stands
             there has gone through since; and why the file could not be put there, if it could not.
         """
-        path, rejects, journal = (
-            self._settings.rejects,
-            opened.replay.rejects,
-            opened.replay.journal,
-        )
+        rejects, history = opened.replay.rejects, opened.replay.journal.rejects
+        path = self._settings.rejects
         try:
             before = rejects.finish(replayed=opened.replaces, complete=complete)
         except OSError as error:
@@ -319,9 +325,9 @@ class Push:
             why = f"{error.strerror or error}; to have the rejects written anew, push with --retry-rejects"
             return rejects.kept(path, None), False, OSError(error.errno, why, error.filename)
         if complete and not opened.saved:
-            journal.rejects.end_retries()
+            history.end_retries()
         kept = rejects.kept(path, before)
-        return kept, kept.is_left_over and rejects.all_lines(journal.rejects.went_through), None
+        return kept, kept.is_left_over and rejects.all_lines(history.went_through), None
 
 
 def _uses_of_plan(path: Path | None) -> list[run_files.Use]:

@@ -5,7 +5,7 @@ import errno
 import filecmp
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -63,21 +63,12 @@ class RejectsFile:
         # A link stays one: what it leads to is replaced.
         place = place_of_ours(path)
         path = path if self._is_special else place
-        if (
-            not self._is_special
-            and path.is_file()
-            and path.stat().st_size
-            and not is_rejects_file(path)
-        ):
-            raise FileExistsError(
-                f"{path} is there, and no rejects file; it would be replaced: choose another name"
-            )
-        if not self._is_special and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
-            raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
+        if not self._is_special:
+            _check_replaceable(path)
         self._path = path
-        self._keep = keep
         start = f"{path.name}."
-        self._spared = {each.resolve() for each in spare if each.name.startswith(start)}
+        spared = {each.resolve() for each in spare if each.name.startswith(start)}
+        self._numbered = _NumberedFiles(path, keep, spared)
         self._device = _opened(path) if self._is_special else None
         self._file: PrivateFile | None = None
         self.count = 0
@@ -92,7 +83,8 @@ class RejectsFile:
 
     def reject(self, source: str, line: int, rejection: Rejection, raw: bytes) -> None:
         """Write a rejected record."""
-        self._write(source, line, rejection.code, rejection.field, rejection.message, None, raw)
+        code, at, message = rejection
+        self._write(source, line, _entry(code, at, message), raw)
 
     def fail(
         self,
@@ -106,21 +98,22 @@ class RejectsFile:
         """Write a failed delivery.
 
         Args:
-            source: where it stands.
-            line: its line there.
-            failure: why it failed.
+            source: the source of the record.
+            line: the number of the record's line.
+            failure: why the delivery failed.
             raw: the line itself.
-            key: what tells a track or page record from every other, also once mended.
-            plan: what is said of the saved plan that the line is of.
+            key: the key of a track or page record, by which it is known also once it is mended.
+            plan: what identifies the saved plan that the line is from.
         """
-        http: dict[str, object] | None = None
+        http = None
         if failure.status is not None:
             http = {"status": failure.status, "body": failure.body}
-        self._write(source, line, failure.code, None, failure.message, http, raw, key, plan)
+        entry = _entry(failure.code, None, failure.message, http)
+        self._write(source, line, entry, raw, key=key, plan=plan)
 
     def skip(self, source: str, line: int, skip: Skip, raw: bytes, key: str | None = None) -> None:
         """Write a skipped record; arguments as in `fail`."""
-        self._write(source, line, skip.code, skip.field, skip.message, None, raw, key)
+        self._write(source, line, _entry(skip.code, skip.field, skip.message), raw, key=key)
 
     def finish(self, *, replayed: bool, complete: bool) -> Path | None:
         """Move what was written to its place.
@@ -151,7 +144,7 @@ class RejectsFile:
                 return None
         if self._path.is_file() and (self._file or replayed):
             place_of_ours(self._path)
-            kept = self._set_aside()
+            kept = self._numbered.set_aside()
         if self._file:
             self._file.finish()
             self._file = None
@@ -187,29 +180,10 @@ class RejectsFile:
             self._device = None
 
     def _write(
-        self,
-        source: str,
-        line: int,
-        code: str,
-        at: str | None,
-        message: str,
-        http: dict[str, object] | None,
-        raw: bytes,
-        key: str | None = None,
-        plan: Mapping[str, object] | None = None,
+        self, source: str, line: int, entry: dict[str, object], raw: bytes, **more: object
     ) -> None:
-        entry: dict[str, object] = {
-            "source": source,
-            "line": line,
-            "code": code,
-            "field": at,
-            "message": message,
-            "http": http,
-        }
-        if key is not None:
-            entry["key"] = key
-        if plan is not None:
-            entry["plan"] = plan
+        found = {name: value for name, value in more.items() if value is not None}
+        entry = {"source": source, "line": line} | entry | found
         try:
             entry["record"] = raw.decode() or None
         except UnicodeDecodeError:
@@ -245,40 +219,71 @@ class RejectsFile:
         return True
 
     def _is_there_already(self, partial: Path) -> bool:
-        """Return whether the file that stands there says the same as what was written."""
+        """Return whether the file that stands in the place is equal to what was written."""
         return self._path.is_file() and filecmp.cmp(self._path, partial, shallow=False)
 
-    def _set_aside(self) -> Path | None:
-        """Number the file that stands there, and delete the oldest of those numbered; give its new name."""
+
+@dataclass(frozen=True, slots=True)
+class _NumberedFiles:
+    """The rejects files that were set aside under numbered names, of which the newest are kept."""
+
+    path: Path
+    """The name without a number."""
+    keep: int
+    """How many are kept."""
+    spared: Collection[Path]
+    """Files that are never deleted."""
+
+    def set_aside(self) -> Path | None:
+        """Number the file at `path`, and delete the oldest; return the new name unless that was deleted."""
         numbered = self._numbered()
-        name = self._path.with_name(f"{self._path.name}.{max(numbered, default=0) + 1}")
-        self._path.rename(name)
+        name = self.path.with_name(f"{self.path.name}.{max(numbered, default=0) + 1}")
+        self.path.rename(name)
         own = {
             number: path
             for number, path in self._numbered().items()
             if self._may_be_deleted(path) and is_rejects_file(path)
         }
-        for number in sorted(own)[: max(len(own) - self._keep, 0)]:
+        for number in sorted(own)[: max(len(own) - self.keep, 0)]:
             own[number].unlink()
         return name if name.exists() else None
 
     def _may_be_deleted(self, path: Path) -> bool:
         status = path.lstat()
         is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-        return is_own and path not in self._spared
+        return is_own and path not in self.spared
 
     def _numbered(self) -> dict[int, Path]:
-        """What stands under the names of files that were set aside, by their numbers."""
-        start = f"{self._path.name}."
+        """Return whatever has a numbered name, by number."""
+        start = f"{self.path.name}."
         return {
             int(number): path
-            for path in self._path.parent.iterdir()
+            for path in self.path.parent.iterdir()
             if path.name.startswith(start) and (number := path.name.removeprefix(start)).isdecimal()
         }
 
 
+def _entry(code: str, at: str | None, message: str, http: object = None) -> dict[str, object]:
+    """Return what an entry of the file says of a record beside its place and its line."""
+    return {"code": code, "field": at, "message": message, "http": http}
+
+
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes; an entry holds a whole line of an export, escaped."""
+
+
+def _check_replaceable(path: Path) -> None:
+    """Make sure that a rejects file can be put in its place.
+
+    Raises:
+        OSError: it can't, or it would replace a file of another kind.
+    """
+    if path.is_file() and path.stat().st_size and not is_rejects_file(path):
+        raise FileExistsError(
+            f"{path} is there, and no rejects file; it would be replaced: choose another name"
+        )
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
 
 
 def _opened(path: Path) -> FileIO:

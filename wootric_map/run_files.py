@@ -125,7 +125,7 @@ def place_of(path: Path) -> Place:
     return Place(path, (status.st_dev, status.st_ino), is_stream)
 
 
-def clash(uses: Sequence[Use]) -> tuple[Use, Use] | None:
+def conflict(uses: Sequence[Use]) -> tuple[Use, Use] | None:
     """Return two uses of one file that get into each other's way, in their order; None where none do.
 
     Args:
@@ -151,7 +151,7 @@ def check(uses: Sequence[Use]) -> bool:
     Raises:
         OneFileError: one is.
     """
-    found = clash(uses)
+    found = conflict(uses)
     if found:
         one, other = found
         raise OneFileError(

@@ -52,7 +52,7 @@ def forget_command(
     """
     path = _meant(account, journal, account_token, base_url)
     owner = contents(path, runs=0).account
-    with locked(owner, path, patience=0, wait=threading.Event().wait):
+    with locked(owner, path, timeout=0, wait=threading.Event().wait):
         held = contents(path, runs=0)
         if not yes:
             if sys.stdin is None or not sys.stdin.isatty():

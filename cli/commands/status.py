@@ -12,7 +12,7 @@ import click
 from cli import options, redacting
 from cli.render.text import json_line, plural, printable, styled
 from wootric_map.deliver import journal_place
-from wootric_map.deliver.account_lock import described, under_way
+from wootric_map.deliver.account_lock import current_holder, describe_holder
 from wootric_map.deliver.journal_contents import Contents, Run, contents
 from wootric_map.deliver.journal_list import Listed, is_of_token
 from wootric_map.errors import JournalError
@@ -78,7 +78,7 @@ def status(
 
 
 def _data(path: Path, held: Contents) -> dict[str, object]:
-    found = under_way(path)
+    found = current_holder(path)
     data: dict[str, Any] = {"journal": str(path)} | asdict(held)
     data["runs"] = [run._asdict() for run in held.runs]
     data["under_way"] = found._asdict() if found else None
@@ -98,9 +98,9 @@ def _lines(path: Path, held: Contents, *, mark: str) -> Iterator[str]:
     yield (
         styled(f"Account {printable(held.account)}", bold=True) + f"  {printable(str(path))}{mark}"
     )
-    found = under_way(path)
+    found = current_holder(path)
     if found:
-        yield f"  A run is under way: {printable(described(found, time.time()))}"
+        yield f"  A run is under way: {printable(describe_holder(found, time.time()))}"
     yield f"  Delivered  {_counted(held.delivered)}; {plural(held.end_users, 'end user')} known"
     doubt = "Under way" if found else "In doubt"
     yield f"  {doubt:9}  {_counted(held.in_doubt)}"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from cli.render.diff import Shown
-from cli.render.foretold import as_data
+from cli.render.forecast_text import as_data
 from cli.render.redacted import redacted_line
 from cli.render.summary_json import kept_in, write_summary
 from cli.render.text import json_line

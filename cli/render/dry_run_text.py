@@ -9,7 +9,7 @@ import click
 
 from cli.render import summary
 from cli.render.diff import Shown
-from cli.render.foretold import each_kind, takes
+from cli.render.forecast_text import each_kind, takes
 from cli.render.text import plural, printable, styled
 from wootric_map.diff import Diff
 

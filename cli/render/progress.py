@@ -13,7 +13,7 @@ import click
 
 from cli import colour
 from cli.render.text import plural
-from wootric_map.deliver.forecast import ENDPOINTS, Agenda, Speed, time_left
+from wootric_map.deliver.forecast import ENDPOINTS, RemainingCalls, Speed, time_left
 from wootric_map.export import ReadingObserver
 from wootric_map.model import Failure, Outcome
 from wootric_map.read.files import Source
@@ -164,7 +164,7 @@ class SendingProgress:
         pace: Paced,
         *,
         unit: str = "record",
-        agenda: Agenda | None = None,
+        remaining_calls: RemainingCalls | None = None,
         speed: Callable[[], Speed] = Speed,
     ) -> None:
         """Begin to count.
@@ -173,13 +173,13 @@ class SendingProgress:
             total: records, or calls of a plan, that will be dealt with.
             pace: tells what the run is waiting for.
             unit: what one of them is.
-            agenda: the calls that were foreseen.
+            remaining_calls: the calls that are still to be made.
             speed: tells how fast calls may go.
         """
         self._total = total
         self._pace = pace
         self._unit = unit
-        self._agenda = agenda
+        self._remaining_calls = remaining_calls
         self._speed = speed
         self._before = Counter(pace.made)
         self._begun = time.monotonic()
@@ -191,8 +191,8 @@ class SendingProgress:
     def add(self, outcome: Outcome) -> None:
         """Count what became of a call."""
         self.finished += len(outcome.refs)
-        if self._agenda:
-            self._agenda.take(outcome)
+        if self._remaining_calls:
+            self._remaining_calls.count(outcome)
         if outcome.result is None:
             self.counts[outcome.action] += 1
             self.counts["eligible"] += outcome.is_eligible
@@ -214,11 +214,11 @@ class SendingProgress:
     @property
     def remaining(self) -> str:
         """The time left, by what holds calls back, else by the speed so far."""
-        if not self._agenda:
+        if not self._remaining_calls:
             return "?"
         look_ups = ENDPOINTS["look_up"]
         seconds = time_left(
-            self._agenda.left(self._pace.made[look_ups] - self._before[look_ups]),
+            self._remaining_calls.remaining(self._pace.made[look_ups] - self._before[look_ups]),
             self._speed(),
             made=self._pace.calls - self._before.total(),
             elapsed=time.monotonic() - self._begun,

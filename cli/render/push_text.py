@@ -16,6 +16,7 @@ _UNFINISHED: Final = (
     "The run did not finish. Run the same command again to go on: what has been delivered is in the "
     "journal, and is not sent again."
 )
+_NOTHING_SENT: Final = "The run did not finish, and has sent nothing. Run the same command again."
 
 
 def show(result: PushResult, seconds: float) -> None:
@@ -112,27 +113,11 @@ def advice(result: PushResult, settings: PushSettings, *, quiet: bool) -> Iterat
         yield left
     elif result.stopped_with and not report.records:
         yield "Interrupted before anything was sent."
-    elif (
-        not result.is_complete and report.records and not (report.api_calls or report.failed.counts)
-    ):
-        yield "The run did not finish, and has sent nothing. Run the same command again."
     elif not result.is_complete and report.records:
-        yield _UNFINISHED
-    elif result.rejects.count and result.from_plan:
-        yield (
-            "Push that file, as it is or once it is mended; or make a new plan, with --against account, for "
-            "what did not go through."
-        )
+        is_idle = not (report.api_calls or report.failed.counts)
+        yield _NOTHING_SENT if is_idle else _UNFINISHED
     elif result.rejects.count:
-        yield f"Mend {by_number(result.rejects.count, 'it', 'them')} there, then push that file."
-        doubtful = report.failed.counts["in_doubt"]
-        if doubtful:
-            they, are = by_number(doubtful, "it", "they"), by_number(doubtful, "is", "are")
-            of_them = by_number(result.rejects.count, "It is", f"{doubtful:,} of them {are}")
-            yield (
-                f"{of_them} in doubt: sent, but never answered. Pushed again {they} {are} left "
-                f"out, unless with --in-doubt resend; {they} may count twice then."
-            )
+        yield from _on_rejects(result)
     elif report.skipped.counts["in_doubt"]:
         doubtful = report.skipped.counts["in_doubt"]
         they, them = by_number(doubtful, "it", "they"), by_number(doubtful, "it", "them")
@@ -146,6 +131,25 @@ def advice(result: PushResult, settings: PushSettings, *, quiet: bool) -> Iterat
         yield (
             f"{name} is of an earlier run, and holds what that run could not send: mend it and push it, or "
             "delete it once nothing in it is wanted."
+        )
+
+
+def _on_rejects(result: PushResult) -> Iterator[str]:
+    """Yield what to do with the rejects file that a push has written."""
+    if result.from_plan:
+        yield (
+            "Push that file, as it is or once it is mended; or make a new plan, with --against account, for "
+            "what did not go through."
+        )
+        return
+    count, doubtful = result.rejects.count, result.report.failed.counts["in_doubt"]
+    yield f"Mend {by_number(count, 'it', 'them')} there, then push that file."
+    if doubtful:
+        they, are = by_number(doubtful, "it", "they"), by_number(doubtful, "is", "are")
+        of_them = by_number(count, "It is", f"{doubtful:,} of them {are}")
+        yield (
+            f"{of_them} in doubt: sent, but never answered. Pushed again {they} {are} left "
+            f"out, unless with --in-doubt resend; {they} may count twice then."
         )
 
 
