@@ -1,7 +1,6 @@
-"""The settings of each command, made once out of what click has understood.
+"""The settings of each command, from the values of its options by the names of their parameters.
 
-Each function takes the values of a command's options, by the names of their parameters, and imports no
-more than its command needs.
+Each function imports no more than its command needs.
 """
 
 import os
@@ -61,7 +60,7 @@ _SINGULAR: Final = {
     "consent_categories": "consent_category",
     "ignored_warnings": "ignore_warning",
 }
-"""The options that may be given several times."""
+"""The names of the options that may be given several times, by their parameters."""
 
 
 def validate(values: Values) -> "ValidateSettings":
@@ -125,9 +124,9 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
     """Return the settings of `push`.
 
     Args:
-        values: of its options.
-        tells: whether to tell how many calls there are before any is made.
-        warns: whether to tell the warnings of a plan.
+        values: the values of the options.
+        tells: whether to show the number of calls before the first one.
+        warns: whether to show the warnings about the plan.
 
     Raises:
         click.UsageError: options exclude each other.
@@ -162,11 +161,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
 
 
 def _check_plan_alone() -> None:
-    """Make sure that no option stands beside a plan which the plan has settled.
-
-    Raises:
-        click.UsageError: one does.
-    """
+    """Make sure that no option is given that the plan has decided; else raise `click.UsageError`."""
     for name in _NOT_WITH_PLAN:
         if is_given(name):
             option = _SINGULAR.get(name, name)

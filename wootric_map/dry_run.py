@@ -39,18 +39,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRunSettings(ReplaySettings):
-    """What is compared, with what, and what is kept of it."""
+    """What is compared, with what, and what is kept."""
 
     processes: int = 1
     """How many processes read a large export side by side."""
     out: Path | None = None
-    """Where the plan is saved, for `PushSettings.plan`."""
+    """Where to save the plan, for `PushSettings.plan`."""
     subtract_delivered: bool = False
-    """Take off what the account's journal says is delivered: show what the next push would do."""
+    """Whether to subtract what the account's journal says is delivered: what the next push would do."""
     journal: Path | None = None
-    """Take off what this journal says is delivered, in place of the account's own."""
+    """A journal whose deliveries are subtracted, in place of the account's own."""
     registered_events: tuple[str, ...] = ()
-    """The events that the account has registered, letter for letter; none counts all."""
+    """The registered events, letter for letter; if there are none, all events count."""
 
     def __post_init__(self) -> None:
         self.planning.choice.check()
@@ -74,10 +74,10 @@ class DryRun:
         Args:
             settings: what is compared, and with what.
             observer: is told how much has been read.
-            stop: tells it to stop.
-            stdin: standard input, where the settings name it.
-            connect: makes a client of the account, where that is asked.
-            clock: gives the unix time.
+            stop: tells the run to stop.
+            stdin: standard input, if the settings name it.
+            connect: makes a client of the account, if it is asked.
+            clock: returns the unix time.
         """
         self._settings = settings
         self._observer = observer or ReadingObserver()
@@ -86,18 +86,18 @@ class DryRun:
         self._connect = connect
         self._clock = clock
         self.report = Report(ignored_warnings=settings.ignored_warnings)
-        """What has been counted up to now."""
+        """The counts up to now."""
 
     def compare(self) -> "AbstractContextManager[Diff[EndUserChange]]":
-        """Return a context that plans, and gives what would change; arguments as in `compare_shown`."""
+        """Return a context that plans, and gives what would change; exceptions as in `compare_shown`."""
         return self.compare_shown(_as_it_is)
 
     @contextmanager
     def compare_shown(self, show: Callable[[EndUserChange], T]) -> "Iterator[Diff[T]]":
-        """Plan, and give what would change; the plan is saved when the context ends well.
+        """Plan, and give what would change; the plan is saved if the context ends without an exception.
 
         Args:
-            show: returns what is shown of an end user; several processes call it.
+            show: returns what is shown of an end user; it may be called in several processes.
 
         Raises:
             SettingsError: the settings can't be right.
@@ -127,7 +127,7 @@ class DryRun:
                 if saved:
                     saved.finish()
             except StoppedError as error:
-                stopped = error  # which the stop need not see to
+                stopped = error  # after the stop's context, which would treat it as a signal
         if stopped:
             raise stopped
 
@@ -166,7 +166,7 @@ class DryRun:
     ) -> tuple[Plan, Compared, PlanWriter | None]:
         settings, reading = self._settings, self._settings.reading
         options = plan_options(settings, keep_lines=settings.unidentified is not None)
-        # Its processes are forked before anything starts a thread.
+        # The workers are forked before any thread is started.
         with intake_workers(sources, reading, options, processes=settings.processes) as workers:
             compared = _Comparison(settings, self._connect, stop, stack).opened()
             memory = compared.memory
@@ -204,7 +204,7 @@ class _Comparison:
     """Closes what was opened."""
 
     def opened(self) -> Compared:
-        """Return what the settings name; sign in if that is the account itself."""
+        """Return what the settings name; sign in if that is the account."""
         settings = self.settings
         names = settings.registered_events
         if names and (settings.account.sandbox or settings.against == ACCOUNT):

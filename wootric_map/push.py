@@ -1,4 +1,4 @@
-"""Push: send an export's history, or a saved plan, to Wootric; nothing twice, whatever ends it."""
+"""Push: send an export's history, or a saved plan, to Wootric, nothing twice."""
 
 import tempfile
 import time
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSettings(ReplaySettings):
-    """What is sent, to which account, and what is kept of it."""
+    """What is sent, to which account, and what is kept."""
 
     against: str = ACCOUNT
     """What the plan is compared with: `nothing`, the `account` itself, or a snapshot's path."""
     plan: Path | None = None
-    """A plan that a dry run has saved, or the rejects of one, to be sent to the letter; else `paths` are."""
+    """A plan that a dry run has saved, or its rejects, to be sent in place of `paths`."""
     journal: JournalSettings = field(default_factory=JournalSettings)
-    """Where the journal of what was delivered stands; an embedded sandbox has one for the run alone."""
+    """Where the journal stands; an embedded sandbox has one for the run alone."""
     rejects: Path = REJECTS
-    """Where rejected records and failed deliveries go; written only if there are any."""
+    """The file for rejected records and failed deliveries; written only if there are any."""
     keep_rejects: int = 5
-    """How many rejects files of earlier runs are kept, numbered; and how many of `unidentified`."""
+    """How many rejects files of earlier runs are kept under numbers; and how many of `unidentified`."""
     max_duration: float | None = None
-    """Seconds after which the run stops in good order; what is left is for the next run."""
+    """Seconds after which the run stops; what is left is for the next run."""
     preview: Preview = field(default_factory=lambda: Preview(calls=True, warnings=True))
-    """What is to be known before the first call; it takes going through the plan once more."""
+    """What is to be known before the first call, which takes a further pass through the plan."""
 
     def __post_init__(self) -> None:
         self.planning.choice.check()
@@ -66,70 +66,69 @@ class PushSettings(ReplaySettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushResult:
-    """What a push came to, however it ended."""
+    """The result of a push, however it ended."""
 
     report: Report
-    """What became of the records."""
+    """The counts of the records."""
     error: Exception | None
-    """What ended the push early, if anything but a stop."""
+    """The exception that ended the push early; None if there was none."""
     stopped_with: int
-    """The exit code of the stop that somebody requested; 0 where nobody did."""
+    """The exit code of a requested stop; 0 if no stop was requested."""
     out_of_time: bool
     """Whether `max_duration` has ended the push."""
     is_complete: bool
     """Whether the push has come to its end."""
     calls: int
-    """All that were made, look-ups and tries that failed among them."""
+    """The number of calls, with look-ups and failed tries."""
     doubts: int
-    """Deliveries that were sent and never answered, by this run or an earlier one."""
+    """The number of deliveries of all runs that were sent and not answered."""
     left: int | None
-    """Records, or calls of a plan, that the push did not come to; None where that is not known."""
+    """Records, or calls of a saved plan, that were not dealt with; None if their number is not known."""
     rejects: KeptRecords
     """The rejects file."""
     went_through: bool
-    """Whether each record in the rejects file of an earlier run has gone through since."""
+    """Whether all records in the rejects file of an earlier run have gone through since."""
     unidentified: KeptRecords | None
-    """The file of the records that name nobody; None where none is asked for, or the push was cut short."""
+    """The file of unidentified records; None if none is asked for, or the push was cut short."""
     from_plan: bool
     """Whether a saved plan was sent."""
 
     @property
     def exit_code(self) -> int:
-        """What the command line ends with."""
+        """The exit code of the command line."""
         if self.error:
             return exit_code_of(self.error)
         return self.stopped_with or (0 if self.report.flawless else 1)
 
     def raise_for_error(self) -> None:
-        """Raise what ended the push early, if anything did."""
+        """Raise `error`, if there is one."""
         if self.error:
             raise self.error
 
 
 def what_is_pushed(paths: Sequence[str], plan: Path | None) -> tuple[Sequence[str], Path | None]:
-    """Return the paths or the plan; the rejects of a plan are one, however they are named."""
+    """Return the paths and the plan to push; the rejects of a saved plan count as a plan."""
     if plan is None and len(paths) == 1 and holds_plan_lines(Path(paths[0])):
         return (), Path(paths[0])
     return paths, plan
 
 
 class _Opened(NamedTuple):
-    """What a push has opened before it sends anything."""
+    """What a push has opened before its first call."""
 
     replay: Replay
     sources: list[Source]
     saved: PlanFile | None
     replaces: bool
-    """Whether a rejects file is read that the run is to replace."""
+    """Whether a rejects file is read that the run replaces."""
     stack: ExitStack
 
 
 class Push:
     """Sends an export's history, or a saved plan, to Wootric.
 
-    End users are created or updated, events checked for eligibility, page views sent; one end user's calls
-    always in order. What is delivered is kept in a journal: run again, also after a crash, the push goes on
-    where it was, and sends nothing twice.
+    One end user's calls are made in order. A journal keeps what was delivered, so that the push, run again,
+    goes on where it stopped, also after a crash, and sends nothing twice.
     """
 
     def __init__(
@@ -147,12 +146,12 @@ class Push:
 
         Args:
             settings: what is sent, and to which account.
-            observer: is told how far it has come.
-            stop: tells it to stop in good order.
-            stdin: standard input, where the settings name it.
+            observer: is told how far the push has come.
+            stop: tells the push to stop.
+            stdin: standard input, if the settings name it.
             connect: makes a client of the account.
-            clock: gives the unix time.
-            monotonic: gives seconds that only ever grow.
+            clock: returns the unix time.
+            monotonic: returns seconds by a clock that is never set.
         """
         paths, plan = what_is_pushed(settings.paths, settings.plan)
         self._settings = replace(settings, paths=paths, plan=plan)
@@ -163,14 +162,14 @@ class Push:
         self._clock = clock
         self._monotonic = monotonic
         self.report = Report(ignored_warnings=settings.ignored_warnings)
-        """What has become of the records up to now."""
+        """The counts of the records up to now."""
 
     def run(self) -> PushResult:
-        """Send; return what it came to, however it ended once something could be sent.
+        """Push, and return the result, also if an exception has ended the calls early.
 
         Raises:
             SettingsError: the settings can't be right.
-            SourceError: a path is missing or can't be read, or is no export; or the journal is none.
+            SourceError: a path is missing, can't be read, or is no export; or the journal can't be used.
             LockedError: another run is at work on the account.
             JournalFailedError: there is no place for the account's lock.
         """
@@ -207,7 +206,7 @@ class Push:
             journal.close()
             error = result.error
             if journal.failure and (error is None or isinstance(error, JournalFailedError)):
-                error = JournalFailedError(journal.failure)  # closed, it knows what became of it
+                error = JournalFailedError(journal.failure)  # known once it is closed
         return replace(result, error=error, calls=replay.pace.calls)
 
     def _open(self, stack: ExitStack) -> _Opened:
@@ -313,8 +312,8 @@ class Push:
         """Put the rejects file in its place.
 
         Returns:
-            What became of the file; whether all that is in the one of an earlier run that still stands
-            there has gone through since; and why the file could not be put there, if it could not.
+            The file; whether all records in a file of an earlier run have gone through since; and why the
+            file can't be put in its place, or None.
         """
         rejects, history = opened.replay.rejects, opened.replay.journal.rejects
         path = self._settings.rejects
@@ -331,16 +330,16 @@ class Push:
 
 
 def _uses_of_plan(path: Path | None) -> list[run_files.Use]:
-    """Return the use of the plan, if any; what was left of one gives way to what is left of that."""
+    """Return the use of the plan, if there is one; the rejects of a plan may be replaced by new ones."""
     is_rejects = path is not None and holds_plan_lines(path)
     return run_files.read("--plan", path, gives_way_to="--rejects" if is_rejects else None)
 
 
 def _plan_file(path: Path) -> PlanFile:
-    """Return the plan, or what was left of one: the rejects of a push of it."""
+    """Return the saved plan at a path, which may be the rejects of one."""
     try:
         if holds_plan_lines(path):
-            # It is read from the open file. So nothing of it is left, however the run ends.
+            # The plan is read from an open file without a name, of which nothing is left.
             with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
                 made = Path(folder, path.name)
                 plan_of_rejects(path, made)
@@ -353,7 +352,7 @@ def _plan_file(path: Path) -> PlanFile:
 
 
 def _rejects_file(settings: PushSettings, sources: Sequence[Source]) -> RejectsFile:
-    """Return the rejects file; what is pushed is never deleted as one that is too old."""
+    """Return the rejects file, which never deletes a source of the push as too old."""
     spared = (each.path for each in sources if each.path)
     try:
         return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=spared)

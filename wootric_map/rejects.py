@@ -1,4 +1,4 @@
-"""The rejects file: records that were rejected or failed, with their lines, to be mended and pushed."""
+"""The rejects file: records that were rejected or failed, with their lines, to be corrected and pushed."""
 
 import base64
 import errno
@@ -20,47 +20,47 @@ from wootric_map.private_file import PrivateFile, naming, remove_abandoned, writ
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 
 REJECTS: Final = Path("rejects.ndjson")
-"""Where a push leaves what was rejected, unless told otherwise."""
+"""The default place of the rejects file."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRecords:
-    """The file that a run has kept records in, as it stands at the run's end."""
+    """The file in which a run has kept records, at the end of the run."""
 
     path: Path
-    """Its place."""
+    """The place of the file."""
     count: int
-    """How many records the run has kept there; with none it has written no file."""
+    """The number of records that the run has kept; with 0 it has written no file."""
     before: Path | None
-    """Where the file is now that stood there before; None where none was moved."""
+    """The new place of the file that stood there before; None if none was moved."""
     is_left_over: bool
-    """Whether a file of an earlier run stands there, since this run has written none."""
+    """Whether a file of an earlier run still stands there."""
 
 
 class RejectsFile:
-    """The records that were rejected or failed, each with its raw line, to be mended and tried again.
+    """Writes records that were rejected or failed, each with its line.
 
-    It is written beside its final place and moved there at the end, so that a run may read the
-    rejects of the one before under the same name. A file that it would replace is kept, numbered.
+    The file is written beside its place and moved there at the end, so that a run may read the rejects of an
+    earlier run under the same name. A file that it replaces is kept under a numbered name.
     """
 
     def __init__(self, path: Path, *, keep: int = 5, spare: Iterable[Path] = ()) -> None:
-        """Nothing is written until there is something.
+        """Write nothing before the first record.
 
         Args:
-            path: its place.
-            keep: how many of the files that it replaces are kept, numbered: the newest.
-            spare: files that are never deleted as the oldest of these, such as what the run reads.
+            path: the place of the file.
+            keep: how many of the newest replaced files are kept.
+            spare: files that are never deleted, such as those that the run reads.
 
         Raises:
-            NotOursError: what stands there is somebody else's.
+            NotOursError: a file of somebody else stands in the place.
             OSError: nothing can be written there.
         """
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
-        # A device or pipe, such as /dev/null, is written to; it must not be replaced.
+        # A device or pipe, such as /dev/null, is written to and not replaced.
         self._is_special = path.exists() and not path.is_file()
-        # A link stays one: what it leads to is replaced.
+        # A link stays; its target is replaced.
         place = place_of_ours(path)
         path = path if self._is_special else place
         if not self._is_special:
@@ -116,20 +116,19 @@ class RejectsFile:
         self._write(source, line, _entry(skip.code, skip.field, skip.message), raw, key=key)
 
     def finish(self, *, replayed: bool, complete: bool) -> Path | None:
-        """Move what was written to its place.
+        """Move the written file to its place.
 
         Args:
-            replayed: whether the file that is there now was an input of this run.
-            complete: whether the run came to its end. A file replayed to its end is set aside, since
-                trying its records once more would send them twice; one replayed in part stays, and
-                holds all that is left to do.
+            replayed: whether the file that stands there was an input of this run.
+            complete: whether the run came to its end. Then a replayed file is set aside, or its records would
+                be sent twice; after a part of the run it stays, since it holds all that is left to do.
 
         Returns:
-            Where the file that was there before is kept; None where it was not moved.
+            The new place of the file that stood there before; None if it was not moved.
 
         Raises:
-            NotOursError: what stands there by now is somebody else's.
-            OSError: it can't be moved, or another program has changed it on the way.
+            NotOursError: the file that stands there by now is somebody else's.
+            OSError: the file can't be moved, or another program has changed it.
         """
         if replayed and not complete:
             self.discard()
@@ -153,20 +152,20 @@ class RejectsFile:
 
     @property
     def is_left_over(self) -> bool:
-        """Whether a file of an earlier run stands where this run has written none."""
+        """Whether a file of an earlier run stands in the place, and this run has written none."""
         return not self.count and self._path.is_file()
 
     def kept(self, path: Path, before: Path | None) -> KeptRecords:
-        """Return what the run has kept, once it is finished.
+        """Return the finished file.
 
         Args:
-            path: the place of the file, as the caller has named it.
-            before: what `finish` has returned.
+            path: the place of the file, as the user has named it.
+            before: the result of `finish`.
         """
         return KeptRecords(path, self.count, before, self.is_left_over)
 
     def discard(self) -> None:
-        """Throw away what was written and not moved to its place."""
+        """Delete what was written and not moved to its place."""
         if self._file or self._device:
             self.count = 0
         if self._file:
@@ -202,11 +201,7 @@ class RejectsFile:
         self._file.write(line)
 
     def all_lines(self, holds: Callable[[bytes], bool]) -> bool:
-        """Return whether something holds of each record in the file that stands there.
-
-        Args:
-            holds: tells it of a record's line.
-        """
+        """Return whether `holds` is true for the line of each record in the file that stands there."""
         try:
             with self._path.open("rb") as file:
                 while line := file.readline(_LONGEST_LINE):
@@ -269,7 +264,7 @@ def _entry(code: str, at: str | None, message: str, http: object = None) -> dict
 
 
 _LONGEST_LINE: Final = 64 * 1024 * 1024
-"""Bytes; an entry holds a whole line of an export, escaped."""
+"""The bytes of an entry at most; it holds a whole line of an export, escaped."""
 
 
 def _check_replaceable(path: Path) -> None:
@@ -287,10 +282,10 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _opened(path: Path) -> FileIO:
-    """Open a device or pipe, to be written to.
+    """Open a device or pipe to write to.
 
     Raises:
-        OSError: it can't be opened, or is a pipe that nobody reads, which would be waited for for ever.
+        OSError: it can't be opened, or is a pipe without a reader, which would block for ever.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -306,7 +301,7 @@ def _opened(path: Path) -> FileIO:
 
 
 def is_rejects_file(path: Path) -> bool:
-    """Whether a file begins as a rejects file does."""
+    """Return whether a file begins as a rejects file does."""
     with path.open("rb") as file, suppress(orjson.JSONDecodeError):
         return is_rejects_line(orjson.loads(file.readline(_LONGEST_LINE)))
     return False

@@ -165,7 +165,7 @@ def _cannot_listen(port: int, error: OSError) -> click.BadParameter:
 
 
 class _RequestLog:
-    """Writes requests as lines of JSON. Where it cannot, it keeps why and ends the sandbox."""
+    """Writes requests as lines of JSON; if it can't, it keeps the reason and ends the sandbox."""
 
     def __init__(
         self, file: BinaryIO, stop: threading.Event, redaction: "Redaction | None"
@@ -207,7 +207,7 @@ def _open_log(path: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def _stop_signals(stop: threading.Event) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM set `stop`, for the length of the block."""
+    """Let Ctrl-C and SIGTERM set `stop` within the context."""
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in _STOP_SIGNALS}
     try:
         yield

@@ -1,4 +1,4 @@
-"""`status`: what the journals hold."""
+"""`status`: the contents of the journals."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from wootric_map.errors import JournalError
 from wootric_map.values.durations import duration
 
 _RUNS: Final = 5
-"""How many of the last runs are shown."""
+"""The number of last runs that are shown."""
 
 _NAMES: Final = {
     "write": "end user write",
@@ -86,7 +86,7 @@ def _data(path: Path, held: Contents) -> dict[str, object]:
 
 
 def _mark(path: Path, held: Contents, account_token: str | None, own: str | None) -> str:
-    """What marks a journal as that of the account token, at whatever address; nothing for another's."""
+    """Return the mark of a journal of the given account token, or else its address."""
     at = f", --base-url {printable(held.base_url)}" if held.base_url else ""
     journal = Listed(path, held.account, held.token_fingerprint, held.base_url)
     if account_token and own and is_of_token(journal, account_token, own):

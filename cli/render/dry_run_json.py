@@ -1,4 +1,4 @@
-"""What a dry run shows to programs: a line of JSON for each change, then the summary."""
+"""The JSON of a dry run: a line for each change, then the summary."""
 
 import sys
 from collections.abc import Callable
@@ -22,12 +22,12 @@ _LABELS: Final[tuple[tuple[Action, str], ...]] = (
 
 
 def write(diff: Diff[Shown], redaction: "Redaction | None", exit_code: Callable[[], int]) -> None:
-    """Write what a push would change, and what that comes to, to standard output.
+    """Write the changes and the summary to standard output.
 
     Args:
-        diff: what would change, as `cli.render.diff` shows it.
-        redaction: hides personal data, if that is asked for.
-        exit_code: returns what the command ends with, once all changes are known.
+        diff: the changes, as `cli.render.diff` shows them.
+        redaction: the redaction, if one is asked for.
+        exit_code: returns the exit code of the command, once all changes are known.
     """
     output = sys.stdout.buffer
     for change in diff:

@@ -1,4 +1,4 @@
-"""How far a push has come, on standard error."""
+"""The progress of a push on standard error."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class PushProgress(ReadingProgress, PushObserver):
-    """Shows how far a push has come, and says what it meets on its way."""
+    """Shows the progress of a push, and messages about it."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class PushProgress(ReadingProgress, PushObserver):
         quiet: bool,
         redaction: "Redaction | None",
     ) -> None:
-        """Begin without anything.
+        """Begin without progress.
 
         Args:
-            interruption: has what it says shown in the midst of what is drawn.
-            shown: whether to show how far it has come.
-            live: whether a bar may be drawn, rather than lines.
+            interruption: shows its messages above what is drawn.
+            shown: whether to show progress.
+            live: whether to draw a bar, and not lines.
             quiet: whether to say only what went wrong.
-            redaction: hides personal data, if that is asked for.
+            redaction: the redaction, if one is asked for.
         """
         super().__init__(shown=shown, lines=True)
         self._interruption = interruption
@@ -57,13 +57,13 @@ class PushProgress(ReadingProgress, PushObserver):
         self._progress: SendingProgress | None = None
 
     def waiting_for_run(self, holder: Holder) -> None:
-        """Say whose end it waits for."""
+        """Say which run is waited for."""
         if not self._quiet:
             name = printable(describe_holder(holder, time.time()))
             click.echo(f"Waiting for another run to end: {name}", err=True)
 
     def failed(self, raw: bytes) -> None:
-        """Learn what a record tells, since Wootric's reply may quote it."""
+        """Have values of the record redacted, since Wootric's reply may quote them."""
         if self._redaction:
             self._redaction.learn_from(parse(raw))
 

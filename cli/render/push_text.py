@@ -1,4 +1,4 @@
-"""What a push tells people once it has ended: what was done, what went wrong, and what to do next."""
+"""The text at the end of a push: what was done, what went wrong, and what to do next."""
 
 import sys
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ _NOTHING_SENT: Final = "The run did not finish, and has sent nothing. Run the sa
 
 
 def show(result: PushResult, seconds: float) -> None:
-    """Write the summary table to standard output, unless nothing came of an incomplete push.
+    """Write the summary table to standard output, unless the push was cut short before it read anything.
 
     Args:
-        result: what the push came to.
-        seconds: how long it has taken.
+        result: the result of the push.
+        seconds: how long the push took.
     """
     report, doubts = result.report, result.doubts
     if not (result.is_complete or report.records):
@@ -69,12 +69,7 @@ def show(result: PushResult, seconds: float) -> None:
 
 
 def show_problems(result: PushResult, *, quiet: bool) -> None:
-    """Write what went wrong to standard error.
-
-    Args:
-        result: what the push came to.
-        quiet: whether to leave out what is no fault.
-    """
+    """Write what went wrong to standard error; with `quiet`, only faults."""
     report = result.report
     lines = [
         *summary.matching_nothing(report),
@@ -91,16 +86,16 @@ def show_problems(result: PushResult, *, quiet: bool) -> None:
 
 
 def advice(result: PushResult, settings: PushSettings, *, quiet: bool) -> Iterator[str]:
-    """Yield what to do next; where all is well, a quiet run says nothing.
+    """Yield what to do next.
 
     Args:
-        result: what the push came to.
-        settings: of the push.
-        quiet: whether to say nothing where all is well.
+        result: the result of the push.
+        settings: the settings of the push.
+        quiet: whether to yield nothing if all is well.
     """
     report = result.report
     left = _left(result, settings.max_duration)
-    # Of a window that is too short for anything to be sent, somebody has to hear.
+    # A time limit that is too short to send anything is worth a message.
     if quiet and report.flawless and (result.is_complete or (left and report.api_calls)):
         return
     path, before = result.rejects.path, result.rejects.before
@@ -154,7 +149,7 @@ def _on_rejects(result: PushResult) -> Iterator[str]:
 
 
 def _left(result: PushResult, limit: float | None) -> str | None:
-    """Return what a push has left that was stopped by `--max-duration`; None where it was not."""
+    """Return what is left after `--max-duration` has stopped a push; None if it has not."""
     if not result.out_of_time or limit is None:
         return None
     stopped = f"Stopped after {duration(limit)}, as --max-duration says"
