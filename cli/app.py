@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What it is called where there is no room, or the disk is broken."""
+"""The errors of a disk that is full or broken."""
 
 EXIT_BROKEN_PIPE: Final = 141
 
@@ -40,15 +40,15 @@ _COMMANDS: Final = {
     "snapshot": ("snapshot:snapshot", "Write the account's end users to a file."),
     "sandbox": ("sandbox:sandbox", "Run a stand-in Wootric on this machine."),
 }
-"""Each command's place below `cli.commands`, and what it does in a line."""
+"""Each command's module and function below `cli.commands`, and a line about it."""
 
 
 class _ReaderGoneError(Exception):
-    """Whoever read our output has gone."""
+    """The reader of the output has gone."""
 
 
 class _Commands(Group):
-    """A group that imports a command only when it is run, which keeps the start quick."""
+    """A group that imports a command only when it is run."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -106,7 +106,7 @@ def main() -> NoReturn:
         code = app(standalone_mode=False, obj=redaction, color=color) or 0
         sys.stdout.flush()
     except (BrokenPipeError, _ReaderGoneError):
-        # The reader has gone, as `head` does; Python must not try to flush to it once more.
+        # The reader has gone, as `head` does; Python must not flush to it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
@@ -122,12 +122,12 @@ def main() -> NoReturn:
 
 
 def _open_streams() -> None:
-    """Make sure that there is a place to write to, and that it takes every character."""
+    """Make sure that the standard streams are open, and take every character."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # Left closed, its number would go to the next file opened, which would get our output.
+            # Else its number would go to the next file opened, which would get the output.
             os.open(os.devnull, os.O_RDWR)
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8")
@@ -139,7 +139,7 @@ def _open_streams() -> None:
 
 
 def _misused(error: click.ClickException, color: bool | None) -> int:
-    """Say what was wrong with the command line; what it quotes is shown, never obeyed."""
+    """Show what was wrong with the command line; return the exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message(), err=True, color=color)
         return EXIT_USAGE
@@ -151,7 +151,7 @@ def _misused(error: click.ClickException, color: bool | None) -> int:
 
 
 def foreseen(error: Exception) -> tuple[str, int] | None:
-    """Return the message and the exit code of an error that is no fault of the program; else None."""
+    """Return the message and exit code of an error that is no fault of the program; None for another."""
     if is_of_disk(error):
         return _of_the_disk(error), exit_code_of(error)
     return (str(error), exit_code_of(error)) if isinstance(error, ReplayError) else None
@@ -160,7 +160,7 @@ def foreseen(error: Exception) -> tuple[str, int] | None:
 def _of_the_disk(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     if type(error).__qualname__ == "OperationalError":
-        from wootric_map.deliver.journal_schema import IN_USE, is_in_use  # noqa: PLC0415 - SQLite is there already
+        from wootric_map.deliver.journal_schema import IN_USE, is_in_use
 
         if is_in_use(error):
             return f"{IN_USE}; wait for its end, then run the same command again"
@@ -171,7 +171,7 @@ def _of_the_disk(error: Exception) -> str:
     if at is None:
         at = tempfile.gettempdir() if is_of_sqlite else None
     if at is None and getattr(error, "errno", None) in _FULL:
-        at = "standard output"  # whatever else is written names its file
+        at = "standard output"  # errors of all other output name a file
     place = f" ({at})" if at else ""
     if is_of_sqlite or at == tempfile.gettempdir():
         place += (
@@ -182,7 +182,7 @@ def _of_the_disk(error: Exception) -> str:
 
 
 def _unforeseen(error: Exception, redaction: "Redaction | None") -> int:
-    """Keep the details where only their owner can read them, and say where."""
+    """Keep the details in a file that only its owner can read, and say where; return the exit code."""
     try:
         descriptor, name = tempfile.mkstemp(prefix="wootric-replay-", suffix=".log")
         with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
@@ -197,7 +197,7 @@ def _unforeseen(error: Exception, redaction: "Redaction | None") -> int:
 
 
 def _say(message: str, code: int) -> int:
-    from cli.render.text import printable  # noqa: PLC0415 - as above
+    from cli.render.text import printable
 
     click.echo(f"Error: {printable(message, 1000)}", err=True)
     return code

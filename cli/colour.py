@@ -1,6 +1,6 @@
 """Whether output is coloured: `--color`, the environment, and the terminal.
 
-`NO_COLOR` and `FORCE_COLOR` count where they are set and not empty (no-color.org, force-color.org).
+`NO_COLOR` and `FORCE_COLOR` count if they are set and not empty (no-color.org, force-color.org).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ _CHOICES: Final = (ALWAYS, NEVER, AUTO)
 
 
 def wanted(arguments: Sequence[str], environment: Mapping[str, str]) -> bool | None:
-    """Return whether output is coloured; None where a terminal's is, and nothing else.
+    """Return whether output is coloured; None if it is at a terminal alone.
 
-    The arguments are looked at before they are understood: what is said of them has to be coloured, or not.
+    This is known before the arguments are parsed, since errors about them are coloured too.
 
     Args:
-        arguments: of the command line. What `--color` says goes before the environment.
-        environment: in it `NO_COLOR` goes before `FORCE_COLOR`.
+        arguments: the arguments of the command line; `--color` counts before the environment.
+        environment: the environment, in which `NO_COLOR` counts before `FORCE_COLOR`.
     """
     choice = _choice(arguments)
     if choice != AUTO:
@@ -35,7 +35,7 @@ def wanted(arguments: Sequence[str], environment: Mapping[str, str]) -> bool | N
 
 
 def _choice(arguments: Sequence[str]) -> str:
-    """The last value of the option."""
+    """Return the last value of the option."""
     choice = AUTO
     for nth, argument in enumerate(arguments):
         if argument == "--":
@@ -48,7 +48,7 @@ def _choice(arguments: Sequence[str]) -> str:
 
 
 def option() -> click.Option:
-    """Return the option, as every command has it; `wanted` has seen to it by the time one runs."""
+    """Return the option for a command; its value was read by `wanted` already."""
     return click.Option(
         [OPTION],
         type=click.Choice(_CHOICES),

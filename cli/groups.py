@@ -1,4 +1,4 @@
-"""What all commands share, and the groups that they are in."""
+"""Groups of commands, and what all commands share."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -9,14 +9,14 @@ from cli import colour
 from wootric_map.errors import UnfitSettingsError
 
 _HYPHEN: Final = "\ue000"
-"""Stands for a hyphen at which no line is broken, as click would break the names of options."""
+"""Stands for a hyphen at which no line is broken; click would break the names of options."""
 
 
 class _HelpFormatter(click.HelpFormatter):
-    """Help whose headings stand out, and whose lines are broken at blanks alone."""
+    """Formats help with bold headings, and breaks lines at blanks alone."""
 
     def write(self, string: str) -> None:
-        """Write some text as it is."""
+        """Write a text as it is."""
         super().write(string.replace(_HYPHEN, "-"))
 
     def write_text(self, text: str) -> None:
@@ -26,16 +26,16 @@ class _HelpFormatter(click.HelpFormatter):
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
-        """Write a list of names, each with what it means."""
+        """Write a list of names with explanations."""
         kept = [(name, text.replace("-", _HYPHEN)) for name, text in rows]
         super().write_dl(kept, col_max, col_spacing)
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        """Write how a command is called."""
+        """Write the usage line of a command."""
         super().write_usage(prog, args, prefix or click.style("Usage:", bold=True) + " ")
 
     def write_heading(self, heading: str) -> None:
-        """Write what a section begins with."""
+        """Write the heading of a section."""
         super().write_heading(click.style(heading, bold=True))
 
 
@@ -43,11 +43,7 @@ class _Context(click.Context):
     formatter_class = _HelpFormatter
 
     def invoke(self, callback: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Run a command; settings that do not fit are wrong usage of it.
-
-        Raises:
-            click.UsageError: the settings contradict each other, or name what can't be used.
-        """
+        """Run a command, and turn an `UnfitSettingsError` into a usage error of the command."""
         try:
             return super().invoke(callback, *args, **kwargs)
         except UnfitSettingsError as error:
@@ -55,7 +51,7 @@ class _Context(click.Context):
 
 
 class Group(click.Group):
-    """A group that knows commands by names that are nearly right, and colours them as it is asked to."""
+    """A group that suggests commands for a wrong name, and adds `--color` to every command."""
 
     context_class = _Context
 
@@ -64,7 +60,7 @@ class Group(click.Group):
         self.params.append(colour.option())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, which has the option that all have."""
+        """Return a command with the option `--color`."""
         command = self.find(ctx, cmd_name)
         if command and not any(colour.OPTION in each.opts for each in command.params):
             command.context_class = _Context
@@ -72,17 +68,17 @@ class Group(click.Group):
         return command
 
     def find(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return the command of a name."""
+        """Return the command with a name; None if there is none."""
         return super().get_command(ctx, name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments begin with, or say which it may be."""
+        """Find the command at the beginning of the arguments, or suggest one."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             commands = self.list_commands(ctx)
-            import difflib  # noqa: PLC0415 - seldom needed
+            import difflib
 
             close = difflib.get_close_matches(name.lower().replace("_", "-"), commands)
             likely = " or ".join(f"'{ctx.command_path} {each}'" for each in close)
@@ -92,7 +88,7 @@ class Group(click.Group):
 
 
 def hint_for(error: click.ClickException) -> str:
-    """Return what to do instead of what was asked for, to be put behind the message; mostly nothing."""
+    """Return a hint to append to the message of an error; mostly none."""
     if isinstance(error, click.NoSuchOption) and error.option_name in {"--dry-run", "--dryrun"}:
         return " Did you mean the command 'wootric-replay dry-run'?"
     return ""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while calls are under way: finish those, start no more."""
+"""Ctrl-C and SIGTERM during a run: calls under way are finished, and no more are begun."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ from wootric_map.stopping import Stop
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _SIGNALLED: Final = 128
-"""To this the number of the signal is added that ended a command."""
+"""The exit code after a signal is this plus the number of the signal."""
 
 
 class Interruption(Stop):
-    """Turns Ctrl-C and SIGTERM into a stop that the run can finish by itself."""
+    """Turns Ctrl-C, SIGTERM and SIGHUP into requests to stop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Interruption(Stop):
         """Listen no more.
 
         Raises:
-            click.exceptions.Exit: the run was told to stop, and did not see to that itself.
+            click.exceptions.Exit: the run ends with a `StoppedError`.
         """
         try:
             if isinstance(error, StoppedError):
@@ -48,7 +48,7 @@ class Interruption(Stop):
 
     @contextmanager
     def shown_by(self, show: Callable[[str], None]) -> Iterator[None]:
-        """Have what is said of a stop shown by whoever draws on the terminal, so that it stays there."""
+        """Have messages about a stop shown by a function that keeps them above what is drawn."""
         self._say = show
         try:
             yield
@@ -56,7 +56,7 @@ class Interruption(Stop):
             self._say = say
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        """Stop at the first signal, gently while calls are under way; at once at the second."""
+        """Stop at the first signal, after the calls under way; end the process at the second."""
         if self.exit_code:
             os._exit(_SIGNALLED + number)
         self.request(_SIGNALLED + number)

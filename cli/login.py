@@ -1,4 +1,4 @@
-"""What a command signs in with: out of its options, the environment, a file or a prompt."""
+"""The credentials of a command, from its options, the environment, a file or a prompt."""
 
 import sys
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from cli.options.types import NO_TEXT, is_text
 from wootric_map.wootric.regions import bare, services
 
 if TYPE_CHECKING:
-    from wootric_map.wootric.client import Credentials
+    from wootric_map.wootric.auth import Credentials
 
 _CLIENT: Final = ("WOOTRIC_CLIENT_ID", "WOOTRIC_CLIENT_SECRET")
 _PERSON: Final = ("WOOTRIC_USERNAME", "WOOTRIC_PASSWORD")
-"""The variables of either login: who it is, and the secret."""
+"""The variables of the two kinds of login: the name, and the secret."""
 
 _STANDS_FOR: Final = {
     "WOOTRIC_ACCOUNT_TOKEN": "account",
@@ -32,14 +32,14 @@ _FILES: Final = {
     "WOOTRIC_CLIENT_SECRET": "--client-secret-file",
     "WOOTRIC_PASSWORD": "--password-file",
 }
-"""What names a file that holds a secret."""
+"""The option that names a file with a secret, by the variable for the secret."""
 
 _LONGEST_SECRET: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What the options and the environment say of the login."""
+    """The login as the options and the environment name it."""
 
     account_token: str | None
     base_url: str | None
@@ -48,13 +48,13 @@ class Login:
     username: str | None
     password_file: str | None
     as_client: bool
-    """Whether an option of a client's login stands on the command line."""
+    """Whether the command line has an option of a client's login."""
     as_person: bool
-    """Whether an option of a person's login does."""
+    """Whether the command line has an option of a person's login."""
 
     @property
     def secret_files(self) -> tuple[tuple[str, str], ...]:
-        """The files that secrets are read from, each behind the option that names it."""
+        """The files that secrets are read from: the option, and the path."""
         named = (
             ("--client-secret-file", self.client_secret_file),
             ("--password-file", self.password_file),
@@ -62,24 +62,22 @@ class Login:
         return tuple((name, path) for name, path in named if path and path != "-")
 
     def credentials(self) -> "Credentials":
-        """Return the credentials; secrets are read, or asked for, now.
+        """Return the credentials; read secrets, or ask for them.
 
         Raises:
-            SettingsError: the account token or base URL is none.
-            click.UsageError: something is missing, they are of two logins, or a secret can't be read.
+            SettingsError: the account token or base URL is wrong.
+            click.UsageError: something is missing, there are two logins, or a secret can't be read.
         """
         missing = [] if self.account_token else ["WOOTRIC_ACCOUNT_TOKEN"]
         missing += self._missing()
         if missing:
             raise click.UsageError(_all_missing(missing))
-        services(
-            self.account_token, self.base_url
-        )  # if these are wrong, nobody is asked for a secret
-        from wootric_map.wootric.client import ClientCredentials, PasswordCredentials  # noqa: PLC0415 - slow
+        services(self.account_token, self.base_url)  # raises before a secret is asked for
+        from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
 
         if self.as_client and self.as_person:
             raise click.UsageError("two logins: give a client id or a username, not both")
-        # What stands on the command line is meant, whatever the environment holds.
+        # The command line counts before the environment.
         if self.client_id and not self.as_person:
             secret = _secret("client secret", _CLIENT[1], self.client_secret_file)
             return ClientCredentials(self.client_id, secret)
@@ -87,7 +85,7 @@ class Login:
         return PasswordCredentials(cast("str", self.username), secret)
 
     def _missing(self) -> list[str]:
-        """Return the variables of the login that are wanting."""
+        """Return the variables of the login that are missing."""
         as_person = not self.as_client and (
             self.as_person
             or bool(
@@ -109,7 +107,7 @@ def is_given(*names: str) -> bool:
 
 
 def _all_missing(variables: Sequence[str]) -> str:
-    """Return what to say where these variables are not set, and no option stands for them."""
+    """Return the message if these variables are not set, and no options are in place of them."""
     told = [_STANDS_FOR[name] for name in variables]
     *names, last = variables
     text = f"{', '.join(names)} and {last}" if names else last
@@ -141,7 +139,7 @@ def _secret(what: str, variable: str, file: str | None) -> str:
         origin = "it" if file or _is_asked_for(variable, file) else variable
         raise click.UsageError(f"the {what} can't be used: {origin} {NO_TEXT}")
     if "\0" in secret:
-        # Among letters, as UTF-16 has them.
+        # As in UTF-16 text.
         raise click.UsageError(f"the {what} holds NUL characters; save it as UTF-8 text")
     if not secret:
         raise click.UsageError(f"no {what}: set {variable}, or name a file that holds it")
@@ -158,5 +156,5 @@ def _is_set(variable: str) -> bool:
 
 
 def _has_keyboard() -> bool:
-    has_input = cast("object", sys.stdin) is not None  # it is None where it was closed
+    has_input = cast("object", sys.stdin) is not None  # it is None if it was closed
     return has_input and sys.stdin.isatty()

@@ -1,4 +1,4 @@
-"""How many files this process may have open at once."""
+"""The limit of open files of this process."""
 
 import resource
 from typing import Final
@@ -6,16 +6,16 @@ from typing import Final
 import click
 
 _WANTED: Final = 1024
-"""What the limit is raised to, where that is allowed."""
+"""The limit that is set, if that is allowed."""
 
 _LEAST: Final = 32
-"""What a command opens at most, beside what its workers and processes take."""
+"""The most files that a command opens, besides those of its workers and processes."""
 
 _FOR_WORKER: Final = 3
-"""Its connection, with both ends where the sandbox is embedded, and one to spare."""
+"""A worker's connection, with both ends for an embedded sandbox, and one to spare."""
 
 _FOR_PROCESS: Final = 4
-"""The pipes to it."""
+"""The pipes to a process."""
 
 TOO_FEW: Final = (
     "this process, or the system, allows no more at once; allow more with ulimit -n 1024, or give fewer "
@@ -24,10 +24,10 @@ TOO_FEW: Final = (
 
 
 def allow_many() -> None:
-    """Raise the limit as far as is useful and allowed.
+    """Raise the limit as far as useful and allowed.
 
     Raises:
-        click.UsageError: it is too low for any command.
+        click.UsageError: the limit is too low for any command.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < _WANTED:
@@ -37,11 +37,7 @@ def allow_many() -> None:
 
 
 def check(*, workers: int, processes: int) -> None:
-    """Make sure that so many workers and processes can have their files open at once.
-
-    Raises:
-        click.UsageError: they can't; the message tells the limit.
-    """
+    """Raise `click.UsageError` if so many workers and processes can't have their files open."""
     needed = _LEAST + _FOR_WORKER * workers + _FOR_PROCESS * (processes if processes > 1 else 0)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit != resource.RLIM_INFINITY and limit < needed:

@@ -1,4 +1,4 @@
-"""`--redact`: what hides personal data in all that is shown; `streams` has all text pass it."""
+"""`--redact`: the redaction of all that a command shows; `streams` applies it to all text."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ KEY: Final = "WOOTRIC_REDACT_KEY"
 
 
 def current() -> "Redaction | None":
-    """Return what hides personal data in output that is no text; None where nothing is to be hidden."""
+    """Return the redaction for output that is not text; None without `--redact`."""
     held: Redaction | None = click.get_current_context().obj
     return held
 
@@ -21,21 +21,21 @@ def current() -> "Redaction | None":
 def redaction_for(
     arguments: Sequence[str], given: str | None, random_key: bytes
 ) -> "Redaction | None":
-    """The redaction that a command line asks for, if any.
+    """Return the redaction that a command line asks for; None if it asks for none.
 
-    The arguments are looked at before they are understood: what is wrong with them is redacted too.
+    This is known before the arguments are parsed, since errors about them are redacted too.
 
     Args:
-        arguments: of the command line.
-        given: the key, if the environment held one.
-        random_key: is used where it did not.
+        arguments: the arguments of the command line.
+        given: the key from the environment, if there is one.
+        random_key: the key if there is none.
 
     Raises:
         click.UsageError: the key is empty.
     """
     if OPTION not in arguments:
         return None
-    from wootric_map.redaction.redaction import Redaction  # noqa: PLC0415 - most runs need none
+    from wootric_map.redaction.redaction import Redaction
 
     if given is None:
         return Redaction(random_key).of_an_output()

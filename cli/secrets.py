@@ -1,4 +1,4 @@
-"""Secrets in the environment: read once, then taken out of it, so that no other process gets them."""
+"""Secrets in the environment: read once and then removed, so that no other process gets them."""
 
 import os
 from typing import Final
@@ -10,10 +10,10 @@ _taken: Final[dict[str, str]] = {}
 
 
 def take() -> None:
-    """Take all secrets out of the environment, for `given` to tell them from now on.
+    """Remove all secrets from the environment; `given` returns them from now on.
 
-    A system shows a process' environment, to its user and to root, as it was when the program was started,
-    and shows the same of each process that is forked from it. So the values are overwritten there, too.
+    The system shows the environment that a process was started with to its user and to root, also for forked
+    processes. So the values are overwritten there, too.
     """
     _taken.clear()
     for name in VARIABLES:
@@ -25,18 +25,18 @@ def take() -> None:
 
 
 def given(name: str) -> str | None:
-    """Return the value of a variable that holds a secret; None where it is not set."""
+    """Return the value of a variable that holds a secret; None if it is not set."""
     return os.environ.get(name, _taken.get(name))
 
 
 def _overwrite(name: str) -> None:
-    """Overwrite a variable's value where the C library holds it."""
-    import ctypes  # noqa: PLC0415 - most commands are given no secret
+    """Overwrite the value of a variable in the memory of the C library."""
+    import ctypes
 
     try:
         find = ctypes.CDLL(None).getenv
     except (OSError, AttributeError):
-        return  # a Python without a C library that can be asked
+        return  # this Python has no C library with `getenv`
     find.restype = ctypes.c_void_p
     find.argtypes = [ctypes.c_char_p]
     place = find(os.fsencode(name))

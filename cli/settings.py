@@ -1,12 +1,12 @@
-"""The settings of each command, made once out of what click has understood.
+"""The settings of each command, from the values of its options by the names of their parameters.
 
-Each function takes the values of a command's options, by the names of their parameters, and imports no
-more than its command needs.
+Each function imports no more than its command needs.
 """
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import click
 
@@ -17,12 +17,34 @@ if TYPE_CHECKING:
     from wootric_map.dry_run import DryRunSettings
     from wootric_map.map_records import MapSettings
     from wootric_map.mapping.entries import ReadingOptions
+    from wootric_map.model import Existing
     from wootric_map.plan.plan import PlanOptions
     from wootric_map.push import PushSettings
     from wootric_map.snapshot.snapshot import SnapshotSettings
     from wootric_map.validate import ValidateSettings
 
 Values = Mapping[str, Any]
+
+
+class _Export(TypedDict):
+    """The fields of `ExportSettings`."""
+
+    paths: Sequence[str]
+    reading: "ReadingOptions"
+    min_age: float
+    ignored_warnings: frozenset[str]
+
+
+class _Replay(_Export):
+    """The fields of `ReplaySettings`."""
+
+    planning: "PlanOptions"
+    account: "AccountSettings"
+    connection: "ConnectionSettings"
+    against: str
+    workers: int
+    unidentified: Path | None
+
 
 _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
@@ -38,31 +60,25 @@ _SINGULAR: Final = {
     "consent_categories": "consent_category",
     "ignored_warnings": "ignore_warning",
 }
-"""The options that may be given several times."""
+"""The names of the options that may be given several times, by their parameters."""
 
 
 def validate(values: Values) -> "ValidateSettings":
     """Return the settings of `validate`."""
-    from wootric_map.validate import ValidateSettings  # noqa: PLC0415 - only this command needs it
+    from wootric_map.validate import ValidateSettings
 
     return ValidateSettings(
-        paths=values["paths"],
-        reading=_reading(values),
-        min_age=values["min_age"],
-        ignored_warnings=frozenset(values["ignored_warnings"]),
+        **_export(values),
         processes=values["processes"],
     )
 
 
 def map_(values: Values) -> "MapSettings":
     """Return the settings of `map`."""
-    from wootric_map.map_records import MapSettings  # noqa: PLC0415 - as above
+    from wootric_map.map_records import MapSettings
 
     return MapSettings(
-        paths=values["paths"],
-        reading=_reading(values),
-        min_age=values["min_age"],
-        ignored_warnings=frozenset(values["ignored_warnings"]),
+        **_export(values),
         processes=values["processes"],
         account_token=values["account_token"],
         base_url=values["base_url"],
@@ -75,7 +91,7 @@ def snapshot(values: Values) -> "SnapshotSettings":
     Raises:
         SettingsError: there is nowhere to write to.
     """
-    from wootric_map.snapshot.snapshot import SnapshotSettings  # noqa: PLC0415 - as above
+    from wootric_map.snapshot.snapshot import SnapshotSettings
 
     return SnapshotSettings(
         account=_account(values),
@@ -92,19 +108,10 @@ def dry_run(values: Values) -> "DryRunSettings":
         click.UsageError: options exclude each other.
         SettingsError: options choose nothing.
     """
-    from wootric_map.dry_run import DryRunSettings  # noqa: PLC0415 - as above
+    from wootric_map.dry_run import DryRunSettings
 
     return DryRunSettings(
-        paths=values["paths"],
-        reading=_reading(values),
-        min_age=values["min_age"],
-        ignored_warnings=frozenset(values["ignored_warnings"]),
-        planning=_planning(values),
-        account=_account(values),
-        connection=_connection(values),
-        against=values["against"],
-        workers=values["workers"],
-        unidentified=values["unidentified"],
+        **_replay(values),
         processes=values["processes"],
         out=values["out"],
         subtract_delivered=values["is_next"],
@@ -117,35 +124,26 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
     """Return the settings of `push`.
 
     Args:
-        values: of its options.
-        tells: whether to tell how many calls there are before any is made.
-        warns: whether to tell the warnings of a plan.
+        values: the values of the options.
+        tells: whether to show the number of calls before the first one.
+        warns: whether to show the warnings about the plan.
 
     Raises:
         click.UsageError: options exclude each other.
         SettingsError: options choose nothing, or exclude each other.
     """
-    from wootric_map.deliver.account_lock import JournalSettings  # noqa: PLC0415 - as above
-    from wootric_map.deliver.replay import Foresight  # noqa: PLC0415
-    from wootric_map.push import PushSettings, what_is_pushed  # noqa: PLC0415
+    from wootric_map.deliver.account_lock import JournalSettings
+    from wootric_map.deliver.push_observer import Preview
+    from wootric_map.push import PushSettings, what_is_pushed
 
     paths, plan = what_is_pushed(values["paths"], values["plan_path"])
-    # What contradicts itself is said before anybody is asked anything.
-    planning = _planning(values)
+    # Options that contradict each other are reported first.
+    replay = _replay(values) | {"paths": paths}
     if plan is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
     settings = PushSettings(
-        paths=paths,
+        **replay,
         plan=plan,
-        reading=_reading(values),
-        min_age=values["min_age"],
-        ignored_warnings=frozenset(values["ignored_warnings"]),
-        planning=planning,
-        account=_account(values),
-        connection=_connection(values),
-        against=values["against"],
-        workers=values["workers"],
-        unidentified=values["unidentified"],
         journal=JournalSettings(
             path=values["journal"],
             again=values["again"],
@@ -155,7 +153,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
         rejects=values["rejects"],
         keep_rejects=values["keep_rejects"],
         max_duration=values["max_duration"],
-        foresight=Foresight(calls=tells, warnings=warns),
+        preview=Preview(calls=tells, warnings=warns),
     )
     if plan:
         _check_plan_alone()
@@ -163,11 +161,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
 
 
 def _check_plan_alone() -> None:
-    """Make sure that no option stands beside a plan which the plan has settled.
-
-    Raises:
-        click.UsageError: one does.
-    """
+    """Make sure that no option is given that the plan has decided; else raise `click.UsageError`."""
     for name in _NOT_WITH_PLAN:
         if is_given(name):
             option = _SINGULAR.get(name, name)
@@ -177,8 +171,29 @@ def _check_plan_alone() -> None:
             )
 
 
+def _export(values: Values) -> _Export:
+    return {
+        "paths": values["paths"],
+        "reading": _reading(values),
+        "min_age": values["min_age"],
+        "ignored_warnings": frozenset(values["ignored_warnings"]),
+    }
+
+
+def _replay(values: Values) -> _Replay:
+    return {
+        **_export(values),
+        "planning": _planning(values),
+        "account": _account(values),
+        "connection": _connection(values),
+        "against": values["against"],
+        "workers": values["workers"],
+        "unidentified": values["unidentified"],
+    }
+
+
 def _reading(values: Values) -> "ReadingOptions":
-    from wootric_map.mapping.entries import ReadingOptions  # noqa: PLC0415 - as above
+    from wootric_map.mapping.entries import ReadingOptions
 
     return ReadingOptions(
         max_line_bytes=values["max_line_bytes"],
@@ -191,8 +206,8 @@ def _reading(values: Values) -> "ReadingOptions":
 
 
 def _planning(values: Values) -> "PlanOptions":
-    from wootric_map.mapping.filters import Choice  # noqa: PLC0415 - as above
-    from wootric_map.plan.plan import PlanOptions  # noqa: PLC0415
+    from wootric_map.mapping.filters import Choice
+    from wootric_map.plan.plan import PlanOptions
 
     if values["create_only"] and values["fill_missing"]:
         raise click.UsageError(
@@ -208,21 +223,20 @@ def _planning(values: Values) -> "PlanOptions":
         limit=values["limit"],
     )
     choice.check()
+    existing: Existing = "fill" if values["fill_missing"] else "update"
+    if values["create_only"]:
+        existing = "keep"
     return PlanOptions(
         fold=not values["no_fold"],
         link_anonymous=values["link_anonymous"],
         choice=choice,
         retry_rejects=values.get("retry_rejects", False),
-        existing="keep"
-        if values["create_only"]
-        else "fill"
-        if values["fill_missing"]
-        else "update",
+        existing=existing,
     )
 
 
 def _account(values: Values) -> "AccountSettings":
-    from wootric_map.account import AccountSettings  # noqa: PLC0415 - as above
+    from wootric_map.account import AccountSettings
 
     login = Login(
         account_token=values["account_token"],
@@ -244,7 +258,7 @@ def _account(values: Values) -> "AccountSettings":
 
 
 def _connection(values: Values) -> "ConnectionSettings":
-    from wootric_map.account import ConnectionSettings  # noqa: PLC0415 - as above
+    from wootric_map.account import ConnectionSettings
 
     return ConnectionSettings(
         rate=values["rate"],

@@ -1,4 +1,4 @@
-"""Standard output and error: what all text passes on its way, so that no message can forget it."""
+"""Standard output and error, which redact and wrap all text, so that no message can forget it."""
 
 import codecs
 import io
@@ -17,22 +17,22 @@ _Change: TypeAlias = Callable[[str], str]
 
 
 def change_streams(redaction: "Redaction | None") -> None:
-    """Have text for standard output and error be redacted, then broken into lines at a terminal.
+    """Redact all text on standard output and error, and wrap it at a terminal.
 
-    JSON goes by: it is redacted as data, and each object of it is a line.
+    JSON is written past these streams: it is redacted as data, and each object is a line.
     """
     sys.stdout = _changed(sys.stdout, redaction)
     sys.stderr = _changed(sys.stderr, redaction)
 
 
 def standard_input() -> "ByteStream | None":
-    """Return standard input as bytes; None where it is closed."""
+    """Return standard input as a stream of bytes; None if it is closed."""
     stdin = cast("TextIO | None", sys.stdin)
     return cast("io.BufferedReader", stdin.buffer) if stdin is not None else None
 
 
 def width_of(stream: TextIO) -> int:
-    """Return how many columns a stream's terminal has; 0 where it is none, or does not tell."""
+    """Return the columns of a stream's terminal; 0 if it is no terminal, or the number is not known."""
     if not stream.isatty():
         return 0
     told = os.environ.get("COLUMNS", "")
@@ -52,11 +52,11 @@ def _changed(stream: TextIO, redaction: "Redaction | None") -> TextIO:
 
 
 class _ChangedStream(io.TextIOWrapper):
-    """A text stream that changes what it is given; each write is taken to be whole."""
+    """A text stream that changes each text before it is written."""
 
     def __init__(self, stream: TextIO, changes: Sequence[_Change]) -> None:
         stream.flush()
-        # Where ASCII is asked for, click writes UTF-8 to the stream below, and would pass us by.
+        # With ASCII, click would write UTF-8 to the underlying stream, past this one.
         encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
         super().__init__(
             cast("io.BufferedWriter", stream.buffer),
@@ -65,7 +65,7 @@ class _ChangedStream(io.TextIOWrapper):
             line_buffering=True,
         )
         self._changes = changes
-        self._stream = stream  # let go of, it would close what they share
+        self._stream = stream  # kept, since its end would close the shared buffer
 
     def write(self, text: str) -> int:
         changed = text

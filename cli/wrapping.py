@@ -1,4 +1,4 @@
-"""Long lines at a terminal: broken at blanks, where the terminal would break words."""
+"""Long lines at a terminal, broken at blanks, since the terminal would break words."""
 
 import re
 from collections.abc import Callable
@@ -9,26 +9,26 @@ import click
 _PIECE: Final = re.compile(" *[^ ]+")
 _INDENT: Final = re.compile(" *")
 _DEEPER: Final = "  "
-"""What the further lines of one that is indented are indented by, beyond it."""
+"""The further indent of the lines after the first, if that is indented."""
 
 _DRAWN: Final = re.compile(r"\r|\x1b(?!\[[0-9;]*m)")
-"""Tells what a display draws from text, which has no other escapes than those of its style."""
+"""Finds escapes that draw; text has only escapes of style."""
 
 _PASTED: Final = re.compile(r"(convert it[^:]*: )(.*?> users\.ndjson)|(export [A-Z_]+=.*)")
-"""What is there to be pasted, and must stay one line."""
+"""Commands to be pasted, which must stay one line."""
 _COMMAND: Final = re.compile(r" *wootric-replay ")
-"""How an example begins that is a line of its own: further lines of it are marked as such for the shell."""
+"""The beginning of an example command, whose lines end in a backslash if it is broken."""
 
 KEPT: Final = "\x00"
 """Stands for a blank at which no line is broken."""
 
 
 def fitted(text: str, width: int) -> str:
-    """Return a text whose lines are no wider than this, but for words that are.
+    """Return a text whose lines are no wider than `width`, except for single words that are.
 
     Args:
-        text: lines that are to be shown; escapes of style take no room.
-        width: columns. Where it is 0 nobody knows how many there are, and nothing is broken.
+        text: the lines; escapes of style take no columns.
+        width: the columns; 0 if the number is not known: then nothing is broken.
     """
     if not width or _DRAWN.search(text):
         return text
@@ -55,9 +55,9 @@ def broken(line: str, width: int, hanging: str) -> list[str]:
     """Break a line at its blanks.
 
     Args:
-        line: it may have `KEPT` in place of blanks.
-        width: columns that each part may take; one that is a single word may take more.
-        hanging: what all parts but the first begin with.
+        line: the line, which may have `KEPT` in place of blanks.
+        width: the columns of a part; a single word may take more.
+        hanging: the beginning of all parts but the first.
 
     Returns:
         The parts, without the blanks between them.
@@ -76,19 +76,15 @@ def broken(line: str, width: int, hanging: str) -> list[str]:
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the columns of a terminal that a text takes."""
     shown = click.unstyle(text) if "\x1b" in text else text
     if shown.isascii():
         return len(shown)
-    from rich.cells import cell_len  # noqa: PLC0415 - seldom needed
+    from rich.cells import cell_len
 
     return cell_len(shown)
 
 
 def for_terminal(width: Callable[[], int]) -> Callable[[str], str]:
-    """Return what makes text fit a terminal that may change its size.
-
-    Args:
-        width: how many columns it has now.
-    """
+    """Return a function that wraps text for a terminal; `width` returns the columns, which may change."""
     return lambda text: fitted(text, width())

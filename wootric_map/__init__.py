@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from wootric_map.account import AccountSettings, ConnectionSettings
     from wootric_map.deliver.account_lock import JournalSettings
+    from wootric_map.deliver.push_observer import Preview, PushObserver
     from wootric_map.deliver.rehearse import rehearse
-    from wootric_map.deliver.replay import Foresight, PushObserver
     from wootric_map.diff import Diff, EndUserChange
     from wootric_map.dry_run import DryRun, DryRunSettings
     from wootric_map.errors import ReplayError, SettingsError, SourceError
@@ -80,7 +80,6 @@ __all__ = [
     "EndUserUpsert",
     "Entry",
     "Failure",
-    "Foresight",
     "HttpCall",
     "Identify",
     "JournalSettings",
@@ -96,6 +95,7 @@ __all__ = [
     "PasswordCredentials",
     "Plan",
     "PlanOptions",
+    "Preview",
     "Push",
     "PushObserver",
     "PushResult",
@@ -150,7 +150,6 @@ _MODULES: Final = {
     "EndUserUpsert": "model",
     "Entry": "mapping.entries",
     "Failure": "model",
-    "Foresight": "deliver.replay",
     "HttpCall": "wootric.requests",
     "Identify": "read.record",
     "JournalSettings": "deliver.account_lock",
@@ -166,8 +165,9 @@ _MODULES: Final = {
     "PasswordCredentials": "wootric.auth",
     "Plan": "plan.plan",
     "PlanOptions": "plan.plan",
+    "Preview": "deliver.push_observer",
     "Push": "push",
-    "PushObserver": "deliver.replay",
+    "PushObserver": "deliver.push_observer",
     "PushResult": "push",
     "PushSettings": "push",
     "ReadingObserver": "export",

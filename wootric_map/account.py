@@ -1,4 +1,4 @@
-"""The account that a run works on, a customer's or an embedded sandbox, and the connection to it."""
+"""The account that a run works on, or an embedded sandbox, and the connection to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -26,19 +26,19 @@ class AccountSettings:
     base_url: str | None = None
     """One host for all of Wootric's services, in place of the region's."""
     credentials: "Credentials | Callable[[], Credentials] | None" = None
-    """What to sign in with, or what asks for it once it is needed."""
+    """The credentials, or a function that returns them once they are needed."""
     secret_files: tuple[tuple[str, str], ...] = ()
-    """The files that `credentials` come from, each behind the name that messages give it."""
+    """The files that `credentials` come from: the name for messages, and the path."""
     sandbox: bool = False
-    """Work on an embedded sandbox, which is empty; nothing else here counts then."""
+    """Whether to work on an embedded sandbox, which is empty; then no other field counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSettings:
-    """How fast calls go, and how long faults are borne with."""
+    """How fast calls go, and how long faults are tolerated."""
 
     rate: float | None = None
-    """Calls a minute at most; None leaves it to Wootric's replies."""
+    """Calls a minute at most; None for as many as Wootric's replies allow."""
     reserve: float = 0.0
     """The share of each of Wootric's limits, from 0 up to but not including 1, left to live traffic."""
     retries: int = retry.RETRIES
@@ -46,7 +46,7 @@ class ConnectionSettings:
     connect_timeout: float = retry.CONNECT_TIMEOUT
     """Seconds to wait for a connection."""
     read_timeout: float = retry.READ_TIMEOUT
-    """Seconds of silence to bear once a call is sent."""
+    """Seconds of silence to tolerate once a call is sent."""
     deadline: float = retry.DEADLINE
     """Seconds for all tries of a call together, without its waits for Wootric's limit."""
     give_up_after: float = retry.GIVE_UP_AFTER
@@ -56,7 +56,7 @@ class ConnectionSettings:
 
 
 class Account(NamedTuple):
-    """What it takes to reach an account."""
+    """What is needed to reach an account."""
 
     services: "Services"
     token: str
@@ -64,12 +64,12 @@ class Account(NamedTuple):
 
 
 class Connect(Protocol):
-    """Makes a client of an account; `connected` is one, and a test may hand in another."""
+    """Makes a client of an account, as `connected` does; a test may hand in another."""
 
     def __call__(
         self, account: Account, pace: "Pace", settings: ConnectionSettings, *, connections: int
     ) -> "AbstractContextManager[Wootric]":
-        """Return a context that gives the client, and closes it."""
+        """Return a context that gives the client and closes it."""
 
 
 @contextmanager
@@ -77,12 +77,12 @@ def opened(settings: AccountSettings) -> Iterator[Account]:
     """Give the account that the settings name; an embedded sandbox runs within the context.
 
     Raises:
-        SettingsError: something is missing, or can't be used.
+        SettingsError: a setting is missing or can't be used.
     """
-    from wootric_map.wootric.regions import services  # noqa: PLC0415 - a dry run may need none
+    from wootric_map.wootric.regions import services
 
     if settings.sandbox:
-        from wootric_map import embedded_sandbox  # noqa: PLC0415 - as above
+        from wootric_map import embedded_sandbox
 
         with embedded_sandbox.running() as running:
             yield Account(*embedded_sandbox.account(running))
@@ -105,10 +105,10 @@ def connected(
     Args:
         account: the account.
         pace: gives each call its turn.
-        settings: how long faults are borne with.
-        connections: how many are kept open at most.
+        settings: how long faults are tolerated.
+        connections: the greatest number of open connections.
     """
-    from wootric_map.wootric.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
+    from wootric_map.wootric.client import Wootric
 
     wootric = Wootric(
         *account,

@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
 NOTHING: Final = "nothing"
 ACCOUNT: Final = "account"
-"""What `against` may be beside the path of a snapshot."""
+"""The values of `against` besides the path of a snapshot."""
 
 _NAMES: Final = (NOTHING, ACCOUNT)
 
 
 def name_of(against: str) -> str:
-    """Return the word that a plan file has for what the plan was compared with."""
+    """Return the word in a plan file for what the plan was compared with."""
     return against if against in _NAMES else "snapshot"
 
 
 def snapshot_path(against: str) -> Path | None:
-    """Return the snapshot that a plan is compared with; None where it is none."""
+    """Return the path of the snapshot that a plan is compared with; None if it is no snapshot."""
     return None if against in _NAMES else Path(against)
 
 
 @contextmanager
 def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotReader | None]":
-    """Open the snapshot that a plan is compared with; gives None where it is none.
+    """Open the snapshot that a plan is compared with; give None if it is no snapshot.
 
     Args:
         against: `nothing`, `account`, or the snapshot's path.
-        account_token: of the account that the snapshot must be of, if any is named.
+        account_token: the account that the snapshot must be of; None for any.
 
     Raises:
-        SettingsError: there is no such file, it is no snapshot, or it is of another account.
+        SettingsError: there is no such file, or it is no snapshot of the account.
     """
     path = snapshot_path(against)
     if path is None:
@@ -50,8 +50,8 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotRe
         raise UnfitSettingsError(
             f"--against {against}: {problem}; wootric-replay snapshot makes one"
         )
-    from wootric_map.snapshot.snapshot_file import SnapshotReader  # noqa: PLC0415 - SQLite is slow to import
-    from wootric_map.wootric.regions import account_fingerprint  # noqa: PLC0415 - as above
+    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.wootric.regions import account_fingerprint
 
     try:
         opened = SnapshotReader(path)

@@ -1,4 +1,4 @@
-"""The diff of a dry run: what a push would change, as it is gone through."""
+"""The diff of a dry run: what a push would change, end user by end user."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -27,19 +27,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EndUserChange:
-    """An end user whom a push would create or update."""
+    """An end user that a push would create or update."""
 
     fields: EndUserUpsert
-    """What would be sent."""
+    """The fields that would be sent."""
     held: EndUser | None
-    """The end user as Wootric holds them; None where they would be created, or that is not known."""
+    """The end user as Wootric holds them; None if that is not known, or they would be created."""
     origins: Mapping[str, Origin]
-    """Where each field's value comes from, by the field's name."""
+    """The origin of each field's value, by the field's name."""
     warnings: tuple[tuple[str, str], ...]
     """Codes and messages of warnings about the end user."""
     left: EndUserUpsert | None = None
-    """Of one whom an earlier run has left in Wootric, and whose values nobody keeps: what they are known by,
-    with Wootric's own id."""
+    """The ids of an end user of whom only the journal tells, which keeps no values; else None."""
 
     @property
     def is_update(self) -> bool:
@@ -48,7 +47,7 @@ class EndUserChange:
 
 
 class Diff(Generic[T]):
-    """What a push would change: to be gone through once, then asked for what it comes to."""
+    """What a push would change: an iterator over the changes, and the totals once they are all iterated."""
 
     def __init__(
         self,
@@ -63,25 +62,25 @@ class Diff(Generic[T]):
         self._compared = compared
         self._keep = keep
         self.report = report
-        """What has been counted up to now."""
+        """The counts up to now."""
 
     def __iter__(self) -> Iterator[T]:
-        """Go on with the end users who would be created or updated."""
+        """Return the iterator over the end users that would be created or updated."""
         return self._changes
 
     @property
     def counts_all_events(self) -> bool:
-        """Whether every event is counted, since nobody knows which the account has registered."""
+        """Whether all events are counted, since the registered events are not known."""
         return self._compared.registered is None
 
     @property
     def is_of_snapshot(self) -> bool:
-        """Whether it takes no calls to know what the account holds."""
+        """Whether the account's end users are known from a snapshot, without calls."""
         return self._compared.find is not None and not self._compared.asks
 
     @property
     def calls(self) -> Mapping[str, int]:
-        """How many calls of each kind a push would make."""
+        """The number of calls of each kind that a push would make."""
         done = self.report.done
         look_ups = done["look_up_first"] if self.is_of_snapshot else done["look_up"]
         updates = done["update"] + done["unseen"]
@@ -89,7 +88,7 @@ class Diff(Generic[T]):
 
     @property
     def forecast(self) -> Forecast:
-        """How long these calls would take."""
+        """How long the calls would take."""
         return self._compared.speed().forecast(self.calls)
 
     def labels(self, action: Action) -> Iterator[tuple[str, int]]:
@@ -97,7 +96,7 @@ class Diff(Generic[T]):
         return self._tally.most_common(action)
 
     def keep_unidentified(self) -> KeptRecords | None:
-        """Keep the records that name nobody, where the settings ask for that; once all is gone through."""
+        """Keep the unidentified records, if the settings ask for that; for the end of the iteration."""
         return self._keep()
 
 
@@ -106,27 +105,27 @@ class Compared:
     """What a plan is compared with."""
 
     find: Find | None
-    """Looks an end user up; None where the account is taken to hold nothing."""
+    """Looks an end user up; None if the account is taken to hold nobody."""
     registered: frozenset[str] | None
-    """The events that count; None where that is not known."""
+    """The registered events; None if they are not known."""
     asks: bool
-    """Whether it takes calls to look somebody up."""
+    """Whether look-ups take calls."""
     account: str | None
-    """The account's fingerprint, if any is named."""
+    """The fingerprint of the account; None if no account is named."""
     memory: "Journal | None"
-    """What earlier runs did, if that is to be taken off."""
+    """What earlier runs delivered, if that is subtracted."""
     speed: Callable[[], Speed]
-    """Tells how fast the account's calls may go."""
+    """Returns how fast calls to the account may go."""
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is known of the account."""
+        """Whether anything is known about the account."""
         return bool(self.find or self.memory) or self.registered is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Changes(Generic[T]):
-    """Goes through a plan: counts everything, and gives the end users who would be written."""
+    """Goes through a plan: counts all steps, and yields what is shown of the end users to write."""
 
     plan: Plan
     report: Report
@@ -134,7 +133,7 @@ class Changes(Generic[T]):
     show: Callable[[Rehearsed], T]
 
     def rehearsed(self, compared: Compared, saved: PlanWriter | None, workers: int) -> Iterator[T]:
-        """Yield the end users as a push would write them, and save the plan."""
+        """Rehearse the plan in this process, and save it if `saved` is given."""
         find, asks, memory = compared.find, compared.asks, compared.memory
         fills = self.plan.existing == "fill" and find is not None and not asks
         for each in rehearse(
@@ -145,7 +144,7 @@ class Changes(Generic[T]):
             look_ups_are_free=not asks,
             memory=memory if memory and memory.remembers else None,
         ):
-            # A snapshot does not tell what was given since: whoever is to be filled in is looked at first.
+            # A push looks an end user up before it fills in what is empty in the snapshot.
             if fills and each.call is not None and each.outcome.action == "update":
                 self.report.done["look_up_first"] += 1
             if saved:
@@ -153,7 +152,7 @@ class Changes(Generic[T]):
             yield from self._counted(each)
 
     def overviewed(self, processes: int) -> Iterator[T]:
-        """Yield the same where nobody is asked, by several processes side by side."""
+        """Go through the plan without look-ups, in several processes side by side."""
         plan, report = self.plan, self.report
         keeps = report.unidentified_records is not None
         work = partial(overview, plan, show=self.show, keeps_unidentified=keeps)
@@ -163,7 +162,7 @@ class Changes(Generic[T]):
                 people = plan.spool.people_of(stretch)
                 for part in told:
                     if isinstance(part, int):
-                        # Of a giant nothing may be left.
+                        # A giant may have nothing left.
                         person = next((each for each in people if each.number == part), None)
                         end_user = plan.end_user(person) if person else None
                         for each in rehearse_end_user(plan, end_user) if end_user else ():
@@ -179,8 +178,8 @@ class Changes(Generic[T]):
         report = self.report
         report.deliver(each.outcome)
         report.done["look_up"] += each.look_ups
-        report.done["unseen"] += each.is_unseen
-        report.done["look_up_first"] += each.is_unseen
+        report.done["unseen"] += each.is_provisional
+        report.done["look_up_first"] += each.is_provisional
         if each.call is None:
             return
         for ref, warning in each.warnings:
@@ -194,7 +193,7 @@ class Changes(Generic[T]):
 def shown(each: Rehearsed, *, show: Callable[[EndUserChange], T], ignored: frozenset[str]) -> T:
     """Return what is shown of a write."""
     assert isinstance(each.call, EndUserUpsert)  # noqa: S101 - the caller has seen to it
-    assert isinstance(each.step, Write)  # noqa: S101 - as above
+    assert isinstance(each.step, Write)  # noqa: S101 - only writes have such a call
     before = each.held if isinstance(each.held, EndUser) else None
     warnings = tuple(
         (warning.code, warning.message)

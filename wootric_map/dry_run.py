@@ -39,18 +39,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRunSettings(ReplaySettings):
-    """What is compared, with what, and what is kept of it."""
+    """What is compared, with what, and what is kept."""
 
     processes: int = 1
     """How many processes read a large export side by side."""
     out: Path | None = None
-    """Where the plan is saved, for `PushSettings.plan`."""
+    """Where to save the plan, for `PushSettings.plan`."""
     subtract_delivered: bool = False
-    """Take off what the account's journal says is delivered: show what the next push would do."""
+    """Whether to subtract what the account's journal says is delivered: what the next push would do."""
     journal: Path | None = None
-    """Take off what this journal says is delivered, in place of the account's own."""
+    """A journal whose deliveries are subtracted, in place of the account's own."""
     registered_events: tuple[str, ...] = ()
-    """The events that the account has registered, letter for letter; none counts all."""
+    """The registered events, letter for letter; if there are none, all events count."""
 
     def __post_init__(self) -> None:
         self.planning.choice.check()
@@ -74,10 +74,10 @@ class DryRun:
         Args:
             settings: what is compared, and with what.
             observer: is told how much has been read.
-            stop: tells it to stop.
-            stdin: standard input, where the settings name it.
-            connect: makes a client of the account, where that is asked.
-            clock: gives the unix time.
+            stop: tells the run to stop.
+            stdin: standard input, if the settings name it.
+            connect: makes a client of the account, if it is asked.
+            clock: returns the unix time.
         """
         self._settings = settings
         self._observer = observer or ReadingObserver()
@@ -86,18 +86,18 @@ class DryRun:
         self._connect = connect
         self._clock = clock
         self.report = Report(ignored_warnings=settings.ignored_warnings)
-        """What has been counted up to now."""
+        """The counts up to now."""
 
     def compare(self) -> "AbstractContextManager[Diff[EndUserChange]]":
-        """Return a context that plans, and gives what would change; arguments as in `compare_shown`."""
+        """Return a context that plans, and gives what would change; exceptions as in `compare_shown`."""
         return self.compare_shown(_as_it_is)
 
     @contextmanager
     def compare_shown(self, show: Callable[[EndUserChange], T]) -> "Iterator[Diff[T]]":
-        """Plan, and give what would change; the plan is saved when the context ends well.
+        """Plan, and give what would change; the plan is saved if the context ends without an exception.
 
         Args:
-            show: returns what is shown of an end user; several processes call it.
+            show: returns what is shown of an end user; it may be called in several processes.
 
         Raises:
             SettingsError: the settings can't be right.
@@ -106,36 +106,17 @@ class DryRun:
             WootricError: the account can't be asked.
         """
         settings, report = self._settings, self.report
-        written = run_files.written(out=settings.out, unidentified=settings.unidentified)
-        journal = self._journal_uses()
-        left_out = run_files.left_out(written.values())
-        sources = find_sources(
-            settings,
-            report.passed_over,
-            stdin=self._stdin,
-            clock=self._clock,
-            leave_out=(REJECTS, *left_out),
-        )
+        sources = self._find_sources()
         stopped: StoppedError | None = None
         with ExitStack() as stack:
             stop = stack.enter_context(self._stop)
-            run_files.check(
-                [
-                    *run_files.uses_of_sources(sources),
-                    *run_files.read("--against", snapshot_path(settings.against)),
-                    *uses_of_login(settings.account, settings.connection),
-                    *written.values(),
-                    *run_files.read("push's --rejects", REJECTS),
-                    *journal,
-                ]
+            unidentified = stack.enter_context(
+                UnidentifiedFile(settings.unidentified, report, sources)
             )
-            unidentified = UnidentifiedFile(settings.unidentified, report, sources)
-            stack.enter_context(unidentified)
             try:
                 plan, compared, saved = self._plan(sources, stop, stack)
                 tally = Tally(plan.spool.names)
-                ignored = report.ignored_warnings
-                change = partial(shown, show=show, ignored=ignored)
+                change = partial(shown, show=show, ignored=report.ignored_warnings)
                 changes = Changes(plan, report, tally, change)
                 if compared.is_known or saved or not settings.planning.fold:
                     workers = settings.workers if compared.asks else 1
@@ -146,18 +127,48 @@ class DryRun:
                 if saved:
                     saved.finish()
             except StoppedError as error:
-                stopped = error  # which the stop need not see to
+                stopped = error  # after the stop's context, which would treat it as a signal
         if stopped:
             raise stopped
+
+    def _find_sources(self) -> list[Source]:
+        """Return what is read.
+
+        Raises:
+            OneFileError: the run would use a file in two ways that exclude each other.
+        """
+        settings, account = self._settings, self._settings.account
+        written = run_files.written(out=settings.out, unidentified=settings.unidentified)
+        journal = journal_place.uses(
+            account.account_token, account.base_url, settings.journal, writes=False
+        )
+        sources = find_sources(
+            settings,
+            self.report.passed_over,
+            stdin=self._stdin,
+            clock=self._clock,
+            leave_out=(REJECTS, *run_files.left_out(written.values())),
+        )
+        run_files.check(
+            [
+                *run_files.uses_of_sources(sources),
+                *run_files.read("--against", snapshot_path(settings.against)),
+                *uses_of_login(account, settings.connection),
+                *written.values(),
+                *run_files.read("push's --rejects", REJECTS),
+                *journal,
+            ]
+        )
+        return sources
 
     def _plan(
         self, sources: list[Source], stop: Stop, stack: ExitStack
     ) -> tuple[Plan, Compared, PlanWriter | None]:
         settings, reading = self._settings, self._settings.reading
         options = plan_options(settings, keep_lines=settings.unidentified is not None)
-        # Its processes are forked before anything starts a thread.
+        # The workers are forked before any thread is started.
         with intake_workers(sources, reading, options, processes=settings.processes) as workers:
-            compared = self._compared(stop, stack)
+            compared = _Comparison(settings, self._connect, stop, stack).opened()
             memory = compared.memory
             spool = stack.enter_context(Spool())
             saved = None
@@ -181,43 +192,54 @@ class DryRun:
                 )
         return plan, compared, saved
 
-    def _journal_uses(self) -> list[run_files.Use]:
-        account = self._settings.account
-        token, url = account.account_token, account.base_url
-        return journal_place.uses(token, url, self._settings.journal, writes=False)
 
-    def _compared(self, stop: Stop, stack: ExitStack) -> Compared:
-        """Open what the plan is compared with."""
-        settings = self._settings
-        connection, token = settings.connection, settings.account.account_token
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Opens what a plan is compared with."""
+
+    settings: DryRunSettings
+    connect: Connect
+    stop: Stop
+    stack: ExitStack
+    """Closes what was opened."""
+
+    def opened(self) -> Compared:
+        """Return what the settings name; sign in if that is the account."""
+        settings = self.settings
         names = settings.registered_events
         if names and (settings.account.sandbox or settings.against == ACCOUNT):
             beside = "--sandbox" if settings.account.sandbox else "--against account"
             raise UnfitSettingsError(
                 f"--registered-event has no place beside {beside}, which is asked for them"
             )
-        if settings.against != ACCOUNT:
-            registered = frozenset(names) if names else None
-            if settings.account.sandbox:
-                from wootric_map import embedded_sandbox  # noqa: PLC0415 - seldom needed
+        return self._account() if settings.against == ACCOUNT else self._snapshot_or_nothing()
 
-                running = stack.enter_context(embedded_sandbox.running())
-                registered = embedded_sandbox.registered_events(running)
-            snapshot = stack.enter_context(snapshot_of(settings.against, token))
-            memory = self._memory(stack, snapshot.as_of if snapshot else None)
-            fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
-            remembered = by_kind(self._limits(memory))
-            speed = Speed(connection.rate, connection.reserve, remembered=remembered)
-            find = snapshot and snapshot.find
-            return Compared(find, registered, False, fingerprint, memory, lambda: speed)
-        memory = self._memory(stack, None)
+    def _snapshot_or_nothing(self) -> Compared:
+        settings, connection = self.settings, self.settings.connection
+        token, names = settings.account.account_token, settings.registered_events
+        registered = frozenset(names) if names else None
+        if settings.account.sandbox:
+            from wootric_map import embedded_sandbox
+
+            running = self.stack.enter_context(embedded_sandbox.running())
+            registered = embedded_sandbox.registered_events(running)
+        snapshot = self.stack.enter_context(snapshot_of(settings.against, token))
+        memory = self._memory(snapshot.as_of if snapshot else None)
+        fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
+        speed = Speed(connection.rate, connection.reserve, remembered=by_kind(self._limits(memory)))
+        find = snapshot and snapshot.find
+        return Compared(find, registered, False, fingerprint, memory, lambda: speed)
+
+    def _account(self) -> Compared:
+        from wootric_map.wootric.pace import Pace
+
+        settings, connection = self.settings, self.settings.connection
+        memory = self._memory(None)
         limits = self._limits(memory)
-        from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - a dry run may need none
-
-        account = stack.enter_context(opened(settings.account))
-        pace = Pace(connection.rate, wait=stop.wait, reserve=connection.reserve)
-        client = self._connect(account, pace, connection, connections=settings.workers)
-        wootric = stack.enter_context(client)
+        account = self.stack.enter_context(opened(settings.account))
+        pace = Pace(connection.rate, wait=self.stop.wait, reserve=connection.reserve)
+        client = self.connect(account, pace, connection, connections=settings.workers)
+        wootric = self.stack.enter_context(client)
         wootric.sign_in()
         return Compared(
             wootric.find,
@@ -228,12 +250,16 @@ class DryRun:
             lambda: speed_of(pace, limits),
         )
 
-    def _memory(self, stack: ExitStack, since: float | None) -> "Journal | None":
-        """Open a copy of the journal that is to be taken off, if any is."""
-        settings = self._settings
+    def _memory(self, since: float | None) -> "Journal | None":
+        """Open a copy of the journal whose deliveries are subtracted; return None if there is none.
+
+        Args:
+            since: as in `Journal.open`.
+        """
+        settings = self.settings
         if not (settings.subtract_delivered or settings.journal):
             return None
-        from wootric_map.deliver.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
+        from wootric_map.deliver.journal import Journal
 
         account = journal_place.account_of(
             settings.account.account_token, settings.account.base_url
@@ -244,21 +270,21 @@ class DryRun:
             )
         path = journal_place.place(account or "", settings.journal)
         if not (settings.journal or path.exists()):
-            return None  # nothing has been pushed to it
-        return stack.enter_context(Journal.copied(path, account, since=since))
+            return None  # nothing has been pushed to the account
+        return self.stack.enter_context(Journal.copied(path, account, since=since))
 
     def _limits(self, memory: "Journal | None") -> Mapping[str, float]:
-        """Return the limits that pushes to the account were told."""
+        """Return the limits that replies told earlier pushes, in calls a minute by endpoint."""
         if memory:
             return memory.runs.limits()
-        of = self._settings.account
-        if not of.account_token:
+        named = self.settings.account
+        if not named.account_token:
             return {}
-        from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415 - SQLite is slow to import
+        from wootric_map.deliver.journal_contents import contents
 
-        # No more than a better guess depends on them.
+        # A journal that can't be read only makes the forecast less exact.
         with suppress(JournalError, SettingsError):
-            account = journal_place.account_of(of.account_token, of.base_url)
+            account = journal_place.account_of(named.account_token, named.base_url)
             assert account  # noqa: S101 - there is a token
             found = contents(journal_place.place(account, None), runs=0).limits
             return {name: inf if limit is None else limit for name, limit in found.items()}

@@ -6,14 +6,16 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from wootric_map.errors import SettingsError
+from wootric_map.wootric.auth import ClientCredentials, Credentials
+from wootric_map.wootric.client import Wootric
+from wootric_map.wootric.pace import Pace
+from wootric_map.wootric.regions import Services, services
 
 if TYPE_CHECKING:
     from wootric_map.sandbox import RunningSandbox
-    from wootric_map.wootric.client import Credentials
-    from wootric_map.wootric.regions import Services
 
 MISSING = "the sandbox is an extra: pip install 'wootric-replay[sandbox]'"
-"""What is said where Starlette and uvicorn are not installed."""
+"""The message if Starlette and uvicorn are not installed."""
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def running() -> "Iterator[RunningSandbox]":
         SettingsError: the extra is not installed.
     """
     try:
-        from wootric_map.sandbox import run_sandbox  # noqa: PLC0415 - optional
+        from wootric_map.sandbox import run_sandbox
     except ImportError as error:
         raise SettingsError(MISSING) from error
     with run_sandbox() as sandbox:
@@ -33,19 +35,13 @@ def running() -> "Iterator[RunningSandbox]":
 
 def registered_events(sandbox: "RunningSandbox") -> frozenset[str]:
     """Ask a sandbox which events it has registered, as a push would."""
-    from wootric_map.wootric.client import Wootric  # noqa: PLC0415 - slow, and a dry run may need none
-    from wootric_map.wootric.pace import Pace  # noqa: PLC0415 - as above
-
     wait = threading.Event().wait
     with closing(Wootric(*account(sandbox), Pace(None, wait=wait), wait=wait)) as wootric:
         return wootric.registered_events()
 
 
-def account(sandbox: "RunningSandbox") -> "tuple[Services, str, Credentials]":
+def account(sandbox: "RunningSandbox") -> tuple[Services, str, Credentials]:
     """Return a sandbox's addresses, account token and credentials."""
-    from wootric_map.wootric.client import ClientCredentials  # noqa: PLC0415 - as above
-    from wootric_map.wootric.regions import services  # noqa: PLC0415 - a dry run may need none
-
     settings = sandbox.settings
     login = ClientCredentials(settings.client_id, settings.client_secret)
     return services(settings.account_token, sandbox.base_url), settings.account_token, login

@@ -28,7 +28,7 @@ class ReplayError(Exception):
     """The root of all exceptions of the library; the message is for a person."""
 
     exit_code: ClassVar[int] = EXIT_UNFORESEEN
-    """What the command line ends with, where the exception ends a run."""
+    """The exit code of the command line if the exception ends the run."""
 
 
 class FatalError(ReplayError):
@@ -127,11 +127,11 @@ class NotBelievedError(WootricError, FatalError):
 
 
 class NotSentError(WootricError, PassingError):
-    """No connection came about, so that the server can't have taken the call."""
+    """No connection was made, so that the server can't have taken the call."""
 
 
 class UnreachableError(WootricError, PassingError):
-    """There was no connection, or no answer, however often it was tried."""
+    """There was no connection or no answer in all tries."""
 
 
 class NoAnswerError(WootricError, PassingError):
@@ -145,10 +145,10 @@ class CallFailedError(WootricError, RecordError):
         """Describe the answer.
 
         Args:
-            code: one of those of `Failure`.
-            message: for a person.
-            status: of HTTP; None where the answer is not Wootric's.
-            body: Wootric's own words.
+            code: a code of `Failure`.
+            message: the message for a person.
+            status: the HTTP status; None if the answer is not Wootric's.
+            body: the text of the answer.
         """
         super().__init__(message)
         self.code = code
@@ -157,8 +157,8 @@ class CallFailedError(WootricError, RecordError):
 
     @property
     def failure(self) -> "Failure":
-        """What it means for the delivery."""
-        from wootric_map.model import Failure  # noqa: PLC0415 - every start imports the errors
+        """The failure of the delivery."""
+        from wootric_map.model import Failure
 
         return Failure(self.code, str(self), self.status, self.body)
 
@@ -171,21 +171,21 @@ class ServerFaultError(CallFailedError, PassingError):
 
 
 class TooFastError(CallFailedError, PassingError):
-    """The call came past the limit; the pace knows until when."""
+    """The call was over the limit; the pace knows until when."""
 
 
 class GzipError(RecordError):
-    """A gzip file broke off or is corrupt; what it holds up to there was given before."""
+    """A gzip file is cut short or corrupt; its contents up to there were read before."""
 
 
 def is_of_disk(error: Exception) -> bool:
-    """Return whether an exception tells that the disk, or what is written to, can't be used."""
+    """Return whether an exception says that the disk, or another output, can't be used."""
     # By name, since importing SQLite would slow every start.
     return isinstance(error, OSError) or type(error).__qualname__ == "OperationalError"
 
 
 def exit_code_of(error: Exception) -> int:
-    """Return what a run ends with that an exception ended."""
+    """Return the exit code of a run that an exception ends."""
     if is_of_disk(error):
         return EXIT_UNREACHABLE
     return error.exit_code if isinstance(error, ReplayError) else EXIT_UNFORESEEN

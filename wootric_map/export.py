@@ -1,4 +1,4 @@
-"""What a use case reads: the settings that all have in common, and the sources they name."""
+"""The export that a use case reads: its settings, and the sources that they name."""
 
 import io
 import time
@@ -19,13 +19,13 @@ class ExportSettings:
     """Which records are read, and how."""
 
     paths: Sequence[str] = ()
-    """Files, folders (searched for exports by their names), or `-` for standard input."""
+    """Files, folders (which are searched for exports), or `-` for standard input."""
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     """How records are read and mapped."""
     min_age: float = 0.0
-    """Seconds since a file was changed last, at least; files changed later are left for the next run."""
+    """The least age of a file in seconds; files changed later are left for the next run."""
     ignored_warnings: frozenset[str] = frozenset()
-    """Codes of warnings of which only the number is told."""
+    """The codes of warnings that are only counted."""
 
 
 class ReadingObserver:
@@ -34,7 +34,7 @@ class ReadingObserver:
     def reading(self, sources: Sequence[Source]) -> AbstractContextManager[Callable[[int], object]]:
         """Return a context for the reading of the sources.
 
-        The context gives a function that is told how many bytes each read took, before decompression.
+        The context gives a function that is called with the bytes of each read, before decompression.
         """
         return nullcontext(_nothing)
 
@@ -52,9 +52,9 @@ def find_sources(
     Args:
         settings: name the paths.
         passed_over: gets the files that are not read.
-        stdin: standard input; None where it is closed.
-        clock: gives the unix time.
-        leave_out: files that no folder's search brings in.
+        stdin: standard input; None if it is closed.
+        clock: returns the unix time.
+        leave_out: files that are not taken from a folder.
 
     Raises:
         SettingsError: standard input is named, and closed or a keyboard.
@@ -74,7 +74,7 @@ def find_sources(
 
 
 def stream_of(stdin: ByteStream | None) -> ByteStream:
-    """Return standard input, or an empty stream where it is closed."""
+    """Return standard input, or an empty stream if it is closed."""
     return io.BytesIO() if stdin is None else stdin
 
 

@@ -1,8 +1,7 @@
-"""Whether a file that a run writes is its user's own: in a shared folder anybody may have put it there.
+"""Checks that a file which a run writes is its user's own: in a shared folder anybody may have put it there.
 
-What somebody else owns stays theirs to read, whatever its mode: personal data would be written to it, or
-what it says of earlier runs be believed. So it is refused, as is a link of somebody else's, and what is no
-plain file.
+The owner of a file can read it whatever its mode, and may have written false things into it. So a file
+or link of somebody else is refused, and so is anything but a plain file.
 """
 
 import errno
@@ -21,16 +20,15 @@ _OF_THE_SYSTEM: Final = (Path("/dev"), Path("/proc"))
 
 
 def is_ours(status: os.stat_result, folder: os.stat_result, user: int) -> bool:
-    """Return whether a file is its user's own, as far as who may have put it there goes.
+    """Return whether a file counts as a user's own.
 
-    Root owns what root owns, and in a folder that one user alone writes to, also what is that user's: only
-    they can have put it there, as in `sudo` from a home of one's own. In a shared folder root takes over
-    nothing either.
+    For root, also the files of a folder's owner count if only the owner can write to the folder, as with
+    `sudo` in a user's home.
 
     Args:
-        status: the file's, or the link's own.
-        folder: that of the folder it stands in.
-        user: who runs this.
+        status: the status of the file, or of a link itself.
+        folder: the status of the folder that holds it.
+        user: the id of the user.
     """
     if status.st_uid == user:
         return True
@@ -39,19 +37,19 @@ def is_ours(status: os.stat_result, folder: os.stat_result, user: int) -> bool:
 
 
 def may_be_planted(status: os.stat_result, folder: os.stat_result) -> bool:
-    """Return whether a file of one's own may be in a folder by somebody else's doing: as a second name."""
+    """Return whether somebody else may have given a user's file a second name in a folder."""
     return status.st_nlink > 1 and bool(folder.st_mode & _WORLD_WRITABLE)
 
 
 def check_is_ours(path: Path, status: os.stat_result) -> None:
-    """Make sure that a file which is to be written may be.
+    """Make sure that a file is the user's own.
 
     Args:
-        path: its place.
-        status: its own; of an open file, so that nobody exchanges it meanwhile.
+        path: the place of the file.
+        status: the status of the file, best of the open file, which nobody can exchange.
 
     Raises:
-        NotOursError: it is somebody else's.
+        NotOursError: the file is somebody else's.
         OSError: the folder can't be looked at.
     """
     folder = path.parent.stat()
@@ -67,16 +65,16 @@ def check_is_ours(path: Path, status: os.stat_result) -> None:
 
 
 def place_of_ours(path: Path) -> Path:
-    """Return where a file stands that is to be written, links followed; nothing is opened or changed.
+    """Return the place of a file that is to be written, links followed; nothing is opened or changed.
 
-    A folder passes, and so do the system's devices: whether they will do is for the caller to say.
+    Folders and the system's devices are not refused.
 
     Args:
-        path: as given; there need be nothing.
+        path: the path, at which there need be no file.
 
     Raises:
         NotOursError: the file, or a link that leads to it, is somebody else's.
-        OSError: it can't be looked at.
+        OSError: the file can't be looked at.
     """
     _check_links(path)
     try:
@@ -154,7 +152,7 @@ def _check_plain(path: Path, status: os.stat_result) -> None:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """What the system knows of a file, or of a link itself; None where there is nothing."""
+    """Return the status of a file, or of a link itself; None if there is nothing."""
     try:
         return path.lstat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Push: send an export's history, or a saved plan, to Wootric; nothing twice, whatever ends it."""
+"""Push: send an export's history, or a saved plan, to Wootric, nothing twice."""
 
 import tempfile
 import time
@@ -14,7 +14,8 @@ from wootric_map.comparison import ACCOUNT, NOTHING, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
 from wootric_map.deliver.journal import Journal
-from wootric_map.deliver.replay import Ending, Foresight, PushObserver, Replay
+from wootric_map.deliver.push_observer import Preview, PushObserver
+from wootric_map.deliver.replay import Ending, Replay
 from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
 from wootric_map.export import find_sources, stream_of
 from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
@@ -34,22 +35,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSettings(ReplaySettings):
-    """What is sent, to which account, and what is kept of it."""
+    """What is sent, to which account, and what is kept."""
 
     against: str = ACCOUNT
     """What the plan is compared with: `nothing`, the `account` itself, or a snapshot's path."""
     plan: Path | None = None
-    """A plan that a dry run has saved, or the rejects of one, to be sent to the letter; else `paths` are."""
+    """A plan that a dry run has saved, or its rejects, to be sent in place of `paths`."""
     journal: JournalSettings = field(default_factory=JournalSettings)
-    """Where the journal of what was delivered stands; an embedded sandbox has one for the run alone."""
+    """Where the journal stands; an embedded sandbox has one for the run alone."""
     rejects: Path = REJECTS
-    """Where rejected records and failed deliveries go; written only if there are any."""
+    """The file for rejected records and failed deliveries; written only if there are any."""
     keep_rejects: int = 5
-    """How many rejects files of earlier runs are kept, numbered; and how many of `unidentified`."""
+    """How many rejects files of earlier runs are kept under numbers; and how many of `unidentified`."""
     max_duration: float | None = None
-    """Seconds after which the run stops in good order; what is left is for the next run."""
-    foresight: Foresight = field(default_factory=lambda: Foresight(calls=True, warnings=True))
-    """What is to be known before the first call; it takes going through the plan once more."""
+    """Seconds after which the run stops; what is left is for the next run."""
+    preview: Preview = field(default_factory=lambda: Preview(calls=True, warnings=True))
+    """What is to be known before the first call, which takes a further pass through the plan."""
 
     def __post_init__(self) -> None:
         self.planning.choice.check()
@@ -65,70 +66,69 @@ class PushSettings(ReplaySettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushResult:
-    """What a push came to, however it ended."""
+    """The result of a push, however it ended."""
 
     report: Report
-    """What became of the records."""
+    """The counts of the records."""
     error: Exception | None
-    """What ended the push early, if anything but a stop."""
+    """The exception that ended the push early; None if there was none."""
     stopped_with: int
-    """The exit code of the stop that somebody requested; 0 where nobody did."""
+    """The exit code of a requested stop; 0 if no stop was requested."""
     out_of_time: bool
     """Whether `max_duration` has ended the push."""
     is_complete: bool
     """Whether the push has come to its end."""
     calls: int
-    """All that were made, look-ups and tries that failed among them."""
+    """The number of calls, with look-ups and failed tries."""
     doubts: int
-    """Deliveries that were sent and never answered, by this run or an earlier one."""
+    """The number of deliveries of all runs that were sent and not answered."""
     left: int | None
-    """Records, or calls of a plan, that the push did not come to; None where that is not known."""
+    """Records, or calls of a saved plan, that were not dealt with; None if their number is not known."""
     rejects: KeptRecords
     """The rejects file."""
     went_through: bool
-    """Whether each record in the rejects file of an earlier run has gone through since."""
+    """Whether all records in the rejects file of an earlier run have gone through since."""
     unidentified: KeptRecords | None
-    """The file of the records that name nobody; None where none is asked for, or the push was cut short."""
+    """The file of unidentified records; None if none is asked for, or the push was cut short."""
     from_plan: bool
     """Whether a saved plan was sent."""
 
     @property
     def exit_code(self) -> int:
-        """What the command line ends with."""
+        """The exit code of the command line."""
         if self.error:
             return exit_code_of(self.error)
         return self.stopped_with or (0 if self.report.flawless else 1)
 
     def raise_for_error(self) -> None:
-        """Raise what ended the push early, if anything did."""
+        """Raise `error`, if there is one."""
         if self.error:
             raise self.error
 
 
 def what_is_pushed(paths: Sequence[str], plan: Path | None) -> tuple[Sequence[str], Path | None]:
-    """Return the paths or the plan; the rejects of a plan are one, however they are named."""
+    """Return the paths and the plan to push; the rejects of a saved plan count as a plan."""
     if plan is None and len(paths) == 1 and holds_plan_lines(Path(paths[0])):
         return (), Path(paths[0])
     return paths, plan
 
 
 class _Opened(NamedTuple):
-    """What a push has opened before it sends anything."""
+    """What a push has opened before its first call."""
 
     replay: Replay
     sources: list[Source]
     saved: PlanFile | None
     replaces: bool
-    """Whether a rejects file is read that the run is to replace."""
+    """Whether a rejects file is read that the run replaces."""
     stack: ExitStack
 
 
 class Push:
     """Sends an export's history, or a saved plan, to Wootric.
 
-    End users are created or updated, events checked for eligibility, page views sent; one end user's calls
-    always in order. What is delivered is kept in a journal: run again, also after a crash, the push goes on
-    where it was, and sends nothing twice.
+    One end user's calls are made in order. A journal keeps what was delivered, so that the push, run again,
+    goes on where it stopped, also after a crash, and sends nothing twice.
     """
 
     def __init__(
@@ -146,12 +146,12 @@ class Push:
 
         Args:
             settings: what is sent, and to which account.
-            observer: is told how far it has come.
-            stop: tells it to stop in good order.
-            stdin: standard input, where the settings name it.
+            observer: is told how far the push has come.
+            stop: tells the push to stop.
+            stdin: standard input, if the settings name it.
             connect: makes a client of the account.
-            clock: gives the unix time.
-            monotonic: gives seconds that only ever grow.
+            clock: returns the unix time.
+            monotonic: returns seconds by a clock that is never set.
         """
         paths, plan = what_is_pushed(settings.paths, settings.plan)
         self._settings = replace(settings, paths=paths, plan=plan)
@@ -162,14 +162,14 @@ class Push:
         self._clock = clock
         self._monotonic = monotonic
         self.report = Report(ignored_warnings=settings.ignored_warnings)
-        """What has become of the records up to now."""
+        """The counts of the records up to now."""
 
     def run(self) -> PushResult:
-        """Send; return what it came to, however it ended once something could be sent.
+        """Push, and return the result, also if an exception has ended the calls early.
 
         Raises:
             SettingsError: the settings can't be right.
-            SourceError: a path is missing or can't be read, or is no export; or the journal is none.
+            SourceError: a path is missing, can't be read, or is no export; or the journal can't be used.
             LockedError: another run is at work on the account.
             JournalFailedError: there is no place for the account's lock.
         """
@@ -182,10 +182,10 @@ class Push:
             passed = self._monotonic() - begun
             seconds = None if limit is None else max(limit - passed, 0.0)
             with time_limit(seconds, stop.event) as time_is_up:
-                ended = replay.go(lambda: self._deliver(opened))
+                ended = replay.run(lambda: self._deliver(opened))
             is_cut = time_is_up() and not stop.exit_code and ended.left != 0
             complete = ended.error is None and not stop.exit_code and not is_cut
-            rejects, went_through, fault = self._settle_rejects(opened, complete=complete)
+            rejects, went_through, fault = self._finish_rejects(opened, complete=complete)
             result = PushResult(
                 report=self.report,
                 error=ended.error or fault,
@@ -206,32 +206,14 @@ class Push:
             journal.close()
             error = result.error
             if journal.failure and (error is None or isinstance(error, JournalFailedError)):
-                error = JournalFailedError(journal.failure)  # closed, it knows what became of it
+                error = JournalFailedError(journal.failure)  # known once it is closed
         return replace(result, error=error, calls=replay.pace.calls)
 
     def _open(self, stack: ExitStack) -> _Opened:
-        """Open all that the push takes, and make sure that no file is put to two uses."""
+        """Open all that the push needs; the stack closes it."""
         settings, report, stop = self._settings, self.report, self._stop
         connection = settings.connection
-        written = run_files.written(rejects=settings.rejects, unidentified=settings.unidentified)
-        kept_files = self._journal_uses()
-        sources = find_sources(
-            settings,
-            report.passed_over,
-            stdin=self._stdin,
-            clock=self._clock,
-            leave_out=run_files.left_out([*written.values(), *kept_files]),
-        )
-        replaces = run_files.check(
-            [
-                *run_files.uses_of_sources(sources, written["rejects"]),
-                *_uses_of_plan(settings.plan),
-                *run_files.read("--against", snapshot_path(settings.against)),
-                *uses_of_login(settings.account, connection),
-                *written.values(),
-                *kept_files,
-            ]
-        )
+        sources, replaces = self._find_sources()
         rejects = stack.enter_context(_rejects_file(settings, sources))
         unidentified = UnidentifiedFile(
             settings.unidentified, report, sources, keep=settings.keep_rejects
@@ -258,29 +240,55 @@ class Push:
             rejects=rejects,
             unidentified=unidentified,
             journal=journal,
-            remembered=journal.runs.limits(),
+            earlier_limits=journal.runs.limits(),
             is_stand_in=account.services.is_stand_in,
             find=snapshot.find if snapshot else find,
             is_snapshot=snapshot is not None,
             workers=settings.workers,
-            foresight=settings.foresight,
+            preview=settings.preview,
         )
         return _Opened(replay, sources, saved, replaces, stack)
+
+    def _find_sources(self) -> tuple[list[Source], bool]:
+        """Return what is read, and whether it includes a rejects file that the run replaces.
+
+        Raises:
+            OneFileError: the run would use a file in two ways that exclude each other.
+        """
+        settings = self._settings
+        written = run_files.written(rejects=settings.rejects, unidentified=settings.unidentified)
+        account = settings.account
+        kept_files = []
+        if not account.sandbox:
+            kept_files = journal_place.uses(
+                account.account_token, account.base_url, settings.journal.path, writes=True
+            )
+        sources = find_sources(
+            settings,
+            self.report.passed_over,
+            stdin=self._stdin,
+            clock=self._clock,
+            leave_out=run_files.left_out([*written.values(), *kept_files]),
+        )
+        replaces = run_files.check(
+            [
+                *run_files.uses_of_sources(sources, written["rejects"]),
+                *_uses_of_plan(settings.plan),
+                *run_files.read("--against", snapshot_path(settings.against)),
+                *uses_of_login(account, settings.connection),
+                *written.values(),
+                *kept_files,
+            ]
+        )
+        return sources, replaces
 
     def _deliver(self, opened: _Opened) -> Ending:
         settings, replay = self._settings, opened.replay
         if opened.saved:
-            return replay.send_file(opened.saved)
+            return replay.deliver_plan(opened.saved)
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
-        return replay.send(opened.sources, settings.reading, options, stdin, opened.stack)
-
-    def _journal_uses(self) -> list[run_files.Use]:
-        account = self._settings.account
-        if account.sandbox:
-            return []
-        token, url = account.account_token, account.base_url
-        return journal_place.uses(token, url, self._settings.journal.path, writes=True)
+        return replay.deliver_export(opened.sources, settings.reading, options, stdin, opened.stack)
 
     def _journal(
         self, account: Account, snapshot: "SnapshotReader | None"
@@ -298,20 +306,17 @@ class Push:
             monotonic=self._monotonic,
         )
 
-    def _settle_rejects(
+    def _finish_rejects(
         self, opened: _Opened, *, complete: bool
     ) -> tuple[KeptRecords, bool, OSError | None]:
         """Put the rejects file in its place.
 
         Returns:
-            What became of the file; whether all that is in the one of an earlier run that still stands
-            there has gone through since; and why the file could not be put there, if it could not.
+            The file; whether all records in a file of an earlier run have gone through since; and why the
+            file can't be put in its place, or None.
         """
-        path, rejects, journal = (
-            self._settings.rejects,
-            opened.replay.rejects,
-            opened.replay.journal,
-        )
+        rejects, history = opened.replay.rejects, opened.replay.journal.rejects
+        path = self._settings.rejects
         try:
             before = rejects.finish(replayed=opened.replaces, complete=complete)
         except OSError as error:
@@ -319,22 +324,22 @@ class Push:
             why = f"{error.strerror or error}; to have the rejects written anew, push with --retry-rejects"
             return rejects.kept(path, None), False, OSError(error.errno, why, error.filename)
         if complete and not opened.saved:
-            journal.rejects.end_retries()
+            history.end_retries()
         kept = rejects.kept(path, before)
-        return kept, kept.is_left_over and rejects.all_lines(journal.rejects.went_through), None
+        return kept, kept.is_left_over and rejects.all_lines(history.went_through), None
 
 
 def _uses_of_plan(path: Path | None) -> list[run_files.Use]:
-    """Return the use of the plan, if any; what was left of one gives way to what is left of that."""
+    """Return the use of the plan, if there is one; the rejects of a plan may be replaced by new ones."""
     is_rejects = path is not None and holds_plan_lines(path)
     return run_files.read("--plan", path, gives_way_to="--rejects" if is_rejects else None)
 
 
 def _plan_file(path: Path) -> PlanFile:
-    """Return the plan, or what was left of one: the rejects of a push of it."""
+    """Return the saved plan at a path, which may be the rejects of one."""
     try:
         if holds_plan_lines(path):
-            # It is read from the open file. So nothing of it is left, however the run ends.
+            # The plan is read from an open file without a name, of which nothing is left.
             with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
                 made = Path(folder, path.name)
                 plan_of_rejects(path, made)
@@ -347,7 +352,7 @@ def _plan_file(path: Path) -> PlanFile:
 
 
 def _rejects_file(settings: PushSettings, sources: Sequence[Source]) -> RejectsFile:
-    """Return the rejects file; what is pushed is never deleted as one that is too old."""
+    """Return the rejects file, which never deletes a source of the push as too old."""
     spared = (each.path for each in sources if each.path)
     try:
         return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=spared)

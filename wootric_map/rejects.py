@@ -1,11 +1,11 @@
-"""The rejects file: records that were rejected or failed, with their lines, to be mended and pushed."""
+"""The rejects file: records that were rejected or failed, with their lines, to be corrected and pushed."""
 
 import base64
 import errno
 import filecmp
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -20,64 +20,55 @@ from wootric_map.private_file import PrivateFile, naming, remove_abandoned, writ
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 
 REJECTS: Final = Path("rejects.ndjson")
-"""Where a push leaves what was rejected, unless told otherwise."""
+"""The default place of the rejects file."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRecords:
-    """The file that a run has kept records in, as it stands at the run's end."""
+    """The file in which a run has kept records, at the end of the run."""
 
     path: Path
-    """Its place."""
+    """The place of the file."""
     count: int
-    """How many records the run has kept there; with none it has written no file."""
+    """The number of records that the run has kept; with 0 it has written no file."""
     before: Path | None
-    """Where the file is now that stood there before; None where none was moved."""
+    """The new place of the file that stood there before; None if none was moved."""
     is_left_over: bool
-    """Whether a file of an earlier run stands there, since this run has written none."""
+    """Whether a file of an earlier run still stands there."""
 
 
 class RejectsFile:
-    """The records that were rejected or failed, each with its raw line, to be mended and tried again.
+    """Writes records that were rejected or failed, each with its line.
 
-    It is written beside its final place and moved there at the end, so that a run may read the
-    rejects of the one before under the same name. A file that it would replace is kept, numbered.
+    The file is written beside its place and moved there at the end, so that a run may read the rejects of an
+    earlier run under the same name. A file that it replaces is kept under a numbered name.
     """
 
     def __init__(self, path: Path, *, keep: int = 5, spare: Iterable[Path] = ()) -> None:
-        """Nothing is written until there is something.
+        """Write nothing before the first record.
 
         Args:
-            path: its place.
-            keep: how many of the files that it replaces are kept, numbered: the newest.
-            spare: files that are never deleted as the oldest of these, such as what the run reads.
+            path: the place of the file.
+            keep: how many of the newest replaced files are kept.
+            spare: files that are never deleted, such as those that the run reads.
 
         Raises:
-            NotOursError: what stands there is somebody else's.
+            NotOursError: a file of somebody else stands in the place.
             OSError: nothing can be written there.
         """
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
-        # A device or pipe, such as /dev/null, is written to; it must not be replaced.
+        # A device or pipe, such as /dev/null, is written to and not replaced.
         self._is_special = path.exists() and not path.is_file()
-        # A link stays one: what it leads to is replaced.
+        # A link stays; its target is replaced.
         place = place_of_ours(path)
         path = path if self._is_special else place
-        if (
-            not self._is_special
-            and path.is_file()
-            and path.stat().st_size
-            and not is_rejects_file(path)
-        ):
-            raise FileExistsError(
-                f"{path} is there, and no rejects file; it would be replaced: choose another name"
-            )
-        if not self._is_special and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
-            raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
+        if not self._is_special:
+            _check_replaceable(path)
         self._path = path
-        self._keep = keep
         start = f"{path.name}."
-        self._spared = {each.resolve() for each in spare if each.name.startswith(start)}
+        spared = {each.resolve() for each in spare if each.name.startswith(start)}
+        self._numbered = _NumberedFiles(path, keep, spared)
         self._device = _opened(path) if self._is_special else None
         self._file: PrivateFile | None = None
         self.count = 0
@@ -92,7 +83,8 @@ class RejectsFile:
 
     def reject(self, source: str, line: int, rejection: Rejection, raw: bytes) -> None:
         """Write a rejected record."""
-        self._write(source, line, rejection.code, rejection.field, rejection.message, None, raw)
+        code, at, message = rejection
+        self._write(source, line, _entry(code, at, message), raw)
 
     def fail(
         self,
@@ -106,37 +98,37 @@ class RejectsFile:
         """Write a failed delivery.
 
         Args:
-            source: where it stands.
-            line: its line there.
-            failure: why it failed.
+            source: the source of the record.
+            line: the number of the record's line.
+            failure: why the delivery failed.
             raw: the line itself.
-            key: what tells a track or page record from every other, also once mended.
-            plan: what is said of the saved plan that the line is of.
+            key: the key of a track or page record, by which it is known also once it is mended.
+            plan: what identifies the saved plan that the line is from.
         """
-        http: dict[str, object] | None = None
+        http = None
         if failure.status is not None:
             http = {"status": failure.status, "body": failure.body}
-        self._write(source, line, failure.code, None, failure.message, http, raw, key, plan)
+        entry = _entry(failure.code, None, failure.message, http)
+        self._write(source, line, entry, raw, key=key, plan=plan)
 
     def skip(self, source: str, line: int, skip: Skip, raw: bytes, key: str | None = None) -> None:
         """Write a skipped record; arguments as in `fail`."""
-        self._write(source, line, skip.code, skip.field, skip.message, None, raw, key)
+        self._write(source, line, _entry(skip.code, skip.field, skip.message), raw, key=key)
 
     def finish(self, *, replayed: bool, complete: bool) -> Path | None:
-        """Move what was written to its place.
+        """Move the written file to its place.
 
         Args:
-            replayed: whether the file that is there now was an input of this run.
-            complete: whether the run came to its end. A file replayed to its end is set aside, since
-                trying its records once more would send them twice; one replayed in part stays, and
-                holds all that is left to do.
+            replayed: whether the file that stands there was an input of this run.
+            complete: whether the run came to its end. Then a replayed file is set aside, or its records would
+                be sent twice; after a part of the run it stays, since it holds all that is left to do.
 
         Returns:
-            Where the file that was there before is kept; None where it was not moved.
+            The new place of the file that stood there before; None if it was not moved.
 
         Raises:
-            NotOursError: what stands there by now is somebody else's.
-            OSError: it can't be moved, or another program has changed it on the way.
+            NotOursError: the file that stands there by now is somebody else's.
+            OSError: the file can't be moved, or another program has changed it.
         """
         if replayed and not complete:
             self.discard()
@@ -151,7 +143,7 @@ class RejectsFile:
                 return None
         if self._path.is_file() and (self._file or replayed):
             place_of_ours(self._path)
-            kept = self._set_aside()
+            kept = self._numbered.set_aside()
         if self._file:
             self._file.finish()
             self._file = None
@@ -160,20 +152,20 @@ class RejectsFile:
 
     @property
     def is_left_over(self) -> bool:
-        """Whether a file of an earlier run stands where this run has written none."""
+        """Whether a file of an earlier run stands in the place, and this run has written none."""
         return not self.count and self._path.is_file()
 
     def kept(self, path: Path, before: Path | None) -> KeptRecords:
-        """Return what the run has kept, once it is finished.
+        """Return the finished file.
 
         Args:
-            path: the place of the file, as the caller has named it.
-            before: what `finish` has returned.
+            path: the place of the file, as the user has named it.
+            before: the result of `finish`.
         """
         return KeptRecords(path, self.count, before, self.is_left_over)
 
     def discard(self) -> None:
-        """Throw away what was written and not moved to its place."""
+        """Delete what was written and not moved to its place."""
         if self._file or self._device:
             self.count = 0
         if self._file:
@@ -187,29 +179,10 @@ class RejectsFile:
             self._device = None
 
     def _write(
-        self,
-        source: str,
-        line: int,
-        code: str,
-        at: str | None,
-        message: str,
-        http: dict[str, object] | None,
-        raw: bytes,
-        key: str | None = None,
-        plan: Mapping[str, object] | None = None,
+        self, source: str, line: int, entry: dict[str, object], raw: bytes, **more: object
     ) -> None:
-        entry: dict[str, object] = {
-            "source": source,
-            "line": line,
-            "code": code,
-            "field": at,
-            "message": message,
-            "http": http,
-        }
-        if key is not None:
-            entry["key"] = key
-        if plan is not None:
-            entry["plan"] = plan
+        found = {name: value for name, value in more.items() if value is not None}
+        entry = {"source": source, "line": line} | entry | found
         try:
             entry["record"] = raw.decode() or None
         except UnicodeDecodeError:
@@ -228,11 +201,7 @@ class RejectsFile:
         self._file.write(line)
 
     def all_lines(self, holds: Callable[[bytes], bool]) -> bool:
-        """Return whether something holds of each record in the file that stands there.
-
-        Args:
-            holds: tells it of a record's line.
-        """
+        """Return whether `holds` is true for the line of each record in the file that stands there."""
         try:
             with self._path.open("rb") as file:
                 while line := file.readline(_LONGEST_LINE):
@@ -245,47 +214,78 @@ class RejectsFile:
         return True
 
     def _is_there_already(self, partial: Path) -> bool:
-        """Return whether the file that stands there says the same as what was written."""
+        """Return whether the file that stands in the place is equal to what was written."""
         return self._path.is_file() and filecmp.cmp(self._path, partial, shallow=False)
 
-    def _set_aside(self) -> Path | None:
-        """Number the file that stands there, and delete the oldest of those numbered; give its new name."""
+
+@dataclass(frozen=True, slots=True)
+class _NumberedFiles:
+    """The rejects files that were set aside under numbered names, of which the newest are kept."""
+
+    path: Path
+    """The name without a number."""
+    keep: int
+    """How many are kept."""
+    spared: Collection[Path]
+    """Files that are never deleted."""
+
+    def set_aside(self) -> Path | None:
+        """Number the file at `path`, and delete the oldest; return the new name unless that was deleted."""
         numbered = self._numbered()
-        name = self._path.with_name(f"{self._path.name}.{max(numbered, default=0) + 1}")
-        self._path.rename(name)
+        name = self.path.with_name(f"{self.path.name}.{max(numbered, default=0) + 1}")
+        self.path.rename(name)
         own = {
             number: path
             for number, path in self._numbered().items()
             if self._may_be_deleted(path) and is_rejects_file(path)
         }
-        for number in sorted(own)[: max(len(own) - self._keep, 0)]:
+        for number in sorted(own)[: max(len(own) - self.keep, 0)]:
             own[number].unlink()
         return name if name.exists() else None
 
     def _may_be_deleted(self, path: Path) -> bool:
         status = path.lstat()
         is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-        return is_own and path not in self._spared
+        return is_own and path not in self.spared
 
     def _numbered(self) -> dict[int, Path]:
-        """What stands under the names of files that were set aside, by their numbers."""
-        start = f"{self._path.name}."
+        """Return whatever has a numbered name, by number."""
+        start = f"{self.path.name}."
         return {
             int(number): path
-            for path in self._path.parent.iterdir()
+            for path in self.path.parent.iterdir()
             if path.name.startswith(start) and (number := path.name.removeprefix(start)).isdecimal()
         }
 
 
+def _entry(code: str, at: str | None, message: str, http: object = None) -> dict[str, object]:
+    """Return what an entry of the file says of a record beside its place and its line."""
+    return {"code": code, "field": at, "message": message, "http": http}
+
+
 _LONGEST_LINE: Final = 64 * 1024 * 1024
-"""Bytes; an entry holds a whole line of an export, escaped."""
+"""The bytes of an entry at most; it holds a whole line of an export, escaped."""
+
+
+def _check_replaceable(path: Path) -> None:
+    """Make sure that a rejects file can be put in its place.
+
+    Raises:
+        OSError: it can't, or it would replace a file of another kind.
+    """
+    if path.is_file() and path.stat().st_size and not is_rejects_file(path):
+        raise FileExistsError(
+            f"{path} is there, and no rejects file; it would be replaced: choose another name"
+        )
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise PermissionError(f"the folder {path.parent} is missing or can't be written to")
 
 
 def _opened(path: Path) -> FileIO:
-    """Open a device or pipe, to be written to.
+    """Open a device or pipe to write to.
 
     Raises:
-        OSError: it can't be opened, or is a pipe that nobody reads, which would be waited for for ever.
+        OSError: it can't be opened, or is a pipe without a reader, which would block for ever.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -301,7 +301,7 @@ def _opened(path: Path) -> FileIO:
 
 
 def is_rejects_file(path: Path) -> bool:
-    """Whether a file begins as a rejects file does."""
+    """Return whether a file begins as a rejects file does."""
     with path.open("rb") as file, suppress(orjson.JSONDecodeError):
         return is_rejects_line(orjson.loads(file.readline(_LONGEST_LINE)))
     return False

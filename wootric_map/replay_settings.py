@@ -1,4 +1,4 @@
-"""What `dry-run` and `push` have in common: the settings of a replay."""
+"""The settings that `dry-run` and `push` share."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,29 +11,24 @@ from wootric_map.plan.plan import PlanOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings(ExportSettings):
-    """Which records are replayed, into which account."""
+    """Which records are replayed into which account."""
 
     planning: PlanOptions = field(default_factory=PlanOptions)
-    """How records become a plan; `reading` says which suffixes properties are given."""
+    """How records become a plan; the suffixes of properties are taken from `reading`."""
     account: AccountSettings = field(default_factory=AccountSettings)
-    """Which account it is, and how to sign in."""
+    """The account, and how to sign in."""
     connection: ConnectionSettings = field(default_factory=ConnectionSettings)
-    """How fast calls go, and how long faults are borne with."""
+    """How fast calls go, and how long faults are tolerated."""
     against: str = NOTHING
-    """What the plan is compared with: `nothing`, the `account` itself, or a snapshot's path."""
+    """What the plan is compared with: `nothing`, the `account`, or the path of a snapshot."""
     workers: int = 8
     """How many end users are under way at once."""
     unidentified: Path | None = None
-    """Where the records are kept that name nobody; None keeps them nowhere."""
+    """The file in which unidentified records are kept; None for no file."""
 
 
 def plan_options(settings: ReplaySettings, *, keep_lines: bool) -> PlanOptions:
-    """Return how records become the plan of a run.
-
-    Args:
-        settings: of the run.
-        keep_lines: as in `PlanOptions`.
-    """
+    """Return the options of a run's plan; `keep_lines` as in `PlanOptions`."""
     reading = settings.reading
     return replace(
         settings.planning,

@@ -1,7 +1,7 @@
-"""Every file that a run reads or writes, and that no two uses of one of them get into each other's way.
+"""The files that a run reads or writes, and the check that no two uses of one file exclude each other.
 
-A file that is written must not be used in another way too: what is written would displace what is read or
-kept there. One that is only read may be named as often as one likes.
+A file that is written must have no other use, or the run would overwrite what it reads or keeps there. A
+file that is only read may be named several times.
 """
 
 import os
@@ -17,24 +17,24 @@ from wootric_map.read.files import Source
 from wootric_map.rejects import is_rejects_file
 
 LOCK: Final = ".lock"
-"""What is put behind the name of a journal, for the file of its lock."""
+"""The ending of the name of a lock's file."""
 
 _OPEN_FILES: Final = (Path("/dev"), Path("/proc"))
 
 
 class Place(NamedTuple):
-    """Where a path leads."""
+    """The place to which a path leads."""
 
     path: Path
-    """Absolute; all links followed, where there is no file yet."""
+    """The absolute path; if there is no file yet, with links followed."""
     identity: tuple[int, int] | None
-    """The device and number of the file that is there; None where there is none yet."""
+    """The device and inode number of the file; None if there is no file yet."""
     is_stream: bool = False
-    """Whether it is a terminal, `/dev/null` or the like, which takes what is written to it from anybody."""
+    """Whether the place is a terminal, `/dev/null` or the like, which may be written to several times."""
 
     @property
     def key(self) -> object:
-        """What two paths share that lead to one file: by links, by two names, or before it is made."""
+        """A value that two paths to one file share: by links, by two names, or before the file exists."""
         return self.identity or self.path
 
 
@@ -43,25 +43,25 @@ class Use:
     """What a run does with a file."""
 
     name: str
-    """What messages call it: the option that names the file, mostly."""
+    """The name of the use in messages, such as the option that names the file."""
     place: Place
     shown: str
-    """The path as it was given."""
+    """The path as the user gave it."""
     writes: bool = False
-    """Whether the file is written, replaced or locked, rather than only read."""
+    """Whether the file is written, replaced or locked, and not only read."""
     gives_way_to: str | None = None
-    """The name of the use that may replace the file all the same, once this one has read it."""
+    """The name of the use that may replace the file once this use has read it."""
 
 
 def use(
     name: str, path: Path | str, *, writes: bool = False, gives_way_to: str | None = None
 ) -> Use:
-    """Return a use of the file at a path, which need not be there yet; arguments as in `Use`."""
+    """Return a use of the file at a path, which need not exist; arguments as in `Use`."""
     return Use(name, place_of(Path(path)), str(path), writes, gives_way_to)
 
 
 def written(**options: Path | None) -> dict[str, Use]:
-    """Return the uses of the files that options name which are written, by the options' names."""
+    """Return the uses of the files that are written, by the names of their options."""
     return {
         name: use(f"--{name}", path, writes=True)
         for name, path in options.items()
@@ -70,39 +70,29 @@ def written(**options: Path | None) -> dict[str, Use]:
 
 
 def read(name: str, path: Path | None, *, gives_way_to: str | None = None) -> list[Use]:
-    """Return the use of a file that is read, if any is named; arguments as in `Use`."""
+    """Return the use of a file that is read, if there is one; arguments as in `Use`."""
     return [use(name, path, gives_way_to=gives_way_to)] if path else []
 
 
 def uses_of_journal(name: str, path: Path, *, writes: bool) -> list[Use]:
-    """Return the uses of a journal and of all that stands beside it.
-
-    Args:
-        name: what messages call it.
-        path: the journal.
-        writes: whether a run keeps it, or only reads it.
-    """
+    """Return the uses of a journal and of the files beside it; arguments as in `Use`."""
     beside = [use_beside(name, path, suffix, writes=writes) for suffix in (*COMPANIONS, LOCK)]
     return [use(name, path, writes=writes), *beside]
 
 
 def use_beside(name: str, path: Path, suffix: str, *, writes: bool) -> Use:
-    """Return the use of a file that stands beside another, where that really is; other arguments as above.
-
-    Args:
-        suffix: what is put behind the other's name.
-    """
+    """Return the use of the file whose name is that of the file at `path` with a suffix, links followed."""
     place = _resolved(path)
     return use(f"the {suffix} file of {name}", place.with_name(place.name + suffix), writes=writes)
 
 
 def uses_of_sources(sources: Iterable[Source], rejects: Use | None = None) -> list[Use]:
-    """Return the uses of what is read as an export.
+    """Return the uses of the sources of a run.
 
     Args:
-        sources: what is read.
-        rejects: the use of the file for rejects, if the run has one. An earlier run's that is read gives
-            way to it: that is how rejects are tried again.
+        sources: the sources.
+        rejects: the use of the rejects file; None if the run has none. The rejects file of an earlier run
+            may be read and then replaced: that is how rejects are tried again.
     """
     found = []
     for each in sources:
@@ -116,7 +106,7 @@ def uses_of_sources(sources: Iterable[Source], rejects: Use | None = None) -> li
 
 
 def place_of(path: Path) -> Place:
-    """Return where a path leads."""
+    """Return the place to which a path leads."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -125,12 +115,8 @@ def place_of(path: Path) -> Place:
     return Place(path, (status.st_dev, status.st_ino), is_stream)
 
 
-def clash(uses: Sequence[Use]) -> tuple[Use, Use] | None:
-    """Return two uses of one file that get into each other's way, in their order; None where none do.
-
-    Args:
-        uses: all of a run.
-    """
+def conflict(uses: Sequence[Use]) -> tuple[Use, Use] | None:
+    """Return two uses of one file that exclude each other, in their order; None if there are none."""
     written: dict[object, list[tuple[int, Use]]] = {}
     for number, each in enumerate(uses):
         if each.writes and not each.place.is_stream:
@@ -143,15 +129,15 @@ def clash(uses: Sequence[Use]) -> tuple[Use, Use] | None:
 
 
 def check(uses: Sequence[Use]) -> bool:
-    """Make sure that no file is used in two ways that get into each other's way.
+    """Make sure that no file is used in two ways that exclude each other.
 
     Returns:
-        Whether a file is read that the run is to replace.
+        Whether a file is read that the run replaces.
 
     Raises:
-        OneFileError: one is.
+        OneFileError: a file is used so.
     """
-    found = clash(uses)
+    found = conflict(uses)
     if found:
         one, other = found
         raise OneFileError(
@@ -163,10 +149,9 @@ def check(uses: Sequence[Use]) -> bool:
 
 
 def left_out(uses: Iterable[Use]) -> list[Path]:
-    """Return the files which are written that no folder's search may bring in.
+    """Return the written files that are not read as exports, though a folder holds them.
 
-    What holds neither what a run writes there nor nothing may be an export: whoever writes to it, the search
-    brings it in, and `check` says so.
+    A file with other contents may be an export: then it is read, and `check` refuses that it is also written.
     """
     return [each.place.path for each in uses if each.writes and _is_our_kind(each)]
 
@@ -180,7 +165,7 @@ def _is_our_kind(written: Use) -> bool:
             return True
         return not _may_be_export(path) or is_rejects_file(path)
     except OSError:
-        return True  # whoever opens it says why it can't be
+        return True  # opening it will say why it can't be used
 
 
 def _may_be_export(path: Path) -> bool:
@@ -191,11 +176,11 @@ def _may_be_export(path: Path) -> bool:
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError):  # links that lead in a circle
+    except (OSError, RuntimeError):  # links in a circle
         return path.absolute()
 
 
 def _is_open_file(path: Path) -> bool:
-    """Whether a path names what the process has open already, such as /dev/stdout."""
+    """Return whether a path names an open file of the process, such as /dev/stdout."""
     above = Path(os.path.abspath(path)).parents  # noqa: PTH100 - links are not followed
     return any(each in above for each in _OPEN_FILES)

@@ -1,4 +1,4 @@
-"""How a run is told to stop in good order: by a person, by a signal, or because its time is up."""
+"""Telling a run to stop: by a person, by a signal, or because its time is up."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,19 +10,18 @@ from wootric_map.errors import EXIT_INTERRUPTED
 
 
 class Stop:
-    """Tells a run to stop in good order; may be asked from several threads.
+    """Tells a run to stop; may be used from several threads.
 
-    A run enters the stop as a context for as long as it listens. A subclass may turn signals into
-    requests there.
+    It is a context for as long as the run listens. A subclass may turn signals into requests there.
     """
 
     def __init__(self) -> None:
         self.event = threading.Event()
-        """Is set once the run is to stop, for whatever reason."""
+        """Is set once the run is to stop, for any reason."""
         self.exit_code = 0
-        """What the run ends with if somebody requested the stop; 0 where nobody did."""
+        """The exit code of the run if a stop was requested; else 0."""
         self.is_held = False
-        """Whether a stop may only be asked for, since calls are under way or files are being closed."""
+        """Whether a stop is only noted, since calls are under way or files are being closed."""
 
     def __enter__(self) -> Self:
         return self
@@ -33,25 +32,21 @@ class Stop:
         """Listen no more."""
 
     def request(self, exit_code: int = EXIT_INTERRUPTED) -> None:
-        """Ask the run to stop.
-
-        Args:
-            exit_code: what the run ends with.
-        """
+        """Request that the run stops; `exit_code` is that of the run."""
         self.exit_code = exit_code
         self.event.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so many seconds; return True as soon as the run is to stop."""
+        """Wait so many seconds; return true as soon as the run is to stop."""
         return self.event.wait(seconds)
 
     def hold(self) -> None:
-        """Have stops only asked for from now on: what follows sums up, and closes files."""
+        """Only note a stop from now on, since the run sums up and closes files."""
         self.is_held = True
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Have stops only asked for within the context: calls under way are finished first."""
+        """Only note a stop within the context, since calls under way are finished first."""
         self.is_held = True
         try:
             yield

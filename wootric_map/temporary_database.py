@@ -1,8 +1,4 @@
-"""Private temporary SQLite databases.
-
-Such a database has no name: SQLite puts it on disk when it outgrows the cache, and nothing is left of it once
-it is closed, also after a crash.
-"""
+"""Temporary SQLite databases without a name, of which nothing is left on disk, not even after a crash."""
 
 import sqlite3
 from typing import Final
@@ -16,19 +12,16 @@ _SCRATCH: Final = """
 
 
 def temporary_database() -> sqlite3.Connection:
-    """Open an empty database whose changes can be rolled back.
-
-    Several threads may use it, one at a time: whoever shares the connection holds a lock.
-    """
+    """Open an empty database whose changes can be rolled back; threads may use it one at a time."""
     return sqlite3.connect("", isolation_level=None, check_same_thread=False)
 
 
 def scratch_database(schema: str, *, cache_kib: int) -> sqlite3.Connection:
-    """Open a database that is fast to fill, since none of its changes can be rolled back.
+    """Open a database that is fast to fill, since its changes can't be rolled back.
 
     Args:
-        schema: the statements that create its tables.
-        cache_kib: kibibytes that it keeps in memory.
+        schema: the statements that create the tables.
+        cache_kib: the size of the cache in kibibytes.
     """
     database = temporary_database()
     try:

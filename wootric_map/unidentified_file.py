@@ -1,4 +1,4 @@
-"""A file of the records that name nobody, to be pushed once somebody knows them."""
+"""A file of the unidentified records, to be pushed once their users are known."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from wootric_map.unidentified import UnidentifiedRecords
 
 
 class UnidentifiedFile:
-    """The file of a run, or none if none is asked for; used as a context."""
+    """The file of a run's unidentified records, if one is asked for; a context."""
 
     def __init__(
         self,
@@ -27,9 +27,9 @@ class UnidentifiedFile:
         """Have the report note which records are unidentified.
 
         Args:
-            path: the place of the file; None where there is to be none.
+            path: the place of the file; None for no file.
             report: counts the records of the run.
-            sources: what is read.
+            sources: the sources of the run.
             keep: as in `RejectsFile`.
 
         Raises:
@@ -39,7 +39,7 @@ class UnidentifiedFile:
         self._report = report
         self._file: RejectsFile | None = None
         self.kept: KeptRecords | None = None
-        """What became of the file; None where there is none, or the run has not come to its end."""
+        """The file; None if there is none, or the run has not come to its end."""
         if path is None:
             return
         try:
@@ -57,12 +57,10 @@ class UnidentifiedFile:
             self._file.discard()
 
     def keep(self, plan: Plan) -> None:
-        """Write the records, and put the file in its place; for a run that has come to its end.
-
-        Called again, it does nothing.
+        """Write the records, and put the file in its place, at the end of a run; a second call does nothing.
 
         Raises:
-            OSError: it can't be written; what was there before still is.
+            OSError: the file can't be written; the file of an earlier run stays.
         """
         if self._file and self._path and not self.kept:
             keep_unidentified(plan, self._report, self._file)

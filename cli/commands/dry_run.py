@@ -124,7 +124,7 @@ def dry_run(
 
 
 def _exit_code(report: Report, *, detailed: bool) -> int:
-    """Return what a dry run ends with; `detailed` tells whether a change is told as one."""
+    """Return the exit code of a dry run; `detailed` gives changes a code of their own."""
     if not report.flawless:
         return 1
     return EXIT_CHANGES if detailed and report.api_calls else 0

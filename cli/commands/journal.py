@@ -1,4 +1,4 @@
-"""`journal`: what can be done about the journal of what was delivered."""
+"""`journal`: commands for the journal of what was delivered."""
 
 import sys
 import threading
@@ -52,7 +52,7 @@ def forget_command(
     """
     path = _meant(account, journal, account_token, base_url)
     owner = contents(path, runs=0).account
-    with locked(owner, path, patience=0, wait=threading.Event().wait):
+    with locked(owner, path, timeout=0, wait=threading.Event().wait):
         held = contents(path, runs=0)
         if not yes:
             if sys.stdin is None or not sys.stdin.isatty():
@@ -71,7 +71,7 @@ def forget_command(
 def _meant(
     account: str | None, journal: Path | None, account_token: str | None, base_url: str | None
 ) -> Path:
-    """The journal that the argument, the options or the environment name."""
+    """Return the journal that the argument, the options or the environment name."""
     if account is not None:
         source = click.get_current_context().get_parameter_source
         for name in ("journal", "account_token", "base_url"):

@@ -1,4 +1,4 @@
-"""`map`: what each record becomes, one JSON object a line."""
+"""`map`: the settings and calls of each record, one JSON object a line."""
 
 import sys
 from collections.abc import Sequence
@@ -53,17 +53,17 @@ def map_command(**values: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Json:
-    """Writes objects as lines of JSON in which personal data is hidden, if that is asked for."""
+    """Writes objects as lines of JSON, redacted if that is asked for; an `Encoding`."""
 
     redaction: "Redaction | None"
 
     def encoded(self, data: dict[str, Any]) -> "tuple[bytes, Sequence[Told]]":
-        """Return an object as a line, and what is hidden in it."""
+        """Return an object as a line, and the values that were redacted in it."""
         if not self.redaction:
             return json_line(data), ()
         of_record = self.redaction.of_a_record()
         return json_line(of_record.value("", data)), of_record.told or ()
 
     def finished(self, line: bytes, note: "Sequence[Told]") -> bytes:
-        """Return a line in which all is hidden that was hidden before it."""
+        """Return a line in which also values are redacted that were redacted in earlier lines."""
         return redacted_line(self.redaction, line, note) if self.redaction else line

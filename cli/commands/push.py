@@ -1,4 +1,4 @@
-"""`push`: plan, and carry the plan out."""
+"""`push`: plan an export, and carry out the plan."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -105,34 +105,18 @@ def sandbox(
     Example: a slow account with a tight limit, and a record of what it was sent
         wootric-replay sandbox --port 8911 --rate-limit 100 --latency 80 --log requests.jsonl
     """
-    try:
-        # Imported here because every other command would pay for it, and may be without it.
-        from wootric_map.sandbox import SandboxSettings, run_sandbox  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("wootric_map", ""):
-            raise
-        raise click.ClickException(
-            f"the sandbox needs {error.name}, which is not installed: "
-            "pip install 'wootric-replay[sandbox]'"
-        ) from None
     if registered_events and no_registered_events:
         raise click.UsageError("--registered-event and --no-registered-events exclude each other")
-
-    defaults = SandboxSettings()
-    try:
-        settings = SandboxSettings(
-            account_token=defaults.account_token if account_token is None else account_token,
-            rate_limit=rate_limit,
-            latency=latency / 1000,
-            token_lifetime=token_lifetime,
-            registered_events=()
-            if no_registered_events
-            else registered_events or defaults.registered_events,
-            error_rate=error_rate,
-            seed=seed,
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    settings = _settings(
+        account_token=account_token,
+        rate_limit=rate_limit,
+        latency=latency / 1000,
+        token_lifetime=token_lifetime,
+        registered_events=() if no_registered_events else registered_events or None,
+        error_rate=error_rate,
+        seed=seed,
+    )
+    from wootric_map.sandbox import run_sandbox
 
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
@@ -144,20 +128,44 @@ def sandbox(
         try:
             running = stack.enter_context(run_sandbox(settings, port=port, log=log))
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise click.BadParameter(
-                f"cannot listen on 127.0.0.1:{port}: {why}. "
-                "Give another port, or none for a free one.",
-                param_hint="'--port'",
-            ) from None
+            raise _cannot_listen(port, error) from None
         _greet(running.base_url, settings)
         stop.wait()
     if log is not None and log.failure is not None:
         raise click.ClickException(f"cannot write {log_path}: {log.failure.strerror}")
 
 
+def _settings(**given: Any) -> "SandboxSettings":
+    """Return the settings of the sandbox; None stands for a default.
+
+    Raises:
+        click.ClickException: the extra `sandbox` is not installed, or a setting is outside its range.
+    """
+    try:
+        from wootric_map.sandbox import SandboxSettings
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("wootric_map", ""):
+            raise
+        raise click.ClickException(
+            f"the sandbox needs {error.name}, which is not installed: "
+            "pip install 'wootric-replay[sandbox]'"
+        ) from None
+    try:
+        return SandboxSettings(**{name: each for name, each in given.items() if each is not None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _cannot_listen(port: int, error: OSError) -> click.BadParameter:
+    why = (error.strerror or str(error)).lower()
+    return click.BadParameter(
+        f"cannot listen on 127.0.0.1:{port}: {why}. Give another port, or none for a free one.",
+        param_hint="'--port'",
+    )
+
+
 class _RequestLog:
-    """Writes requests as lines of JSON. Where it cannot, it keeps why and ends the sandbox."""
+    """Writes requests as lines of JSON; if it can't, it keeps the reason and ends the sandbox."""
 
     def __init__(
         self, file: BinaryIO, stop: threading.Event, redaction: "Redaction | None"
@@ -199,7 +207,7 @@ def _open_log(path: Path) -> BinaryIO:
 
 @contextlib.contextmanager
 def _stop_signals(stop: threading.Event) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM set `stop`, for the length of the block."""
+    """Let Ctrl-C and SIGTERM set `stop` within the context."""
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in _STOP_SIGNALS}
     try:
         yield

@@ -1,4 +1,4 @@
-"""`status`: what the journals hold."""
+"""`status`: the contents of the journals."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ import click
 from cli import options, redacting
 from cli.render.text import json_line, plural, printable, styled
 from wootric_map.deliver import journal_place
-from wootric_map.deliver.account_lock import described, under_way
+from wootric_map.deliver.account_lock import current_holder, describe_holder
 from wootric_map.deliver.journal_contents import Contents, Run, contents
 from wootric_map.deliver.journal_list import Listed, is_of_token
 from wootric_map.errors import JournalError
 from wootric_map.values.durations import duration
 
 _RUNS: Final = 5
-"""How many of the last runs are shown."""
+"""The number of last runs that are shown."""
 
 _NAMES: Final = {
     "write": "end user write",
@@ -78,7 +78,7 @@ def status(
 
 
 def _data(path: Path, held: Contents) -> dict[str, object]:
-    found = under_way(path)
+    found = current_holder(path)
     data: dict[str, Any] = {"journal": str(path)} | asdict(held)
     data["runs"] = [run._asdict() for run in held.runs]
     data["under_way"] = found._asdict() if found else None
@@ -86,7 +86,7 @@ def _data(path: Path, held: Contents) -> dict[str, object]:
 
 
 def _mark(path: Path, held: Contents, account_token: str | None, own: str | None) -> str:
-    """What marks a journal as that of the account token, at whatever address; nothing for another's."""
+    """Return the mark of a journal of the given account token, or else its address."""
     at = f", --base-url {printable(held.base_url)}" if held.base_url else ""
     journal = Listed(path, held.account, held.token_fingerprint, held.base_url)
     if account_token and own and is_of_token(journal, account_token, own):
@@ -98,9 +98,9 @@ def _lines(path: Path, held: Contents, *, mark: str) -> Iterator[str]:
     yield (
         styled(f"Account {printable(held.account)}", bold=True) + f"  {printable(str(path))}{mark}"
     )
-    found = under_way(path)
+    found = current_holder(path)
     if found:
-        yield f"  A run is under way: {printable(described(found, time.time()))}"
+        yield f"  A run is under way: {printable(describe_holder(found, time.time()))}"
     yield f"  Delivered  {_counted(held.delivered)}; {plural(held.end_users, 'end user')} known"
     doubt = "Under way" if found else "In doubt"
     yield f"  {doubt:9}  {_counted(held.in_doubt)}"

@@ -1,4 +1,4 @@
-"""`validate`: check every record, say what is wrong and how to mend it."""
+"""`validate`: check every record, and say what is wrong and how to correct it."""
 
 import sys
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""The options that commands share: declarations alone; `cli.settings` makes settings of their values."""
+"""The options that commands share; `cli.settings` makes settings of their values."""
 
 from cli.options.account import account_options, credential_options
 from cli.options.journal import journal_option, journal_options

@@ -26,7 +26,7 @@ account_options = together(
         help="The account; its region picks the addresses.  [env: WOOTRIC_ACCOUNT_TOKEN]",
     ),
 )
-"""Which account it is, and where it stands."""
+"""The account and its address."""
 
 
 credential_options = together(
@@ -55,4 +55,4 @@ credential_options = together(
         help="The API client to sign in as.  [env: WOOTRIC_CLIENT_ID]",
     ),
 )
-"""What to sign in with; secrets come from the environment, a file or a prompt."""
+"""The login; secrets come from the environment, a file or a prompt."""

@@ -11,7 +11,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def journal_option(command: F) -> F:
-    """Where the journal is."""
+    """Add the option that names the journal."""
     return click.option(
         "--journal",
         type=LocalPath(),
@@ -44,4 +44,4 @@ journal_options = together(
     ),
     journal_option,
 )
-"""How earlier runs count, and runs beside this one."""
+"""How earlier runs count, and how long to wait for another run."""

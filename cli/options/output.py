@@ -11,11 +11,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def format_option(what: str = "For people, or for programs.") -> Callable[[F], F]:
-    """Whether what a command prints is text or JSON.
-
-    Args:
-        what: what that means to the command.
-    """
+    """Return the option that chooses between text and JSON; `what` is its help."""
     return click.option(
         "--format",
         "style",
@@ -27,7 +23,7 @@ def format_option(what: str = "For people, or for programs.") -> Callable[[F], F
 
 
 def redact_option(command: F) -> F:
-    """Whether personal data is hidden; the streams have seen to it by the time a command runs."""
+    """Add the option `--redact`, whose value was read before the arguments were parsed."""
     return click.option(
         redacting.OPTION,
         is_flag=True,

@@ -1,4 +1,4 @@
-"""Options about how fast calls go, and how long faults are borne with."""
+"""Options about how fast calls go, and how long faults are tolerated."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -48,18 +48,13 @@ connection_options = together(
         help="How often a call is tried again after a fault that may pass.",
     ),
 )
-"""How long faults are borne with, and whether calls are shown."""
+"""How long faults are tolerated, and whether calls are shown."""
 
 
 def pace_options(
     rate: str = "Calls a minute at most; else as many as Wootric's replies allow.",
 ) -> Callable[[F], F]:
-    """How fast calls go.
-
-    Args:
-        rate: what `--rate` means to the command.
-    """
-
+    """Return the options about how fast calls go; `rate` is the help of `--rate`."""
     return together(
         click.option(
             "--reserve",

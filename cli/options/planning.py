@@ -78,7 +78,7 @@ planning_options = together(
 
 
 def against_option(default: str) -> Callable[[F], F]:
-    """What a plan is compared with: `nothing`, `account`, or a snapshot's path."""
+    """Return the option that names what a plan is compared with."""
     return click.option(
         "--against",
         metavar="nothing|account|FILE",
@@ -90,7 +90,7 @@ def against_option(default: str) -> Callable[[F], F]:
 
 
 def workers_option(command: F) -> F:
-    """How many end users are under way at once."""
+    """Add the option for the number of end users under way at once."""
     return click.option(
         "--workers",
         type=click.IntRange(1, 256),
@@ -102,7 +102,7 @@ def workers_option(command: F) -> F:
 
 
 def unidentified_option(command: F) -> F:
-    """Where the records go that name nobody."""
+    """Add the option that names the file for unidentified records."""
     return click.option(
         "--unidentified",
         type=LocalPath(),

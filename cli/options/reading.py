@@ -71,7 +71,7 @@ reading_options = together(
 
 
 def ignore_warning_option(command: F) -> F:
-    """Which warnings are not shown."""
+    """Add the option for warnings that are not shown."""
     return click.option(
         "--ignore-warning",
         "ignored_warnings",
@@ -83,19 +83,19 @@ def ignore_warning_option(command: F) -> F:
 
 
 def paths_argument(*, required: bool = True) -> Callable[[F], F]:
-    """PATHS: what is read."""
+    """Return the argument PATHS."""
     return click.argument("paths", nargs=-1, required=required, metavar="PATHS...")
 
 
 def _processes_at_once() -> int:
-    """How many processes this machine runs at once; of very many, only some are worth their memory."""
+    """Return the default number of processes: very many would take more memory than they are worth."""
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
     return min(os.cpu_count() or 1, _MOST_PROCESSES)
 
 
 def with_files_for(what: str) -> Callable[[click.Context, click.Parameter, int], int]:
-    """Refuse more workers or processes than can have their files open."""
+    """Return a callback that refuses more workers or processes than can have their files open."""
 
     def check(_: click.Context, __: click.Parameter, count: int) -> int:
         open_files.check(**{"workers": 0, "processes": 0, what: count})
@@ -105,7 +105,7 @@ def with_files_for(what: str) -> Callable[[click.Context, click.Parameter, int],
 
 
 def processes_option(command: F) -> F:
-    """How many processes work side by side."""
+    """Add the option for the number of processes."""
     return click.option(
         "--processes",
         type=click.IntRange(1, 256),

@@ -1,4 +1,4 @@
-"""The types of options: what their values look like, and what they give."""
+"""The types of options: the form of their values, and the results."""
 
 import re
 import sys
@@ -21,11 +21,11 @@ _SLOWEST, _FASTEST = 0.01, 1e9
 _DAY: Final = 86_400.0
 
 _NOW: Final = f"{__name__}.now"
-"""Under what a context keeps the unix time at which its run began."""
+"""The key under which a context keeps the unix time of the run's beginning."""
 
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:/min)?")
 _PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)%|(0|[1-9][0-9]*(?:\.[0-9]+)?)")
-"""Whoever writes 0.2 most likely means 20%, so below 1 the sign must be there."""
+"""A number below 1 must have the percent sign, since 0.2 most likely means 20%."""
 
 
 class Moment(click.ParamType[int]):
@@ -40,7 +40,7 @@ class Moment(click.ParamType[int]):
 
         Args:
             read: reads a date or time.
-            clock: gives the unix time; it is asked once a run, for all options together.
+            clock: returns the unix time; called once a run, for all options together.
         """
         self._read = read
         self._clock = clock
@@ -63,7 +63,7 @@ class Moment(click.ParamType[int]):
         return moment
 
     def _now(self, ctx: click.Context | None) -> float:
-        """The unix time at which the run began: one for all options."""
+        """Return the unix time of the run's beginning, the same for all options."""
         held = ctx.meta if ctx else {}
         if _NOW not in held:
             held[_NOW] = self._clock()
@@ -79,7 +79,7 @@ class Rate(click.ParamType[float]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read a rate; more than none."""
+        """Read a rate above 0."""
         if isinstance(value, float):
             return value
         matched = _RATE.fullmatch(str(value).strip())
@@ -90,7 +90,7 @@ class Rate(click.ParamType[float]):
 
 
 class Seconds(click.ParamType[float]):
-    """A length of time: a day at most, and more than none unless that may be, too."""
+    """A length of time in seconds, a day at most; 0 only if `or_none` is set."""
 
     name = "SECONDS"
 
@@ -130,14 +130,14 @@ class Age(click.ParamType[float]):
 
 
 class Share(click.ParamType[float]):
-    """A part of a hundred: `20%` or `20`; gives it as a part of one, below one."""
+    """A percentage below 100, `20%` or `20`; gives a number below 1."""
 
     name = "PERCENT"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read a share; less than all."""
+        """Read a percentage."""
         if isinstance(value, float):
             return value
         matched = _PERCENT.fullmatch(str(value).strip())
@@ -154,7 +154,7 @@ class LocalPath(click.Path):
         super().__init__(dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse the address of something elsewhere, which a path would show misspelled."""
+        """Read a path; refuse addresses on other machines, and links in a circle."""
         if isinstance(value, str) and is_remote(value):
             self.fail(f"{value}: this takes a file on this machine, no address", param, ctx)
         if is_loop(value):
@@ -163,7 +163,7 @@ class LocalPath(click.Path):
 
 
 class Count(click.IntRange):
-    """How many, none or more; the greatest number that Python counts to is not told in the help."""
+    """A count of 0 or more; the help does not show the greatest."""
 
     def __init__(self) -> None:
         super().__init__(min=0)
@@ -177,29 +177,29 @@ class Count(click.IntRange):
 
 
 class Text(click.ParamType[str]):
-    """Text as it is given; bytes that are no text are refused, and not shown."""
+    """Text as given; bytes that are not UTF-8 are refused, and not shown."""
 
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take it as it is."""
+        """Return the text unchanged."""
         if not is_text(str(value)):
-            # It may have come from either.
+            # The text may have come from the option or the variable.
             variable = f", or {param.envvar}," if param and param.envvar else ""
             self.fail(f"it{variable} {NO_TEXT}", param, ctx)
         return str(value)
 
 
 class Bare(Text):
-    """Text without the blanks, line ends and byte-order marks that copying and files put around it."""
+    """Text without blanks, line ends and byte-order marks around it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take them off."""
+        """Return the text without what surrounds it."""
         return bare(super().convert(value, param, ctx))
 
 
 def is_text(value: str) -> bool:
-    """Return whether a value of the environment or command line is text; bytes that are none stay in it."""
+    """Return whether a value of the environment or command line is UTF-8 text."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
@@ -207,7 +207,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Return a decorator that gives a command several options, the last of them shown first."""
+    """Return a decorator that adds several options to a command, the last of them shown first."""
 
     def add(command: F) -> F:
         decorated: Any = command

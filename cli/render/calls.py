@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 def connect(*, verbose: bool) -> Connect:
-    """Return what makes a client of an account.
-
-    Args:
-        verbose: whether the client's calls are shown.
-    """
+    """Return a function that makes clients; with `verbose`, their calls are shown."""
     return _connected_and_shown if verbose else connected
 
 
@@ -32,7 +28,7 @@ def _connected_and_shown(
 
 @contextmanager
 def _calls_shown() -> Iterator[None]:
-    """Write the client's own log to standard error; urllib3's would show addresses with emails."""
+    """Write the library's log to standard error; urllib3's log would show addresses with emails."""
     log = logging.getLogger("wootric_map")
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(logging.Formatter("%(asctime)s %(threadName)s %(message)s"))

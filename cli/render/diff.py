@@ -1,4 +1,4 @@
-"""The diff of a dry run: what would change, field by field, and where each value came from."""
+"""The diff of a dry run: the changes of each end user, with the origin of each value."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,17 +17,17 @@ _PROPERTY: Final = "properties."
 _WIDEST: Final = 40
 _NOTHING: Final[Mapping[str, str]] = {}
 _NOT_KEPT: Final = "(not known)"
-"""Stands for a value of which the journal keeps a fingerprint alone."""
+"""Stands for a value of which the journal has only a fingerprint."""
 
 
 class Shown(NamedTuple):
-    """What is shown of an end user who would be created or updated."""
+    """What is shown of an end user that would be created or updated."""
 
     is_update: bool
     content: str | bytes
     """Text, or a line of JSON."""
     told: "Sequence[Told]" = ()
-    """What is hidden in it, to be hidden in all that follows."""
+    """The values that are redacted in it, to be redacted in all that follows."""
 
 
 def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: bool) -> Shown:
@@ -35,8 +35,8 @@ def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: boo
 
     Args:
         changed: the change.
-        redaction: hides personal data, if that is asked for.
-        as_json: whether that is a line of JSON; else it is text.
+        redaction: the redaction, if one is asked for.
+        as_json: whether to return a line of JSON, or else text.
     """
     told: Sequence[Told] = ()
     if redaction:
@@ -50,11 +50,11 @@ def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: boo
 
 
 _Field: TypeAlias = tuple[str, str | int | None, str | int, Origin | None]
-"""A field's name, its value before and after, and where the latter came from."""
+"""A field's name, its values before and after, and the origin of the latter."""
 
 
 def end_user_text(changed: EndUserChange) -> Iterator[str]:
-    """The lines of one end user's change."""
+    """Yield the lines of one end user's change."""
     fields = list(_fields(changed))
     sign, colour = ("~", "yellow") if changed.is_update else ("+", "green")
     yield styled(f"{sign} {_title(changed)}", fg=colour, bold=True)
@@ -69,7 +69,7 @@ def end_user_text(changed: EndUserChange) -> Iterator[str]:
 
 
 def end_user_data(changed: EndUserChange) -> dict[str, object]:
-    """One end user's change, for programs."""
+    """Return one end user's change as data for JSON."""
     ids = _ids(changed)
     fields: list[dict[str, object]] = []
     for name, before, after, origin in _fields(changed):
@@ -91,7 +91,7 @@ def end_user_data(changed: EndUserChange) -> dict[str, object]:
 
 
 def redacted(changed: EndUserChange, redaction: "Redaction") -> EndUserChange:
-    """Return an end user's change with all personal data in it hidden."""
+    """Return a redacted change."""
     wanted, held = changed.fields, changed.held
     names = redaction.keys(wanted.properties)
     value = redaction.value
@@ -129,7 +129,7 @@ def _renamed(field: str, names: Mapping[str, str]) -> str:
 
 
 def _fields(changed: EndUserChange) -> Iterator[_Field]:
-    """The fields with their values and origins, in the order they are sent."""
+    """Yield the fields with their values and origins, in the order in which they are sent."""
     fields, held, origins = changed.fields, changed.held, changed.origins
     for name in _FIELDS:
         value = getattr(fields, name)
@@ -142,7 +142,7 @@ def _fields(changed: EndUserChange) -> Iterator[_Field]:
 
 
 def _ids(changed: EndUserChange) -> dict[str, str | int | None]:
-    """What the end user is known by: to Wootric, or to be."""
+    """Return the ids of the end user, as Wootric has them or will have them."""
     known = changed.held or changed.left or changed.fields
     number = changed.left.wootric_id if changed.left else None
     return {

@@ -1,11 +1,11 @@
-"""What a dry run shows to programs: a line of JSON for each change, then the summary."""
+"""The JSON of a dry run: a line for each change, then the summary."""
 
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from cli.render.diff import Shown
-from cli.render.foretold import as_data
+from cli.render.forecast_text import as_data
 from cli.render.redacted import redacted_line
 from cli.render.summary_json import kept_in, write_summary
 from cli.render.text import json_line
@@ -22,12 +22,12 @@ _LABELS: Final[tuple[tuple[Action, str], ...]] = (
 
 
 def write(diff: Diff[Shown], redaction: "Redaction | None", exit_code: Callable[[], int]) -> None:
-    """Write what a push would change, and what that comes to, to standard output.
+    """Write the changes and the summary to standard output.
 
     Args:
-        diff: what would change, as `cli.render.diff` shows it.
-        redaction: hides personal data, if that is asked for.
-        exit_code: returns what the command ends with, once all changes are known.
+        diff: the changes, as `cli.render.diff` shows them.
+        redaction: the redaction, if one is asked for.
+        exit_code: returns the exit code of the command, once all changes are known.
     """
     output = sys.stdout.buffer
     for change in diff:

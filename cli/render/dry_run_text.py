@@ -1,4 +1,4 @@
-"""What a dry run shows to people."""
+"""The text of a dry run."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import click
 
 from cli.render import summary
 from cli.render.diff import Shown
-from cli.render.foretold import each_kind, takes
+from cli.render.forecast_text import each_kind, takes
 from cli.render.text import plural, printable, styled
 from wootric_map.diff import Diff
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
 _LABELS: Final = 20
-"""Event names and paths that the text shows of each."""
+"""The number of event names, and of paths, that the text shows."""
 
 
 def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | None") -> None:
-    """Write what a push would change, and what that comes to, to standard output.
+    """Write the changes and the totals to standard output.
 
     Args:
-        diff: what would change, as `cli.render.diff` shows it.
-        limit_users: how many end users are shown; None shows all.
-        redaction: hides personal data, if that is asked for.
+        diff: the changes, as `cli.render.diff` shows them.
+        limit_users: the number of end users that are shown; None for all.
+        redaction: the redaction, if one is asked for.
     """
     changes, report = iter(diff), diff.report
     for change in islice(changes, limit_users):
@@ -63,7 +63,7 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
 
 
 def _totals(diff: Diff[Shown]) -> str:
-    """Return what a push would do, in one line."""
+    """Return the totals in one line."""
     report = diff.report
     done = report.done
     left = f", {done['left']:,} left as they are" if done["left"] else ""

@@ -1,4 +1,4 @@
-"""All findings of `validate` as JSON, however many: their places wait in a temporary file."""
+"""All findings of `validate` as JSON, with their places, which are kept in a temporary file."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
 _Key: TypeAlias = tuple[str, str] | WarningKey
-"""`rejected` or `skipped` with a code, or what a warning is known by."""
+"""`rejected` or `skipped` with a code, or the key of a warning."""
 
 
 _MOST_TEXTS: Final = 1000
 _LONGEST: Final = 2000
-"""How many texts are remembered, and bytes of the longest of them."""
+"""The number of texts that are cached, and the bytes of the longest of them."""
 
 
 class EveryPlace:
-    """Every place of what a run has found; used as a context."""
+    """All places of findings; a context, and a `PlaceKeeper`."""
 
     def __init__(self, redaction: "Redaction | None") -> None:
-        """Begin without any.
+        """Begin without places.
 
         Args:
-            redaction: hides personal data, if that is asked for.
+            redaction: the redaction, if one is asked for.
         """
         self._redaction = redaction
         self._rows: KeyedRows[_Key] = KeyedRows()
         self._texts: dict[bytes, bytes] = {}
-        """What is shown of the first few texts."""
+        """The redacted form of the first few texts."""
 
     def __enter__(self) -> Self:
         return self
@@ -47,10 +47,10 @@ class EveryPlace:
         """Add the places of a part.
 
         Args:
-            source: its name.
-            lines_before: lines of the same source before the part.
-            places: the places; what is shown of a text is that of `text`.
-            report: what all parts came to, this one among them.
+            source: the name of the source.
+            lines_before: the lines of the source before the part.
+            places: the places, with texts from `text`.
+            report: the report of all parts up to this one.
 
         Raises:
             OSError: the temporary file can't be written.
@@ -65,18 +65,14 @@ class EveryPlace:
                 self._rows.add(key, b"%b%d},%b" % (before_line, lines_before + line, end))
 
     def text(self, field: str | None, message: str) -> bytes:
-        """Return what stands behind the line of a place, and the comma behind the place.
+        """Return the JSON that follows the line number of a place, with the comma after the place.
 
-        Nothing is hidden in it yet: it is made by several processes, and `add` sees all.
+        It is not redacted: several processes make it, and `add` redacts it.
         """
         return b"," + json_line({"field": field, "message": message})[1:-1] + b","
 
     def pieces(self, report: Report) -> Iterator[bytes]:
-        """Yield one line of JSON, piece by piece.
-
-        Args:
-            report: what all parts came to.
-        """
+        """Yield one line of JSON, piece by piece; `report` is that of all parts."""
         passed_over = self._json(report.passed_over.as_data())
         start = report.records, passed_over, report.mapped
         yield b'{"records":%d,"passed_over":%b,"valid":%d' % start
@@ -117,13 +113,13 @@ class EveryPlace:
         yield held[:-1]
 
     def _hidden(self, rows: bytes) -> bytes:
-        """Return rows, each on a line of its own, as one line in which all is hidden that is known by now."""
+        """Return rows as one line in which also values are redacted that were found in other rows."""
         assert self._redaction  # noqa: S101 - the caller has seen to it
         found = (row[:-1] + b"\n" for row in rows.splitlines())
         return b"".join(redacted_line(self._redaction, row)[:-1] + b"," for row in found)
 
     def _redacted(self, text: bytes) -> bytes:
-        """Return what `text` gives with all hidden that is personal; few texts stand at most places."""
+        """Return a text redacted; most places have one of few texts."""
         found = self._texts.get(text)
         if found is None:
             data = parse(b"{" + text[1:-1])

@@ -1,4 +1,4 @@
-"""How far a walk through the list of end users has come; nobody knows how many there are."""
+"""The progress of a snapshot; the number of end users is not known before its end."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from wootric_map.snapshot.snapshot import SnapshotObserver
 
 
 class ListingProgress:
-    """Counts of what was listed, for a terminal or for lines."""
+    """Counts the end users that were listed."""
 
     def __init__(self, held: int, pace: Paced) -> None:
         self._pace = pace
         self._begun = time.monotonic()
         self.end_users = held
         self.say: Callable[[str], None] = partial(click.echo, err=True)
-        """Shows a line that stays, whatever is drawn."""
+        """Shows a line that stays above what is drawn."""
 
     def add(self, count: int) -> None:
         """Count end users that have come."""
@@ -31,7 +31,7 @@ class ListingProgress:
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
+        """The counts in one line."""
         elapsed = max(time.monotonic() - self._begun, 0.001)
         calls = self._pace.calls
         parts = [
@@ -46,11 +46,11 @@ class SnapshotProgress(SnapshotObserver):
     """Shows how far a snapshot has come."""
 
     def __init__(self, interruption: Interruption, *, shown: bool, live: bool) -> None:
-        """Begin without anything.
+        """Begin without progress.
 
         Args:
-            interruption: has what it says shown in the midst of what is drawn.
-            shown: whether to show anything of the calls.
+            interruption: shows its messages above what is drawn.
+            shown: whether to show anything.
             live: as in `listing_progress`.
         """
         self._interruption = interruption
@@ -74,7 +74,7 @@ class SnapshotProgress(SnapshotObserver):
             self._progress.add(count)
 
     def broke_off(self, partial: Path, end_users: int) -> None:
-        """Say what a run that does not come to its end has written."""
+        """Say what a run that was cut short has written."""
         kept = f"{plural(end_users, 'end user')} kept in {printable(str(partial))}"
         click.echo(f"{kept}; run the same command again to go on.", err=True)
 
@@ -83,13 +83,13 @@ class SnapshotProgress(SnapshotObserver):
 def listing_progress(
     held: int, pace: Paced, *, shown: bool, live: bool
 ) -> Iterator[ListingProgress]:
-    """Show how many end users have come: on a terminal all the time, elsewhere a line now and then.
+    """Show how many end users have come: drawn on a terminal, elsewhere a line now and then.
 
     Args:
-        held: how many an earlier run has left.
+        held: the number of end users that an earlier run has left.
         pace: tells what the run is waiting for.
         shown: whether to show anything.
-        live: whether a terminal may be drawn on; else it gets the lines too.
+        live: whether to draw on a terminal; if not, it gets lines too.
     """
     progress = ListingProgress(held, pace)
     if shown and live and can_draw():
@@ -104,8 +104,8 @@ def listing_progress(
 
 @contextmanager
 def _drawn(progress: ListingProgress) -> Iterator[None]:
-    from rich.live import Live  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.live import Live
+    from rich.text import Text
 
     def draw() -> Text:
         return Text(f"Listing  {progress.text}")

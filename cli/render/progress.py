@@ -1,4 +1,4 @@
-"""How far a run has come: bars on a terminal, a line now and then elsewhere; always on stderr."""
+"""The progress of a run on standard error: bars on a terminal, elsewhere a line now and then."""
 
 import sys
 import threading
@@ -13,17 +13,17 @@ import click
 
 from cli import colour
 from cli.render.text import plural
-from wootric_map.deliver.forecast import ENDPOINTS, Agenda, Speed, time_left
+from wootric_map.deliver.forecast import ENDPOINTS, RemainingCalls, Speed, time_left
 from wootric_map.export import ReadingObserver
 from wootric_map.model import Failure, Outcome
 from wootric_map.read.files import Source
 from wootric_map.values.durations import duration
 
 LINE_EVERY: Final = 10.0
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines without a terminal."""
 
 REDRAWS: Final = 10
-"""Times a second that a bar is drawn."""
+"""How often a bar is drawn, per second."""
 
 
 _COUNTED: Final[Mapping[str, str]] = {
@@ -36,11 +36,11 @@ _COUNTED: Final[Mapping[str, str]] = {
     "page_view": "viewed",
     "failed": "failed",
 }
-"""What is counted as outcomes come, and its name, in the order in which it is shown."""
+"""The names of the counts, in the order in which they are shown."""
 
 
 class Paced(Protocol):
-    """What gives calls their turn."""
+    """The part of a `Pace` that is shown."""
 
     made: Counter[str]
     waiting_until: float | None
@@ -48,11 +48,11 @@ class Paced(Protocol):
 
     @property
     def calls(self) -> int:
-        """How many calls have had their turn."""
+        """The number of calls that were made."""
 
     @property
     def limit(self) -> str | None:
-        """The limit of Wootric's that calls are held back by."""
+        """The limit of Wootric's that holds calls back; None if none does."""
 
 
 @contextmanager
@@ -62,12 +62,12 @@ def reading_progress(
     """Show how much of the sources has been read.
 
     Args:
-        sources: what will be read; the bar has an end where the size of all is known.
+        sources: the sources; the bar has an end if their sizes are known.
         shown: whether to show anything.
-        lines: whether to write lines where there is no terminal; else nothing is shown there.
+        lines: whether to write lines without a terminal.
 
     Yields:
-        What to tell of each read's bytes.
+        A function to call with the bytes of each read.
     """
     sizes = [source.size for source in sources]
     total = None if None in sizes else sum(size or 0 for size in sizes)
@@ -89,13 +89,13 @@ class ReadingProgress(ReadingObserver):
         self._lines = lines
 
     def reading(self, sources: Sequence[Source]) -> AbstractContextManager[Callable[[int], object]]:
-        """Show it as long as the context lasts."""
+        """Show the progress within the context."""
         return reading_progress(sources, shown=self._shown, lines=self._lines)
 
 
 @contextmanager
 def working(title: str, *, shown: bool) -> Iterator[None]:
-    """Show on a terminal that something is going on whose end can't be foretold."""
+    """Show on a terminal that something without a known end is going on."""
     if shown and can_draw():
         with console().status(title):
             yield
@@ -105,7 +105,7 @@ def working(title: str, *, shown: bool) -> Iterator[None]:
 
 @contextmanager
 def _bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    from rich.progress import (  # noqa: PLC0415 - slow, and only a terminal needs it
+    from rich.progress import (
         BarColumn,
         DownloadColumn,
         Progress,
@@ -129,7 +129,7 @@ def _bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 class _Lines:
-    """A line on stderr every ten seconds."""
+    """Writes a line to standard error every ten seconds."""
 
     def __init__(self, total: int | None) -> None:
         self._total = total
@@ -145,7 +145,7 @@ class _Lines:
 
 
 def waiting(pace: Paced) -> Iterator[str]:
-    """How long calls wait, and for what, or what they are spaced by; nothing where they are not."""
+    """Yield how long calls wait and for what, or what they are spaced by, if they are."""
     until = pace.waiting_until
     wait = until - time.time() if until is not None else 0.0
     limit = pace.limit
@@ -156,7 +156,7 @@ def waiting(pace: Paced) -> Iterator[str]:
 
 
 class SendingProgress:
-    """Counts of what was sent, for a bar or for lines."""
+    """Counts what was sent."""
 
     def __init__(
         self,
@@ -164,35 +164,35 @@ class SendingProgress:
         pace: Paced,
         *,
         unit: str = "record",
-        agenda: Agenda | None = None,
+        remaining_calls: RemainingCalls | None = None,
         speed: Callable[[], Speed] = Speed,
     ) -> None:
         """Begin to count.
 
         Args:
-            total: records, or calls of a plan, that will be dealt with.
+            total: the number of records, or of the calls of a saved plan.
             pace: tells what the run is waiting for.
-            unit: what one of them is.
-            agenda: the calls that were foreseen.
-            speed: tells how fast calls may go.
+            unit: what `total` counts.
+            remaining_calls: the calls that are still to be made.
+            speed: returns how fast calls may go.
         """
         self._total = total
         self._pace = pace
         self._unit = unit
-        self._agenda = agenda
+        self._remaining_calls = remaining_calls
         self._speed = speed
         self._before = Counter(pace.made)
         self._begun = time.monotonic()
         self.counts: Counter[str] = Counter()
         self.finished = 0
         self.say: Callable[[str], None] = partial(click.echo, err=True)
-        """Shows a line that stays, whatever is drawn."""
+        """Shows a line that stays above what is drawn."""
 
     def add(self, outcome: Outcome) -> None:
         """Count what became of a call."""
         self.finished += len(outcome.refs)
-        if self._agenda:
-            self._agenda.take(outcome)
+        if self._remaining_calls:
+            self._remaining_calls.count(outcome)
         if outcome.result is None:
             self.counts[outcome.action] += 1
             self.counts["eligible"] += outcome.is_eligible
@@ -201,7 +201,7 @@ class SendingProgress:
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
+        """The counts in one line."""
         elapsed = max(time.monotonic() - self._begun, 0.001)
         counts = self.counts
         calls = self._pace.calls - self._before.total()
@@ -213,12 +213,12 @@ class SendingProgress:
 
     @property
     def remaining(self) -> str:
-        """The time left, by what holds calls back, else by the speed so far."""
-        if not self._agenda:
+        """The time left, by the limits of calls, else by the speed so far."""
+        if not self._remaining_calls:
             return "?"
         look_ups = ENDPOINTS["look_up"]
         seconds = time_left(
-            self._agenda.left(self._pace.made[look_ups] - self._before[look_ups]),
+            self._remaining_calls.remaining(self._pace.made[look_ups] - self._before[look_ups]),
             self._speed(),
             made=self._pace.calls - self._before.total(),
             elapsed=time.monotonic() - self._begun,
@@ -228,7 +228,7 @@ class SendingProgress:
 
     @property
     def share(self) -> str:
-        """How many were dealt with, of all."""
+        """How many were dealt with, out of how many."""
         return f"{self.finished:,} of {plural(self._total, self._unit)}"
 
 
@@ -239,11 +239,11 @@ def sending_progress(
     """Show how much of a plan has been delivered.
 
     Args:
-        progress: what is shown.
-        total: what counts as all of it.
+        progress: the counts.
+        total: the total of the bar.
         shown: whether to show anything.
-        lines: whether to write lines where there is no terminal.
-        live: whether a terminal may be drawn on; else it gets the lines too.
+        lines: whether to write lines without a terminal.
+        live: whether to draw on a terminal; if not, it gets lines too.
     """
     if shown and live and can_draw():
         context: Any = _drawn(progress, total)
@@ -257,10 +257,10 @@ def sending_progress(
 
 @contextmanager
 def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
-    from rich.console import Group  # noqa: PLC0415 - as above
-    from rich.live import Live  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.text import Text
 
     bar = Progress(
         TextColumn("Sending"),
@@ -297,7 +297,7 @@ def _written(progress: SendingProgress) -> Iterator[None]:
 
 @contextmanager
 def regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
-    """Do something every so often beside what goes on."""
+    """Call a function every so many seconds within the context, in another thread."""
     done = threading.Event()
 
     def run() -> None:
@@ -314,8 +314,8 @@ def regularly(seconds: float, action: Callable[[], None]) -> Iterator[None]:
 
 
 def console() -> Any:
-    """Standard error as rich sees it, coloured if click's output is."""
-    from rich.console import Console  # noqa: PLC0415 - as above
+    """Return rich's console for standard error, coloured if click's output is."""
+    from rich.console import Console
 
     context = click.get_current_context(silent=True)
     is_plain = context is not None and context.color is False
@@ -323,5 +323,5 @@ def console() -> Any:
 
 
 def can_draw() -> bool:
-    """Whether there is a terminal to draw on, and drawing is not ruled out."""
+    """Return whether there is a terminal, and drawing on it is allowed."""
     return sys.stderr.isatty() and colour.allows_drawing()

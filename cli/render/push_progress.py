@@ -1,4 +1,4 @@
-"""How far a push has come, on standard error."""
+"""The progress of a push on standard error."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.interrupt import Interruption
-from cli.render.foretold import promise
+from cli.render.forecast_text import promise
 from cli.render.progress import (
     ReadingProgress,
     SendingProgress,
@@ -16,10 +16,10 @@ from cli.render.progress import (
     working,
 )
 from cli.render.text import plural, printable
-from wootric_map.deliver.account_lock import described
-from wootric_map.deliver.doubts import Settled
+from wootric_map.deliver.account_lock import describe_holder
+from wootric_map.deliver.doubts import ResolvedDoubts
 from wootric_map.deliver.forecast import Forecast
-from wootric_map.deliver.replay import PushObserver, Sending
+from wootric_map.deliver.push_observer import PushObserver, Sending
 from wootric_map.deliver.run_lock import Holder
 from wootric_map.model import Outcome
 from wootric_map.read.json_lines import parse
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class PushProgress(ReadingProgress, PushObserver):
-    """Shows how far a push has come, and says what it meets on its way."""
+    """Shows the progress of a push, and messages about it."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class PushProgress(ReadingProgress, PushObserver):
         quiet: bool,
         redaction: "Redaction | None",
     ) -> None:
-        """Begin without anything.
+        """Begin without progress.
 
         Args:
-            interruption: has what it says shown in the midst of what is drawn.
-            shown: whether to show how far it has come.
-            live: whether a bar may be drawn, rather than lines.
+            interruption: shows its messages above what is drawn.
+            shown: whether to show progress.
+            live: whether to draw a bar, and not lines.
             quiet: whether to say only what went wrong.
-            redaction: hides personal data, if that is asked for.
+            redaction: the redaction, if one is asked for.
         """
         super().__init__(shown=shown, lines=True)
         self._interruption = interruption
@@ -57,28 +57,28 @@ class PushProgress(ReadingProgress, PushObserver):
         self._progress: SendingProgress | None = None
 
     def waiting_for_run(self, holder: Holder) -> None:
-        """Say whose end it waits for."""
+        """Say which run is waited for."""
         if not self._quiet:
-            name = printable(described(holder, time.time()))
+            name = printable(describe_holder(holder, time.time()))
             click.echo(f"Waiting for another run to end: {name}", err=True)
 
     def failed(self, raw: bytes) -> None:
-        """Learn what a record tells, since Wootric's reply may quote it."""
+        """Have values of the record redacted, since Wootric's reply may quote them."""
         if self._redaction:
             self._redaction.learn_from(parse(raw))
 
-    def began_anew(self) -> None:
+    def journal_cleared(self) -> None:
         """Say that the journal begins anew."""
         words = "This stand-in was started anew since the last push: so is its journal."
         click.echo(words, err=True)
 
-    def settled(self, settled: Settled) -> None:
+    def doubts_resolved(self, resolved: ResolvedDoubts) -> None:
         """Say what became of the writes without an answer."""
         if not self._quiet:
-            left = f", {settled.left:,} could not be looked up" if settled.left else ""
+            left = f", {resolved.left:,} could not be looked up" if resolved.left else ""
             click.echo(
-                f"An earlier run left {plural(sum(settled), 'write')} without an answer: "
-                f"{settled.arrived:,} had arrived, {settled.undone:,} had not{left}.",
+                f"An earlier run left {plural(sum(resolved), 'write')} without an answer: "
+                f"{resolved.arrived:,} had arrived, {resolved.undone:,} had not{left}.",
                 err=True,
             )
 
@@ -93,7 +93,7 @@ class PushProgress(ReadingProgress, PushObserver):
             sending.total,
             sending.pace,
             unit=sending.unit,
-            agenda=sending.agenda,
+            remaining_calls=sending.remaining_calls,
             speed=sending.speed,
         )
         with (
@@ -104,7 +104,7 @@ class PushProgress(ReadingProgress, PushObserver):
         ):
             yield
 
-    def foretold(self, calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> None:
+    def forecast_made(self, calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> None:
         """Say how many calls are to come, and how long they take."""
         if self._progress:
             self._progress.say(promise(calls, forecast, at_most=at_most))

@@ -1,4 +1,4 @@
-"""What a push tells people once it has ended: what was done, what went wrong, and what to do next."""
+"""The text at the end of a push: what was done, what went wrong, and what to do next."""
 
 import sys
 from collections.abc import Iterator
@@ -16,14 +16,15 @@ _UNFINISHED: Final = (
     "The run did not finish. Run the same command again to go on: what has been delivered is in the "
     "journal, and is not sent again."
 )
+_NOTHING_SENT: Final = "The run did not finish, and has sent nothing. Run the same command again."
 
 
 def show(result: PushResult, seconds: float) -> None:
-    """Write the summary table to standard output, unless nothing came of an incomplete push.
+    """Write the summary table to standard output, unless the push was cut short before it read anything.
 
     Args:
-        result: what the push came to.
-        seconds: how long it has taken.
+        result: the result of the push.
+        seconds: how long the push took.
     """
     report, doubts = result.report, result.doubts
     if not (result.is_complete or report.records):
@@ -68,12 +69,7 @@ def show(result: PushResult, seconds: float) -> None:
 
 
 def show_problems(result: PushResult, *, quiet: bool) -> None:
-    """Write what went wrong to standard error.
-
-    Args:
-        result: what the push came to.
-        quiet: whether to leave out what is no fault.
-    """
+    """Write what went wrong to standard error; with `quiet`, only faults."""
     report = result.report
     lines = [
         *summary.matching_nothing(report),
@@ -90,16 +86,16 @@ def show_problems(result: PushResult, *, quiet: bool) -> None:
 
 
 def advice(result: PushResult, settings: PushSettings, *, quiet: bool) -> Iterator[str]:
-    """Yield what to do next; where all is well, a quiet run says nothing.
+    """Yield what to do next.
 
     Args:
-        result: what the push came to.
-        settings: of the push.
-        quiet: whether to say nothing where all is well.
+        result: the result of the push.
+        settings: the settings of the push.
+        quiet: whether to yield nothing if all is well.
     """
     report = result.report
     left = _left(result, settings.max_duration)
-    # Of a window that is too short for anything to be sent, somebody has to hear.
+    # A time limit that is too short to send anything is worth a message.
     if quiet and report.flawless and (result.is_complete or (left and report.api_calls)):
         return
     path, before = result.rejects.path, result.rejects.before
@@ -112,27 +108,11 @@ def advice(result: PushResult, settings: PushSettings, *, quiet: bool) -> Iterat
         yield left
     elif result.stopped_with and not report.records:
         yield "Interrupted before anything was sent."
-    elif (
-        not result.is_complete and report.records and not (report.api_calls or report.failed.counts)
-    ):
-        yield "The run did not finish, and has sent nothing. Run the same command again."
     elif not result.is_complete and report.records:
-        yield _UNFINISHED
-    elif result.rejects.count and result.from_plan:
-        yield (
-            "Push that file, as it is or once it is mended; or make a new plan, with --against account, for "
-            "what did not go through."
-        )
+        is_idle = not (report.api_calls or report.failed.counts)
+        yield _NOTHING_SENT if is_idle else _UNFINISHED
     elif result.rejects.count:
-        yield f"Mend {by_number(result.rejects.count, 'it', 'them')} there, then push that file."
-        doubtful = report.failed.counts["in_doubt"]
-        if doubtful:
-            they, are = by_number(doubtful, "it", "they"), by_number(doubtful, "is", "are")
-            of_them = by_number(result.rejects.count, "It is", f"{doubtful:,} of them {are}")
-            yield (
-                f"{of_them} in doubt: sent, but never answered. Pushed again {they} {are} left "
-                f"out, unless with --in-doubt resend; {they} may count twice then."
-            )
+        yield from _on_rejects(result)
     elif report.skipped.counts["in_doubt"]:
         doubtful = report.skipped.counts["in_doubt"]
         they, them = by_number(doubtful, "it", "they"), by_number(doubtful, "it", "them")
@@ -149,8 +129,27 @@ def advice(result: PushResult, settings: PushSettings, *, quiet: bool) -> Iterat
         )
 
 
+def _on_rejects(result: PushResult) -> Iterator[str]:
+    """Yield what to do with the rejects file that a push has written."""
+    if result.from_plan:
+        yield (
+            "Push that file, as it is or once it is mended; or make a new plan, with --against account, for "
+            "what did not go through."
+        )
+        return
+    count, doubtful = result.rejects.count, result.report.failed.counts["in_doubt"]
+    yield f"Mend {by_number(count, 'it', 'them')} there, then push that file."
+    if doubtful:
+        they, are = by_number(doubtful, "it", "they"), by_number(doubtful, "is", "are")
+        of_them = by_number(count, "It is", f"{doubtful:,} of them {are}")
+        yield (
+            f"{of_them} in doubt: sent, but never answered. Pushed again {they} {are} left "
+            f"out, unless with --in-doubt resend; {they} may count twice then."
+        )
+
+
 def _left(result: PushResult, limit: float | None) -> str | None:
-    """Return what a push has left that was stopped by `--max-duration`; None where it was not."""
+    """Return what is left after `--max-duration` has stopped a push; None if it has not."""
     if not result.out_of_time or limit is None:
         return None
     stopped = f"Stopped after {duration(limit)}, as --max-duration says"

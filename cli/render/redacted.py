@@ -1,4 +1,4 @@
-"""Lines of JSON in which all is hidden that was hidden before them in the same output."""
+"""Lines of JSON in which also values are redacted that were redacted earlier in the same output."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,14 +11,12 @@ if TYPE_CHECKING:
 
 
 def redacted_line(redaction: "Redaction", line: bytes, told: "Iterable[Told]" = ()) -> bytes:
-    """Return a line of JSON with all hidden in it that was hidden before it.
-
-    Most lines have little more to hide, and need not be read for it.
+    """Return a line of JSON in which also values are redacted that were redacted before it.
 
     Args:
-        redaction: that of the output.
-        line: an object in which what its own keys tell is hidden.
-        told: what was hidden in it.
+        redaction: the redaction of the output.
+        line: an object that is redacted by its own keys.
+        told: the values that were redacted in it.
     """
     redaction.learn(told)
     text = redaction.json_text(line.decode())

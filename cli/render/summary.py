@@ -1,4 +1,4 @@
-"""What a run came to, for people."""
+"""The text of a run's counts and findings."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,22 +12,22 @@ from wootric_map.rejects import KeptRecords
 from wootric_map.report import Report
 
 _WARNINGS: Final = 10
-"""Warnings of one code that the text shows."""
+"""The number of warnings of one code that are shown."""
 _EVENTS: Final = 20
-"""Events that the text shows."""
+"""The number of events that are shown."""
 _GAP: Final = "  "
 _COUNTED: Final = re.compile(r" (?=[0-9,]+(?:,|$))")
 """The blank between a code and its count."""
 _PLACES: Final = 3
-"""Places of one warning that the text shows."""
+"""The number of places of one warning that are shown."""
 
 
 def table(rows: Iterable[tuple[str, int, str]], width: int) -> Iterator[str]:
     """Yield the lines of a table of names, counts and notes.
 
     Args:
-        rows: a name, a count, and a note, or an empty one.
-        width: columns of the terminal, at whose blanks notes are broken so that they fit; 0 of none.
+        rows: a name, a count, and a note, which may be empty.
+        width: the columns of the terminal, for which notes are broken at blanks; 0 for no terminal.
     """
     cells = [(name, f"{count:,}", note) for name, count, note in rows]
     name_width = max(len(name) for name, _, _ in cells)
@@ -44,7 +44,7 @@ def table(rows: Iterable[tuple[str, int, str]], width: int) -> Iterator[str]:
 
 
 def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
-    """Lines that tell what was found: each code with its count and its first few places."""
+    """Yield lines about findings: each code with its count and its first few places."""
     if not found.counts:
         return
     yield styled(f"{title}: {found.counts.total():,}", fg=colour, bold=True)
@@ -59,7 +59,7 @@ def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
 
 
 def warnings(found: CountedWarnings) -> Iterator[str]:
-    """Yield lines that tell the warnings: each code with those that count most, and their first places."""
+    """Yield lines about warnings: each code with its most frequent warnings and their first places."""
     if found.counts:
         yield from _by_code(found)
     if found.ignored:
@@ -67,7 +67,7 @@ def warnings(found: CountedWarnings) -> Iterator[str]:
 
 
 def ignored(count: int) -> str:
-    """A line that tells how many warnings are not shown."""
+    """Return a line with the number of warnings that are not shown."""
     return f"Ignored warnings: {count:,}"
 
 
@@ -87,7 +87,7 @@ def _by_code(found: CountedWarnings) -> Iterator[str]:
 
 
 def _warning(warning: CountedWarning) -> str:
-    """Return one line: what the warning is about, how often it came, and the first few places."""
+    """Return one line: the field, the message, the count and the first few places."""
     about = f"{printable(warning.field)}: " if warning.field else ""
     times = "once" if warning.count == 1 else f"{warning.count:,} times"
     places = [f"{printable(source)}:{line}" for source, line in warning.places[:_PLACES]]
@@ -97,17 +97,17 @@ def _warning(warning: CountedWarning) -> str:
 
 
 def codes(found: Findings) -> str:
-    """Each code with its count, most frequent first."""
+    """Return each code with its count, the most frequent first."""
     return ", ".join(f"{code} {count:,}" for code, count in found.counts.most_common())
 
 
 def counts(title: str, found: Findings) -> str:
-    """One line: each code with its count."""
+    """Return a line of codes with their counts."""
     return f"{title}: {codes(found) or 'none'}"
 
 
 def passed_over(found: PassedOver) -> Iterator[str]:
-    """Lines that tell which files were not read, if there are any."""
+    """Yield lines about files that were not read."""
     if found.count:
         named = _named(found.names, found.count)
         files = plural(found.count, "file")
@@ -124,13 +124,13 @@ def passed_over(found: PassedOver) -> Iterator[str]:
 
 
 def _named(names: Sequence[str], count: int) -> str:
-    """The first few files of so many."""
+    """Return the first few names out of `count`."""
     more = count - len(names)
     return ", ".join(map(printable, names)) + (f" … and {more:,} more" if more else "")
 
 
 def left_out(report: Report) -> Iterator[str]:
-    """Lines that tell which records are not sent, and why."""
+    """Yield lines about records that are not sent, with the reasons."""
     if report.skipped.counts:
         yield counts("Skipped", report.skipped)
     if report.unidentified or report.ambiguous_anonymous_ids:
@@ -140,7 +140,7 @@ def left_out(report: Report) -> Iterator[str]:
 
 
 def unidentified(kept: KeptRecords | None) -> Iterator[str]:
-    """Yield lines that tell what became of the file of the records that name nobody, if there is one."""
+    """Yield lines about the file of unidentified records, if there is one."""
     if kept is None:
         return
     name = printable(str(kept.path))
@@ -155,7 +155,7 @@ def unidentified(kept: KeptRecords | None) -> Iterator[str]:
 
 
 def eligible(report: Report) -> Iterator[str]:
-    """Lines that tell for how many checks of each event the user was eligible."""
+    """Yield lines about the eligibility checks of each event that found their user eligible."""
     if report.checked.counts:
         yield styled("Eligible", bold=True)
         for name, count in report.checked.most_common(_EVENTS):
@@ -165,7 +165,7 @@ def eligible(report: Report) -> Iterator[str]:
 
 
 def unregistered(report: Report) -> Iterator[str]:
-    """Lines that tell which events the account has not registered."""
+    """Yield lines about events that the account has not registered."""
     if report.unregistered.counts:
         yield styled("Not registered", bold=True)
         for name, count in report.unregistered.most_common(_EVENTS):
@@ -174,7 +174,7 @@ def unregistered(report: Report) -> Iterator[str]:
 
 
 def _other_events(found: CountedNames) -> Iterator[str]:
-    """A line for the events that are not named."""
+    """Yield a line for the events that are not shown."""
     others = len(found.counts) - _EVENTS
     if others > 0:
         named = sum(count for _, count in found.most_common(_EVENTS))
@@ -184,7 +184,7 @@ def _other_events(found: CountedNames) -> Iterator[str]:
 
 
 def matching_nothing(report: Report) -> Iterator[str]:
-    """Lines that tell which `--user` is nobody's, and which `--event` there is no record of."""
+    """Yield lines about each `--user` and `--event` that no record matches."""
     for user in report.unknown_users:
         yield f"--user {printable(user)}: no record names them"
     for event in report.unknown_events:
@@ -192,19 +192,14 @@ def matching_nothing(report: Report) -> Iterator[str]:
 
 
 def without_checks(report: Report, registered: Sequence[str]) -> Iterator[str]:
-    """Lines that tell of which registered events no eligibility check is to be made.
-
-    Args:
-        report: what the run came to.
-        registered: the events, as they were named.
-    """
+    """Yield lines about registered events without any eligibility check."""
     for event in registered:
         if not report.checked.more and event not in report.checked.counts:
             yield f"--registered-event {printable(event)}: there is nothing to check for it"
 
 
 def reasons(report: Report) -> str:
-    """Why records are unidentified: each reason with its count, most frequent first."""
+    """Return the reasons why records are unidentified with their counts, the most frequent first."""
     found = [f"{name} {count:,}" for name, count in report.unidentified.most_common()]
     several = report.ambiguous_anonymous_ids
     if several:
@@ -213,5 +208,5 @@ def reasons(report: Report) -> str:
 
 
 def records(count: int) -> str:
-    """How many records."""
+    """Return a number of records in words."""
     return plural(count, "record")

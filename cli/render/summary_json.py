@@ -1,4 +1,4 @@
-"""What a run came to, for programs: one line of JSON."""
+"""The summary of a run as one line of JSON."""
 
 import sys
 import time
@@ -23,11 +23,11 @@ _TEXTS: Final = (
     "events_not_registered", "eligible", "unknown_users", "unknown_events", "passed_over", "rejected_details",
     "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
 )  # fmt: skip
-"""What of a summary holds texts of an export, of Wootric's or of the command line."""
+"""The parts of a summary that hold texts of an export, of Wootric or of the command line."""
 
 
 _SIGNALLED: Final = 128
-"""To this the number of the signal is added that ended a command."""
+"""The exit code after a signal is this plus the number of the signal."""
 
 
 def write_summary(
@@ -36,9 +36,9 @@ def write_summary(
     """Write the summary of a run to standard output.
 
     Args:
-        report: what the run came to.
-        more: what stands in the summary beside that.
-        redaction: hides personal data, if that is asked for.
+        report: the report of the run.
+        more: further parts of the summary.
+        redaction: the redaction, if one is asked for.
     """
     told = report.summary() | dict(more)
     if redaction:
@@ -51,15 +51,15 @@ def write_summary(
 
 @dataclass(slots=True)
 class PushSummary:
-    """The summary of a push, written once, however the push ends; used as a context.
+    """Writes the summary of a push once, however the push ends; a context.
 
-    If the push ends in an error before `write` is called, it is written when the context is left. Only
-    wrong usage leaves none: nothing was run then.
+    If an exception ends the context before `write` is called, the summary is written then, unless the
+    exception is about wrong usage.
     """
 
     report: Report
     is_wanted: bool
-    """Whether anything is written at all."""
+    """Whether a summary is still to be written."""
     redaction: "Redaction | None"
     begun: float = field(default_factory=time.monotonic)
     """When the push began, by `time.monotonic`."""
@@ -75,7 +75,7 @@ class PushSummary:
 
     @property
     def seconds(self) -> float:
-        """How long the push has taken up to now."""
+        """The seconds that the push has taken up to now."""
         return time.monotonic() - self.begun
 
     def write(
@@ -88,9 +88,9 @@ class PushSummary:
         """Write the summary.
 
         Args:
-            exit_code: what the command ends with, unless with that of the error.
-            error: what ended the push early, if anything but a signal.
-            result: what the push came to, if it came to anything.
+            exit_code: the exit code of the command, unless there is an error, which has its own.
+            error: the exception that ended the push early; None if there was none.
+            result: the result of the push, if there is one.
         """
         if not self.is_wanted:
             return
@@ -120,7 +120,7 @@ class PushSummary:
 
 
 def kept_in(kept: KeptRecords | None) -> dict[str, object] | None:
-    """Return where records were kept, for programs; None where none were."""
+    """Return the file in which records were kept as data for JSON; None if none were kept."""
     if kept is None or not kept.count:
         return None
     return {
@@ -131,8 +131,8 @@ def kept_in(kept: KeptRecords | None) -> dict[str, object] | None:
 
 
 def ending(error: Exception) -> tuple[str, int]:
-    """Return the message of an error, and the exit code that it ends in."""
-    from cli.app import foreseen  # noqa: PLC0415 - it imports the commands in turn
+    """Return the message and the exit code of an error."""
+    from cli.app import foreseen  # which imports the commands, and they this module
 
     if isinstance(error, click.ClickException):
         return error.format_message(), EXIT_USAGE
@@ -141,5 +141,5 @@ def ending(error: Exception) -> tuple[str, int]:
 
 
 def _text(path: Path) -> str:
-    """A path as text, also where its bytes are none."""
+    """Return a path as text; bytes that are not UTF-8 are escaped."""
     return str(path).encode(errors="backslashreplace").decode()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from replaying import Replay, identify, track
 
-from wootric_map.run_files import clash, place_of, use
+from wootric_map.run_files import conflict, place_of, use
 
 ADA = identify("1", "ada@example.com")
 STRANGER = track("9", "Signed Up")
@@ -215,7 +215,7 @@ def test_devices_may_be_named_twice(replay: Replay, device: str) -> None:
 def test_a_link_that_leads_in_a_circle_is_one_file(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(link)
-    assert clash([use("--out", link, writes=True), use("--rejects", link, writes=True)])
+    assert conflict([use("--out", link, writes=True), use("--rejects", link, writes=True)])
 
 
 def test_many_files_that_are_read_take_no_time(tmp_path: Path) -> None:
@@ -223,6 +223,6 @@ def test_many_files_that_are_read_take_no_time(tmp_path: Path) -> None:
     path.touch()
     read = [use("PATHS", path) for _ in range(20_000)]
     begun = time.process_time()
-    assert clash([*read, use("--out", tmp_path / "b", writes=True)]) is None
+    assert conflict([*read, use("--out", tmp_path / "b", writes=True)]) is None
     assert time.process_time() - begun < 1
     assert place_of(path).identity == (path.stat().st_dev, path.stat().st_ino)

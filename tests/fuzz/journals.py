@@ -35,12 +35,12 @@ def _made() -> bytes:
             journal.writes.written(
                 "w2", 7, EndUserUpsert("new@example.com", "1"), provenance=provenance
             )
-            journal.deliveries.depart("w3", "update", _BOB, provenance=provenance)
-            journal.deliveries.depart("p1", "page_view")
+            journal.deliveries.about_to_send("w3", "update", _BOB, provenance=provenance)
+            journal.deliveries.about_to_send("p1", "page_view")
             journal.deliveries.delivered("p2", "page_view")
             journal.deliveries.failed("e1", "eligibility_check")
             journal.runs.note_limits({"end_users/create": 60.0})
-            journal.deliveries.begin("b")
+            journal.deliveries.mark_creation("b")
             journal.runs.end(0, {"create": 1}, 0)
         return path.read_bytes()
 
@@ -126,18 +126,18 @@ def _ask(journal: Journal) -> None:
         journal.past_delivery(key, "former", 1_704_067_200_000)
     for wanted in (_ADA, _BOB, EndUserUpsert("new@example.com")):
         journal.find(wanted)
-        journal.recollect([wanted], [5], alone=True)
+        journal.find_by_former_id([wanted], [5], journal_only=True)
     for number in (7, 8):
-        journal.sayings_of(number)
-        journal.end_users.met(number)
+        journal.statements_of(number)
+        journal.end_users.has_met(number)
     assert all(limit > 0 for limit in journal.runs.limits().values())
-    _ = journal.runs.knows_until, journal.end_users.knows_anybody
+    _ = journal.runs.knows_until, journal.end_users.has_any
 
 
 def _tell(journal: Journal) -> None:
     for doubt in list(journal.deliveries.doubtful_writes()):
         journal.writes.resolve(doubt, EndUser(9, "bob@example.com", "2", None, None, {}))
-    journal.deliveries.depart("new", "create", _BOB, provenance=Provenance())
+    journal.deliveries.about_to_send("new", "create", _BOB, provenance=Provenance())
     journal.writes.written("new", 9, _BOB)
     journal.runs.end(0, {"create": 1}, 0)
     assert journal.deliveries.in_doubt() >= 0

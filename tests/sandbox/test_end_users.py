@@ -312,13 +312,13 @@ def test_every_way_to_look_up_agrees_with_what_is_held(
                 store.update(str(end_user_id), form, 0)
         except RefusedError:
             continue
-    held = store.all()
+    held = store.index.all()
     for text in ("a@x", "A@x ", "b@x", "c@x"):
         with_email = [u for u in held if u.email and u.email.lower() == text.strip().lower()]
         with_external_id = [u for u in held if u.external_id == text]
         with_phone_number = [u for u in held if u.phone_number == text.strip()]
         assert len(with_email) <= 1
         assert len(with_external_id) <= 1
-        assert store.by_email(text) == next(iter(with_email), None)
-        assert store.by_external_id(text) == next(iter(with_external_id), None)
-        assert store.by_phone_number(text) == next(iter(with_phone_number), None)
+        assert store.index.by_email(text) == next(iter(with_email), None)
+        assert store.index.by_external_id(text) == next(iter(with_external_id), None)
+        assert store.index.by_phone_number(text) == next(iter(with_phone_number), None)

@@ -120,7 +120,7 @@ def test_a_page_is_a_slice_of_all_that_match(
     expected = sorted(
         (
             row
-            for row in store.all()
+            for row in store.index.all()
             if (gte is None or row.created_at >= gte)
             and (lt is None or row.created_at < lt)
             and (updated is None or row.updated_at >= updated)

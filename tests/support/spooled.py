@@ -172,9 +172,9 @@ def rows(spool: Spool) -> list[list[Row]]:
     Where events do not stand apart these hold the identifies once more, and are all there is.
     """
     return [
-        list(each.turns)
-        if any(row.kind == IDENTIFY for row in each.turns)
-        else [*each.identifies, *each.turns]
+        list(each.replayed_rows)
+        if any(row.kind == IDENTIFY for row in each.replayed_rows)
+        else [*each.identifies, *each.replayed_rows]
         for each in spool.people()
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wootric_map.deliver.journal_watch import Loss, State, loss
+from wootric_map.deliver.journal_watch import Loss, State, find_loss
 from wootric_map.deliver.run_lock import open_alone
 from wootric_map.errors import NotOursError
 from wootric_map.ownership import is_ours, place_of_ours
@@ -109,7 +109,7 @@ BEFORE = State(1, 2, 4096, 10)
 
 
 @pytest.mark.parametrize(
-    ("now", "only_ours", "is_elsewhere"),
+    ("now", "only_ours", "is_intact"),
     [
         (BEFORE, True, None),
         (BEFORE._replace(size=8192), True, None),
@@ -122,8 +122,8 @@ BEFORE = State(1, 2, 4096, 10)
     ],
 )
 def test_what_became_of_a_journal(
-    now: State | None, only_ours: bool, is_elsewhere: bool | None
+    now: State | None, only_ours: bool, is_intact: bool | None
 ) -> None:
-    found = loss(BEFORE, now, only_ours=only_ours)
-    assert (found and found.is_elsewhere) is is_elsewhere
+    found = find_loss(BEFORE, now, only_ours=only_ours)
+    assert (found and found.is_intact) is is_intact
     assert found is None or isinstance(found, Loss)

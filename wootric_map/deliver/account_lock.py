@@ -1,4 +1,4 @@
-"""That one run at a time works on an account, and that this run has the account's journal."""
+"""The lock of an account, which one run at a time has, and with it the account's journal."""
 
 import os
 import stat
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSettings:
-    """Where the journal of what was delivered stands, and how earlier runs count."""
+    """Where the journal stands, and how earlier runs count."""
 
     path: Path | None = None
     """The journal's file; None for the account's own, in the state folder."""
     again: bool = False
-    """Send once more what the journal says is delivered."""
+    """Whether to send once more what the journal says is delivered."""
     resend_doubtful: bool = False
-    """Send eligibility checks and page views again that got no answer; they may count twice."""
+    """Whether to send eligibility checks and page views again that got no answer; they may count twice."""
     wait: float = 0.0
-    """Seconds to wait for a run that is at work on the account."""
+    """Seconds to wait for another run on the account to end."""
 
 
 @contextmanager
@@ -58,25 +58,25 @@ def account_journal(
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> "Iterator[Journal]":
-    """Give the account's journal, which no other run has meanwhile.
+    """Open the account's journal, and keep other runs from the account within the context.
 
     Args:
-        account_token: the account's.
-        at: where the account stands.
+        account_token: the token of the account.
+        at: the addresses of the account.
         settings: where the journal stands, and how earlier runs count.
-        wait: waits so many seconds; True if the run was told to stop.
+        wait: waits so many seconds; returns true if the run was told to stop.
         since: as in `Journal.open`.
-        on_waiting: told who is at work on the account, if the run waits for them.
-        clock: gives the unix time.
-        monotonic: gives seconds that only ever grow.
+        on_waiting: is told which run is waited for, if any is.
+        clock: returns the unix time.
+        monotonic: returns seconds by a clock that is never set.
 
     Raises:
         LockedError: another run is at work on the account.
         JournalError: the journal can't be used.
         SettingsError: what stands in the journal's place is no file, or somebody else's.
     """
-    from wootric_map.deliver.journal import Journal  # noqa: PLC0415 - SQLite is slow to import
-    from wootric_map.deliver.journal_file import discard_unused  # noqa: PLC0415 - SQLite is slow to import
+    from wootric_map.deliver.journal import Journal
+    from wootric_map.deliver.journal_file import discard_unused
 
     account = journal_account(account_token, at)
     path = own_place(account, settings.path)
@@ -85,7 +85,7 @@ def account_journal(
             locked(
                 account,
                 path,
-                patience=settings.wait,
+                timeout=settings.wait,
                 wait=wait,
                 on_waiting=on_waiting,
                 clock=clock,
@@ -105,12 +105,46 @@ def account_journal(
         yield stack.enter_context(opened)
 
 
+@dataclass(frozen=True, slots=True)
+class _LockFile:
+    """The file of one of the locks that a run takes."""
+
+    path: Path
+    is_temporary: bool
+    """Whether the file stands in the runtime folder, and goes with the run."""
+    is_optional: bool
+    """Whether the run goes on without the lock if the file can't be written."""
+
+    def taken(self, take: Callable[[Path], RunLock]) -> RunLock | None:
+        """Take the lock; return None if the run goes on without it.
+
+        Raises:
+            LockedError: another run has it.
+            JournalFailedError: the file can't be written.
+            SettingsError: what stands in the file's place is no file, or somebody else's.
+        """
+        try:
+            return take(self.path)
+        except NotAFileError as error:
+            if self.is_temporary:
+                return None
+            raise UnfitSettingsError(f"{self.path} is in the way; move or delete it") from error
+        except NotOursError as error:
+            raise UnfitSettingsError(str(error)) from error
+        except OSError as error:
+            if self.is_optional:
+                return None
+            raise JournalFailedError(
+                f"{self.path} can't be written: {error.strerror}; --journal FILE keeps the journal elsewhere"
+            ) from error
+
+
 @contextmanager
 def locked(
     account: str,
     path: Path,
     *,
-    patience: float,
+    timeout: float,
     wait: Callable[[float], bool],
     on_waiting: Callable[[Holder], object] | None = None,
     clock: Callable[[], float] = time.time,
@@ -118,77 +152,71 @@ def locked(
 ) -> Iterator[None]:
     """Keep every other run from working on an account, and from writing to a journal.
 
-    The files of the locks stay if there is a journal in the end.
+    The files of the locks stay if the journal exists in the end.
 
     Args:
-        account: as `journal_account` gives it.
+        account: the account, as `journal_account` gives it.
         path: the journal.
-        patience: seconds to wait for whoever is at work on it.
+        timeout: seconds to wait for another run to end.
         wait, on_waiting, clock, monotonic: as in `account_journal`.
 
     Raises:
-        LockedError: somebody still is; the message says who.
+        LockedError: another run is still at work; the message says which.
         JournalFailedError: there is no place for the lock.
-        SettingsError: what is in its place is no file, or somebody else's.
+        SettingsError: what stands in the lock's place is no file, or somebody else's.
     """
-    own = lock_of(account)
-    folder = own.parent if own else None
-    # Wherever the journal stands, the account is one; and wherever its lock stands, so is the journal.
-    common = _runtime_folder()
-    locks = [each for each in (common and common / f"{account}{LOCK}", own) if each]
-    if path.parent != folder:
-        locks.append(path.with_name(path.name + LOCK))
-    deadline = monotonic() + patience
+    deadline = monotonic() + timeout
+    state = _state_folder(account)
+
+    def take(lock: Path) -> RunLock:
+        if lock.parent == state:
+            state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = holder(lock) if timeout and on_waiting else None
+        if found and on_waiting:
+            on_waiting(found)
+        left = deadline - monotonic()
+        try:
+            return RunLock.take(lock, timeout=left, wait=wait, clock=clock, monotonic=monotonic)
+        except LockedError:
+            raise LockedError(_busy(holder(lock), clock())) from None
+
     with ExitStack() as stack:
-        for lock in locks:
-            try:
-                if folder and lock.parent == folder:
-                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                found = holder(lock) if patience and on_waiting else None
-                if found and on_waiting:
-                    on_waiting(found)
-                taken = RunLock.take(
-                    lock,
-                    patience=deadline - monotonic(),
-                    wait=wait,
-                    clock=clock,
-                    monotonic=monotonic,
-                )
-            except LockedError:
-                raise LockedError(_busy(holder(lock), clock())) from None
-            except NotAFileError as error:
-                if lock.parent == common:
-                    continue  # as below
-                raise UnfitSettingsError(f"{lock} is in the way; move or delete it") from error
-            except NotOursError as error:
-                raise UnfitSettingsError(str(error)) from error
-            except OSError as error:
-                if lock.parent == common or (lock.parent == folder and path.parent != folder):
-                    continue  # as above
-                raise JournalFailedError(
-                    f"{lock} can't be written: {error.strerror}; --journal FILE keeps the journal elsewhere"
-                ) from error
-            stack.enter_context(taken)
-            if lock.parent == common:
-                stack.callback(taken.remove)
-            else:
-                stack.callback(_remove_without_journal, taken, path)
+        for lock in _lock_files(account, path):
+            taken = lock.taken(take)
+            if taken:
+                stack.enter_context(taken)
+                if lock.is_temporary:
+                    stack.callback(taken.remove)
+                else:
+                    stack.callback(_remove_without_journal, taken, path)
         yield
 
 
-def under_way(path: Path) -> Holder | None:
-    """Return who is at work with a journal just now; None where nobody is."""
+def _state_folder(account: str) -> Path | None:
+    own = lock_of(account)
+    return own.parent if own else None
+
+
+def _lock_files(account: str, path: Path) -> Iterator[_LockFile]:
+    """Yield the files that lock an account, wherever its journal stands, and a journal, whosever it is."""
+    runtime, state = _runtime_folder(), _state_folder(account)
+    paths = [folder / f"{account}{LOCK}" for folder in (runtime, state) if folder]
+    if path.parent != state:
+        paths.append(path.with_name(path.name + LOCK))
+    for each in paths:
+        is_temporary = each.parent == runtime
+        beside_another = each.parent == state and path.parent != state
+        yield _LockFile(each, is_temporary, is_optional=is_temporary or beside_another)
+
+
+def current_holder(path: Path) -> Holder | None:
+    """Return which run has a journal now; None if none has."""
     own = path.with_name(path.name + LOCK)
     return holder(path.with_suffix(LOCK) if path.suffix == JOURNAL else own) or holder(own)
 
 
-def described(found: Holder, now: float) -> str:
-    """Return who has a lock, for a person.
-
-    Args:
-        found: who has it.
-        now: the unix time.
-    """
+def describe_holder(found: Holder, now: float) -> str:
+    """Return words for the process that has a lock; `now` is the unix time."""
     if not found.process:
         return "another process"
     since = datetime.fromtimestamp(found.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -197,9 +225,9 @@ def described(found: Holder, now: float) -> str:
 
 
 def _runtime_folder() -> Path | None:
-    """Return where this user's runs on this machine find each other, whatever their state folders are.
+    """Return the folder in which this user's runs find each other, whatever their state folders are.
 
-    It is None where there is no such folder that is this user's alone.
+    It is None if there is no such folder that this user alone can write to.
     """
     # What platformdirs falls back to depends on TMPDIR, which a cron job's shell sets otherwise.
     of_system = Path(f"/run/user/{os.geteuid()}")
@@ -218,11 +246,11 @@ def _runtime_folder() -> Path | None:
 
 
 def _remove_without_journal(lock: RunLock, path: Path) -> None:
-    """Delete the file of a lock that is about to be let go, unless there is a journal."""
+    """Delete the file of a lock, unless the journal exists."""
     if not path.exists():
         lock.remove()
 
 
 def _busy(found: Holder | None, now: float) -> str:
-    name = described(found, now) if found else "another process, which has just ended"
+    name = describe_holder(found, now) if found else "another process, which has just ended"
     return f"another run is at work on this account: {name}; --wait SECONDS waits for its end"

@@ -1,4 +1,4 @@
-"""Answers to what decisions ask: from the journal, a snapshot and the account."""
+"""Answers to the questions of decisions: from the journal, a snapshot and the account."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from wootric_map.deliver.questions import (
     RecallCreation,
     RecallDelivery,
     RecallFormerId,
-    RecallSayings,
+    RecallStatements,
     RecallWritten,
     WriteStep,
 )
@@ -34,20 +34,19 @@ class Work:
 
     decisions: Decisions
     known_as: Callable[[WriteStep], Iterable[EndUserUpsert]]
-    """Tells what the end user of a write is known by."""
+    """Returns all ids of the end user of a write."""
     find: Find | None = None
-    """Looks end users up before they are written; None takes Wootric to hold nobody."""
+    """Looks end users up before they are written; None if Wootric is taken to hold nobody."""
     may_be_outdated: Callable[[EndUser | RememberedEndUser], bool] = lambda _: False
-    """Tells of whom was found so whether the account itself must be asked."""
+    """Returns whether the account must be asked about an end user whom `find` has found."""
     counts_as_written: bool = True
-    """Whether whom this run leaves as they are counts as written by it: else they are not held apart from
-    others who may be them, too."""
+    """Whether an end user whom this run leaves unchanged counts as written by this run."""
     marks_creation: bool = False
-    """Whether a run that goes on where this one stops must know whom this one has created as its own."""
+    """Whether the journal notes whom this run creates, for the run that goes on if this one stops."""
 
 
 class Answers:
-    """Answers what the decisions about one end user ask."""
+    """Answers the questions of the decisions about one end user."""
 
     def __init__(self, work: Work, wootric: Wootric, journal: Journal, lock: LockedEndUser) -> None:
         self._work = work
@@ -55,13 +54,13 @@ class Answers:
         self._journal = journal
         self._lock = lock
         self.past: PastDelivery | None = None
-        """What an earlier run has done about the step under way."""
+        """What an earlier run has done about the current step."""
         self.look_ups = 0
-        """How many look-ups that step has asked for, at most."""
+        """The greatest number of look-ups for the current step."""
         self.creation: str | None = None
-        """The mark in the journal of whom a run has created, while more is to be written of them."""
+        """The key of the journal's mark that the end user was created and more is to be written."""
 
-    def to(self, asked: Question) -> Answer:
+    def answer(self, asked: Question) -> Answer:
         """Return the answer to a question.
 
         Raises:
@@ -76,9 +75,9 @@ class Answers:
                 creation = journal.past_delivery(asked.key)
                 self.creation = asked.key if creation else None
                 return creation
-            case RecallSayings():
+            case RecallStatements():
                 self._lock.take(asked.number)
-                return journal.sayings_of(asked.number)
+                return journal.statements_of(asked.number)
             case RecallFormerId():
                 return self._recalled_by_former_id(asked)
             case RecallWritten():
@@ -94,7 +93,7 @@ class Answers:
                 return self._looked_up(asked)
 
     def _email_owner(self, asked: LookUpEmailOwner) -> EndUser | None:
-        met = self._journal.end_users.met
+        met = self._journal.end_users.has_met
         if not met(asked.number):
             return None
         owner = self._wootric.find(EndUserUpsert(asked.email))
@@ -111,17 +110,20 @@ class Answers:
             self.look_ups += asked.wanted.look_ups
             found = self._work.find(asked.wanted)
         if found and (self._lock.take(found.id) or self._work.may_be_outdated(found)):
-            # Somebody else has changed them since; no snapshot knows that.
+            # Another delivery or run has changed the end user since.
             found = self._wootric.find(asked.wanted)
         return found
 
     def _recalled_by_former_id(self, asked: RecallFormerId) -> RememberedEndUser | None:
         recalled = partial(
-            self._journal.recollect, asked.known_as, asked.elsewhere, alone=asked.alone
+            self._journal.find_by_former_id,
+            asked.identifiers,
+            asked.earlier_ids,
+            journal_only=asked.journal_only,
         )
         found = recalled()
         if found and self._lock.take(found.id):
-            # Somebody else has changed them since, and may be who they are now.
+            # Another delivery has changed the end user since.
             found = recalled()
         return found
 

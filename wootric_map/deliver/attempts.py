@@ -1,11 +1,10 @@
-"""Writes that nobody answered, or that met another end user than was known."""
+"""Further attempts at a write that got no answer, or that Wootric refused as out of date."""
 
 from collections.abc import Callable
 from http import HTTPStatus
 
-from wootric_map.deliver.addressing import Change, change
 from wootric_map.deliver.compare import restrict_write
-from wootric_map.deliver.fingerprints import Held, RememberedSayings
+from wootric_map.deliver.fingerprints import Held, RememberedStatements
 from wootric_map.deliver.look_ups import look_up
 from wootric_map.deliver.questions import (
     Answer,
@@ -14,15 +13,16 @@ from wootric_map.deliver.questions import (
     Inconclusive,
     LookUpAgain,
     LookUpEmailOwner,
-    RecallSayings,
+    RecallStatements,
 )
+from wootric_map.deliver.verdicts import Change, change
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Existing, Failure, Skip
 from wootric_map.plan.steps import EndUserPlan, Write
 
 
 class Attempts:
-    """A write that nobody answered, or that met another end user than was known, until that is certain."""
+    """A write that got no answer, or was refused as out of date, until its outcome is certain."""
 
     def __init__(
         self,
@@ -32,37 +32,37 @@ class Attempts:
         created: int | None,
         first: Change,
     ) -> None:
-        """Begin with what was tried first.
+        """Begin after the first attempt.
 
         Args:
-            end_user: whose write it is.
+            end_user: the end user to write.
             is_shared, existing: as in `decide`.
-            created: the end user whom this run has created, by Wootric's own id.
-            first: what was to be written.
+            created: Wootric's id of the end user if this run has created them.
+            first: what the first attempt was to write.
         """
         self._end_user = end_user
         self._is_shared = is_shared
         self._existing: Existing = existing
         self.created = created
-        """As given, or whom this write has created."""
+        """Wootric's id of the end user, if this run has created them."""
         self._change = first
         self._is_unanswered = False
         """Whether any attempt got no answer."""
         self._was_taken = False
-        """Whether it turned out that one of these has been taken all the same."""
+        """Whether an attempt without an answer turned out to have arrived."""
 
     def conclude(
         self, write: Write, held: Held, inconclusive: Inconclusive
     ) -> Deciding[tuple[Answer, EndUser | None]]:
-        """Look the end user up anew and make what is left of the write, until it is made or given up.
+        """Look the end user up and write what is left, until the write is made or given up.
 
         Args:
             write: what is to be written.
-            held: the end user as they were known.
-            inconclusive: what came of the first attempt.
+            held: the end user as they were known at the first attempt.
+            inconclusive: the result of the first attempt.
 
         Returns:
-            What came of the last decision; and how the end user was before, who turned out to be there.
+            The answer to the last decision; and the end user before the write, if they turned out to exist.
         """
         while True:
             failure = inconclusive.failure
@@ -71,10 +71,10 @@ class Attempts:
                 break
             before = held
             try:
-                # They may be there by now: looking tells, sending it again would not.
+                # A look-up shows whether the write has arrived; sending it again would not.
                 held, is_taken = yield from self._found_anew(write)
                 if held and _is_anothers_value(failure, before, held):
-                    # The end user who has the email is who they are now; an external id is another's.
+                    # Whoever has the email is the end user now; an external id is somebody else's.
                     held, is_taken = (yield from self._email_owner(held)), True
                     if held is None:
                         break
@@ -92,7 +92,7 @@ class Attempts:
         return failure, None
 
     def _email_owner(self, held: EndUser) -> Deciding[EndUser | None]:
-        """Ask who else has the email that an end user was to get, if this write has one."""
+        """Return who else has the email of this write; None if nobody has, or the write has no email."""
         email = self._change.fields.email if self._change.fields else None
         owner = (yield LookUpEmailOwner(email, held.id)) if email else None
         return owner if isinstance(owner, EndUser) else None
@@ -100,12 +100,12 @@ class Attempts:
     def _decided_anew(
         self, write: Write, held: EndUser | None, *, is_taken: bool
     ) -> Deciding[Decision]:
-        """Return what is to be done about a write by whom the account holds now."""
+        """Return the decision about a write, given the end user as the account holds them now."""
         if is_taken:
             write = write.without_external_id()
-        sayings = (yield RecallSayings(held.id)) if held else None
+        statements = (yield RecallStatements(held.id)) if held else None
         write = write.without_outdated(
-            *([sayings] if isinstance(sayings, RememberedSayings) else [])
+            *([statements] if isinstance(statements, RememberedStatements) else [])
         )
         if held and held.id != self.created:
             write = restrict_write(write, held, self._existing)
@@ -113,14 +113,14 @@ class Attempts:
         if isinstance(changed, Skip):
             return Decision(write, changed, held, self._change.action)
         if changed.action == "unchanged" and self._is_unanswered:
-            # With nothing left to do, a write that nobody answered has been taken.
+            # If nothing is left to do, the write without an answer has arrived.
             self._was_taken = True
             return Decision(write, Change(self._change.action, None), held)
         self._change = changed
         return Decision(write, changed, held)
 
     def _note(self, decision: Decision, answer: Answer) -> EndUser | None:
-        """Take note of how it ended; returns how the end user was before, who turned out to be there."""
+        """Note whom the write has created; return the end user before it, if they turned out to exist."""
         verdict, held = decision.verdict, decision.held
         if (
             isinstance(verdict, Change)
@@ -133,7 +133,7 @@ class Attempts:
         return held if isinstance(answer, EndUser) else None
 
     def _found_anew(self, write: Write) -> Deciding[tuple[EndUser | None, bool]]:
-        """Ask the account itself, by all that the write and its end user are known by.
+        """Look the end user up in the account by all ids of the write and the end user.
 
         Returns:
             The end user, and whether somebody else has their external id.
@@ -150,19 +150,16 @@ class Attempts:
 
 
 def _is_anothers_value(failure: Failure, before: Held, held: EndUser) -> bool:
-    """Return whether it is somebody else who has the email or external id that Wootric refused."""
+    """Return whether Wootric refused a write because somebody else has its email or external id."""
     is_refused = failure.status == HTTPStatus.UNPROCESSABLE_ENTITY
     return is_refused and before is not None and before.id == held.id
 
 
 def may_be_retried(error: CallFailedError) -> bool:
-    """Return whether a write failed since what was known of the end user holds no more.
-
-    Somebody has created or removed them, or has taken their email or external id, by now.
-    """
+    """Return whether a write failed because the end user was created, removed or changed meanwhile."""
     return is_gone(error) or "already been taken" in str(error)
 
 
 def is_gone(error: CallFailedError) -> bool:
-    """Return whether Wootric does not hold the end user of a call."""
+    """Return whether a call failed because Wootric does not hold the end user."""
     return error.status == HTTPStatus.NOT_FOUND

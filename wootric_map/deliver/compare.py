@@ -1,4 +1,4 @@
-"""What an export wants of an end user against what Wootric holds: the difference, and no more."""
+"""The difference between an end user as an export wants them and as Wootric holds them."""
 
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -10,33 +10,33 @@ from wootric_map.values.json_values import first
 
 _OWN_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
 _MISSING: Final = (None, "")
-"""What a field or property is that Wootric holds nothing of."""
+"""The values of a field or property that is empty in Wootric."""
 
 
 class Restricted(NamedTuple):
-    """What is wanted of an end user, set against what is to stay as it is."""
+    """The wanted fields of an end user, split by whether they may be sent."""
 
     left: EndUserUpsert
-    """What may be sent, or is held as wanted."""
+    """The fields that may be sent, or that Wootric holds as wanted."""
     withheld: EndUserUpsert | None
-    """What may not be sent; None where there is nothing of that."""
+    """The fields that may not be sent; None if there are none."""
     kept: EndUserUpsert
-    """What Wootric holds in place of what is withheld, as far as that is known."""
+    """The values that Wootric holds in the withheld fields, as far as they are known."""
 
 
 def restrict(
     wanted: EndUserUpsert, held: EndUser | RememberedEndUser, existing: Existing
 ) -> Restricted:
-    """Leave out what would change a value that is to stay as it is.
+    """Split wanted fields into those that may be sent and those that would change a value that is to stay.
 
-    To fill, only a field or property that Wootric holds nothing of may be sent: null, an empty text, or no
-    such property. Of whom an earlier run left, and where Wootric does not tell the properties, it is not
-    known what is missing, so that nothing may.
+    With `fill`, only a field or property may be sent that is empty in Wootric: null, an empty text, or no
+    such property. Nothing may be sent if it is not known which are empty: if only the journal tells of the
+    end user, and for properties that Wootric's reply does not show.
 
     Args:
-        wanted: what the export says.
-        held: the end user before anything was written.
-        existing: what becomes of those who are there.
+        wanted: the fields that the export states.
+        held: the end user before this run wrote anything.
+        existing: which fields of existing end users are sent.
     """
     if existing == "update":
         return Restricted(wanted, None, EndUserUpsert())
@@ -71,13 +71,7 @@ def restrict(
 
 
 def restrict_write(write: Write, held: EndUser | RememberedEndUser, existing: Existing) -> Write:
-    """Return a write less what would change a value that is to stay as it is.
-
-    Args:
-        write: what is wanted of an end user.
-        held: the end user before this run wrote anything.
-        existing: what becomes of the end users whom Wootric holds.
-    """
+    """Return a write without the fields that may not be sent; arguments as in `restrict`."""
     left, withheld, kept = restrict(write.upsert, held, existing)
     if withheld is None:
         return write
@@ -92,14 +86,11 @@ def restrict_write(write: Write, held: EndUser | RememberedEndUser, existing: Ex
 
 
 def difference(wanted: EndUserUpsert, held: EndUser | RememberedEndUser) -> EndUserUpsert | None:
-    """What has to be sent for Wootric to hold an end user as wanted.
+    """Return the fields to send so that Wootric holds an end user as wanted; None if there are none.
 
-    A number and its text are equal, as Wootric stores them; properties that Wootric has and the export
-    does not are left alone; emails compare trimmed and without case.
-
-    Returns:
-        Only the fields that differ, or None where there are none. Of whom an earlier run left, with the
-        external id, else the email, besides.
+    A number and its text are equal, as Wootric stores them. Emails are compared trimmed and in any case.
+    Properties that only Wootric has stay. If only the journal tells of the end user, the external id, or
+    else the email, is among the fields in any case.
     """
 
     def unless_held(field: str, value: Any) -> Any:
@@ -119,7 +110,7 @@ def difference(wanted: EndUserUpsert, held: EndUser | RememberedEndUser) -> EndU
     if not changed.fields():
         return None
     if isinstance(held, RememberedEndUser):
-        # Nobody has looked whether this id is theirs still; Wootric refuses what is another's.
+        # The id may be somebody else's by now; then Wootric refuses the write.
         if wanted.external_id:
             return replace(changed, external_id=wanted.external_id)
         return replace(changed, email=wanted.email)
@@ -127,11 +118,11 @@ def difference(wanted: EndUserUpsert, held: EndUser | RememberedEndUser) -> EndU
 
 
 def written(changes: EndUserUpsert, held: EndUser | None) -> EndUser:
-    """What Wootric holds once these fields were written.
+    """Return an end user as Wootric holds them after a write.
 
     Args:
-        changes: the fields.
-        held: the end user before; None where they are created, whose number then is 0.
+        changes: the fields that were written.
+        held: the end user before; None if the write creates them: then their id is 0.
     """
     before = held or NOBODY
     texts = {name: str(value) for name, value in changes.properties.items()}

@@ -1,6 +1,6 @@
-"""What is to be done about an end user, step by step: a dry run and a push decide it alike.
+"""Decisions about the steps of an end user: the same for a dry run and a push.
 
-`decide` does no I/O. Whoever drives it looks up and sends, or only acts as if.
+`decide` does no I/O. Its caller looks up and sends, or only pretends to.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,10 +8,14 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 
-from wootric_map.deliver.addressing import Change, address, change, needs_look_up, unregistered
 from wootric_map.deliver.attempts import Attempts
 from wootric_map.deliver.existing_policy import ExistingPolicy
-from wootric_map.deliver.fingerprints import Delivered, Held, RememberedEndUser, RememberedSayings
+from wootric_map.deliver.fingerprints import (
+    Delivered,
+    Held,
+    RememberedEndUser,
+    RememberedStatements,
+)
 from wootric_map.deliver.look_ups import look_up
 from wootric_map.deliver.questions import (
     Answer,
@@ -22,9 +26,10 @@ from wootric_map.deliver.questions import (
     LookUp,
     RecallDelivery,
     RecallFormerId,
-    RecallSayings,
+    RecallStatements,
     Verdict,
 )
+from wootric_map.deliver.verdicts import Change, change, enrich, needs_look_up, unregistered
 from wootric_map.errors import CallFailedError
 from wootric_map.model import (
     EligibilityCheck,
@@ -41,7 +46,7 @@ from wootric_map.plan.trait_history import EarlierStatements, Statement
 _NOBODY: Final = 0
 _JOURNAL: Final = 1
 _ACCOUNT: Final = 2
-"""Who has been asked after an end user."""
+"""Who has been asked about an end user."""
 
 
 def decide(
@@ -52,24 +57,23 @@ def decide(
     asks: bool,
     is_shared: Callable[[str], bool],
     recalls: bool = False,
-    recalls_sayings: bool = False,
+    recalls_statements: bool = False,
     existing: Existing = "update",
 ) -> Decisions:
-    """Take an end user's steps in their order.
+    """Decide about an end user's steps in their order.
 
-    Whoever drives it throws a `CallFailedError` into it where a look-up fails.
+    The caller throws a `CallFailedError` into the generator if a look-up fails.
 
     Args:
-        end_user: whose steps they are.
+        end_user: the end user.
         steps: as `Plan.steps` gives them.
-        registered: the events that count; None, where that is not known, counts them all.
-        asks: whether anybody may be looked up; else Wootric is taken to hold nobody.
-        is_shared: tells whether several people carry an email, which is an end user of its own then.
-        recalls: whether earlier runs are asked what they did.
-        recalls_sayings: whether they are asked what was said later than what is to be written, and who
-            had which id before.
-        existing: what becomes of whom Wootric holds. What this run has created, or filled in, is its own,
-            and later steps may change it.
+        registered: the registered events; None if they are not known: then all count.
+        asks: whether end users are looked up; if not, Wootric is taken to hold nobody.
+        is_shared: returns whether several people carry an email; then it is an end user of its own.
+        recalls: whether the deliveries of earlier runs count.
+        recalls_statements: whether statements and former ids of earlier runs count.
+        existing: which fields of existing end users are sent. Later steps may change what this run has
+            created or filled in.
     """
     deciding = _EndUserDecisions(
         end_user,
@@ -78,7 +82,7 @@ def decide(
         existing,
         asks,
         recalls,
-        recalls_sayings,
+        recalls_statements,
         ExistingPolicy(existing),
     )
     for step in steps:
@@ -87,7 +91,7 @@ def decide(
 
 @dataclass(slots=True)
 class _EndUserDecisions:
-    """What has been decided about an end user so far, and what is next; arguments as in `decide`."""
+    """The state of the decisions about an end user; the first fields are the arguments of `decide`."""
 
     end_user: EndUserPlan
     registered: frozenset[str] | None
@@ -95,28 +99,28 @@ class _EndUserDecisions:
     existing: Existing
     asks: bool
     recalls: bool
-    recalls_sayings: bool
+    recalls_statements: bool
     policy: ExistingPolicy
     held: Held = None
     is_taken: bool = False
-    """Whether somebody else has their external id."""
+    """Whether somebody else has the external id of the end user."""
     refused: Failure | None = None
-    """Why their last write failed."""
+    """Why the last write of the end user failed; None if it did not."""
     asked: int = _NOBODY
     latest: float = 0
-    """The run that made the writes up to here; infinite where it is this one."""
+    """The run that made the writes up to here; infinite for this run."""
     before: list[Write] = field(default_factory=list)
-    """Writes of which it is not noted yet what they said."""
-    spoken: dict[str, Statement] = field(default_factory=dict)
+    """Writes whose statements are not in `stated` yet."""
+    stated: dict[str, Statement] = field(default_factory=dict)
     created: int | None = None
-    """The end user whom this run has created, by Wootric's own id."""
+    """Wootric's id of the end user, if this run has created them."""
 
     @property
     def _most(self) -> int:
-        """Whom may be asked after the end user at most."""
+        """The most that may be asked about the end user."""
         if self.asks:
             return _ACCOUNT
-        return _JOURNAL if self.recalls or self.recalls_sayings else _NOBODY
+        return _JOURNAL if self.recalls or self.recalls_statements else _NOBODY
 
     def about(self, step: Step) -> Deciding[None]:
         """Decide about the next step."""
@@ -124,12 +128,12 @@ class _EndUserDecisions:
         done = False
         if isinstance(step, Event):
             verdict = unregistered(step.call, self.registered)
-        is_entangled = self.end_user.is_entangled and isinstance(step, Write)
-        if verdict is None and self.recalls and not is_entangled:
+        may_be_misidentified = self.end_user.may_be_misidentified and isinstance(step, Write)
+        if verdict is None and self.recalls and not may_be_misidentified:
             verdict = yield from self._recalled(step)
             done = verdict is not None
         if verdict is None and isinstance(step, Event):
-            verdict = after(self.refused)
+            verdict = failure_after(self.refused)
         if verdict is None and needs_look_up(step, self.end_user):
             try:
                 yield from self._look_up(step)
@@ -140,9 +144,9 @@ class _EndUserDecisions:
             asked = self.asks or self.policy.has_looked
             verdict = change(self.end_user, step, self.held, asked=asked)
         elif verdict is None and isinstance(step, Event):
-            verdict = _addressed(step, self.end_user, self.held, is_taken=self.is_taken)
+            verdict = _enriched(step, self.end_user, self.held, is_taken=self.is_taken)
         assert verdict is not None  # noqa: S101 - a step is a write or an event
-        # Of whom an earlier run wrote so, nothing is compared or written down anew.
+        # What an earlier run has done is neither compared nor put on record again.
         decision = Decision(step, verdict, None if done else self.held)
         if isinstance(step, Write):
             yield from self._written(decision, step)
@@ -150,18 +154,18 @@ class _EndUserDecisions:
             yield decision
 
     def _recalled(self, step: Step) -> Deciding[Verdict | None]:
-        """Return what earlier runs have made of a step."""
+        """Return the verdict on a step that earlier runs have done; None if it is still to be done."""
         answer = yield RecallDelivery(step.key, step.former_key, step.time)
         if isinstance(step, Event):
-            return left_out(step.type, answer)
+            return skip_if_sent(step.type, answer)
         verdict = Change("unchanged", None) if still_holds(answer, self.latest) else None
         if verdict and isinstance(answer, Delivered):
             self.latest = answer.run
         return (yield from self.policy.recalled(step, verdict))
 
     def _look_up(self, step: Step) -> Deciding[None]:
-        """Find out whom Wootric holds, as far as the step needs it and it is not known yet."""
-        # To compare with, it will do to know what an earlier run left of them.
+        """Look the end user up, as far as the step needs that and it was not done before."""
+        # For a comparison, the journal is enough.
         compares = isinstance(step, Write)
         if self.asked < min(_JOURNAL if compares else _ACCOUNT, self._most):
             yield from self._find(compares=compares)
@@ -170,11 +174,7 @@ class _EndUserDecisions:
         self.asked = _asked(self.held, self._most)
 
     def _find(self, *, compares: bool) -> Deciding[None]:
-        """Look the end user up: by what they are known as now, then by what they were known as before.
-
-        Then by what the journal alone remembers as theirs: an email that has changed since, as an earlier
-        run has seen.
-        """
+        """Look the end user up by the ids of now, by earlier ids, then by ids that only the journal knows."""
         is_taken = False
         tried: list[EndUserUpsert] = []
         for wanted in self.end_user.known_as():
@@ -189,33 +189,33 @@ class _EndUserDecisions:
                 return
             tried.append(wanted)
         known: Answer = None
-        if compares and self.recalls_sayings and tried:
+        if compares and self.recalls_statements and tried:
             elsewhere = self.end_user.earlier_ids
-            known = yield RecallFormerId(tuple(tried), elsewhere, alone=not self.asks)
+            known = yield RecallFormerId(tuple(tried), elsewhere, journal_only=not self.asks)
         self.held = known if isinstance(known, RememberedEndUser) else None
         self.is_taken = is_taken
 
     def _left_of(self, write: Write) -> Deciding[Write]:
-        """Return what is left of a write by what else was said, whose its external id is, and who it is."""
-        sayings = (yield from self._sayings(write)) if self.recalls_sayings else None
+        """Return a write without what is outdated, may not be sent, or is somebody else's."""
+        statements = (yield from self._statements(write)) if self.recalls_statements else None
         for each in self.before:
-            self.spoken.update(each.history().statements.by_name)
+            self.stated.update(each.history().statements.by_name)
         self.before.clear()
         left = write.without_external_id() if self.is_taken else write
-        spoken = [EarlierStatements(self.spoken)] if self.spoken else []
-        left = left.without_outdated(*([sayings] if sayings else []), *spoken)
+        stated = [EarlierStatements(self.stated)] if self.stated else []
+        left = left.without_outdated(*([statements] if statements else []), *stated)
         return self.policy.left_of(left, self.held)
 
-    def _sayings(self, write: Write) -> Deciding[RememberedSayings | None]:
-        """Return what identifies of earlier runs have said of whom a write is about."""
+    def _statements(self, write: Write) -> Deciding[RememberedStatements | None]:
+        """Return what identifies of earlier runs stated about the end user of a write."""
         number = self.held.id if self.held else 0
         if self.held is None and not self.asks and write.upsert.wootric_id:
             number = int(write.upsert.wootric_id)
-        sayings = (yield RecallSayings(number)) if number else None
-        return sayings if isinstance(sayings, RememberedSayings) else None
+        statements = (yield RecallStatements(number)) if number else None
+        return statements if isinstance(statements, RememberedStatements) else None
 
     def _written(self, decision: Decision, write: Write) -> Deciding[None]:
-        """Have a write made, again where that tells more, and take note of what came of it."""
+        """Have a write made, with further attempts if its outcome is uncertain, and note the outcome."""
         verdict = decision.verdict
         if isinstance(verdict, Change) and verdict.fields is not None:
             self.latest = inf
@@ -239,29 +239,29 @@ class _EndUserDecisions:
 
 
 def _asked(held: Held, most: int) -> int:
-    """Who has been asked, by who was found: a journal knows nobody whom the account does not hold."""
+    """Return who was asked, by the end user that was found; what the journal knows, the account holds."""
     if isinstance(held, EndUser):
         return _ACCOUNT
     return _JOURNAL if isinstance(held, RememberedEndUser) else most
 
 
-def _addressed(
+def _enriched(
     event: Event, end_user: EndUserPlan, held: Held, *, is_taken: bool
 ) -> EligibilityCheck | PageView | Skip:
-    """Give an event what is known of its user, but for an external id that somebody else has."""
-    call = address(event, end_user, held if isinstance(held, EndUser) else None)
+    """Enrich an event, without an external id that somebody else has."""
+    call = enrich(event, end_user, held if isinstance(held, EndUser) else None)
     return (
         replace(call, external_id=None) if is_taken and isinstance(call, EligibilityCheck) else call
     )
 
 
 def still_holds(verdict: object, latest: float) -> bool:
-    """Whether a write was delivered, and none that comes before it later on, which may have undone it."""
+    """Return whether a write was delivered, and no earlier write of the plan was delivered after it."""
     return isinstance(verdict, Delivered) and verdict.run >= latest
 
 
-def left_out(kind: str, verdict: object) -> Skip | None:
-    """The skip of a track or page record that an earlier run has sent; None where it has not."""
+def skip_if_sent(kind: str, verdict: object) -> Skip | None:
+    """Return the skip of an event that an earlier run has sent; None if none has."""
     if isinstance(verdict, Delivered):
         message = "an earlier run has delivered it"
         return Skip("delivered_before", kind, "messageId", message)
@@ -271,8 +271,8 @@ def left_out(kind: str, verdict: object) -> Skip | None:
     return None
 
 
-def after(refused: Failure | None) -> Failure | None:
-    """Why a call is not sent whose end user could not be written."""
+def failure_after(refused: Failure | None) -> Failure | None:
+    """Return the failure of a call whose end user could not be written; None if they could."""
     if refused is None:
         return None
     message = f"not sent, since its end user could not be written: {refused.message}"

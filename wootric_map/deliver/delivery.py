@@ -1,4 +1,4 @@
-"""Carrying a plan out, a live one or a saved one: each end user's calls in order, many end users at once."""
+"""Carrying out a plan, live or saved: each end user's calls in order, many end users at once."""
 
 import threading
 from collections import Counter
@@ -7,11 +7,10 @@ from dataclasses import replace
 from math import inf
 from typing import Final, cast
 
-from wootric_map.deliver.addressing import Change, unregistered
 from wootric_map.deliver.answers import Answers, Work
 from wootric_map.deliver.attempts import is_gone, may_be_retried
 from wootric_map.deliver.compare import written
-from wootric_map.deliver.decisions import decide, left_out
+from wootric_map.deliver.decisions import decide, skip_if_sent
 from wootric_map.deliver.end_user_locks import EndUserLocks, LockedEndUser
 from wootric_map.deliver.fingerprints import (
     Delivered,
@@ -29,6 +28,7 @@ from wootric_map.deliver.questions import (
     next_decision,
 )
 from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
+from wootric_map.deliver.verdicts import Change, unregistered
 from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
 from wootric_map.model import (
@@ -49,7 +49,7 @@ from wootric_map.wootric.client import Wootric
 __all__ = ["GRACE", "calls_left", "deliver", "deliver_file"]
 
 _ATTEMPTS: Final = 3
-"""How often a write is tried that nobody answered, or that met another end user than was known."""
+"""How often a write is tried that gets no answer, or is refused as out of date."""
 
 
 def deliver(
@@ -62,26 +62,26 @@ def deliver(
     find: Find | None,
     journal: Journal,
 ) -> Iterator[Outcome]:
-    """Carry a plan out.
+    """Carry out a plan.
 
-    One end user's calls are always in order and never at once; end users are spread over the workers.
+    One end user's calls are made in order, one at a time; end users are spread over the workers.
 
     Args:
-        plan: closed.
+        plan: the closed plan.
         wootric: the account.
-        registered: the events that count for eligibility.
+        registered: the registered events.
         workers: how many end users are under way at once.
-        stop: set it to make no new calls; those under way are finished and their outcomes given, if that
-            takes no longer than `GRACE`.
-        find: looks end users up, in the account or a snapshot; None takes Wootric to hold nobody.
-        journal: what earlier runs did, which is not done again; is told of every call.
+        stop: once it is set, no new call is made; calls under way are finished if that takes no longer than
+            `GRACE`.
+        find: looks end users up in the account or a snapshot; None if Wootric is taken to hold nobody.
+        journal: tells what earlier runs have delivered, and records every call.
 
     Yields:
-        An outcome for every call, as they come.
+        The outcome of every call, as they come.
 
     Raises:
         WootricError: the run can't go on: signing in was refused, or Wootric can't be reached.
-        JournalFailedError: the journal can't be written, so that nothing more may be sent.
+        JournalFailedError: the journal can't be written, so nothing more may be sent.
     """
 
     def work(end_user: EndUserPlan) -> Work:
@@ -92,11 +92,11 @@ def deliver(
             asks=find is not None,
             is_shared=plan.is_anothers(end_user),
             recalls=journal.remembers,
-            recalls_sayings=journal.met_anybody,
+            recalls_statements=journal.may_have_end_users,
             existing=plan.existing,
         )
         is_snapshot = find is not None and find != wootric.find
-        stale = Staleness(end_user, plan.existing, journal.end_users.met, is_snapshot)
+        stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_snapshot)
         return Work(
             decisions,
             lambda write: (write.whole, *end_user.known_as()),
@@ -118,9 +118,9 @@ def deliver_file(
     stop: threading.Event,
     journal: Journal,
 ) -> Iterator[Outcome]:
-    """Carry out a plan that was saved, to the letter; arguments and outcomes as in `deliver`.
+    """Carry out a saved plan to the letter; arguments and outcomes as in `deliver`.
 
-    An end user to create who is there by now is not changed, since that was not in the plan.
+    An end user whom the plan creates and who exists by now is not changed.
     """
     past_runs = _past_runs(journal)
 
@@ -132,12 +132,12 @@ def deliver_file(
 
 
 def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> Counter[str]:
-    """Count the calls of a saved plan that are still to be made, by what each does.
+    """Count the calls of a saved plan that are still to be made, by action.
 
     Args:
-        plan: that was saved.
-        registered: the events that count for eligibility.
-        journal: what earlier runs did, which is not done again.
+        plan: the saved plan.
+        registered: the registered events.
+        journal: tells what earlier runs have delivered.
     """
     calls: Counter[str] = Counter()
     if not journal.remembers:
@@ -155,14 +155,14 @@ def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> 
                 is_done = past_runs.still_holds(step, past, latest)
                 latest = past.run if is_done and isinstance(past, Delivered) else inf
             else:
-                skip = unregistered(step.call, registered) or left_out(step.type, past)
+                skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
                 is_done = skip is not None
             calls[step.action] += not is_done
     return calls
 
 
 def _past_runs(journal: Journal) -> PastRuns:
-    return PastRuns(journal.deliveries.is_silent, journal.claims.carries_several)
+    return PastRuns(journal.deliveries.is_without_statements, journal.claims.is_shared_id)
 
 
 def _carry_out(
@@ -173,7 +173,7 @@ def _carry_out(
     workers: int,
     stop: threading.Event,
 ) -> Iterator[Outcome]:
-    """Do what is to be done about end users; arguments and outcomes as in `deliver`."""
+    """Carry out the work on end users; arguments and outcomes as in `deliver`."""
     calls = JournaledCalls(wootric, journal)
     locks = EndUserLocks()
     jobs: Iterator[Job] = (_Delivery(each, wootric, calls, locks, stop).run for each in works)
@@ -183,7 +183,7 @@ def _carry_out(
 
 
 class _Delivery:
-    """One end user's way through Wootric: answers what decisions ask, and makes the calls."""
+    """The delivery of one end user: answers the questions of the decisions, and makes the calls."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class _Delivery:
         self._lock = LockedEndUser(locks)
         self._answers = Answers(work, wootric, calls.journal, self._lock)
         self._attempts = 0
-        """How often the write under way has been tried."""
+        """How often the current write has been tried."""
 
     def run(self) -> Iterator[Outcome]:
         """Make the end user's calls in order."""
@@ -208,10 +208,10 @@ class _Delivery:
         with self._lock:
             while self._attempts or not self._stop.is_set():
                 try:
-                    decision = next_decision(self._work.decisions, answer, self._answers.to)
+                    decision = next_decision(self._work.decisions, answer, self._answers.answer)
                 except StopIteration:
                     if self._answers.creation:
-                        self._journal.deliveries.end(self._answers.creation)
+                        self._journal.deliveries.unmark_creation(self._answers.creation)
                     return
                 outcome, answer = self._done(decision)
                 if outcome:
@@ -219,7 +219,7 @@ class _Delivery:
                     self._answers.look_ups = self._attempts = 0
 
     def _done(self, decision: Decision) -> tuple[Outcome | None, Answer]:
-        """Do what was decided; returns no outcome of a write that is tried again."""
+        """Carry out a decision; return no outcome for a write that is tried again."""
         step, verdict, action = decision.step, decision.verdict, decision.action
         if isinstance(step, Event | PlannedCall):
             return self._sent(step, decision), None
@@ -231,7 +231,7 @@ class _Delivery:
         return Outcome(action, step.refs, verdict), None
 
     def _sent(self, step: Event | PlannedCall, decision: Decision) -> Outcome:
-        """Make the call of a track or page record, or say why it is not made."""
+        """Send an event, or return why it is not sent."""
         verdict, action = decision.verdict, decision.action
         key = step.key if isinstance(step, Event) else None
         outcome = Outcome(action, step.refs, None, key, event_name(step.call))
@@ -248,7 +248,7 @@ class _Delivery:
     def _written(
         self, step: WriteStep, change: Change, held: Held
     ) -> tuple[Outcome | None, Answer]:
-        """Make a write, or put on record that nothing is left of it to be made."""
+        """Make a write, or put on record that nothing is left to write."""
         outcome = Outcome(change.action, step.refs, None)
         if change.fields is None:
             self._note(step, held)
@@ -268,7 +268,7 @@ class _Delivery:
         return outcome, _as_sent(made, change.fields, held)
 
     def _note(self, step: WriteStep, held: Held) -> None:
-        """Put on record that there is nothing left to do about a write."""
+        """Put on record that nothing is left to write."""
         writes = self._journal.writes
         if held is not None:
             writes.written(
@@ -278,21 +278,23 @@ class _Delivery:
                 provenance=self._provenance(step),
                 is_written=self._work.counts_as_written,
             )
-        elif isinstance(step, Write) and self._journal.deliveries.is_silent(self._answers.past):
-            writes.learn(step.key, step.whole, self._provenance(step))
+        elif isinstance(step, Write) and self._journal.deliveries.is_without_statements(
+            self._answers.past
+        ):
+            writes.note_statements(step.key, step.whole, self._provenance(step))
 
     def _provenance(self, step: WriteStep) -> Provenance:
-        """Return when what a write says was said, and of whom."""
+        """Return when the fields of a write were stated, and about which ids."""
         return self._journal.fingerprints.provenance(step.sent_history(), self._work.known_as(step))
 
     def _made(self, step: WriteStep, fields: EndUserUpsert, held: Held) -> EndUser:
-        """Write the fields; returns what Wootric then holds."""
+        """Write the fields; return the end user after that."""
         calls, key, to_hold = self._calls, step.key, step.to_hold
         provenance = self._provenance(step)
         if held is not None:
             return calls.update(key, held.id, fields, to_hold, provenance)
         if fields.wootric_id is not None:
-            # The export names them by Wootric's own id, and nobody was to be asked.
+            # The export gives Wootric's own id, and look-ups are off.
             try:
                 return calls.update(key, int(fields.wootric_id), fields, to_hold, provenance)
             except CallFailedError as error:
@@ -300,14 +302,14 @@ class _Delivery:
                     raise
         if self._work.marks_creation and isinstance(step, Write):
             self._answers.creation = step.key_where("begun")
-            self._journal.deliveries.begin(self._answers.creation)
+            self._journal.deliveries.mark_creation(self._answers.creation)
         created = calls.create(key, fields, to_hold, provenance)
         self._lock.take(created.id)
         return created
 
 
 def _as_sent(told: EndUser, sent: EndUserUpsert, before: Held) -> EndUser:
-    """Return an end user as the reply to a write tells them; what it does not tell, as was sent.
+    """Return an end user after a write: as the reply shows them, with the sent properties if it shows none.
 
     Args:
         told: the end user in the reply.

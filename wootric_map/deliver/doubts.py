@@ -1,4 +1,4 @@
-"""What has become, since the journal was written, of what it doubts and of the account itself."""
+"""What became of the writes that got no answer, and whether the account is still the same."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -9,43 +9,48 @@ from wootric_map.plan.steps import Find
 from wootric_map.wootric.end_users import place_of
 
 
-class Settled(NamedTuple):
-    """How many writes were settled, and how."""
+class ResolvedDoubts(NamedTuple):
+    """The numbers of writes without an answer, by what became of them."""
 
     arrived: int = 0
     undone: int = 0
-    """Not there, and so still to be made."""
+    """Writes that did not arrive, and so are still to be made."""
     left: int = 0
-    """Still in doubt, since Wootric would not tell."""
+    """Writes that stay in doubt, since the look-up failed."""
 
 
-OLDEST: Final = {"page": "1", "per_page": "1", "sort_key": "created_at", "sort_order": "asc"}
-"""Asks for the end user that an account has had for longest."""
+OLDEST_END_USER: Final = {
+    "page": "1",
+    "per_page": "1",
+    "sort_key": "created_at",
+    "sort_order": "asc",
+}
+"""The query for the oldest end user of an account."""
 
 
-def is_another(journal: Journal, oldest: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an account can't be the one that a journal was written of.
+def is_another_account(journal: Journal, oldest: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether an account can't be the one that a journal is about.
 
-    A stand-in that is started anew has the same address and token, and has forgotten everybody.
+    A stand-in that was started anew has the same address and token, and has forgotten everything.
 
     Args:
-        journal: open for this run.
-        oldest: the account's answer to `OLDEST`.
+        journal: the open journal.
+        oldest: the account's answer to `OLDEST_END_USER`.
     """
     if not oldest:
-        return journal.end_users.knows_anybody
+        return journal.end_users.has_any
     until = journal.runs.knows_until
     try:
         return until is not None and place_of(oldest[0]).created_at > until
     except ValueError:
-        return False  # it does not say when
+        return False  # the reply does not say when
 
 
-def settle(journal: Journal, find: Find) -> Settled:
-    """Look up whom each doubtful write was about, and compare.
+def resolve_doubts(journal: Journal, find: Find) -> ResolvedDoubts:
+    """Look up the end user of each write without an answer, and note whether the write has arrived.
 
     Args:
-        journal: open for this run.
+        journal: the open journal.
         find: looks an end user up in the account itself.
 
     Raises:
@@ -62,4 +67,4 @@ def settle(journal: Journal, find: Find) -> Settled:
             arrived += 1
         else:
             undone += 1
-    return Settled(arrived, undone, left)
+    return ResolvedDoubts(arrived, undone, left)

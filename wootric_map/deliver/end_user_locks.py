@@ -1,4 +1,4 @@
-"""One delivery at a time works on an end user of the account."""
+"""Locks by which one delivery at a time works on an end user of the account."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ class EndUserLocks:
 
     @contextmanager
     def of(self, number: int) -> Iterator[bool]:
-        """Hold an end user; yields whether another delivery had to be waited for."""
+        """Lock an end user within the context; give whether another delivery had to be waited for."""
         with self._freed:
             waited = number in self._busy
             self._freed.wait_for(lambda: number not in self._busy)
@@ -29,7 +29,7 @@ class EndUserLocks:
 
 
 class LockedEndUser:
-    """The end user whom a delivery has to itself; as a context it lets go of them at the end."""
+    """The lock of one delivery; a context that releases it."""
 
     def __init__(self, locks: EndUserLocks) -> None:
         self._locks = locks
@@ -43,9 +43,9 @@ class LockedEndUser:
         self._stack.close()
 
     def take(self, number: int) -> bool:
-        """Wait until no other delivery is at work on an end user; returns whether one was.
+        """Wait until no other delivery has an end user; return whether one had.
 
-        A delivery has one end user at a time to itself, or two could wait for each other.
+        A delivery locks one end user only, or two deliveries could wait for each other.
         """
         if self._is_taken:
             return False

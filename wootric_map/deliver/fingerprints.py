@@ -1,4 +1,4 @@
-"""What an earlier run left of an end user in Wootric, as fingerprints: a journal holds no personal data."""
+"""Fingerprints of what runs left of end users in Wootric, so that a journal holds no personal data."""
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,69 +26,69 @@ class Delivered(NamedTuple):
     """An earlier run has made a delivery."""
 
     run: int
-    """Its number: later runs have greater ones."""
+    """The number of the run; later runs have greater numbers."""
 
 
 PastDelivery: TypeAlias = Delivered | Literal["in_doubt"]
-"""What an earlier run has done about a delivery."""
+"""What an earlier run has done about a delivery: made it, or sent it and got no answer."""
 
 Prints: TypeAlias = Mapping[bytes, bytes]
 """The fingerprint of each value under that of its field."""
 
 _FIELD: Final = 4
-"""Bytes that stand for a field. If two fields of one end user should share them, the later one alone is
-known, and the other is sent again."""
+"""Bytes of a field's fingerprint. If two fields of an end user share it, the later one alone is known, and
+the other is sent again."""
 _VALUE: Final = 8
-"""Bytes that stand for a field and its value."""
+"""Bytes of the fingerprint of a field with its value."""
 _IDENTITY: Final = 16
 
 _CACHEABLE: Final = 64
-"""Longer names are not kept: a hostile export must not fill the memory with them."""
+"""Characters of a name whose fingerprint is cached: a hostile export must not fill the memory."""
 
 _GROUP: Final = struct.Struct(">q?HII")
-"""What stands before the names that were said at one place in the order of identifies: the time, whether
-there is a message id, the length of the tie, how many names count, and how many do not."""
+"""What stands before the names of one identify's statements: the time, whether there is a message id, the
+length of the tie, and the numbers of names that count and of other names."""
 _LONGEST_TIE: Final = 2**16 - 1
 
 
 class Provenance(NamedTuple):
-    """What a journal keeps of a write beside the values: when they were said, and of whom."""
+    """When the fields of a write were stated, and about which ids."""
 
-    said: bytes = b""
-    """As `packed_sayings` gives it."""
+    statements: bytes = b""
+    """The statements, as `packed_statements` returns them."""
     ids: bytes = b""
-    """The fingerprints of the end user's userIds and emails, one behind the other."""
+    """The fingerprints of the end user's `userId`s and emails, one after the other."""
 
     def each_id(self) -> Iterator[bytes]:
-        """Give the fingerprints one by one."""
+        """Yield the fingerprints of the ids."""
         return (self.ids[at : at + _IDENTITY] for at in range(0, len(self.ids), _IDENTITY))
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprints:
-    """Turns what is sent into fingerprints; another secret gives others."""
+    """Makes fingerprints with a secret."""
 
     secret: bytes
 
     def of(self, wanted: EndUserUpsert) -> Prints:
-        """The fingerprints of all fields that have a value."""
+        """Return the fingerprints of all fields that have a value."""
         return {self.field(name): self.value(name, value) for name, value in wanted.fields()}
 
     def field(self, name: str) -> bytes:
-        """The fingerprint of a field's name."""
+        """Return the fingerprint of a field's name."""
         if len(name) <= _CACHEABLE:
             return _cached_field(self.secret, name)
         return _field(self.secret, name)
 
     def value(self, name: str, value: str) -> bytes:
-        """The fingerprint of a value in its field; of an email in any case the same."""
+        """Return the fingerprint of a value in its field; the case of an email does not matter."""
         if name == "email":
             value = comparable(value)
         text = f"{name}\0{value}".encode()
         return blake2b(text, digest_size=_VALUE, key=self.secret).digest()
 
     def identity(self, name: str, value: str | None) -> bytes | None:
-        """The fingerprint of what an end user is looked up by; None where it is not known."""
+        """Return the fingerprint of an id that end users are looked up by; None if there is no value."""
         if not value:
             return None
         if name == "email":
@@ -96,10 +96,10 @@ class Fingerprints:
         text = f"{name}\0{value}".encode()
         return blake2b(text, digest_size=_IDENTITY, key=self.secret).digest()
 
-    def ids(self, known_as: Iterable[EndUserUpsert]) -> dict[str, list[bytes]]:
-        """The fingerprints of the userIds and emails among what an end user is known by, by their kind."""
+    def ids(self, identifiers: Iterable[EndUserUpsert]) -> dict[str, list[bytes]]:
+        """Return the fingerprints of the `userId`s and emails of an end user, by kind."""
         found: dict[str, dict[bytes, None]] = {"external_id": {}, "email": {}}
-        for each in known_as:
+        for each in identifiers:
             for kind, value in (("external_id", each.external_id), ("email", each.email)):
                 name = self.identity(kind, value)
                 if name:
@@ -107,7 +107,7 @@ class Fingerprints:
         return {kind: list(names) for kind, names in found.items()}
 
     def each_id(self, wanted: EndUserUpsert) -> Iterator[bytes]:
-        """Yield the fingerprints of all that an end user is known by, the surest first."""
+        """Yield the fingerprints of all ids of an end user, the surest first."""
         for by, value in (
             ("id", wanted.wootric_id),
             ("external_id", wanted.external_id),
@@ -118,42 +118,42 @@ class Fingerprints:
             if name:
                 yield name
 
-    def provenance(self, said: TraitHistory, known_as: Iterable[EndUserUpsert]) -> Provenance:
-        """What a journal is to keep of a write beside its values."""
+    def provenance(self, said: TraitHistory, identifiers: Iterable[EndUserUpsert]) -> Provenance:
+        """Return what a journal keeps of a write besides the values."""
         says = {self.field(name): say for name, say in said.statements.by_name.items()}
-        ids = self.ids(known_as)
+        ids = self.ids(identifiers)
         return Provenance(
-            packed_sayings(Statements(says, said.statements.unmarked)),
+            packed_statements(Statements(says, said.statements.unmarked)),
             b"".join([*ids["external_id"], *ids["email"]]),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RememberedEndUser:
-    """An end user of whom an earlier run knows what it left in Wootric."""
+    """An end user as an earlier run left them in Wootric."""
 
     id: int
-    """Wootric's own."""
+    """Wootric's own id."""
     fields: Prints
     fingerprints: Fingerprints
     external_id_is_taken: bool = False
-    """Whether somebody else has the external id that they were looked up by."""
+    """Whether somebody else has the external id that was looked up."""
 
     def holds(self, field: str, value: str | int) -> bool:
-        """Whether a field was left with this value."""
+        """Return whether a field was left with a value."""
         found = self.fields.get(self.fingerprints.field(field))
         return found is not None and found == self.fingerprints.value(field, str(value))
 
     def holds_property(self, name: str, value: PropertyValue) -> bool:
-        """Tell whether a property was left with this value."""
+        """Return whether a property was left with a value."""
         return self.holds(property_field(name), value)
 
     def may_lack(self, wanted: EndUserUpsert) -> bool:
-        """Whether Wootric may hold nothing of a field that is wanted, as far as is known."""
+        """Return whether a wanted field may be empty in Wootric."""
         return any(self.fingerprints.field(name) not in self.fields for name, _ in wanted.fields())
 
     def written(self, changes: EndUserUpsert) -> Self:
-        """What is known once these fields were written too."""
+        """Return the end user after further fields were written."""
         return type(self)(
             self.id,
             {**self.fields, **self.fingerprints.of(changes)},
@@ -163,69 +163,73 @@ class RememberedEndUser:
 
 
 Held: TypeAlias = EndUser | RememberedEndUser | None
-"""An end user as Wootric holds them, or as an earlier run left them; None where nobody is known."""
+"""An end user as Wootric holds them, or as an earlier run left them; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedSayings:
-    """What earlier writes said of an end user."""
+class RememberedStatements:
+    """What earlier writes stated about an end user."""
 
     statements: Statements[bytes]
     fingerprints: Fingerprints
 
     def of(self, name: str) -> Statement | None:
-        """The last that was said under a name."""
+        """Return the last statement under a name."""
         return self.statements.by_name.get(self.fingerprints.field(name))
 
     @property
     def unmarked(self) -> Mapping[int, Sequence[str]]:
-        """What `Statements.unmarked` is."""
+        """By time, the digests of identifies without message ids, in their order."""
         return self.statements.unmarked
 
 
 class Memory(Protocol):
-    """What earlier runs did, as a journal tells it."""
+    """What earlier runs did, as a journal remembers it."""
 
     @property
-    def met_anybody(self) -> bool:
+    def may_have_end_users(self) -> bool:
         """Whether earlier runs met any end user."""
 
-    def sayings_of(self, number: int) -> RememberedSayings | None:
-        """What earlier writes said of an end user of Wootric's, if anything is known of that."""
+    def statements_of(self, number: int) -> RememberedStatements | None:
+        """Return what earlier writes stated about an end user, by Wootric's id; None if that is not known."""
 
-    def recollect(
-        self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
+    def find_by_former_id(
+        self,
+        identifiers: Sequence[EndUserUpsert],
+        earlier_ids: Sequence[int] = (),
+        *,
+        journal_only: bool,
     ) -> RememberedEndUser | None:
-        """An end user who had one of these userIds or emails before, whom nothing contradicts."""
+        """Return an end user who had one of these `userId`s or emails in an earlier run, or None."""
 
     def past_delivery(
         self, key: str, former_key: str | None = None, time: int | None = None
     ) -> PastDelivery | None:
-        """What an earlier run has done about a delivery; None where it is still to be made."""
+        """Return what an earlier run has done about a delivery; None if it is still to be made."""
 
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
-        """An end user whom an earlier run left in Wootric."""
+        """Return an end user as an earlier run left them in Wootric; None if none did."""
 
 
 def short(identity: bytes) -> int:
-    """Shorten the fingerprint of what an end user is looked up by to a number of 64 bits."""
+    """Return the fingerprint of an id, shortened to a number of 64 bits."""
     return int.from_bytes(identity[:8], signed=True)
 
 
 def packed(fields: Prints) -> bytes:
-    """Fingerprints in one piece, for a database."""
+    """Return fingerprints in one piece, for a database."""
     return b"".join(field + value for field, value in fields.items())
 
 
 def unpacked(piece: bytes) -> dict[bytes, bytes]:
-    """The fingerprints that `packed` put together."""
+    """Return the fingerprints that `packed` put together."""
     size = _FIELD + _VALUE
     pieces: Iterable[bytes] = (piece[at : at + size] for at in range(0, len(piece), size))
     return {each[:_FIELD]: each[_FIELD:] for each in pieces}
 
 
-def packed_sayings(statements: Statements[bytes]) -> bytes:
-    """What was said in one piece, for a database: most end users have few identifies that said it last."""
+def packed_statements(statements: Statements[bytes]) -> bytes:
+    """Return statements in one piece, for a database."""
     pieces: list[bytes] = []
     for (time, has_message, tie), counting, others in grouped(statements):
         text = tie.encode(errors="surrogatepass")[:_LONGEST_TIE]
@@ -234,11 +238,11 @@ def packed_sayings(statements: Statements[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def unpacked_sayings(piece: bytes) -> Statements[bytes]:
-    """Take apart what `packed_sayings` put together.
+def unpacked_statements(piece: bytes) -> Statements[bytes]:
+    """Return the statements that `packed_statements` put together.
 
     Raises:
-        ValueError: it is spoilt.
+        ValueError: the piece is spoilt.
     """
     try:
         return ungrouped(_groups(piece))
@@ -260,11 +264,11 @@ def _groups(piece: bytes) -> Iterator[Group[bytes]]:
         yield Group(order, names[:counting], names[counting:])
 
 
-def merged_sayings(before: bytes, after: bytes) -> bytes:
-    """What was said last of two pieces, of which the second was pushed last."""
+def merged_statements(before: bytes, after: bytes) -> bytes:
+    """Return the last statements of two pieces; `after` was pushed later."""
     if not (before and after):
         return before or after
-    return packed_sayings(merged(unpacked_sayings(before), unpacked_sayings(after)))
+    return packed_statements(merged(unpacked_statements(before), unpacked_statements(after)))
 
 
 def _field(secret: bytes, name: str) -> bytes:

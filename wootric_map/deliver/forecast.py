@@ -1,4 +1,4 @@
-"""How long a push takes, by the calls that it makes and the limits that they keep to (wootric.md 4)."""
+"""How long the calls of a push take, by the limits that they keep to (wootric.md 4)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from wootric_map.wootric.rate_limit import Throughput
 from wootric_map.wootric.requests import USUAL_RATE
 
 Kind: TypeAlias = Literal["look_up", "create", "update", "eligibility_check", "page_view"]
-"""A kind of call: each has a limit of its own."""
+"""A kind of call; each kind has a limit of its own."""
 
 KINDS: Final[tuple[Kind, ...]] = ("look_up", "create", "update", "eligibility_check", "page_view")
 
@@ -24,25 +24,25 @@ ENDPOINTS: Final[Mapping[Kind, str]] = {
     "eligibility_check": "eligible",
     "page_view": "pixel",
 }
-"""The endpoint of each, by the name that the pace knows it by."""
+"""The name of each kind's endpoint in the pace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How long calls take."""
+    """How long a number of calls takes."""
 
     seconds: float
-    """Until the last of them; 0 where nothing but Wootric's replies holds them back."""
+    """Seconds until the last call; 0 if only Wootric's replies hold the calls back."""
     by_kind: Mapping[Kind, float]
-    """Seconds that each kind would take alone."""
+    """Seconds that the calls of each kind take alone."""
     slowest: Kind | None
-    """The kind whose limit decides; None where `--rate` does, or nothing."""
+    """The kind whose limit decides; None if `--rate` decides, or nothing."""
     per_minute: float
-    """Calls a minute that what decides lets through; infinite where nothing does."""
+    """Calls a minute that the deciding limit allows; infinite if there is none."""
     is_assumed: bool
-    """Whether no reply has told that limit."""
+    """Whether the limit is assumed, since no reply has told it."""
     reserve: float = 0.0
-    """The share of the limit that is left to others, which `per_minute` is without."""
+    """The share of the limit that is left to others; `per_minute` is without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +50,24 @@ class Speed:
     """How fast calls may go."""
 
     rate: float | None = None
-    """Calls a minute at most, all kinds together; None where the caller sets none."""
+    """Calls a minute at most, all kinds together; None for no such limit."""
     reserve: float = 0.0
     """The share of each limit that is left to others."""
     told: Mapping[Kind, Throughput] = field(default_factory=lambda: MappingProxyType({}))
-    """What replies of this run have told."""
+    """The limits that replies of this run have told."""
     remembered: Mapping[Kind, float] = field(default_factory=lambda: MappingProxyType({}))
-    """The limits, in calls a minute, that earlier runs were told; infinite where there was none."""
+    """The limits that replies told earlier runs, in calls a minute; infinite for no limit."""
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is known of how fast calls may go."""
+        """Whether any limit is known."""
         return bool(self.rate or self.told or self.remembered)
 
     def throughput(self, kind: Kind) -> Throughput:
-        """How calls of a kind go.
+        """Return how fast calls of a kind may go.
 
-        Of a kind that nobody has told anything of, it is taken to be the account's lowest limit, else the
-        caller's, else Wootric's usual one.
+        If no reply has told the limit of the kind, it is the lowest limit of other kinds, else `rate`, else
+        Wootric's usual limit.
         """
         if kind in self.told:
             return self.told[kind]
@@ -80,9 +80,9 @@ class Speed:
         return Throughput(known * (1 - self.reserve))
 
     def forecast(self, calls: Mapping[str, float]) -> Forecast:
-        """Tell how long calls take that are made as fast as they may.
+        """Return how long calls take, by kind, if they are made as fast as allowed.
 
-        Kinds do not wait for each other, since many end users are under way at once.
+        The kinds do not wait for each other, since many end users are under way at once.
         """
         by_kind = {
             kind: self.throughput(kind).seconds(calls[kind]) for kind in KINDS if calls.get(kind)
@@ -103,45 +103,44 @@ T = TypeVar("T")
 
 
 def by_kind(endpoints: Mapping[str, T]) -> dict[Kind, T]:
-    """What is known of endpoints, by the kind of call; of those that a push calls."""
+    """Return what is known about endpoints, by the kind of call."""
     return {kind: endpoints[name] for kind, name in ENDPOINTS.items() if name in endpoints}
 
 
 def speed_of(pace: Pace, remembered: Mapping[str, float]) -> Speed:
-    """How fast calls may go now.
+    """Return how fast calls may go now.
 
     Args:
-        pace: what replies of this run have told.
-        remembered: the limits that earlier runs were told, by endpoint.
+        pace: knows the limits that replies of this run have told.
+        remembered: the limits that replies told earlier runs, by endpoint.
     """
     told = by_kind(pace.throughputs())
     return Speed(pace.rate, pace.reserve, told, by_kind(remembered))
 
 
-class Agenda:
-    """The calls that a push has still to make: those that were foreseen, less those that are made.
+class RemainingCalls:
+    """The calls that a push has still to make: the counted calls less those that were made.
 
-    What the account holds shows only as it is asked: how many look-ups an end user takes, and how many of
-    those who would have been created are there already. What was seen of those asked so far stands for the
-    others.
+    Only look-ups show how many look-ups an end user takes, and how many end users exist already. The shares
+    among the end users that were looked up so far stand for the others.
     """
 
-    def __init__(self, foreseen: Mapping[str, int], *, asks: bool) -> None:
-        """Begin with everything to do.
+    def __init__(self, counted: Mapping[str, int], *, asks: bool) -> None:
+        """Begin with all calls to make.
 
         Args:
-            foreseen: the calls of each kind, at most.
-            asks: whether end users are looked up in the account, of whom nothing was known then.
+            counted: the calls of each kind, at most.
+            asks: whether end users are looked up in the account.
         """
-        self._foreseen: Counter[str] = Counter(foreseen)
+        self._counted: Counter[str] = Counter(counted)
         self._asks = asks
         self._made: Counter[str] = Counter()
         self._looked_up = 0
-        # What became of whoever was asked for. All keys are there from the start, since another thread reads.
+        # The end users that were looked up. All keys exist at once, since another thread reads.
         self._found = Counter({"create": 0, "update": 0, "unchanged": 0, "left": 0, "skipped": 0})
 
-    def take(self, outcome: Outcome) -> None:
-        """Take note of what became of a call."""
+    def count(self, outcome: Outcome) -> None:
+        """Count what became of a call."""
         is_skip = isinstance(outcome.result, Skip)
         asked = outcome.look_ups if self._asks else 0
         self._looked_up += asked
@@ -150,16 +149,16 @@ class Agenda:
         elif outcome.action not in {"unchanged", "left"} and (asked or not is_skip):
             self._made[outcome.action] += 1
 
-    def left(self, look_ups: int = 0) -> dict[str, float]:
-        """The calls of each kind that are left.
+    def remaining(self, look_ups: int = 0) -> dict[str, float]:
+        """Return the calls of each kind that are left.
 
         Args:
-            look_ups: how many the run has made.
+            look_ups: the number of look-ups that the run has made.
         """
         left: dict[str, float] = {
-            kind: max(self._foreseen[kind] - self._made[kind], 0) for kind in KINDS
+            kind: max(self._counted[kind] - self._made[kind], 0) for kind in KINDS
         }
-        left["look_up"] = max(self._foreseen["look_up"] - self._looked_up, 0)
+        left["look_up"] = max(self._counted["look_up"] - self._looked_up, 0)
         if self._looked_up:
             left["look_up"] *= min(look_ups / self._looked_up, 1)
         asked = self._found.total()
@@ -173,17 +172,17 @@ class Agenda:
 def time_left(
     left: Mapping[str, float], speed: Speed, *, made: int, elapsed: float, is_held: bool
 ) -> float | None:
-    """Seconds that calls take which are left; None where nothing tells.
+    """Return the seconds that the remaining calls take; None if nothing tells.
 
-    What holds calls back tells it better than their speed so far, and is all that is known at first. Where
-    nothing does, or the replies are slower than the limits, the speed so far tells.
+    Limits tell it better than the speed so far, and are all that is known at first. The speed so far counts
+    if there is no limit, or replies are slower than the limits.
 
     Args:
-        left: calls of each kind.
-        speed: how fast they may go.
-        made: calls that have been made.
-        elapsed: seconds that these took.
-        is_held: whether calls wait for their turn at present.
+        left: the remaining calls of each kind.
+        speed: how fast calls may go.
+        made: the number of calls that were made.
+        elapsed: the seconds that these calls took.
+        is_held: whether calls wait for their turn now.
     """
     if not any(left.values()):
         return 0.0

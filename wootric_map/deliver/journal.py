@@ -1,10 +1,9 @@
-"""The journal: what has been delivered to an account, and what was under way, in SQLite.
+"""The journal: what was delivered to an account, and what was under way, in SQLite.
 
-It outlives the run. A call is on record before it is sent and when it was answered, so that after a
-crash no more is in doubt than what was truly under way. Of end users it holds fingerprints, and what
-they are looked up by only while a write about them has no answer. With each stands when their traits were
-said last, and by which identify, so that an older file undoes nothing (segment.md 8, rule 7), and which
-userIds and emails they had before.
+A call is put on record before it is sent and after it is answered. So after a crash only those calls are
+in doubt that were under way. The journal holds fingerprints of end users; it holds their ids themselves
+only while a write has no answer. It also holds when each trait was last stated, so that an older export
+undoes nothing (segment.md 8, rule 7), and which `userId`s and emails end users had before.
 """
 
 import os
@@ -19,7 +18,7 @@ from wootric_map.deliver.fingerprints import (
     Fingerprints,
     PastDelivery,
     RememberedEndUser,
-    RememberedSayings,
+    RememberedStatements,
 )
 from wootric_map.deliver.group_commit import GroupCommit
 from wootric_map.deliver.journal_claims import Claims
@@ -54,19 +53,19 @@ class Journal:
     ) -> None:
         """Begin a run; arguments as in `open`."""
         query = "SELECT secret, silent_until, EXISTS (SELECT 1 FROM end_user) FROM account"
-        secret, silent_until, met = database.execute(query).fetchone()
+        secret, last_run_without_statements, met = database.execute(query).fetchone()
         (run,) = database.execute(
             "INSERT INTO run (began) VALUES (?) RETURNING number", (clock(),)
         ).fetchone()
         self._commits = GroupCommit(database, name, watch)
         self.fingerprints: Final = Fingerprints(secret)
         self.resends: Final = resends
-        """Whether what is in doubt is sent again."""
+        """Whether deliveries in doubt are sent again."""
         session = Session(
             self._commits,
             self.fingerprints,
             run,
-            silent_until,
+            last_run_without_statements,
             clock,
             recalls=recalls,
             resends=resends,
@@ -79,10 +78,12 @@ class Journal:
         self.end_users: Final = EndUsers(session, self.claims)
         self.writes: Final = Writes(session, self.deliveries, self.end_users)
         self.remembers: Final = recalls and bool(self.deliveries.are_any or met)
-        """Whether there is anything to ask it of earlier runs."""
-        self.met_anybody: Final = bool(self.deliveries.has_doubts or met)
-        """Whether earlier runs met any end user, or may have; told also where it ignores what they did."""
-        self._former_ids = FormerIds(session, self.claims, met_anybody=self.met_anybody)
+        """Whether the journal knows anything of earlier runs that counts."""
+        self.may_have_end_users: Final = bool(self.deliveries.has_doubts or met)
+        """Whether earlier runs met any end user, or may have; also if their deliveries do not count."""
+        self._former_ids = FormerIds(
+            session, self.claims, may_have_end_users=self.may_have_end_users
+        )
 
     @classmethod
     def open(
@@ -98,21 +99,21 @@ class Journal:
         clock: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> Self:
-        """Open an account's journal, made if there is none.
+        """Open an account's journal; make it if there is none.
 
         Args:
-            path: its place; only its owner may read the file. A link of one's own is followed.
-            account: which account it is about, as `journal_account` gives it.
-            recalls: whether it tells what earlier runs did; it writes down what this one does either way.
-            resends: whether eligibility checks and page views that are in doubt are sent again.
-            since: whom no run has met since then, in unix time, is not known: a snapshot knows better.
+            path: the place of the file, which only its owner may read. A link of the user's own is followed.
+            account: the account, as `journal_account` gives it.
+            recalls: whether the deliveries of earlier runs count; those of this run are recorded in any case.
+            resends: whether eligibility checks and page views in doubt are sent again.
+            since: a unix time; end users that no run has met since then do not count: a snapshot is newer.
             token_fingerprint, base_url: what the journal is found by later, as in `Contents`.
-            clock: the unix time.
-            random: so many random bytes.
+            clock: returns the unix time.
+            random: returns so many random bytes.
 
         Raises:
             JournalError: the file is no journal, another account's, of a newer release, or another user's.
-            JournalFailedError: it can't be written to.
+            JournalFailedError: the file can't be written.
         """
         about = (token_fingerprint, base_url)
         path, database, watch = open_file(path, account, random, about)
@@ -137,15 +138,15 @@ class Journal:
     def copied(
         cls, path: Path, account: str | None = None, *, since: float | None = None
     ) -> Iterator[Self]:
-        """Open a copy of a journal, whether a run has it open or not; what it is told goes with the copy.
+        """Open a temporary copy of a journal, which a run may have open; the journal itself does not change.
 
         Args:
-            path: the journal, which stays as it is.
-            account: which account it should be about; None where any will do.
+            path: the journal.
+            account: the account that the journal must be about; None for any.
             since: as in `open`.
 
         Raises:
-            JournalError: there is none, or it is another account's, or it can't be read.
+            JournalError: there is no journal, it is another account's, or it can't be read.
         """
         with closing(copy_of(path, account)) as database:
             try:
@@ -159,7 +160,7 @@ class Journal:
     def temporary(
         cls, *, clock: Callable[[], float] = time.time, random: Callable[[int], bytes] = os.urandom
     ) -> Self:
-        """A journal that knows nothing, and is gone when it is closed."""
+        """Return an empty journal that is deleted when it is closed."""
         database = temporary_database()
         migrate(database, Path("temporary"), "", random)
         return cls(database, "temporary", clock)
@@ -171,15 +172,15 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Write down what is left, and close the file; whatever comes later is not taken any more."""
+        """Write what is left, and close the file; what comes later is not written."""
         self._commits.close()
 
     @property
     def failure(self) -> str | None:
-        """Why it can't be written any more, or is not what the next run finds; None where all is well."""
+        """Why the journal can't be written, or is not what the next run finds; None if all is well."""
         return self._commits.failure
 
-    # What earlier runs did: the journal is the `Memory` of a dry run and a push.
+    # The `Memory` of a dry run and a push.
 
     def past_delivery(
         self, key: str, former_key: str | None = None, time: int | None = None
@@ -191,20 +192,26 @@ class Journal:
         """Look an end user up among those whom earlier writes left; see `EndUsers.find`."""
         return self.end_users.find(wanted)
 
-    def sayings_of(self, number: int) -> RememberedSayings | None:
-        """Return what earlier writes said of an end user; see `EndUsers.sayings_of`."""
-        return self.end_users.sayings_of(number)
+    def statements_of(self, number: int) -> RememberedStatements | None:
+        """Return what earlier writes stated about an end user; see `EndUsers.statements_of`."""
+        return self.end_users.statements_of(number)
 
-    def recollect(
-        self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
+    def find_by_former_id(
+        self,
+        identifiers: Sequence[EndUserUpsert],
+        earlier_ids: Sequence[int] = (),
+        *,
+        journal_only: bool,
     ) -> RememberedEndUser | None:
-        """Return an end user who had one of these ids before; see `FormerIds.recollect`."""
-        return self._former_ids.recollect(known_as, elsewhere, alone=alone)
+        """Return an end user who had one of these ids before; see `FormerIds.find_by_former_id`."""
+        return self._former_ids.find_by_former_id(
+            identifiers, earlier_ids, journal_only=journal_only
+        )
 
-    def begin_anew(self) -> None:
-        """Forget what earlier runs did."""
+    def forget_all(self) -> None:
+        """Delete what earlier runs did."""
         for table in (
             "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "tie", "alias", "reject",
             "pace",
         ):  # fmt: skip
-            self._commits.note(f"DELETE FROM {table}", ())  # noqa: S608
+            self._commits.enqueue(f"DELETE FROM {table}", ())  # noqa: S608

@@ -1,4 +1,4 @@
-"""What the identifies of all runs claim: which userId and email are one person's (segment.md 8)."""
+"""Which `userId` and email belong to one person, as the identifies of all runs claim (segment.md 8)."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -14,7 +14,7 @@ _KIND_NAMES: Final[Mapping[str, LookUpKey]] = {
     PREFIXES[USER]: "external_id",
     PREFIXES[EMAIL]: "email",
 }
-"""What end users are looked up by, by the prefix of an id's name."""
+"""The kind of id that end users are looked up by, by the prefix of an id's name."""
 
 _CLAIMS_AT_ONCE: Final = 50_000
 
@@ -28,8 +28,8 @@ _SEVERAL_PEOPLE: Final = """
     SELECT email, users FROM shared JOIN claim USING (email) JOIN changing USING (user)
     GROUP BY email HAVING count(*) > 1
 """
-"""userIds of which two or more emails have another userId as well; and emails of which two or more userIds
-have another email as well."""
+"""`userId`s with two or more emails that have another `userId` as well; and emails with two or more `userId`s
+that have another email as well."""
 
 
 class Claims:
@@ -39,20 +39,20 @@ class Claims:
         self._commits = session.commits
         self._fingerprints = session.fingerprints
         self._is_first: bool | None = None
-        """Whether no run before has tied any ids; None until this one does."""
+        """Whether no earlier run has tied any ids; None until this run does."""
         self._shared: Mapping[int, int] | None = None
 
     def fingerprint(self, name: str) -> int:
-        """Return the fingerprint of an id by its name: the same in every run on this journal."""
+        """Return the fingerprint of an id, by its name; every run on this journal gives the same."""
         found = self._fingerprints.identity(_KIND_NAMES[name[:2]], name[2:])
         return 0 if found is None else short(found)
 
     def add_claims(self, claims: Iterable[tuple[int, int]], *, ties: bool) -> None:
-        """Add pairs of the fingerprints of a `userId` and an email that an identify has together.
+        """Add the `userId` and the email of identifies that have both.
 
         Args:
-            claims: the pairs.
-            ties: whether they tie, or only count to tell ids of several people.
+            claims: pairs of fingerprints.
+            ties: whether the pairs tie ids, or only show which ids several people carry.
         """
         self._add_edges(
             f"INSERT INTO claim VALUES (?, ?, {int(ties)}) "  # noqa: S608
@@ -62,10 +62,10 @@ class Claims:
         self._shared = None
 
     def add_ties(self, ties: Iterable[tuple[int, int]]) -> None:
-        """Add pairs of the fingerprints of a `userId` and an email that a track or page record has together.
+        """Add the `userId` and the email of track and page records that have both.
 
         Args:
-            ties: the pairs; those that an identify has, too, are known once its claims are added.
+            ties: pairs of fingerprints; the claims of identifies must have been added before.
         """
         self._add_edges(
             "INSERT OR IGNORE INTO tie SELECT ?1, ?2 WHERE NOT EXISTS "
@@ -74,11 +74,10 @@ class Claims:
         )
 
     def add_aliases(self, aliases: Iterable[tuple[int, int]]) -> None:
-        """Add pairs of the fingerprints of a `previousId` and a `userId` that it is aliased to."""
+        """Add pairs of fingerprints of a `previousId` and the `userId` that it is aliased to."""
         self._add_edges("INSERT OR IGNORE INTO alias VALUES (?, ?)", aliases)
 
     def _add_edges(self, query: str, pairs: Iterable[tuple[int, int]]) -> None:
-        """Add pairs of fingerprints to what ties ids."""
         coming = iter(pairs)
         while batch := sorted(islice(coming, _CLAIMS_AT_ONCE)):
             with self._commits.reading() as database:
@@ -86,34 +85,34 @@ class Claims:
                     self._is_first = is_empty(database)
                 database.executemany(query, batch)
 
-    def several_people(self) -> Mapping[int, int]:
+    def shared_ids(self) -> Mapping[int, int]:
         """Return the ids that several people carry, each with the number of ids that it was seen with.
 
-        Which these are: segment.md 8, rules 2 and 3, over the identifies of all runs.
+        They are found by segment.md 8, rules 2 and 3, among the identifies of all runs.
         """
         with self._commits.reading() as database:
             shared = dict(database.execute(_SEVERAL_PEOPLE).fetchall())
         self._shared = shared
         return shared
 
-    def several_aliased(self) -> Mapping[int, int]:
+    def shared_previous_ids(self) -> Mapping[int, int]:
         """Return each `previousId` that is aliased to several `userId`s, with the number of these."""
         query = "SELECT previous, count(*) FROM alias GROUP BY previous HAVING count(*) > 1"
         with self._commits.reading() as database:
             return dict(database.execute(query).fetchall())
 
-    def beside_several(self) -> Collection[int]:
+    def ids_beside_shared(self) -> Collection[int]:
         """Return the ids that a record of any run has together with one that several people carry."""
         several = self._several
         with self._commits.reading() as database:
             return {far for _, far in neighbours(database, several)}
 
-    def carries_several(self, name: str) -> bool:
+    def is_shared_id(self, name: str) -> bool:
         """Return whether several people carry an id, by its name."""
         return self.fingerprint(name) in self._several
 
-    def are_apart(self, ours: Iterable[str], theirs: str) -> bool:
-        """Return whether an id is another person's, though an id of several people once tied it to others.
+    def are_different_people(self, ours: Iterable[str], theirs: str) -> bool:
+        """Return whether an id is another person's, though an id of several people may have tied the two.
 
         Args:
             ours: the names of one person's ids.
@@ -121,17 +120,19 @@ class Claims:
         """
         if not self._several:
             return False
-        return self.prints_are_apart(
+        return self.prints_are_different_people(
             map(self.fingerprint, ours), self.fingerprint(theirs), is_told=True
         )
 
-    def prints_are_apart(self, ours: Iterable[int], theirs: int, *, is_told: bool = False) -> bool:
-        """Return whether all that may ever have tied an id to others is one that several people carry.
+    def prints_are_different_people(
+        self, ours: Iterable[int], theirs: int, *, is_told: bool = False
+    ) -> bool:
+        """Return whether only an id of several people may have tied an id to a person.
 
         Args:
-            ours: the fingerprints of one person's ids.
+            ours: the fingerprints of the person's ids.
             theirs: the fingerprint of the id.
-            is_told: whether that takes a record that tells whose the id is.
+            is_told: whether a record must show whose the id is.
         """
         several = self._several
         if not several:
@@ -146,7 +147,7 @@ class Claims:
         return own.touches_several or other.touches_several
 
     def are_tied(self, one: bytes, other: bytes) -> bool:
-        """Return whether records of any run tie two ids, by their fingerprints."""
+        """Return whether records of any run tie two ids, given by their fingerprints."""
         several = self._several
         with self._commits.reading() as database:
             return short(other) in reached(database, (short(one),), several).ids
@@ -155,20 +156,19 @@ class Claims:
         """Yield the ties of all runs that lead from these ids to others, as `tie_graph.ties` does.
 
         Args:
-            own: the fingerprints of the ids of this run, each at the place of its number; 0 of an id that
-                is to be left out.
+            own: the fingerprints of the ids of this run, each at the place of its number; 0 leaves an id out.
         """
         several = self._several
         with self._commits.reading() as database:
             is_first, self._is_first = self._is_first, None
-            if not is_first:  # else it is all of this run
+            if not is_first:  # else all ties are of this run
                 yield from ties(database, own, several)
 
     def is_shared(self, identity: bytes | None) -> bool:
-        """Return whether several people carry a userId or an email, by its fingerprint."""
+        """Return whether several people carry an id, by its fingerprint."""
         return identity is not None and short(identity) in self._several
 
     @property
     def _several(self) -> Mapping[int, int]:
-        """What `several_people` returns, asked once."""
-        return self.several_people() if self._shared is None else self._shared
+        """The result of `shared_ids`, kept until the claims change."""
+        return self.shared_ids() if self._shared is None else self._shared

@@ -1,4 +1,4 @@
-"""What a journal holds, counted for people."""
+"""The contents of a journal, counted for a person."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ from wootric_map.errors import JournalError, NotOursError
 from wootric_map.ownership import check_is_ours, place_of_ours
 
 KINDS: Final = ("write", "eligibility_check", "page_view")
-"""What is delivered, each in the place of its number."""
+"""The kinds of deliveries, by their numbers in the journal."""
 
 
 class Run(NamedTuple):
@@ -24,7 +24,7 @@ class Run(NamedTuple):
     began: float
     """Unix time."""
     ended: float | None
-    """Unix time; None where it was killed, or is still under way."""
+    """Unix time; None if the run was killed, or is still under way."""
     exit_code: int | None
     created: int | None
     updated: int | None
@@ -36,37 +36,37 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a journal holds."""
+    """The counts of what a journal holds."""
 
     account: str
     """As `journal_account` gives it."""
     runs: tuple[Run, ...]
-    """The last ones, the latest first."""
+    """The last runs, the latest first."""
     end_users: int
-    """End users of Wootric's that were met."""
+    """The number of end users that runs have met."""
     delivered: Mapping[str, int]
-    """How many deliveries of each of `KINDS` were made."""
+    """The number of deliveries of each of `KINDS`."""
     in_doubt: Mapping[str, int]
-    """How many were sent, and not answered."""
+    """The number that were sent and not answered."""
     failed: Mapping[str, int]
-    """How many failed when they were last tried."""
+    """The number that failed when they were last tried."""
     limits: Mapping[str, float | None]
-    """The limits that replies have told last, in calls a minute by endpoint; None where there is none."""
+    """The limits that replies told last, in calls a minute by endpoint; None for no limit."""
     token_fingerprint: str | None
-    """As `account_fingerprint` gives it of the account's token; None where no run has told it yet."""
+    """The fingerprint of the account's token (`account_fingerprint`); None if no run has told it yet."""
     base_url: str | None
     """As `base_url_of` gives it."""
 
 
 def contents(path: Path, *, runs: int = 10) -> Contents:
-    """Return what a journal holds, whether a run has it open or not.
+    """Return what a journal holds; a run may have it open.
 
     Args:
         path: the journal.
-        runs: so many of the last runs.
+        runs: the number of last runs to return.
 
     Raises:
-        JournalError: there is none, or it is another user's, or it can't be read.
+        JournalError: there is no journal, it is another user's, or it can't be read.
     """
     check_is_there(path)
     try:
@@ -108,7 +108,7 @@ def _counts(database: sqlite3.Connection, table: str) -> dict[str, int]:
 
 
 def check_is_there(path: Path) -> None:
-    """Make sure that there is a journal, of one's own: SQLite may write to what is only read, too."""
+    """Make sure that a journal exists and is the user's own, since SQLite may write also to one it reads."""
     if not path.is_file():
         raise JournalError(f"{path}: there is no such journal")
     try:
@@ -120,7 +120,7 @@ def check_is_there(path: Path) -> None:
 
 
 def check_companions(path: Path) -> None:
-    """Make sure that nobody else has put a file there which SQLite would take for the journal's own."""
+    """Make sure that the files beside a journal, which SQLite uses, are the user's own."""
     for each in COMPANIONS:
         companion = path.with_name(path.name + each)
         try:

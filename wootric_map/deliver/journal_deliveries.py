@@ -1,4 +1,4 @@
-"""What a journal knows of deliveries: which were made, are under way, are in doubt, or failed."""
+"""The deliveries in a journal: made, under way, in doubt, or failed."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ from wootric_map.errors import JournalFailedError, StoppedError
 from wootric_map.model import Action, EndUserUpsert
 
 NOWHERE: Final = Provenance()
-"""Of a write of which nobody knows when it was said."""
+"""The provenance of a write about which nothing is known."""
 
 WRITE: Final = 0
 ELIGIBILITY_CHECK: Final = 1
 PAGE_VIEW: Final = 2
 
 MARK: Final = len(KINDS)
-"""Of what stands among the deliveries, and is none that counts."""
+"""The kind of a mark, which stands among the deliveries and does not count as one."""
 
 KIND_OF: Final[Mapping[Action, int]] = {
     "create": WRITE,
@@ -41,26 +41,26 @@ KIND_OF: Final[Mapping[Action, int]] = {
 _KEY: Final = 16
 
 _A_DAY: Final = 86_400.0
-"""Seconds. A clock that is wrong by more is not believed (segment.md 5, `future_timestamp`)."""
+"""Seconds. No clock is taken to be wrong by more (segment.md 5, `future_timestamp`)."""
 
 
 class Doubt(NamedTuple):
-    """A write that an earlier run sent, and whose answer it did not see."""
+    """A write that an earlier run sent without getting an answer."""
 
     key: bytes
     wanted: EndUserUpsert
-    """What its end user is looked up by."""
+    """The ids of the end user."""
     fields: Prints
-    """The fingerprints of what Wootric holds if it has arrived."""
+    """The fingerprints of the fields that Wootric holds if the write has arrived."""
     provenance: Provenance
-    """When that was said, and of whom."""
+    """When the fields were stated, and about which ids."""
 
 
 class Deliveries:
     """The deliveries of all runs on a journal."""
 
     def __init__(self, session: Session) -> None:
-        """Take them as earlier runs left them."""
+        """Take the deliveries as earlier runs left them."""
         self._session = session
         self._commits = session.commits
         self._run = session.run
@@ -70,20 +70,20 @@ class Deliveries:
                 "EXISTS (SELECT 1 FROM delivered)"
             ).fetchone()
         self.has_doubts: Final = bool(self._doubts)
-        """Whether earlier runs left any delivery without an answer."""
+        """Whether any delivery of earlier runs has no answer."""
         self.are_any: Final = bool(self._doubts or has_delivered)
-        """Whether earlier runs made any, or may have."""
+        """Whether earlier runs made any delivery, or may have."""
 
     def past_delivery(
         self, key: str, former_key: str | None = None, time: int | None = None
     ) -> PastDelivery | None:
-        """Return what an earlier run has done about a delivery; None where it is still to be made.
+        """Return what an earlier run has done about a delivery; None if it is still to be made.
 
         Args:
-            key: what tells the delivery from every other.
-            former_key: what an earlier release, or the rejects file it was mended in, knows it by.
-            time: when it happened, in milliseconds since the epoch, if that is known. Several messages may
-                share what an earlier release knew them by: it has sent none that happened after it had run.
+            key: the key of the delivery.
+            former_key: the key that earlier releases gave it, or that it has in a rejects file.
+            time: when the event happened, in milliseconds since the epoch; None if that is not known. Several
+                events may share a former key: a run has not sent those that happened after it.
         """
         if not self._session.recalls:
             return None
@@ -102,8 +102,8 @@ class Deliveries:
         return None
 
     def _may_have_sent(self, database: sqlite3.Connection, run: int, time: int | None) -> bool:
-        """Return whether a run may have sent what happened then, by a clock that is a day wrong at most."""
-        if time is None or run > self._session.silent_until:
+        """Return whether a run may have sent an event of some time, if its clock was right to a day."""
+        if time is None or run > self._session.last_run_without_statements:
             return True
         query = (
             "SELECT coalesce(ended, (SELECT min(began) FROM run AS later WHERE later.number > run.number)) "
@@ -112,12 +112,12 @@ class Deliveries:
         found = database.execute(query, (run,)).fetchone()
         return not (found and found[0]) or time / 1000 <= found[0] + _A_DAY
 
-    def is_silent(self, fate: PastDelivery | None) -> bool:
-        """Return whether an earlier release made a delivery, which did not note when anything was said."""
-        return isinstance(fate, Delivered) and fate.run <= self._session.silent_until
+    def is_without_statements(self, past: PastDelivery | None) -> bool:
+        """Return whether a delivery was made by a release that did not record when traits were stated."""
+        return isinstance(past, Delivered) and past.run <= self._session.last_run_without_statements
 
     def doubtful_writes(self) -> list[Doubt]:
-        """Return the writes that earlier runs sent, and whose answers they did not see."""
+        """Return the writes that earlier runs sent without getting an answer."""
         query = (
             "SELECT key, wootric_id, external_id, email, phone, fields, said, ids FROM in_flight "
             "WHERE kind = ? AND run < ?"
@@ -131,18 +131,18 @@ class Deliveries:
                     wootric_id=wootric_id, external_id=external_id, email=email, phone_number=phone
                 ),
                 unpacked(fields),
-                Provenance(said or b"", ids or b""),
+                Provenance(statements or b"", ids or b""),
             )
-            for key, wootric_id, external_id, email, phone, fields, said, ids in found
+            for key, wootric_id, external_id, email, phone, fields, statements, ids in found
         ]
 
     def in_doubt(self) -> int:
-        """Return how many deliveries are under way or in doubt, by what the disk has."""
-        self._commits.commit(self._commits.noted)
+        """Return the number of deliveries that are under way or in doubt."""
+        self._commits.commit(self._commits.enqueued)
         found = self._commits.first("SELECT count(*) FROM in_flight")
         return int(found[0]) if found else 0
 
-    def depart(
+    def about_to_send(
         self,
         key: str,
         action: Action,
@@ -150,17 +150,17 @@ class Deliveries:
         fields: Prints | None = None,
         provenance: Provenance = NOWHERE,
     ) -> None:
-        """Put on record that something is about to be sent; returns once the disk has it.
+        """Put on record that a delivery is about to be sent; return once the record is on the disk.
 
         Args:
-            key: what tells the delivery from every other.
-            action: what it is.
-            wanted: of a write, all that its end user is to hold.
-            fields: the fingerprints of that, where they are known already.
-            provenance: when that was said, and of whom.
+            key: the key of the delivery.
+            action: the action.
+            wanted: for a write, the end user after it.
+            fields: the fingerprints of `wanted`, if they are known already.
+            provenance: when the fields were stated, and about which ids.
 
         Raises:
-            JournalFailedError: it can't be put on record, so it must not be sent.
+            JournalFailedError: the record can't be made, so the delivery must not be sent.
             StoppedError: the journal is closed.
         """
         about: tuple[object, ...] = (None,) * 7
@@ -169,7 +169,7 @@ class Deliveries:
                 wanted.wootric_id, wanted.external_id, wanted.email, wanted.phone_number,
                 packed(fields or self._session.fingerprints.of(wanted)), *provenance,
             )  # fmt: skip
-        reached = self._commits.note(
+        reached = self._commits.enqueue(
             "INSERT INTO in_flight "
             "(key, kind, run, wootric_id, external_id, email, phone, fields, said, ids) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -180,48 +180,47 @@ class Deliveries:
             raise StoppedError
         failure = self._commits.failure
         if failure:
-            self.returned(key)  # it is not in doubt: it was not sent
+            self.not_carried_out(key)  # it is not in doubt, since it was not sent
             raise JournalFailedError(failure)
 
-    def returned(self, key: str) -> None:
-        """Put on record that it has not been taken; what was in doubt before stays so."""
+    def not_carried_out(self, key: str) -> None:
+        """Put on record that a delivery was not carried out; one in doubt from an earlier run stays so."""
         query = "DELETE FROM in_flight WHERE key = ? AND run = ?"
-        self._commits.note(query, (key_of(key), self._run))
+        self._commits.enqueue(query, (key_of(key), self._run))
 
     def delivered(self, key: str, action: Action, former_key: str | None = None) -> None:
-        """Put on record that an eligibility check or page view was taken; arguments as in `fate`."""
+        """Put on record that an event was delivered; arguments as in `past_delivery`."""
         former = key_of(former_key) if former_key else None
-        self._commits.note_down(partial(self._taken, key_of(key), KIND_OF[action], former))
+        self._commits.enqueue_write(partial(self._taken, key_of(key), KIND_OF[action], former))
 
     def failed(self, key: str, action: Action, wanted: EndUserUpsert | None = None) -> None:
-        """Put on record that a delivery failed, for now.
+        """Put on record that a delivery failed, until it is made.
 
         Args:
-            key: what tells the delivery from every other.
-            action: what it is.
-            wanted: of a write, whom it is about: the next that they take makes up for it, be it mended
-                or folded with more.
+            key: the key of the delivery.
+            action: the action.
+            wanted: for a write, the end user: the next write of the end user makes up for this one.
         """
         self._failures = True
         name = next(self._session.fingerprints.each_id(wanted), None) if wanted else None
         query = "INSERT OR REPLACE INTO failed VALUES (?, ?)"
-        self._commits.note(query, (name or key_of(key), KIND_OF[action]))
+        self._commits.enqueue(query, (name or key_of(key), KIND_OF[action]))
 
-    def begin(self, key: str) -> None:
-        """Put on record that an end user is about to be created of whom more is to be written.
+    def mark_creation(self, key: str) -> None:
+        """Put on record that an end user is about to be created, and that later writes are to come.
 
         Args:
-            key: what a run is to know that by which goes on where this one stops, as `fate` tells.
+            key: the key by which the run that goes on after this one finds the mark.
         """
         query = "INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)"
-        self._commits.note(query, (key_of(key), MARK, self._run))
+        self._commits.enqueue(query, (key_of(key), MARK, self._run))
 
-    def end(self, key: str) -> None:
-        """Put on record that all of that was done; argument as in `begin`."""
-        self._commits.note("DELETE FROM delivered WHERE key = ?", (key_of(key),))
+    def unmark_creation(self, key: str) -> None:
+        """Delete the mark, since all writes of the end user were made."""
+        self._commits.enqueue("DELETE FROM delivered WHERE key = ?", (key_of(key),))
 
     def _taken(self, key: bytes, kind: int, former: bytes | None) -> None:
-        """Write down that an eligibility check or page view was taken."""
+        """Write that an event was delivered."""
         self.done(key, kind)
         if former is None or not (self._failures or self._doubts):
             return
@@ -229,11 +228,11 @@ class Deliveries:
         undone = execute("DELETE FROM in_flight WHERE key = ?", (former,)).rowcount
         undone += execute("DELETE FROM failed WHERE key = ?", (former,)).rowcount
         if undone:
-            # It was tried by that key before: this makes up for it.
+            # The event was tried under the former key: this delivery makes up for that.
             execute("INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)", (former, kind, self._run))
 
     def done(self, key: bytes, kind: int, *names: bytes | None) -> None:
-        """Write down that a delivery was made, which makes up for those that failed by any name."""
+        """Write that a delivery was made, which makes up for failures under its key and `names`."""
         execute = self._commits.execute
         execute("DELETE FROM in_flight WHERE key = ?", (key,))
         if self._failures:
@@ -243,5 +242,5 @@ class Deliveries:
 
 
 def key_of(key: str) -> bytes:
-    """Return the digest of a key that stands in a journal."""
+    """Return the digest of a key, which the journal holds in its place."""
     return blake2b(key.encode(errors="surrogatepass"), digest_size=_KEY).digest()

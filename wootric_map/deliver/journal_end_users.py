@@ -1,20 +1,20 @@
-"""What a journal knows of end users: what earlier runs left of each in Wootric, and what was said of them."""
+"""The end users in a journal: what earlier runs left of each in Wootric, and what was stated about them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from wootric_map.deliver.fingerprints import (
     Prints,
     Provenance,
     RememberedEndUser,
-    RememberedSayings,
-    merged_sayings,
+    RememberedStatements,
+    merged_statements,
     packed,
     short,
     unpacked,
-    unpacked_sayings,
+    unpacked_statements,
 )
 from wootric_map.deliver.journal_claims import Claims
 from wootric_map.deliver.journal_schema import spoilt
@@ -31,8 +31,29 @@ _COLUMNS: Final[Mapping[LookUpKey, str]] = {
 }
 
 
+class IdPrints(NamedTuple):
+    """Wootric's own id of an end user, and the fingerprints of the other ids."""
+
+    number: int
+    external_id: bytes | None
+    email: bytes | None
+    phone: bytes | None
+
+
+class _Match(NamedTuple):
+    """An end user whom an id has found."""
+
+    by: LookUpKey
+    number: int
+    """Wootric's own id."""
+    fields: bytes
+    external_id: bytes | None
+    email: bytes | None
+    met: float | None
+
+
 class EndUsers:
-    """The end users whom the runs on a journal have met."""
+    """The end users that the runs on a journal have met."""
 
     def __init__(self, session: Session, claims: Claims) -> None:
         self._session = session
@@ -41,13 +62,43 @@ class EndUsers:
         self._claims = claims
 
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
-        """Look an end user up among those whom earlier writes left in Wootric.
+        """Return an end user whom an earlier run left in Wootric, found by the ids that Wootric goes by.
 
-        By the same ids as Wootric does. Whoever is found by email or phone but was never known by this
-        external id, and is by another, is somebody else by now, perhaps: only Wootric can tell.
+        Returns None also if only Wootric can tell: somebody found by email or phone who has another
+        `userId` may be another end user by now.
         """
         if not self._session.recalls:
             return None
+        found, is_taken = self._matching(wanted)
+        if found is None:
+            return None
+        if self._session.since is not None and (found.met or 0.0) < self._session.since:
+            return None
+        if found.by == "phone_number" and (found.email or found.external_id):
+            return None
+        other = self._fingerprints.identity("external_id", wanted.external_id)
+        if found.by == "email" and found.external_id and other and found.external_id != other:
+            query = "SELECT 1 FROM former_id WHERE name = ? AND end_user = ?"
+            is_theirs = self._commits.first(query, other, found.number)
+            if not (is_theirs or (is_taken and self._claims.are_tied(other, found.external_id))):
+                return None
+        return RememberedEndUser(found.number, unpacked(found.fields), self._fingerprints, is_taken)
+
+    def _matching(self, wanted: EndUserUpsert) -> tuple["_Match | None", bool]:
+        """Return the surest match of a look-up, and whether somebody else has the `userId`."""
+        matches = self._matches(wanted)
+        owner = next((each.number for each in matches if each.by == "email"), None)
+        is_taken = False
+        for each in matches:
+            # If two end users are one person by now, the one with the email counts.
+            is_former = owner not in (None, each.number) and each.email is not None
+            if each.by != "external_id" or not (is_former or self._is_anothers(each.email, wanted)):
+                return each, is_taken
+            is_taken = True
+        return None, is_taken
+
+    def _matches(self, wanted: EndUserUpsert) -> list["_Match"]:
+        """Return the end users that any id finds, in the order of the ids."""
         identity = self._fingerprints.identity
         keys: list[tuple[LookUpKey, object]] = [
             ("id", int(value)) if by == "id" else (by, identity(by, value))
@@ -55,128 +106,87 @@ class EndUsers:
             if by != "id" or WOOTRIC_ID.fullmatch(value)
         ]
         if not keys:
-            return None
-        # All in one query, since each waits for whatever is being brought to disk.
+            return []
+        # One query for all ids, since each query waits for a commit that is under way.
         query = " UNION ALL ".join(
             f"SELECT {nth}, id, fields, external_id, email, met FROM end_user "  # noqa: S608
             f"WHERE {_COLUMNS[by]} = ?"
             for nth, (by, _) in enumerate(keys)
         )
         with self._commits.reading() as database:
-            rows = database.execute(
-                f"{query} ORDER BY 1, 2", [value for _, value in keys]
-            ).fetchall()
-        owner = next((row[1] for row in rows if keys[row[0]][0] == "email"), None)
-        is_taken = False
-        for row in rows:
-            by = keys[row[0]][0]
-            # Of two end users, who are one person by now, the one with the email is who they are.
-            is_former = owner not in (None, row[1]) and row[4] is not None
-            if by != "external_id" or not (is_former or self._is_anothers(row[4], wanted)):
-                break
-            is_taken = True
-        else:
-            return None
-        _, number, fields, external_id, email, met = row
-        if self._session.since is not None and (met or 0.0) < self._session.since:
-            return None
-        if by == "phone_number" and (email or external_id):
-            return None
-        other = identity("external_id", wanted.external_id)
-        if by == "email" and external_id and other and external_id != other:
-            query = "SELECT 1 FROM former_id WHERE name = ? AND end_user = ?"
-            is_theirs = self._commits.first(query, other, number)
-            if not (is_theirs or (is_taken and self._claims.are_tied(other, external_id))):
-                return None
-        return RememberedEndUser(number, unpacked(fields), self._fingerprints, is_taken)
+            rows = database.execute(f"{query} ORDER BY 1, 2", [value for _, value in keys])
+            return [_Match(keys[nth][0], *row) for nth, *row in rows]
 
     def _is_anothers(self, email: bytes | None, wanted: EndUserUpsert) -> bool:
-        """Return whether an email makes an end user who was found by a userId somebody else.
+        """Return whether an email shows that a `userId` has found somebody else.
 
         Args:
-            email: the fingerprint of the email of whoever was found.
+            email: the fingerprint of the email of the end user who was found.
             wanted: who was looked for.
         """
         ids = self._fingerprints.ids((wanted,))
         if email is None or email in ids["email"]:
             return False
         ours = map(short, ids["external_id"] + ids["email"])
-        return self._claims.is_shared(email) or self._claims.prints_are_apart(
+        return self._claims.is_shared(email) or self._claims.prints_are_different_people(
             ours, short(email), is_told=True
         )
 
-    def sayings_of(self, number: int) -> RememberedSayings | None:
-        """What earlier writes said of an end user of Wootric's; None where that is not known.
+    def statements_of(self, number: int) -> RememberedStatements | None:
+        """Return what earlier writes stated about an end user, by Wootric's id; None if that is not known.
 
-        Told also where it ignores what earlier runs did: what an older file says undoes nothing, however
-        often it is sent.
+        It is returned also if the run ignores what earlier runs delivered: an older export undoes nothing,
+        however often it is sent.
         """
         found = self._commits.first("SELECT said, external_id FROM end_user WHERE id = ?", number)
         if not (found and found[0]):
             return None
         try:
-            statements = unpacked_sayings(found[0])
+            statements = unpacked_statements(found[0])
         except ValueError as error:
             raise JournalFailedError(spoilt(Path(self._commits.name), error)) from error
         if self._claims.is_shared(found[1]):
-            # Whoever said that it is theirs, it is nobody's.
+            # An id of several people is nobody's.
             mine = self._fingerprints.field("external_id")
             others = {name: each for name, each in statements.by_name.items() if name != mine}
             statements = replace(statements, by_name=others)
-        return RememberedSayings(statements, self._fingerprints)
+        return RememberedStatements(statements, self._fingerprints)
 
-    def met(self, number: int) -> bool:
-        """Return whether any run, this one too, has met an end user of Wootric's since the snapshot."""
+    def has_met(self, number: int) -> bool:
+        """Return whether any run, this one included, has met an end user since the snapshot."""
         found = self._commits.first("SELECT met FROM end_user WHERE id = ?", number)
         return found is not None and (
             self._session.since is None or (found[0] or 0.0) >= self._session.since
         )
 
     @property
-    def knows_anybody(self) -> bool:
+    def has_any(self) -> bool:
         """Whether earlier runs met any end user."""
         return self._commits.first("SELECT 1 FROM end_user LIMIT 1") is not None
 
-    def hold(
+    def save(
         self,
-        ids: tuple[int, bytes | None, bytes | None, bytes | None],
+        ids: IdPrints,
         fields: Prints,
         provenance: Provenance,
         met: float,
         run: int | None,
     ) -> None:
-        """Write down that Wootric holds an end user.
+        """Write what Wootric holds of an end user.
 
         Args:
-            ids: Wootric's own id, and the fingerprints of the external id, email and phone.
-            fields: what they hold.
-            provenance: when that was said, and of whom.
+            ids: the ids of the end user.
+            fields: the fingerprints of the fields.
+            provenance: when the fields were stated, and of whom.
             met: the unix time.
-            run: the run that wrote them; None where none did.
+            run: the run that wrote the end user; None if none did.
         """
-        number, external_id, email, phone = ids
-        known_as: dict[bytes | None, None] = dict.fromkeys(provenance.each_id())
         execute = self._commits.execute
-        query = (
-            "SELECT id, fields, said, external_id, email FROM end_user "
-            "WHERE id = ? OR external_id = ? OR email = ?"
-        )
-        before: Prints = {}
-        said = provenance.said
-        now: tuple[bytes | None, bytes | None] = (external_id, email)
-        for other, held, heard, *was in execute(query, (number, external_id, email)).fetchall():
-            if other == number:
-                before, said = unpacked(held), merged_sayings(heard or b"", said)
-                known_as |= dict.fromkeys(was)
-                now = (external_id or was[0], email or was[1])
-            else:
-                # Both are unique in an account (wootric.md 3): whoever had one has it no more. What they
-                # have instead, only Wootric can tell; when their traits were said stays true.
-                execute(
-                    "UPDATE end_user SET external_id = NULL, email = NULL, phone = NULL, fields = x'' "
-                    "WHERE id = ?",
-                    (other,),
-                )
+        self._take_from_others(ids)
+        query = "SELECT fields, said, external_id, email FROM end_user WHERE id = ?"
+        row = execute(query, (ids.number,)).fetchone()
+        before, statements, *had = row or (b"", b"", None, None)
+        statements = merged_statements(statements or b"", provenance.statements)
         execute(
             "INSERT INTO end_user (id, external_id, email, phone, fields, met, said, run) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
@@ -184,27 +194,30 @@ class EndUsers:
             "email = coalesce(excluded.email, email), "
             "phone = coalesce(excluded.phone, phone), fields = excluded.fields, "
             "met = excluded.met, said = excluded.said, run = coalesce(excluded.run, run)",
-            (
-                number,
-                external_id,
-                email,
-                phone,
-                packed({**before, **fields}),
-                met,
-                said or None,
-                run,
-            ),
+            (*ids, packed({**unpacked(before), **fields}), met, statements or None, run),
         )
-        for each in known_as:
+        now = (ids.external_id or had[0], ids.email or had[1])
+        for each in dict.fromkeys([*provenance.each_id(), *had]):
             if each is not None and each not in now:
-                execute("INSERT OR REPLACE INTO former_id VALUES (?, ?)", (each, number))
+                execute("INSERT OR REPLACE INTO former_id VALUES (?, ?)", (each, ids.number))
 
-    def add_sayings(self, number: int, said: bytes) -> None:
-        """Write down what more is known to have been said of an end user."""
+    def _take_from_others(self, ids: IdPrints) -> None:
+        """Take a `userId` and an email from others: both are unique in an account (wootric.md 3).
+
+        What the others have instead, only Wootric can tell; when their traits were stated stays true.
+        """
+        self._commits.execute(
+            "UPDATE end_user SET external_id = NULL, email = NULL, phone = NULL, fields = x'' "
+            "WHERE (external_id = ? OR email = ?) AND id <> ?",
+            (ids.external_id, ids.email, ids.number),
+        )
+
+    def add_statements(self, number: int, statements: bytes) -> None:
+        """Write what else was stated about an end user."""
         found = self._commits.execute(
             "SELECT said FROM end_user WHERE id = ?", (number,)
         ).fetchone()
         query = "UPDATE end_user SET said = ? WHERE id = ?"
         self._commits.execute(
-            query, (merged_sayings(said, found[0] or b"") if found else said, number)
+            query, (merged_statements(statements, found[0] or b"") if found else statements, number)
         )

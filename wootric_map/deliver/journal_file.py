@@ -1,4 +1,4 @@
-"""The file of a journal: made private, looked after, saved where it was taken away, and deleted."""
+"""The file of a journal: opened in private, copied, saved, put back and deleted."""
 
 import os
 import sqlite3
@@ -43,20 +43,20 @@ def open_file(
     random: Callable[[int], bytes],
     about: tuple[str | None, str | None],
 ) -> tuple[Path, sqlite3.Connection, Watch]:
-    """Open the file of an account's journal, made if there is none.
+    """Open the file of an account's journal; make it if there is none.
 
     Args:
-        path: its place; a link of one's own is followed.
-        account: which account it is about.
-        random: so many random bytes.
-        about: the fingerprint of the account's token, and its base URL.
+        path: the place of the file; a link of the user's own is followed.
+        account: the account that the journal is about.
+        random: returns so many random bytes.
+        about: the fingerprint of the account's token, and the base URL.
 
     Returns:
-        Its place with links followed, its database, and what looks after its file.
+        The place with links followed, the database, and the watch over the file.
 
     Raises:
         JournalError: the file is no journal, another account's, of a newer release, or another user's.
-        JournalFailedError: it can't be written to.
+        JournalFailedError: the file can't be written.
     """
     try:
         path = place_of_ours(path)
@@ -84,11 +84,11 @@ def open_file(
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Say what SQLite's errors mean for a journal.
+    """Turn SQLite's errors into those of a journal.
 
     Raises:
         JournalError: the journal can't be used.
-        JournalFailedError: it can't be written to.
+        JournalFailedError: the file can't be written.
     """
     try:
         yield
@@ -99,14 +99,14 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def copy_of(path: Path, account: str | None) -> sqlite3.Connection:
-    """Copy a journal to a temporary database, whether a run has it open or not.
+    """Copy a journal, which a run may have open, to a temporary database.
 
     Args:
-        path: the journal, which stays as it is.
-        account: which account it should be about; None where any will do.
+        path: the journal.
+        account: the account that the journal must be about; None for any.
 
     Raises:
-        JournalError: there is none, or it is another account's or user's, or it can't be read.
+        JournalError: there is no journal, it is another account's or user's, or it can't be read.
     """
     check_is_there(path)
     database = temporary_database()
@@ -125,17 +125,17 @@ def copy_of(path: Path, account: str | None) -> sqlite3.Connection:
 
 
 def _make_private(path: Path) -> os.stat_result:
-    """Make sure that only its owner may read the file; SQLite gives its companions the same rights.
+    """Make a journal's file readable by its owner alone; SQLite gives the files beside it the same mode.
 
-    Nothing is changed of a file that is no journal.
+    A file that is no journal is not changed.
 
     Returns:
         The file's status.
 
     Raises:
-        JournalError: it is no file, or no journal.
-        NotOursError: it, or a companion of its, is somebody else's.
-        OSError: it can't be made.
+        JournalError: the path leads to no file, or no journal.
+        NotOursError: the file, or one that SQLite uses beside it, is somebody else's.
+        OSError: the file can't be made.
     """
     if path.exists() and not path.is_file():
         raise JournalError(f"{path} is no file; a journal is one")
@@ -146,21 +146,23 @@ def _make_private(path: Path) -> os.stat_result:
     try:
         status = os.fstat(descriptor)
         is_new = not status.st_size
-        # A change that broke off may have left any beginning; SQLite takes it back.
+        # A change that was interrupted may have left any beginning; SQLite undoes it.
         is_cut = path.with_name(f"{path.name}-journal").exists()
         if not (is_new or is_cut) and os.pread(descriptor, len(_BEGINNING), 0) != _BEGINNING:
             raise JournalError(spoilt(path, "file is not a database"))
         if is_new:
             os.fchmod(descriptor, 0o600)
     finally:
-        os.close(descriptor)  # before SQLite opens it, whose locks would go with it
+        os.close(
+            descriptor
+        )  # before SQLite opens the file: to close it later would release its locks
     if is_new:
         return status
     wal = path.with_name(path.name + WAL)
     has_log = wal.exists() and wal.stat().st_size > 0
-    # Without a log nobody has it open, and then SQLite is to leave nothing beside it.
+    # Without a log no run has the journal open, and SQLite must leave nothing beside it.
     with (
-        suppress(sqlite3.OperationalError),  # which whoever opens it to write meets too
+        suppress(sqlite3.OperationalError),  # opening it to write will meet the same error
         closing(connected(path, "mode=ro" if has_log else "immutable=1")) as database,
     ):
         version_of(database, path)
@@ -173,9 +175,9 @@ def _make_private(path: Path) -> os.stat_result:
 
 
 def _witness(database: sqlite3.Connection, nonce: bytes) -> Witness:
-    """Put into a journal what tells it from whatever else is put in its place.
+    """Write a page into a journal that tells it from any other file put in its place.
 
-    From then on SQLite writes no log back by itself, so that each change of the database has its reason.
+    From then on SQLite does not write the log back by itself, so that each change of the database is known.
     """
     database.execute("PRAGMA wal_autocheckpoint = 0")
     database.execute("BEGIN IMMEDIATE")
@@ -191,12 +193,12 @@ def _witness(database: sqlite3.Connection, nonce: bytes) -> Witness:
 
 
 def write_log_back(database: sqlite3.Connection) -> None:
-    """Write the log back to the database, as far as nobody reads what stands there now."""
+    """Write the log back to the database, as far as no reader needs it."""
     database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _watched(path: Path, identity: os.stat_result, witness: Witness) -> Watch:
-    """Look after a journal that was just opened, once it is known to be the file that was looked at."""
+    """Watch a journal that was just opened, if it is still the file that `identity` describes."""
     try:
         if not os.path.samestat(identity, path.lstat()):
             raise JournalFailedError(f"{path} was replaced by another file just now; try again")
@@ -209,7 +211,7 @@ def _watched(path: Path, identity: os.stat_result, witness: Witness) -> Watch:
 
 
 def save_copy(database: sqlite3.Connection, path: Path) -> Path | Exception:
-    """Write a journal that was taken away while it is open beside its place; returns where, or why not."""
+    """Copy an open journal whose file was taken away beside its place; return where to, or why not."""
     try:
         descriptor, name = tempfile.mkstemp(
             dir=path.parent, prefix=f"{path.name}.", suffix=".saved"
@@ -227,7 +229,7 @@ def save_copy(database: sqlite3.Connection, path: Path) -> Path | Exception:
 
 
 def put_back(copy: Path, path: Path) -> str:
-    """Put the copy of a journal in its place, unless something stands there; returns what to say of it."""
+    """Move a copy of a journal to its place, unless a file stands there; return what to tell the user."""
     try:
         path.hardlink_to(copy)
     except OSError:
@@ -240,17 +242,17 @@ def put_back(copy: Path, path: Path) -> str:
 
 
 def forget(path: Path) -> None:
-    """Delete a journal, once nobody has it open."""
-    contents(path, runs=0)  # nothing but a journal is deleted
+    """Delete a journal that no run has open."""
+    contents(path, runs=0)  # raises if it is no journal
     for suffix in ("", *COMPANIONS):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def discard_unused(path: Path) -> None:
-    """Delete a journal of which nothing but one run is known, and of that no more than that it broke off.
+    """Delete a journal that holds nothing but one run which was cut short before it did anything.
 
     Args:
-        path: the journal; the caller has its lock, and has closed it.
+        path: the journal; the caller has its lock and has closed it.
     """
     if not path.is_file():
         return

@@ -1,109 +1,156 @@
-"""Whom a journal knows by an id that was theirs before."""
+"""End users in a journal by ids that they had in earlier runs."""
 
-from collections.abc import Collection, Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from wootric_map.deliver.fingerprints import RememberedEndUser, short, unpacked
 from wootric_map.deliver.journal_claims import Claims
 from wootric_map.deliver.journal_session import Session
 from wootric_map.model import EndUserUpsert
 
+_COLUMNS: Final = "id, fields, end_user.external_id, end_user.email, met, run"
+
+
+class _Row(NamedTuple):
+    """An end user as the journal holds it."""
+
+    number: int
+    """Wootric's own id."""
+    fields: bytes
+    external_id: bytes | None
+    email: bytes | None
+    met: float | None
+    run: int | None
+
 
 class FormerIds:
-    """The userIds and emails that end users had before."""
+    """The `userId`s and emails that end users had in earlier runs."""
 
-    def __init__(self, session: Session, claims: Claims, *, met_anybody: bool) -> None:
-        """Take them as earlier runs left them.
+    def __init__(self, session: Session, claims: Claims, *, may_have_end_users: bool) -> None:
+        """Take the ids as earlier runs left them.
 
         Args:
             session: this run's use of the journal.
             claims: tell which ids several people carry.
-            met_anybody: whether earlier runs met any end user, or may have.
+            may_have_end_users: whether earlier runs met any end user, or may have.
         """
         self._session = session
         self._commits = session.commits
         self._fingerprints = session.fingerprints
         self._claims = claims
-        self._met_anybody = met_anybody
+        self._may_have_end_users = may_have_end_users
 
-    def recollect(
-        self, known_as: Sequence[EndUserUpsert], elsewhere: Sequence[int] = (), *, alone: bool
+    def find_by_former_id(
+        self,
+        identifiers: Sequence[EndUserUpsert],
+        earlier_ids: Sequence[int] = (),
+        *,
+        journal_only: bool,
     ) -> RememberedEndUser | None:
-        """Return an end user whom an earlier run left, and who had one of these userIds or emails before.
+        """Return an end user of an earlier run who had one of these `userId`s or emails, or None.
 
-        Nobody whom anything contradicts: who has another userId or another email than all of these, or
-        whom only an id tied to these that has proved to be several people's, or who was written by this
-        run, which holds them apart.
+        Leaves out whoever has another `userId` or email than all of these, whoever only an id of several
+        people ties to these, and whoever this run has written, since this run holds them apart.
 
         Args:
-            known_as: what an end user is known by whom nobody was found by: first what they have now.
-            elsewhere: the fingerprints of ids that are theirs by what identifies of earlier runs claimed.
-            alone: whether Wootric was not asked, so that whoever has the email now is not found yet.
+            identifiers: the ids of an end user whom no look-up found; first the ids of now.
+            earlier_ids: fingerprints of further ids of the end user, by identifies of earlier runs.
+            journal_only: whether Wootric was not asked, so that the owner of the email may be found here.
         """
-        ids = self._fingerprints.ids(known_as)
+        ids = self._fingerprints.ids(identifiers)
         names = [
             each for each in ids["external_id"] + ids["email"] if not self._claims.is_shared(each)
         ]
-        if not ((names or elsewhere) and self._met_anybody):
+        if not ((names or earlier_ids) and self._may_have_end_users):
             return None
-        columns = "id, fields, end_user.external_id, end_user.email, met, run"
-        some = ", ".join("?" * len(names))
-        email = self._fingerprints.identity("email", known_as[0].email) if alone else None
-        others = set(elsewhere)
-        ours = {*map(short, names), *others}
+        email = self._fingerprints.identity("email", identifiers[0].email) if journal_only else None
         with self._commits.reading() as database:
-            query = f"SELECT {columns} FROM end_user WHERE email = ?"  # noqa: S608
-            owner = database.execute(query, (email,)).fetchone()
-            query = (
-                f"SELECT former_id.name, {columns} FROM former_id JOIN end_user ON end_user = id "  # noqa: S608
-                f"WHERE former_id.name IN ({some}) AND NOT EXISTS (SELECT 1 FROM end_user AS other "
-                "WHERE other.external_id = former_id.name OR other.email = former_id.name)"
-            )
-            rows = database.execute(query, names).fetchall()
-            query = (
-                f"SELECT NULL, {columns} FROM end_user WHERE external_id BETWEEN ?1 AND ?2 "  # noqa: S608
-                f"UNION SELECT NULL, {columns} FROM end_user WHERE email BETWEEN ?1 AND ?2"
-            )
-            for shortened in elsewhere:
-                rows += database.execute(query, _prints_of(shortened)).fetchall()
-        theirs: dict[int, set[bytes]] = {}
+            owner = _email_owner(database, email)
+            found = [*_by_former_id(database, names), *_by_claim(database, earlier_ids)]
+        theirs: dict[int, set[bytes | None]] = {}
+        for name, row in found:
+            theirs.setdefault(row.number, {row.external_id, row.email}).add(name)
         candidates = [owner] if owner else []
-        for name, *row in sorted(
-            rows, key=lambda row: (row[0] is None, row[0] and names.index(row[0]))
-        ):
-            number, _, external_id, email, _, run = row
-            theirs.setdefault(number, {external_id, email}).add(name)
-            if run != self._session.run and not self._claims.is_shared(email):
-                candidates.append(tuple(row))
-        for each in candidates:
-            number, fields, external_id, email, met, _ = each
-            if self._session.since is not None and (met or 0.0) < self._session.since:
+        candidates += [row for _, row in found if self._may_be_taken(row)]
+        ours = {*map(short, names), *earlier_ids}
+        for row in candidates:
+            if self._session.since is not None and (row.met or 0.0) < self._session.since:
                 continue
-            if each is owner or (
-                (external_id or email)
-                and not self._claims.prints_are_apart(ours, short(email or external_id))
-                and not (
-                    external_id
-                    and short(external_id) not in others
-                    and _is_another(ids["external_id"], theirs[number])
-                )
-                and not (
-                    email
-                    and short(email) not in others
-                    and _is_another(ids["email"], theirs[number])
-                )
+            if row is owner or (
+                self._is_same_person(row, ours)
+                and not _has_other_id(row, ids, theirs[row.number], earlier_ids)
             ):
-                return RememberedEndUser(
-                    number, unpacked(fields) if self._session.recalls else {}, self._fingerprints
-                )
+                fields = unpacked(row.fields) if self._session.recalls else {}
+                return RememberedEndUser(row.number, fields, self._fingerprints)
         return None
+
+    def _may_be_taken(self, row: _Row) -> bool:
+        return row.run != self._session.run and not self._claims.is_shared(row.email)
+
+    def _is_same_person(self, row: _Row, ours: Collection[int]) -> bool:
+        """Return whether no id of several people alone ties an end user to `ours`."""
+        own = row.email or row.external_id
+        return own is not None and not self._claims.prints_are_different_people(ours, short(own))
+
+
+def _email_owner(database: sqlite3.Connection, email: bytes | None) -> _Row | None:
+    query = f"SELECT {_COLUMNS} FROM end_user WHERE email = ?"  # noqa: S608
+    row = database.execute(query, (email,)).fetchone()
+    return _Row(*row) if row else None
+
+
+def _by_former_id(
+    database: sqlite3.Connection, names: Sequence[bytes]
+) -> list[tuple[bytes | None, _Row]]:
+    """Return who had these ids that nobody has now, in the order of the ids."""
+    some = ", ".join("?" * len(names))
+    query = (
+        f"SELECT former_id.name, {_COLUMNS} FROM former_id JOIN end_user ON end_user = id "  # noqa: S608
+        f"WHERE former_id.name IN ({some}) AND NOT EXISTS (SELECT 1 FROM end_user AS other "
+        "WHERE other.external_id = former_id.name OR other.email = former_id.name)"
+    )
+    rows = database.execute(query, names).fetchall()
+    return [(name, _Row(*row)) for name, *row in sorted(rows, key=lambda row: names.index(row[0]))]
+
+
+def _by_claim(
+    database: sqlite3.Connection, earlier_ids: Sequence[int]
+) -> Iterator[tuple[bytes | None, _Row]]:
+    """Yield who has an id that identifies of earlier runs claim."""
+    query = (
+        f"SELECT {_COLUMNS} FROM end_user WHERE external_id BETWEEN ?1 AND ?2 "  # noqa: S608
+        f"UNION SELECT {_COLUMNS} FROM end_user WHERE email BETWEEN ?1 AND ?2"
+    )
+    for shortened in earlier_ids:
+        for row in database.execute(query, _prints_of(shortened)):
+            yield None, _Row(*row)
 
 
 def _prints_of(shortened: int) -> tuple[bytes, bytes]:
-    """Return the least and the greatest fingerprint that `short` gives this number of."""
+    """Return the least and the greatest fingerprint that `short` shortens to a number."""
     start = shortened.to_bytes(8, signed=True)
     return start + bytes(8), start + b"\xff" * 8
 
 
-def _is_another(told: Sequence[bytes], theirs: Collection[bytes]) -> bool:
-    """Whether ids of one kind are told, and none of them is theirs."""
-    return bool(told) and not any(each in theirs for each in told)
+def _has_other_id(
+    row: _Row,
+    ids: Mapping[str, Sequence[bytes]],
+    theirs: Collection[bytes | None],
+    earlier_ids: Collection[int],
+) -> bool:
+    """Return whether an end user has a `userId` or email, and no id of that kind is among theirs.
+
+    Args:
+        row: the end user.
+        ids: the ids that the end user was looked for by.
+        theirs: all ids that the end user has or had.
+        earlier_ids: ids that are known to belong to whoever was looked for.
+    """
+    return any(
+        own
+        and short(own) not in earlier_ids
+        and ids[kind]
+        and not any(each in theirs for each in ids[kind])
+        for kind, own in (("external_id", row.external_id), ("email", row.email))
+    )

@@ -1,4 +1,4 @@
-"""Which of several journals is meant: by a fingerprint's beginning, or by an account's token."""
+"""Finding one of several journals by its account: by the token, or the beginning of a fingerprint."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from wootric_map.errors import SettingsError
 from wootric_map.wootric.regions import account_fingerprint, journal_account, services
 
 SHORTEST: Final = 6
-"""Characters of a fingerprint that tell which journal is meant, at least."""
+"""The least number of characters of a fingerprint that may name a journal."""
 
 
 class Listed(NamedTuple):
@@ -29,7 +29,7 @@ class Listed(NamedTuple):
 
 
 def by_fingerprint(journals: Iterable[Listed], beginning: str) -> Listed:
-    """Return the only journal whose account begins so.
+    """Return the only journal whose account begins with `beginning`.
 
     Raises:
         SettingsError: `beginning` is too short, or begins no account, or several.
@@ -53,16 +53,16 @@ def by_fingerprint(journals: Iterable[Listed], beginning: str) -> Listed:
 def of_token(
     journals: Iterable[Listed], account_token: str, base_url: str | None = None
 ) -> Listed | None:
-    """Return the journal of an account's token; None where there is none.
+    """Return the journal of an account's token; None if there is none.
 
     Args:
-        journals: those that there are.
-        account_token: the account's.
-        base_url: where the account stands, if that is told; else any place will do, if it is only one.
+        journals: all journals.
+        account_token: the token of the account.
+        base_url: the address of the account; None for any, if the token has one journal only.
 
     Raises:
-        SettingsError: the token has several journals, or only others than that at `base_url`; or it is no
-            token, or `base_url` no address.
+        SettingsError: the token has several journals, or only journals at other addresses than `base_url`; or
+            `account_token` is no token, or `base_url` no address.
     """
     exact = journal_account(account_token, services(account_token, base_url))
     found = [each for each in journals if is_of_token(each, account_token, exact)]
@@ -82,13 +82,12 @@ def of_token(
 
 
 def is_of_token(journal: Listed, account_token: str, exact: str) -> bool:
-    """Return whether a journal is of an account's token, wherever the account stands.
+    """Return whether a journal is about the account of a token, at whatever address.
 
     Args:
-        journal: one of those that there are.
-        account_token: the account's.
-        exact: as `journal_account` gives it; all that tells the journal of a release that did not note whose
-            it is.
+        journal: the journal.
+        account_token: the token of the account.
+        exact: the account as `journal_account` gives it; a journal of an early release is known by it alone.
     """
     return exact == journal.account or journal.token_fingerprint == account_fingerprint(
         account_token

@@ -1,4 +1,4 @@
-"""Where journals stand, and which journal is an account's."""
+"""The places of journals and locks."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from wootric_map.deliver.journal_list import Listed
 
 JOURNAL: Final = ".journal"
-"""What an account's journal is called behind its fingerprint; its lock is called `LOCK` there."""
+"""The ending of a journal's name, which begins with the account's fingerprint."""
 
 
 def state_folder() -> Path:
-    """Return where journals stand unless told otherwise, as the platform has it.
+    """Return the platform's folder for state, where journals stand by default.
 
     Raises:
-        SettingsError: whoever runs this has no home.
+        SettingsError: the user has no home.
     """
-    from platformdirs import user_state_path  # noqa: PLC0415 - not every command needs it
+    from platformdirs import user_state_path
 
     try:
         return user_state_path("wootric-replay", appauthor=False)
@@ -34,7 +34,7 @@ def state_folder() -> Path:
 
 
 def account_of(account_token: str | None, base_url: str | None) -> str | None:
-    """Return the account as its journal names it; None where no token names any.
+    """Return the account as its journal names it; None without a token.
 
     Raises:
         SettingsError: the account token or base URL is none.
@@ -45,14 +45,14 @@ def account_of(account_token: str | None, base_url: str | None) -> str | None:
 
 
 def place(account: str, journal: Path | None) -> Path:
-    """Return where an account's journal is; by one name, since a link to it has no companions of its own.
+    """Return the place of an account's journal, links followed, since SQLite's files stand beside the target.
 
     Args:
-        account: as `journal_account` gives it.
-        journal: where the caller wants it to be; None leaves that to the state folder.
+        account: the account, as `journal_account` gives it.
+        journal: the journal that the user names; None for the one in the state folder.
 
     Raises:
-        SettingsError: it is a folder.
+        SettingsError: `journal` is a folder.
     """
     if journal and journal.is_dir():
         raise UnfitSettingsError(f"--journal {journal} is a folder; name a file in it")
@@ -60,7 +60,7 @@ def place(account: str, journal: Path | None) -> Path:
 
 
 def own_place(account: str, journal: Path | None) -> Path:
-    """Return where an account's journal is that is to be written; arguments as in `place`.
+    """Return the place of a journal that is to be written; arguments as in `place`.
 
     Raises:
         SettingsError: it is a folder, or somebody else's.
@@ -71,20 +71,20 @@ def own_place(account: str, journal: Path | None) -> Path:
     except (NotADirectoryError, PermissionError) as error:
         if isinstance(error, NotOursError):
             raise UnfitSettingsError(f"--journal: {error}") from error
-        # Whoever is to write there says why it can't be.
+        # Opening it will say why it can't be written.
     except OSError as error:
         raise UnfitSettingsError(f"--journal: {error}") from error
     return found
 
 
 def listed() -> "list[Listed]":
-    """Return the journals in the state folder; of one that can't be read, what its name tells.
+    """Return the journals in the state folder; one that can't be read, with the account in its name.
 
     Raises:
-        SettingsError: whoever runs this has no home.
+        SettingsError: the user has no home.
     """
-    from wootric_map.deliver.journal_contents import contents  # noqa: PLC0415 - SQLite is slow to import
-    from wootric_map.deliver.journal_list import Listed  # noqa: PLC0415 - as above
+    from wootric_map.deliver.journal_contents import contents
+    from wootric_map.deliver.journal_list import Listed
 
     found = []
     for path in sorted(state_folder().glob(f"*{JOURNAL}")):
@@ -98,7 +98,7 @@ def listed() -> "list[Listed]":
 
 
 def lock_of(account: str) -> Path | None:
-    """Return the lock of an account; None without a home, where the journal's lock has to do."""
+    """Return the file of an account's lock; None if the user has no home."""
     with suppress(SettingsError):
         return state_folder() / f"{account}{LOCK}"
     return None
@@ -107,23 +107,23 @@ def lock_of(account: str) -> Path | None:
 def uses(
     account_token: str | None, base_url: str | None, journal: Path | None, *, writes: bool
 ) -> list[Use]:
-    """Return the uses of the journal, of what stands beside it, and of the account's lock.
+    """Return the uses of the journal, the files beside it, and the account's lock.
 
     Args:
-        account_token: the account's.
-        base_url: where the account stands, if not where its token says.
-        journal: where the caller wants the journal to be.
-        writes: whether the journal is kept, or only read.
+        account_token: the token of the account.
+        base_url: the address of the account, in place of the region's.
+        journal: the journal that the user names; None for the one in the state folder.
+        writes: whether the run writes to the journal, or only reads it.
 
     Raises:
-        SettingsError: the journal is a folder; or, where it is kept, the account token or base URL is none.
+        SettingsError: the journal is a folder; or it is written, and the account token or base URL is wrong.
     """
     account = None
     try:
         account = account_of(account_token, base_url)
     except SettingsError:
         if writes:
-            raise  # else the run may need no account
+            raise  # a run that only reads may need no account
     found: list[Use] = []
     lock = lock_of(account) if account else None
     if journal:

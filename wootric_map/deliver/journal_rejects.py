@@ -1,4 +1,4 @@
-"""Which records the runs on a journal rejected, or saw Wootric refuse."""
+"""The records that runs on a journal rejected, or that Wootric refused."""
 
 import zlib
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class RejectedRecords:
         self._through: set[bytes] = set()
 
     def known_rejects(self) -> KnownRejects | None:
-        """Return the records that earlier runs rejected or saw refused; None where there are none."""
+        """Return the records that were rejected or refused in earlier runs; None if there are none."""
         with self._commits.reading() as database:
             query = "SELECT record, crc, state FROM reject WHERE state <> ?"
             rows = database.execute(query, (GONE_THROUGH,)).fetchall()
@@ -30,17 +30,17 @@ class RejectedRecords:
         )
 
     def reject(self, raw: bytes, state: int) -> None:
-        """Put on record what became of a record.
+        """Keep that a record was rejected or refused.
 
         Args:
-            raw: its line.
+            raw: the record's line.
             state: `REJECTED` or `REFUSED`.
         """
         if raw:
             record = fingerprint(raw, self._secret)
             self._retried.discard(record)
             query = "INSERT OR REPLACE INTO reject VALUES (?, ?, ?)"
-            self._commits.note(query, (record, zlib.crc32(raw), state))
+            self._commits.enqueue(query, (record, zlib.crc32(raw), state))
 
     def retry(self, fingerprints: Iterable[bytes]) -> None:
         """Take note of records that are tried once more."""
@@ -52,25 +52,25 @@ class RejectedRecords:
         return bool(self._retried)
 
     def through(self, raw: bytes) -> None:
-        """Take note that a record has gone through, if it was tried once more."""
+        """Take note that a record went through, if it was tried once more."""
         record = fingerprint(raw, self._secret)
         if record in self._retried:
             self._through.add(record)
 
     def not_through(self, raw: bytes) -> None:
-        """Take note that a record did not go through, for now."""
+        """Take note that a record did not go through."""
         if self._retried:
             self._retried.discard(fingerprint(raw, self._secret))
 
     def end_retries(self) -> None:
-        """Put on record that what was tried once more went through, now that all has been done."""
+        """Keep which of the records that were tried once more went through; for the end of a run."""
         for record in self._retried & self._through:
             query = "UPDATE reject SET state = ? WHERE record = ?"
-            self._commits.note(query, (GONE_THROUGH, record))
+            self._commits.enqueue(query, (GONE_THROUGH, record))
         self._retried.clear()
 
     def went_through(self, raw: bytes) -> bool:
-        """Return whether a record that was rejected or refused is known to have gone through since."""
+        """Return whether a record that was rejected or refused has gone through since."""
         record = fingerprint(raw, self._secret)
         found = self._commits.first("SELECT state FROM reject WHERE record = ?", record)
         return found == (GONE_THROUGH,)

@@ -1,4 +1,4 @@
-"""The runs on a journal, and the limits that replies have told them."""
+"""The runs on a journal, and the limits that replies told them."""
 
 from collections.abc import Mapping
 from math import inf, isfinite
@@ -8,22 +8,22 @@ from wootric_map.model import CALLS
 
 
 class Runs:
-    """This run and those before it."""
+    """This run and the runs before it."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._commits = session.commits
 
     def end(self, exit_code: int, done: Mapping[str, int], failed: int) -> None:
-        """Put on record how this run ended.
+        """Keep how this run ended.
 
         Args:
-            exit_code: the process's.
-            done: how many of each action were done.
-            failed: how many records failed.
+            exit_code: the exit code of the process.
+            done: the number of deliveries by action.
+            failed: the number of records that failed.
         """
         counts = (*(done.get(action, 0) for action in (*CALLS[:2], "unchanged", *CALLS[2:])),)
-        self._commits.note(
+        self._commits.enqueue(
             "UPDATE run SET ended = ?, exit_code = ?, created = ?, updated = ?, unchanged = ?, "
             "eligibility_checks = ?, page_views = ?, failed = ? WHERE number = ?",
             (self._session.clock(), exit_code, *counts, failed, self._session.run),
@@ -31,9 +31,9 @@ class Runs:
 
     @property
     def knows_until(self) -> float | None:
-        """Until when earlier runs met end users, in unix time; None where they met none.
+        """The unix time until which earlier runs met end users; None if they met none.
 
-        A run that was killed was over when the next one began.
+        A run that was killed ended at the latest when the next one began.
         """
         query = (
             "SELECT max(coalesce(ended, "
@@ -44,13 +44,13 @@ class Runs:
         return None if found is None or found[0] is None else float(found[0])
 
     def limits(self) -> dict[str, float]:
-        """Return the limits that earlier runs were told, in calls a minute; infinite where there is none."""
+        """Return the limits that replies told earlier runs, in calls a minute; infinite for no limit."""
         with self._commits.reading() as database:
             rows = database.execute("SELECT endpoint, per_minute FROM pace").fetchall()
         return {endpoint: inf if limit is None else limit for endpoint, limit in rows}
 
     def note_limits(self, limits: Mapping[str, float]) -> None:
-        """Put on record what limits replies have told; arguments as `limits` returns them."""
+        """Keep the limits that replies have told, in the form of `limits`."""
         for endpoint, limit in limits.items():
             query = "INSERT OR REPLACE INTO pace VALUES (?, ?)"
-            self._commits.note(query, (endpoint, limit if isfinite(limit) else None))
+            self._commits.enqueue(query, (endpoint, limit if isfinite(limit) else None))

@@ -1,4 +1,4 @@
-"""The tables of a journal, and what brings an older one to the form of this release."""
+"""The tables of a journal, and the migrations of older ones."""
 
 import sqlite3
 import time
@@ -13,16 +13,16 @@ _APPLICATION: Final = int.from_bytes(b"WRjl")
 
 _SECRET: Final = 32
 LOCK_TIMEOUT: Final = 30.0
-"""Seconds that SQLite waits for whoever else has the file open."""
+"""Seconds that SQLite waits for another process that has the file open."""
 
 _RETRY_AFTER: Final = 0.01
-"""Seconds between two tries to have a journal written ahead."""
+"""Seconds between two tries to turn the write-ahead log on."""
 
 IN_USE: Final = (
     "another run writes to the journal too, as happens where the file of a lock is deleted while a run is "
     "at work"
 )
-"""Why a journal that one run at a time may have is locked all the same."""
+"""Why a journal is locked, though one run at a time may have it."""
 
 MIGRATIONS: Final = (
     """
@@ -91,7 +91,7 @@ MIGRATIONS: Final = (
     CREATE INDEX alias_by_user ON alias (user);
     """,
 )
-"""What brings a journal from each version of its form to the next, the first from nothing."""
+"""The statements that bring a journal from each version to the next, the first from an empty file."""
 
 _FORMS: Final[Mapping[str, str]] = {
     "account": "typeof(account) = 'text' AND typeof(secret) = 'blob' AND length(secret) BETWEEN 1 AND 64 "
@@ -115,7 +115,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "pace": "typeof(endpoint) = 'text' "
     "AND (per_minute IS NULL OR typeof(per_minute) = 'real' AND per_minute > 0)",
 }
-"""What holds of every row of a table: SQLite takes any value in any column, and finds nothing wrong there."""
+"""The condition that each row of a table meets, since SQLite takes any value in any column."""
 
 
 class _Connection(sqlite3.Connection):
@@ -134,7 +134,7 @@ class _Connection(sqlite3.Connection):
 
 
 def connected(path: Path, query: str = "") -> sqlite3.Connection:
-    """Open a database; its one connection serves all threads, one at a time.
+    """Open a database with one connection for all threads, which use it one at a time.
 
     Args:
         path: the database.
@@ -151,7 +151,7 @@ def connected(path: Path, query: str = "") -> sqlite3.Connection:
 
 
 def _keep_a_log(database: sqlite3.Connection) -> None:
-    """Have a journal written ahead; where two set that at once, SQLite waits for neither by itself."""
+    """Turn the write-ahead log on; SQLite does not wait if two processes do so at once."""
     until = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
@@ -167,25 +167,25 @@ def _keep_a_log(database: sqlite3.Connection) -> None:
 def migrate(
     database: sqlite3.Connection, path: Path, account: str, random: Callable[[int], bytes]
 ) -> None:
-    """Bring a journal to the form of this release, and make sure that it is the account's.
+    """Bring a journal to the version of this release, and make sure that it is the account's.
 
     Args:
-        database: the journal's.
-        path: its place, for messages.
-        account: which account it must be about.
-        random: so many random bytes.
+        database: the database of the journal.
+        path: the place of the journal, for messages.
+        account: the account that the journal must be about.
+        random: returns so many random bytes.
 
     Raises:
         JournalError: it is no journal, another account's, or of a newer release.
     """
-    version_of(database, path)  # nothing but a journal is written to
+    version_of(database, path)  # raises if it is no journal, before anything is written
     _keep_a_log(database)
-    # What is on record is on the disk, also when the power fails.
+    # So that a commit is on the disk also if the power fails.
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA secure_delete = ON")
     while (version := version_of(database, path)) < len(MIGRATIONS):
         database.execute("BEGIN IMMEDIATE")
-        if version_of(database, path) == version:  # else another process has been at it
+        if version_of(database, path) == version:  # else another process has migrated it
             for statement in MIGRATIONS[version].split(";"):
                 database.execute(statement)
             if version == 0:
@@ -201,7 +201,7 @@ def migrate(
 
 
 def check_whole(database: sqlite3.Connection, path: Path) -> None:
-    """Make sure that no part of a journal is spoilt, before anything is sent that it may know of.
+    """Make sure that no part of a journal is spoilt.
 
     Raises:
         JournalError: parts of it are spoilt.
@@ -216,17 +216,13 @@ def check_whole(database: sqlite3.Connection, path: Path) -> None:
 
 
 def check_is_one(database: sqlite3.Connection, path: Path) -> None:
-    """Make sure that a file is a journal and not empty.
-
-    Raises:
-        JournalError: it is none.
-    """
+    """Make sure that a file is a journal and not empty; else raise `JournalError`."""
     if not version_of(database, path):
         raise JournalError(f"{path} is empty, and no journal yet")
 
 
 def version_of(database: sqlite3.Connection, path: Path) -> int:
-    """Return the version of a journal's form; 0 of an empty file.
+    """Return the version of a journal; 0 for an empty file.
 
     Raises:
         JournalError: it is another database, or a newer release's.
@@ -245,7 +241,7 @@ def version_of(database: sqlite3.Connection, path: Path) -> int:
 
 
 def account_of(database: sqlite3.Connection) -> str:
-    """Return the account that a journal is about; empty where it says none."""
+    """Return the account that a journal is about; empty if it names none."""
     row = database.execute("SELECT account FROM account").fetchone()
     return str(row[0]) if row else ""
 
@@ -260,8 +256,8 @@ def spoilt(path: Path, why: object) -> str:
 
 
 def is_in_use(error: Exception) -> bool:
-    """Return whether SQLite says of a journal that somebody else has it locked."""
-    code = getattr(error, "sqlite_errorcode", 0)  # in the last byte stands the kind of error
+    """Return whether SQLite says that another process has the journal locked."""
+    code = getattr(error, "sqlite_errorcode", 0)  # the last byte is the kind of error
     return isinstance(error, sqlite3.Error) and (code & 0xFF) == sqlite3.SQLITE_BUSY
 
 

@@ -1,4 +1,4 @@
-"""What the parts of an open journal share."""
+"""The data that all parts of an open journal share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ class Session:
     """The journal's database."""
     fingerprints: Fingerprints
     run: int
-    """The number of this run: later runs have greater ones."""
-    silent_until: int
-    """The last run of an earlier release, which did not note when anything was said."""
+    """The number of this run; later runs have greater numbers."""
+    last_run_without_statements: int
+    """The last run of a release that did not record when traits were stated."""
     clock: Callable[[], float]
-    """The unix time."""
+    """Returns the unix time."""
     recalls: bool
-    """Whether it is told what earlier runs did."""
+    """Whether the deliveries of earlier runs count."""
     resends: bool
-    """Whether what is in doubt is sent again."""
+    """Whether deliveries in doubt are sent again."""
     since: float | None
-    """Whom no run has met since then, in unix time, is not known: a snapshot knows better."""
+    """A unix time; end users that no run has met since then do not count: a snapshot is newer."""

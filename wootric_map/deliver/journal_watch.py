@@ -1,15 +1,15 @@
-"""Whether a journal that a run has open is still the one that stands in its place.
+"""A watch over an open journal: whether its files are still those that stand in its place.
 
-SQLite goes on with a file that was deleted, and with one that was emptied or written over: whatever is
-written to it then, the next run does not find. So the journal is looked at after each commit, before
-anything leaves that the commit puts on record. A file's time of change is too coarse to tell, and SQLite
-changes it as well; so what stands in the files is compared:
+SQLite goes on with a file that was deleted, emptied or written over; the next run would not find what is
+written to it then. So the files are checked after each commit, before the call is sent that the commit
+puts on record. The time of a file's last change is too coarse, and SQLite changes it too, so the
+contents are compared:
 
-- A page of the database that is written once a run, and holds a random number, is still as it was. Nothing
-  that somebody copies over the file has it.
-- The log (the `-wal` file) still begins with the salts of its index (the `-shm` file), and holds the last
-  frame that the index knows of, and the last one at the look before, each with its checksum. Both formats:
-  https://sqlite.org/walformat.html.
+- A page of the database that is written once a run, and holds a random number, must not change. No file
+  that is copied over the journal has that number.
+- The log (the `-wal` file) must begin with the salts of its index (the `-shm` file), and hold the last
+  frame of the index, and the last frame at the check before, each with its checksum
+  (https://sqlite.org/walformat.html).
 """
 
 import os
@@ -21,14 +21,14 @@ from typing import Final, NamedTuple, Self
 WAL: Final = "-wal"
 _SHM: Final = "-shm"
 COMPANIONS: Final = (WAL, _SHM, "-journal")
-"""What SQLite puts behind the name of a database, for the files that it keeps beside it."""
+"""The endings of the files that SQLite keeps beside a database."""
 
 _INDEX: Final = struct.Struct("=I8xBxHI4x2I8s8x")
 """The header of a log's index: its version, whether it is valid, the size of a page, how many frames the log
 has, the checksum up to the last, and the salts. In the byte order of the machine, but for the salts."""
 _INDEX_VERSION: Final = 3_007_000
 _LOG_HEADER: Final = 32
-"""Bytes before a log's first frame; the last 16 begin with the salts."""
+"""Bytes before a log's first frame; the last 16 of them begin with the salts."""
 _FRAME: Final = struct.Struct(">8x8s2I")
 """The header of a frame: the salts, and the checksum up to it."""
 
@@ -37,32 +37,32 @@ _EMPTIED: Final = "was emptied or cut short"
 
 
 class State(NamedTuple):
-    """What is seen of a file."""
+    """The status of a file, as far as it matters here."""
 
     device: int
     inode: int
     size: int
     """Bytes."""
     changed: int
-    """When it was written to last, in nanoseconds of unix time."""
+    """When the file was last written to, in nanoseconds of unix time."""
 
 
 class Loss(NamedTuple):
-    """What became of a file that a run keeps."""
+    """What somebody did to a file of the journal."""
 
     what: str
-    """The end of a sentence about it."""
-    is_elsewhere: bool
-    """Whether the file is whole all the same, and only has no name, or another."""
+    """The end of a sentence about the file."""
+    is_intact: bool
+    """Whether the file is intact, and only moved or without a name."""
 
 
-def loss(before: State, now: State | None, *, only_ours: bool) -> Loss | None:
-    """Return what somebody else did to a file; None where nobody did anything.
+def find_loss(before: State, now: State | None, *, only_ours: bool) -> Loss | None:
+    """Return what somebody did to a file; None if nobody did anything.
 
     Args:
-        before: as it was when it was written last.
-        now: what stands in its place; None where nothing does.
-        only_ours: whether nobody else ever writes to it.
+        before: the status after this run last wrote to the file.
+        now: the status of what stands in its place; None if nothing does.
+        only_ours: whether only this run ever writes to the file.
     """
     if now is None:
         return Loss("was removed or moved away", True)
@@ -76,39 +76,39 @@ def loss(before: State, now: State | None, *, only_ours: bool) -> Loss | None:
 
 
 class Witness(NamedTuple):
-    """Where in a journal stands what tells it from whatever is put in its place."""
+    """The page of a journal that tells it from any other file put in its place."""
 
     offset: int
     """Where the page begins, in bytes."""
     size: int
-    """Of any page, in bytes."""
+    """The bytes of each page."""
     nonce: bytes
-    """What the page holds in this run alone."""
+    """The random bytes that the page holds in this run alone."""
 
 
 class _Frame(NamedTuple):
     """A frame of the log."""
 
     number: int
-    """Counted from 1; 0 where there is none."""
+    """Counted from 1; 0 if there is no frame."""
     checksum: tuple[int, int]
-    """Of the log up to it."""
+    """The checksum of the log up to the frame."""
     salts: bytes
-    """What tells frames from those of the log before it was begun anew."""
+    """The salts of the log, which change when the log begins anew."""
 
 
 class Watch:
-    """Looks after an open journal's files."""
+    """Checks the files of an open journal."""
 
     def __init__(self, path: Path, witness: Witness) -> None:
-        """Take them as they are now.
+        """Take the files as they are now.
 
         Args:
-            path: the journal; all its links followed. It is open, and changed by checkpoints alone.
-            witness: what tells it from others; a checkpoint was made since it was written.
+            path: the open journal, links followed; only checkpoints change it.
+            witness: the page that tells it from other files; a checkpoint has followed its write.
 
         Raises:
-            OSError: one of them can't be looked at.
+            OSError: a file can't be looked at.
         """
         self._path = path
         self._wal = path.with_name(path.name + WAL)
@@ -117,15 +117,15 @@ class Watch:
         states = {path: _state(path) for path in (path, self._wal, self._shm)}
         self._states = {path: state for path, state in states.items() if state}
         if self._wal in self._states:
-            # SQLite may cut it short; what must stand there is compared.
+            # SQLite may cut the log short; its contents are compared instead.
             self._states[self._wal] = self._states[self._wal]._replace(size=0)
-        # To close any of them lets go of SQLite's locks on it: they stay open as long as the journal.
+        # They stay open as long as the journal, since closing a file releases SQLite's locks on it.
         self._files = {
             each: os.open(each, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC) for each in states
         }
         self._page: bytes | None = None
         self._last: _Frame | None = None
-        self.take_note()
+        self.note_checkpoint()
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ class Watch:
         self.close()
 
     def close(self) -> None:
-        """Look no more; the journal must be closed."""
+        """Close the files; the journal must be closed before."""
         for descriptor in self._files.values():
             with suppress(OSError):
                 os.close(descriptor)
@@ -142,27 +142,27 @@ class Watch:
 
     @property
     def frames(self) -> int:
-        """How many frames the log has that are on record, as of the last look."""
+        """The number of frames in the log at the last check."""
         return self._last.number if self._last else 0
 
-    def take_note(self) -> None:
-        """Take the journal as it is after a checkpoint has written to it."""
+    def note_checkpoint(self) -> None:
+        """Take the journal as a checkpoint has left it."""
         before, now = self._states[self._path], _state(self._path)
         if now and _is_same(before, now):
             self._states[self._path] = now._replace(size=max(before.size, now.size))
         if self._page is None:
-            # While others read the journal, a checkpoint may leave the page in the log.
+            # A checkpoint may leave the page in the log while another process reads the journal.
             page = self._read_page()
             self._page = page if self._witness.nonce in page else None
 
-    def look(self) -> tuple[Path, Loss] | None:
-        """Return which of them is not what it was, and what became of it; None where all is well.
+    def check(self) -> tuple[Path, Loss] | None:
+        """Return a file that somebody changed, and what became of it; None if all is well.
 
         Raises:
-            OSError: one of them can't be looked at.
+            OSError: a file can't be looked at.
         """
         for path, before in self._states.items():
-            found = loss(before, _state(path), only_ours=path == self._path)
+            found = find_loss(before, _state(path), only_ours=path == self._path)
             if found:
                 return path, found
         if self.is_overwritten:
@@ -171,14 +171,14 @@ class Watch:
 
     @property
     def is_overwritten(self) -> bool:
-        """Whether the journal holds something else, in the same file."""
+        """Whether something else was written over the journal, in the same file."""
         return self._page is not None and self._read_page() != self._page
 
-    def leave_alone(self) -> None:
-        """Have nothing written from the log over what somebody else put in the journal as it is closed.
+    def discard_overwritten_log(self) -> None:
+        """Empty the log if the journal was overwritten, so that to close it changes nothing of that.
 
-        One that holds nothing is written to: the next run refuses what comes of it, and does not take it for
-        a new journal.
+        If the journal was emptied, the log stays: an empty file would be taken for a new journal, while the
+        next run refuses what comes of the log.
         """
         with suppress(OSError):
             if (
@@ -195,7 +195,7 @@ class Watch:
             return self._shm, self._written_over(raw)
         before, self._last = self._last, _Frame(number, (checksum[0], checksum[1]), salts)
         if not number:
-            return None  # it was begun anew, and what it held before is in the journal
+            return None  # the log began anew, and its former contents are in the journal
         log = self._files[self._wal]
         header = os.pread(log, _LOG_HEADER, 0)
         if header[16:24] != salts:
@@ -215,16 +215,16 @@ class Watch:
         return Loss(_WRITTEN if any(found) else _EMPTIED, False)
 
     def remove_companions(self) -> None:
-        """Delete what SQLite left of a journal that was closed when it was gone: it fits no other."""
+        """Delete the files that SQLite left beside a journal that is gone: they fit no other journal."""
         for path in (self._wal, self._shm):
             before, now = self._states.get(path), _state(path)
-            if before and now and loss(before, now, only_ours=False) is None:
+            if before and now and find_loss(before, now, only_ours=False) is None:
                 with suppress(OSError):
                     path.unlink()
 
-    def look_at_the_end(self) -> tuple[Path, Loss] | None:
-        """Do the same for the journal alone, after it was closed."""
-        found = loss(self._states[self._path], _state(self._path), only_ours=False)
+    def check_journal(self) -> tuple[Path, Loss] | None:
+        """Return what became of the journal's own file; None if all is well. The journal may be closed."""
+        found = find_loss(self._states[self._path], _state(self._path), only_ours=False)
         if not found and self.is_overwritten:
             found = self._written_over(self._read_page())
         return (self._path, found) if found else None

@@ -1,4 +1,4 @@
-"""Calls that are on record in the journal before they are sent, and again when they were answered."""
+"""Calls that are put on record in the journal before they are sent, and after they are answered."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from wootric_map.wootric.client import Wootric
 
 
 class _TrackedCall:
-    """Keeps the journal of one call; a `CallTracker` for the client."""
+    """Keeps the journal of one call; a `CallTracker`."""
 
     def __init__(
         self,
@@ -27,15 +27,15 @@ class _TrackedCall:
         self._wanted = wanted
         self._provenance = provenance
         self.fields = journal.fingerprints.of(wanted) if wanted else None
-        """The fingerprints of what is wanted, which two entries need."""
+        """The fingerprints of `wanted`, which two entries need."""
 
     def about_to_send(self) -> None:
-        self._journal.deliveries.depart(
+        self._journal.deliveries.about_to_send(
             self._key, self._action, self._wanted, self.fields, self._provenance
         )
 
     def not_carried_out(self) -> None:
-        self._journal.deliveries.returned(self._key)
+        self._journal.deliveries.not_carried_out(self._key)
 
 
 class JournaledCalls:
@@ -52,16 +52,16 @@ class JournaledCalls:
         call: EligibilityCheck | PageView,
         former_key: str | None = None,
     ) -> Failure | bool:
-        """Send a call that can't be taken back.
+        """Send an event.
 
         Args:
-            key: what tells the delivery from every other.
-            action: what it is.
-            call: what is sent.
-            former_key: what an earlier release knows it by.
+            key: the key of the delivery.
+            action: the action.
+            call: the call to send.
+            former_key: the key that earlier releases gave the delivery.
 
         Returns:
-            Why it failed, or whether the user is eligible.
+            Why the call failed, or else whether the user is eligible.
         """
         tracked = _TrackedCall(self.journal, key, action)
         try:
@@ -77,7 +77,7 @@ class JournaledCalls:
     def failed(
         self, key: str, action: Action, failure: Failure, wanted: EndUserUpsert | None = None
     ) -> Failure:
-        """Put on record that a delivery failed; what is in doubt is on record already."""
+        """Put on record that a delivery failed, unless it is in doubt, which is on record already."""
         if failure.code != "in_doubt":
             self.journal.deliveries.failed(key, action, wanted)
         return failure
@@ -85,7 +85,7 @@ class JournaledCalls:
     def create(
         self, key: str, fields: EndUserUpsert, wanted: EndUserUpsert, provenance: Provenance
     ) -> EndUser:
-        """Create an end user, who then holds what is wanted; raises as the client does."""
+        """Create an end user, who then is as `wanted` says; exceptions as in `Wootric.create`."""
         tracked = _TrackedCall(self.journal, key, "create", wanted, provenance)
         created = self._wootric.create(fields, tracked)
         self.journal.writes.written(key, created.id, wanted, tracked.fields, provenance)
@@ -99,7 +99,7 @@ class JournaledCalls:
         wanted: EndUserUpsert,
         provenance: Provenance,
     ) -> EndUser:
-        """Change an end user, who then holds what is wanted; raises as the client does."""
+        """Change an end user, who then is as `wanted` says; exceptions as in `Wootric.update`."""
         about = replace(wanted, wootric_id=str(number))
         tracked = _TrackedCall(self.journal, key, "update", about, provenance)
         updated = self._wootric.update(number, fields, tracked)

@@ -1,4 +1,4 @@
-"""Whom a look-up finds: the end user who was looked for, somebody else, or one who has changed since."""
+"""The results of look-ups: the end user, somebody else, or an outdated state of the end user."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ def look_up(
     again: Callable[[EndUserUpsert], LookUp | LookUpAgain],
     is_shared: Callable[[str], bool],
 ) -> Deciding[tuple[Held, bool]]:
-    """Ask for an end user; again without the external id where that finds somebody else.
+    """Look an end user up; a second time without the external id if that finds somebody else.
 
     Args:
-        question: asks for them.
-        again: asks for them by other ids.
+        question: the first look-up.
+        again: returns the look-up by other ids.
         is_shared: as in `decide`.
 
     Returns:
@@ -36,14 +36,14 @@ def look_up(
 
 
 def is_anothers(held: EndUser, wanted: EndUserUpsert, is_shared: Callable[[str], bool]) -> bool:
-    """Return whether somebody who was found by a userId is not who was looked for (segment.md 8, rule 4).
+    """Return whether a `userId` has found somebody else (segment.md 8, rule 4).
 
     An email that several people carry is an end user of its own, whatever external id that has.
 
     Args:
-        held: who was found.
-        wanted: who was looked for.
-        is_shared: tells whether several people carry an email.
+        held: the end user that was found.
+        wanted: the end user that was looked for.
+        is_shared: returns whether several people carry an email.
     """
     email = comparable(held.email)
     return bool(
@@ -63,18 +63,17 @@ class Staleness:
     end_user: EndUserPlan
     existing: Existing
     is_met: Callable[[int], bool]
-    """Tells whether any run has met an end user since the snapshot; what another delivery of this run has
-    written before it let go of them counts, too."""
+    """Returns whether any run, this one included, has met an end user since the snapshot."""
     is_snapshot: bool
-    """Whether they were found in a snapshot."""
+    """Whether the end user was found in a snapshot."""
 
     def may_be_outdated(self, found: EndUser | RememberedEndUser) -> bool:
-        """Return whether a value may be there by now, or is not told, that is to stay."""
+        """Return whether the end user may have values that must stay and that `found` does not show."""
         if self.existing != "fill" or not isinstance(found, EndUser):
             return False
         if not found.knows_properties or self.is_met(found.id):
             return True
-        # A snapshot does not tell what others have written since: whoever lacks something is looked at.
+        # Others may have filled in since the snapshot what is empty there.
         folded = self.end_user.folded
         return self.is_snapshot and (
             folded is None

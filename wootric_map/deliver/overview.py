@@ -1,7 +1,7 @@
-"""What a dry run shows where nobody is asked: each end user's write, their events only counted.
+"""A fast rehearsal without look-ups: each end user's write, while events are only counted.
 
-Of most end users all events would be sent, or none, and which of the two it is can be told without a
-look at each. Whoever is no such case is left to `rehearse`, which says of each end user the same.
+For most end users all events would be sent, or none, and it can be told which without a look at each
+event. The other end users are left to `rehearse`, whose results are the same for every end user.
 """
 
 from collections import Counter
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from wootric_map.deliver.addressing import Change, address, change, unidentified
 from wootric_map.deliver.compare import written
 from wootric_map.deliver.rehearse import Rehearsed, rehearse_end_user
+from wootric_map.deliver.verdicts import Change, change, enrich, unidentified
 from wootric_map.model import UNKNOWN, Action, EndUserUpsert, Outcome, Skip
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.engine.taken import IDENTIFY, KINDS, QUIET
@@ -28,21 +28,21 @@ Topic: TypeAlias = str | tuple[str | None, str | None, str | None]
 """A track record's event, or a page record's url, name and path."""
 
 _TOPIC: Final = itemgetter(6)
-"""That of a record, as the spool gives it."""
+"""Returns the topic of a record as the spool holds it."""
 
 
 class Overview(NamedTuple, Generic[T]):
-    """What so many end users come to."""
+    """What a push would do for a number of end users."""
 
     report: Report
     events: Counter[Topic]
-    """Events that would be sent, by topic."""
+    """The events that would be sent, by topic."""
     shown: list[T]
-    """What is shown of those who would be written."""
+    """What is shown of the end users that would be written."""
 
     @property
     def calls(self) -> Counter[tuple[Action, str]]:
-        """The events by action and label."""
+        """The numbers of events by action and label."""
         calls: Counter[tuple[Action, str]] = Counter()
         for topic, count in self.events.items():
             if isinstance(topic, str):
@@ -55,17 +55,17 @@ class Overview(NamedTuple, Generic[T]):
 def overview(
     plan: Plan, stretch: int, show: Callable[[Rehearsed], T], *, keeps_unidentified: bool = False
 ) -> list[Overview[T] | int]:
-    """Go through the end users of one stretch of the spool, sending nothing and asking nobody.
+    """Go through the end users of one stretch of the spool without any call.
 
     Args:
-        plan: closed; its identifies are folded, and all events count.
-        stretch: its number.
-        show: what to show of a write.
+        plan: the closed plan, with folded identifies; all events count.
+        stretch: the number of the stretch.
+        show: returns what is shown of a write.
         keeps_unidentified: whether to note which records are skipped as `unidentified`.
 
     Returns:
-        What they come to, in their order; in place of one who has to be rehearsed, their number. Of a
-        giant it is not known whether there is anything left to rehearse.
+        The results in the order of the end users; for an end user who has to be rehearsed, their number. A
+        giant may have nothing left to rehearse.
     """
     told: list[Overview[T] | int] = []
     if plan.spool.is_giant(stretch):
@@ -92,14 +92,14 @@ def _tell(
     told: Overview[T],
     show: Callable[[Rehearsed], T],
 ) -> bool:
-    """Add what one end user comes to; False, with nothing added, where they have to be rehearsed."""
+    """Add what a push would do for an end user; add nothing and return False if only a rehearsal can tell."""
     end_user = plan.quick_end_user(person)
     folded = end_user.folded
     upsert = folded.upsert if folded else None
-    # Both would be asked of the names, which are not ours to read.
+    # These take the names of ids, which this process can't read.
     if folded and (folded.shared or not any(folded.upsert.look_up_keys())):
         return False
-    # Whom the export names by Wootric's own id is taken to be there.
+    # An end user with an id of Wootric's own is taken to exist.
     if plan.existing != "update" and upsert and upsert.wootric_id:
         return False
     is_sent = bool(upsert and upsert.email) and not end_user.is_ambiguous
@@ -126,7 +126,7 @@ def _tell(
 
 
 def _written(plan: Plan, end_user: EndUserPlan) -> Rehearsed:
-    """The first of what `rehearse_end_user` gives of one whose email is known."""
+    """Return the write that `rehearse_end_user` gives for an end user with an email."""
     step = next(plan.steps(end_user))
     assert isinstance(step, Write)  # noqa: S101 - identifies are folded
     made = change(end_user, step, None, asked=False)
@@ -138,32 +138,32 @@ def _written(plan: Plan, end_user: EndUserPlan) -> Rehearsed:
 
 
 def _names_nobody(person: Person, upsert: EndUserUpsert | None) -> bool:
-    """Whether nothing could tie any event to an end user."""
+    """Return whether no event can be tied to an end user."""
     if person.kinds & (EMAIL | PHONE | WOOTRIC) or (upsert and upsert.phone_number):
         return False
-    told = (row.payload[1] for row in person.turns)
+    told = (row.payload[1] for row in person.replayed_rows)
     return not any(email or phone or wootric_id for _, email, phone, wootric_id, _, _ in told)
 
 
 def _count(
     plan: Plan, end_user: EndUserPlan, created: EndUserUpsert | None, told: Overview[Any]
 ) -> None:
-    """Count the events of an end user whose email is known: all are sent."""
-    turns = end_user.person.turns
-    told.events.update(map(_TOPIC, turns.found))
-    may_be_quiet = not turns.found or is_little(_lent(end_user, created))
-    for each in turns.found:
+    """Count the events of an end user with an email: all would be sent."""
+    replayed_rows = end_user.person.replayed_rows
+    told.events.update(map(_TOPIC, replayed_rows.found))
+    may_be_quiet = not replayed_rows.found or is_little(_lent(end_user, created))
+    for each in replayed_rows.found:
         if not (may_be_quiet and each[3] & QUIET):
-            event = plan.event(turns.row(each))
+            event = plan.event(replayed_rows.row(each))
             held = written(created, None) if created else None
-            call = address(event, end_user, held)
+            call = enrich(event, end_user, held)
             if not isinstance(call, Skip):
                 for ref, warning in event.warnings_of(call):
                     told.report.warn(ref.source, ref.line, warning)
 
 
 def _lent(end_user: EndUserPlan, created: EndUserUpsert | None) -> list[str]:
-    """The texts that an end user may lend a call."""
+    """Return the texts that enriching may add to a call."""
     folded = end_user.folded
     if folded is None:
         return []
@@ -176,9 +176,9 @@ def _lent(end_user: EndUserPlan, created: EndUserUpsert | None) -> list[str]:
 
 
 def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:
-    """Skip all events of an end user whom nobody knows; gives how many look-ups a push would make."""
+    """Skip all events of an unidentified end user; return how many look-ups a push would make."""
     look_ups = 0
-    for row in end_user.person.turns:
+    for row in end_user.person.replayed_rows:
         email_from = None if row.kind == IDENTIFY else row.payload[0]
         skip = unidentified(KINDS[row.kind], end_user, email_from)
         report.skip(row.source, row.line, skip, row.number)

@@ -1,19 +1,19 @@
-"""What decisions about an end user ask, and what they come to.
+"""The questions and results of decisions about an end user.
 
-Decisions do no I/O: they are generators that yield questions and decisions, and whoever drives one sends the
+Decisions do no I/O: they are generators that yield questions and decisions, and their caller sends the
 answers.
 """
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
-from wootric_map.deliver.addressing import Change
 from wootric_map.deliver.fingerprints import (
     Held,
     PastDelivery,
     RememberedEndUser,
-    RememberedSayings,
+    RememberedStatements,
 )
+from wootric_map.deliver.verdicts import Change
 from wootric_map.errors import CallFailedError
 from wootric_map.model import (
     Action,
@@ -34,53 +34,53 @@ class RecallDelivery(NamedTuple):
 
     key: str
     former_key: str | None
-    """What an earlier release knew it by."""
+    """The key that earlier releases gave the step."""
     time: int | None
-    """When it happened, if it is a track or page record."""
+    """For an event, when it happened."""
 
 
 class RecallCreation(NamedTuple):
-    """Asks what an earlier run did, if it created an end user with a write and then broke off."""
+    """Asks whether an earlier run created an end user with a write and was then cut short."""
 
     key: str
 
 
-class RecallSayings(NamedTuple):
-    """Asks what identifies of earlier runs have said of an end user."""
+class RecallStatements(NamedTuple):
+    """Asks what identifies of earlier runs stated about an end user."""
 
     number: int
     """Wootric's own id."""
 
 
 class RecallFormerId(NamedTuple):
-    """Asks whom an earlier run left who had one of these ids before; nobody is found by those of now."""
+    """Asks for an end user of an earlier run who had one of these ids, which no look-up finds now."""
 
-    known_as: tuple[EndUserUpsert, ...]
-    elsewhere: Sequence[int]
-    """Fingerprints of ids that are theirs by what earlier runs claimed."""
-    alone: bool
-    """Whether only the journal may be asked."""
+    identifiers: tuple[EndUserUpsert, ...]
+    earlier_ids: Sequence[int]
+    """Fingerprints of further ids of the end user, by identifies of earlier runs."""
+    journal_only: bool
+    """Whether Wootric was not asked."""
 
 
 class RecallWritten(NamedTuple):
-    """Asks for an end user whom this run or an earlier one has written, in the journal or else the account.
+    """Asks for an end user whom this run or an earlier one has written: the journal, else the account.
 
-    The answer is None where nobody is found, and where the look-up fails.
+    The answer is None if nobody is found, or the look-up fails.
     """
 
     wanted: EndUserUpsert
 
 
 class LookUp(NamedTuple):
-    """Asks for an end user where the run compares with: the account, a snapshot, or nothing."""
+    """Asks for an end user in what the run compares with: the account, a snapshot, or nothing."""
 
     wanted: EndUserUpsert
     compares: bool
-    """Whether it will do to know what an earlier run left of them."""
+    """Whether the journal's knowledge of the end user is enough."""
 
 
 class LookUpAgain(NamedTuple):
-    """Asks the account itself for an end user, after a write of theirs that did not go as was expected."""
+    """Asks the account for an end user after a write with an unexpected result."""
 
     wanted: EndUserUpsert
 
@@ -88,32 +88,29 @@ class LookUpAgain(NamedTuple):
 class LookUpEmailOwner(NamedTuple):
     """Asks the account who else has the email that an end user was to get.
 
-    The answer is None but where earlier runs left both, who were two until more was known of them.
+    The answer is None unless earlier runs have met both end users.
     """
 
     email: str
     number: int
-    """Wootric's own id of the end user who was to get the email."""
+    """Wootric's own id of the end user that was to get the email."""
 
 
 class LookAtAccount(NamedTuple):
-    """Asks how the account holds an end user who is known to be there.
-
-    Where nobody can look, the answer is what is known of them.
-    """
+    """Asks how the account holds an end user that exists; a dry run answers with what it knows already."""
 
     remembered: RememberedEndUser
 
     @property
     def wanted(self) -> EndUserUpsert:
-        """The end user, to be looked up by Wootric's own id."""
+        """The look-up by Wootric's own id."""
         return EndUserUpsert(wootric_id=str(self.remembered.id))
 
 
 Question: TypeAlias = (
     RecallDelivery
     | RecallCreation
-    | RecallSayings
+    | RecallStatements
     | RecallFormerId
     | RecallWritten
     | LookUp
@@ -124,26 +121,26 @@ Question: TypeAlias = (
 
 
 class WriteStep(Protocol):
-    """Identifies of one end user that are written as one call, of a live plan or a saved one."""
+    """The identifies of one end user that are written with one call, in a live or saved plan."""
 
     @property
     def key(self) -> str:
-        """What tells it from every other write."""
+        """The key of the write."""
 
     @property
     def refs(self) -> Collection[Ref]:
-        """The records that it was made from."""
+        """The places of the identifies."""
 
     @property
     def whole(self) -> EndUserUpsert:
-        """All that the identifies say."""
+        """All fields of the identifies."""
 
     @property
     def to_hold(self) -> EndUserUpsert:
-        """What Wootric holds once it is written, of the fields that the identifies speak of."""
+        """What Wootric holds after the write in the fields of the identifies."""
 
     def sent_history(self) -> TraitHistory:
-        """Return when the identifies said what is written."""
+        """Return when the identifies stated the fields that are written."""
 
 
 AnyStep: TypeAlias = WriteStep | Event | PlannedCall
@@ -152,21 +149,18 @@ Verdict: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
 
 
 class Decision(NamedTuple):
-    """What is to be done about a step.
-
-    The answer is how Wootric then holds the end user, a `Failure`, or `Inconclusive`.
-    """
+    """What is to be done about a step. Answers: the end user after it, a `Failure`, or `Inconclusive`."""
 
     step: AnyStep
     verdict: Verdict
     held: Held
     """The end user as Wootric holds them, or as an earlier run left them."""
     tried: Action | None = None
-    """What was tried before, where the verdict is that it failed."""
+    """The action that was tried, if the verdict is its failure."""
 
     @property
     def action(self) -> Action:
-        """What it is counted as."""
+        """The action that the decision is counted as."""
         if isinstance(self.verdict, Change):
             return self.verdict.action
         if isinstance(self.step, Event | PlannedCall):
@@ -175,35 +169,35 @@ class Decision(NamedTuple):
 
 
 class Inconclusive(NamedTuple):
-    """The answer to a write that may have been made all the same, or met another end user than was known."""
+    """The answer to a write that may have been made, or was refused as out of date."""
 
     failure: Failure
     is_unanswered: bool
-    """Whether no answer came, so that it may have been made."""
+    """Whether no answer came, so that the write may have been made."""
     is_last: bool
-    """Whether it has been tried often enough."""
+    """Whether the write must not be tried again."""
 
 
-Answer: TypeAlias = Held | RememberedSayings | Inconclusive | Failure | PastDelivery
+Answer: TypeAlias = Held | RememberedStatements | Inconclusive | Failure | PastDelivery
 Decisions: TypeAlias = Generator[Question | Decision, Answer, None]
 
 T = TypeVar("T")
 Deciding: TypeAlias = Generator[Question | Decision, Answer, T]
-"""Decides a part, and returns what it comes to."""
+"""Decides a part, and returns the result."""
 
 
 def next_decision(
     decisions: Decisions, answer: Answer, answers: Callable[[Question], Answer]
 ) -> Decision:
-    """Answer what is asked until something is decided.
+    """Answer questions until the next decision, and return it.
 
     Args:
-        decisions: about one end user.
-        answer: that to the decision before; None at first.
-        answers: returns the answer to a question, or raises `CallFailedError` where a look-up fails.
+        decisions: the decisions about one end user.
+        answer: the answer to the decision before; None at first.
+        answers: returns the answer to a question, or raises `CallFailedError` if a look-up fails.
 
     Raises:
-        StopIteration: all is decided.
+        StopIteration: there are no more decisions.
     """
     asked = decisions.send(answer)
     while not isinstance(asked, Decision):

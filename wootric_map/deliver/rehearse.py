@@ -1,4 +1,4 @@
-"""Going through a plan as a push would, sending nothing: what a dry run shows."""
+"""The rehearsal of a plan: what a push would do, without sending anything."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
-from wootric_map.deliver.addressing import Change
 from wootric_map.deliver.compare import written
 from wootric_map.deliver.decisions import decide
 from wootric_map.deliver.fingerprints import (
@@ -14,7 +13,7 @@ from wootric_map.deliver.fingerprints import (
     Memory,
     PastDelivery,
     RememberedEndUser,
-    RememberedSayings,
+    RememberedStatements,
 )
 from wootric_map.deliver.questions import (
     Answer,
@@ -26,9 +25,10 @@ from wootric_map.deliver.questions import (
     RecallCreation,
     RecallDelivery,
     RecallFormerId,
-    RecallSayings,
+    RecallStatements,
     next_decision,
 )
+from wootric_map.deliver.verdicts import Change
 from wootric_map.model import (
     UNKNOWN,
     EligibilityCheck,
@@ -47,21 +47,21 @@ from wootric_map.plan.steps import EndUserPlan, Event, Find, Step, Write
 
 
 class Rehearsed(NamedTuple):
-    """What a push would do at one point of a plan."""
+    """What a push would do in one step of a plan."""
 
     end_user: EndUserPlan
     step: Step
     outcome: Outcome
     call: EndUserUpsert | EligibilityCheck | PageView | None
-    """What would be sent; None where nothing is."""
+    """The call that would be sent; None if there is none."""
     held: Held
-    """The end user as Wootric would hold them before, or as an earlier run left them."""
+    """The end user before the step, as Wootric would hold them or an earlier run left them."""
     look_ups: int
-    """Look-ups that a push would make first at most, where it asks the account."""
+    """The greatest number of look-ups that a push would make before the step."""
     warnings: tuple[PlacedWarning, ...] = ()
-    """What a person should know before it is sent."""
-    is_unseen: bool = False
-    """Whether a push looks them up first, and may then write what is not shown here."""
+    """Warnings about the call."""
+    is_provisional: bool = False
+    """Whether a push would look the end user up first, and might then write something else."""
 
 
 def rehearse(
@@ -73,16 +73,16 @@ def rehearse(
     look_ups_are_free: bool = False,
     memory: Memory | None = None,
 ) -> Iterator[Rehearsed]:
-    """Go through a plan as a push would, sending nothing.
+    """Yield what a push would do, step by step.
 
     Args:
-        plan: closed.
-        registered: the events that count; None, where that is not known, counts them all.
-        find: looks an end user up; None stands for an account that nobody is asked about.
+        plan: the closed plan.
+        registered: the registered events; None if they are not known: then all count.
+        find: looks an end user up; None if the account is taken to hold nobody.
         workers: how many end users are looked up at once.
-        look_ups_are_free: whether to look up as well whose each new email and external id is, to warn of
-            writes that Wootric will refuse.
-        memory: what earlier runs did, if that counts; nobody is looked up ahead then.
+        look_ups_are_free: whether to look up also who has each new email and external id, to warn about
+            writes that Wootric would refuse.
+        memory: what earlier runs did, if that counts; then no end user is looked up ahead.
     """
     if find is None or workers == 1 or memory:
         look = None if look_ups_are_free else find
@@ -105,7 +105,7 @@ def rehearse(
 def _looked_up_ahead(
     plan: Plan, find: Find, pool: ThreadPoolExecutor, ahead: int
 ) -> Iterator[tuple[EndUserPlan, Future[EndUser | None] | None]]:
-    """The end users in their order, while those who come next are looked up for their writes."""
+    """Yield the end users in their order, while the next ones are looked up."""
     end_users = iter(plan)
     waiting: deque[tuple[EndUserPlan, Future[EndUser | None] | None]] = deque()
     while True:
@@ -124,7 +124,7 @@ def rehearse_end_user(
     find: Find | None = None,
     memory: Memory | None = None,
 ) -> Iterator[Rehearsed]:
-    """Go through one end user's steps as a push would, sending nothing; arguments as in `rehearse`."""
+    """Yield what a push would do for one end user; arguments as in `rehearse`."""
     return _rehearse(plan, end_user, registered, find, memory, None)
 
 
@@ -137,11 +137,11 @@ def _rehearse(
     found: Future[EndUser | None] | None,
     look: Find | None = None,
 ) -> Iterator[Rehearsed]:
-    """Go through one end user's steps.
+    """Yield what a push would do for one end user.
 
     Args:
         plan, end_user, registered, find, memory: as in `rehearse`.
-        found: the answer to the first look-up, under way already.
+        found: the result of the first look-up, which is under way already.
         look: looks an end user up in the account itself.
     """
     decisions: Decisions = decide(
@@ -151,27 +151,27 @@ def _rehearse(
         asks=find is not None,
         is_shared=plan.is_anothers(end_user),
         recalls=memory is not None,
-        recalls_sayings=memory is not None and memory.met_anybody,
+        recalls_statements=memory is not None and memory.may_have_end_users,
         existing=plan.existing,
     )
     answers = _Answers(find, memory, found, look)
     answer: Answer = None
-    foretold = 0
+    expected = 0
     while True:
         try:
-            decision = next_decision(decisions, answer, answers.to)
+            decision = next_decision(decisions, answer, answers.answer)
         except StopIteration:
             return
-        if find is None and not foretold:
-            answers.look_ups = foretold = _foretold(end_user, decision)
+        if find is None and not expected:
+            answers.look_ups = expected = _expected_look_ups(end_user, decision)
         rehearsed = _rehearsed(end_user, decision, answers.look_ups)
-        yield rehearsed._replace(is_unseen=answers.is_unseen)
+        yield rehearsed._replace(is_provisional=answers.is_provisional)
         answer = _afterwards(decision)
-        answers.look_ups, answers.is_unseen = 0, False
+        answers.look_ups, answers.is_provisional = 0, False
 
 
 class _Answers:
-    """Answers what the decisions about one end user ask, as far as a rehearsal may."""
+    """Answers the questions of the decisions about one end user, as far as a rehearsal can."""
 
     def __init__(
         self,
@@ -180,25 +180,24 @@ class _Answers:
         found: Future[EndUser | None] | None,
         look: Find | None,
     ) -> None:
-        """Begin; arguments as in `_rehearse`."""
         self._find = find
         self._memory = memory
         self._found = found
         self._look = look
         self.look_ups = 0
-        """How many look-ups the step under way has asked for, at most."""
-        self.is_unseen = False
-        """Whether a push would look at the account where a rehearsal may not."""
+        """The greatest number of look-ups for the current step."""
+        self.is_provisional = False
+        """Whether a push would ask the account, which a rehearsal can't."""
 
-    def to(self, asked: Question) -> Answer:
+    def answer(self, asked: Question) -> Answer:
         """Return the answer to a question.
 
         Raises:
             CallFailedError: a look-up failed.
         """
         if isinstance(asked, LookAtAccount) and not self._look:
-            # What a snapshot tells of whom an earlier run has met may be older than that.
-            self.is_unseen = True
+            # The snapshot may be older than what the journal knows.
+            self.is_provisional = True
             return asked.remembered
         answer = _recalled(asked, self._memory)
         if answer or not isinstance(asked, LookUp | LookAtAccount):
@@ -214,27 +213,29 @@ class _Answers:
 
 def _recalled(
     asked: Question, memory: Memory | None
-) -> PastDelivery | RememberedEndUser | RememberedSayings | None:
-    """What earlier runs know to answer."""
+) -> PastDelivery | RememberedEndUser | RememberedStatements | None:
+    """Return the answer of earlier runs to a question; None if they have none."""
     if memory is None:
         return None
     if isinstance(asked, RecallDelivery | RecallCreation):
         return memory.past_delivery(*asked)
-    if isinstance(asked, RecallSayings):
-        return memory.sayings_of(asked.number)
+    if isinstance(asked, RecallStatements):
+        return memory.statements_of(asked.number)
     if isinstance(asked, RecallFormerId):
-        return memory.recollect(asked.known_as, asked.elsewhere, alone=asked.alone)
+        return memory.find_by_former_id(
+            asked.identifiers, asked.earlier_ids, journal_only=asked.journal_only
+        )
     return memory.find(asked.wanted) if isinstance(asked, LookUp) and asked.compares else None
 
 
-def _foretold(end_user: EndUserPlan, decision: Decision) -> int:
-    """How many look-ups a step takes at most, where a push will ask the account."""
+def _expected_look_ups(end_user: EndUserPlan, decision: Decision) -> int:
+    """Return the greatest number of look-ups that a step takes in a push that asks the account."""
     done = isinstance(decision.verdict, Change) and decision.verdict.fields is None
     if decision.held is not None or done:
         return 0
     if isinstance(decision.step, Write):
         return next((each.look_ups for each in end_user.known_as()), 0)
-    return int(_is_unknown(decision))  # the account may know them all the same
+    return int(_is_unknown(decision))  # the account may know the user
 
 
 def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehearsed:
@@ -256,7 +257,7 @@ def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehe
 
 
 def _taken(rehearsed: Rehearsed, fields: EndUserUpsert, find: Find) -> Iterator[PlacedWarning]:
-    """Warn of an email or external id that is another end user's: both are unique (wootric.md 3)."""
+    """Warn about an email or external id that another end user has, since both are unique (wootric.md 3)."""
     for name, wanted in (
         ("email", EndUserUpsert(email=fields.email)),
         ("external_id", EndUserUpsert(external_id=fields.external_id)),
@@ -275,7 +276,7 @@ def _is_unknown(decision: Decision) -> bool:
 
 
 def _afterwards(decision: Decision) -> Held:
-    """What Wootric would hold after a step."""
+    """Return the end user as Wootric would hold them after a step."""
     verdict, held = decision.verdict, decision.held
     if not (isinstance(verdict, Change) and verdict.fields):
         return None

@@ -1,22 +1,21 @@
-"""Delivering what a push has opened: an export, planned first, or a saved plan."""
+"""Delivering what a push has opened: an export, which is planned first, or a saved plan."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from wootric_map.deliver.delivery import calls_left, deliver, deliver_file
-from wootric_map.deliver.doubts import OLDEST, Settled, is_another, settle
-from wootric_map.deliver.forecast import Agenda, Forecast, Speed, speed_of
+from wootric_map.deliver.doubts import OLDEST_END_USER, is_another_account, resolve_doubts
+from wootric_map.deliver.failed_records import FailedRecords
+from wootric_map.deliver.forecast import RemainingCalls, Speed, speed_of
 from wootric_map.deliver.journal import Journal
-from wootric_map.deliver.rehearse import rehearse
-from wootric_map.deliver.run_lock import Holder
+from wootric_map.deliver.push_observer import Preview, PushObserver, Sending
+from wootric_map.deliver.rehearse import Rehearsed, rehearse
 from wootric_map.errors import CallFailedError, StoppedError
-from wootric_map.export import ReadingObserver
 from wootric_map.mapping.entries import ReadingOptions
-from wootric_map.model import Failure, Outcome, Skip
-from wootric_map.plan.earlier_rejects import REFUSED
+from wootric_map.model import Outcome, Skip
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan, PlanOptions
 from wootric_map.plan.plan_file import PlanFile
@@ -32,84 +31,18 @@ from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.pace import Pace
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """What is about to be sent."""
-
-    total: int
-    """Records, or calls of a plan, that will be dealt with."""
-    unit: Literal["record", "call"]
-    """What one of them is."""
-    pace: Pace
-    """Tells how many calls there were, and what they wait for."""
-    agenda: Agenda | None
-    """The calls that were foreseen; None where nobody asked for that."""
-    speed: Callable[[], Speed]
-    """Tells how fast calls may go."""
-
-
-class PushObserver(ReadingObserver):
-    """Is told how far a push has come; does nothing unless a subclass does."""
-
-    def waiting_for_run(self, holder: Holder) -> None:
-        """Take note that the push waits for another run on the account to end."""
-
-    def began_anew(self) -> None:
-        """Take note that a stand-in has forgotten everybody, so that its journal does, too."""
-
-    def settled(self, settled: Settled) -> None:
-        """Take note of what became of the writes that an earlier run sent and got no answer to."""
-
-    def counting_calls(self) -> AbstractContextManager[None]:
-        """Return a context for the counting of the calls that are to be made."""
-        return nullcontext()
-
-    def sending(self, sending: Sending) -> AbstractContextManager[None]:
-        """Return a context for the calls."""
-        return nullcontext()
-
-    def foretold(self, calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> None:
-        """Take note of how many calls are to come, and how long they take.
-
-        Args:
-            calls: how many of each kind.
-            forecast: of these.
-            at_most: whether fewer may turn out to do.
-        """
-
-    def delivered(self, outcome: Outcome) -> None:
-        """Take note of what became of a call."""
-
-    def failed(self, raw: bytes) -> None:
-        """Take note of a record that failed.
-
-        Args:
-            raw: its line.
-        """
-
-
 class Ending(NamedTuple):
     """How a delivery ended."""
 
     error: Exception | None
-    """What ended it early, if anything."""
+    """What ended it early; None if nothing did."""
     left: int | None
-    """Records, or calls of a plan, that it has not come to; None where it was not yet known which."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foresight:
-    """What is to be known before the first call."""
-
-    calls: bool
-    """How many calls there are, and how long they take; the observer is told."""
-    warnings: bool
-    """What a person should know of each call; the report is told."""
+    """Records, or calls of a saved plan, that were not dealt with; None if their number is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """A push under way: all that it has opened."""
+    """A push under way, with all that it has opened."""
 
     wootric: Wootric
     pace: Pace
@@ -119,47 +52,48 @@ class Replay:
     rejects: RejectsFile
     unidentified: UnidentifiedFile
     journal: Journal
-    remembered: Mapping[str, float]
-    """The limits that earlier runs were told, by endpoint."""
+    earlier_limits: Mapping[str, float]
+    """The limits that replies told earlier runs, in calls a minute by endpoint."""
     is_stand_in: bool
-    """Whether it is no account of Wootric's, but something on this machine that may have forgotten all."""
+    """Whether the account is a stand-in on this machine, which may have forgotten everything."""
     find: Find | None
-    """Looks an end user up; None takes Wootric to hold nobody."""
+    """Looks an end user up; None if Wootric is taken to hold nobody."""
     is_snapshot: bool
-    """Whether that takes no call."""
+    """Whether `find` looks into a snapshot, without a call."""
     workers: int
-    foresight: Foresight
+    """How many end users are under way at once."""
+    preview: Preview
 
-    def go(self, deliver_all: Callable[[], Ending]) -> Ending:
-        """Sign in, settle what is in doubt, and deliver; return how that ended, whatever it was.
+    def run(self, deliver_all: Callable[[], Ending]) -> Ending:
+        """Sign in, resolve doubts of earlier runs, and deliver; return how that ended, without raising.
 
         Args:
-            deliver_all: delivers what there is, by `send` or `send_file`.
+            deliver_all: calls `deliver_export` or `deliver_plan`.
         """
         try:
-            # Wrong credentials should not cost the time of reading a million records.
+            # First, so that wrong credentials do not cost the time of reading a million records.
             self.wootric.sign_in()
-            self._settle()
+            self._resolve_doubts()
             return deliver_all()
         except StoppedError:
-            # What a signal ended may not have been read whole.
+            # After a signal, the export may not have been read to its end.
             left = None if self.stop.exit_code else self.report.mapped
             return Ending(None, left or None)
-        except Exception as fatal:  # noqa: BLE001 - whatever it is, what was done is summed up first
+        except Exception as fatal:  # noqa: BLE001 - the caller sums up first
             return Ending(fatal, None)
 
-    def _settle(self) -> None:
-        """Find out what became of the writes that an earlier run sent and got no answer to."""
-        if self.is_stand_in and self.journal.end_users.knows_anybody:
+    def _resolve_doubts(self) -> None:
+        """Find out what became of the writes of earlier runs that got no answer."""
+        if self.is_stand_in and self.journal.end_users.has_any:
             with suppress(CallFailedError):
-                if is_another(self.journal, self.wootric.list_end_users(OLDEST)):
-                    self.journal.begin_anew()
-                    self.observer.began_anew()
-        settled = settle(self.journal, self.wootric.find)
-        if any(settled):
-            self.observer.settled(settled)
+                if is_another_account(self.journal, self.wootric.list_end_users(OLDEST_END_USER)):
+                    self.journal.forget_all()
+                    self.observer.journal_cleared()
+        resolved = resolve_doubts(self.journal, self.wootric.find)
+        if any(resolved):
+            self.observer.doubts_resolved(resolved)
 
-    def send(
+    def deliver_export(
         self,
         sources: Sequence[Source],
         reading: ReadingOptions,
@@ -167,14 +101,14 @@ class Replay:
         stdin: ByteStream,
         stack: ExitStack,
     ) -> Ending:
-        """Plan the sources, and deliver the plan.
+        """Plan an export, and deliver the plan.
 
         Args:
-            sources: as `discover` gives them.
-            reading: how to read.
+            sources: the files of the export.
+            reading: how records are read.
             options: how records become a plan.
             stdin: standard input, for the source that names it.
-            stack: ends what the plan takes, once all is done.
+            stack: closes the plan in the end.
         """
         spool = stack.enter_context(Spool())
         report = self.report
@@ -193,10 +127,10 @@ class Replay:
                 on_bytes=on_bytes,
             )
         registered = self._registered(has_tracks=plan.has_tracks)
-        foreseen: Counter[str] | None = None
-        if self.foresight.calls or self.foresight.warnings:
+        calls: Counter[str] | None = None
+        if self.preview.calls or self.preview.warnings:
             with self.observer.counting_calls():
-                foreseen = self._foresee(plan, registered)
+                calls = self._preview(plan, registered)
         # From here on, to the end of the summing up, a signal only asks for a stop.
         self.stop.hold()
         outcomes = deliver(
@@ -208,21 +142,19 @@ class Replay:
             find=self.find,
             journal=self.journal,
         )
-        asks = self.find is not None and not self.is_snapshot
-        ended = self._take(outcomes, report.mapped, plan, foreseen, asks=asks)
+        ended = self._deliver(outcomes, report.mapped, plan, calls)
         if not self.stop.event.is_set():
             self.unidentified.keep(plan)
         return ended
 
-    def send_file(self, saved: PlanFile) -> Ending:
-        """Deliver a plan that was saved."""
-        calls = saved.counts.total()
-        self.report.records = calls
+    def deliver_plan(self, saved: PlanFile) -> Ending:
+        """Deliver a saved plan."""
+        total = self.report.records = saved.counts.total()
         registered = self._registered(has_tracks=saved.has_tracks)
-        foreseen = None
-        if self.foresight.calls:
+        calls = None
+        if self.preview.calls:
             with self.observer.counting_calls():
-                foreseen = calls_left(saved, registered, self.journal)
+                calls = calls_left(saved, registered, self.journal)
         self.stop.hold()
         outcomes = deliver_file(
             saved,
@@ -232,99 +164,97 @@ class Replay:
             stop=self.stop.event,
             journal=self.journal,
         )
-        return self._take(outcomes, calls, saved, foreseen, asks=False)
+        return self._deliver(outcomes, total, saved, calls)
 
     def _registered(self, *, has_tracks: bool) -> frozenset[str]:
         return self.wootric.registered_events() if has_tracks else frozenset()
 
-    def _foresee(self, plan: Plan, registered: frozenset[str]) -> Counter[str]:
-        """Note the warnings, and count the calls the plan takes: exactly, if nobody is to be asked."""
+    @property
+    def _asks(self) -> bool:
+        """Whether end users are looked up in the account itself."""
+        return self.find is not None and not self.is_snapshot
+
+    def _preview(self, plan: Plan, registered: frozenset[str]) -> Counter[str]:
+        """Report the warnings, and count the calls of a plan: exactly, if the account is not asked."""
         find = self.find if self.is_snapshot else None
-        asks = self.find is not None and not self.is_snapshot
         memory = self.journal if self.journal.remembers else None
+        is_outdated = self.is_snapshot and plan.existing == "fill"
         calls: Counter[str] = Counter()
         for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=memory):
             if self.stop.exit_code:
                 raise StoppedError
-            # Whoever the export does not name may still be known to the account.
-            unknown = asks and isinstance(each.outcome.result, Skip) and each.look_ups > 0
-            action = each.outcome.action
-            if each.call is not None or unknown:
-                calls[action] += 1
-            elif each.is_unseen:
-                calls["update"] += 1
-            is_old = self.is_snapshot and plan.existing == "fill" and action == "update"
-            calls["look_up"] += (each.look_ups if asks else 0) + (each.is_unseen or is_old)
+            calls.update(_calls_of(each, asks=self._asks, is_outdated=is_outdated))
             for ref, warning in each.warnings:
                 self.report.warn(ref.source, ref.line, warning)
         return calls
 
     def _speed(self) -> Speed:
-        return speed_of(self.pace, self.remembered)
+        return speed_of(self.pace, self.earlier_limits)
 
-    def _foretell(self, foreseen: Counter[str], *, asks: bool) -> None:
-        """Tell how many calls are to come, and how long they take."""
-        forecast = self._speed().forecast(foreseen)
-        at_most = asks or bool(foreseen["look_up"])
-        self.observer.foretold(foreseen, forecast, at_most=at_most)
-
-    def _take(
+    def _deliver(
         self,
         outcomes: Iterator[Outcome],
         total: int,
         plan: Plan | PlanFile,
-        foreseen: Counter[str] | None,
-        *,
-        asks: bool,
+        calls: Counter[str] | None,
     ) -> Ending:
-        """Count the outcomes, and keep the records of those that failed."""
+        """Make the calls of a plan, count their outcomes, and keep the records that failed.
+
+        Args:
+            outcomes: makes the calls as outcomes are asked for.
+            total: the number of records, or of the calls of a saved plan.
+            plan: the plan.
+            calls: the number of calls of each kind, at most; None if they were not counted.
+        """
+        failed = FailedRecords(plan, self.rejects, self.journal.rejects, self.observer)
+        is_saved = isinstance(plan, PlanFile)
+        asks = self._asks and not is_saved
         error: Exception | None = None
         finished = 0
-        sending = Sending(
-            total,
-            "call" if isinstance(plan, PlanFile) else "record",
-            self.pace,
-            None if foreseen is None else Agenda(foreseen, asks=asks),
-            self._speed,
-        )
-        untold = foreseen if self.foresight.calls else None
-        with self.observer.sending(sending):
+        remaining = None if calls is None else RemainingCalls(calls, asks=asks)
+        unit: Literal["call", "record"] = "call" if is_saved else "record"
+        untold = calls if self.preview.calls else None
+        with self.observer.sending(Sending(total, unit, self.pace, remaining, self._speed)):
             if untold is not None and (self._speed().is_known or not untold.total()):
-                self._foretell(untold, asks=asks)
+                self._tell_forecast(untold, asks=asks)
                 untold = None
             for outcome in outcomes:
                 if untold is not None:
-                    # The first reply tells the limit, where no run before was told it.
-                    self._foretell(untold, asks=asks)
+                    # The first reply tells the limit, if no reply told an earlier run.
+                    self._tell_forecast(untold, asks=asks)
                     untold = None
                 self.report.deliver(outcome)
                 finished += len(outcome.refs)
                 self.observer.delivered(outcome)
                 try:
-                    self._keep_failed(outcome, plan)
+                    failed.keep(outcome)
                 except OSError as fatal:
-                    # What can't be kept must not be sent; what is under way is still counted.
+                    # No record may fail without being kept; calls under way are still counted.
                     error = fatal
                     self.stop.event.set()
         return Ending(error, max(total - finished, 0))
 
-    def _keep_failed(self, outcome: Outcome, plan: Plan | PlanFile) -> None:
-        """Write the records of a failed delivery to the rejects file; note what goes through at last."""
-        skip = outcome.result if isinstance(outcome.result, Skip) else None
-        if self.journal.rejects.retries and (
-            outcome.result is None or (skip and skip.code == "delivered_before")
-        ):
-            for ref in outcome.refs:
-                self.journal.rejects.through(plan.raw(ref))
-        if isinstance(outcome.result, Failure):
-            for ref in outcome.refs:
-                raw = plan.raw(ref)
-                self.observer.failed(raw)
-                of_plan = {"account": plan.account} if isinstance(plan, PlanFile) else None
-                self.rejects.fail(ref.source, ref.line, outcome.result, raw, outcome.key, of_plan)
-                if of_plan:
-                    continue
-                if outcome.result.code == "refused":
-                    self.journal.rejects.reject(raw, REFUSED)
-                else:
-                    self.journal.rejects.not_through(raw)
+    def _tell_forecast(self, calls: Counter[str], *, asks: bool) -> None:
+        forecast = self._speed().forecast(calls)
+        self.observer.forecast_made(calls, forecast, at_most=asks or bool(calls["look_up"]))
+
+
+def _calls_of(rehearsed: Rehearsed, *, asks: bool, is_outdated: bool) -> Counter[str]:
+    """Return the calls that one step takes, at most.
+
+    Args:
+        rehearsed: the step.
+        asks: whether end users are looked up in the account itself.
+        is_outdated: whether an end user in the snapshot is looked up again before an update.
+    """
+    action, look_ups = rehearsed.outcome.action, rehearsed.look_ups
+    calls: Counter[str] = Counter()
+    # The account may know a user whom the export does not identify.
+    is_unknown = asks and isinstance(rehearsed.outcome.result, Skip) and look_ups > 0
+    if rehearsed.call is not None or is_unknown:
+        calls[action] += 1
+    elif rehearsed.is_provisional:
+        calls["update"] += 1
+    looks_again = rehearsed.is_provisional or (is_outdated and action == "update")
+    calls["look_up"] = (look_ups if asks else 0) + looks_again
+    return calls

@@ -1,4 +1,4 @@
-"""Files that one run at a time has open. A lock goes with its process, however that ends."""
+"""Locks on files, which the system releases when their process ends."""
 
 import fcntl
 import os
@@ -30,15 +30,13 @@ class Holder(NamedTuple):
 
 
 def open_alone(path: Path) -> FileIO:
-    """Open a file to read and write, made if there is none, that no other run has open.
-
-    Only its owner may read one that is made; of one that is there nothing is changed.
+    """Open a file to read and write, for one run alone; make it, with mode 600, if there is none.
 
     Raises:
-        LockedError: another run has it.
-        NotAFileError: it is a folder, a link, a device or a pipe.
-        NotOursError: it is somebody else's.
-        OSError: it can't be opened.
+        LockedError: another run has the file open.
+        NotAFileError: the path leads to a folder, a link, a device or a pipe.
+        NotOursError: the file is somebody else's.
+        OSError: the file can't be opened.
     """
     while True:
         try:
@@ -53,11 +51,11 @@ def open_alone(path: Path) -> FileIO:
             file.close()
             raise LockedError from error
         except FileNotFoundError:
-            pass  # as below
+            pass  # another run has just moved the file away
         except BaseException:
             file.close()
             raise
-        file.close()  # the run that had it moved it away just now
+        file.close()  # another run has just moved or replaced the file
 
 
 class RunLock:
@@ -72,28 +70,28 @@ class RunLock:
         cls,
         path: Path,
         *,
-        patience: float,
+        timeout: float,
         wait: Callable[[float], bool],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> Self:
-        """Take the lock, and leave a note of who has it.
+        """Take the lock, and write into its file which process has it.
 
         Args:
-            path: the lock's file; it stays when the lock is let go, unless `remove` was called.
-            patience: seconds to wait for whoever has it.
-            wait: waits so many seconds; True if the run was told to stop.
-            clock: the unix time.
-            monotonic: seconds that only ever grow.
+            path: the lock's file; it stays when the lock is released, unless `remove` was called.
+            timeout: seconds to wait for another run that has the lock.
+            wait: waits so many seconds; returns true if the run was told to stop.
+            clock: returns the unix time.
+            monotonic: returns seconds by a clock that is never set.
 
         Raises:
-            LockedError: somebody else still has it.
-            NotAFileError: it is no file, or one that is no lock's.
-            NotOursError: it is somebody else's.
-            OSError: it can't be written.
+            LockedError: another run still has the lock.
+            NotAFileError: the path leads to no file, or to one that is not a lock's.
+            NotOursError: the file is somebody else's.
+            OSError: the file can't be written.
         """
-        # Whoever only looks who has it keeps it for a moment too.
-        deadline = monotonic() + max(patience, _LOOK_EVERY)
+        # A process that only looks who has the lock has it for a moment.
+        deadline = monotonic() + max(timeout, _LOOK_EVERY)
         while True:
             try:
                 file = open_alone(path)
@@ -118,10 +116,9 @@ class RunLock:
         self._file.close()
 
     def remove(self) -> None:
-        """Delete the lock's file, if it can be deleted; from then on another run may begin.
+        """Delete the lock's file if possible; from then on another run may begin.
 
-        Whoever has the file open, to wait for this lock, finds out in `open_alone` that another file or
-        none stands in its place.
+        A run that waits for this lock sees in `open_alone` that the file is gone.
         """
         with suppress(OSError):
             if os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):
@@ -129,7 +126,7 @@ class RunLock:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who has a lock, as far as can be told; None where nobody has it."""
+    """Return which process has a lock, as far as its file tells; None if none has."""
     try:
         with FileIO(path) as file:
             try:
@@ -142,7 +139,7 @@ def holder(path: Path) -> Holder | None:
 
 
 def _is_note(content: bytes) -> bool:
-    """Whether a file holds no more than who has it, or had it."""
+    """Return whether a file is empty or holds what a lock's file does."""
     return not content.strip(b"\0") or content.startswith(b'{"process":')
 
 
@@ -151,4 +148,4 @@ def _noted(note: bytes) -> Holder:
         said: Any = orjson.loads(note)
         return Holder(int(said["process"]), str(said["host"]), float(said["since"]))
     except (ValueError, TypeError, KeyError):
-        return Holder(0, "", 0.0)  # it has been taken, and not noted yet
+        return Holder(0, "", 0.0)  # the lock was taken just now

@@ -1,21 +1,20 @@
-"""What is to be done about an end user of a saved plan: what the plan says, to the letter.
+"""Decisions about an end user of a saved plan, which is carried out to the letter.
 
-An end user to create who is there by now is not changed, since that was not in the plan.
+An end user whom the plan creates and who exists by now is not changed.
 """
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from math import inf
 
-from wootric_map.deliver.addressing import Change, unregistered
 from wootric_map.deliver.compare import difference, restrict
-from wootric_map.deliver.decisions import after, left_out, still_holds
+from wootric_map.deliver.decisions import failure_after, skip_if_sent, still_holds
 from wootric_map.deliver.fingerprints import (
     Delivered,
     Fingerprints,
     PastDelivery,
     RememberedEndUser,
-    RememberedSayings,
+    RememberedStatements,
 )
 from wootric_map.deliver.questions import (
     Answer,
@@ -26,9 +25,10 @@ from wootric_map.deliver.questions import (
     LookAtAccount,
     LookUpAgain,
     RecallDelivery,
-    RecallSayings,
+    RecallStatements,
     RecallWritten,
 )
+from wootric_map.deliver.verdicts import Change, unregistered
 from wootric_map.errors import CallFailedError
 from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Failure, Ref
 from wootric_map.plan.people import EMAIL, USER, id_name
@@ -39,79 +39,79 @@ from wootric_map.values.contact import comparable
 
 @dataclass(frozen=True, slots=True)
 class PastRuns:
-    """What a saved plan asks of earlier runs beside its questions."""
+    """What the decisions need to know of earlier runs besides the answers to their questions."""
 
-    is_silent: Callable[[PastDelivery | None], bool]
-    """Tells whether a delivery was made by a release that did not note when anything was said."""
-    carries_several: Callable[[str], bool]
-    """Tells whether several people carry an id, by its name."""
+    is_without_statements: Callable[[PastDelivery | None], bool]
+    """Returns whether a delivery was made by a release that did not record when traits were stated."""
+    is_shared_id: Callable[[str], bool]
+    """Returns whether several people carry an id, by its name."""
 
     def still_holds(self, step: PlannedWrite, past: Answer, latest: float) -> bool:
-        """Return whether nothing has undone what an earlier run wrote.
+        """Return whether nothing has undone a write of an earlier run.
 
-        What is known to have been said earlier undoes nothing.
+        Earlier statements undo nothing, if it is known when the statements were made.
 
         Args:
             step: the write.
-            past: what an earlier run did about it.
-            latest: the run that made the writes up to here; infinite where it is this one.
+            past: what an earlier run has done about the write.
+            latest: the run that made the writes up to here; infinite for this run.
         """
         if not isinstance(past, Delivered):
             return False
-        told = step.history is not None and not self.is_silent(past)
+        told = step.history is not None and not self.is_without_statements(past)
         return told or still_holds(past, latest)
 
     def shared_id(self, known_as: Iterable[EndUserUpsert]) -> str | None:
-        """Return which of these ids several people carry (segment.md 8, rule 4), unknown to the plan."""
+        """Return which kind of these ids several people carry (segment.md 8, rule 4); None if none does."""
         ids = tuple(known_as)
         users = [each.external_id for each in ids if each.external_id]
-        if any(self.carries_several(id_name(USER, each)) for each in users):
+        if any(self.is_shared_id(id_name(USER, each)) for each in users):
             return "userId"
         emails = [comparable(each.email) for each in ids if each.email]
-        if users and any(self.carries_several(id_name(EMAIL, each)) for each in emails):
+        if users and any(self.is_shared_id(id_name(EMAIL, each)) for each in emails):
             return "email"
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class SavedWrite:
-    """A write of a saved plan, as much of it as is to be made."""
+    """A write of a saved plan, with the fields that are to be sent."""
 
     planned: PlannedWrite
     to_hold: EndUserUpsert
-    """What Wootric holds once it is written."""
+    """What Wootric holds after the write."""
     known_as: tuple[EndUserUpsert, ...]
-    """The ids that it speaks of."""
+    """The ids of the end user."""
     history: TraitHistory
 
     @property
     def key(self) -> str:
-        """What tells it from every other write."""
+        """The key of the write."""
         return self.planned.key
 
     @property
     def refs(self) -> Collection[Ref]:
-        """Its line."""
+        """The line of the write in the plan."""
         return (self.planned.ref,)
 
     @property
     def whole(self) -> EndUserUpsert:
-        """All that the plan says."""
+        """All fields of the write in the plan."""
         return self.planned.fields
 
     def sent_history(self) -> TraitHistory:
-        """Return when what is written was said."""
+        """Return when the fields that are sent were stated."""
         return self.history
 
 
 def decide_saved(
     steps: Iterable[Planned], registered: frozenset[str], past_runs: PastRuns
 ) -> Decisions:
-    """Take one end user's steps of a saved plan in their order.
+    """Decide about one end user's steps of a saved plan in their order.
 
     Args:
         steps: as `PlanFile.steps` gives them.
-        registered: the events that count for eligibility.
+        registered: the registered events.
         past_runs: what earlier runs did.
     """
     end_user = _SavedEndUser(past_runs)
@@ -120,33 +120,28 @@ def decide_saved(
         if isinstance(step, PlannedWrite):
             yield from end_user.write(step, past)
         else:
-            skip = unregistered(step.call, registered) or left_out(step.type, past)
-            yield Decision(step, skip or after(end_user.refused) or step.call, None)
+            skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
+            yield Decision(step, skip or failure_after(end_user.refused) or step.call, None)
 
 
 class _SavedEndUser:
-    """What has been decided about an end user of a saved plan so far."""
+    """The state of the decisions about an end user of a saved plan."""
 
     def __init__(self, past_runs: PastRuns) -> None:
         self._past_runs = past_runs
         self.refused: Failure | None = None
-        """Why their last write failed."""
+        """Why the last write of the end user failed; None if it did not."""
         self._has_failed = False
-        """Whether any write of theirs failed."""
+        """Whether any write of the end user failed."""
         self._number: int | None = None
-        """Wootric's own id, once it is known."""
+        """Wootric's id of the end user, once it is known."""
         self._before: EndUser | None = None
-        """Of one who is only to be given what they lack: how they were before the plan's writes."""
+        """With `fill`, the end user before the writes of the plan."""
         self._latest: float = 0
-        """The run that made the writes up to here; infinite where it is this one."""
+        """The run that made the writes up to here; infinite for this run."""
 
     def write(self, step: PlannedWrite, past: Answer) -> Deciding[None]:
-        """Decide about a write.
-
-        Args:
-            step: the write.
-            past: what an earlier run did about it.
-        """
+        """Decide about a write; `past` is what an earlier run has done about it."""
         if isinstance(past, Delivered) and self._past_runs.still_holds(step, past, self._latest):
             self._latest = past.run
             self.refused = None
@@ -164,7 +159,7 @@ class _SavedEndUser:
         self._has_failed = self._has_failed or failure is not None
 
     def _filled(self, step: PlannedWrite) -> Deciding[Failure | None]:
-        """Make a write, but for values that somebody has given one who is only to be filled in."""
+        """Make a write, with `fill` without the fields that are no longer empty; return why it failed."""
         write = _saved(step)
         if not step.fills or step.id is None:
             return (yield from self._made(write))
@@ -186,13 +181,13 @@ class _SavedEndUser:
         )
 
     def _made(self, write: SavedWrite) -> Deciding[Failure | None]:
-        """Make a write; returns why it failed."""
+        """Make a write without what is outdated; return why it failed, or None."""
         step, fields = write.planned, write.to_hold
         number = step.id
         if step.action == "update":
             number = step.id or self._number
             if number is None and step.known_as and not self._has_failed:
-                # What is left of a plan may lack the line that has created them.
+                # The rest of a plan may lack the line that created the end user.
                 number = yield from _number_of(step.known_as[0])
         failure = self._refusal(write, number)
         if failure:
@@ -201,13 +196,13 @@ class _SavedEndUser:
             return failure
         told = write.history if step.history else None
         if self._has_failed:
-            # A write counts on those before it for what it does not hold itself, and one of them failed.
+            # The history covers fields of earlier writes, and one of these failed.
             write = replace(write, history=write.history.of_fields(fields))
-        sayings = (yield RecallSayings(number)) if number is not None and told else None
-        if number is not None and told and isinstance(sayings, RememberedSayings):
-            write = replace(write, to_hold=without_outdated(fields, told, sayings))
+        statements = (yield RecallStatements(number)) if number is not None and told else None
+        if number is not None and told and isinstance(statements, RememberedStatements):
+            write = replace(write, to_hold=without_outdated(fields, told, statements))
             if not write.to_hold.fields():
-                # Later identifies have said it all otherwise.
+                # Later identifies have stated all fields otherwise.
                 self._number = number
                 yield Decision(write, Change("unchanged", None), _by_number(number))
                 return None
@@ -215,7 +210,7 @@ class _SavedEndUser:
         return (yield from self._attempted(write, number))
 
     def _refusal(self, write: SavedWrite, number: int | None) -> Failure | None:
-        """Return why a write is not made."""
+        """Return why a write is not made; None if it is."""
         if number is None and write.planned.action == "update":
             return Failure("end_user_failed", "not sent, since its end user was not created")
         shared = self._past_runs.shared_id(write.known_as)
@@ -228,12 +223,12 @@ class _SavedEndUser:
         return Failure("ambiguous_id", message)
 
     def _attempted(self, write: SavedWrite, number: int | None) -> Deciding[Failure | None]:
-        """Make a write, again where nobody answered and it was not made; returns why it failed."""
+        """Make a write, again if it got no answer and was not made; return why it failed, or None."""
         action, fields = write.planned.action, write.to_hold
         held = None
         sent = fields
         if action == "create" and number is not None:
-            # The export names them by Wootric's own id.
+            # The export gives Wootric's own id.
             sent = replace(fields, wootric_id=str(number))
         elif number is not None:
             held = _by_number(number)
@@ -243,14 +238,14 @@ class _SavedEndUser:
                 break
             failure = answer.failure
             if answer.is_unanswered:
-                sent = fields  # it was to be created, also if the export names it by an id
+                sent = fields  # the end user was to be created, also if the export gives an id
                 try:
                     found = yield LookUpAgain(fields)
                 except CallFailedError as error:
                     failure = error.failure
                 else:
                     if isinstance(found, EndUser) and difference(fields, found) is None:
-                        # It was taken after all.
+                        # The write has arrived.
                         answer = yield Decision(write, Change(action, None), found)
                         break
                     if not (found or answer.is_last):
@@ -269,11 +264,11 @@ def _saved(step: PlannedWrite) -> SavedWrite:
 
 
 def _by_number(number: int) -> RememberedEndUser:
-    """Return an end user of whom nothing is known but Wootric's own id."""
+    """Return an end user of whom only Wootric's own id is known."""
     return RememberedEndUser(number, {}, Fingerprints(b""))
 
 
 def _number_of(wanted: EndUserUpsert) -> Deciding[int | None]:
-    """Return Wootric's own id of an end user whom an earlier run has created."""
+    """Return Wootric's own id of an end user that was created before; None if nobody is found."""
     answer = yield RecallWritten(wanted)
     return answer.id if isinstance(answer, EndUser | RememberedEndUser) else None

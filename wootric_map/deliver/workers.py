@@ -1,4 +1,4 @@
-"""Many end users at once: workers that make their calls, and outcomes in one stream."""
+"""Workers that make the calls of many end users at once, with their outcomes in one stream."""
 
 import queue
 import threading
@@ -10,41 +10,41 @@ from wootric_map.errors import StoppedError
 from wootric_map.model import Outcome
 
 GRACE: Final = 10.0
-"""Seconds that calls under way may take to finish once the run is told to stop."""
+"""Seconds that calls under way may take once the run is told to stop."""
 
 Job: TypeAlias = Callable[[], Iterator[Outcome]]
 """Makes one end user's calls."""
 
 _Queue: TypeAlias = "queue.Queue[Outcome | BaseException | None]"
-"""What workers report; None when one has ended."""
+"""What workers report; None from a worker that has ended."""
 
 _BACKLOG: Final = 1000
-"""Outcomes that may wait for the caller before the workers do."""
+"""How many outcomes may wait for the caller before the workers wait."""
 
 _GATHER: Final = 0.01
-"""Seconds in which more outcomes may come: to be woken for each takes the workers' time."""
+"""Seconds to wait for more outcomes, since to wake the caller for each takes the workers' time."""
 
 _LOOK_EVERY: Final = 0.25
-"""Seconds between two looks at how long a stop has lasted."""
+"""Seconds between two checks of how long ago the stop was."""
 
 
 def spread(jobs: Iterator[Job], *, workers: int, stop: threading.Event) -> Iterator[Outcome]:
-    """Do jobs, as many at once as there are workers.
+    """Do jobs, one at a time in each worker.
 
     Args:
         jobs: each makes one end user's calls.
-        workers: how many threads there are.
-        stop: set to begin no more jobs; calls under way are waited for no longer than `GRACE`.
+        workers: the number of threads.
+        stop: once it is set, no more jobs are begun; calls under way are waited for no longer than `GRACE`.
 
     Yields:
         The outcomes, as they come.
 
     Raises:
-        Exception: what a job raised first.
+        Exception: the first exception of a job.
     """
     one_at_a_time = threading.Lock()
     outcomes: _Queue = queue.Queue(_BACKLOG)
-    # As daemons they keep no run from ending whose last calls get no answer in time.
+    # Daemons, so that calls without an answer do not keep the process from ending.
     threads = [
         threading.Thread(
             target=_work,
@@ -65,7 +65,7 @@ def spread(jobs: Iterator[Job], *, workers: int, stop: threading.Event) -> Itera
             else:
                 yield outcome
     finally:
-        if coming.running:  # the caller wants no more, or the last calls get no answer
+        if coming.running:  # the caller has stopped asking, or calls get no answer
             stop.set()
         for _ in coming:
             pass
@@ -79,7 +79,7 @@ def spread(jobs: Iterator[Job], *, workers: int, stop: threading.Event) -> Itera
 def _work(
     jobs: Iterator[Job], one_at_a_time: threading.Lock, outcomes: _Queue, stop: threading.Event
 ) -> None:
-    """Do jobs until there are no more, or the run is told to stop."""
+    """Do jobs until there are no more or the run is told to stop."""
     try:
         while not stop.is_set():
             with one_at_a_time:
@@ -90,7 +90,7 @@ def _work(
                 outcomes.put(outcome)
     except StoppedError:
         pass
-    except BaseException as error:  # noqa: BLE001 - raised again where it can be seen
+    except BaseException as error:  # noqa: BLE001 - `spread` raises it
         stop.set()
         outcomes.put(error)
     finally:
@@ -98,9 +98,9 @@ def _work(
 
 
 class _Outcomes:
-    """What workers put into a queue, until each has put None or is waited for no more.
+    """The outcomes in a queue, until all workers have ended or the grace period is over.
 
-    It may be asked again for the rest.
+    A second iteration goes on with the rest.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class _Outcomes:
         self._outcomes = outcomes
         self._grace = _GracePeriod(stop)
         self.running = workers
-        """Workers that have not ended."""
+        """The number of workers that have not ended."""
 
     def __iter__(self) -> Iterator[Outcome | BaseException]:
         while self.running and not self._grace.is_over:
@@ -129,7 +129,7 @@ class _Outcomes:
 
 
 class _GracePeriod:
-    """How long calls under way are waited for once the run is told to stop."""
+    """The time for which calls under way are waited for once the run is told to stop."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -137,7 +137,7 @@ class _GracePeriod:
 
     @property
     def is_over(self) -> bool:
-        """Whether it is over."""
+        """Whether the time is over."""
         if not self._stop.is_set():
             return False
         now = time.monotonic()

@@ -72,24 +72,24 @@ class EvidenceFindings:
 
     def _find_ambiguous_ids(self, identities: Identities, evidence: Evidence) -> None:
         """Find which ids of this run several people carry, and which share a record with such an id."""
-        several = evidence.several_people()
+        several = evidence.shared_ids()
         found: dict[int, dict[int, int]] = {USER: {}, EMAIL: {}}
         if several:
-            self.beside = beside = evidence.beside_several()
-            entangled = set()
+            self.beside = beside = evidence.ids_beside_shared()
+            misidentified = set()
             for number, print_ in enumerate(self.prints):
                 kind = identities.group_kinds[number]
                 if kind in found and print_ in several:
                     found[kind][number] = several[print_]
                 elif kind in found and print_ in beside:
-                    entangled.add(number)
-            identities.entangled = entangled
+                    misidentified.add(number)
+            identities.misidentified = misidentified
         identities.ambiguous_users, identities.ambiguous_emails = found[USER], found[EMAIL]
 
     @staticmethod
     def _find_ambiguous_aliases(identities: Identities, evidence: Evidence) -> None:
         """Find the `previousId`s of this run that only earlier runs alias to several `userId`s."""
-        several = evidence.several_aliased()
+        several = evidence.shared_previous_ids()
         if several:
             identities.ambiguous_aliases = {
                 previous: several[print_]

@@ -41,7 +41,7 @@ class EndUserIds:
         """Tell whether several people carry an email (segment.md 8, rule 3)."""
         name = id_name(EMAIL, comparable(email))
         if self._evidence:
-            return self._evidence.carries_several(name)
+            return self._evidence.is_shared_id(name)
         return name in self._shared_emails
 
     @cached_property
@@ -54,14 +54,14 @@ class EndUserIds:
         number = self._names.identity(id_name(EMAIL, comparable(email)))
         return number is not None and self._identities.root(number) != person.root
 
-    def is_apart(self, email: str, end_user: EndUserPlan) -> bool:
+    def is_different_person(self, email: str, end_user: EndUserPlan) -> bool:
         """Tell whether an email is another person's, though an id of several people once tied the two.
 
         Args:
             email: the email.
             end_user: the end user that an id of several people may have tied to the email.
         """
-        if not (self._evidence and end_user.is_entangled):
+        if not (self._evidence and end_user.may_be_misidentified):
             return False
         ours = [
             id_name(kind, text)
@@ -69,7 +69,7 @@ class EndUserIds:
             for kind, text in ((USER, each.external_id), (EMAIL, comparable(each.email)))
             if text
         ]
-        return self._evidence.are_apart(ours, id_name(EMAIL, comparable(email)))
+        return self._evidence.are_different_people(ours, id_name(EMAIL, comparable(email)))
 
     def look_ups(self, person: Person, folded: Folded | None) -> Iterator[EndUserUpsert]:
         """Yield every id of an end user, each ready to be looked up: Wootric's own, `userId`s, emails.

@@ -21,19 +21,19 @@ class Evidence(Protocol):
     def add_aliases(self, aliases: Iterable[tuple[int, int]]) -> None:
         """Add the `previousId` and the `userId` of each alias."""
 
-    def several_people(self) -> Mapping[int, int]:
+    def shared_ids(self) -> Mapping[int, int]:
         """Return the ids that several people carry, each with the number of ids that it was seen with."""
 
-    def several_aliased(self) -> Mapping[int, int]:
+    def shared_previous_ids(self) -> Mapping[int, int]:
         """Return each `previousId` that is aliased to several `userId`s, with the number of these."""
 
-    def beside_several(self) -> Collection[int]:
+    def ids_beside_shared(self) -> Collection[int]:
         """Return the ids that share a record with an id that several people carry."""
 
-    def are_apart(self, ours: Iterable[str], theirs: str) -> bool:
+    def are_different_people(self, ours: Iterable[str], theirs: str) -> bool:
         """Tell whether `theirs` is another person's, though an id of several once tied it to `ours`."""
 
-    def carries_several(self, name: str) -> bool:
+    def is_shared_id(self, name: str) -> bool:
         """Tell whether several people carry an id, by its name."""
 
     def ties(self, own: Sequence[int]) -> Iterable[Tie]:

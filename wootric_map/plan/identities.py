@@ -57,7 +57,7 @@ class Identities:
         the number of these; filled by `tie_ids`."""
         self.ambiguous_anonymous_ids = 0
         """How many anonymous ids were seen with several end users; filled by `tie_ids`."""
-        self.entangled: Collection[int] = frozenset()
+        self.misidentified: Collection[int] = frozenset()
         """The roots of the end users that earlier runs may have written as somebody else: an id of theirs
         shares a record of any run with an id of several people. Filled by `tie_ids`, if there is evidence."""
         self.earlier_ids: Mapping[int, Sequence[int]] = {}

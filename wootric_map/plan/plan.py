@@ -187,7 +187,7 @@ class Plan:
             folded,
             partial(self._ids.look_ups, person, folded),
             self._identities.earlier_ids.get(person.root, ()),
-            person.root in self._identities.entangled,
+            person.root in self._identities.misidentified,
         )
 
     def is_shared(self, email: str) -> bool:
@@ -210,7 +210,7 @@ class Plan:
         return lambda email: (
             self.is_shared(email)
             or bool(is_kept and self._ids.is_another_persons(email, person))
-            or self._ids.is_apart(email, end_user)
+            or self._ids.is_different_person(email, end_user)
         )
 
     def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
@@ -219,7 +219,7 @@ class Plan:
         if self._options.fold and folded and folded.replayed:
             yield self._write(end_user, folded, ReplayedRefs(person.identifies, folded.replayed))
         keys = RepeatedKeys()
-        for row in person.turns:
+        for row in person.replayed_rows:
             if row.kind != IDENTIFY:
                 yield event(row, self.naming, keys)
             elif row.chosen and folded:

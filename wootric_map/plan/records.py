@@ -77,7 +77,7 @@ def superseding(identifies: Rows) -> Identified | None:
 
 def told_by_events(person: Person) -> Iterator[Identified]:
     """Yield the emails and phones that an end user's track and page records state about the end user."""
-    for row in person.turns:
+    for row in person.replayed_rows:
         if row.kind != IDENTIFY:
             email_from, user, *_ = row.payload
             _, email, phone, wootric_id, _, _ = user

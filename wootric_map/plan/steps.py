@@ -49,7 +49,7 @@ class EndUserPlan:
     """Returns every id of this end user, each ready to be looked up."""
     earlier_ids: Sequence[int] = ()
     """Fingerprints of further ids of this end user, which identifies of earlier runs claim."""
-    is_entangled: bool = False
+    may_be_misidentified: bool = False
     """Whether earlier runs may have written this end user as somebody else."""
 
     @property

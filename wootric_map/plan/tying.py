@@ -67,7 +67,7 @@ def tie_ids(
         _tie_by_hints(identities, held)
     identities.close()
     identities.earlier_ids = _by_root(identities, neighbours)
-    identities.entangled = frozenset(map(identities.root, identities.entangled))
+    identities.misidentified = frozenset(map(identities.root, identities.misidentified))
 
 
 def _tie_pairs(identities: Identities) -> None:
@@ -117,7 +117,7 @@ def _tie_as_earlier_runs(
         else:
             identities.unite(near, far)
     beside = (number for print_, number in neighbours.items() if print_ in findings.beside)
-    identities.entangled = {*identities.entangled, *beside}
+    identities.misidentified = {*identities.misidentified, *beside}
     if has_earlier:
         for aliases in tying_aliases(identities):
             for number in identities.numbers(

@@ -220,9 +220,9 @@ def _bytes_before_fault(member: Any, packed: bytes, fault: type[Exception]) -> I
 def _fastest_zlib() -> ModuleType:
     # Imported here since many runs read no gzip.
     try:
-        from zlib_ng import zlib_ng  # noqa: PLC0415
+        from zlib_ng import zlib_ng
     except ImportError:
-        import zlib  # noqa: PLC0415
+        import zlib
 
         return zlib
     return zlib_ng

@@ -42,8 +42,8 @@ class SideBySide(Generic[T, R]):
         self._pool: ProcessPoolExecutor | None = None
         if processes > 1:
             # Slow to import, and not every run needs them.
-            import multiprocessing  # noqa: PLC0415
-            from concurrent import futures  # noqa: PLC0415
+            import multiprocessing
+            from concurrent import futures
 
             context = multiprocessing.get_context("fork")
             # Keeps the collectors of the children from touching, and so copying, the memory they share.
@@ -95,7 +95,7 @@ class SideBySide(Generic[T, R]):
 @contextmanager
 def _lost_process_as_error() -> Iterator[None]:
     """Raise `LostProcessError` in place of the pool's own error if a process was ended."""
-    from concurrent.futures import BrokenExecutor  # noqa: PLC0415 - slow to import
+    from concurrent.futures import BrokenExecutor
 
     try:
         yield
@@ -130,7 +130,7 @@ def _begin(work: Callable[[Any], Any]) -> None:
 
 def _end_with_the_parent() -> None:
     """Wait for the end of the parent process, and end this one."""
-    from multiprocessing import parent_process  # noqa: PLC0415 - slow to import
+    from multiprocessing import parent_process
 
     parent = parent_process()
     if parent:

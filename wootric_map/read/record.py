@@ -302,9 +302,7 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
     if kind in _WITHOUT_IDENTITY:
         skip = unsupported(kind)
         return skip._replace(warnings=tuple(warnings)) if warnings else skip
-    opt_out = consent.withheld_place(context, rules.consent_categories)
-    if not rules.ignore_integrations:
-        opt_out = consent.turned_off_place(data, integrations, context) or opt_out
+    opt_out = _opt_out_place(data, integrations, context, rules)
     if kind == "alias":
         previous_id = valid_id(data, "previousId", warnings)
         ties = (previous_id, user_id) if previous_id and user_id and not opt_out else None
@@ -327,6 +325,14 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
         return record
     withheld = record if isinstance(record, Identify) else None
     return consent.opt_out_skip(kind, opt_out)._replace(withheld=withheld, warnings=tuple(warnings))
+
+
+def _opt_out_place(data: Fields, integrations: Any, context: Fields, rules: Rules) -> str | None:
+    """Return the place in a record where its user opts out; None if there is none (segment.md 3)."""
+    withheld = consent.withheld_place(context, rules.consent_categories)
+    if rules.ignore_integrations:
+        return withheld
+    return consent.turned_off_place(data, integrations, context) or withheld
 
 
 def _traits(own: Fields, context: Fields, traits_from: TraitsFrom) -> tuple[Fields, str]:

@@ -6,7 +6,7 @@ that it judges a client by the specification alone.
 """
 
 from wootric_map.sandbox.app import create_app
-from wootric_map.sandbox.end_users import EndUser
+from wootric_map.sandbox.end_user_index import EndUser
 from wootric_map.sandbox.events import EligibilityCheck, PageView
 from wootric_map.sandbox.faults import Fault, FaultRule, ResetConnection, TruncatedReply
 from wootric_map.sandbox.server import RunningSandbox, run_sandbox

@@ -6,7 +6,7 @@ import ipaddress
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -75,57 +75,52 @@ def build_app(state: SandboxState, log: LogRequest | None = None) -> Starlette:
         state: the state, which the caller can look into.
         log: called with each answered request; its secrets are masked.
     """
-    settings = state.settings
+    app = Starlette(middleware=[Middleware(_RouteByRawPath)], routes=list(_routes(state, log)))
+    app.state.sandbox = state
+    return app
+
+
+def _routes(state: SandboxState, log: LogRequest | None) -> Iterator[Route]:
+    """Yield the routes of the sandbox; arguments as in `build_app`."""
+    faults = _faults_by_access(state.settings)
+    for path, access, handlers in _endpoints(state):
+        yield Route(path, _Endpoint(path, access, handlers, state, faults[access], log))
+
+
+def _faults_by_access(settings: SandboxSettings) -> dict[_Access, tuple[FaultRule, ...]]:
     faults = settings.faults
     if settings.error_rate:
         rng = random.Random(settings.seed)  # noqa: S311 - it draws errors, not secrets
         faults = (random_errors(settings.error_rate, rng), *faults)
-    faults_by_access = {
+    return {
         _Access.REST: faults,
         _Access.PUBLIC: faults,
         _Access.SIGN_IN: settings.sign_in_faults,
         _Access.INTROSPECTION: (),
     }
 
-    def route(path: str, access: _Access, **handlers: Handler) -> Route:
-        return Route(path, _Endpoint(path, access, handlers, state, faults_by_access[access], log))
 
-    end_user = "/v1/end_users/{id}"
-    app = Starlette(
-        middleware=[Middleware(_RouteByRawPath)],
-        routes=[
-            route(
-                "/v1/end_users", _Access.REST, GET=state.list_end_users, POST=state.create_end_user
-            ),
-            route(
-                "/v1/end_users/phone_number/{number:path}",
-                _Access.REST,
-                GET=state.get_end_user_by_phone_number,
-            ),
-            route(end_user, _Access.REST, GET=state.get_end_user, PUT=state.update_end_user),
-            route(
-                f"{end_user}/responses",
-                _Access.REST,
-                GET=state.list_responses,
-                POST=state.create_response,
-            ),
-            route(
-                f"{end_user}/declines",
-                _Access.REST,
-                GET=state.list_declines,
-                POST=state.create_decline,
-            ),
-            route("/eligible.json", _Access.PUBLIC, GET=state.check_eligibility),
-            route("/registered_events.json", _Access.PUBLIC, GET=state.list_registered_events),
-            route("/pixel.gif", _Access.PUBLIC, GET=state.view_page),
-            route("/oauth/token", _Access.SIGN_IN, POST=state.token),
-            route("/_sandbox/state", _Access.INTROSPECTION, GET=state.show_state),
-            route("/_sandbox/reset", _Access.INTROSPECTION, POST=state.take_reset),
-            route("/{path:path}", _Access.SIGN_IN),
-        ],
-    )
-    app.state.sandbox = state
-    return app
+def _endpoints(state: SandboxState) -> list[tuple[str, _Access, Mapping[str, Handler]]]:
+    """Return each path, who may use it, and what answers each method; the first path that matches counts."""
+    end_users, end_user = "/v1/end_users", "/v1/end_users/{id}"
+    by_phone = f"{end_users}/phone_number/{{number:path}}"
+    rest, public, introspection = _Access.REST, _Access.PUBLIC, _Access.INTROSPECTION
+    responses = {"GET": state.list_responses, "POST": state.create_response}
+    declines = {"GET": state.list_declines, "POST": state.create_decline}
+    return [
+        (end_users, rest, {"GET": state.list_end_users, "POST": state.create_end_user}),
+        (by_phone, rest, {"GET": state.get_end_user_by_phone_number}),
+        (end_user, rest, {"GET": state.get_end_user, "PUT": state.update_end_user}),
+        (f"{end_user}/responses", rest, responses),
+        (f"{end_user}/declines", rest, declines),
+        ("/eligible.json", public, {"GET": state.check_eligibility}),
+        ("/registered_events.json", public, {"GET": state.list_registered_events}),
+        ("/pixel.gif", public, {"GET": state.view_page}),
+        ("/oauth/token", _Access.SIGN_IN, {"POST": state.token}),
+        ("/_sandbox/state", introspection, {"GET": state.show_state}),
+        ("/_sandbox/reset", introspection, {"POST": state.take_reset}),
+        ("/{path:path}", _Access.SIGN_IN, {}),
+    ]
 
 
 class _RouteByRawPath:
@@ -169,49 +164,18 @@ class _Endpoint:
         if state.settings.latency and self._access is not _Access.INTROSPECTION:
             await asyncio.sleep(state.settings.latency)
 
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        is_form = content_type == _FORM
-        endpoint = f"{scope['method']} {self._path}"
-        query: list[tuple[str, str]] = []
-        form: list[tuple[str, str]] = []
+        received = _Received(scope, f"{scope['method']} {self._path}", body)
         record: dict[str, object] | None = None
         with state.lock:
             answer: ASGIApp
             try:
-                query = parse_pairs(scope["query_string"])
-                form = parse_pairs(body) if is_form else []
-                request = SandboxRequest(
-                    endpoint=endpoint,
-                    method=scope["method"],
-                    path=scope["path"],
-                    path_params={
-                        name: unquote(value, errors="strict")
-                        for name, value in scope["path_params"].items()
-                    },
-                    query=dict(query),
-                    form=dict(form),
-                    headers=headers,
-                    has_other_body=bool(body) and not is_form,
-                )
-                answer = self._answer(request)
+                answer = self._answer(received.request())
             except UnicodeDecodeError:
                 answer = _response(failure(400, "bad_request", "The request is not UTF-8").reply)
             if self._access is not _Access.INTROSPECTION:
                 status = answer.status_code if isinstance(answer, Response) else None
-                record = {
-                    "time": received_at,
-                    "endpoint": endpoint,
-                    "method": scope["method"],
-                    "path": scope["path"],
-                    "query": _masked(query, _SECRET_PARAMS),
-                    "form": _masked(form, _SECRET_PARAMS),
-                    "headers": _masked(headers.items(), _SECRET_HEADERS),
-                    "status": status,
-                }
-                state.note(endpoint, record, status)
+                record = received.record(received_at, status)
+                state.note(received.endpoint, record, status)
         if record is not None and self._log is not None:
             self._log(record)
         await answer(scope, receive, send)
@@ -283,6 +247,58 @@ class _Endpoint:
                 if request.query.get("account_token") != state.settings.account_token:
                     return {}  # only an account has limits
                 return state.limits.take(request.endpoint, state.clock())
+
+
+class _Received:
+    """A request as it came."""
+
+    def __init__(self, scope: Scope, endpoint: str, body: bytes) -> None:
+        self.endpoint = endpoint
+        self._scope = scope
+        self._body = body
+        self._headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        self._query: list[tuple[str, str]] = []
+        self._form: list[tuple[str, str]] = []
+
+    def request(self) -> SandboxRequest:
+        """Return the request with its parts decoded.
+
+        Raises:
+            UnicodeDecodeError: a part is not UTF-8.
+        """
+        scope = self._scope
+        content_type = self._headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_form = content_type == _FORM
+        self._query = parse_pairs(scope["query_string"])
+        self._form = parse_pairs(self._body) if is_form else []
+        return SandboxRequest(
+            endpoint=self.endpoint,
+            method=scope["method"],
+            path=scope["path"],
+            path_params={
+                name: unquote(value, errors="strict")
+                for name, value in scope["path_params"].items()
+            },
+            query=dict(self._query),
+            form=dict(self._form),
+            headers=self._headers,
+            has_other_body=bool(self._body) and not is_form,
+        )
+
+    def record(self, received_at: float, status: int | None) -> dict[str, object]:
+        """Return the entry for the log, with masked secrets."""
+        return {
+            "time": received_at,
+            "endpoint": self.endpoint,
+            "method": self._scope["method"],
+            "path": self._scope["path"],
+            "query": _masked(self._query, _SECRET_PARAMS),
+            "form": _masked(self._form, _SECRET_PARAMS),
+            "headers": _masked(self._headers.items(), _SECRET_HEADERS),
+            "status": status,
+        }
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -13,11 +13,11 @@ The sandbox's own rules where wootric.md says nothing:
 """
 
 import re
-from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
+from wootric_map.sandbox.end_user_index import EndUser, EndUserIndex
 from wootric_map.sandbox.surveys import SurveyResponse
 from wootric_map.sandbox.wire import (
     SandboxRequest,
@@ -40,58 +40,11 @@ _ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 _WINDOWS: Final = {"created": ("gte", "lt"), "updated": ("gte",)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndUser:
-    """An end user in the sandbox. Times are unix seconds."""
-
-    id: int
-    email: str | None = None
-    external_id: str | None = None
-    phone_number: str | None = None
-    external_created_at: int | None = None
-    last_surveyed: int | None = None
-    last_seen_at: int | None = None
-    created_at: int
-    updated_at: int
-    properties: Mapping[str, str] = field(default_factory=dict)
-    last_response: SurveyResponse | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Return the fields as the API shows them (wootric.md 3)."""
-        response = self.last_response
-        return {
-            "id": self.id,
-            "email": self.email,
-            "external_id": self.external_id,
-            "phone_number": self.phone_number,
-            "external_created_at": self.external_created_at,
-            "last_surveyed": self.last_surveyed,
-            "last_seen_at": self.last_seen_at,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-            "properties": dict(self.properties),
-            "last_response": None if response is None else response.to_json(),
-            "settings": {},
-        }
-
-
-def _email_key(email: str) -> str:
-    return email.strip().lower()
-
-
 class EndUserStore:
-    """The account's end users, indexed by id, email, external id and phone number."""
+    """The account's end users, and the rules by which they are created, changed and found."""
 
     def __init__(self) -> None:
-        self._by_id: dict[int, EndUser] = {}
-        self._ids_by_email: dict[str, int] = {}
-        self._ids_by_external_id: dict[str, int] = {}
-        self._ids_by_phone_number: dict[str, list[int]] = {}
-        self._by_creation: list[tuple[int, int]] = []
-
-    def all(self) -> tuple[EndUser, ...]:
-        """Return all end users in the order of their ids."""
-        return tuple(self._by_id.values())
+        self.index: Final = EndUserIndex()
 
     def create(self, form: Mapping[str, str], now: int) -> EndUser:
         """Create an end user from a form.
@@ -103,10 +56,9 @@ class EndUserStore:
         Raises:
             RefusedError: 422 with every rule that the form breaks.
         """
-        blank = EndUser(id=len(self._by_id) + 1, created_at=now, updated_at=now)
+        blank = EndUser(id=len(self.index) + 1, created_at=now, updated_at=now)
         end_user = self._changed(blank, form)
-        insort(self._by_creation, (now, end_user.id))
-        self._keep(blank, end_user)
+        self.index.put(blank, end_user)
         return end_user
 
     def update(self, end_user_id: str, form: Mapping[str, str], now: int) -> EndUser:
@@ -125,7 +77,7 @@ class EndUserStore:
         if after == before:
             return before
         after = replace(after, updated_at=now)
-        self._keep(before, after)
+        self.index.put(before, after)
         return after
 
     def note_survey(
@@ -151,7 +103,7 @@ class EndUserStore:
         merged = {**end_user.properties, **properties}
         after = replace(end_user, properties=merged, last_response=latest)
         if after != end_user:
-            self._by_id[end_user.id] = replace(after, updated_at=now)
+            self.index.put(end_user, replace(after, updated_at=now))
 
     def by_id(self, end_user_id: str) -> EndUser:
         """Return the end user with an id.
@@ -162,25 +114,10 @@ class EndUserStore:
         Raises:
             RefusedError: 404 if there is no such end user, or `end_user_id` is not an id.
         """
-        end_user = self._by_id.get(int(end_user_id)) if _ID.fullmatch(end_user_id) else None
+        end_user = self.index.by_id(int(end_user_id)) if _ID.fullmatch(end_user_id) else None
         if end_user is None:
             raise not_found()
         return end_user
-
-    def by_email(self, email: str) -> EndUser | None:
-        """Return the end user with an email, in any case; None if there is none."""
-        end_user_id = self._ids_by_email.get(_email_key(email))
-        return None if end_user_id is None else self._by_id[end_user_id]
-
-    def by_external_id(self, external_id: str) -> EndUser | None:
-        """Return the end user with an external id, letter for letter; None if there is none."""
-        end_user_id = self._ids_by_external_id.get(external_id)
-        return None if end_user_id is None else self._by_id[end_user_id]
-
-    def by_phone_number(self, phone_number: str) -> EndUser | None:
-        """Return the oldest end user with a phone number; None if there is none."""
-        ids = self._ids_by_phone_number.get(phone_number.strip())
-        return self._by_id[ids[0]] if ids else None
 
     def look_up(self, request: SandboxRequest) -> EndUser:
         """Return the end user for `GET /end_users/{key}`.
@@ -198,9 +135,9 @@ class EndUserStore:
                 "lookup_by_email", "lookup_by_email and lookup_by_external_id exclude each other"
             )
         if by_email:
-            return _found(self.by_email(key))
+            return _found(self.index.by_email(key))
         if by_external_id:
-            return _found(self.by_external_id(key))
+            return _found(self.index.by_external_id(key))
         return self.by_id(key)
 
     def look_up_phone_number(self, request: SandboxRequest) -> EndUser:
@@ -209,7 +146,7 @@ class EndUserStore:
         Raises:
             RefusedError: 404 if there is no such end user.
         """
-        return _found(self.by_phone_number(request.path_params["number"]))
+        return _found(self.index.by_phone_number(request.path_params["number"]))
 
     def list_page(self, query: Mapping[str, str]) -> list[EndUser]:
         """Return the page of end users for `GET /end_users`.
@@ -229,61 +166,13 @@ class EndUserStore:
         if sort_order not in ("", "asc", "desc"):
             raise bad_parameter("sort_order", "sort_order must be asc or desc")
         window = read_window(query, _WINDOWS)
-        return self._slice(
-            self._rows_with(blank_to_none(query.get("email"))),
+        return self.index.page(
             window,
             (page - 1) * per_page,
             page * per_page,
+            email=blank_to_none(query.get("email")),
             newest_first=sort_order == "desc",
         )
-
-    def _rows_with(self, email: str | None) -> Sequence[tuple[int, int]]:
-        """Return the creation time and id of all end users, or of the one with an email, oldest first."""
-        if email is None:
-            return self._by_creation
-        end_user = self.by_email(email)
-        return [] if end_user is None else [(end_user.created_at, end_user.id)]
-
-    def _slice(
-        self,
-        rows: Sequence[tuple[int, int]],
-        window: Mapping[tuple[str, str], int],
-        start: int,
-        stop: int,
-        *,
-        newest_first: bool,
-    ) -> list[EndUser]:
-        """Return the end users from place `start` to `stop` among those within a window.
-
-        Args:
-            rows: creation time and id of the end users, oldest first.
-            window: the bounds in unix seconds, by field and comparison.
-            start: the first place, from 0.
-            stop: the place behind the last one.
-            newest_first: whether places count from the newest end user.
-        """
-        created_from = window.get(("created", "gte"))
-        created_before = window.get(("created", "lt"))
-        updated_from = window.get(("updated", "gte"))
-        low = 0 if created_from is None else bisect_left(rows, (created_from, 0))
-        high = len(rows) if created_before is None else bisect_left(rows, (created_before, 0))
-
-        if updated_from is not None:
-            recent = [
-                end_user
-                for _, end_user_id in rows[low:high]
-                if (end_user := self._by_id[end_user_id]).updated_at >= updated_from
-            ]
-            if newest_first:
-                recent.reverse()
-            return recent[start:stop]
-
-        # The common walk through an account touches one page of rows, however many there are.
-        if newest_first:
-            picked = rows[max(low, high - stop) : max(low, high - start)][::-1]
-        else:
-            picked = rows[low + start : min(low + stop, high)]
-        return [self._by_id[end_user_id] for _, end_user_id in picked]
 
     def _changed(self, before: EndUser, form: Mapping[str, str]) -> EndUser:
         """Return an end user with the fields of a form.
@@ -297,9 +186,9 @@ class EndUserStore:
         phone_number = _text(form, "phone_number", before.phone_number)
         if email is not None and not _EMAIL.fullmatch(email):
             problems.append("Email is invalid")
-        if self._belongs_to_other(self._ids_by_email, email and _email_key(email), before.id):
+        if email is not None and _is_other(self.index.by_email(email), before):
             problems.append("Email has already been taken")
-        if self._belongs_to_other(self._ids_by_external_id, external_id, before.id):
+        if external_id is not None and _is_other(self.index.by_external_id(external_id), before):
             problems.append("External has already been taken")
         if email is None and external_id is None and phone_number is None:
             problems.append("Email, external or phone number must be present")
@@ -322,29 +211,9 @@ class EndUserStore:
             properties={**before.properties, **properties},
         )
 
-    @staticmethod
-    def _belongs_to_other(index: Mapping[str, int], key: str | None, end_user_id: int) -> bool:
-        """Tell whether an index has a key for another end user than this one."""
-        return key is not None and index.get(key, end_user_id) != end_user_id
 
-    def _keep(self, before: EndUser, after: EndUser) -> None:
-        """Store an end user after a change, and update the indexes."""
-        self._by_id[after.id] = after
-        if before.email != after.email:
-            if before.email is not None:
-                del self._ids_by_email[_email_key(before.email)]
-            if after.email is not None:
-                self._ids_by_email[_email_key(after.email)] = after.id
-        if before.external_id != after.external_id:
-            if before.external_id is not None:
-                del self._ids_by_external_id[before.external_id]
-            if after.external_id is not None:
-                self._ids_by_external_id[after.external_id] = after.id
-        if before.phone_number != after.phone_number:
-            if before.phone_number is not None:
-                self._ids_by_phone_number[before.phone_number].remove(after.id)
-            if after.phone_number is not None:
-                insort(self._ids_by_phone_number.setdefault(after.phone_number, []), after.id)
+def _is_other(found: EndUser | None, end_user: EndUser) -> bool:
+    return found is not None and found.id != end_user.id
 
 
 def _found(end_user: EndUser | None) -> EndUser:

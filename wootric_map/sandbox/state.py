@@ -3,11 +3,12 @@
 import json
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wootric_map.sandbox.end_users import PAGE_MOST, PER_PAGE_MOST, EndUser, EndUserStore
+from wootric_map.sandbox.end_user_index import EndUser
+from wootric_map.sandbox.end_users import PAGE_MOST, PER_PAGE_MOST, EndUserStore
 from wootric_map.sandbox.events import (
     EligibilityCheck,
     PageView,
@@ -21,9 +22,8 @@ from wootric_map.sandbox.settings import SandboxSettings
 from wootric_map.sandbox.surveys import (
     Decline,
     SurveyResponse,
+    SurveyStore,
     listed,
-    read_decline,
-    read_response,
 )
 from wootric_map.sandbox.wire import Reply, SandboxRequest
 
@@ -48,6 +48,28 @@ class RequestCounts:
             "by_endpoint": dict(self.by_endpoint),
             "by_status": {str(status): count for status, count in self.by_status.items()},
         }
+
+
+class _RequestLog:
+    """The last requests, and the counts of all."""
+
+    def __init__(self) -> None:
+        self.requests: deque[Mapping[str, object]] = deque(maxlen=REQUESTS_KEPT)
+        self._by_endpoint: Counter[str] = Counter()
+        self._by_status: Counter[int] = Counter()
+
+    def add(self, endpoint: str, record: Mapping[str, object], status: int) -> None:
+        """Count and keep a request; arguments as in `SandboxState.note`."""
+        self.requests.append(record)
+        self._by_endpoint[endpoint] += 1
+        self._by_status[status] += 1
+
+    @property
+    def counts(self) -> RequestCounts:
+        """The numbers of requests."""
+        return RequestCounts(
+            self._by_endpoint.total(), dict(self._by_endpoint), dict(self._by_status)
+        )
 
 
 class SandboxState:
@@ -79,13 +101,8 @@ class SandboxState:
         self._end_users = EndUserStore()
         self._checks: list[EligibilityCheck] = []
         self._page_views: list[PageView] = []
-        self._responses: dict[int, list[SurveyResponse]] = {}
-        self._response_count = 0
-        self._declines: dict[int, list[Decline]] = {}
-        self._decline_count = 0
-        self._requests: deque[Mapping[str, object]] = deque(maxlen=REQUESTS_KEPT)
-        self._by_endpoint: Counter[str] = Counter()
-        self._by_status: Counter[int] = Counter()
+        self._surveys = SurveyStore()
+        self._log = _RequestLog()
 
     # For any thread.
 
@@ -93,7 +110,7 @@ class SandboxState:
     def end_users(self) -> tuple[EndUser, ...]:
         """All end users in the order of their ids."""
         with self.lock:
-            return self._end_users.all()
+            return self._end_users.index.all()
 
     @property
     def eligibility_checks(self) -> tuple[EligibilityCheck, ...]:
@@ -111,28 +128,25 @@ class SandboxState:
     def responses(self) -> tuple[SurveyResponse, ...]:
         """All responses in the order of their ids."""
         with self.lock:
-            rows = [row for rows in self._responses.values() for row in rows]
-        return tuple(sorted(rows, key=lambda row: row.id))
+            return tuple(self._surveys.responses)
 
     @property
     def declines(self) -> tuple[Decline, ...]:
         """All declines in the order of their ids."""
         with self.lock:
-            rows = [row for rows in self._declines.values() for row in rows]
-        return tuple(sorted(rows, key=lambda row: row.id))
+            return tuple(self._surveys.declines)
 
     @property
     def requests(self) -> tuple[Mapping[str, object], ...]:
         """The last `REQUESTS_KEPT` requests as `--log` writes them, with `***` for secrets."""
         with self.lock:
-            return tuple(self._requests)
+            return tuple(self._log.requests)
 
     @property
     def request_counts(self) -> RequestCounts:
         """The numbers of requests since the start or the last reset."""
         with self.lock:
-            by_endpoint, by_status = dict(self._by_endpoint), dict(self._by_status)
-        return RequestCounts(sum(by_endpoint.values()), by_endpoint, by_status)
+            return self._log.counts
 
     def find_end_user(
         self,
@@ -144,10 +158,10 @@ class SandboxState:
         """Return the end user with the first of these values that is given; None if there is none."""
         with self.lock:
             if email is not None:
-                return self._end_users.by_email(email)
+                return self._end_users.index.by_email(email)
             if external_id is not None:
-                return self._end_users.by_external_id(external_id)
-            return self._end_users.by_phone_number(phone_number or "")
+                return self._end_users.index.by_external_id(external_id)
+            return self._end_users.index.by_phone_number(phone_number or "")
 
     def to_json(self) -> dict[str, object]:
         """Return the whole state as `GET /_sandbox/state` shows it."""
@@ -168,13 +182,8 @@ class SandboxState:
             self._end_users = EndUserStore()
             self._checks.clear()
             self._page_views.clear()
-            self._responses.clear()
-            self._response_count = 0
-            self._declines.clear()
-            self._decline_count = 0
-            self._requests.clear()
-            self._by_endpoint.clear()
-            self._by_status.clear()
+            self._surveys = SurveyStore()
+            self._log = _RequestLog()
 
     def expire_tokens(self) -> None:
         """Let all issued access tokens expire now."""
@@ -191,9 +200,7 @@ class SandboxState:
             record: the request with masked secrets.
             status: the status of the reply; None for a reply that was cut short.
         """
-        self._requests.append(record)
-        self._by_endpoint[endpoint] += 1
-        self._by_status[status or 0] += 1
+        self._log.add(endpoint, record, status or 0)
 
     def token(self, request: SandboxRequest) -> Reply:
         """Answer `POST /oauth/token` (wootric.md 2)."""
@@ -206,7 +213,8 @@ class SandboxState:
     def create_end_user(self, request: SandboxRequest) -> Reply:
         """Answer `POST /end_users` (wootric.md 3)."""
         created = self._end_users.create(request.form, int(self.clock()))
-        return Reply(self._written(created), 201)
+        as_text = self.settings.properties_as_text
+        return Reply(_written(created, properties_as_text=as_text), 201)
 
     def get_end_user(self, request: SandboxRequest) -> Reply:
         """Answer `GET /end_users/{id}`, by id, email or external id (wootric.md 3)."""
@@ -218,66 +226,39 @@ class SandboxState:
 
     def update_end_user(self, request: SandboxRequest) -> Reply:
         """Answer `PUT /end_users/{id}` (wootric.md 3)."""
-        end_user_id = request.path_params["id"]
-        now = int(self.clock())
-        return Reply(self._written(self._end_users.update(end_user_id, request.form, now)))
-
-    def _written(self, end_user: EndUser) -> dict[str, object]:
-        """Return an end user as the reply to a POST or PUT shows it."""
-        shown = end_user.to_json()
-        if self.settings.properties_as_text:
-            pairs = (
-                f"{json.dumps(name)}=>{json.dumps(value)}"
-                for name, value in end_user.properties.items()
-            )
-            shown["properties"] = "{" + ", ".join(pairs) + "}"
-        return shown
+        end_user_id, now = request.path_params["id"], int(self.clock())
+        updated = self._end_users.update(end_user_id, request.form, now)
+        return Reply(_written(updated, properties_as_text=self.settings.properties_as_text))
 
     def create_response(self, request: SandboxRequest) -> Reply:
         """Answer `POST /end_users/{id}/responses` (wootric.md 7)."""
-        end_user = self._end_users.by_id(request.path_params["id"])
-        now = int(self.clock())
-        response, properties = read_response(
-            request.form, new_id=self._response_count + 1, end_user_id=end_user.id, now=now
-        )
-        self._response_count += 1
-        self._responses.setdefault(end_user.id, []).append(response)
+        end_user, now = self._end_users.by_id(request.path_params["id"]), int(self.clock())
+        response, properties = self._surveys.respond(end_user.id, request.form, now)
         self._end_users.note_survey(end_user, properties, response, now)
         return Reply(response.to_json(), 201)
 
     def list_responses(self, request: SandboxRequest) -> Reply:
         """Answer `GET /end_users/{id}/responses` (wootric.md 7)."""
-        end_user = self._end_users.by_id(request.path_params["id"])
-        rows = listed(
-            self._responses.get(end_user.id, []),
-            request.query,
-            per_page_most=PER_PAGE_MOST,
-            page_most=PAGE_MOST,
-        )
-        return Reply([row.to_json() for row in rows])
+        return self._listed(self._surveys.responses, request)
 
     def create_decline(self, request: SandboxRequest) -> Reply:
         """Answer `POST /end_users/{id}/declines` (wootric.md 7)."""
-        end_user = self._end_users.by_id(request.path_params["id"])
-        now = int(self.clock())
-        decline, properties = read_decline(
-            request.form, new_id=self._decline_count + 1, end_user_id=end_user.id, now=now
-        )
-        self._decline_count += 1
-        self._declines.setdefault(end_user.id, []).append(decline)
+        end_user, now = self._end_users.by_id(request.path_params["id"]), int(self.clock())
+        decline, properties = self._surveys.decline(end_user.id, request.form, now)
         self._end_users.note_survey(end_user, properties, None, now)
         return Reply(decline.to_json(), 201)
 
     def list_declines(self, request: SandboxRequest) -> Reply:
         """Answer `GET /end_users/{id}/declines` (wootric.md 7)."""
+        return self._listed(self._surveys.declines, request)
+
+    def _listed(
+        self, rows: Sequence[SurveyResponse] | Sequence[Decline], request: SandboxRequest
+    ) -> Reply:
         end_user = self._end_users.by_id(request.path_params["id"])
-        rows = listed(
-            self._declines.get(end_user.id, []),
-            request.query,
-            per_page_most=PER_PAGE_MOST,
-            page_most=PAGE_MOST,
-        )
-        return Reply([row.to_json() for row in rows])
+        own = [row for row in rows if row.end_user_id == end_user.id]
+        page = listed(own, request.query, per_page_most=PER_PAGE_MOST, page_most=PAGE_MOST)
+        return Reply([row.to_json() for row in page])
 
     def check_eligibility(self, request: SandboxRequest) -> Reply:
         """Answer `GET /eligible.json` (wootric.md 5)."""
@@ -305,3 +286,15 @@ class SandboxState:
         """Answer `POST /_sandbox/reset`, which Wootric does not have."""
         self.reset()
         return Reply({"reset": True})
+
+
+def _written(end_user: EndUser, *, properties_as_text: bool) -> dict[str, object]:
+    """Return an end user as the reply to a POST or PUT shows it."""
+    shown = end_user.to_json()
+    if properties_as_text:
+        pairs = (
+            f"{json.dumps(name)}=>{json.dumps(value)}"
+            for name, value in end_user.properties.items()
+        )
+        shown["properties"] = "{" + ", ".join(pairs) + "}"
+    return shown

@@ -57,71 +57,74 @@ class Decline:
         return asdict(self)
 
 
-_Row = TypeVar("_Row", SurveyResponse, Decline)
+_Row = TypeVar("_Row", bound=SurveyResponse | Decline)
 
 
-def read_response(
-    form: Mapping[str, str], *, new_id: int, end_user_id: int, now: int
-) -> tuple[SurveyResponse, dict[str, str]]:
-    """Read a response, and the properties of the end user that came with it.
+class SurveyStore:
+    """The responses and declines of an account, in the order of their ids."""
 
-    Args:
-        form: the fields.
-        new_id: the response's id.
-        end_user_id: the end user's id.
-        now: the unix time in whole seconds.
+    def __init__(self) -> None:
+        self.responses: list[SurveyResponse] = []
+        self.declines: list[Decline] = []
+
+    def respond(
+        self, end_user_id: int, form: Mapping[str, str], now: int
+    ) -> tuple[SurveyResponse, dict[str, str]]:
+        """Keep a response; return it, and the properties of the end user that came with it.
+
+        Args:
+            end_user_id: the id of the end user.
+            form: the fields.
+            now: the unix time in whole seconds.
+
+        Raises:
+            RefusedError: 422 with every rule that the form breaks.
+        """
+        problems: list[str] = []
+        score = form.get("score", "").strip()
+        if not _SCORE.fullmatch(score):
+            problems.append("Score must be a whole number from 0 to 10")
+        created_at, properties = _read(form, problems, now)
+        response = SurveyResponse(
+            id=len(self.responses) + 1,
+            end_user_id=end_user_id,
+            score=int(score),
+            text=blank_to_none(form.get("text")),
+            ip_address=blank_to_none(form.get("ip_address")),
+            origin_url=blank_to_none(form.get("origin_url")),
+            created_at=created_at,
+            updated_at=now,
+        )
+        self.responses.append(response)
+        return response, properties
+
+    def decline(
+        self, end_user_id: int, form: Mapping[str, str], now: int
+    ) -> tuple[Decline, dict[str, str]]:
+        """Keep a decline; arguments, result and exceptions as in `respond`."""
+        created_at, properties = _read(form, [], now)
+        decline = Decline(
+            id=len(self.declines) + 1,
+            end_user_id=end_user_id,
+            origin_url=blank_to_none(form.get("origin_url")),
+            created_at=created_at,
+            updated_at=now,
+        )
+        self.declines.append(decline)
+        return decline, properties
+
+
+def _read(form: Mapping[str, str], problems: list[str], now: int) -> tuple[int, dict[str, str]]:
+    """Return the time of a response or decline, and the properties that came with it.
 
     Raises:
-        RefusedError: 422 with every rule that the form breaks.
+        RefusedError: 422 with the given problems, and every further rule that the form breaks.
     """
-    problems: list[str] = []
-    score = form.get("score", "").strip()
-    if not _SCORE.fullmatch(score):
-        problems.append("Score must be a whole number from 0 to 10")
     created_at = read_seconds(form, "created_at", problems, "Created at")
     properties = flat_hash(form, "end_user[properties]", problems, "End user properties")
     if problems:
         raise invalid(*problems)
-    response = SurveyResponse(
-        id=new_id,
-        end_user_id=end_user_id,
-        score=int(score),
-        text=blank_to_none(form.get("text")),
-        ip_address=blank_to_none(form.get("ip_address")),
-        origin_url=blank_to_none(form.get("origin_url")),
-        created_at=now if created_at is None else created_at,
-        updated_at=now,
-    )
-    return response, properties
-
-
-def read_decline(
-    form: Mapping[str, str], *, new_id: int, end_user_id: int, now: int
-) -> tuple[Decline, dict[str, str]]:
-    """Read a decline, and the properties of the end user that came with it.
-
-    Args:
-        form: the fields.
-        new_id: the decline's id.
-        end_user_id: the end user's id.
-        now: the unix time in whole seconds.
-
-    Raises:
-        RefusedError: 422 with every rule that the form breaks.
-    """
-    problems: list[str] = []
-    created_at = read_seconds(form, "created_at", problems, "Created at")
-    properties = flat_hash(form, "end_user[properties]", problems, "End user properties")
-    if problems:
-        raise invalid(*problems)
-    decline = Decline(
-        id=new_id,
-        end_user_id=end_user_id,
-        origin_url=blank_to_none(form.get("origin_url")),
-        created_at=now if created_at is None else created_at,
-        updated_at=now,
-    )
-    return decline, properties
+    return now if created_at is None else created_at, properties
 
 
 def listed(

@@ -2,22 +2,18 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote, urlencode
-
-from requests import codes
+from urllib.parse import urlencode
 
 from wootric_map.errors import (
-    CallFailedError,
     NoAnswerError,
     NotBelievedError,
     SignInRefusedError,
     UnreachableError,
 )
-from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, LookUpKey, PageView
+from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.wootric import retry
 from wootric_map.wootric.auth import (
     ClientCredentials,
@@ -27,19 +23,19 @@ from wootric_map.wootric.auth import (
     SignIn,
 )
 from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
-from wootric_map.wootric.caller import Caller, Mismatch, log
+from wootric_map.wootric.caller import Caller, log
+from wootric_map.wootric.events import bad_reply_leaves_doubt, registered_events, send_event
 from wootric_map.wootric.http import LARGEST_REPLY, Wire
+from wootric_map.wootric.look_ups import find_end_user
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import Services, bare
 from wootric_map.wootric.replies import (
     MOST_VALUES,
-    contradicts,
     has_more_than_asked,
     not_as_sent,
-    not_asked_for,
     says_who,
 )
-from wootric_map.wootric.reply_meaning import BAD_REPLY, ApiCall, bad_reply
+from wootric_map.wootric.reply_meaning import ApiCall, bad_reply
 from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
 
 __all__ = [
@@ -53,26 +49,11 @@ __all__ = [
     "Wootric",
 ]
 
-_LOOK_UPS: Final[Mapping[LookUpKey, tuple[str, str]]] = {
-    "id": ("end_users/{}", ""),
-    "external_id": ("end_users/{}", "?lookup_by_external_id=true"),
-    "email": ("end_users/{}", "?lookup_by_email=true"),
-    "phone_number": ("end_users/phone_number/{}", ""),
-}
-"""The path and the query of a look-up, by the kind of its key."""
-
-_KIBIBYTE: Final = 1024
-_LARGEST_TOKEN: Final = 64 * _KIBIBYTE
-_LARGEST_CHECK: Final = 256 * _KIBIBYTE
-"""Bytes of a reply that may hold the texts of a survey."""
-_LARGEST_PIXEL: Final = 64 * _KIBIBYTE
+_LARGEST_TOKEN: Final = 64 * 1024
 _LARGEST_PAGE: Final = 8 * LARGEST_REPLY
 """Bytes of a reply with fifty end users."""
 
 _MOST_VALUES_IN_PAGE: Final = 20 * MOST_VALUES
-
-_FEATURE_OFF: Final = frozenset({404, 423})
-"""The statuses that say that the account has no Targeted Sampling."""
 
 
 class Wootric:
@@ -165,17 +146,7 @@ class Wootric:
             UnreachableError: the list can't be had.
             WootricError: Wootric could not be asked.
         """
-        query = urlencode({"account_token": self._account_token})
-        call = HttpCall("GET", f"{self._services.eligibility}/registered_events.json?{query}")
-        try:
-            return _event_names(
-                self._caller.make(ApiCall("registered_events", call, authorized=False))
-            )
-        except CallFailedError as error:
-            if error.status in _FEATURE_OFF:
-                return frozenset()
-            message = f"the list of registered events can't be had: {error}"
-            raise UnreachableError(message) from error
+        return registered_events(self._caller, self._services, self._account_token)
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:
         """Look an end user up by Wootric's id, then external id, then email, else phone.
@@ -190,16 +161,7 @@ class Wootric:
             CallFailedError: Wootric refuses the look-up, or the reply is about another end user.
             WootricError: Wootric could not be asked.
         """
-        for by, key in wanted.look_up_keys():
-            # A path of dots alone would mean the folder above, however it is encoded.
-            if key.strip("."):
-                endpoint, query = _LOOK_UPS[by]
-                path = endpoint.format(quote(key, safe="")) + query
-                call = ApiCall(endpoint, HttpCall("GET", f"{self._services.rest}/{path}"))
-                found = self._found(call, partial(not_asked_for, by, key, wanted))
-                if found and not (by == "phone_number" and contradicts(wanted, found)):
-                    return found
-        return None
+        return find_end_user(self._caller, self._services, wanted)
 
     def list_end_users(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return a page of the account's end users as plain JSON (wootric.md 3).
@@ -230,7 +192,7 @@ class Wootric:
         """
         http = create_end_user(wanted, self._services)
         call = ApiCall("end_users/create", http, idempotent=False, tracker=tracker)
-        with _bad_reply_leaves_doubt("created"):
+        with bad_reply_leaves_doubt("created"):
             created = self._caller.end_user(call, partial(not_as_sent, wanted))
         if not says_who(wanted, created):
             # An id alone may be anybody's; a look-up will tell.
@@ -279,23 +241,7 @@ class Wootric:
             WootricError: the event could not be sent.
         """
         http = request(event, self._services, self._account_token)
-        sent_once = partial(ApiCall, http=http, authorized=False, idempotent=False, again=again)
-        if isinstance(event, EligibilityCheck):
-            call = sent_once("eligible", most=_LARGEST_CHECK, tracker=tracker)
-        else:
-            call = sent_once("pixel", is_json=False, most=_LARGEST_PIXEL, tracker=tracker)
-        with _bad_reply_leaves_doubt("taken"):
-            reply = self._caller.make(call)
-        return isinstance(reply, dict) and reply.get("eligible") is True
-
-    def _found(self, call: ApiCall, mismatch: Mismatch) -> EndUser | None:
-        """Make a look-up, and return its end user; None if there is none."""
-        try:
-            return self._caller.end_user(call, mismatch)
-        except CallFailedError as error:
-            if error.status == codes.not_found:
-                return None
-            raise
+        return send_event(self._caller, event, http, tracker, again=again)
 
     def _ask_for_token(self, grant: Grant) -> Any:
         """Send the form that asks for a token, and return the JSON of the reply."""
@@ -303,24 +249,6 @@ class Wootric:
         query = urlencode({"account_token": self._account_token})
         http = HttpCall("POST", f"{self._services.oauth}?{query}", grant)
         return self._caller.make(ApiCall("oauth", http, authorized=False, most=_LARGEST_TOKEN))
-
-
-@contextmanager
-def _bad_reply_leaves_doubt(done: str) -> Iterator[None]:
-    """Turn the error about a senseless reply into a NoAnswerError: the call may have been carried out."""
-    try:
-        yield
-    except CallFailedError as error:
-        if error.code == BAD_REPLY:
-            raise NoAnswerError(f"{error}, so it may have been {done}") from error
-        raise
-
-
-def _event_names(told: Any) -> frozenset[str]:
-    """Return the names of the registered events in the JSON of a reply."""
-    if not isinstance(told, list):
-        raise UnreachableError("Wootric's list of registered events is no list")
-    return frozenset(name for name in told if isinstance(name, str))
 
 
 def _page(told: Any, query: Mapping[str, str]) -> list[dict[str, Any]]:

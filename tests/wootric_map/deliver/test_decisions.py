@@ -4,13 +4,12 @@ import pytest
 from planned import PlanOf, identify, millis, page, track, wootric_id
 
 from wootric_map import EndUserUpsert, PlanOptions
-from wootric_map.deliver.addressing import Change
 from wootric_map.deliver.decisions import decide
 from wootric_map.deliver.fingerprints import (
     Delivered,
     Fingerprints,
     RememberedEndUser,
-    RememberedSayings,
+    RememberedStatements,
 )
 from wootric_map.deliver.questions import (
     Answer,
@@ -22,8 +21,9 @@ from wootric_map.deliver.questions import (
     RecallCreation,
     RecallDelivery,
     RecallFormerId,
-    RecallSayings,
+    RecallStatements,
 )
+from wootric_map.deliver.verdicts import Change
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Existing, Failure
 from wootric_map.plan.steps import Write
@@ -114,13 +114,13 @@ def test_a_dry_run_goes_on_past_a_look_up_that_fails(plan_of: PlanOf) -> None:
 # What earlier runs know was said later.
 
 
-def remembered(**times: int) -> RememberedSayings:
+def remembered(**times: int) -> RememberedStatements:
     fingerprints = Fingerprints(bytes(32))
     says = {
         fingerprints.field(name): Statement(Order(millis(time), True, "m"), True)
         for name, time in times.items()
     }
-    return RememberedSayings(Statements(says), fingerprints)
+    return RememberedStatements(Statements(says), fingerprints)
 
 
 def test_what_a_later_identify_said_otherwise_is_not_written(plan_of: PlanOf) -> None:
@@ -131,10 +131,10 @@ def test_what_a_later_identify_said_otherwise_is_not_written(plan_of: PlanOf) ->
         None,
         is_shared=made.plan.is_shared,
         asks=True,
-        recalls_sayings=True,
+        recalls_statements=True,
     )
     assert isinstance(way.send(None), LookUp)
-    assert way.send(HELD) == RecallSayings(7)
+    assert way.send(HELD) == RecallStatements(7)
     decision = way.send(remembered(**{"traits.plan": 2}))
     assert isinstance(decision, Decision)
     assert decision.verdict == Change("update", EndUserUpsert(properties={"city": "Rome"}))
@@ -151,7 +151,7 @@ def test_a_write_of_which_nothing_is_left_is_unchanged(plan_of: PlanOf) -> None:
         None,
         is_shared=made.plan.is_shared,
         asks=True,
-        recalls_sayings=True,
+        recalls_statements=True,
     )
     way.send(None)
     way.send(HELD)
@@ -169,12 +169,12 @@ def test_whom_nobody_knows_the_journal_may_remember(plan_of: PlanOf) -> None:
             None,
             is_shared=made.plan.is_shared,
             asks=asks,
-            recalls_sayings=True,
+            recalls_statements=True,
         )
         assert isinstance(way.send(None), LookUp)
-        assert way.send(None) == RecallFormerId((made.upsert,), (), alone=not asks)
+        assert way.send(None) == RecallFormerId((made.upsert,), (), journal_only=not asks)
         known = RememberedEndUser(7, {}, Fingerprints(bytes(32)))
-        assert way.send(known) == RecallSayings(7)
+        assert way.send(known) == RecallStatements(7)
         decision = way.send(None)
         assert isinstance(decision, Decision)
         assert decision.held is known
@@ -189,11 +189,11 @@ def test_an_id_of_wootrics_own_is_heard_of_though_nobody_is_asked(plan_of: PlanO
         None,
         is_shared=made.plan.is_shared,
         asks=False,
-        recalls_sayings=True,
+        recalls_statements=True,
     )
     assert isinstance(way.send(None), LookUp)
     assert isinstance(way.send(None), RecallFormerId)
-    assert way.send(None) == RecallSayings(7)
+    assert way.send(None) == RecallStatements(7)
 
 
 def test_unfolded_an_identify_heeds_those_before_it_whose_say_is_the_stronger(

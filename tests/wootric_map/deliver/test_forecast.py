@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import VirtualTime
 
-from wootric_map.deliver.forecast import Agenda, Kind, Speed, time_left
+from wootric_map.deliver.forecast import Kind, RemainingCalls, Speed, time_left
 from wootric_map.model import Action, Failure, Outcome, Ref, Skip
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.rate_limit import Allowance, LimitHeaders, Throughput
@@ -108,7 +108,9 @@ def test_an_endpoint_that_has_refused_goes_on_once_it_opens() -> None:
 
 
 def test_what_is_left_is_what_was_foreseen_less_what_was_done() -> None:
-    agenda = Agenda({"create": 3, "eligibility_check": 2, "page_view": 1}, asks=False)
+    remaining_calls = RemainingCalls(
+        {"create": 3, "eligibility_check": 2, "page_view": 1}, asks=False
+    )
     before = Skip("delivered_before", "track", "messageId", "…")
     for each in (
         outcome("create", records=5),
@@ -117,28 +119,28 @@ def test_what_is_left_is_what_was_foreseen_less_what_was_done() -> None:
         outcome("eligibility_check", result=Failure("refused", "…")),
         outcome("page_view"),
     ):
-        agenda.take(each)
-    left = {kind: count for kind, count in agenda.left().items() if count}
+        remaining_calls.count(each)
+    left = {kind: count for kind, count in remaining_calls.remaining().items() if count}
     assert left == {"create": 2, "eligibility_check": 1}
 
 
 def test_what_was_seen_of_those_asked_stands_for_the_others() -> None:
-    agenda = Agenda({"look_up": 200, "create": 100, "update": 10}, asks=True)
+    remaining_calls = RemainingCalls({"look_up": 200, "create": 100, "update": 10}, asks=True)
     for number in range(20):
         action: Action = "unchanged" if number < 10 else "update" if number < 15 else "create"
-        agenda.take(outcome(action, look_ups=2))
-    left = agenda.left(look_ups=20)  # each was found by the first of the two
+        remaining_calls.count(outcome(action, look_ups=2))
+    left = remaining_calls.remaining(look_ups=20)  # each was found by the first of the two
     assert left["look_up"] == 80
     assert left["create"] == 20
     assert left["update"] == 30
 
 
 def test_an_event_of_somebody_nobody_knows_was_foreseen_and_is_done() -> None:
-    agenda = Agenda({"look_up": 1, "page_view": 1}, asks=True)
-    agenda.take(
+    remaining_calls = RemainingCalls({"look_up": 1, "page_view": 1}, asks=True)
+    remaining_calls.count(
         outcome("page_view", look_ups=1, result=Skip("unidentified", "page", "userId", "…"))
     )
-    assert not any(agenda.left(1).values())
+    assert not any(remaining_calls.remaining(1).values())
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def killed(path: Path, do: Callable[[Journal], object]) -> None:
 def test_what_was_delivered_is_known_to_the_next_run(reopened: Open) -> None:
     journal = reopened()
     assert journal.past_delivery("m-1") is None
-    journal.deliveries.depart("m-1", "page_view")
+    journal.deliveries.about_to_send("m-1", "page_view")
     journal.deliveries.delivered("m-1", "page_view")
     assert isinstance(reopened().past_delivery("m-1"), Delivered)
     assert reopened().past_delivery("m-2") is None
@@ -133,21 +133,21 @@ def test_whom_a_run_has_met_is_known_also_where_it_ignores_earlier_ones(
 ) -> None:
     reopened(clock=lambda: 100.0).writes.written("a", 7, ADA)
     journal = reopened(recalls=recalls)
-    assert (journal.end_users.met(7), journal.end_users.met(8)) == (True, False)
+    assert (journal.end_users.has_met(7), journal.end_users.has_met(8)) == (True, False)
     journal.writes.written("b", 8, EndUserUpsert("b@example.com"))
-    assert journal.end_users.met(8)
-    assert not reopened(since=101.0).end_users.met(7)
-    assert reopened(since=100.0).end_users.met(7)
+    assert journal.end_users.has_met(8)
+    assert not reopened(since=101.0).end_users.has_met(7)
+    assert reopened(since=100.0).end_users.has_met(7)
 
 
 def test_a_mark_is_known_until_it_is_taken_off_and_counts_as_no_delivery(
     path: Path, reopened: Open
 ) -> None:
-    reopened().deliveries.begin("m")
+    reopened().deliveries.mark_creation("m")
     journal = reopened()
     assert journal.past_delivery("m") == Delivered(1)
     assert not any(contents(path).delivered.values())
-    journal.deliveries.end("m")
+    journal.deliveries.unmark_creation("m")
     assert reopened().past_delivery("m") is None
 
 
@@ -209,7 +209,7 @@ def since(
 
 
 def heard(journal: Journal, number: int, name: str) -> int | None:
-    found = journal.sayings_of(number)
+    found = journal.statements_of(number)
     say = found and found.of(name)
     return say.order.time if say else None
 
@@ -217,7 +217,7 @@ def heard(journal: Journal, number: int, name: str) -> int | None:
 @pytest.mark.parametrize("recalls", [True, False])
 def test_the_last_that_was_said_of_each_trait_is_remembered(reopened: Open, recalls: bool) -> None:
     journal = reopened()
-    assert journal.sayings_of(7) is None
+    assert journal.statements_of(7) is None
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", "traits.plan"))
     journal.writes.written("b", 7, ADA, provenance=since(journal, 2, "email", "external_id"))
     journal.writes.written("c", 7, ADA)
@@ -226,7 +226,7 @@ def test_the_last_that_was_said_of_each_trait_is_remembered(reopened: Open, reca
         heard(journal, 7, name) for name in ("email", "traits.plan", "external_id", "traits.x")
     ]
     assert times == [5, 5, 2, None]
-    assert journal.sayings_of(8) is None
+    assert journal.statements_of(8) is None
 
 
 def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
@@ -234,15 +234,15 @@ def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
 ) -> None:
     def run(journal: Journal) -> None:
         provenance = since(journal, 5, "email", ids=[EndUserUpsert(email="old@example.com")])
-        journal.deliveries.depart("w", "create", ADA, provenance=provenance)
+        journal.deliveries.about_to_send("w", "create", ADA, provenance=provenance)
 
     killed(path, run)
     journal = reopened()
     (doubt,) = journal.deliveries.doubtful_writes()
-    assert journal.sayings_of(7) is None
+    assert journal.statements_of(7) is None
     assert journal.writes.resolve(doubt, HELD)
     assert heard(journal, 7, "email") == 5
-    known = journal.recollect([EndUserUpsert(email="old@example.com")], alone=False)
+    known = journal.find_by_former_id([EndUserUpsert(email="old@example.com")], journal_only=False)
     assert known
     assert known.id == 7
 
@@ -250,10 +250,10 @@ def test_what_it_was_said_of_a_doubtful_write_counts_once_that_is_settled(
 def test_begun_anew_it_has_heard_nothing(reopened: Open) -> None:
     journal = reopened()
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
-    journal.begin_anew()
-    assert journal.sayings_of(7) is None
+    journal.forget_all()
+    assert journal.statements_of(7) is None
     journal.writes.written("b", 7, EndUserUpsert(email="x@example.com"))
-    assert reopened().recollect([OLD], alone=False) is None
+    assert reopened().find_by_former_id([OLD], journal_only=False) is None
 
 
 OLD = EndUserUpsert(email="old@example.com", external_id="0")
@@ -282,16 +282,16 @@ def test_an_end_user_is_known_by_what_they_had_before_unless_anything_contradict
     journal = reopened()
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, ids=[ADA, OLD]))
     # In the run that wrote them they stand apart, as its plan has it.
-    assert journal.recollect(known_as, alone=False) is None
+    assert journal.find_by_former_id(known_as, journal_only=False) is None
     journal = reopened()
-    known = journal.recollect(known_as, alone=False)
+    known = journal.find_by_former_id(known_as, journal_only=False)
     assert (known and known.id) == (7 if found else None)
 
 
 def test_what_was_replaced_was_theirs_before(reopened: Open) -> None:
     reopened().writes.written("a", 7, EndUserUpsert("old@example.com", "0"))
     reopened().writes.written("b", 7, EndUserUpsert("ada@example.com", "1"))
-    known = reopened().recollect([OLD], alone=False)
+    known = reopened().find_by_former_id([OLD], journal_only=False)
     assert known
     assert known.holds("external_id", "1")
 
@@ -300,11 +300,16 @@ def test_an_id_that_somebody_has_now_is_theirs_alone(reopened: Open) -> None:
     journal = reopened()
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
     journal.writes.written("b", 8, EndUserUpsert("old@example.com", "8"))
-    assert reopened().recollect([EndUserUpsert(email="old@example.com")], alone=False) is None
+    assert (
+        reopened().find_by_former_id([EndUserUpsert(email="old@example.com")], journal_only=False)
+        is None
+    )
     # The newest of those who had it.
     journal = reopened()
     journal.writes.written("c", 8, EndUserUpsert("new@example.com", "8"))
-    known = reopened().recollect([EndUserUpsert(email="old@example.com")], alone=False)
+    known = reopened().find_by_former_id(
+        [EndUserUpsert(email="old@example.com")], journal_only=False
+    )
     assert known
     assert known.id == 8
 
@@ -313,8 +318,8 @@ def test_where_nobody_else_is_asked_the_email_alone_decides(reopened: Open) -> N
     reopened().writes.written("a", 7, ADA)
     wanted = EndUserUpsert("ada@example.com", "2")
     journal = reopened()
-    assert journal.find(wanted) is journal.recollect([wanted], alone=False) is None
-    known = journal.recollect([wanted], alone=True)
+    assert journal.find(wanted) is journal.find_by_former_id([wanted], journal_only=False) is None
+    known = journal.find_by_former_id([wanted], journal_only=True)
     assert known
     assert known.id == 7
 
@@ -331,16 +336,16 @@ def test_an_external_id_that_was_theirs_before_is_no_contradiction(reopened: Ope
 def test_a_snapshot_knows_better_of_former_ids_too(reopened: Open) -> None:
     journal = reopened(clock=lambda: 5.0)
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, "email", ids=[OLD]))
-    assert reopened(since=4.0).recollect([OLD], alone=False)
+    assert reopened(since=4.0).find_by_former_id([OLD], journal_only=False)
     journal = reopened(since=6.0)
-    assert journal.recollect([OLD], alone=False) is None
+    assert journal.find_by_former_id([OLD], journal_only=False) is None
     assert heard(journal, 7, "email") == 5
 
 
 def test_ignoring_earlier_runs_it_does_not_know_what_they_left(reopened: Open) -> None:
     journal = reopened()
     journal.writes.written("a", 7, ADA, provenance=since(journal, 5, ids=[OLD]))
-    known = reopened(recalls=False).recollect([OLD], alone=False)
+    known = reopened(recalls=False).find_by_former_id([OLD], journal_only=False)
     assert known
     assert known.id == 7
     assert difference(ADA, known) == ADA
@@ -352,7 +357,7 @@ def test_whoever_lost_an_id_keeps_what_was_said(reopened: Open) -> None:
     journal.writes.written("b", 8, EndUserUpsert(ADA.email, "8"))
     journal = reopened()
     assert journal.find(EndUserUpsert(external_id="1")) is None
-    assert journal.recollect([OLD], alone=False) is None
+    assert journal.find_by_former_id([OLD], journal_only=False) is None
     assert heard(journal, 7, "traits.plan") == 5
 
 
@@ -382,7 +387,7 @@ def test_fingerprints_come_back_as_they_were_put_down(
 def test_a_killed_run_was_over_when_the_next_began(path: Path, reopened: Open) -> None:
     def run(journal: Journal) -> None:
         journal.writes.written("w", 7, ADA)
-        journal.deliveries.depart("m", "page_view")
+        journal.deliveries.about_to_send("m", "page_view")
 
     killed(path, run)
     journal = reopened(clock=lambda: 5e9)
@@ -401,9 +406,9 @@ def test_who_met_nobody_knows_nobody(reopened: Open) -> None:
 
 def test_there_is_something_to_ask_it_once_an_earlier_run_left_anything(reopened: Open) -> None:
     assert not reopened().remembers
-    reopened().deliveries.depart("m", "page_view")
+    reopened().deliveries.about_to_send("m", "page_view")
     assert reopened().remembers
-    reopened().deliveries.returned("m")
+    reopened().deliveries.not_carried_out("m")
     reopened().deliveries.delivered("n", "page_view")
     assert reopened().remembers
     assert not reopened(recalls=False).remembers
@@ -426,10 +431,10 @@ def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
 ) -> None:
     def run(journal: Journal) -> None:
         for key in ("answered", "refused", "lost"):
-            journal.deliveries.depart(key, "eligibility_check")
+            journal.deliveries.about_to_send(key, "eligibility_check")
         journal.deliveries.delivered("answered", "eligibility_check")
-        journal.deliveries.returned("refused")
-        journal.deliveries.depart("next", "page_view")
+        journal.deliveries.not_carried_out("refused")
+        journal.deliveries.about_to_send("next", "page_view")
 
     killed(path, run)
     journal = reopened()
@@ -444,23 +449,23 @@ def test_what_departed_and_was_not_answered_is_in_doubt_after_a_kill(
 
 def test_what_this_run_has_under_way_is_no_doubt_of_its_own(reopened: Open) -> None:
     journal = reopened()
-    journal.deliveries.depart("m", "page_view")
+    journal.deliveries.about_to_send("m", "page_view")
     assert journal.past_delivery("m") is None
 
 
 def test_sent_again_and_turned_away_it_stays_in_doubt(path: Path, reopened: Open) -> None:
-    killed(path, lambda journal: journal.deliveries.depart("m", "page_view"))
+    killed(path, lambda journal: journal.deliveries.about_to_send("m", "page_view"))
     journal = reopened(resends=True)
     assert journal.past_delivery("m") is None
-    journal.deliveries.depart("m", "page_view")
-    journal.deliveries.returned("m")
+    journal.deliveries.about_to_send("m", "page_view")
+    journal.deliveries.not_carried_out("m")
     assert reopened().past_delivery("m") == "in_doubt"
 
 
 def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> None:
-    killed(path, lambda journal: journal.deliveries.depart("m", "page_view"))
+    killed(path, lambda journal: journal.deliveries.about_to_send("m", "page_view"))
     journal = reopened(resends=True)
-    journal.deliveries.depart("m", "page_view")
+    journal.deliveries.about_to_send("m", "page_view")
     journal.deliveries.delivered("m", "page_view")
     assert isinstance(reopened().past_delivery("m"), Delivered)
     assert reopened().deliveries.in_doubt() == 0
@@ -480,7 +485,7 @@ def test_sent_again_and_answered_it_is_delivered(path: Path, reopened: Open) -> 
 def test_a_doubtful_write_is_settled_by_what_wootric_holds(
     path: Path, reopened: Open, held: EndUser | None, arrived: bool
 ) -> None:
-    killed(path, lambda journal: journal.deliveries.depart("w", "create", ADA))
+    killed(path, lambda journal: journal.deliveries.about_to_send("w", "create", ADA))
     journal = reopened()
     (doubt,) = journal.deliveries.doubtful_writes()
     assert doubt.wanted == EndUserUpsert("ada@example.com", "1", "+44 1")
@@ -502,7 +507,7 @@ def test_many_threads_have_no_more_in_doubt_than_each_has_under_way(
 
         def work(number: int) -> None:
             for nth in range(50):
-                journal.deliveries.depart(f"{number}-{nth}", "page_view")
+                journal.deliveries.about_to_send(f"{number}-{nth}", "page_view")
                 if nth < 49:
                     journal.deliveries.delivered(f"{number}-{nth}", "page_view")
             last.wait()
@@ -533,7 +538,7 @@ def test_only_its_owner_may_read_it_and_its_companions(path: Path, reopened: Ope
 
 def test_it_holds_nobodys_data_once_nothing_is_under_way(path: Path, reopened: Open) -> None:
     journal = reopened()
-    journal.deliveries.depart("w", "create", ADA)
+    journal.deliveries.about_to_send("w", "create", ADA)
     assert b"ada@example" in b"".join(each.read_bytes() for each in path.parent.iterdir())
     journal.writes.written("w", 7, ADA)
     journal.close()
@@ -609,25 +614,25 @@ def test_a_journal_of_the_third_version_is_brought_up_to_date(path: Path, reopen
         )
     old.close()
     journal = reopened()
-    assert journal.sayings_of(7) is None
+    assert journal.statements_of(7) is None
     (doubt,) = journal.deliveries.doubtful_writes()
     assert doubt.provenance == Provenance()
     assert journal.writes.resolve(doubt, HELD)
     assert journal.find(ADA)
     # The write that was in doubt, and what that release delivered, it learns about when they come again.
-    assert not journal.deliveries.is_silent(journal.past_delivery("never"))
+    assert not journal.deliveries.is_without_statements(journal.past_delivery("never"))
     for key, when in (("old", 5), ("older", 2)):
         fate = journal.past_delivery(key)
         assert fate == Delivered(1)
-        assert journal.deliveries.is_silent(fate)
-        journal.writes.learn(key, ADA, since(journal, when, "email"))
-        assert not journal.deliveries.is_silent(journal.past_delivery(key))
+        assert journal.deliveries.is_without_statements(fate)
+        journal.writes.note_statements(key, ADA, since(journal, when, "email"))
+        assert not journal.deliveries.is_without_statements(journal.past_delivery(key))
         assert heard(journal, 7, "email") == 5
-    journal.writes.learn("x", EndUserUpsert(external_id="2"), since(journal, 9, "email"))
+    journal.writes.note_statements("x", EndUserUpsert(external_id="2"), since(journal, 9, "email"))
     journal = reopened()
     assert heard(journal, 7, "email") == 5
     journal.writes.written("w", 7, ADA)
-    assert not reopened().deliveries.is_silent(reopened().past_delivery("w"))
+    assert not reopened().deliveries.is_without_statements(reopened().past_delivery("w"))
 
 
 @pytest.mark.parametrize("nth", range(20))
@@ -713,12 +718,12 @@ def test_what_can_not_be_put_on_record_is_not_to_be_sent(path: Path, reopened: O
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")
     journal = Journal(database, str(path), time.time)
-    journal.deliveries.depart("before", "page_view")
+    journal.deliveries.about_to_send("before", "page_view")
     big = EndUserUpsert(email="x" * 100_000)
     with pytest.raises(JournalFailedError, match="full"):
-        journal.deliveries.depart("w", "create", big)
+        journal.deliveries.about_to_send("w", "create", big)
     with pytest.raises(JournalFailedError):
-        journal.deliveries.depart("after", "page_view")
+        journal.deliveries.about_to_send("after", "page_view")
     assert journal.failure
     journal.close()
     assert reopened().past_delivery("before") == "in_doubt"
@@ -730,7 +735,7 @@ def test_an_answer_that_can_not_be_written_down_keeps_all_else_from_leaving(
     journal = reopened()
     journal.writes.written("w", 2**70, ADA)
     with pytest.raises(JournalFailedError, match="nothing more was sent"):
-        journal.deliveries.depart("p", "page_view")
+        journal.deliveries.about_to_send("p", "page_view")
     assert journal.failure
 
 
@@ -750,7 +755,7 @@ def test_a_journal_with_a_value_of_another_type_is_refused(
     path: Path, reopened: Open, change: str
 ) -> None:
     journal = reopened()
-    journal.deliveries.depart("w", "create", ADA)
+    journal.deliveries.about_to_send("w", "create", ADA)
     journal.writes.written("v", 7, ADA)
     journal.runs.note_limits({"end_users/create": 60.0})
     journal.close()
@@ -777,19 +782,19 @@ def test_what_was_said_that_is_spoilt_is_named_and_fills_no_memory(
         database.commit()
     journal = reopened()
     with pytest.raises(JournalFailedError, match="can't be used as a journal"):
-        journal.sayings_of(7)
+        journal.statements_of(7)
     journal.writes.written(
         "v", 7, ADA, provenance=journal.fingerprints.provenance(said(9, "email"), [ADA])
     )
     with pytest.raises(JournalFailedError):
-        journal.deliveries.depart("next", "page_view")
+        journal.deliveries.about_to_send("next", "page_view")
 
 
 def test_after_it_is_closed_nothing_departs(reopened: Open) -> None:
     journal = reopened()
     journal.close()
     with pytest.raises(StoppedError):
-        journal.deliveries.depart("m", "page_view")
+        journal.deliveries.about_to_send("m", "page_view")
     journal.deliveries.delivered("m", "page_view")
     assert reopened().past_delivery("m") is None
 
@@ -804,7 +809,7 @@ def test_forgotten_it_is_gone_with_its_companions(path: Path, reopened: Open) ->
 
 def test_a_temporary_one_leaves_no_file(tmp_path: Path) -> None:
     with Journal.temporary() as journal:
-        journal.deliveries.depart("m", "page_view")
+        journal.deliveries.about_to_send("m", "page_view")
         journal.deliveries.delivered("m", "page_view")
         journal.writes.written("w", 7, ADA)
         assert isinstance(journal.past_delivery("m"), Delivered)

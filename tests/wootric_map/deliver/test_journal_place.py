@@ -33,5 +33,5 @@ def test_without_a_home_it_asks_for_a_place() -> None:
 @pytest.mark.usefixtures("_homeless")
 def test_without_a_home_the_lock_stands_beside_the_journal(tmp_path: Path) -> None:
     path = journal_place.place("0123456789ab", tmp_path / "own.journal")
-    with locked("0123456789ab", path, patience=0, wait=Event().wait):
+    with locked("0123456789ab", path, timeout=0, wait=Event().wait):
         assert [each.name for each in tmp_path.iterdir()] == ["own.journal.lock"]

@@ -76,7 +76,7 @@ def other(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "other"
     with Journal.open(path, ACCOUNT) as journal:
         for number in range(20):
-            journal.deliveries.depart(f"other {number}", "page_view")
+            journal.deliveries.about_to_send(f"other {number}", "page_view")
         yield path
 
 
@@ -95,7 +95,7 @@ class Departures(threading.Thread):
             now = time.monotonic()
             key = f"{self.name} {len(self.begun)}"
             try:
-                self._journal.deliveries.depart(key, "page_view")
+                self._journal.deliveries.about_to_send(key, "page_view")
             except JournalFailedError as error:
                 self.failure = str(error)
                 return
@@ -132,18 +132,18 @@ def test_what_was_put_in_its_place_stays_as_it_was_put_there(
     path = tmp_path / "journal"
     with Journal.open(path, ACCOUNT) as journal:
         for number in range(20):
-            journal.deliveries.depart(f"page {number}", "page_view")
+            journal.deliveries.about_to_send(f"page {number}", "page_view")
         take(path, other)
         put = path.read_bytes()
         with pytest.raises(JournalFailedError, match="was written to by another program"):
-            journal.deliveries.depart("late", "page_view")
+            journal.deliveries.about_to_send("late", "page_view")
     assert path.read_bytes() == put
 
 
 def test_written_over_as_it_is_closed_it_is_noticed(tmp_path: Path, other: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal.open(path, ACCOUNT)
-    journal.deliveries.depart("page", "page_view")
+    journal.deliveries.about_to_send("page", "page_view")
     another(path, other)
     journal.close()
     assert journal.failure
@@ -155,7 +155,7 @@ def test_a_log_that_grows_is_written_back_and_begun_anew(tmp_path: Path) -> None
     log = Path(f"{path}{LOG}")
     with Journal.open(path, ACCOUNT) as journal:
         for number in range(1_500):
-            journal.deliveries.depart(f"page {number}", "page_view")
+            journal.deliveries.about_to_send(f"page {number}", "page_view")
             journal.deliveries.delivered(f"page {number}", "page_view")
         assert log.stat().st_size < 6_000_000
         assert path.stat().st_size > 50_000
@@ -184,16 +184,16 @@ def test_written_over_while_the_log_is_written_back_it_is_noticed(
     path = tmp_path / "file"
     with Watch(path, Witness(4096, 4096, NONCE)) as watch:
         database.execute("INSERT INTO two VALUES (1)")
-        assert watch.look() is None
+        assert watch.check() is None
         assert watch.frames == 1
         path.write_bytes(path.read_bytes().replace(NONCE, NONCE[::-1]))
         database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        watch.take_note()
-        found = watch.look()
+        watch.note_checkpoint()
+        found = watch.check()
     assert found
     assert found[0] == path
     assert found[1].what == "was written to by another program"
-    assert not found[1].is_elsewhere
+    assert not found[1].is_intact
 
 
 def test_a_log_that_was_cut_and_has_grown_since_is_noticed(
@@ -201,10 +201,10 @@ def test_a_log_that_was_cut_and_has_grown_since_is_noticed(
 ) -> None:
     with Watch(tmp_path / "file", Witness(4096, 4096, NONCE)) as watch:
         database.execute("INSERT INTO two VALUES (1)")
-        assert watch.look() is None
+        assert watch.check() is None
         os.truncate(tmp_path / "file-wal", 0)
         database.execute("INSERT INTO two VALUES (2)")
-        found = watch.look()
+        found = watch.check()
     assert found
     assert found[0] == tmp_path / "file-wal"
     assert found[1].what == "was emptied or cut short"
@@ -216,10 +216,10 @@ def test_an_older_copy_of_the_log_is_noticed(tmp_path: Path, database: sqlite3.C
         database.execute("INSERT INTO two VALUES (1)")
         older = log.read_bytes()
         database.execute("INSERT INTO two VALUES (2)")
-        assert watch.look() is None
+        assert watch.check() is None
         log.write_bytes(older)
         database.execute("INSERT INTO two VALUES (3)")
-        found = watch.look()
+        found = watch.check()
     assert found
     assert found[0] == log
 
@@ -236,11 +236,11 @@ def test_what_the_program_itself_does_is_no_loss(
             database.execute("BEGIN")
             database.execute("INSERT INTO two VALUES (randomblob(?))", (number * 100,))
             database.execute("ROLLBACK" if number % 7 == 0 else "COMMIT")
-            assert watch.look() is None, number
+            assert watch.check() is None, number
             if number % 11 == 0:
                 reader.execute("COMMIT" if reader.in_transaction else "BEGIN")
                 reader.execute("SELECT count(*) FROM two").fetchone()
             if number % 5 == 0:
                 database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                watch.take_note()
-                assert watch.look() is None, number
+                watch.note_checkpoint()
+                assert watch.check() is None, number

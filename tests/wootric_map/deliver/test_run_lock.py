@@ -13,7 +13,7 @@ from wootric_map.errors import LockedError
 
 def taken(path: Path) -> RunLock:
     return RunLock.take(
-        path, patience=0, wait=lambda _: True, clock=lambda: 0.0, monotonic=lambda: 0.0
+        path, timeout=0, wait=lambda _: True, clock=lambda: 0.0, monotonic=lambda: 0.0
     )
 
 

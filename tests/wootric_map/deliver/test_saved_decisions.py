@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from wootric_map import EndUserUpsert
-from wootric_map.deliver.addressing import Change
 from wootric_map.deliver.fingerprints import Delivered
 from wootric_map.deliver.questions import (
     Answer,
@@ -19,6 +18,7 @@ from wootric_map.deliver.questions import (
     RecallWritten,
 )
 from wootric_map.deliver.saved_decisions import PastRuns, decide_saved
+from wootric_map.deliver.verdicts import Change
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Failure, PageView, Ref
 from wootric_map.plan.plan_file import Planned, PlannedCall, PlannedWrite
@@ -35,8 +35,8 @@ UNANSWERED = Inconclusive(IN_DOUBT, is_unanswered=True, is_last=False)
 Decided = list[Question | Decision]
 
 
-def past_runs(carries_several: Callable[[str], bool] = lambda _: False) -> PastRuns:
-    return PastRuns(lambda _: False, carries_several)
+def past_runs(is_shared_id: Callable[[str], bool] = lambda _: False) -> PastRuns:
+    return PastRuns(lambda _: False, is_shared_id)
 
 
 def decided(

@@ -25,7 +25,7 @@ from planned import (
 )
 
 from wootric_map import Choice, EligibilityCheck, EndUserUpsert, PageView, PlanOptions, Skip
-from wootric_map.deliver.addressing import address
+from wootric_map.deliver.verdicts import enrich
 from wootric_map.mapping.record_keys import event_key
 from wootric_map.model import EndUser
 from wootric_map.plan.plan_file import PlanFile, PlanWriter
@@ -566,7 +566,7 @@ def test_what_is_not_chosen_still_serves_to_know_who_is_who(plan_of: PlanOf) -> 
     )
     assert made.writes() == []
     (event,) = made.events()
-    call = address(event, made.user)
+    call = enrich(event, made.user)
     assert not isinstance(call, Skip | PageView)
     assert (call.email, call.language, call.end_user_created_at) == ("a@b.co", "de", 1_400_005_000)
     assert made.report.skipped.counts == {"filtered_out": 1}

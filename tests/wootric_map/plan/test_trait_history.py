@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.deliver.fingerprints import merged_sayings, packed_sayings, unpacked_sayings
+from wootric_map.deliver.fingerprints import (
+    merged_statements,
+    packed_statements,
+    unpacked_statements,
+)
 from wootric_map.mapping.identity import user_of
 from wootric_map.model import EndUserUpsert, Ref
 from wootric_map.plan.folding import fold
@@ -200,7 +204,7 @@ def test_an_email_that_a_user_id_looks_like_is_the_weaker() -> None:
 @given(statements())
 def test_what_was_said_comes_back_as_it_was_put_down(said: Statements[bytes]) -> None:
     assert as_data(ungrouped(grouped(said))) == as_data(said)
-    assert as_data(unpacked_sayings(packed_sayings(said))) == as_data(said)
+    assert as_data(unpacked_statements(packed_statements(said))) == as_data(said)
 
 
 @given(
@@ -222,9 +226,11 @@ def test_of_what_is_marked_the_latest_is_known_whatever_came_first(
 def test_what_is_pushed_again_changes_nothing(
     one: Statements[bytes], other: Statements[bytes]
 ) -> None:
-    before, after = packed_sayings(one), packed_sayings(other)
-    both = merged_sayings(before, after)
-    assert as_data(unpacked_sayings(merged_sayings(both, after))) == as_data(unpacked_sayings(both))
+    before, after = packed_statements(one), packed_statements(other)
+    both = merged_statements(before, after)
+    assert as_data(unpacked_statements(merged_statements(both, after))) == as_data(
+        unpacked_statements(both)
+    )
 
 
 def unmarked(*ties: str) -> Statements[str]:

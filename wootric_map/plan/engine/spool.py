@@ -145,7 +145,7 @@ class Person(NamedTuple):
     """The kinds of ids they have (people.py), added up."""
     identifies: Rows
     """Those of them that are replayed, or serve to know who they are."""
-    turns: Rows
+    replayed_rows: Rows
     """What is replayed beside one write for all identifies; or, unfolded, everything in its turn."""
 
 
@@ -346,7 +346,7 @@ class Spool:
             if index not in self._giants:
                 self._giants[index] = self._person(stretch.first, *self._sort_on_disk(stretch))
             giants = self._giants[index]
-            if len(giants.identifies) or len(giants.turns):
+            if len(giants.identifies) or len(giants.replayed_rows):
                 yield giants
             return
         by_person: dict[int, list[Found]] = {}
@@ -356,10 +356,12 @@ class Spool:
             found = by_person.pop(place)
             if found:
                 identifies = [each for each in found if not each[3] & 3]
-                turns = [each for each in found if each[3] & 3] if self._events_apart else found
+                replayed_rows = (
+                    [each for each in found if each[3] & 3] if self._events_apart else found
+                )
                 identifies.sort(key=in_order)
-                turns.sort(key=in_order)
-                yield self._person(place, identifies, turns)
+                replayed_rows.sort(key=in_order)
+                yield self._person(place, identifies, replayed_rows)
 
     def first_of(self, index: int) -> int:
         """The number of a stretch's first end user."""
@@ -422,14 +424,14 @@ class Spool:
                 )
 
     def _person(
-        self, place: int, identifies: Collection[Found], turns: Collection[Found]
+        self, place: int, identifies: Collection[Found], replayed_rows: Collection[Found]
     ) -> Person:
         return Person(
             place + 1,
             self._people[place],
             self._kinds[place],
             Rows(self, identifies),
-            Rows(self, turns),
+            Rows(self, replayed_rows),
         )
 
     def _judged(self, fate: int, record: bytes) -> bytes:
@@ -650,20 +652,20 @@ class Spool:
     def _sort_on_disk(self, stretch: _Stretch) -> tuple[Runs[Found], Runs[Found]]:
         """A giant's records in their order: runs that are sorted, to be merged as they are read."""
         identifies: Runs[Found] = Runs(self._sorted, in_order)
-        turns: Runs[Found] = Runs(self._sorted, in_order)
+        replayed_rows: Runs[Found] = Runs(self._sorted, in_order)
         held: list[Found] = []
         size = 0
         for _, of, record in chain(self._waiting(stretch), [(0, 0, b"")]):
             if size > _GIANT_BYTES or not record:
                 identifies.add(each for each in held if not each[3] & 3)
-                turns.add(each for each in held if each[3] & 3 or not self._events_apart)
+                replayed_rows.add(each for each in held if each[3] & 3 or not self._events_apart)
                 held, size = [], 0
             if record:
                 held.append((*marshal.loads(record), of))  # noqa: S302 - our own
                 size += len(record)
         identifies.merge()
-        turns.merge()
-        return identifies, turns
+        replayed_rows.merge()
+        return identifies, replayed_rows
 
 
 def _stretches(weights: Sequence[int]) -> list[_Stretch]:

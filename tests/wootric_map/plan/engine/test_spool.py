@@ -146,7 +146,9 @@ def test_an_end_user_may_have_no_events_or_nothing_else(
     filling.add(kind=kind)
     filling.close()
     (person,) = filling.spool.people()
-    assert [len(person.identifies), len(person.turns)] == ([1, 0] if kind == IDENTIFY else [0, 1])
+    assert [len(person.identifies), len(person.replayed_rows)] == (
+        [1, 0] if kind == IDENTIFY else [0, 1]
+    )
 
 
 def test_an_end_users_records_may_be_gone_through_again_and_looked_for(
@@ -156,10 +158,10 @@ def test_an_end_users_records_may_be_gone_through_again_and_looked_for(
         filling.add(time, time=time)
     filling.close()
     (person,) = filling.spool.people()
-    first = list(person.turns)
-    assert list(person.turns) == first
-    assert first[4] in person.turns
-    assert first[4]._replace(payload="another") not in person.turns
+    first = list(person.replayed_rows)
+    assert list(person.replayed_rows) == first
+    assert first[4] in person.replayed_rows
+    assert first[4]._replace(payload="another") not in person.replayed_rows
     assert [each.number for each in filling.spool.people()] == [1]
 
 
@@ -180,7 +182,7 @@ def test_end_users_are_numbered_from_1_by_when_they_were_first_met(
     filling.close([0, 1, 0, 3, 4], names=["u:1", "e:2", "u:3", "w:4", "p:5"])
     people = list(filling.spool.people())
     assert [(each.number, each.kinds) for each in people] == [(1, WOOTRIC), (2, USER), (3, EMAIL)]
-    assert [next(iter(each.turns)).payload for each in people] == [3, 2, 1]
+    assert [next(iter(each.replayed_rows)).payload for each in people] == [3, 2, 1]
     ids = [filling.spool.names.of(each.root) for each in people]
     assert ids == [[("w:4", True)], [("u:1", True), ("u:3", True)], [("e:2", True)]]
 
@@ -586,7 +588,8 @@ def test_whoever_comes_beside_a_large_end_user_keeps_their_own_records(
     with bounds(stretch_bytes=1000, giant_bytes=8000):
         sized(filling, first, second, third)
         found = [
-            (each.number, [row.payload[0] for row in each.turns]) for each in filling.spool.people()
+            (each.number, [row.payload[0] for row in each.replayed_rows])
+            for each in filling.spool.people()
         ]
     assert found == [(1, [0]), (2, [1]), (3, [2])]
 
@@ -638,7 +641,7 @@ def test_memory_does_not_grow_with_the_records_of_one_end_user(size: int) -> Non
             tracemalloc.start()
             try:
                 for person in spool.people():
-                    assert sum(1 for _ in person.turns) == count
+                    assert sum(1 for _ in person.replayed_rows) == count
                 return tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -662,7 +665,7 @@ def test_several_threads_read_at_once_and_each_gets_its_own_rows(kept: str) -> N
         filling.close(range(people))
 
         def read(person: Person) -> list[tuple[str, bytes]]:
-            return [(row.payload, spool.raw(row.number)) for row in person.turns]
+            return [(row.payload, spool.raw(row.number)) for row in person.replayed_rows]
 
         with ThreadPoolExecutor(people) as pool:
             found = list(pool.map(read, spool.people()))
@@ -679,7 +682,7 @@ def test_one_readers_rows_go_on_where_they_were_while_another_reads(
         filling.add(number, time=number)
     filling.close()
     (person,) = filling.spool.people()
-    pairs = list(zip(person.turns, person.turns, strict=True))
+    pairs = list(zip(person.replayed_rows, person.replayed_rows, strict=True))
     assert len(pairs) == count
     assert all(row == same for row, same in pairs)
 

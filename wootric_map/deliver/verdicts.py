@@ -1,4 +1,4 @@
-"""What an end user's steps become, given what Wootric holds: a write, a call, or a skip."""
+"""The verdict on a step of an end user, given what Wootric holds: a write, a call, or a skip."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -25,12 +25,12 @@ from wootric_map.values.json_values import first
 
 
 class Change(NamedTuple):
-    """What has to be written of an end user."""
+    """What is to be written of an end user."""
 
     action: Action
     """`create`, `update`, `unchanged` or `left`."""
     fields: EndUserUpsert | None
-    """None where nothing has to be."""
+    """The fields to send; None if nothing is to be sent."""
 
 
 def change(
@@ -40,16 +40,16 @@ def change(
     *,
     asked: bool = True,
 ) -> Change | Skip:
-    """What has to be written for Wootric to hold an end user as wanted.
+    """Return what is to be written for Wootric to hold an end user as wanted.
 
     Args:
-        end_user: whose identifies they are.
-        write: what is wanted, less what is to stay as it is.
-        held: the end user as Wootric holds them, or as an earlier run left them; None where it does not.
-        asked: whether it was looked up; else an id of Wootric's own is taken to be there.
+        end_user: the end user.
+        write: what is wanted, without the values that are to stay as they are.
+        held: the end user as Wootric holds them, or as an earlier run left them; None if Wootric has no such.
+        asked: whether Wootric was asked; if not, the end user with an id of Wootric's own is taken to exist.
 
     Returns:
-        The change, or the skip where nobody can be found (`unidentified`).
+        The change, or the skip if nobody can be identified.
     """
     upsert = write.upsert
     if end_user.is_ambiguous:
@@ -63,13 +63,12 @@ def change(
         return Change("create", upsert) if upsert.fields() else Change("unchanged", None)
     if not (upsert.email or upsert.phone_number):
         return unidentified("identify", end_user)
-    # Wootric has been asked after its own id, if there is one, and does not know it.
+    # An id of Wootric's own was looked up, and Wootric does not know it.
     return Change("create", replace(upsert, wootric_id=None) if upsert.wootric_id else upsert)
 
 
 def needs_look_up(step: Step, end_user: EndUserPlan) -> bool:
-    """Whether it takes a look-up to know what a step becomes: for every write, and for a track or page
-    record of whose user the export says too little."""
+    """Return whether the verdict on a step takes a look-up: a write does, and an event without an email."""
     if isinstance(step, Write):
         return True
     folded = end_user.folded
@@ -79,7 +78,7 @@ def needs_look_up(step: Step, end_user: EndUserPlan) -> bool:
 def unregistered(
     call: EligibilityCheck | PageView, registered: frozenset[str] | None
 ) -> Skip | None:
-    """The skip of a track record whose event the account does not know (wootric.md 5)."""
+    """Return the skip of a track record whose event is not registered (wootric.md 5); None if it is."""
     if registered is None or isinstance(call, PageView) or call.event_name in registered:
         return None
     message = "the account has not registered this event for Targeted Sampling"
@@ -87,12 +86,12 @@ def unregistered(
 
 
 def unidentified(kind: str, end_user: EndUserPlan, email_from: str | None = None) -> Skip:
-    """The skip of a record whose user nobody knows (segment.md 2), and why.
+    """Return the skip of a record whose user is not known, with the reason (segment.md 2).
 
     Args:
         kind: the record's type.
-        end_user: its user.
-        email_from: of a track or page record, as in `Event`.
+        end_user: the record's user.
+        email_from: for a track or page record, as in `Event`.
     """
     kinds = end_user.person.kinds
     if kinds & SEVERAL_PEOPLE:
@@ -123,23 +122,23 @@ def unidentified(kind: str, end_user: EndUserPlan, email_from: str | None = None
     return Skip("unidentified", kind, "userId", message, reason)
 
 
-def address(
+def enrich(
     event: Event, end_user: EndUserPlan, known: EndUser | None = None
 ) -> EligibilityCheck | PageView | Skip:
-    """Give a track or page record what is known of its user.
+    """Add to the call of a track or page record what is known of its user.
 
-    As in the browser, where the settings outlive the call, it carries its user's email, creation date
-    and language: the latest the export says at or before its time, else the earliest after it, else
-    what the account has. What it says itself stands, but for the userId: of several that share one end
-    user, Wootric knows the latest.
+    As in the browser, where settings outlive a call, the call carries the user's email, creation date and
+    language: the latest that the export states at or before the time of the record, else the earliest after
+    it, else the account's. The record's own values count before these, except for the `userId`: if several
+    belong to one end user, Wootric knows the latest.
 
     Args:
         event: the record's call.
-        end_user: its user.
-        known: its user as the account has them.
+        end_user: the record's user.
+        known: the user as the account holds them.
 
     Returns:
-        The call to make, or the skip where nobody can be found to tie it to (`unidentified`).
+        The call, or the skip if nobody can be identified.
     """
     call, folded = event.call, end_user.folded
     if end_user.is_ambiguous:
@@ -149,8 +148,7 @@ def address(
     held = known or NOBODY
     theirs = state.email or held.email
     if event.email_from == "properties" and comparable(call.email) != comparable(theirs):
-        # An event may speak of somebody else, as an invitation does: what is known of its user is
-        # not known of them.
+        # An event may be about somebody else, as an invitation is: what is known of its user does not apply.
         return replace(call, external_id=None) if isinstance(call, EligibilityCheck) else call
     # A userId that looks like an email stands in for one only where there is none.
     own = None if event.email_from == "userId" else call.email
@@ -158,9 +156,8 @@ def address(
     created_at = (state.created_at, upsert.external_created_at, held.external_created_at)
     if isinstance(call, PageView):
         if not email:
-            return unidentified(
-                event.type, end_user, event.email_from
-            )  # the pixel knows a user by email alone
+            # The pixel identifies a user by email alone.
+            return unidentified(event.type, end_user, event.email_from)
         return replace(call, email=email, created_at=first(call.created_at, *created_at))
     phone = call.phone_number or upsert.phone_number or held.phone_number
     if not (email or phone or known):

@@ -1,4 +1,4 @@
-"""How long a push takes, for people."""
+"""How long a push takes, in words."""
 
 from collections.abc import Iterator, Mapping
 from math import isinf
@@ -22,12 +22,12 @@ _PLURALS: Final[Mapping[Kind, str]] = {
 
 
 def promise(calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> str:
-    """One line before a push: its calls, how long they take, and what decides that.
+    """Return a line about the calls of a push, how long they take, and what decides that.
 
     Args:
-        calls: how many of each kind.
-        forecast: of these.
-        at_most: whether fewer may turn out to do.
+        calls: the number of calls of each kind.
+        forecast: how long they take.
+        at_most: whether fewer calls may be enough.
     """
     look_ups = calls.get("look_up", 0)
     writes = sum(calls.values()) - look_ups
@@ -42,7 +42,7 @@ def promise(calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> s
 
 
 def how_long(forecast: Forecast) -> str:
-    """How long calls take, and what decides that."""
+    """Return how long calls take, and what decides that."""
     if isinf(forecast.per_minute):
         return "as fast as Wootric answers, which sets no limit"
     lasts = duration(forecast.seconds)
@@ -58,13 +58,13 @@ def how_long(forecast: Forecast) -> str:
 
 
 def takes(forecast: Forecast) -> str:
-    """How long a push takes, as a sentence without its end."""
+    """Return how long a push takes, as a sentence without its end."""
     verb = "goes" if isinf(forecast.per_minute) else "takes"
     return f"A push {verb} {how_long(forecast)}"
 
 
 def each_kind(calls: Mapping[str, int], forecast: Forecast) -> Iterator[str]:
-    """A line for each kind of call: how many, and how long they would take alone."""
+    """Yield a line for each kind of call: how many, and how long they take alone."""
     for kind in KINDS:
         count = calls.get(kind, 0)
         if count:

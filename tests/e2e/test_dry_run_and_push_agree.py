@@ -1,4 +1,4 @@
-"""A dry run and a push take the same course: what the one promises, the other does."""
+"""A dry run and a push agree: what the one promises, the other does."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -7,10 +7,10 @@ import pytest
 from planned import Fields, Planned, PlanOf, identify, page, track, wootric_id
 
 from wootric_map import EligibilityCheck, EndUserUpsert, PageView, PlanOptions, Skip
-from wootric_map.deliver.addressing import (
+from wootric_map.deliver.verdicts import (
     Change,
-    address,
     change,
+    enrich,
     needs_look_up,
     unidentified,
     unregistered,
@@ -26,7 +26,7 @@ Make = Callable[..., dict[str, Any]]
 def calls(made: Planned, held: EndUser | None = None) -> list[EligibilityCheck | PageView | Skip]:
     """What each track and page record would send, in the order of sending."""
     return [
-        address(step, user, held)
+        enrich(step, user, held)
         for user in made.plan
         for step in made.plan.steps(user)
         if step in made.events()
