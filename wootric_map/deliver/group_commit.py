@@ -1,8 +1,6 @@
 """Writes of many threads to a journal, in their order and committed together.
 
-A commit waits for the disk. One thread commits, again and again, and each time takes along what the others
-have queued meanwhile. Each thread that waits has a lock of its own: passing through one lock after a commit,
-one by one, would keep the next commit waiting.
+A commit waits for the disk. The thread that commits takes along what other threads have queued meanwhile.
 """
 
 import sqlite3
@@ -36,20 +34,17 @@ class GroupCommit:
         """The place of the journal, for messages."""
         self._guard = JournalGuard(database, name, watch)
         self._lock = threading.Lock()
+        self._commit_lock = threading.Lock()
         self._queue_lock = threading.Lock()
         self._queue: deque[Callable[[], object]] = deque()
         # How many writes were queued, how many of them were made, and how many are on the disk.
         self._enqueued = self._written = self._durable = 0
-        self._waiters: deque[threading.Lock] = deque()
-        """The locks of the threads that wait for a commit, which are released after it."""
-        self._has_news = threading.Event()
-        self._is_urgent = threading.Event()
-        """Set while a thread waits for a commit."""
+        self._news = threading.Event()
         self._closed = threading.Event()
         self.execute: Final = database.execute
         """Runs a statement; for a queued write that is being made, or under `reading`."""
         database.execute("BEGIN")
-        self._committer = threading.Thread(target=self._commit_again_and_again, name="journal", daemon=True)
+        self._committer = threading.Thread(target=self._commit_news, name="journal", daemon=True)
         self._committer.start()
 
     @property
@@ -98,36 +93,29 @@ class GroupCommit:
             self._queue.append(write)
             self._enqueued += 1
             enqueued = self._enqueued
-        if not self._has_news.is_set():  # to set it again takes longer than to look
-            self._has_news.set()
+        self._news.set()
         return enqueued
 
     def commit(self, enqueued: int) -> None:
-        """Wait until the first so many queued writes are on the disk, or can't be brought there."""
-        if self._durable >= enqueued:
-            return
-        waiter = threading.Lock()
-        waiter.acquire()
-        self._waiters.append(waiter)
-        if self._closed.is_set():
-            return  # perhaps nobody is left to release the lock
-        self._is_urgent.set()
-        self._has_news.set()
-        waiter.acquire()
+        """Bring the first so many queued writes to the disk; one commit serves all threads that wait."""
+        with self._commit_lock:
+            if self._durable < enqueued:
+                with self._lock:
+                    self._bring_to_disk()
 
     def close(self) -> None:
         """Make the queued writes, and close the file; what is queued later is not written."""
-        if self._closed.is_set():
-            return
-        self._closed.set()
-        self._is_urgent.set()
-        self._has_news.set()
-        self._committer.join()
-        with self._lock:
+        with self._commit_lock, self._lock:
+            if self._closed.is_set():
+                return
+            self._bring_to_disk()
+            self._closed.set()
             with suppress(sqlite3.Error):
                 # What is torn must not get worse.
                 self._database.execute("ROLLBACK" if self._guard.failure else "COMMIT")
             self._guard.close()
+        self._news.set()
+        self._committer.join()
 
     def _make_writes(self) -> None:
         """Make the queued writes in their order; a write that can't be made leaves `failure`."""
@@ -141,6 +129,8 @@ class GroupCommit:
             self._written += 1
 
     def _bring_to_disk(self) -> None:
+        if self._closed.is_set():
+            return
         self._guard.check()
         self._make_writes()
         if self._guard.failure:
@@ -156,20 +146,11 @@ class GroupCommit:
         else:
             self._durable = self._written
 
-    def _commit_again_and_again(self) -> None:
-        """Commit what is queued until the journal is closed; what no thread waits for may wait a little."""
-        is_closed = False
-        while not is_closed:
-            self._has_news.wait()
-            self._has_news.clear()
-            self._is_urgent.wait(SOON)
-            self._is_urgent.clear()
-            is_closed = self._closed.is_set()
-            waiters = [self._waiters.popleft() for _ in range(len(self._waiters))]
-            try:
-                with self._lock:
-                    self._bring_to_disk()
-            except Exception as error:  # noqa: BLE001 - the threads that wait must learn of any
-                self._guard.fail(error)
-            for waiter in waiters:
-                waiter.release()
+    def _commit_news(self) -> None:
+        """Commit what no thread waits for, unless another commit takes it along first."""
+        while not self._closed.is_set():
+            self._news.wait()
+            self._news.clear()
+            enqueued = self._enqueued
+            self._closed.wait(SOON)
+            self.commit(enqueued)
