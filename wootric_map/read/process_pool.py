@@ -5,15 +5,16 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 from wootric_map.errors import LostProcessError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
+    from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,9 +51,12 @@ class SideBySide(Generic[T, R]):
             gc.freeze()
             try:
                 self._pool = futures.ProcessPoolExecutor(processes, context, _begin, (work,))
+                before = set(multiprocessing.active_children())
                 self._pool.submit(int).result()
             finally:
                 gc.unfreeze()
+            children = set(multiprocessing.active_children()) - before
+            _end_answers_with(self._pool, children)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +94,30 @@ class SideBySide(Generic[T, R]):
             with _lost_process_as_error():
                 result = future.result()
             yield item, result
+
+
+def _end_answers_with(pool: "ProcessPoolExecutor", children: "Collection[BaseProcess]") -> None:
+    """Make the pool notice a process that was ended while it wrote a result.
+
+    The pool would wait for the rest of the result for ever: the pipe stays open in the other processes, and
+    in this one. So this one closes its end, for which there is no public way, and the others are killed.
+    """
+    pool._result_queue._writer.close()  # type: ignore[attr-defined]
+    threading.Thread(target=_kill_with_the_first, args=(children,), daemon=True).start()
+
+
+def _kill_with_the_first(children: "Collection[BaseProcess]") -> None:
+    """Wait for the end of the processes; kill those that are left once one was ended from outside."""
+    from multiprocessing.connection import wait
+
+    left = {child.sentinel: child for child in children}
+    while left:
+        for sentinel in wait(list(left)):
+            ended = left.pop(cast("int", sentinel))
+            ended.join()
+            if ended.exitcode:
+                for child in left.values():
+                    child.kill()
 
 
 @contextmanager

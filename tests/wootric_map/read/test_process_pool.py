@@ -189,3 +189,41 @@ def test_the_processes_end_when_this_one_is_killed(at: str, number: signal.Signa
                 os.killpg(parent.pid, signal.SIGKILL)
     assert parent.returncode == -number
     assert errors == b""
+
+
+_HALF_A_RESULT = """
+import os, signal, subprocess, threading, time
+from wootric_map.errors import LostProcessError
+from wootric_map.read.process_pool import SideBySide
+
+def die():
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def work(number):
+    if number == 7:
+        # While nobody reads, no more of it is written than the pipe holds.
+        parent = os.getppid()
+        subprocess.Popen(["sh", "-c", f"sleep 1; kill -CONT {parent}"])
+        os.kill(parent, signal.SIGSTOP)
+        threading.Thread(target=die).start()
+        return bytes(10_000_000)
+    return number
+
+try:
+    with SideBySide(work, 3) as workers:
+        list(workers.each(range(100)))
+except LostProcessError:
+    print("lost")
+"""
+
+
+def test_a_process_that_is_killed_while_it_hands_over_a_result_is_said_to_be() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _HALF_A_RESULT],
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (b"lost\n", b"", 0)
