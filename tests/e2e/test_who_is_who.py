@@ -365,6 +365,28 @@ def test_a_phone_that_several_in_the_run_have_is_not_settled_by_the_account(
     assert diff.skipped("unidentified") == 1
 
 
+def test_a_phone_that_several_in_the_run_have_finds_nobody_in_the_account(replay: Replay) -> None:
+    by_email = by_device("d", identify("", ADA, phone="+44 1111"))
+    users = [
+        identify("1", plan="pro", phone="+44 1111"),
+        by_email,
+        identify("2", BYRON, phone="+44 1111"),
+    ]
+    for records in permutations(users):
+        replay.sandbox.state.reset()
+        export = replay.write([{**each, "messageId": f"{n}"} for n, each in enumerate(records)])
+        done = replay.push(
+            "--journal", replay.folder / "journal", "--again", "--workers", "1", export
+        )
+        assert done.returncode == 0, done.stderr
+        assert {who: user["email"] for who, user in replay.users().items()} == {
+            "1": None,
+            ADA: ADA,
+            "2": BYRON,
+        }
+        (replay.folder / "journal").unlink()
+
+
 def test_two_user_ids_with_one_phone_stay_two_end_users(replay: Replay) -> None:
     users = [identify("1", ADA, phone="+44 1111"), identify("2", BYRON, phone="+44 1111")]
     diff = replay.diff(replay.write(users))

@@ -139,7 +139,8 @@ class Attempts:
             The end user, and whether somebody else has their external id.
         """
         is_taken = False
-        for wanted in (write.whole, *self._end_user.known_as()):
+        whole = self._end_user.looked_up(write.whole)
+        for wanted in (whole, *self._end_user.known_as()):
             answer, is_anothers_id = yield from look_up(
                 LookUpAgain(wanted), LookUpAgain, self._is_shared
             )

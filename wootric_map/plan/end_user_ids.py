@@ -11,7 +11,17 @@ from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded
 from wootric_map.plan.identities import Identities
-from wootric_map.plan.people import DIGEST, EMAIL, PHONE, PREFIXES, USER, WOOTRIC, Identity, id_name
+from wootric_map.plan.people import (
+    AMBIGUOUS,
+    DIGEST,
+    EMAIL,
+    PHONE,
+    PREFIXES,
+    USER,
+    WOOTRIC,
+    Identity,
+    id_name,
+)
 from wootric_map.plan.steps import EndUserPlan, Find
 from wootric_map.values.contact import comparable
 
@@ -43,6 +53,13 @@ class EndUserIds:
         if self._evidence:
             return self._evidence.is_shared_id(name)
         return name in self._shared_emails
+
+    def is_shared_phone(self, phone: str) -> bool:
+        """Tell whether several end users have a phone, so that it names none of them."""
+        number = self._names.identity(id_name(PHONE, phone))
+        if number is None:
+            return False
+        return bool(self._identities.group_kinds[self._identities.root(number)] & AMBIGUOUS)
 
     @cached_property
     def _shared_emails(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from wootric_map.mapping.filters import Choice
 from wootric_map.mapping.property_names import Kinds, Naming
-from wootric_map.model import Existing, Ref
+from wootric_map.model import EndUserUpsert, Existing, Ref
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
 from wootric_map.plan.engine.spool import NOBODY, Person, Row, SkippedRow, Spool
 from wootric_map.plan.engine.taken import IDENTIFY, Taken
@@ -182,12 +182,16 @@ class Plan:
 
     def _planned(self, person: Person, folded: Folded | None) -> EndUserPlan:
         """Return an end user with the fold of their identifies and all their ids."""
+        upsert = folded.upsert if folded else EndUserUpsert()
+        # A phone is looked up only where there is no email.
+        phone = None if upsert.email else upsert.phone_number
         return EndUserPlan(
             person,
             folded,
             partial(self._ids.look_ups, person, folded),
             self._identities.earlier_ids.get(person.root, ()),
             person.root in self._identities.misidentified,
+            bool(phone and self._ids.is_shared_phone(phone)),
         )
 
     def is_shared(self, email: str) -> bool:

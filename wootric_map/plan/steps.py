@@ -51,6 +51,8 @@ class EndUserPlan:
     """Fingerprints of further ids of this end user, which identifies of earlier runs claim."""
     may_be_misidentified: bool = False
     """Whether earlier runs may have written this end user as somebody else."""
+    has_shared_phone: bool = False
+    """Whether several end users of the plan have the phone of this one, which is not looked up then."""
 
     @property
     def is_ambiguous(self) -> bool:
@@ -63,6 +65,10 @@ class EndUserPlan:
         """Whether any identify of this end user is replayed."""
         return self.folded is not None and self.folded.replayed > 0
 
+    def looked_up(self, upsert: EndUserUpsert) -> EndUserUpsert:
+        """Return fields of this end user as they may be looked up: without a phone that others have, too."""
+        return replace(upsert, phone_number=None) if self.has_shared_phone else upsert
+
     def known_as(self) -> Iterator[EndUserUpsert]:
         """Yield what this end user is looked up by: the last ids first, then the ids of earlier times.
 
@@ -70,7 +76,7 @@ class EndUserPlan:
         """
         if self.is_ambiguous:
             return
-        last = self.folded.upsert if self.folded else EndUserUpsert()
+        last = self.looked_up(self.folded.upsert if self.folded else EndUserUpsert())
         if any(last.look_up_keys()):
             yield last
         tried = set(replace(last, email=comparable(last.email)).look_up_keys())
