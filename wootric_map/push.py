@@ -29,7 +29,7 @@ from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import account_fingerprint
 
 if TYPE_CHECKING:
-    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.snapshot.snapshot_reader import SnapshotReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
