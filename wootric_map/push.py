@@ -17,7 +17,8 @@ from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.replay import Ending, Foresight, PushObserver, Replay
 from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
 from wootric_map.export import find_sources, stream_of
-from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_rejects import holds_plan_lines, plan_of_rejects
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile

@@ -21,7 +21,9 @@ from wootric_map.mapping.record_keys import event_key
 from wootric_map.model import EndUser, Outcome, Ref
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.plan_file import PlanFile, Planned, PlannedCall, PlannedWrite, PlanWriter
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_lines import Planned, PlannedCall, PlannedWrite
+from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.plan.steps import EndUserPlan, Event, Write
 from wootric_map.plan.trait_history import Order
 
