@@ -239,9 +239,8 @@ class Push:
         )
         stack.enter_context(unidentified)
         saved = stack.enter_context(_plan_file(settings.plan)) if settings.plan else None
-        saved = saved or None  # one without calls is as an export without records
         account = stack.enter_context(opened(settings.account))
-        if saved and saved.account not in (None, account_fingerprint(account.token)):
+        if saved is not None and saved.account not in (None, account_fingerprint(account.token)):
             raise UnfitSettingsError(f"--plan {settings.plan}: it was made for another account")
         snapshot = stack.enter_context(snapshot_of(settings.against, account.token))
         stack.enter_context(stop)
@@ -270,7 +269,7 @@ class Push:
 
     def _deliver(self, opened: _Opened) -> Ending:
         settings, replay = self._settings, opened.replay
-        if opened.saved:
+        if opened.saved is not None:
             return replay.send_file(opened.saved)
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
@@ -319,7 +318,7 @@ class Push:
             rejects.discard()
             why = f"{error.strerror or error}; to have the rejects written anew, push with --retry-rejects"
             return rejects.kept(path, None), False, OSError(error.errno, why, error.filename)
-        if complete and not opened.saved:
+        if complete and opened.saved is None:
             journal.rejects.end_retries()
         kept = rejects.kept(path, before)
         return kept, kept.is_left_over and rejects.all_lines(journal.rejects.went_through), None

@@ -95,7 +95,7 @@ class PlanFile:
     def _check(self) -> None:
         """Read the file through, count its calls, and note where each end user begins."""
         self._check_header()
-        last, number, offset = -1, 1, self._file.tell()
+        last, number, offset = 0, 1, self._file.tell()
         while raw := self._file.readline(LONGEST_LINE):
             number += 1
             line = self._parse(raw, number)
@@ -109,7 +109,7 @@ class PlanFile:
             end_user = line["end_user"]
             if end_user < last:
                 raise self._wrong(number, "the lines of an end user do not stand together")
-            if end_user > last:
+            if end_user > last or not self._offsets:
                 last = end_user
                 self._offsets.append(offset)
                 self._lines.append(number)

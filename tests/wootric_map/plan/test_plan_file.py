@@ -661,6 +661,19 @@ def test_a_line_of_the_wrong_shape_is_refused_by_its_number(
     assert f"{path}:{BODY.index(line) + 2}:" in refused(path, content)
 
 
+@pytest.mark.parametrize("number", [-1, -7])
+def test_a_negative_number_of_an_end_user_is_refused_and_never_passed_over(
+    path: Path, number: int
+) -> None:
+    body = [{**CREATE, "end_user": number}, UPDATE]
+    assert f"{path}:2:" in refused(path, text(whole(*body)))
+
+
+def test_the_first_end_user_may_have_the_number_0(path: Path) -> None:
+    path.write_bytes(text(whole({**CREATE, "end_user": 0}, UPDATE)))
+    assert [len(each) for each in steps(path)] == [1, 1]
+
+
 @pytest.mark.parametrize("line", [b"{", b"[1]", b"7", b"", b"\xff{}", b'{"end_user":1,}'])
 def test_a_line_that_is_no_object_is_refused_by_its_number(path: Path, line: bytes) -> None:
     content = text(whole(*BODY)).splitlines()
