@@ -24,7 +24,6 @@ from wootric_map.plan.trait_history import (
     Statement,
     Statements,
     TraitHistory,
-    no_history,
     trait,
 )
 from wootric_map.plan.user_fields import UserFields
@@ -84,7 +83,7 @@ class Folded:
     warnings: tuple[PlacedWarning, ...]
     key: bytes
     """A digest of the replayed identifies' keys, in their order."""
-    history: LazyHistory = field(default=no_history, compare=False)
+    history: LazyHistory = field(default=TraitHistory, compare=False)
     """Returns when the fields of `upsert` were stated last."""
 
     def state_at(self, time: int | None) -> State:

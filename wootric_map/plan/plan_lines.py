@@ -29,7 +29,7 @@ together, in the order in which they are sent.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import orjson
@@ -45,7 +45,7 @@ from wootric_map.model import (
     Ref,
 )
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
+from wootric_map.plan.steps import EndUserPlan, Event, EventCall, Step, Write
 from wootric_map.plan.trait_history import Group, Order, TraitHistory, grouped, ungrouped
 
 T = TypeVar("T")
@@ -88,32 +88,9 @@ class PlannedWrite(NamedTuple):
     """None: only calls about events need a time."""
 
 
-class PlannedCall(NamedTuple):
-    """An eligibility check or page view."""
-
-    ref: Ref
-    """Where the line stands in the plan file; the number is the offset of its first byte."""
-    key: str
-    call: EligibilityCheck | PageView
-    former_key: str | None = None
-    """The key that an earlier release gave this call."""
-    time: int | None = None
-    """When it happened, in milliseconds since the epoch; None in a plan of an earlier release."""
-
-    @property
-    def refs(self) -> tuple[Ref, ...]:
-        """The line of the plan file, as the only one of a tuple."""
-        return (self.ref,)
-
-    @property
-    def action(self) -> Action:
-        """What the call is counted as."""
-        return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
-
-    @property
-    def type(self) -> str:
-        """The type of the record: `track` or `page`."""
-        return "track" if isinstance(self.call, EligibilityCheck) else "page"
+@dataclass(frozen=True, slots=True)
+class PlannedCall(EventCall):
+    """An eligibility check or page view; `time` is None in a plan of an earlier release."""
 
 
 Planned: TypeAlias = PlannedWrite | PlannedCall

@@ -146,7 +146,7 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
         sources = {each.name: each.source for each in properties}
     ref = ref_of(row)
     placed = tuple(PlacedWarning(ref, warning) for warning in warnings)
-    return Event(ref, row.time, key, email_from, call, placed, former_key, sources)
+    return Event(ref, key, call, former_key, row.time, email_from, placed, sources)
 
 
 class ReplayedRefs(Collection[Ref]):

@@ -97,11 +97,6 @@ LazyHistory: TypeAlias = Callable[[], TraitHistory]
 """Works out a history, which most runs never ask for."""
 
 
-def no_history() -> TraitHistory:
-    """Return `NO_HISTORY`."""
-    return NO_HISTORY
-
-
 STATED_AS: Final[Mapping[str, tuple[str, ...]]] = {
     "email": ("email", "email from userId", "email from events"),
     "external_id": ("external_id",),

@@ -334,7 +334,7 @@ def rehearsed(number: int, step: Any) -> Rehearsed:
         write = Write(call, {}, (ref,), (), b"the identifies")
         return Rehearsed(end_user, write, Outcome(action, (ref,), None), call, held, 0)
     call, key = step
-    event = Event(ref, None, key, None, call)
+    event = Event(ref, key, call)
     return Rehearsed(end_user, event, Outcome(event.action, (ref,), None), call, None, 0)
 
 
