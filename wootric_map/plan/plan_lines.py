@@ -4,7 +4,8 @@ The file is newline-delimited JSON, version 1. It names neither the files it was
 same records give the same bytes.
 
 - `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
-  (regions.py), or null if the plan is for any account; `against` is `nothing`, `account` or `snapshot`.
+  (regions.py), or null if the plan is for any account; `against` is `nothing`, `account`,
+  `snapshot`, or `rejects` in what `plan_rejects.py` makes.
 - `{"end_user": n, "action": "create", "key": …, "fields": {…}, "records": k}` creates an end user out of
   k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id`, which
   the export itself names, the fields are written to the end user of that id.

@@ -75,7 +75,7 @@ def superseding(identifies: Rows) -> Identified | None:
     return latest if has_email or "email" not in spelled(latest.traits) else None
 
 
-def told_by_events(person: Person) -> Iterator[Identified]:
+def contacts_in_events(person: Person) -> Iterator[Identified]:
     """Yield the emails and phones that an end user's track and page records state about the end user."""
     for row in person.turns:
         if row.kind != IDENTIFY:
