@@ -25,12 +25,7 @@ class EndUserIds:
     """The ids of a plan's end users, once they are tied."""
 
     def __init__(self, identities: Identities, evidence: Evidence | None) -> None:
-        """Take the ids of a plan.
-
-        Args:
-            identities: the ids, tied or still to be tied.
-            evidence: what records of earlier runs say; None if only this run counts.
-        """
+        """Take the ids of a plan; without `evidence` of earlier runs, only this run counts."""
         self._identities = identities
         self._names = identities.names
         self._evidence = evidence

@@ -64,12 +64,7 @@ class Plan:
     """
 
     def __init__(self, spool: Spool, options: PlanOptions | None = None) -> None:
-        """Start a plan without records.
-
-        Args:
-            spool: keeps the records.
-            options: how records become a plan.
-        """
+        """Start a plan without records; `spool` keeps the records."""
         self.spool = spool
         self._options = options or PlanOptions()
         self._identities = Identities(spool.names)
@@ -99,9 +94,9 @@ class Plan:
         identities = self._identities
         numbers = identities.numbers(taken.names)
         for note, pairs in (
-            (identities.claim, taken.claims),
-            (identities.withhold, taken.withheld),
-            (identities.tie, taken.ties),
+            (identities.claims.add, taken.claims),
+            (identities.withheld.add, taken.withheld),
+            (identities.ties.add, taken.ties),
             (identities.hint, taken.hints),
         ):
             for one, other in pairs:

@@ -153,12 +153,7 @@ class ReplayedRefs(Collection[Ref]):
     """Where the replayed identifies of an end user stand, read on demand since there may be very many."""
 
     def __init__(self, identifies: Rows, count: int) -> None:
-        """Refer to identifies.
-
-        Args:
-            identifies: all identifies of the end user.
-            count: how many of them are replayed.
-        """
+        """Refer to all identifies of an end user, of which `count` are replayed."""
         self._identifies = identifies
         self._count = count
 
