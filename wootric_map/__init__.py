@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         SnapshotResult,
         SnapshotSettings,
     )
-    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.snapshot.snapshot_reader import SnapshotReader
     from wootric_map.stopping import Stop
     from wootric_map.validate import Validate, ValidateSettings
     from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
@@ -182,7 +182,7 @@ _MODULES: Final = {
     "Skip": "model",
     "Snapshot": "snapshot.snapshot",
     "SnapshotObserver": "snapshot.snapshot",
-    "SnapshotReader": "snapshot.snapshot_file",
+    "SnapshotReader": "snapshot.snapshot_reader",
     "SnapshotResult": "snapshot.snapshot",
     "SnapshotSettings": "snapshot.snapshot",
     "Source": "read.files",

@@ -9,7 +9,7 @@ from wootric_map.errors import SnapshotError, UnfitSettingsError
 from wootric_map.read.files import REMOTE, is_remote
 
 if TYPE_CHECKING:
-    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.snapshot.snapshot_reader import SnapshotReader
 
 NOTHING: Final = "nothing"
 ACCOUNT: Final = "account"
@@ -50,7 +50,7 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotRe
         raise UnfitSettingsError(
             f"--against {against}: {problem}; wootric-replay snapshot makes one"
         )
-    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.snapshot.snapshot_reader import SnapshotReader
     from wootric_map.wootric.regions import account_fingerprint
 
     try:

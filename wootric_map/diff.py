@@ -13,7 +13,7 @@ from wootric_map.mapping.identity import Origin
 from wootric_map.model import CALLS, Action, EndUser, EndUserUpsert
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.plan import Plan
-from wootric_map.plan.plan_file import PlanWriter
+from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.plan.steps import Find, Write
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.rejects import KeptRecords

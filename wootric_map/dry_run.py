@@ -20,7 +20,7 @@ from wootric_map.export import ReadingObserver, find_sources, stream_of
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan
-from wootric_map.plan.plan_file import PlanWriter
+from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.plan.planning import intake_workers, plan_records
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source

@@ -19,6 +19,9 @@ from typing import Final, Self
 
 from wootric_map.ownership import place_of_ours
 
+LONGEST_LINE: Final = 64 * 1024 * 1024
+"""Bytes that are read as one line of such a file; a longer line is none that a run wrote."""
+
 _ENDING: Final = ".partial"
 _RANDOM: Final = "[a-z0-9_]{8}"
 """What `mkstemp` puts between a prefix and an ending."""

@@ -18,7 +18,8 @@ from wootric_map.deliver.push_observer import Preview, PushObserver
 from wootric_map.deliver.replay import Ending, Replay
 from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
 from wootric_map.export import find_sources, stream_of
-from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_rejects import holds_plan_lines, plan_of_rejects
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile
@@ -30,7 +31,7 @@ from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import account_fingerprint
 
 if TYPE_CHECKING:
-    from wootric_map.snapshot.snapshot_file import SnapshotReader
+    from wootric_map.snapshot.snapshot_reader import SnapshotReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,9 +221,8 @@ class Push:
         )
         stack.enter_context(unidentified)
         saved = stack.enter_context(_plan_file(settings.plan)) if settings.plan else None
-        saved = saved or None  # one without calls is as an export without records
         account = stack.enter_context(opened(settings.account))
-        if saved and saved.account not in (None, account_fingerprint(account.token)):
+        if saved is not None and saved.account not in (None, account_fingerprint(account.token)):
             raise UnfitSettingsError(f"--plan {settings.plan}: it was made for another account")
         snapshot = stack.enter_context(snapshot_of(settings.against, account.token))
         stack.enter_context(stop)
@@ -284,7 +284,7 @@ class Push:
 
     def _deliver(self, opened: _Opened) -> Ending:
         settings, replay = self._settings, opened.replay
-        if opened.saved:
+        if opened.saved is not None:
             return replay.deliver_plan(opened.saved)
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
@@ -323,7 +323,7 @@ class Push:
             rejects.discard()
             why = f"{error.strerror or error}; to have the rejects written anew, push with --retry-rejects"
             return rejects.kept(path, None), False, OSError(error.errno, why, error.filename)
-        if complete and not opened.saved:
+        if complete and opened.saved is None:
             history.end_retries()
         kept = rejects.kept(path, before)
         return kept, kept.is_left_over and rejects.all_lines(history.went_through), None

@@ -11,7 +11,7 @@ import pytest
 from forking import COMMAND
 from replaying import Replay, identify, refusing, until
 
-from wootric_map.plan.plan_file import PlanWriter
+from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.sandbox import SandboxSettings
 
 ADA = identify("1", "ada@example.com")

@@ -72,7 +72,10 @@ def test_an_empty_plan_is_a_plan(replay: Replay) -> None:
     assert lines(plan)[1:] == [
         {"end": {"create": 0, "update": 0, "eligibility_check": 0, "page_view": 0}}
     ]
-    assert replay.push("--plan", plan).returncode == 0
+    done = replay.push("--plan", plan)
+    assert done.returncode == 0
+    assert "0 API calls to make." in done.stderr
+    assert done.stdout.startswith("Calls planned       0\n")
     assert calls(replay) == []
 
 
@@ -363,9 +366,12 @@ def test_a_push_needs_paths_or_a_plan(replay: Replay) -> None:
     assert replay.push().returncode == 2
 
 
-def test_a_plan_for_another_account_is_not_done(replay: Replay) -> None:
+@pytest.mark.parametrize("export", [EXPORT, [identify("1")]], ids=["with calls", "without"])
+def test_a_plan_for_another_account_is_not_done(
+    replay: Replay, export: list[dict[str, Any]]
+) -> None:
     other = {"WOOTRIC_ACCOUNT_TOKEN": "NPS-0ther123"}
-    done = replay.push("--plan", replay.plan(replay.write(EXPORT), env=other))
+    done = replay.push("--plan", replay.plan(replay.write(export), env=other))
     assert done.returncode == 2
     assert "account" in done.stderr
     assert replay.paths() == []

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from wootric_map.model import EndUserUpsert
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings, run_sandbox
-from wootric_map.snapshot.snapshot_file import SnapshotReader
+from wootric_map.snapshot.snapshot_reader import SnapshotReader
 from wootric_map.wootric.regions import account_fingerprint
 
 LIST = "GET /v1/end_users"

@@ -10,7 +10,9 @@ from typing import Any, Final
 import orjson
 
 from wootric_map.errors import PlanFileError
-from wootric_map.plan.plan_file import PlanFile, PlannedWrite, holds_plan_lines, plan_of_rejects
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_lines import PlannedWrite
+from wootric_map.plan.plan_rejects import holds_plan_lines, plan_of_rejects
 from wootric_map.wootric.regions import services
 from wootric_map.wootric.requests import create_end_user, request, update_end_user
 

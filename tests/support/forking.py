@@ -33,7 +33,7 @@ _MODULES: Final = (
     "concurrent.futures.process", "multiprocessing.connection", "multiprocessing.popen_fork",
     "multiprocessing.queues", "platformdirs", "rich.live", "rich.progress", "rich.table",
     "wootric_map.wootric.client", "wootric_map.deliver.journal", "wootric_map.redaction.redaction",
-    "wootric_map.sandbox", "wootric_map.snapshot.snapshot_file",
+    "wootric_map.sandbox", "wootric_map.snapshot.snapshot_reader",
 )  # fmt: skip
 """What commands import when they are run."""
 

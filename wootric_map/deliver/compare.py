@@ -78,7 +78,7 @@ def restrict_write(write: Write, held: EndUser | RememberedEndUser, existing: Ex
     return replace(
         write,
         upsert=left,
-        all_said=write.whole,
+        all_fields=write.whole,
         withheld=withheld,
         kept=kept,
         existing=existing,

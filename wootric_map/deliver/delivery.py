@@ -42,7 +42,8 @@ from wootric_map.model import (
     event_name,
 )
 from wootric_map.plan.plan import Plan
-from wootric_map.plan.plan_file import PlanFile, PlannedCall, PlannedWrite
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_lines import PlannedCall, PlannedWrite
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
 from wootric_map.wootric.client import Wootric
 

@@ -24,7 +24,7 @@ from wootric_map.model import (
     Ref,
     Skip,
 )
-from wootric_map.plan.plan_file import PlannedCall
+from wootric_map.plan.plan_lines import PlannedCall
 from wootric_map.plan.steps import Event
 from wootric_map.plan.trait_history import TraitHistory
 

@@ -32,7 +32,7 @@ from wootric_map.deliver.verdicts import Change, unregistered
 from wootric_map.errors import CallFailedError
 from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Failure, Ref
 from wootric_map.plan.people import EMAIL, USER, id_name
-from wootric_map.plan.plan_file import Planned, PlannedWrite
+from wootric_map.plan.plan_lines import Planned, PlannedWrite
 from wootric_map.plan.trait_history import NO_HISTORY, TraitHistory, without_outdated
 from wootric_map.values.contact import comparable
 

@@ -58,12 +58,7 @@ def fingerprint(raw: bytes, secret: bytes) -> bytes:
 
 
 def known_reject(kind: str, state: int) -> Skip:
-    """Return the skip of a record that an earlier run rejected or saw refused.
-
-    Args:
-        kind: the type of the record.
-        state: `REJECTED` or `REFUSED`.
-    """
+    """Return the skip of a record of a type by its state, `REJECTED` or `REFUSED`."""
     done = "rejected it" if state == REJECTED else "saw Wootric refuse it"
     message = f"an earlier run {done}, and it is unchanged; --retry-rejects tries it again"
     return Skip("known_reject", kind, None, message)

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Final
 
 from wootric_map.model import EndUserUpsert
-from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded
@@ -35,16 +34,10 @@ _MOST_COUNTED: Final = 255
 class EndUserIds:
     """The ids of a plan's end users, once they are tied."""
 
-    def __init__(self, identities: Identities, names: Names, evidence: Evidence | None) -> None:
-        """Take the ids of a plan.
-
-        Args:
-            identities: the ids, tied or still to be tied.
-            names: the names of the ids.
-            evidence: what records of earlier runs say; None if only this run counts.
-        """
+    def __init__(self, identities: Identities, evidence: Evidence | None) -> None:
+        """Take the ids of a plan; without `evidence` of earlier runs, only this run counts."""
         self._identities = identities
-        self._names = names
+        self._names = identities.names
         self._evidence = evidence
 
     def is_shared(self, email: str) -> bool:
@@ -119,9 +112,9 @@ class EndUserIds:
     @cached_property
     def _id_counts(self) -> "array[int]":
         """By the root of an end user, how many ids the end user has; at most as many as a byte counts."""
-        known = self._identities
-        counts = array("B", bytes(len(known)))
-        for root in map(known.root, range(len(known))):
+        identities = self._identities
+        counts = array("B", bytes(len(identities)))
+        for root in map(identities.root, range(len(identities))):
             if counts[root] < _MOST_COUNTED:
                 counts[root] += 1
         return counts

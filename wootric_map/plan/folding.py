@@ -24,7 +24,6 @@ from wootric_map.plan.trait_history import (
     Statement,
     Statements,
     TraitHistory,
-    no_history,
     trait,
 )
 from wootric_map.plan.user_fields import UserFields
@@ -84,7 +83,7 @@ class Folded:
     warnings: tuple[PlacedWarning, ...]
     key: bytes
     """A digest of the replayed identifies' keys, in their order."""
-    history: LazyHistory = field(default=no_history, compare=False)
+    history: LazyHistory = field(default=TraitHistory, compare=False)
     """Returns when the fields of `upsert` were stated last."""
 
     def state_at(self, time: int | None) -> State:
@@ -124,9 +123,9 @@ def write_of(identified: Identified, folded: Folded, *, naming: Naming = AS_WRIT
     upsert = own.upsert
     if upsert.email:
         return own
-    known = folded.state_at(identified.time).email
-    upsert = replace(upsert, email=known, wootric_id=upsert.wootric_id or folded.upsert.wootric_id)
-    if known is None or known != folded.upsert.email:
+    email = folded.state_at(identified.time).email
+    upsert = replace(upsert, email=email, wootric_id=upsert.wootric_id or folded.upsert.wootric_id)
+    if email is None or email != folded.upsert.email:
         return replace(own, upsert=upsert)
     return replace(own, upsert=upsert, history=partial(_with_email_of, folded.history, own.history))
 
@@ -141,7 +140,7 @@ def _with_email_of(whole: LazyHistory, own: LazyHistory) -> TraitHistory:
 
 
 class _Folding:
-    """A fold that is under way."""
+    """The state of a fold while identifies are added."""
 
     def __init__(self) -> None:
         self._replayed = 0
@@ -220,11 +219,11 @@ class _Folding:
                 self._claims[email] = user.user_id
 
     def _note_state(self, time: int | None) -> None:
-        """Note what is known about the end user from a time on."""
-        known = self._all
-        created = known.created
+        """Note the state of the end user from a time on."""
+        user_fields = self._all
+        created = user_fields.created
         created_at = created[2] if created else None
-        state = State(known.fields.get("email"), created_at, known.language)
+        state = State(user_fields.fields.get("email"), created_at, user_fields.language)
         if self._states and self._states[-1].email is None:
             # An email that comes later is better than none.
             self._states.clear()
@@ -282,14 +281,14 @@ class _Folding:
             fields: the names of the fields that have a value.
             kept: the properties.
         """
-        known, chosen = self._all.stated, self._chosen.stated
+        stated, chosen = self._all.stated, self._chosen.stated
         by_name: dict[str, Statement] = {}
         for name, names in STATED_AS.items():
             # Ids from records that are not replayed are written as well, so their statements count.
             told = [each for each in names if each in chosen]
             by_name.update((each, chosen[each]) for each in told)
             if not told and name in fields and name != "external_created_at":
-                by_name.update((each, known[each]) for each in names if each in known)
+                by_name.update((each, stated[each]) for each in names if each in stated)
         exact = {each.name for each in kept if each.top and each.source == f"traits.{each.name}"}
         by_name.update(
             (trait(key), Statement(order, key in exact))

@@ -20,10 +20,6 @@ def id_warnings(spool: Spool, identities: Identities) -> Iterator[PlacedWarning]
     """Yield a warning for each ambiguous id, at each record that names it.
 
     The warnings are `message_id_reused`, `ambiguous_user_id`, `ambiguous_email` and `ambiguous_alias`.
-
-    Args:
-        spool: keeps the records of the plan.
-        identities: the ids of the plan, tied.
     """
     for source, line, message_id in spool.sharing_message_ids():
         message = (
@@ -61,10 +57,7 @@ def id_warnings(spool: Spool, identities: Identities) -> Iterator[PlacedWarning]
 def with_shared_email(folded: Folded, names: Names, root: int) -> tuple[PlacedWarning, ...]:
     """Return the warnings of a fold, with `shared_email` if several `userId`s have the end user's email.
 
-    Args:
-        folded: the fold.
-        names: knows the aliases, which explain that two `userId`s have one email.
-        root: the number that stands for all ids of the end user.
+    No warning is needed for two `userId`s of one alias. `root` is the number of the end user's group of ids.
     """
     pairs = [pair for pair in folded.shared if not names.has_alias(*pair)]
     if not pairs:

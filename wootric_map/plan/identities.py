@@ -45,9 +45,11 @@ class Identities:
         self.claims = Pairs()
         """The `userId` and the email of each identify that has both."""
         self.withheld = Pairs()
-        """The `userId` and the email of each identify that has both and must not be sent."""
+        """The `userId` and the email of each identify that has both and must not be sent; the pairs tie
+        nobody, but count when ids of several people are looked for."""
         self.ties = Pairs()
-        """Ids that a track or page record names together."""
+        """Ids that a track or page record names together; they tie unless several people carry
+        one of them."""
         self.ambiguous_users: Mapping[int, int] = {}
         """The `userId`s of several people, each with the number of its emails; filled by `tie_ids`."""
         self.ambiguous_emails: Mapping[int, int] = {}
@@ -79,21 +81,6 @@ class Identities:
         """Forget what `see` was told, and note these records in its place."""
         self.first_seen = array("q", [NEVER]) * len(self)
         self.see(seen)
-
-    def claim(self, user: int, email: int) -> None:
-        """Note that an identify has this `userId` and this email."""
-        self.claims.add(user, email)
-
-    def withhold(self, user: int, email: int) -> None:
-        """Note that an identify which must not be sent has this `userId` and this email.
-
-        The pair ties nobody, but counts when ids of several people are looked for.
-        """
-        self.withheld.add(user, email)
-
-    def tie(self, one: int, other: int) -> None:
-        """Note that a record names two ids; they tie unless several people carry one of them."""
-        self.ties.add(one, other)
 
     def hint(self, shared: int, number: int) -> None:
         """Note that a phone or anonymous id was seen with an id."""

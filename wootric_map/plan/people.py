@@ -60,5 +60,5 @@ def id_name(kind: int, text: str) -> str:
     return PREFIXES[kind] + text
 
 
-Held: TypeAlias = Callable[[Identity], int | None]
+FindWootricId: TypeAlias = Callable[[Identity], int | None]
 """Returns Wootric's own id of the end user that an id names; None if Wootric knows no such end user."""

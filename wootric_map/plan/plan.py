@@ -26,10 +26,10 @@ from wootric_map.plan.people import EMAIL, NO_TIME, PHONE
 from wootric_map.plan.records import (
     RepeatedKeys,
     ReplayedRefs,
+    contacts_in_events,
     event,
     identified,
     superseding,
-    told_by_events,
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Step, Write
 from wootric_map.plan.tying import tie_ids
@@ -64,16 +64,11 @@ class Plan:
     """
 
     def __init__(self, spool: Spool, options: PlanOptions | None = None) -> None:
-        """Start a plan without records.
-
-        Args:
-            spool: keeps the records.
-            options: how records become a plan.
-        """
+        """Start a plan without records; `spool` keeps the records."""
         self.spool = spool
         self._options = options or PlanOptions()
         self._identities = Identities(spool.names)
-        self._ids = EndUserIds(self._identities, spool.names, None)
+        self._ids = EndUserIds(self._identities, None)
         self._kinds = Kinds()
         self.naming = Naming(self._options.amount_suffix, self._options.array_suffix)
         """How properties are named; after `close`, by all values that each name was seen with."""
@@ -96,13 +91,13 @@ class Plan:
             source: the name of the part's source.
             lines_before: how many lines of the source stand before the part.
         """
-        known = self._identities
-        numbers = known.numbers(taken.names)
+        identities = self._identities
+        numbers = identities.numbers(taken.names)
         for note, pairs in (
-            (known.claim, taken.claims),
-            (known.withhold, taken.withheld),
-            (known.tie, taken.ties),
-            (known.hint, taken.hints),
+            (identities.claims.add, taken.claims),
+            (identities.withheld.add, taken.withheld),
+            (identities.ties.add, taken.ties),
+            (identities.hint, taken.hints),
         ):
             for one, other in pairs:
                 note(numbers[one], numbers[other])
@@ -116,7 +111,7 @@ class Plan:
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("I", map(numbers.__getitem__, taken.others))
         met = zip(filed, taken.columns.times, strict=True)
-        known.see((each for each in met if each[0] != NOBODY) if NOBODY in filed else met)
+        identities.see((each for each in met if each[0] != NOBODY) if NOBODY in filed else met)
         self.has_tracks = self.has_tracks or taken.has_tracks
         columns = taken.columns._replace(numbers=filed)
         self.spool.take(taken._replace(columns=columns, others=others), source, lines_before)
@@ -136,9 +131,9 @@ class Plan:
         choice = self._options.choice
         self.naming = replace(self.naming, kinds=self._kinds.masks or {})
         users = {name: chosen_names(name) for name in sorted(choice.users)}
-        self._ids = EndUserIds(self._identities, self.spool.names, evidence)
-        held = partial(wootric_id, find, self.is_shared) if find else None
-        tie_ids(self._identities, held, evidence)
+        self._ids = EndUserIds(self._identities, evidence)
+        find_id = partial(wootric_id, find, self.is_shared) if find else None
+        tie_ids(self._identities, find_id, evidence)
         self.spool.names.keep_members(self._identities.members)
         self.spool.close(
             self._identities,
@@ -163,7 +158,7 @@ class Plan:
         folded = fold(map(identified, person.identifies), naming=self.naming)
         # An identify without an email may have one that only its user's track records tell.
         if person.kinds & (EMAIL | PHONE) and not (folded and folded.upsert.email):
-            told = told_by_events(person)
+            told = contacts_in_events(person)
             identifies = merge(map(identified, person.identifies), told, key=_time_order)
             folded = fold(identifies, naming=self.naming)
         return self._planned(person, folded)

@@ -58,7 +58,7 @@ def _intake(
         keep_lines=options.keep_lines,
         keep_rejected=keep_rejected,
         naming=Naming(options.amount_suffix, options.array_suffix),
-        known=history.known_rejects() if history else None,
+        known_rejects=history.known_rejects() if history else None,
         retries=options.retry_rejects,
     )
 

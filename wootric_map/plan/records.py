@@ -75,7 +75,7 @@ def superseding(identifies: Rows) -> Identified | None:
     return latest if has_email or "email" not in spelled(latest.traits) else None
 
 
-def told_by_events(person: Person) -> Iterator[Identified]:
+def contacts_in_events(person: Person) -> Iterator[Identified]:
     """Yield the emails and phones that an end user's track and page records state about the end user."""
     for row in person.replayed_rows:
         if row.kind != IDENTIFY:
@@ -146,19 +146,14 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
         sources = {each.name: each.source for each in properties}
     ref = ref_of(row)
     placed = tuple(PlacedWarning(ref, warning) for warning in warnings)
-    return Event(ref, row.time, key, email_from, call, placed, former_key, sources)
+    return Event(ref, key, call, former_key, row.time, email_from, placed, sources)
 
 
 class ReplayedRefs(Collection[Ref]):
     """Where the replayed identifies of an end user stand, read on demand since there may be very many."""
 
     def __init__(self, identifies: Rows, count: int) -> None:
-        """Refer to identifies.
-
-        Args:
-            identifies: all identifies of the end user.
-            count: how many of them are replayed.
-        """
+        """Refer to all identifies of an end user, of which `count` are replayed."""
         self._identifies = identifies
         self._count = count
 

@@ -23,7 +23,6 @@ from wootric_map.plan.trait_history import (
     LazyHistory,
     OtherStatements,
     TraitHistory,
-    no_history,
     without_outdated,
 )
 from wootric_map.values.contact import comparable
@@ -97,9 +96,9 @@ class Write:
     warnings: tuple[PlacedWarning, ...]
     identifies: bytes
     """A digest of the keys of the identifies."""
-    history: LazyHistory = no_history
+    history: LazyHistory = TraitHistory
     """Returns when the identifies stated their traits."""
-    all_said: EndUserUpsert | None = None
+    all_fields: EndUserUpsert | None = None
     """All fields of the identifies, if later identifies have left only a part of them in `upsert`."""
     external_id_is_taken: bool = False
     """Whether somebody else has the external id in Wootric, so that it is not sent."""
@@ -113,7 +112,7 @@ class Write:
     @property
     def whole(self) -> EndUserUpsert:
         """All fields of the identifies."""
-        return self.all_said or self.upsert
+        return self.all_fields or self.upsert
 
     def without_outdated(self, *others: OtherStatements) -> "Write":
         """Return this write without the fields that other identifies are known to have set later.
@@ -131,7 +130,7 @@ class Write:
         return replace(
             self,
             upsert=left,
-            all_said=whole,
+            all_fields=whole,
             withheld=None,
             kept=EndUserUpsert(),
             existing="update",
@@ -198,32 +197,18 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """A track or page record, and the call that it makes."""
+class EventCall:
+    """The call that a track or page record makes."""
 
     ref: Ref
-    time: int | None
-    """When it happened, in milliseconds since the epoch."""
+    """Where the record stands, or its line in a saved plan."""
     key: str
     """The text that tells this record from every other one, whatever file holds it."""
-    email_from: str | None
-    """Where the record's own email stands: `context.traits`; `properties`, where the email may be somebody
-    else's; or `userId`, which only looks like an email."""
     call: EligibilityCheck | PageView
-    warnings: tuple[PlacedWarning, ...] = ()
     former_key: str | None = None
     """The key that releases before journal version 4 gave this record, if they may have sent it."""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    """Where in the record each property of the call stands, by the property's name."""
-
-    def warnings_of(self, call: EligibilityCheck | PageView) -> tuple[PlacedWarning, ...]:
-        """Return the warnings about the record and about its final call.
-
-        Args:
-            call: the call with what its end user adds to it.
-        """
-        long = too_long(call, self.sources)
-        return (*self.warnings, PlacedWarning(self.ref, long)) if long else self.warnings
+    time: int | None = None
+    """When it happened, in milliseconds since the epoch."""
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -239,6 +224,23 @@ class Event:
     def action(self) -> Action:
         """What the call is counted as."""
         return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
+
+
+@dataclass(frozen=True, slots=True)
+class Event(EventCall):
+    """A track or page record, and the call that it makes."""
+
+    email_from: str | None = None
+    """Where the record's own email stands: `context.traits`; `properties`, where the email may be somebody
+    else's; or `userId`, which only looks like an email."""
+    warnings: tuple[PlacedWarning, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where in the record each property of the call stands, by the property's name."""
+
+    def warnings_of(self, call: EligibilityCheck | PageView) -> tuple[PlacedWarning, ...]:
+        """Return the warnings about the record and about its call, once the end user has added to `call`."""
+        long = too_long(call, self.sources)
+        return (*self.warnings, PlacedWarning(self.ref, long)) if long else self.warnings
 
     @property
     def label(self) -> str:

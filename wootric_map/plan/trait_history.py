@@ -94,12 +94,7 @@ NO_HISTORY: Final = TraitHistory()
 """The history of an end user about whom nothing was stated, or nobody knows when."""
 
 LazyHistory: TypeAlias = Callable[[], TraitHistory]
-"""Works out a history, which most runs never ask for."""
-
-
-def no_history() -> TraitHistory:
-    """Return `NO_HISTORY`."""
-    return NO_HISTORY
+"""Returns a history, which is worked out on demand, since most runs never ask for it."""
 
 
 STATED_AS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -210,9 +205,9 @@ def _is_later(
     """
     if other.time != own.time or other.has_message or own.has_message:
         return other > own
-    for known in (ours.get(own.time, ()), theirs.get(own.time, ())):
-        if own.tie in known and other.tie in known:
-            return known.index(other.tie) > known.index(own.tie)
+    for ties in (ours.get(own.time, ()), theirs.get(own.time, ())):
+        if own.tie in ties and other.tie in ties:
+            return ties.index(other.tie) > ties.index(own.tie)
     return False
 
 

@@ -25,7 +25,7 @@ from wootric_map.plan.people import (
     UNIQUE,
     USER,
     WOOTRIC,
-    Held,
+    FindWootricId,
     Identity,
     id_name,
 )
@@ -35,7 +35,9 @@ _SEVERAL: Final = -1
 
 
 def tie_ids(
-    identities: Identities, held: Held | None = None, evidence: Evidence | None = None
+    identities: Identities,
+    find_id: FindWootricId | None = None,
+    evidence: Evidence | None = None,
 ) -> None:
     """Tie the ids of a run together, once everything is read; no id can be numbered from then on.
 
@@ -47,8 +49,8 @@ def tie_ids(
 
     Args:
         identities: the ids of the run; gets the groups and the ambiguous ids.
-        held: returns Wootric's id of the end user that a `userId`, email or phone names, if that takes no
-            call; None if nothing is known about Wootric's end users.
+        find_id: returns Wootric's id of the end user that a `userId`, email or phone names, without a call;
+            None if nothing is known about Wootric's end users.
         evidence: what the records of earlier runs say; gets what this run says. None uses this run alone.
     """
     findings = None
@@ -63,8 +65,8 @@ def tie_ids(
     neighbours: Mapping[int, int] = {}
     if evidence and findings:
         neighbours = _tie_as_earlier_runs(identities, evidence, findings)
-    if identities.has_hints or held:
-        _tie_by_hints(identities, held)
+    if identities.has_hints or find_id:
+        _tie_by_hints(identities, find_id)
     identities.close()
     identities.earlier_ids = _by_root(identities, neighbours)
     identities.misidentified = frozenset(map(identities.root, identities.misidentified))
@@ -137,21 +139,23 @@ def _by_root(identities: Identities, neighbours: Mapping[int, int]) -> dict[int,
     return {root: sorted(prints) for root, prints in found.items()}
 
 
-def _tie_by_hints(identities: Identities, held: Held | None) -> None:
+def _tie_by_hints(identities: Identities, find_id: FindWootricId | None) -> None:
     """Tie by Wootric's own end users, by phones and by anonymous ids."""
     identities.keep_names()
     identities.keep_hints()
-    if held:
-        _tie_held(identities, (USER, EMAIL), held)
+    if find_id:
+        _tie_by_wootric_ids(identities, (USER, EMAIL), find_id)
     for phone, seen in _seen_with(identities, PREFIXES[PHONE]):
         _tie_by_phone(identities, phone, seen)
-    if held:
-        _tie_held(identities, (PHONE,), held)
+    if find_id:
+        _tie_by_wootric_ids(identities, (PHONE,), find_id)
     for anonymous, seen in _seen_with(identities, PREFIXES[ANONYMOUS]):
         _tie_anonymous(identities, anonymous, seen)
 
 
-def _tie_held(identities: Identities, kinds: tuple[int, ...], held: Held) -> None:
+def _tie_by_wootric_ids(
+    identities: Identities, kinds: tuple[int, ...], find_id: FindWootricId
+) -> None:
     """Tie ids that Wootric holds as one end user, but never ids that Wootric holds as two."""
     # By the number of a group's root: Wootric's id of the end user that the group's ids name.
     wootric_ids = array("q", bytes(8 * len(identities)))
@@ -164,7 +168,7 @@ def _tie_held(identities: Identities, kinds: tuple[int, ...], held: Held) -> Non
             # A phone counts only if nothing else names its end user.
             if kind == PHONE and identities.group_kinds[root] & (UNIQUE | AMBIGUOUS):
                 continue
-            found = held(Identity(kind, name.removeprefix(prefix)))
+            found = find_id(Identity(kind, name.removeprefix(prefix)))
             if found is not None:
                 wootric_ids[root] = found if wootric_ids[root] in (0, found) else _SEVERAL
     for root, wootric_id in enumerate(wootric_ids):

@@ -1,4 +1,4 @@
-"""Snapshot: write an account's end users to a file, or bring such a file up to date."""
+"""Write an account's end users to a file, or bring such a file up to date."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +16,9 @@ from wootric_map.account import (
 )
 from wootric_map.deliver import journal_place
 from wootric_map.errors import SnapshotError, StoppedError, UnfitSettingsError
-from wootric_map.run_files import Use, check, use, use_beside
-from wootric_map.snapshot.snapshot_file import PARTIAL, EarlierSnapshot, PartialSnapshot
+from wootric_map.run_files import Use, check, read, use, use_beside
+from wootric_map.snapshot.snapshot_lines import PARTIAL
+from wootric_map.snapshot.snapshot_writer import EarlierSnapshot, PartialSnapshot
 from wootric_map.stopping import Stop
 from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.listing import Query, Row, walk
@@ -28,16 +29,15 @@ from wootric_map.wootric.replies import begun_at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotSettings:
-    """Whose end users are written, and where."""
+    """Which account's end users are written, and where."""
 
     account: AccountSettings = field(default_factory=AccountSettings)
-    """Which account it is."""
     output: Path | None = None
-    """Where the snapshot goes; `FILE.partial` holds it until it is whole. None stands for `update`."""
+    """Where the snapshot goes; None writes over `update`. `FILE.partial` holds it until it is whole."""
     update: Path | None = None
-    """A snapshot to bring up to date: only end users who were updated since are asked for."""
+    """A snapshot to bring up to date: only end users updated since it was taken are asked for."""
     connection: ConnectionSettings = field(default_factory=ConnectionSettings)
-    """How fast calls go, and how long faults are borne with."""
+    """How fast calls are made, and how long failing ones are tried again."""
 
     def __post_init__(self) -> None:
         if self.output is None and self.update is None:
@@ -51,64 +51,60 @@ class SnapshotSettings:
     def target(self) -> Path:
         """The file that is written."""
         target = self.output or self.update
-        assert target  # noqa: S101 - it was looked at when the settings were made
+        assert target  # noqa: S101 - `__post_init__` demands one of the two
         return target
 
     def uses(self) -> list[Use]:
-        """Return all files of the run; an earlier snapshot may be brought up to date in its place."""
+        """Return all files that the run reads or writes."""
         name = "-o" if self.output else "--update"
         account = self.account
-        replaced = self.update if self.output else None
-        return [
-            *([use("--update", replaced, gives_way_to=name)] if replaced else ()),
+        uses = [
+            *read("--update", self.update if self.output else None, gives_way_to=name),
             use(name, self.target, writes=True),
             use_beside(name, self.target, PARTIAL, writes=True),
             *uses_of_login(account, self.connection),
-            *(
-                ()
-                if account.sandbox
-                else journal_place.uses(account.account_token, account.base_url, None, writes=False)
-            ),
         ]
+        if not account.sandbox:
+            token, url = account.account_token, account.base_url
+            uses += journal_place.uses(token, url, None, writes=False)
+        return uses
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotResult:
-    """What a snapshot came to."""
+    """A snapshot that was written."""
 
     path: Path
-    """Where it stands."""
     end_users: int
-    """How many end users it holds."""
+    """How many end users the snapshot holds."""
     updated: int | None
-    """How many of them are new or were updated; None where all were asked for."""
+    """How many end users are new or were updated; None if all were asked for."""
     calls: int
-    """All that were made, tries that failed among them."""
+    """How many calls were made, with those that failed."""
     seconds: float
-    """How long it took."""
 
 
 class SnapshotObserver:
-    """Is told how far a snapshot has come; does nothing unless a subclass does."""
+    """Is told how far a snapshot has come; subclasses override what they want to know."""
 
     def listing(self, held: int, pace: Pace) -> AbstractContextManager[None]:
         """Return a context for the calls.
 
         Args:
-            held: how many end users an earlier run has left.
-            pace: tells how many calls there were, and what they wait for.
+            held: how many end users an interrupted run has written already.
+            pace: knows how many calls were made, and what they wait for.
         """
         return nullcontext()
 
     def listed(self, count: int) -> None:
-        """Take note of end users that have come."""
+        """Take note that `count` more end users were written."""
 
     def broke_off(self, partial: Path, end_users: int) -> None:
-        """Take note of what a run leaves that does not come to its end."""
+        """Take note of the file that a run leaves unfinished, and of how many end users it holds."""
 
 
 class Snapshot:
-    """Writes an account's end users to a file, 50 a call; stopped, it goes on where it was when run again."""
+    """Writes an account's end users to a file, 50 a call; another run goes on where a stopped one was."""
 
     def __init__(
         self,
@@ -120,15 +116,15 @@ class Snapshot:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Send nothing yet.
+        """Prepare a snapshot; no call is made yet.
 
         Args:
-            settings: whose end users are written, and where.
-            observer: is told how far it has come.
-            stop: tells it to stop in good order.
+            settings: which account's end users are written, and where.
+            observer: is told how far the snapshot has come.
+            stop: tells the run to stop in good order.
             connect: makes a client of the account.
-            clock: gives the unix time.
-            monotonic: gives seconds that only ever grow.
+            clock: returns the unix time.
+            monotonic: returns seconds that never go back.
         """
         self._settings = settings
         self._observer = observer or SnapshotObserver()
@@ -142,9 +138,9 @@ class Snapshot:
 
         Raises:
             SettingsError: the settings can't be right.
-            SnapshotError: a file is no snapshot, or not one of the account.
-            StoppedError: the run was told to stop; what it has written is kept to go on with.
-            WootricError: the account can't be asked.
+            SnapshotError: a file is no snapshot, or a snapshot of another account.
+            StoppedError: the run was told to stop; another run can go on with what was written.
+            WootricError: a call failed.
         """
         settings = self._settings
         check(settings.uses())
@@ -159,14 +155,14 @@ class Snapshot:
             try:
                 held, updated = self._write(wootric, pace, account_fingerprint(account.token))
             except StoppedError as error:
-                stopped = error  # which the stop need not see to
+                stopped = error  # raised outside of the contexts: no fault for them to handle
         if stopped:
             raise stopped
         seconds = self._monotonic() - begun
         return SnapshotResult(settings.target, held, updated, pace.calls, seconds)
 
     def _write(self, wootric: Wootric, pace: Pace, fingerprint: str) -> tuple[int, int | None]:
-        """Write the snapshot; return how many end users it holds, and how many of them an update brought."""
+        """Write the snapshot, and return its number of end users, and how many of them an update brought."""
         settings = self._settings
         with ExitStack() as stack:
             earlier = None
@@ -188,12 +184,12 @@ class Snapshot:
                         self._observer.listed(len(rows))
                 if earlier is None:
                     return partial.finish(), None
-                return earlier.merge(partial, settings.target), partial.count
+                return earlier.merge(partial), partial.count
 
     def _pages(
         self, wootric: Wootric, partial: PartialSnapshot, since: int | None
     ) -> Iterator[list[Row]]:
-        """Yield the end users that are still to come; a stop keeps the next page from being asked for."""
+        """Yield the pages that are still to come; a stop raises before the next call."""
 
         def fetch(query: Query) -> Sequence[Row]:
             if self._stop.event.is_set():
@@ -216,7 +212,11 @@ class Snapshot:
 
 
 def _earlier(path: Path, fingerprint: str, *, in_place: bool) -> EarlierSnapshot:
-    """Return the snapshot to bring up to date, if it is of the account."""
+    """Return the snapshot to bring up to date.
+
+    Raises:
+        SnapshotError: it is a snapshot of another account, or can't be updated in place.
+    """
     earlier = EarlierSnapshot(path)
     if earlier.account not in (None, fingerprint):
         earlier.close()

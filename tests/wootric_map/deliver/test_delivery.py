@@ -22,7 +22,8 @@ from wootric_map.deliver.journal import Journal
 from wootric_map.model import EndUser, EndUserUpsert, Failure, Outcome, Skip
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan
-from wootric_map.plan.plan_file import PlanFile, PlanWriter
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.plan.steps import Find
 from wootric_map.report import Report
 from wootric_map.sandbox import (

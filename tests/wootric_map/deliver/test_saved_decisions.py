@@ -21,7 +21,7 @@ from wootric_map.deliver.saved_decisions import PastRuns, decide_saved
 from wootric_map.deliver.verdicts import Change
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Failure, PageView, Ref
-from wootric_map.plan.plan_file import Planned, PlannedCall, PlannedWrite
+from wootric_map.plan.plan_lines import Planned, PlannedCall, PlannedWrite
 
 ADA = EndUserUpsert("ada@example.com", "1", properties={"plan": "pro"})
 HELD = EndUser(7, "ada@example.com", "1", None, None, {"plan": "pro"})

@@ -28,7 +28,8 @@ from wootric_map import Choice, EligibilityCheck, EndUserUpsert, PageView, PlanO
 from wootric_map.deliver.verdicts import enrich
 from wootric_map.mapping.record_keys import event_key
 from wootric_map.model import EndUser
-from wootric_map.plan.plan_file import PlanFile, PlanWriter
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.plan.steps import Event, Write
 
 UNFOLDED = PlanOptions(fold=False)

@@ -21,7 +21,9 @@ from wootric_map.mapping.record_keys import event_key
 from wootric_map.model import EndUser, Outcome, Ref
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.plan_file import PlanFile, Planned, PlannedCall, PlannedWrite, PlanWriter
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_lines import Planned, PlannedCall, PlannedWrite
+from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.plan.steps import EndUserPlan, Event, Write
 from wootric_map.plan.trait_history import Order
 
@@ -332,7 +334,7 @@ def rehearsed(number: int, step: Any) -> Rehearsed:
         write = Write(call, {}, (ref,), (), b"the identifies")
         return Rehearsed(end_user, write, Outcome(action, (ref,), None), call, held, 0)
     call, key = step
-    event = Event(ref, None, key, None, call)
+    event = Event(ref, key, call)
     return Rehearsed(end_user, event, Outcome(event.action, (ref,), None), call, None, 0)
 
 
@@ -657,6 +659,19 @@ def test_a_line_of_the_wrong_shape_is_refused_by_its_number(
     body = tuple(changed if each is line else each for each in BODY)
     content = text([HEADER, *body, end(*BODY)])
     assert f"{path}:{BODY.index(line) + 2}:" in refused(path, content)
+
+
+@pytest.mark.parametrize("number", [-1, -7])
+def test_a_negative_number_of_an_end_user_is_refused_and_never_passed_over(
+    path: Path, number: int
+) -> None:
+    body = [{**CREATE, "end_user": number}, UPDATE]
+    assert f"{path}:2:" in refused(path, text(whole(*body)))
+
+
+def test_the_first_end_user_may_have_the_number_0(path: Path) -> None:
+    path.write_bytes(text(whole({**CREATE, "end_user": 0}, UPDATE)))
+    assert [len(each) for each in steps(path)] == [1, 1]
 
 
 @pytest.mark.parametrize("line", [b"{", b"[1]", b"7", b"", b"\xff{}", b'{"end_user":1,}'])

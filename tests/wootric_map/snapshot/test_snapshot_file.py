@@ -22,7 +22,8 @@ from listed import Listed
 
 from wootric_map.errors import SnapshotError
 from wootric_map.model import EndUserUpsert
-from wootric_map.snapshot.snapshot_file import EarlierSnapshot, PartialSnapshot, SnapshotReader
+from wootric_map.snapshot.snapshot_reader import SnapshotReader
+from wootric_map.snapshot.snapshot_writer import EarlierSnapshot, PartialSnapshot
 from wootric_map.wootric import listing
 from wootric_map.wootric.end_users import Reached
 from wootric_map.wootric.listing import walk
@@ -75,7 +76,7 @@ def update(
             pages_ = walk(account, now=lambda: now, reached=partial.reached, updated_since=since)
             for rows in islice(pages_, pages):
                 partial.append(rows)
-            return earlier.merge(partial, target) if pages is None else 0
+            return earlier.merge(partial) if pages is None else 0
 
 
 @pytest.fixture
@@ -398,7 +399,7 @@ def test_a_snapshot_that_changes_while_it_is_updated_is_left_alone(path: Path) -
         partial.begin(T + 200)
         other = write(path, {**ADA, "id": 77}).read_bytes()
         with pytest.raises(SnapshotError, match="was changed meanwhile"):
-            earlier.merge(partial, path)
+            earlier.merge(partial)
     assert path.read_bytes() == other
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
@@ -552,7 +553,7 @@ def test_a_missing_file_a_folder_and_an_endless_line_are_told(
         SnapshotReader.open(path)
     with pytest.raises(SnapshotError, match="can't be read: Is a directory"):
         SnapshotReader.open(path.parent)
-    monkeypatch.setattr("wootric_map.snapshot.snapshot_file._LONGEST_LINE", 1000)
+    monkeypatch.setattr("wootric_map.snapshot.snapshot_lines.LONGEST_LINE", 1000)
     write(path, ADA, {**ADA, "x": "x" * 2000})
     with pytest.raises(SnapshotError, match=":2: the line is cut off or too long"):
         SnapshotReader.open(path)

@@ -87,7 +87,7 @@ class IntakeOptions:
     """Keep the rejected records with their lines."""
     naming: Naming = AS_WRITTEN
     """How properties are named."""
-    known: KnownRejects | None = None
+    known_rejects: KnownRejects | None = None
     """What earlier runs rejected or saw refused, which is left out."""
     retries: bool = False
     """Try what is known once more all the same, as what comes from a rejects file is."""
@@ -104,7 +104,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     intake = _Intake(source.name, options)
     reading = options.reading
     rules, traits_from = reading.rules, reading.traits_from
-    passed_over, known = options.choice.passed_over, options.known
+    passed_over, known = options.choice.passed_over, options.known_rejects
     number, stopped_after = 0, None
     lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
     for _, number, _, content in lines:
@@ -227,7 +227,7 @@ class _Intake:
         Returns:
             Whether it is left out.
         """
-        known = self._options.known
+        known = self._options.known_rejects
         if known is None or isinstance(reading, Skip):
             return False
         is_wrong = isinstance(reading, Rejection)
