@@ -55,42 +55,28 @@ class Paced(Protocol):
         """The limit of Wootric's that holds calls back; None if none does."""
 
 
-@contextmanager
-def reading_progress(
-    sources: Sequence[Source], *, shown: bool = True, lines: bool = False
-) -> Iterator[Callable[[int], None]]:
-    """Show how much of the sources has been read.
-
-    Args:
-        sources: the sources; the bar has an end if their sizes are known.
-        shown: whether to show anything.
-        lines: whether to write lines without a terminal.
-
-    Yields:
-        A function to call with the bytes of each read.
-    """
-    sizes = [source.size for source in sources]
-    total = None if None in sizes else sum(size or 0 for size in sizes)
-    if shown and can_draw():
-        with _bar("Reading", total) as bar:
-            yield bar
-    elif shown and lines:
-        yield _Lines(total).read
-    else:
-        yield lambda _: None
-
-
 class ReadingProgress(ReadingObserver):
-    """Shows how much of an export has been read."""
+    """Shows how much of an export has been read: a bar with an end if the sizes of all sources are known."""
 
     def __init__(self, *, shown: bool = True, lines: bool = False) -> None:
-        """Arguments are as in `reading_progress`."""
+        """Begin without progress.
+
+        Args:
+            shown: whether to show anything.
+            lines: whether to write lines without a terminal.
+        """
         self._shown = shown
         self._lines = lines
 
     def reading(self, sources: Sequence[Source]) -> AbstractContextManager[Callable[[int], object]]:
         """Show the progress within the context."""
-        return reading_progress(sources, shown=self._shown, lines=self._lines)
+        sizes = [source.size for source in sources]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        if self._shown and can_draw():
+            return _bar("Reading", total)
+        if self._shown and self._lines:
+            return nullcontext(_Lines(total).read)
+        return super().reading(sources)
 
 
 @contextmanager

@@ -38,11 +38,11 @@ class Work:
     find: Find | None = None
     """Looks end users up before they are written; None if Wootric is taken to hold nobody."""
     may_be_outdated: Callable[[EndUser | RememberedEndUser], bool] = lambda _: False
-    """Returns whether the account must be asked about an end user whom `find` has found."""
+    """Returns whether the account must be asked about an end user that `find` has found."""
     counts_as_written: bool = True
-    """Whether an end user whom this run leaves unchanged counts as written by this run."""
+    """Whether an end user that this run leaves unchanged counts as written by this run."""
     marks_creation: bool = False
-    """Whether the journal notes whom this run creates, for the run that goes on if this one stops."""
+    """Whether the journal marks end users as created, for the run that goes on if this one stops."""
 
 
 class Answers:

@@ -29,7 +29,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
 from wootric_map.deliver.verdicts import Change, unregistered
-from wootric_map.deliver.workers import GRACE, Job, spread
+from wootric_map.deliver.workers import Job, spread
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
 from wootric_map.model import (
     EligibilityCheck,
@@ -45,8 +45,6 @@ from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile, PlannedCall, PlannedWrite
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
 from wootric_map.wootric.client import Wootric
-
-__all__ = ["GRACE", "calls_left", "deliver", "deliver_file"]
 
 _ATTEMPTS: Final = 3
 """How often a write is tried that gets no answer, or is refused as out of date."""
@@ -72,7 +70,7 @@ def deliver(
         registered: the registered events.
         workers: how many end users are under way at once.
         stop: once it is set, no new call is made; calls under way are finished if that takes no longer than
-            `GRACE`.
+            `workers.GRACE`.
         find: looks end users up in the account or a snapshot; None if Wootric is taken to hold nobody.
         journal: tells what earlier runs have delivered, and records every call.
 
@@ -120,7 +118,7 @@ def deliver_file(
 ) -> Iterator[Outcome]:
     """Carry out a saved plan to the letter; arguments and outcomes as in `deliver`.
 
-    An end user whom the plan creates and who exists by now is not changed.
+    An end user that the plan creates and that exists by now is not changed.
     """
     past_runs = _past_runs(journal)
 

@@ -1,6 +1,6 @@
 """Decisions about an end user of a saved plan, which is carried out to the letter.
 
-An end user whom the plan creates and who exists by now is not changed.
+An end user that the plan creates and that exists by now is not changed.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -264,7 +264,7 @@ def _saved(step: PlannedWrite) -> SavedWrite:
 
 
 def _by_number(number: int) -> RememberedEndUser:
-    """Return an end user of whom only Wootric's own id is known."""
+    """Return an end user with nothing but Wootric's own id."""
     return RememberedEndUser(number, {}, Fingerprints(b""))
 
 

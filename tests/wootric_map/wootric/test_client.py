@@ -23,7 +23,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 from virtual_time import NOON, VirtualTime
 
-from wootric_map.errors import CallFailedError, StoppedError, WootricError
+from wootric_map.errors import (
+    CallFailedError,
+    NoAnswerError,
+    NotBelievedError,
+    SignInRefusedError,
+    StoppedError,
+    UnreachableError,
+    WootricError,
+)
 from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.sandbox import (
     Fault,
@@ -35,16 +43,8 @@ from wootric_map.sandbox import (
     TruncatedReply,
     run_sandbox,
 )
-from wootric_map.wootric.client import (
-    ClientCredentials,
-    Credentials,
-    NoAnswerError,
-    NotBelievedError,
-    PasswordCredentials,
-    SignInRefusedError,
-    UnreachableError,
-    Wootric,
-)
+from wootric_map.wootric.auth import ClientCredentials, Credentials, PasswordCredentials
+from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.http import LARGEST_REPLY
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import Services, services
