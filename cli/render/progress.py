@@ -213,32 +213,32 @@ class SendingProgress:
         return "?" if seconds is None else duration(seconds)
 
     @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.share}, {self.text}, {self.remaining} left"
+
+    @property
     def share(self) -> str:
         """How many were dealt with, out of how many."""
         return f"{self.finished:,} of {plural(self._total, self._unit)}"
 
 
-@contextmanager
 def sending_progress(
-    progress: SendingProgress, total: int, *, shown: bool, lines: bool, live: bool
-) -> Iterator[None]:
-    """Show how much of a plan has been delivered.
+    progress: SendingProgress, total: int, *, shown: bool, live: bool
+) -> AbstractContextManager[None]:
+    """Return a context that shows how much of a plan has been delivered.
 
     Args:
         progress: the counts.
         total: the total of the bar.
         shown: whether to show anything.
-        lines: whether to write lines without a terminal.
         live: whether to draw on a terminal; if not, it gets lines too.
     """
-    if shown and live and can_draw():
-        context: Any = _drawn(progress, total)
-    elif shown and lines:
-        context = _written(progress)
-    else:
-        context = nullcontext()
-    with context:
-        yield
+    if not shown:
+        return nullcontext()
+    if live and can_draw():
+        return _drawn(progress, total)
+    return regularly(LINE_EVERY, lambda: click.echo(f"sending: {progress.line}", err=True))
 
 
 @contextmanager
@@ -268,16 +268,6 @@ def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
     drawn = Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS)
     with drawn:
         progress.say = lambda line: drawn.console.print(Text(line))
-        yield
-
-
-@contextmanager
-def _written(progress: SendingProgress) -> Iterator[None]:
-    def write() -> None:
-        text = f"sending: {progress.share}, {progress.text}, {progress.remaining} left"
-        click.echo(text, err=True)
-
-    with regularly(LINE_EVERY, write):
         yield
 
 

@@ -124,7 +124,7 @@ def deliver_file(
 
     def work(index: int) -> Work:
         decisions = decide_saved(plan.steps(index), registered, past_runs)
-        return Work(decisions, lambda write: cast("SavedWrite", write).known_as)
+        return Work(decisions, lambda write: cast("SavedWrite", write).identifiers)
 
     return _carry_out(map(work, range(len(plan))), wootric, journal, workers=workers, stop=stop)
 
@@ -283,7 +283,9 @@ class _Delivery:
 
     def _provenance(self, step: WriteStep) -> Provenance:
         """Return when the fields of a write were stated, and about which ids."""
-        return self._journal.fingerprints.provenance(step.sent_history(), self._work.known_as(step))
+        return self._journal.fingerprints.provenance(
+            step.sent_history(), self._work.identifiers(step)
+        )
 
     def _made(self, step: WriteStep, fields: EndUserUpsert, held: Held) -> EndUser:
         """Write the fields; return the end user after that."""
