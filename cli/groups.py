@@ -16,26 +16,21 @@ class _HelpFormatter(click.HelpFormatter):
     """Formats help with bold headings, and breaks lines at blanks alone."""
 
     def write(self, string: str) -> None:
-        """Write a text as it is."""
         super().write(string.replace(_HYPHEN, "-"))
 
     def write_text(self, text: str) -> None:
-        """Write a paragraph."""
         super().write_text(text.replace("-", _HYPHEN))
 
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
-        """Write a list of names with explanations."""
         kept = [(name, text.replace("-", _HYPHEN)) for name, text in rows]
         super().write_dl(kept, col_max, col_spacing)
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        """Write the usage line of a command."""
         super().write_usage(prog, args, prefix or click.style("Usage:", bold=True) + " ")
 
     def write_heading(self, heading: str) -> None:
-        """Write the heading of a section."""
         super().write_heading(click.style(heading, bold=True))
 
 

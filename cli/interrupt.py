@@ -14,7 +14,7 @@ from wootric_map.stopping import Stop
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_SIGNALLED: Final = 128
+SIGNALLED: Final = 128
 """The exit code after a signal is this plus the number of the signal."""
 
 
@@ -58,8 +58,8 @@ class Interruption(Stop):
     def _handle(self, number: int, _: FrameType | None) -> None:
         """Stop at the first signal, after the calls under way; end the process at the second."""
         if self.exit_code:
-            os._exit(_SIGNALLED + number)
-        self.request(_SIGNALLED + number)
+            os._exit(SIGNALLED + number)
+        self.request(SIGNALLED + number)
         if not self.is_held:
             raise StoppedError
         self._say("stopping: the calls under way are finished first; again ends at once")

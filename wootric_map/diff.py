@@ -38,7 +38,7 @@ class EndUserChange:
     warnings: tuple[tuple[str, str], ...]
     """Codes and messages of warnings about the end user."""
     left: EndUserUpsert | None = None
-    """The ids of an end user of whom only the journal tells, which keeps no values; else None."""
+    """The ids of the end user, if only the journal knows them, which keeps no values; else None."""
 
     @property
     def is_update(self) -> bool:

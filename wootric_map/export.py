@@ -36,7 +36,7 @@ class ReadingObserver:
 
         The context gives a function that is called with the bytes of each read, before decompression.
         """
-        return nullcontext(_nothing)
+        return nullcontext(lambda _: None)
 
 
 def find_sources(
@@ -76,7 +76,3 @@ def find_sources(
 def stream_of(stdin: ByteStream | None) -> ByteStream:
     """Return standard input, or an empty stream if it is closed."""
     return io.BytesIO() if stdin is None else stdin
-
-
-def _nothing(_: int) -> None:
-    """Take no notice."""

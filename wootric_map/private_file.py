@@ -1,7 +1,7 @@
 """Files that are written beside their place, and moved there once they are whole.
 
-Whoever writes one keeps it locked, and a lock goes with its process. So what a killed run has left, and
-nobody will go on with, is told from what is being written.
+A run keeps a file locked while it writes it, and a lock ends with its process. So a file that a killed
+run has left is known from one that is being written.
 """
 
 import errno

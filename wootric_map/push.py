@@ -216,10 +216,9 @@ class Push:
         connection = settings.connection
         sources, replaces = self._find_sources()
         rejects = stack.enter_context(_rejects_file(settings, sources))
-        unidentified = UnidentifiedFile(
-            settings.unidentified, report, sources, keep=settings.keep_rejects
+        unidentified = stack.enter_context(
+            UnidentifiedFile(settings.unidentified, report, sources, keep=settings.keep_rejects)
         )
-        stack.enter_context(unidentified)
         saved = stack.enter_context(_plan_file(settings.plan)) if settings.plan else None
         account = stack.enter_context(opened(settings.account))
         if saved is not None and saved.account not in (None, account_fingerprint(account.token)):

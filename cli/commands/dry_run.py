@@ -10,6 +10,7 @@ from cli.interrupt import Interruption
 from cli.render import diff, dry_run_json, dry_run_text, summary
 from cli.render.calls import connect
 from cli.render.progress import ReadingProgress
+from cli.render.text import plural
 from wootric_map import comparison
 from wootric_map.dry_run import DryRun
 from wootric_map.errors import StoppedError
@@ -109,7 +110,7 @@ def dry_run(
                 dry_run_text.write(changes, limit_users, redaction)
             kept = changes.keep_unidentified()
     except StoppedError:
-        click.echo(f"stopped; {summary.records(report.records)} read so far.", err=True)
+        click.echo(f"stopped; {plural(report.records, 'record')} read so far.", err=True)
         return interruption.exit_code
     for line in (
         *summary.matching_nothing(report),

@@ -10,6 +10,7 @@ from cli import options, redacting, settings, streams
 from cli.render import summary
 from cli.render.findings_json import EveryPlace
 from cli.render.progress import ReadingProgress
+from cli.render.text import plural
 from wootric_map.report import Report
 from wootric_map.validate import Validate
 
@@ -67,4 +68,4 @@ def _show(report: Report) -> None:
         click.echo(line)
     rejected = report.rejected.counts.total()
     verdict = f"{rejected:,} rejected" if rejected else "none rejected"
-    click.echo(f"{summary.records(report.records)}: {report.mapped:,} fit to be sent, {verdict}.")
+    click.echo(f"{plural(report.records, 'record')}: {report.mapped:,} fit to be sent, {verdict}.")

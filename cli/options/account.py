@@ -1,14 +1,8 @@
 """Options about the account, and how to sign in to it."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 
 from cli.options.types import Bare, Text, together
-
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 account_options = together(
     click.option(

@@ -1,23 +1,16 @@
 """Options about the journal of what was delivered."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 
 from cli.options.types import LocalPath, Seconds, together
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def journal_option(command: F) -> F:
-    """Add the option that names the journal."""
-    return click.option(
-        "--journal",
-        type=LocalPath(),
-        metavar="FILE",
-        help="The journal of what was delivered.  [default: one an account, in your state folder]",
-    )(command)
+journal_option = click.option(
+    "--journal",
+    type=LocalPath(),
+    metavar="FILE",
+    help="The journal of what was delivered.  [default: one an account, in your state folder]",
+)
+"""The option that names the journal."""
 
 
 journal_options = together(

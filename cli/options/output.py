@@ -22,13 +22,12 @@ def format_option(what: str = "For people, or for programs.") -> Callable[[F], F
     )
 
 
-def redact_option(command: F) -> F:
-    """Add the option `--redact`, whose value was read before the arguments were parsed."""
-    return click.option(
-        redacting.OPTION,
-        is_flag=True,
-        expose_value=False,
-        help="Show emails, phones and names as short keyed hashes, to share what is shown. Plans, "
-        "snapshots and rejects keep them, since another command is to read those.  [env: "
-        f"{redacting.KEY}: a secret, for the same hashes in every run]",
-    )(command)
+redact_option = click.option(
+    redacting.OPTION,
+    is_flag=True,
+    expose_value=False,
+    help="Show emails, phones and names as short keyed hashes, to share what is shown. Plans, "
+    "snapshots and rejects keep them, since another command is to read those.  [env: "
+    f"{redacting.KEY}: a secret, for the same hashes in every run]",
+)
+"""The option `--redact`, whose value was read before the arguments were parsed."""

@@ -89,24 +89,22 @@ def against_option(default: str) -> Callable[[F], F]:
     )
 
 
-def workers_option(command: F) -> F:
-    """Add the option for the number of end users under way at once."""
-    return click.option(
-        "--workers",
-        type=click.IntRange(1, 256),
-        default=8,
-        show_default=True,
-        callback=with_files_for("workers"),
-        help="End users under way at once.",
-    )(command)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    callback=with_files_for("workers"),
+    help="End users under way at once.",
+)
+"""The option for the number of end users under way at once."""
 
 
-def unidentified_option(command: F) -> F:
-    """Add the option that names the file for unidentified records."""
-    return click.option(
-        "--unidentified",
-        type=LocalPath(),
-        metavar="FILE",
-        help="Keep the records that name nobody here, as rejects are kept, to push that file once it is "
-        "known who they are; written only if there are any, and the run comes to its end.",
-    )(command)
+unidentified_option = click.option(
+    "--unidentified",
+    type=LocalPath(),
+    metavar="FILE",
+    help="Keep the records that name nobody here, as rejects are kept, to push that file once it is "
+    "known who they are; written only if there are any, and the run comes to its end.",
+)
+"""The option that names the file for unidentified records."""

@@ -70,16 +70,15 @@ reading_options = together(
 """How records are read."""
 
 
-def ignore_warning_option(command: F) -> F:
-    """Add the option for warnings that are not shown."""
-    return click.option(
-        "--ignore-warning",
-        "ignored_warnings",
-        type=click.Choice(WARNINGS),
-        multiple=True,
-        metavar="CODE",
-        help="Show no warnings of this code, only how many are ignored in all; may be given several times.",
-    )(command)
+ignore_warning_option = click.option(
+    "--ignore-warning",
+    "ignored_warnings",
+    type=click.Choice(WARNINGS),
+    multiple=True,
+    metavar="CODE",
+    help="Show no warnings of this code, only how many are ignored in all; may be given several times.",
+)
+"""The option for warnings that are not shown."""
 
 
 def paths_argument(*, required: bool = True) -> Callable[[F], F]:
@@ -104,14 +103,13 @@ def with_files_for(what: str) -> Callable[[click.Context, click.Parameter, int],
     return check
 
 
-def processes_option(command: F) -> F:
-    """Add the option for the number of processes."""
-    return click.option(
-        "--processes",
-        type=click.IntRange(1, 256),
-        default=_processes_at_once,
-        show_default=f"as many as the machine runs at once, {_MOST_PROCESSES} at most",
-        metavar="N",
-        callback=with_files_for("processes"),
-        help="Processes that read a large export side by side.",
-    )(command)
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=_processes_at_once,
+    show_default=f"as many as the machine runs at once, {_MOST_PROCESSES} at most",
+    metavar="N",
+    callback=with_files_for("processes"),
+    help="Processes that read a large export side by side.",
+)
+"""The option for the number of processes."""

@@ -50,7 +50,7 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
         click.echo()
     for line in summary.passed_over(report.passed_over):
         click.echo(line)
-    click.echo(summary.records(report.records) + f": {report.mapped:,} mapped")
+    click.echo(f"{plural(report.records, 'record')}: {report.mapped:,} mapped")
     for line in (*summary.left_out(report), *summary.unregistered(report)):
         click.echo(line)
     click.echo(styled(_totals(diff), bold=True))

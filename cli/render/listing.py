@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -51,7 +50,7 @@ class SnapshotProgress(SnapshotObserver):
         Args:
             interruption: shows its messages above what is drawn.
             shown: whether to show anything.
-            live: as in `listing_progress`.
+            live: whether to draw on a terminal; if not, it gets lines too.
         """
         self._interruption = interruption
         self._shown = shown
@@ -60,12 +59,16 @@ class SnapshotProgress(SnapshotObserver):
 
     @contextmanager
     def listing(self, held: int, pace: Paced) -> Iterator[None]:
-        """Show how many end users have come."""
-        with (
-            listing_progress(held, pace, shown=self._shown, live=self._live) as progress,
-            self._interruption.shown_by(progress.say),
-        ):
-            self._progress = progress
+        """Show how many end users have come: drawn on a terminal, elsewhere a line now and then."""
+        self._progress = progress = ListingProgress(held, pace)
+        context: AbstractContextManager[None] = nullcontext()
+        if self._shown and self._live and can_draw():
+            context = _drawn(progress)
+        elif self._shown:
+            context = regularly(
+                LINE_EVERY, lambda: click.echo(f"listing: {progress.text}", err=True)
+            )
+        with context, self._interruption.shown_by(progress.say):
             yield
 
     def listed(self, count: int) -> None:
@@ -77,29 +80,6 @@ class SnapshotProgress(SnapshotObserver):
         """Say what a run that was cut short has written."""
         kept = f"{plural(end_users, 'end user')} kept in {printable(str(partial))}"
         click.echo(f"{kept}; run the same command again to go on.", err=True)
-
-
-@contextmanager
-def listing_progress(
-    held: int, pace: Paced, *, shown: bool, live: bool
-) -> Iterator[ListingProgress]:
-    """Show how many end users have come: drawn on a terminal, elsewhere a line now and then.
-
-    Args:
-        held: the number of end users that an earlier run has left.
-        pace: tells what the run is waiting for.
-        shown: whether to show anything.
-        live: whether to draw on a terminal; if not, it gets lines too.
-    """
-    progress = ListingProgress(held, pace)
-    if shown and live and can_draw():
-        context: Any = _drawn(progress)
-    elif shown:
-        context = regularly(LINE_EVERY, lambda: click.echo(f"listing: {progress.text}", err=True))
-    else:
-        context = nullcontext()
-    with context:
-        yield progress
 
 
 @contextmanager

@@ -55,42 +55,28 @@ class Paced(Protocol):
         """The limit of Wootric's that holds calls back; None if none does."""
 
 
-@contextmanager
-def reading_progress(
-    sources: Sequence[Source], *, shown: bool = True, lines: bool = False
-) -> Iterator[Callable[[int], None]]:
-    """Show how much of the sources has been read.
-
-    Args:
-        sources: the sources; the bar has an end if their sizes are known.
-        shown: whether to show anything.
-        lines: whether to write lines without a terminal.
-
-    Yields:
-        A function to call with the bytes of each read.
-    """
-    sizes = [source.size for source in sources]
-    total = None if None in sizes else sum(size or 0 for size in sizes)
-    if shown and can_draw():
-        with _bar("Reading", total) as bar:
-            yield bar
-    elif shown and lines:
-        yield _Lines(total).read
-    else:
-        yield lambda _: None
-
-
 class ReadingProgress(ReadingObserver):
-    """Shows how much of an export has been read."""
+    """Shows how much of an export has been read: a bar with an end if the sizes of all sources are known."""
 
     def __init__(self, *, shown: bool = True, lines: bool = False) -> None:
-        """Arguments are as in `reading_progress`."""
+        """Begin without progress.
+
+        Args:
+            shown: whether to show anything.
+            lines: whether to write lines without a terminal.
+        """
         self._shown = shown
         self._lines = lines
 
     def reading(self, sources: Sequence[Source]) -> AbstractContextManager[Callable[[int], object]]:
         """Show the progress within the context."""
-        return reading_progress(sources, shown=self._shown, lines=self._lines)
+        sizes = [source.size for source in sources]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        if self._shown and can_draw():
+            return _bar("Reading", total)
+        if self._shown and self._lines:
+            return nullcontext(_Lines(total).read)
+        return super().reading(sources)
 
 
 @contextmanager
@@ -227,32 +213,32 @@ class SendingProgress:
         return "?" if seconds is None else duration(seconds)
 
     @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.share}, {self.text}, {self.remaining} left"
+
+    @property
     def share(self) -> str:
         """How many were dealt with, out of how many."""
         return f"{self.finished:,} of {plural(self._total, self._unit)}"
 
 
-@contextmanager
 def sending_progress(
-    progress: SendingProgress, total: int, *, shown: bool, lines: bool, live: bool
-) -> Iterator[None]:
-    """Show how much of a plan has been delivered.
+    progress: SendingProgress, total: int, *, shown: bool, live: bool
+) -> AbstractContextManager[None]:
+    """Return a context that shows how much of a plan has been delivered.
 
     Args:
         progress: the counts.
         total: the total of the bar.
         shown: whether to show anything.
-        lines: whether to write lines without a terminal.
         live: whether to draw on a terminal; if not, it gets lines too.
     """
-    if shown and live and can_draw():
-        context: Any = _drawn(progress, total)
-    elif shown and lines:
-        context = _written(progress)
-    else:
-        context = nullcontext()
-    with context:
-        yield
+    if not shown:
+        return nullcontext()
+    if live and can_draw():
+        return _drawn(progress, total)
+    return regularly(LINE_EVERY, lambda: click.echo(f"sending: {progress.line}", err=True))
 
 
 @contextmanager
@@ -282,16 +268,6 @@ def _drawn(progress: SendingProgress, total: int) -> Iterator[None]:
     drawn = Live(get_renderable=draw, console=console(), transient=True, refresh_per_second=REDRAWS)
     with drawn:
         progress.say = lambda line: drawn.console.print(Text(line))
-        yield
-
-
-@contextmanager
-def _written(progress: SendingProgress) -> Iterator[None]:
-    def write() -> None:
-        text = f"sending: {progress.share}, {progress.text}, {progress.remaining} left"
-        click.echo(text, err=True)
-
-    with regularly(LINE_EVERY, write):
         yield
 
 

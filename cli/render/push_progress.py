@@ -97,9 +97,7 @@ class PushProgress(ReadingProgress, PushObserver):
             speed=sending.speed,
         )
         with (
-            sending_progress(
-                progress, sending.total, shown=self._shown, lines=True, live=self._live
-            ),
+            sending_progress(progress, sending.total, shown=self._shown, live=self._live),
             self._interruption.shown_by(progress.say),
         ):
             yield

@@ -205,8 +205,3 @@ def reasons(report: Report) -> str:
     if several:
         found.append(f"{plural(several, 'anonymousId')} of several end users left alone")
     return ", ".join(found)
-
-
-def records(count: int) -> str:
-    """Return a number of records in words."""
-    return plural(count, "record")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
+from cli.interrupt import SIGNALLED
 from cli.render.text import json_line
 from wootric_map.errors import EXIT_UNFORESEEN, EXIT_USAGE
 from wootric_map.rejects import KeptRecords
@@ -24,10 +25,6 @@ _TEXTS: Final = (
     "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
 )  # fmt: skip
 """The parts of a summary that hold texts of an export, of Wootric or of the command line."""
-
-
-_SIGNALLED: Final = 128
-"""The exit code after a signal is this plus the number of the signal."""
 
 
 def write_summary(
@@ -95,7 +92,7 @@ class PushSummary:
         if not self.is_wanted:
             return
         self.is_wanted = False
-        message = "interrupted" if exit_code > _SIGNALLED else None
+        message = "interrupted" if exit_code > SIGNALLED else None
         if error:
             message, exit_code = ending(error)
         more: dict[str, Any] = {

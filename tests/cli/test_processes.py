@@ -103,7 +103,7 @@ def test_a_command_that_is_stopped_leaves_no_process_behind(
     assert process.stdout
     assert process.stdout.readline()
     process.send_signal(number)
-    process.communicate(timeout=30)  # to the end of its output, as above
+    process.communicate(timeout=30)  # to the end of its output
     assert process.returncode == (130 if number == signal.SIGINT else -number)
 
 

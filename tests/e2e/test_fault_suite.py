@@ -82,12 +82,12 @@ def _message_id(line: dict[str, Any]) -> str:
     return str(line.get("messageId") or line["former_key"])
 
 
-def on(where: str, answer: Callable[[], ASGIApp], replayed_rows: range = range(1)) -> FaultRule:
+def on(where: str, answer: Callable[[], ASGIApp], turns: range = range(1)) -> FaultRule:
     """A fault rule for those requests of a place whose turns these are; from 0."""
     came = count()
 
     def rule(request: SandboxRequest) -> Fault | None:
-        return Fault(answer()) if place(request) == where and next(came) in replayed_rows else None
+        return Fault(answer()) if place(request) == where and next(came) in turns else None
 
     return rule
 
@@ -693,8 +693,8 @@ def test_stopped_twice_it_ends_at_once_and_loses_nothing(replaying: Start) -> No
 
 def test_a_stop_waits_ten_seconds_for_a_call_that_is_never_answered(replaying: Start) -> None:
     def rule(request: SandboxRequest) -> Fault | None:
-        is_without_statements = place(request) == VIEW and len(state.page_views) == 7
-        return Fault(FAULTS["silence"](), carried_out=True) if is_without_statements else None
+        is_silent = place(request) == VIEW and len(state.page_views) == 7
+        return Fault(FAULTS["silence"](), carried_out=True) if is_silent else None
 
     replay = replaying(SandboxSettings(faults=(rule,)))
     people = [Person(n) for n in range(8)]

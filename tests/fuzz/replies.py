@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from wootric_map.errors import StoppedError, WootricError
 from wootric_map.model import EligibilityCheck, EndUserUpsert, PageView
-from wootric_map.wootric.client import ClientCredentials, Wootric
+from wootric_map.wootric.auth import ClientCredentials
+from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.listing import walk
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import services

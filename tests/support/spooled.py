@@ -33,7 +33,7 @@ class Made:
     identity: int
     """The place, among the names, of the id that it is filed under."""
     other: int
-    """The same of the id that serves if nobody is identified by the first; -1 is none."""
+    """The place of the id that counts if nobody is identified by `identity`; -1 for none."""
     kind: int
     time: int | None
     message: str | None

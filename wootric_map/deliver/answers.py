@@ -1,6 +1,7 @@
 """Answers to the questions of decisions: from the journal, a snapshot and the account."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,16 +34,16 @@ class Work:
     """What is to be done about one end user."""
 
     decisions: Decisions
-    known_as: Callable[[WriteStep], Iterable[EndUserUpsert]]
+    identifiers: Callable[[WriteStep], Iterable[EndUserUpsert]]
     """Returns all ids of the end user of a write."""
     find: Find | None = None
     """Looks end users up before they are written; None if Wootric is taken to hold nobody."""
     may_be_outdated: Callable[[EndUser | RememberedEndUser], bool] = lambda _: False
-    """Returns whether the account must be asked about an end user whom `find` has found."""
+    """Returns whether the account must be asked about an end user that `find` has found."""
     counts_as_written: bool = True
-    """Whether an end user whom this run leaves unchanged counts as written by this run."""
+    """Whether an end user that this run leaves unchanged counts as written by this run."""
     marks_creation: bool = False
-    """Whether the journal notes whom this run creates, for the run that goes on if this one stops."""
+    """Whether the journal marks end users as created, for the run that goes on if this one stops."""
 
 
 class Answers:
@@ -81,7 +82,9 @@ class Answers:
             case RecallFormerId():
                 return self._recalled_by_former_id(asked)
             case RecallWritten():
-                return self._found_written(asked.wanted)
+                with suppress(CallFailedError):
+                    return journal.find(asked.wanted) or self._wootric.find(asked.wanted)
+                return None
             case LookAtAccount():
                 self._lock.take(asked.remembered.id)
                 return self._wootric.find(asked.wanted)
@@ -126,9 +129,3 @@ class Answers:
             # Another delivery has changed the end user since.
             found = recalled()
         return found
-
-    def _found_written(self, wanted: EndUserUpsert) -> Held:
-        try:
-            return self._journal.find(wanted) or self._wootric.find(wanted)
-        except CallFailedError:
-            return None

@@ -74,7 +74,7 @@ class Attempts:
                 # A look-up shows whether the write has arrived; sending it again would not.
                 held, is_taken = yield from self._found_anew(write)
                 if held and _is_anothers_value(failure, before, held):
-                    # Whoever has the email is the end user now; an external id is somebody else's.
+                    # The owner of the email is the end user now; an external id is somebody else's.
                     held, is_taken = (yield from self._email_owner(held)), True
                     if held is None:
                         break
@@ -120,7 +120,7 @@ class Attempts:
         return Decision(write, changed, held)
 
     def _note(self, decision: Decision, answer: Answer) -> EndUser | None:
-        """Note whom the write has created; return the end user before it, if they turned out to exist."""
+        """Note an end user that was created; return the end user before the write, if they existed."""
         verdict, held = decision.verdict, decision.held
         if (
             isinstance(verdict, Change)

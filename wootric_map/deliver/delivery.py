@@ -29,7 +29,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
 from wootric_map.deliver.verdicts import Change, unregistered
-from wootric_map.deliver.workers import GRACE, Job, spread
+from wootric_map.deliver.workers import Job, spread
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
 from wootric_map.model import (
     EligibilityCheck,
@@ -46,8 +46,6 @@ from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_lines import PlannedCall, PlannedWrite
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
 from wootric_map.wootric.client import Wootric
-
-__all__ = ["GRACE", "calls_left", "deliver", "deliver_file"]
 
 _ATTEMPTS: Final = 3
 """How often a write is tried that gets no answer, or is refused as out of date."""
@@ -73,7 +71,7 @@ def deliver(
         registered: the registered events.
         workers: how many end users are under way at once.
         stop: once it is set, no new call is made; calls under way are finished if that takes no longer than
-            `GRACE`.
+            `workers.GRACE`.
         find: looks end users up in the account or a snapshot; None if Wootric is taken to hold nobody.
         journal: tells what earlier runs have delivered, and records every call.
 
@@ -121,13 +119,13 @@ def deliver_file(
 ) -> Iterator[Outcome]:
     """Carry out a saved plan to the letter; arguments and outcomes as in `deliver`.
 
-    An end user whom the plan creates and who exists by now is not changed.
+    An end user that the plan creates and that exists by now is not changed.
     """
     past_runs = _past_runs(journal)
 
     def work(index: int) -> Work:
         decisions = decide_saved(plan.steps(index), registered, past_runs)
-        return Work(decisions, lambda write: cast("SavedWrite", write).known_as)
+        return Work(decisions, lambda write: cast("SavedWrite", write).identifiers)
 
     return _carry_out(map(work, range(len(plan))), wootric, journal, workers=workers, stop=stop)
 
@@ -286,7 +284,9 @@ class _Delivery:
 
     def _provenance(self, step: WriteStep) -> Provenance:
         """Return when the fields of a write were stated, and about which ids."""
-        return self._journal.fingerprints.provenance(step.sent_history(), self._work.known_as(step))
+        return self._journal.fingerprints.provenance(
+            step.sent_history(), self._work.identifiers(step)
+        )
 
     def _made(self, step: WriteStep, fields: EndUserUpsert, held: Held) -> EndUser:
         """Write the fields; return the end user after that."""

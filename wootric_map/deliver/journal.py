@@ -189,7 +189,7 @@ class Journal:
         return self.deliveries.past_delivery(key, former_key, time)
 
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
-        """Look an end user up among those whom earlier writes left; see `EndUsers.find`."""
+        """Return an end user that an earlier write left in Wootric; see `EndUsers.find`."""
         return self.end_users.find(wanted)
 
     def statements_of(self, number: int) -> RememberedStatements | None:

@@ -41,7 +41,7 @@ class IdPrints(NamedTuple):
 
 
 class _Match(NamedTuple):
-    """An end user whom an id has found."""
+    """An end user that an id has found."""
 
     by: LookUpKey
     number: int
@@ -62,7 +62,7 @@ class EndUsers:
         self._claims = claims
 
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
-        """Return an end user whom an earlier run left in Wootric, found by the ids that Wootric goes by.
+        """Return an end user that an earlier run left in Wootric, found by the ids that Wootric goes by.
 
         Returns None also if only Wootric can tell: somebody found by email or phone who has another
         `userId` may be another end user by now.
@@ -177,7 +177,7 @@ class EndUsers:
         Args:
             ids: the ids of the end user.
             fields: the fingerprints of the fields.
-            provenance: when the fields were stated, and of whom.
+            provenance: when the fields were stated, and about which ids.
             met: the unix time.
             run: the run that wrote the end user; None if none did.
         """

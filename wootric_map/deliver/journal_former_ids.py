@@ -50,11 +50,11 @@ class FormerIds:
     ) -> RememberedEndUser | None:
         """Return an end user of an earlier run who had one of these `userId`s or emails, or None.
 
-        Leaves out whoever has another `userId` or email than all of these, whoever only an id of several
-        people ties to these, and whoever this run has written, since this run holds them apart.
+        End users do not count who have another `userId` or email than all of these, whom only an id of
+        several people ties to these, or whom this run has written.
 
         Args:
-            identifiers: the ids of an end user whom no look-up found; first the ids of now.
+            identifiers: the ids of an end user that no look-up found; first the ids of now.
             earlier_ids: fingerprints of further ids of the end user, by identifies of earlier runs.
             journal_only: whether Wootric was not asked, so that the owner of the email may be found here.
         """
@@ -145,7 +145,7 @@ def _has_other_id(
         row: the end user.
         ids: the ids that the end user was looked for by.
         theirs: all ids that the end user has or had.
-        earlier_ids: ids that are known to belong to whoever was looked for.
+        earlier_ids: further ids of the end user that was looked for.
     """
     return any(
         own

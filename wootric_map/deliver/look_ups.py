@@ -58,7 +58,7 @@ def is_anothers(held: EndUser, wanted: EndUserUpsert, is_shared: Callable[[str],
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """Tells of whom was found whether the account itself must be asked."""
+    """Tells whether the account must be asked about an end user that was found elsewhere."""
 
     end_user: EndUserPlan
     existing: Existing

@@ -63,7 +63,7 @@ class RecallFormerId(NamedTuple):
 
 
 class RecallWritten(NamedTuple):
-    """Asks for an end user whom this run or an earlier one has written: the journal, else the account.
+    """Asks the journal, else the account, for an end user that this run or an earlier one has written.
 
     The answer is None if nobody is found, or the look-up fails.
     """

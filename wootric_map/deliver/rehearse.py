@@ -87,7 +87,7 @@ def rehearse(
     if find is None or workers == 1 or memory:
         look = None if look_ups_are_free else find
         for end_user in plan:
-            for each in _rehearse(plan, end_user, registered, find, memory, None, look):
+            for each in rehearse_end_user(plan, end_user, registered, find, memory, None, look):
                 if find and look_ups_are_free and isinstance(each.call, EndUserUpsert):
                     taken = tuple(_taken(each, each.call, find))
                     yield each._replace(warnings=each.warnings + taken)
@@ -97,7 +97,7 @@ def rehearse(
     with ThreadPoolExecutor(workers, "look-up") as pool:
         try:
             for end_user, found in _looked_up_ahead(plan, find, pool, 2 * workers):
-                yield from _rehearse(plan, end_user, registered, find, None, found)
+                yield from rehearse_end_user(plan, end_user, registered, find, None, found)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -123,24 +123,14 @@ def rehearse_end_user(
     registered: frozenset[str] | None = None,
     find: Find | None = None,
     memory: Memory | None = None,
-) -> Iterator[Rehearsed]:
-    """Yield what a push would do for one end user; arguments as in `rehearse`."""
-    return _rehearse(plan, end_user, registered, find, memory, None)
-
-
-def _rehearse(
-    plan: Plan,
-    end_user: EndUserPlan,
-    registered: frozenset[str] | None,
-    find: Find | None,
-    memory: Memory | None,
-    found: Future[EndUser | None] | None,
+    found: Future[EndUser | None] | None = None,
     look: Find | None = None,
 ) -> Iterator[Rehearsed]:
     """Yield what a push would do for one end user.
 
     Args:
-        plan, end_user, registered, find, memory: as in `rehearse`.
+        plan, registered, find, memory: as in `rehearse`.
+        end_user: the end user.
         found: the result of the first look-up, which is under way already.
         look: looks an end user up in the account itself.
     """
@@ -235,7 +225,8 @@ def _expected_look_ups(end_user: EndUserPlan, decision: Decision) -> int:
         return 0
     if isinstance(decision.step, Write):
         return next((each.look_ups for each in end_user.known_as()), 0)
-    return int(_is_unknown(decision))  # the account may know the user
+    # The account may know the user.
+    return int(isinstance(decision.verdict, Skip) and decision.verdict.reason in UNKNOWN)
 
 
 def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehearsed:
@@ -269,10 +260,6 @@ def _taken(rehearsed: Rehearsed, fields: EndUserUpsert, find: Find) -> Iterator[
             )
             ref = next(iter(rehearsed.step.refs))
             yield PlacedWarning(ref, MappingWarning("already_taken", "", message))
-
-
-def _is_unknown(decision: Decision) -> bool:
-    return isinstance(decision.verdict, Skip) and decision.verdict.reason in UNKNOWN
 
 
 def _afterwards(decision: Decision) -> Held:

@@ -249,7 +249,7 @@ def _calls_of(rehearsed: Rehearsed, *, asks: bool, is_outdated: bool) -> Counter
     """
     action, look_ups = rehearsed.outcome.action, rehearsed.look_ups
     calls: Counter[str] = Counter()
-    # The account may know a user whom the export does not identify.
+    # The account may know a user that the export does not identify.
     is_unknown = asks and isinstance(rehearsed.outcome.result, Skip) and look_ups > 0
     if rehearsed.call is not None or is_unknown:
         calls[action] += 1

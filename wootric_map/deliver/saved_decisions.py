@@ -1,6 +1,6 @@
 """Decisions about an end user of a saved plan, which is carried out to the letter.
 
-An end user whom the plan creates and who exists by now is not changed.
+An end user that the plan creates and that exists by now is not changed.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -61,9 +61,9 @@ class PastRuns:
         told = step.history is not None and not self.is_without_statements(past)
         return told or still_holds(past, latest)
 
-    def shared_id(self, known_as: Iterable[EndUserUpsert]) -> str | None:
+    def shared_id(self, identifiers: Iterable[EndUserUpsert]) -> str | None:
         """Return which kind of these ids several people carry (segment.md 8, rule 4); None if none does."""
-        ids = tuple(known_as)
+        ids = tuple(identifiers)
         users = [each.external_id for each in ids if each.external_id]
         if any(self.is_shared_id(id_name(USER, each)) for each in users):
             return "userId"
@@ -80,7 +80,7 @@ class SavedWrite:
     planned: PlannedWrite
     to_hold: EndUserUpsert
     """What Wootric holds after the write."""
-    known_as: tuple[EndUserUpsert, ...]
+    identifiers: tuple[EndUserUpsert, ...]
     """The ids of the end user."""
     history: TraitHistory
 
@@ -174,10 +174,12 @@ class _SavedEndUser:
             yield Decision(write, Change("left", None), None)
             return None
         left = filled.left
-        known_as = (left, *step.known_as)
+        identifiers = (left, *step.known_as)
         said = write.history.of_fields(left)
         return (
-            yield from self._made(replace(write, to_hold=left, known_as=known_as, history=said))
+            yield from self._made(
+                replace(write, to_hold=left, identifiers=identifiers, history=said)
+            )
         )
 
     def _made(self, write: SavedWrite) -> Deciding[Failure | None]:
@@ -213,7 +215,7 @@ class _SavedEndUser:
         """Return why a write is not made; None if it is."""
         if number is None and write.planned.action == "update":
             return Failure("end_user_failed", "not sent, since its end user was not created")
-        shared = self._past_runs.shared_id(write.known_as)
+        shared = self._past_runs.shared_id(write.identifiers)
         if shared is None:
             return None
         message = (
@@ -259,12 +261,12 @@ class _SavedEndUser:
 
 
 def _saved(step: PlannedWrite) -> SavedWrite:
-    known_as = (step.fields, *step.known_as)
-    return SavedWrite(step, step.fields, known_as, step.history or NO_HISTORY)
+    identifiers = (step.fields, *step.known_as)
+    return SavedWrite(step, step.fields, identifiers, step.history or NO_HISTORY)
 
 
 def _by_number(number: int) -> RememberedEndUser:
-    """Return an end user of whom only Wootric's own id is known."""
+    """Return an end user with nothing but Wootric's own id."""
     return RememberedEndUser(number, {}, Fingerprints(b""))
 
 

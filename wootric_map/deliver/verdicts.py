@@ -98,10 +98,8 @@ def unidentified(kind: str, end_user: EndUserPlan, email_from: str | None = None
         reason = "ambiguous_id"
         message = "several people carry its userId, and it names no email"
     elif end_user.is_ambiguous and kinds & PHONE:
-        reason, message = (
-            "shared_phone",
-            "several end users have its phone, and it names no other id",
-        )
+        reason = "shared_phone"
+        message = "several end users have its phone, and it names no other id"
     elif end_user.is_ambiguous:
         reason, message = "shared_anonymous_id", "its anonymousId was seen with several end users"
     elif kinds & (USER | WOOTRIC) and not kinds & (EMAIL | PHONE):

@@ -7,21 +7,10 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from wootric_map.errors import (
-    NoAnswerError,
-    NotBelievedError,
-    SignInRefusedError,
-    UnreachableError,
-)
+from wootric_map.errors import NoAnswerError
 from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.wootric import retry
-from wootric_map.wootric.auth import (
-    ClientCredentials,
-    Credentials,
-    Grant,
-    PasswordCredentials,
-    SignIn,
-)
+from wootric_map.wootric.auth import Credentials, Grant, SignIn
 from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
 from wootric_map.wootric.caller import Caller, log
 from wootric_map.wootric.events import bad_reply_leaves_doubt, registered_events, send_event
@@ -37,17 +26,6 @@ from wootric_map.wootric.replies import (
 )
 from wootric_map.wootric.reply_meaning import ApiCall, bad_reply
 from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
-
-__all__ = [
-    "ClientCredentials",
-    "Credentials",
-    "NoAnswerError",
-    "NotBelievedError",
-    "PasswordCredentials",
-    "SignInRefusedError",
-    "UnreachableError",
-    "Wootric",
-]
 
 _LARGEST_TOKEN: Final = 64 * 1024
 _LARGEST_PAGE: Final = 8 * LARGEST_REPLY

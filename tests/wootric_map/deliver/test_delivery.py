@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wootric_map import PlanOptions, ReadingOptions, discover, plan_records, rehearse
 from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.journal import Journal
+from wootric_map.errors import SignInRefusedError, UnreachableError
 from wootric_map.model import EndUser, EndUserUpsert, Failure, Outcome, Skip
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan
@@ -35,12 +36,8 @@ from wootric_map.sandbox import (
     SandboxSettings,
     run_sandbox,
 )
-from wootric_map.wootric.client import (
-    ClientCredentials,
-    SignInRefusedError,
-    UnreachableError,
-    Wootric,
-)
+from wootric_map.wootric.auth import ClientCredentials
+from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import services
 

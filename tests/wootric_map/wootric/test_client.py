@@ -23,7 +23,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 from virtual_time import NOON, VirtualTime
 
-from wootric_map.errors import CallFailedError, StoppedError, WootricError
+from wootric_map.errors import (
+    CallFailedError,
+    NoAnswerError,
+    NotBelievedError,
+    SignInRefusedError,
+    StoppedError,
+    UnreachableError,
+    WootricError,
+)
 from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.sandbox import (
     Fault,
@@ -35,16 +43,8 @@ from wootric_map.sandbox import (
     TruncatedReply,
     run_sandbox,
 )
-from wootric_map.wootric.client import (
-    ClientCredentials,
-    Credentials,
-    NoAnswerError,
-    NotBelievedError,
-    PasswordCredentials,
-    SignInRefusedError,
-    UnreachableError,
-    Wootric,
-)
+from wootric_map.wootric.auth import ClientCredentials, Credentials, PasswordCredentials
+from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.http import LARGEST_REPLY
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import Services, services
@@ -478,12 +478,12 @@ def signing_in(account: Account) -> Iterator[Callable[..., SigningIn]]:
 def test_threads_that_wait_for_a_sign_in_share_its_failure(
     signing_in: Callable[..., SigningIn], answer: str
 ) -> None:
-    replayed_rows = threading.Semaphore(0)
+    turns = threading.Semaphore(0)
     everybody = threading.Event()
 
     class Counted(Turns):
         def take_turn(self, endpoint: str) -> None:
-            replayed_rows.release()
+            turns.release()
 
     failing = signing_in(SIGN_INS[answer], everybody)
     client = failing.client(pace=Counted(), retries=0)
@@ -497,7 +497,7 @@ def test_threads_that_wait_for_a_sign_in_share_its_failure(
     with ThreadPoolExecutor(6) as pool:
         ends = pool.map(call, range(6))
         for _ in range(7):  # the turns of six look-ups and of one sign-in
-            replayed_rows.acquire(timeout=20)
+            turns.acquire(timeout=20)
         threading.Event().wait(0.1)  # what comes after a turn
         everybody.set()
         assert len(set(ends)) == 1
@@ -865,44 +865,34 @@ def test_every_exchange_takes_one_turn_and_tells_the_pace_what_came_of_it(
     account_of: AccountOf, answer: Callable[[], ASGIApp], told: list[str]
 ) -> None:
     account = account_of(answering(answer, 1))
-    replayed_rows = Turns()
+    turns = Turns()
     with suppress(WootricError):
-        account.client(pace=replayed_rows, jitter=longest).send(VIEW)
-    assert replayed_rows.told == told
+        account.client(pace=turns, jitter=longest).send(VIEW)
+    assert turns.told == told
 
 
 def test_a_call_that_is_not_sent_after_all_gives_its_turn_back(account: Account) -> None:
-    replayed_rows = Turns()
+    turns = Turns()
     with suppress(OSError):
-        account.client(pace=replayed_rows).create(ADA, Recorded(account, refuses=True))
+        account.client(pace=turns).create(ADA, Recorded(account, refuses=True))
     create = "end_users/create"
-    assert replayed_rows.told == [
-        f"turn {create}",
-        "turn oauth",
-        "reply oauth",
-        f"nothing {create}",
-    ]
-    replayed_rows.told.clear()
+    assert turns.told == [f"turn {create}", "turn oauth", "reply oauth", f"nothing {create}"]
+    turns.told.clear()
     wrong = ClientCredentials("nobody", "wrong-secret")
     with suppress(SignInRefusedError):
-        account.client(wrong, pace=replayed_rows).create(ADA)
-    assert replayed_rows.told == [
-        f"turn {create}",
-        "turn oauth",
-        "reply oauth",
-        f"nothing {create}",
-    ]
+        account.client(wrong, pace=turns).create(ADA)
+    assert turns.told == [f"turn {create}", "turn oauth", "reply oauth", f"nothing {create}"]
 
 
 def test_a_refused_token_costs_the_call_a_second_turn(account: Account) -> None:
-    replayed_rows = Turns()
-    client = account.client(pace=replayed_rows)
+    turns = Turns()
+    client = account.client(pace=turns)
     client.sign_in()
     account.sandbox.state.expire_tokens()
-    replayed_rows.told.clear()
+    turns.told.clear()
     client.create(ADA)
     create, oauth = "end_users/create", "oauth"
-    assert replayed_rows.told == [
+    assert turns.told == [
         *(f"turn {create}", f"reply {create}"),
         *(f"turn {create}", f"turn {oauth}", f"reply {oauth}", f"reply {create}"),
     ]

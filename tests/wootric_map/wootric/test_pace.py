@@ -76,11 +76,8 @@ def test_an_endpoint_without_a_limit_is_limited_by_the_workers_alone(time: Virtu
 @pytest.mark.parametrize("rate", [1, 7, 60, 100, 600])
 def test_no_minute_sees_more_calls_than_the_rate(time: VirtualTime, rate: float) -> None:
     pace = pace_of(time, rate)
-    replayed_rows = [call(pace, time, endpoint=f"e{n % 3}") for n in range(int(rate) * 2 + 2)]
-    spans = [
-        later - sooner
-        for sooner, later in zip(replayed_rows, replayed_rows[int(rate) :], strict=False)
-    ]
+    turns = [call(pace, time, endpoint=f"e{n % 3}") for n in range(int(rate) * 2 + 2)]
+    spans = [later - sooner for sooner, later in zip(turns, turns[int(rate) :], strict=False)]
     assert min(spans) >= 59.999
 
 
@@ -92,14 +89,14 @@ def test_time_that_nobody_used_is_not_made_up_for_in_a_burst(
     for _ in range(3):
         call(pace, time)
     time.now += idle
-    replayed_rows = [call(pace, time) for _ in range(10)]
-    assert replayed_rows[-1] - replayed_rows[0] >= 8.0
+    turns = [call(pace, time) for _ in range(10)]
+    assert turns[-1] - turns[0] >= 8.0
 
 
 def test_a_rate_is_kept_up_however_many_calls_there_are(time: VirtualTime) -> None:
     pace = pace_of(time, 60)
-    replayed_rows = [call(pace, time) for _ in range(601)]
-    assert replayed_rows[-1] == pytest.approx(600, abs=1.5)
+    turns = [call(pace, time) for _ in range(601)]
+    assert turns[-1] == pytest.approx(600, abs=1.5)
 
 
 def test_the_rate_holds_over_all_threads_and_endpoints_together(time: VirtualTime) -> None:
@@ -112,8 +109,8 @@ def test_the_rate_holds_over_all_threads_and_endpoints_together(time: VirtualTim
 
 def test_the_rate_caps_what_a_limit_would_let_through(time: VirtualTime) -> None:
     pace = pace_of(time, 30)
-    replayed_rows = [call(pace, time, limit(99 - n, NOON + 60)) for n in range(20)]
-    assert all(later - sooner == pytest.approx(2) for sooner, later in pairwise(replayed_rows))
+    turns = [call(pace, time, limit(99 - n, NOON + 60)) for n in range(20)]
+    assert all(later - sooner == pytest.approx(2) for sooner, later in pairwise(turns))
 
 
 # A limit of Wootric's.
@@ -123,10 +120,10 @@ def test_what_is_left_of_a_window_is_spread_over_it_and_the_rest_waits_for_its_r
     time: VirtualTime,
 ) -> None:
     pace = pace_of(time)
-    replayed_rows = [call(pace, time, limit(3 - n, NOON + 40, of=4)) for n in range(4)]
-    replayed_rows.append(turn(pace, time))
+    turns = [call(pace, time, limit(3 - n, NOON + 40, of=4)) for n in range(4)]
+    turns.append(turn(pace, time))
     # The last call of a window goes shortly before its end.
-    assert replayed_rows == pytest.approx([0, 39.2 / 3, 39.2 * 2 / 3, 39.2, 40 + SETTLES])
+    assert turns == pytest.approx([0, 39.2 / 3, 39.2 * 2 / 3, 39.2, 40 + SETTLES])
 
 
 def test_until_the_first_reply_one_call_alone_is_under_way(time: VirtualTime) -> None:
@@ -189,8 +186,8 @@ def test_a_reply_with_a_wrong_reset_in_a_window_that_is_known_does_not_open_it(
 def test_a_limit_that_is_no_longer_told_in_the_next_window_is_gone(time: VirtualTime) -> None:
     pace = pace_of(time)
     call(pace, time, limit(0, NOON + 40))
-    replayed_rows = [call(pace, time) for _ in range(5)]
-    assert replayed_rows == pytest.approx([40 + SETTLES] * 5)
+    turns = [call(pace, time) for _ in range(5)]
+    assert turns == pytest.approx([40 + SETTLES] * 5)
 
 
 def test_a_limit_that_is_told_later_is_kept_to_from_then_on(time: VirtualTime) -> None:
@@ -210,8 +207,8 @@ def test_of_replies_that_overtake_each_other_the_smallest_figure_counts(
         pace.take_turn("e")
     for remaining in order:
         pace.learn("e", limit(remaining, NOON + 40), refused=False)
-    replayed_rows = [turn(pace, time) for _ in range(3)]
-    assert replayed_rows[1] < 40 < replayed_rows[2]
+    turns = [turn(pace, time) for _ in range(3)]
+    assert turns[1] < 40 < turns[2]
 
 
 def test_calls_under_way_count_against_what_a_reply_says_is_left(time: VirtualTime) -> None:
@@ -252,9 +249,9 @@ def test_calls_that_ended_without_a_reply_count_too(time: VirtualTime) -> None:
 def test_a_new_window_is_taken_to_be_like_the_last_until_a_reply_tells(time: VirtualTime) -> None:
     pace = pace_of(time)
     call(pace, time, limit(0, NOON + 40, of=4))
-    replayed_rows = [turn(pace, time) for _ in range(4)]
-    assert replayed_rows[0] == pytest.approx(40 + SETTLES)
-    assert max(replayed_rows) < 80
+    turns = [turn(pace, time) for _ in range(4)]
+    assert turns[0] == pytest.approx(40 + SETTLES)
+    assert max(turns) < 80
     for _ in range(4):  # It was smaller, and all of it is used up by now.
         pace.learn("e", limit(0, NOON + 100, of=1), refused=False)
     assert turn(pace, time) == pytest.approx(100 + SETTLES)
@@ -275,8 +272,8 @@ def test_a_late_refusal_of_the_last_window_does_not_close_the_new_one(time: Virt
 def test_calls_that_never_end_do_not_close_the_windows_after_theirs(time: VirtualTime) -> None:
     pace = pace_of(time)
     call(pace, time, limit(2, NOON + 40, of=3))
-    replayed_rows = [turn(pace, time) for _ in range(4)]
-    assert replayed_rows[1] < 40 < replayed_rows[2] < replayed_rows[3] < 41 + 40
+    turns = [turn(pace, time) for _ in range(4)]
+    assert turns[1] < 40 < turns[2] < turns[3] < 41 + 40
 
 
 def test_a_late_reply_of_the_last_window_does_not_close_the_new_one(time: VirtualTime) -> None:
@@ -390,8 +387,8 @@ def test_the_reserve_is_taken_of_the_limit(
     time: VirtualTime, of: int, reserve: float, ours: int
 ) -> None:
     pace = pace_of(time, reserve=reserve)
-    replayed_rows = [call(pace, time, limit(of - 1 - n, NOON + 60, of=of)) for n in range(ours)]
-    assert replayed_rows[-1] < 60
+    turns = [call(pace, time, limit(of - 1 - n, NOON + 60, of=of)) for n in range(ours)]
+    assert turns[-1] < 60
     assert turn(pace, time) == pytest.approx(60 + SETTLES)
 
 
@@ -407,8 +404,8 @@ def test_calls_on_their_way_at_the_reset_are_taken_of_the_new_windows_share(
     pace.take_turn("e")
     pace.learn("e", limit(6, NOON + 60, of=10), refused=False)  # one was counted before it
     pace.learn("e", limit(7, NOON + 130, of=10), refused=False)
-    replayed_rows = [call(pace, time, limit(6 - n, NOON + 130, of=10)) for n in range(5)]
-    assert 60 < replayed_rows[0] < replayed_rows[-1] < 130 < turn(pace, time)
+    turns = [call(pace, time, limit(6 - n, NOON + 130, of=10)) for n in range(5)]
+    assert 60 < turns[0] < turns[-1] < 130 < turn(pace, time)
 
 
 def test_calls_that_are_refused_are_not_taken_of_the_share(time: VirtualTime) -> None:
@@ -539,8 +536,8 @@ def test_refusals_that_do_not_say_how_long_are_waited_for_longer_each_time(
     time: VirtualTime,
 ) -> None:
     pace = pace_of(time)
-    replayed_rows = [call(pace, time, refused=True) for _ in range(10)]
-    waits = [later - sooner for sooner, later in pairwise(replayed_rows)]
+    turns = [call(pace, time, refused=True) for _ in range(10)]
+    waits = [later - sooner for sooner, later in pairwise(turns)]
     assert waits[:4] == pytest.approx([1, 2, 4, 8])
     assert max(waits) <= 64
     call(pace, time)

@@ -142,14 +142,14 @@ def told(first: LimitHeaders) -> Allowance:
 
 def test_calls_that_nobody_gives_an_end_do_not_close_the_endpoint_for_good() -> None:
     allowance = told(LimitHeaders(3, 2, NOON + 60))
-    now, replayed_rows = NOON, 0
+    now, turns = NOON, 0
     while now < NOON + 600:
         opens = allowance.opens(now)
         if opens <= now:
             allowance.send(now)
-            replayed_rows += 1
+            turns += 1
         now = max(opens, now)
-    assert 8 <= replayed_rows <= 33
+    assert 8 <= turns <= 33
 
 
 @given(

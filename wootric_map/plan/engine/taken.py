@@ -95,7 +95,7 @@ class Taken(NamedTuple):
     claims: list[tuple[int, int]]
     """The `userId` and the email of each identify that has both."""
     withheld: list[tuple[int, int]]
-    """The same of those whose users opted out: these tie nobody, but tell which ids are ambiguous."""
+    """The `userId` and email of identifies whose users opted out: they show ambiguous ids, but tie nobody."""
     ties: list[tuple[int, int]]
     """Other pairs of ids that name one end user."""
     hints: list[tuple[int, int]]
