@@ -1,14 +1,18 @@
 """The HTTP request of each call (wootric.md 3 and 5)."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from wootric_map.model import Call, EligibilityCheck, EndUserUpsert, PageView, property_field
 from wootric_map.wootric.regions import Services
 
 USUAL_RATE: Final = 100.0
 """Calls a minute that many endpoints allow an account (wootric.md 4)."""
+
+_CACHEABLE: Final = 128
+"""Characters of the longest text whose encoded form is kept."""
 
 
 class HttpCall(NamedTuple):
@@ -49,9 +53,18 @@ def update_end_user(changes: EndUserUpsert, services: Services, wootric_id: int)
     return HttpCall("PUT", f"{services.rest}/end_users/{wootric_id}", dict(changes.fields()))
 
 
-def form_encoded(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return names and values as the body of a form."""
-    return urlencode(list(pairs))
+def form_encoded(pairs: Iterable[tuple[str, str | int]]) -> str:
+    """Return names and values as the body of a form, or as the query of an address."""
+    return "&".join([f"{_quoted(name)}={_quoted(str(value))}" for name, value in pairs])
+
+
+def _quoted(text: str) -> str:
+    return _cached_quoted(text) if len(text) <= _CACHEABLE else quote_plus(text)
+
+
+@lru_cache(maxsize=4_096)  # most names and many values are those of the calls before
+def _cached_quoted(text: str) -> str:
+    return quote_plus(text)
 
 
 def _eligibility_check(
@@ -85,5 +98,5 @@ def _page_view(view: PageView, services: Services, account_token: str | None) ->
 
 def _get(address: str, query: Mapping[str, str | int | None]) -> HttpCall:
     """Return the request of an address with a query; parameters that are None are left out."""
-    told = {name: value for name, value in query.items() if value is not None}
-    return HttpCall("GET", f"{address}?{urlencode(told)}")
+    told = ((name, value) for name, value in query.items() if value is not None)
+    return HttpCall("GET", f"{address}?{form_encoded(told)}")
