@@ -392,6 +392,19 @@ def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Named) -
     assert sorted(asked) == [*map(user, "1234"), email("a"), phone("+1")]
 
 
+def test_an_end_user_whom_a_snapshot_holds_as_two_is_tied_to_neither(identities: Named) -> None:
+    held = {user("1"): 7, email("b"): 7, email("a"): 8, user("2"): 8}
+    see(
+        identities,
+        ((user("1"), email("a")), (), 1),
+        ((email("b"),), (), 2),
+        ((user("2"),), (), 3),
+    )
+    tie_ids(identities, held.get)
+    assert same(identities, user("1"), email("a"))
+    assert len(roots(identities, user("1"), email("b"), user("2"))) == 3
+
+
 def test_what_a_snapshot_ties_is_one_end_user_to_phones_and_devices_too(
     identities: Named,
 ) -> None:
