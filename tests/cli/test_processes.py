@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
+from forking import Forked
 from generate import records
 
 from tests.conftest import Result, Run, Start
@@ -165,11 +166,11 @@ def test_the_extra_for_gzip_changes_nothing(run: Run, tmp_path: Path, command: l
 
 
 @pytest.fixture
-def reading(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+def reading(start: Start) -> Iterator[Callable[..., Forked]]:
     """Starts a command that reads standard input, which does not end, and is at work on it."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Forked] = []
 
-    def start_reading(*command: str) -> "subprocess.Popen[bytes]":
+    def start_reading(*command: str) -> Forked:
         arguments = (*command, "--processes", "2", "-")
         process = start(*arguments, stdin=subprocess.PIPE, start_new_session=True)
         started.append(process)
@@ -185,14 +186,14 @@ def reading(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
 LINE = orjson.dumps({"type": "page", "userId": "1", "properties": {"path": "/" + "x" * 1000}})
 
 
-def feed(process: "subprocess.Popen[bytes]", megabytes: int) -> None:
+def feed(process: Forked, megabytes: int) -> None:
     """Write so much to it; all but what a pipe holds is read then."""
     assert process.stdin
     process.stdin.write((LINE + b"\n") * (megabytes * 1_000_000 // len(LINE)))
     process.stdin.flush()
 
 
-def finish(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
+def finish(process: Forked) -> tuple[int, bytes]:
     """What it exits with, and its errors; no process of its is left."""
     assert process.stdout
     assert process.stderr
@@ -216,7 +217,7 @@ def finish(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
     ],
 )
 def test_a_signal_ends_all_processes(
-    reading: Callable[..., "subprocess.Popen[bytes]"],
+    reading: Callable[..., Forked],
     command: str,
     number: signal.Signals,
     code: int,
@@ -233,7 +234,7 @@ def test_a_signal_ends_all_processes(
 
 @pytest.mark.parametrize("command", ["dry-run", "validate"])
 def test_nothing_is_left_of_a_run_that_is_killed(
-    reading: Callable[..., "subprocess.Popen[bytes]"], command: str
+    reading: Callable[..., Forked], command: str
 ) -> None:
     process = reading(command)
     process.kill()
@@ -247,7 +248,7 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children there")
 @pytest.mark.parametrize("command", ["dry-run", "validate"])
 def test_a_process_that_is_killed_ends_the_run_with_a_word(
-    reading: Callable[..., "subprocess.Popen[bytes]"], command: str
+    reading: Callable[..., Forked], command: str
 ) -> None:
     process = reading(command)
     first, _ = children(process.pid)

@@ -41,7 +41,6 @@ from faulty import (
     taken,
     whose,
 )
-from forking import COMMAND
 from raw_server import RawServer, raw_server, read_request
 from replaying import Replay, by_device, identify, page, track, until
 from starlette.responses import JSONResponse, Response
@@ -483,7 +482,7 @@ def test_a_connection_reset_in_the_middle_of_each_request(replay: Replay) -> Non
     assert min(seen.values()) > 1
 
 
-def test_no_connection_at_first(replaying: Start, tmp_path: Path) -> None:
+def test_no_connection_at_first(replaying: Start) -> None:
     """Nobody listens until the command has been turned away."""
     replay = replaying(SandboxSettings())
     export = replay.write(all_records(SOME))
@@ -491,15 +490,9 @@ def test_no_connection_at_first(replaying: Start, tmp_path: Path) -> None:
         taken_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken_port.bind(("127.0.0.1", 0))
         port = taken_port.getsockname()[1]
-        environment = replay.environment({"WOOTRIC_BASE_URL": f"http://127.0.0.1:{port}"})
-        with subprocess.Popen(
-            [COMMAND, "push", export, "--verbose", "--retries", "50"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        address = {"WOOTRIC_BASE_URL": f"http://127.0.0.1:{port}"}
+        args = ("push", export, "--verbose", "--retries", "50")
+        with replay.start(*args, env=address, stdout=subprocess.DEVNULL) as process:
             assert process.stderr
             while "no connection to 127.0.0.1" not in (line := process.stderr.readline()):
                 assert line, "it has ended"

@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from forking import Forked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from replaying import Replay, at, empty_account, identify
@@ -414,7 +414,7 @@ def test_two_whom_a_run_holds_apart_are_not_made_one_by_what_was(replay: Replay)
 def test_a_write_that_had_arrived_when_the_run_was_killed_counts(
     replaying: Callable[[SandboxSettings], Replay],
 ) -> None:
-    started: list[subprocess.Popen[str]] = []
+    started: list[Forked] = []
 
     def kill(request: SandboxRequest) -> Fault | None:
         if started and request.method == "PUT":
