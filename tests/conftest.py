@@ -9,23 +9,15 @@ from typing import Any, Protocol, TypeAlias
 
 import orjson
 import pytest
+from examples import PROFILE
 from forking import COMMAND, Forked, forking
-from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from in_process import run_in_process
 from replaying import Replay
 
 from wootric_map.sandbox import SandboxSettings, run_sandbox
 
-# A busy machine is slow, not wrong. The gate draws the same examples every time, so that what lands
-# does not depend on luck; everybody else draws new ones.
-hypothesis_settings.register_profile(
-    "suite",
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=bool(os.environ.get("CI")),
-)
-hypothesis_settings.load_profile("suite")
+hypothesis_settings.load_profile(PROFILE)
 
 _DECIDES_THE_OUTPUT = (
     "NO_COLOR",

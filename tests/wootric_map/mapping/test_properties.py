@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -597,7 +598,6 @@ def keys_in(value: object) -> Iterator[str]:
         yield from keys_in(inner)
 
 
-@settings(max_examples=300, deadline=None)
 @given(OBJECTS, st.booleans())
 def test_the_result_is_always_what_wootric_takes(fields: dict[str, Any], amounts: bool) -> None:
     properties, found = map_properties(fields, "traits", omit=OMIT_NOTHING, naming=Naming(amounts))
@@ -759,7 +759,6 @@ OF_TYPES = {
 }
 
 
-@settings(max_examples=500, deadline=None)
 @given(OBJECTS, st.lists(OBJECTS, max_size=3), NAMINGS)
 @example({"a.b": 1, "a": {"b": "2015-01-01"}, "a_b": "x"}, [], Naming())
 @example({"a": "2015-01-01", "a_date": "2015-01-02"}, [], Naming())
@@ -782,7 +781,6 @@ def test_the_properties_are_those_of_the_rules_taken_one_by_one(
         ) == obvious(fields, others, naming), known
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(OBJECTS, max_size=6), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_what_is_known_of_names_depends_on_no_order_and_no_parts(
     records: list[dict[str, Any]], chance: random.Random, cut: int
@@ -817,7 +815,7 @@ def test_each_scalar_under_a_plain_key_is_there_under_its_own_name(fields: dict[
     assert {key for key in kept if key in names or f"{key}_date" in names} == kept
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(1, 1000), VALUES)
 def test_any_value_can_stand_at_any_depth(depth: int, value: object) -> None:
     fields: dict[str, object] = {"leaf": value}
@@ -867,7 +865,6 @@ def test_a_record_of_one_line_does_not_grow_without_bounds(fields: dict[str, obj
 # The quick look
 
 
-@settings(max_examples=300, deadline=None)
 @given(OBJECTS, st.booleans())
 @example({"due": "2015-01-01", "due_date": "x"}, False)
 @example({"a": 3.0}, False)
@@ -893,7 +890,6 @@ PLAIN = st.dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(PLAIN | OBJECTS, st.booleans(), st.sampled_from([OMIT_NOTHING, {"a"}.__contains__]))
 @example({"due": "2015-01-01", "due_date": "x"}, False, OMIT_NOTHING)
 @example({"a": {"b": "x"}, "a_b": "y"}, False, OMIT_NOTHING)

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_up import RECORDS
 
@@ -78,7 +78,6 @@ def check(data: dict[str, Any], *, amount_suffix: bool) -> None:
             assert [*each.of_ordinary(data)] == slow
 
 
-@settings(max_examples=1000)
 @given(ANY, st.booleans())
 def test_the_warnings_are_those_of_mapping_the_record(
     data: dict[str, Any], amount_suffix: bool
@@ -92,7 +91,6 @@ def test_the_warnings_of_usual_records_are_too(data: dict[str, Any]) -> None:
         check(data, amount_suffix=False)
 
 
-@settings(max_examples=300)
 @given(st.data(), FIELDS)
 def test_values_of_the_same_types_make_no_difference(data: st.DataObject, fields: Any) -> None:
     """Warnings that are cached for one record hold for the next one with the same names and types."""

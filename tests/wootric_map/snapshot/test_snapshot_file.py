@@ -15,8 +15,9 @@ from unittest.mock import patch
 
 import orjson
 import pytest
+from examples import examples
 from full_disk import room_for
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from listed import Listed
 
@@ -164,7 +165,7 @@ def crowds() -> st.SearchStrategy[list[int]]:
     )
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(crowds(), st.data())
 def test_cut_off_anywhere_it_becomes_the_same_file(seconds: list[int], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder, small():
@@ -179,7 +180,7 @@ def test_cut_off_anywhere_it_becomes_the_same_file(seconds: list[int], data: st.
         assert path.read_bytes() == whole
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(crowds(), crowds(), st.data())
 def test_an_update_stopped_anywhere_becomes_the_same_file(
     before: list[int], after: list[int], data: st.DataObject
