@@ -214,7 +214,7 @@ def push_to(port: int, replay: Replay, workers: int) -> tuple[int, float, str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is read there")
-@pytest.mark.parametrize("workers", [8, 32])
+@pytest.mark.parametrize("workers", [pytest.param(8, marks=pytest.mark.soak), 32])
 @pytest.mark.parametrize("kind", HUGE)
 def test_look_ups_with_huge_replies_cost_little_memory(
     replay: Replay, kind: str, workers: int
