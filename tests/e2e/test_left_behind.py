@@ -16,6 +16,8 @@ from wootric_map.plan.plan_file import PlanWriter
 from wootric_map.sandbox import SandboxSettings
 
 ADA = identify("1", "ada@example.com")
+LONG = identify("1", "ada@example.com") | {"context": {"padding": "x" * 3000}}
+"""Of 2,000 of these an export is large enough to be read by several processes."""
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 
@@ -34,7 +36,7 @@ def test_no_process_of_a_run_shows_a_secret_in_its_environment(tmp_path: Path) -
         "WOOTRIC_REDACT_KEY": "third-of-the-secrets",
     }
     large = tmp_path / "large.ndjson"
-    large.write_bytes((orjson.dumps(ADA) + b"\n") * 100_000)
+    large.write_bytes((orjson.dumps(LONG) + b"\n") * 2000)
     # Started anew: what is forked shows the environment of what it is forked from.
     with subprocess.Popen(
         [COMMAND, "validate", "--redact", "--processes", "2", large, "pipe"],
@@ -256,7 +258,7 @@ def test_too_few_open_files_are_said_before_anything_is_done(
     replay: Replay, number: int, args: tuple[str, ...]
 ) -> None:
     replay.write([ADA])
-    replay.write([ADA] * 50_000, "large")
+    replay.write([LONG] * 2000, "large")
     done = replay.run_within(few_files(number), *args)
     assert done.returncode == 2, done.stderr
     assert f"no more than {number} files may be open at once" in done.stderr
@@ -265,7 +267,7 @@ def test_too_few_open_files_are_said_before_anything_is_done(
 
 def test_few_open_files_are_enough_or_what_wants_more_is_named(replay: Replay) -> None:
     replay.write([ADA, *(identify(f"u{n}", f"{n}@example.com") for n in range(100))])
-    replay.write([ADA] * 50_000, "large")
+    replay.write([LONG] * 2000, "large")
     done = replay.run_within(few_files(56), "push", "--sandbox", "export.ndjson")
     assert done.returncode == 0, done.stderr
     done = replay.run_within(few_files(64), "validate", "--processes", "8", "large")

@@ -249,7 +249,7 @@ def assert_each_has_their_own(
             assert emails & people.emails(record), record
 
 
-@examples(20)
+@examples(10)
 @given(parts=exports_in_parts())
 def test_nobody_is_taken_for_another_and_nothing_is_lost_in_any_split(
     sandbox: RunningSandbox, parts: list[list[dict[str, Any]]]
