@@ -15,6 +15,7 @@ from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.replay import Ending, Foresight, PushObserver, Replay
+from wootric_map.deliver.workers import GRACE
 from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
 from wootric_map.export import find_sources, stream_of
 from wootric_map.plan.plan_file import PlanFile, holds_plan_lines, plan_of_rejects
@@ -48,6 +49,8 @@ class PushSettings(ReplaySettings):
     """How many rejects files of earlier runs are kept, numbered; and how many of `unidentified`."""
     max_duration: float | None = None
     """Seconds after which the run stops in good order; what is left is for the next run."""
+    grace: float = GRACE
+    """Seconds that calls under way may take to finish once the push is told to stop."""
     foresight: Foresight = field(default_factory=lambda: Foresight(calls=True, warnings=True))
     """What is to be known before the first call; it takes going through the plan once more."""
 
@@ -263,6 +266,7 @@ class Push:
             find=snapshot.find if snapshot else find,
             is_snapshot=snapshot is not None,
             workers=settings.workers,
+            grace=settings.grace,
             foresight=settings.foresight,
         )
         return _Opened(replay, sources, saved, replaces, stack)

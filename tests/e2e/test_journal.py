@@ -553,6 +553,7 @@ def test_stopped_before_anything_was_sent_it_says_so(replay: Replay) -> None:
     assert errors == "Interrupted before anything was sent.\n"
 
 
+@pytest.mark.soak
 def test_a_stop_waits_for_no_answer_longer_than_ten_seconds(replaying: Start) -> None:
     replay = replaying(SandboxSettings(latency=30))
     with replay.start("push", replay.write([ADA])) as process:

@@ -140,7 +140,7 @@ def sends(replay: Replay, way: str, path: Path) -> bool:
     return replay.sends(*options[way], path)
 
 
-@examples(40)
+@examples(15)
 @given(whole_and_parts=split(), ways=st.lists(st.sampled_from(WAYS), min_size=1, max_size=2))
 def test_parts_in_any_order_leave_the_account_as_the_whole_does(
     sandbox: RunningSandbox, whole_and_parts: tuple[Records, list[Records]], ways: list[str]

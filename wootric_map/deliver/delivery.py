@@ -59,6 +59,7 @@ def deliver(
     registered: frozenset[str],
     workers: int,
     stop: threading.Event,
+    grace: float = GRACE,
     find: Find | None,
     journal: Journal,
 ) -> Iterator[Outcome]:
@@ -72,7 +73,8 @@ def deliver(
         registered: the events that count for eligibility.
         workers: how many end users are under way at once.
         stop: set it to make no new calls; those under way are finished and their outcomes given, if that
-            takes no longer than `GRACE`.
+            takes no longer than `grace`.
+        grace: seconds that calls under way may take to finish once `stop` is set.
         find: looks end users up, in the account or a snapshot; None takes Wootric to hold nobody.
         journal: what earlier runs did, which is not done again; is told of every call.
 
@@ -106,7 +108,8 @@ def deliver(
             marks_creation=plan.existing != "update" and not plan.folds,
         )
 
-    return _carry_out(map(work, plan), wootric, journal, workers=workers, stop=stop)
+    works = map(work, plan)
+    return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
 def deliver_file(
@@ -116,6 +119,7 @@ def deliver_file(
     registered: frozenset[str],
     workers: int,
     stop: threading.Event,
+    grace: float = GRACE,
     journal: Journal,
 ) -> Iterator[Outcome]:
     """Carry out a plan that was saved, to the letter; arguments and outcomes as in `deliver`.
@@ -128,7 +132,8 @@ def deliver_file(
         decisions = decide_saved(plan.steps(index), registered, past_runs)
         return Work(decisions, lambda write: cast("SavedWrite", write).known_as)
 
-    return _carry_out(map(work, range(len(plan))), wootric, journal, workers=workers, stop=stop)
+    works = map(work, range(len(plan)))
+    return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
 def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> Counter[str]:
@@ -172,12 +177,13 @@ def _carry_out(
     *,
     workers: int,
     stop: threading.Event,
+    grace: float,
 ) -> Iterator[Outcome]:
     """Do what is to be done about end users; arguments and outcomes as in `deliver`."""
     calls = JournaledCalls(wootric, journal)
     locks = EndUserLocks()
     jobs: Iterator[Job] = (_Delivery(each, wootric, calls, locks, stop).run for each in works)
-    yield from spread(jobs, workers=workers, stop=stop)
+    yield from spread(jobs, workers=workers, stop=stop, grace=grace)
     if journal.failure:
         raise JournalFailedError(journal.failure)
 

@@ -128,6 +128,8 @@ class Replay:
     is_snapshot: bool
     """Whether that takes no call."""
     workers: int
+    grace: float
+    """Seconds that calls under way may take to finish once the push is told to stop."""
     foresight: Foresight
 
     def go(self, deliver_all: Callable[[], Ending]) -> Ending:
@@ -205,6 +207,7 @@ class Replay:
             registered=registered,
             workers=self.workers,
             stop=self.stop.event,
+            grace=self.grace,
             find=self.find,
             journal=self.journal,
         )
@@ -230,6 +233,7 @@ class Replay:
             registered=registered,
             workers=self.workers,
             stop=self.stop.event,
+            grace=self.grace,
             journal=self.journal,
         )
         return self._take(outcomes, calls, saved, foreseen, asks=False)

@@ -436,14 +436,14 @@ def written_in(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("processes", [1, 2, 5])
 def test_an_export_of_some_size_is_the_same_in_parts(folder: Path, processes: int) -> None:
-    made = (each for each in generated(4000, 300, 1) if each["type"] in KINDS)
-    lines = list({each["messageId"]: orjson.dumps(each) for each in made}.values())[:3000]
+    made = (each for each in generated(1200, 100, 1) if each["type"] in KINDS)
+    lines = list({each["messageId"]: orjson.dumps(each) for each in made}.values())[:900]
     random.Random(1).shuffle(lines)
-    again = random.Random(2).sample(lines, 500)
-    paths = written(folder, [lines[:2000], lines[2000:] + again, again], 0b10)
+    again = random.Random(2).sample(lines, 150)
+    paths = written(folder, [lines[:600], lines[600:] + again, again], 0b10)
     options = PlanOptions(keep_lines=True)
     alone = whole(paths, options, part=100_000_000)
-    assert whole(paths, options, part=50_000, processes=processes) == alone
+    assert whole(paths, options, part=15_000, processes=processes) == alone
     users, *_ = alone
     held = {str(path): written_in(path) for path in paths}
     placed = [
@@ -455,7 +455,7 @@ def test_an_export_of_some_size_is_the_same_in_parts(folder: Path, processes: in
     assert len(placed) == len(lines)
     assert all(held[ref.source][ref.line - 1] == raw for ref, raw in placed)
     giants = BOUNDS["some giants"]
-    assert whole(paths, options, part=50_000, processes=processes, bounds=giants) == alone
+    assert whole(paths, options, part=15_000, processes=processes, bounds=giants) == alone
 
 
 @given(st.lists(_LINES, max_size=25), st.integers(1, 1000))

@@ -627,7 +627,7 @@ def test_memory_does_not_grow_with_the_records_of_one_end_user(size: int) -> Non
 
     def peak(total: int) -> int:
         with Spool() as spool:
-            filling = Filling(spool, part=max(1, 100_000 // size))
+            filling = Filling(spool, part=max(1, 50_000 // size))
             # Each part's records are spread over all of the time.
             count = total // size
             text = "x" * size
@@ -643,8 +643,8 @@ def test_memory_does_not_grow_with_the_records_of_one_end_user(size: int) -> Non
             finally:
                 tracemalloc.stop()
 
-    with bounds(giant_bytes=400_000, gathered_bytes=800_000, runs_at_once=4):
-        small_peak, large_peak = peak(2_000_000), peak(8_000_000)
+    with bounds(giant_bytes=200_000, gathered_bytes=400_000, runs_at_once=4):
+        small_peak, large_peak = peak(1_000_000), peak(4_000_000)
     assert large_peak < 2 * small_peak
 
 
