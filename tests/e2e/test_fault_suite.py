@@ -261,6 +261,7 @@ def table(request: pytest.FixtureRequest, tables: list[Table]) -> Table:
     return tables[index]
 
 
+@pytest.mark.xdist_group("table")
 def test_the_table_ends_as_documented(table: Table) -> None:
     assert table.first.returncode == 1, table.first.stderr
     assert table.second.returncode == 0, table.second.stderr
@@ -269,6 +270,7 @@ def test_the_table_ends_as_documented(table: Table) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.xdist_group("table")
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_fault_alone(table: Table, cell: Cell) -> None:
     person, state = cell.person, table.replay.sandbox.state
