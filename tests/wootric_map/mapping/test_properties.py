@@ -12,7 +12,6 @@ from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wootric_map.mapping import property_names as naming_of_properties
 from wootric_map.mapping.plain_properties import cannot_warn, plain_properties
 from wootric_map.mapping.properties import map_properties, stored
 from wootric_map.mapping.property_names import Kinds, Naming
@@ -438,9 +437,8 @@ def test_a_key_within_an_object_has_one_name_too() -> None:
     assert named({"a": {"b.c": 1.5}}, {"a_b_c": 2}, naming=AMOUNTS)[0] == {"a_b_c_amount": 2}
 
 
-def test_of_too_many_names_all_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(naming_of_properties, "_MOST_NAMES", 3)
-    few, many = Kinds(), Kinds()
+def test_of_too_many_names_all_are_forgotten() -> None:
+    few, many = Kinds(most_names=3), Kinds(most_names=3)
     few.see({"a": 1, "b": {"c": 2, "d": "x"}, "e": None}, OMIT_NOTHING)
     assert few.masks == {"a": 1, "b_c": 1, "b_d": 4}
     many.see({"a": 1, "b": {"c": 2, "d": "x"}, "e": 5}, OMIT_NOTHING)
