@@ -13,6 +13,7 @@ import click
 
 from cli import colour, open_files, redacting, secrets, streams
 from cli.groups import Group, hint_for
+from cli.run_context import RunContext
 from wootric_map.errors import (
     EXIT_INTERRUPTED,
     EXIT_UNFORESEEN,
@@ -23,6 +24,7 @@ from wootric_map.errors import (
 )
 
 if TYPE_CHECKING:
+    from wootric_map.account import Connect
     from wootric_map.redaction.redaction import Redaction
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -92,8 +94,12 @@ def app() -> None:
     """
 
 
-def main() -> NoReturn:
-    """Run the command line and exit with its code."""
+def main(connect: "Connect | None" = None) -> NoReturn:
+    """Run the command line and exit with its code.
+
+    Args:
+        connect: makes a client of an account; None for the library's own.
+    """
     _open_streams()
     redaction = None
     color = colour.wanted(sys.argv[1:], os.environ)
@@ -103,7 +109,8 @@ def main() -> NoReturn:
         key = secrets.given(redacting.KEY)
         redaction = redacting.redaction_for(sys.argv[1:], key, os.urandom(32))
         streams.change_streams(redaction)
-        code = app(standalone_mode=False, obj=redaction, color=color) or 0
+        context = RunContext(redaction, connect)
+        code = app(standalone_mode=False, obj=context, color=color) or 0
         sys.stdout.flush()
     except (BrokenPipeError, _ReaderGoneError):
         # The reader has gone, as `head` does; Python must not flush to it again.

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from cli.run_context import RunContext
+
 if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
@@ -14,8 +16,8 @@ KEY: Final = "WOOTRIC_REDACT_KEY"
 
 def current() -> "Redaction | None":
     """Return the redaction for output that is not text; None without `--redact`."""
-    held: Redaction | None = click.get_current_context().obj
-    return held
+    context: RunContext = click.get_current_context().obj
+    return context.redaction
 
 
 def redaction_for(

@@ -9,23 +9,15 @@ from typing import Any, Protocol, TypeAlias
 
 import orjson
 import pytest
-from forking import COMMAND
-from hypothesis import HealthCheck
+from examples import PROFILE
+from forking import COMMAND, Forked, forking
 from hypothesis import settings as hypothesis_settings
 from in_process import run_in_process
 from replaying import Replay
 
 from wootric_map.sandbox import SandboxSettings, run_sandbox
 
-# A busy machine is slow, not wrong. The gate draws the same examples every time, so that what lands
-# does not depend on luck; everybody else draws new ones.
-hypothesis_settings.register_profile(
-    "suite",
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=bool(os.environ.get("CI")),
-)
-hypothesis_settings.load_profile("suite")
+hypothesis_settings.load_profile(PROFILE)
 
 _DECIDES_THE_OUTPUT = (
     "NO_COLOR",
@@ -62,12 +54,12 @@ class Run(Protocol):
 
 
 class Start(Protocol):
-    """Starts the installed command in that folder, for tests that do something while it runs."""
+    """Starts the command in that folder as a process, for tests that do something while it runs."""
 
     def __call__(
         self, *args: str | Path, environment: Mapping[str, str] | None = None, **options: Any
-    ) -> "subprocess.Popen[bytes]":
-        """Start it; `options` are those of `subprocess.Popen`."""
+    ) -> Forked:
+        """Start it; `options` are those of `Forking.start`."""
 
 
 class Write(Protocol):
@@ -139,29 +131,20 @@ def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def start(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Forked] = []
 
     def start_command(
         *args: str | Path, environment: Mapping[str, str] | None = None, **options: Any
-    ) -> "subprocess.Popen[bytes]":
-        streams = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-        }
+    ) -> Forked:
         clean = clean_environment(tmp_path_factory.mktemp("logs"), environment or {})
-        opened: dict[str, Any] = streams | options
-        process: subprocess.Popen[bytes] = subprocess.Popen(
-            [COMMAND, *args], cwd=tmp_path, env=clean, **opened
-        )
+        process = forking().start(args, cwd=tmp_path, env=clean, **options)
         started.append(process)
         return process
 
     yield start_command
     for process in started:
         with process:  # closes its pipes and waits for it
-            if process.poll() is None:
-                process.kill()
+            process.kill()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The account that a run works on, or an embedded sandbox, and the connection to it."""
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -98,7 +99,12 @@ def opened(settings: AccountSettings) -> Iterator[Account]:
 
 @contextmanager
 def connected(
-    account: Account, pace: "Pace", settings: ConnectionSettings, *, connections: int
+    account: Account,
+    pace: "Pace",
+    settings: ConnectionSettings,
+    *,
+    connections: int,
+    jitter: Callable[[float, float], float] = random.uniform,
 ) -> "Iterator[Wootric]":
     """Give a client of an account; nothing is sent yet.
 
@@ -107,6 +113,7 @@ def connected(
         pace: gives each call its turn.
         settings: how long faults are tolerated.
         connections: the greatest number of open connections.
+        jitter: returns a random number between two numbers, for the pauses between tries.
     """
     from wootric_map.wootric.client import Wootric
 
@@ -120,6 +127,7 @@ def connected(
         read_timeout=settings.read_timeout,
         deadline=settings.deadline,
         give_up_after=settings.give_up_after,
+        jitter=jitter,
         ca_bundle=settings.ca_bundle,
     )
     with closing(wootric):

@@ -16,6 +16,7 @@ from wootric_map.deliver.account_lock import JournalSettings, account_journal
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.push_observer import Preview, PushObserver
 from wootric_map.deliver.replay import Ending, Replay
+from wootric_map.deliver.workers import GRACE
 from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
 from wootric_map.export import find_sources, stream_of
 from wootric_map.plan.plan_file import PlanFile
@@ -50,6 +51,8 @@ class PushSettings(ReplaySettings):
     """How many rejects files of earlier runs are kept under numbers; and how many of `unidentified`."""
     max_duration: float | None = None
     """Seconds after which the run stops; what is left is for the next run."""
+    grace: float = GRACE
+    """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview = field(default_factory=lambda: Preview(calls=True, warnings=True))
     """What is to be known before the first call, which takes a further pass through the plan."""
 
@@ -244,6 +247,7 @@ class Push:
             find=snapshot.find if snapshot else find,
             is_snapshot=snapshot is not None,
             workers=settings.workers,
+            grace=settings.grace,
             preview=settings.preview,
         )
         return _Opened(replay, sources, saved, replaces, stack)

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
+from cli.run_context import RunContext
 from wootric_map.account import Account, Connect, ConnectionSettings, connected
 
 if TYPE_CHECKING:
@@ -15,15 +18,18 @@ if TYPE_CHECKING:
 
 def connect(*, verbose: bool) -> Connect:
     """Return a function that makes clients; with `verbose`, their calls are shown."""
-    return _connected_and_shown if verbose else connected
+    context: RunContext = click.get_current_context().obj
+    connecting = context.connect or connected
 
+    @contextmanager
+    def connected_and_shown(
+        account: Account, pace: "Pace", settings: ConnectionSettings, *, connections: int
+    ) -> "Iterator[Wootric]":
+        client = connecting(account, pace, settings, connections=connections)
+        with _calls_shown(), client as wootric:
+            yield wootric
 
-@contextmanager
-def _connected_and_shown(
-    account: Account, pace: "Pace", settings: ConnectionSettings, *, connections: int
-) -> "Iterator[Wootric]":
-    with _calls_shown(), connected(account, pace, settings, connections=connections) as wootric:
-        yield wootric
+    return connected_and_shown if verbose else connecting
 
 
 @contextmanager

@@ -13,14 +13,16 @@ from generate import records
 COMPARE = Path(__file__).with_name("compare.py")
 
 
-def test_a_small_run_measures_every_row() -> None:
-    size = ("--records", "4000", "--users", "400", "--rounds", "1", "--push-users", "40")
+@pytest.mark.parametrize("rows", [("validate", "push"), pytest.param(ROWS, marks=pytest.mark.soak)])
+def test_a_small_run_measures_every_row(rows: tuple[str, ...]) -> None:
+    size = ("--records", "400", "--users", "40", "--rounds", "1", "--push-users", "40")
+    chosen = (*size, "--rows", ",".join(rows))
     done = subprocess.run(
-        [sys.executable, COMPARE, *size], capture_output=True, text=True, check=False
+        [sys.executable, COMPARE, *chosen], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     table = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")]
-    assert len(table) == 2 + len(ROWS)
+    assert len(table) == 2 + len(rows)
     for _, _, _, ratio, _, _, met, memory in table[2:]:
         assert float(ratio) > 0
         assert met.strip().startswith(("yes", "no"))

@@ -196,8 +196,10 @@ def _on_a_terminal(start: "Start", *args: str, **environment: str) -> str:
 # Encodings
 
 
-@pytest.mark.parametrize("command", [("validate",), ("dry-run",), ("push", "--sandbox")])
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize(
+    ("command", "encoding"),
+    [(("validate",), "ascii"), (("dry-run",), "latin-1"), (("push", "--sandbox"), "ascii")],
+)
 def test_an_output_that_lacks_a_character_gets_its_escape_and_no_crash(
     run: "Run", write: "Write", command: Sequence[str], encoding: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,33 +13,43 @@ from typing import Any
 
 import orjson
 import pytest
+from forking import Forked
 from generate import records
 
 from tests.conftest import Result, Run, Start
+from wootric_map.mapping.entries import PART_BYTES
 
 LATE = b'{"type":"track","userId":"1"}'
 BROKEN = (b"{", b"", b'{"type":"identify"}', b'{"type":"group","userId":"1"}', b"[]", b"\r")
 
 
-@pytest.fixture
-def exports(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two exports, one of them large enough to be cut, and one packed; with faults in all of them.
 
     The last line of the large one has a fault that no other has.
     """
 
-    def lines(count: int) -> Iterator[bytes]:
+    def lines(count: int, padding: str = "") -> Iterator[bytes]:
         for number, record in enumerate(records(count, count // 10, 1)):
+            record["context"]["padding"] = padding
             yield orjson.dumps(record)
-            if number % 1000 == 0:
-                yield BROKEN[number // 1000 % len(BROKEN)]
+            if number % 200 == 0:
+                yield BROKEN[number // 200 % len(BROKEN)]
 
-    folder = tmp_path / "exports"
-    folder.mkdir()
-    (folder / "a.ndjson").write_bytes(b"\n".join(lines(500)))
-    (folder / "b.ndjson").write_bytes(b"\r\n".join((*lines(14_000), LATE)))
-    (folder / "c.ndjson").write_bytes(gzip.compress(b"\n".join(lines(500)), 1))
+    folder = tmp_path_factory.mktemp("exports")
+    (folder / "a.ndjson").write_bytes(b"\n".join(lines(100)))
+    large = b"\r\n".join((*lines(2500, "x" * 3000), LATE))
+    assert len(large) > 2 * PART_BYTES
+    (folder / "b.ndjson").write_bytes(large)
+    (folder / "c.ndjson").write_bytes(gzip.compress(b"\n".join(lines(100)), 1))
     return folder
+
+
+@pytest.fixture
+def exports(made: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return shutil.copytree(made, tmp_path / "exports")
 
 
 def test_processes_change_nothing_of_what_a_map_shows(run: Run, exports: Path) -> None:
@@ -108,32 +119,31 @@ def test_a_command_that_is_stopped_leaves_no_process_behind(
 
 
 @pytest.mark.parametrize(
-    ("command", "is_piped"),
+    ("command", "is_piped", "processes"),
     [
-        (["validate"], False),
-        (["validate"], True),
-        (["validate", "--format", "json"], False),
-        (["dry-run"], True),
-        (["dry-run", "--format", "json"], False),
-        (["dry-run", "--format", "json", "--no-fold"], False),
+        (["validate"], False, "2"),
+        (["validate"], True, "5"),
+        (["validate", "--format", "json"], False, "5"),
+        (["dry-run"], True, "2"),
+        (["dry-run", "--format", "json"], False, "5"),
+        (["dry-run", "--format", "json", "--no-fold"], False, "2"),
     ],
 )
 def test_processes_change_nothing(
-    run: Run, exports: Path, command: list[str], is_piped: bool
+    run: Run, made: Path, command: list[str], is_piped: bool, processes: str
 ) -> None:
     stdin = b""
-    given: list[str | Path] = [exports]
+    given: list[str | Path] = [made]
     if is_piped:
-        stdin = (exports / "b.ndjson").read_bytes()
+        stdin = (made / "b.ndjson").read_bytes()
         given = ["-"]
     alone = run(*command, "--processes", "1", *given, stdin=stdin)
     assert alone.returncode == 1
     told = alone.stdout + alone.stderr
-    assert str((exports / "b.ndjson").read_bytes().count(b"\n") + 1) in told, "the line of LATE"
-    for processes in ("2", "5"):
-        many = run(*command, "--processes", processes, *given, stdin=stdin)
-        assert (many.stdout, many.stderr) == (alone.stdout, alone.stderr)
-        assert many.returncode == 1
+    assert str((made / "b.ndjson").read_bytes().count(b"\n") + 1) in told, "the line of LATE"
+    many = run(*command, "--processes", processes, *given, stdin=stdin)
+    assert (many.stdout, many.stderr) == (alone.stdout, alone.stderr)
+    assert many.returncode == 1
 
 
 @pytest.mark.parametrize("command", [["validate", "--format", "json"], ["map"]])
@@ -165,11 +175,11 @@ def test_the_extra_for_gzip_changes_nothing(run: Run, tmp_path: Path, command: l
 
 
 @pytest.fixture
-def reading(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+def reading(start: Start) -> Iterator[Callable[..., Forked]]:
     """Starts a command that reads standard input, which does not end, and is at work on it."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Forked] = []
 
-    def start_reading(*command: str) -> "subprocess.Popen[bytes]":
+    def start_reading(*command: str) -> Forked:
         arguments = (*command, "--processes", "2", "-")
         process = start(*arguments, stdin=subprocess.PIPE, start_new_session=True)
         started.append(process)
@@ -185,14 +195,14 @@ def reading(start: Start) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
 LINE = orjson.dumps({"type": "page", "userId": "1", "properties": {"path": "/" + "x" * 1000}})
 
 
-def feed(process: "subprocess.Popen[bytes]", megabytes: int) -> None:
+def feed(process: Forked, megabytes: int) -> None:
     """Write so much to it; all but what a pipe holds is read then."""
     assert process.stdin
     process.stdin.write((LINE + b"\n") * (megabytes * 1_000_000 // len(LINE)))
     process.stdin.flush()
 
 
-def finish(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
+def finish(process: Forked) -> tuple[int, bytes]:
     """What it exits with, and its errors; no process of its is left."""
     assert process.stdout
     assert process.stderr
@@ -216,7 +226,7 @@ def finish(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
     ],
 )
 def test_a_signal_ends_all_processes(
-    reading: Callable[..., "subprocess.Popen[bytes]"],
+    reading: Callable[..., Forked],
     command: str,
     number: signal.Signals,
     code: int,
@@ -233,7 +243,7 @@ def test_a_signal_ends_all_processes(
 
 @pytest.mark.parametrize("command", ["dry-run", "validate"])
 def test_nothing_is_left_of_a_run_that_is_killed(
-    reading: Callable[..., "subprocess.Popen[bytes]"], command: str
+    reading: Callable[..., Forked], command: str
 ) -> None:
     process = reading(command)
     process.kill()
@@ -247,7 +257,7 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children there")
 @pytest.mark.parametrize("command", ["dry-run", "validate"])
 def test_a_process_that_is_killed_ends_the_run_with_a_word(
-    reading: Callable[..., "subprocess.Popen[bytes]"], command: str
+    reading: Callable[..., Forked], command: str
 ) -> None:
     process = reading(command)
     first, _ = children(process.pid)

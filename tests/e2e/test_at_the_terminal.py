@@ -599,7 +599,7 @@ def test_what_is_piped_is_coloured_only_if_that_is_said(
     replay: Replay, args: tuple[str, ...], env: dict[str, str], coloured: bool
 ) -> None:
     clean = {"NO_COLOR": None, "FORCE_COLOR": None, **env}
-    odd = SAMPLES / "broken"
+    odd = replay.write([GOOD, {"type": "track", "userId": "1"}])
     runs = [
         replay.run("dry-run", *args, odd, env=clean),
         replay.run(*args, "dry-run", odd, env=clean),
@@ -647,7 +647,7 @@ def test_what_a_terminal_shows_is_coloured_unless_that_is_ruled_out(
 def test_progress_is_drawn_without_colours_or_not_at_all(
     replay: Replay, args: tuple[str, ...], env: dict[str, str], drawn: bool, coloured: bool
 ) -> None:
-    export = replay.write([at(1, identify(str(n), f"u{n}@example.com")) for n in range(60)])
+    export = replay.write([at(1, identify(str(n), f"u{n}@example.com")) for n in range(24)])
     shown = at_terminal(replay, 80, "push", *args, export, env=env)
     assert ("Sending" in shown) == drawn
     assert (ESCAPE in STYLE.sub("", shown)) == drawn

@@ -4,33 +4,41 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from replaying import Replay, by_device, identify, page, track
 
 from wootric_map.sandbox import SandboxSettings
 
-USERS = 150
 WORKERS = 8
 SETTINGS = SandboxSettings(latency=0.01)
 
-EXPORT = [
-    *(identify(f"u{n}", f"u{n}@example.com", plan="pro", seats=n) for n in range(USERS)),
-    # Nothing but a phone names these: were they created twice, Wootric would not mind.
-    *(by_device(f"d{n}", identify("", phone=f"+44 111{n}", nth=n)) for n in range(USERS)),
-    *(track(f"u{n}", properties={"nth": n}, messageId=f"t-{n}") for n in range(USERS)),
-    *(page(f"u{n}", f"/{n}") for n in range(USERS)),
-]
+FEW, MANY = range(60), range(150)
+"""The numbers of the end users: of many a push is not done after fifty kills."""
+
+
+def records(users: range) -> Iterator[dict[str, Any]]:
+    for n in users:
+        yield identify(f"u{n}", f"u{n}@example.com", plan="pro", seats=n)
+    for n in users:
+        # Nothing but a phone names these: were they created twice, Wootric would not mind.
+        yield by_device(f"d{n}", identify("", phone=f"+44 111{n}", nth=n))
+    for n in users:
+        yield track(f"u{n}", properties={"nth": n}, messageId=f"t-{n}")
+    for n in users:
+        yield page(f"u{n}", f"/{n}")
 
 
 def killed_and_run_again(
-    replay: Replay, kills: int, seed: int, *options: str
+    replay: Replay, users: range, kills: int, seed: int, *options: str
 ) -> list[Counter[str]]:
     """Push until it ends, killed so often on the way; gives what was in doubt before and after each kill."""
     draw = random.Random(seed)
-    export = replay.write(EXPORT)
+    export = replay.write(records(users))
     push: tuple[str | Path, ...] = (
         "push",
         export,
@@ -56,17 +64,16 @@ def killed_and_run_again(
     return doubts
 
 
-def check_end_users(replay: Replay) -> None:
+def check_end_users(replay: Replay, users: range) -> None:
     """Everybody is there, once, with all that the export says of them."""
     state = replay.sandbox.state
     by_email = {user.email: user for user in state.end_users if user.email}
     phones = Counter(user.phone_number for user in state.end_users if not user.email)
-    assert sorted(by_email) == sorted(f"u{n}@example.com" for n in range(USERS))
+    assert sorted(by_email) == sorted(f"u{n}@example.com" for n in users)
     assert all(
-        by_email[f"u{n}@example.com"].properties == {"plan": "pro", "seats": str(n)}
-        for n in range(USERS)
+        by_email[f"u{n}@example.com"].properties == {"plan": "pro", "seats": str(n)} for n in users
     )
-    assert phones == Counter({f"+44 111{n}": 1 for n in range(USERS)})
+    assert phones == Counter({f"+44 111{n}": 1 for n in users})
     assert state.request_counts.by_status.get(422, 0) == 0
 
 
@@ -78,25 +85,28 @@ def events(replay: Replay) -> Counter[str]:
     )
 
 
-ALL_EVENTS = {f"track {n}" for n in range(USERS)} | {f"page /{n}" for n in range(USERS)}
+def all_events(users: range) -> set[str]:
+    return {f"track {n}" for n in users} | {f"page /{n}" for n in users}
 
 
 @pytest.mark.parametrize("settings", [SETTINGS])
-@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("users", "kills"), [(FEW, 10), pytest.param(MANY, 50, marks=pytest.mark.soak)]
+)
 def test_killed_at_many_moments_it_loses_nothing_and_sends_nothing_twice(
-    replay: Replay, kills: int
+    replay: Replay, users: range, kills: int
 ) -> None:
-    doubts = killed_and_run_again(replay, kills, 1)
+    doubts = killed_and_run_again(replay, users, kills, 1)
     left = [(after - before).total() for before, after in pairwise(doubts)]
     assert max(left) <= WORKERS
     assert sum(left) > 0, "no kill came at a moment that matters"
-    check_end_users(replay)
+    check_end_users(replay, users)
     sent = events(replay)
     assert set(sent.values()) == {1}
     # What is missing was under way when a kill came: nothing else was left out.
     doubt = replay.in_doubt()
     assert doubt["write"] == 0
-    missing = ALL_EVENTS - set(sent)
+    missing = all_events(users) - set(sent)
     assert len(missing) <= doubt["eligibility_check"] + doubt["page_view"]
     calls = replay.sandbox.state.request_counts.total
     assert replay.push("export.ndjson").returncode == 0
@@ -105,11 +115,16 @@ def test_killed_at_many_moments_it_loses_nothing_and_sends_nothing_twice(
 
 
 @pytest.mark.parametrize("settings", [SETTINGS])
-def test_killed_and_told_to_send_again_it_delivers_everything(replay: Replay) -> None:
-    doubts = killed_and_run_again(replay, 8, 2, "--in-doubt", "resend")
-    check_end_users(replay)
+@pytest.mark.parametrize(
+    ("users", "kills"), [(FEW, 4), pytest.param(MANY, 20, marks=pytest.mark.soak)]
+)
+def test_killed_and_told_to_send_again_it_delivers_everything(
+    replay: Replay, users: range, kills: int
+) -> None:
+    doubts = killed_and_run_again(replay, users, kills, 2, "--in-doubt", "resend")
+    check_end_users(replay, users)
     sent = events(replay)
-    assert set(sent) == ALL_EVENTS
+    assert set(sent) == all_events(users)
     # Whatever is in doubt after a kill may be sent once more by the next run.
     assert sum(count - 1 for count in sent.values()) <= sum(each.total() for each in doubts)
     assert replay.in_doubt().total() == 0

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, product
 from pathlib import Path
 from typing import Any, Final
@@ -41,12 +41,19 @@ from faulty import (
     taken,
     whose,
 )
-from forking import COMMAND
 from raw_server import RawServer, raw_server, read_request
 from replaying import Replay, by_device, identify, page, track, until
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from wootric_map import (
+    AccountSettings,
+    ClientCredentials,
+    JournalSettings,
+    Push,
+    PushSettings,
+    Stop,
+)
 from wootric_map.sandbox import Fault, FaultRule, SandboxRequest, SandboxSettings, run_sandbox
 
 Start = Callable[[SandboxSettings], Replay]
@@ -254,6 +261,7 @@ def table(request: pytest.FixtureRequest, tables: list[Table]) -> Table:
     return tables[index]
 
 
+@pytest.mark.xdist_group("table")
 def test_the_table_ends_as_documented(table: Table) -> None:
     assert table.first.returncode == 1, table.first.stderr
     assert table.second.returncode == 0, table.second.stderr
@@ -262,6 +270,7 @@ def test_the_table_ends_as_documented(table: Table) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.xdist_group("table")
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_fault_alone(table: Table, cell: Cell) -> None:
     person, state = cell.person, table.replay.sandbox.state
@@ -483,7 +492,7 @@ def test_a_connection_reset_in_the_middle_of_each_request(replay: Replay) -> Non
     assert min(seen.values()) > 1
 
 
-def test_no_connection_at_first(replaying: Start, tmp_path: Path) -> None:
+def test_no_connection_at_first(replaying: Start) -> None:
     """Nobody listens until the command has been turned away."""
     replay = replaying(SandboxSettings())
     export = replay.write(all_records(SOME))
@@ -491,15 +500,9 @@ def test_no_connection_at_first(replaying: Start, tmp_path: Path) -> None:
         taken_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken_port.bind(("127.0.0.1", 0))
         port = taken_port.getsockname()[1]
-        environment = replay.environment({"WOOTRIC_BASE_URL": f"http://127.0.0.1:{port}"})
-        with subprocess.Popen(
-            [COMMAND, "push", export, "--verbose", "--retries", "50"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        address = {"WOOTRIC_BASE_URL": f"http://127.0.0.1:{port}"}
+        args = ("push", export, "--verbose", "--retries", "50")
+        with replay.start(*args, env=address, stdout=subprocess.DEVNULL) as process:
             assert process.stderr
             while "no connection to 127.0.0.1" not in (line := process.stderr.readline()):
                 assert line, "it has ended"
@@ -691,7 +694,9 @@ def test_stopped_twice_it_ends_at_once_and_loses_nothing(replaying: Start) -> No
     assert set(taken(state)) == everything(people)
 
 
-def test_a_stop_waits_ten_seconds_for_a_call_that_is_never_answered(replaying: Start) -> None:
+def test_a_stop_waits_for_a_call_that_is_never_answered_no_longer_than_the_grace(
+    replaying: Start,
+) -> None:
     def rule(request: SandboxRequest) -> Fault | None:
         is_silent = place(request) == VIEW and len(state.page_views) == 7
         return Fault(FAULTS["silence"](), carried_out=True) if is_silent else None
@@ -700,16 +705,30 @@ def test_a_stop_waits_ten_seconds_for_a_call_that_is_never_answered(replaying: S
     people = [Person(n) for n in range(8)]
     export = replay.write(all_records(people))
     state = replay.sandbox.state
-    with replay.start("push", export, "--no-progress") as process:
+    journal = replay.folder / "journal"
+    to = replay.sandbox.settings
+    settings = PushSettings(
+        paths=[str(export)],
+        account=AccountSettings(
+            account_token=to.account_token,
+            base_url=replay.sandbox.base_url,
+            credentials=ClientCredentials(to.client_id, to.client_secret),
+        ),
+        journal=JournalSettings(path=journal),
+        rejects=replay.folder / "rejects.ndjson",
+    )
+    assert settings.grace == 10
+    stop = Stop()
+    pushing = Push(replace(settings, grace=0.7), stop=stop)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(pushing.run)
         until(lambda: len(state.page_views) == 8)
         begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=40)
-    assert 9 < time.monotonic() - begun < 30
-    assert process.returncode == 143
-    assert "Traceback" not in errors
-    assert "In doubt             1" in output
-    made_by(replay, export)
+        stop.request(143)
+        result = run.result(timeout=20)
+    assert 0.7 <= time.monotonic() - begun < 9
+    assert (result.exit_code, result.doubts) == (143, 1)
+    made_by(replay, export, "--journal", journal)
     assert all(is_whole(each, state) for each in people)
     assert taken(state) == dict.fromkeys(everything(people), 1)
 

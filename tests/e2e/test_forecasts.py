@@ -15,7 +15,7 @@ from replaying import Replay, at, identify, page, track, until
 
 from wootric_map.sandbox import SandboxSettings
 
-USERS = 60
+USERS = 45
 LIMIT = 300
 
 
@@ -78,15 +78,15 @@ def test_the_forecast_and_the_time_left_come_true_fresh_and_resumed(
     replay = replaying(SandboxSettings(rate_limit=LIMIT))
     path = export(replay)
     fresh = Watched(replay, path)
-    # It looks everybody up twice, by both ids: 120 calls of 300 a minute.
-    until(lambda: len(replay.sandbox.state.end_users) >= 20)
+    # It looks everybody up twice, by both ids: 90 calls of 300 a minute.
+    until(lambda: len(replay.sandbox.state.end_users) >= 4)
     fresh.process.send_signal(signal.SIGINT)
     assert fresh.end()[0] == 130
     (promise,) = [line for _, line in fresh.lines if "to make" in line]
-    assert promise.startswith("At most 180 API calls and 120 look-ups to make: ")
+    assert promise.startswith("At most 135 API calls and 90 look-ups to make: ")
     assert promise.endswith(" at Wootric's limit of 300 a minute for each kind of call.")
     # A window may last a second more than a minute.
-    assert seconds(promise) == pytest.approx(24.5, abs=1)
+    assert seconds(promise) == pytest.approx(18.5, abs=1)
     resumed = Watched(replay, path)
     code, _ = resumed.end()
     assert code == 0
@@ -99,18 +99,18 @@ def test_the_forecast_of_a_plan_knows_the_rate_and_the_journal(
     replaying: Callable[[SandboxSettings], Replay],
 ) -> None:
     replay = replaying(SandboxSettings())
-    plan = replay.plan(export(replay, 40))
+    plan = replay.plan(export(replay, 20))
     rate = ("--rate", "600")
     begun = Watched(replay, *rate, "--plan", plan)
-    until(lambda: len(replay.sandbox.state.page_views) >= 20)
+    until(lambda: len(replay.sandbox.state.page_views) >= 8)
     begun.process.send_signal(signal.SIGINT)
     assert begun.end()[0] == 130
-    assert "120 API calls to make: 12 s at --rate 600/min." in [line for _, line in begun.lines]
+    assert "60 API calls to make: 6 s at --rate 600/min." in [line for _, line in begun.lines]
     resumed = Watched(replay, *rate, "--plan", plan)
     code, printed = resumed.end()
     assert code == 0
     resumed.check()
-    assert re.search(r"Calls planned +120", printed)
+    assert re.search(r"Calls planned +60", printed)
     assert "Records" not in printed
 
 
@@ -177,11 +177,11 @@ def test_a_push_stops_in_good_order_when_its_time_is_up(
 ) -> None:
     replay = replaying(SandboxSettings())
     path = export(replay, 40)
-    args = ("--against", "nothing", "--rate", "1200", path)
-    done = replay.push("--max-duration", "3s", *args)
+    args = ("--against", "nothing", "--rate", "2400", path)
+    done = replay.push("--max-duration", "2s", *args)
     assert done.returncode == 0
     found = re.search(
-        r"Stopped after 3 s, as --max-duration says: (\d+) records left\.", done.stderr
+        r"Stopped after 2 s, as --max-duration says: (\d+) records left\.", done.stderr
     )
     assert found
     state = replay.sandbox.state

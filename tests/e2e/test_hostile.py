@@ -156,16 +156,9 @@ def test_a_disk_that_is_full_while_records_are_put_aside_is_said_with_5(
     temporary = replay.folder / "temporary"
     temporary.mkdir()
     # No file may grow past 2 MiB; only a temporary one would.
-    shell = ["/bin/bash", "-c", 'ulimit -f 2048; exec "$0" "$@"']
-    limited = subprocess.run(
-        [*shell, COMMAND, "dry-run", "--processes", processes, replay.write(pages)],
-        cwd=replay.folder,
-        env=replay.environment({"TMPDIR": str(temporary)}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    limits = {resource.RLIMIT_FSIZE: (2 * MEGABYTE, 2 * MEGABYTE)}
+    args = ("dry-run", "--processes", processes, replay.write(pages))
+    limited = replay.run_within(limits, *args, env={"TMPDIR": str(temporary)})
     assert limited.returncode == 5, limited.stderr
     assert f"File too large ({temporary})" in limited.stderr
     assert "TMPDIR names another folder" in limited.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from forking import COMMAND
+from forking import Forked
 from replaying import Replay, at, by_device, identify, page, track, until
 from starlette.responses import Response
 
@@ -427,7 +427,7 @@ def slow(replaying: Start) -> Replay:
 
 
 @pytest.fixture
-def running(slow: Replay) -> Iterator["subprocess.Popen[str]"]:
+def running(slow: Replay) -> Iterator[Forked]:
     """A push of 60 end users that has just created the first."""
     export = slow.write(identify(f"u{n}", f"u{n}@example.com") for n in range(60))
     with slow.start("push", export, "--workers", "2") as process:
@@ -438,9 +438,7 @@ def running(slow: Replay) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def test_a_second_push_exits_with_6_and_says_who_is_at_work(
-    slow: Replay, running: "subprocess.Popen[str]"
-) -> None:
+def test_a_second_push_exits_with_6_and_says_who_is_at_work(slow: Replay, running: Forked) -> None:
     done = slow.push(slow.write([ADA], "second.ndjson"))
     assert done.returncode == 6
     assert f"process {running.pid} on" in done.stderr
@@ -455,9 +453,7 @@ def test_a_second_push_exits_with_6_and_says_who_is_at_work(
     assert elsewhere.returncode == 6
 
 
-def test_told_to_wait_it_waits_and_then_does_its_own(
-    slow: Replay, running: "subprocess.Popen[str]"
-) -> None:
+def test_told_to_wait_it_waits_and_then_does_its_own(slow: Replay, running: Forked) -> None:
     done = slow.push(slow.write([at(1, ADA)], "second.ndjson"), "--wait", "60")
     assert done.returncode == 0, done.stderr
     assert running.wait() == 0
@@ -467,7 +463,7 @@ def test_told_to_wait_it_waits_and_then_does_its_own(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_told_to_stop_it_waits_no_longer(
-    slow: Replay, running: "subprocess.Popen[str]", number: int, code: int
+    slow: Replay, running: Forked, number: int, code: int
 ) -> None:
     export = slow.write([at(1, ADA)], "second.ndjson")
     with slow.start("push", export, "--wait", "60") as waiting:
@@ -479,9 +475,7 @@ def test_told_to_stop_it_waits_no_longer(
     assert errors == "Error: interrupted\n"
 
 
-def test_a_lock_of_a_dead_process_is_no_obstacle(
-    slow: Replay, running: "subprocess.Popen[str]"
-) -> None:
+def test_a_lock_of_a_dead_process_is_no_obstacle(slow: Replay, running: Forked) -> None:
     running.kill()
     running.wait()
     assert list((slow.folder / "state").rglob("*.lock"))
@@ -559,6 +553,7 @@ def test_stopped_before_anything_was_sent_it_says_so(replay: Replay) -> None:
     assert errors == "Interrupted before anything was sent.\n"
 
 
+@pytest.mark.soak
 def test_a_stop_waits_for_no_answer_longer_than_ten_seconds(replaying: Start) -> None:
     replay = replaying(SandboxSettings(latency=30))
     with replay.start("push", replay.write([ADA])) as process:
@@ -653,30 +648,23 @@ def test_a_file_that_is_no_journal_is_refused_and_kept(replay: Replay, content: 
 def test_a_full_disk_ends_the_run_with_5_before_what_it_could_not_put_on_record(
     replay: Replay,
 ) -> None:
-    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(550)]
+    users = [identify(f"u{n}", f"u{n}@example.com") for n in range(200)]
     export = replay.write(users)
-    # No file may grow past 200 KiB, which the journal needs and nothing else does.
-    limited = subprocess.run(
-        ["/bin/bash", "-c", 'ulimit -f 200; exec "$0" "$@"', COMMAND, "push", export],
-        cwd=replay.folder,
-        env=replay.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    # No file may grow past 160 KiB, which the journal needs and nothing else does.
+    limits = {resource.RLIMIT_FSIZE: (160 * 1024, 160 * 1024)}
+    limited = replay.run_within(limits, "push", export)
     assert limited.returncode == 5, limited.stderr
     assert "the journal can't be written" in limited.stderr
     assert "Traceback" not in limited.stderr
-    assert 0 < len(replay.sandbox.state.end_users) < 550
+    assert 0 < len(replay.sandbox.state.end_users) < 200
     done = replay.push(export)
     assert done.returncode == 0, done.stderr
-    assert len(replay.sandbox.state.end_users) == 550
-    assert calls(replay).count("POST /v1/end_users") == 550
+    assert len(replay.sandbox.state.end_users) == 200
+    assert calls(replay).count("POST /v1/end_users") == 200
 
 
 def test_a_disk_that_is_full_at_the_very_end_is_said_with_5(replaying: Start) -> None:
-    started: list[subprocess.Popen[str]] = []
+    started: list[Forked] = []
 
     def fill(request: SandboxRequest) -> Fault | None:
         if request.path == "/pixel.gif":

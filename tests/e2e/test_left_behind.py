@@ -1,20 +1,23 @@
 """What a run leaves to others: its processes' environment, its files; and what it does with odd ones."""
 
 import os
+import resource
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 import pytest
-from forking import COMMAND
+from forking import COMMAND, Forked
 from replaying import Replay, identify, refusing, until
 
 from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.sandbox import SandboxSettings
 
 ADA = identify("1", "ada@example.com")
+LONG = identify("1", "ada@example.com") | {"context": {"padding": "x" * 3000}}
+"""Of 2,000 of these an export is large enough to be read by several processes."""
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 
@@ -25,7 +28,7 @@ def children(process: int) -> list[int]:
 
 
 @needs_proc
-def test_no_process_of_a_run_shows_a_secret_in_its_environment(start: Any, tmp_path: Path) -> None:
+def test_no_process_of_a_run_shows_a_secret_in_its_environment(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     secrets = {
         "WOOTRIC_CLIENT_SECRET": "first-of-the-secrets",
@@ -33,17 +36,24 @@ def test_no_process_of_a_run_shows_a_secret_in_its_environment(start: Any, tmp_p
         "WOOTRIC_REDACT_KEY": "third-of-the-secrets",
     }
     large = tmp_path / "large.ndjson"
-    large.write_bytes((orjson.dumps(ADA) + b"\n") * 100_000)
-    process = start("validate", "--redact", "--processes", "2", large, "pipe", environment=secrets)
-    until(lambda: len(children(process.pid)) >= 2)
-    shown = [
-        Path(f"/proc/{number}/{what}").read_bytes()
-        for number in (process.pid, *children(process.pid))
-        for what in ("environ", "cmdline")
-    ]
-    with (tmp_path / "pipe").open("wb"):
-        pass
-    output, _ = process.communicate(timeout=60)
+    large.write_bytes((orjson.dumps(LONG) + b"\n") * 2000)
+    # Started anew: what is forked shows the environment of what it is forked from.
+    with subprocess.Popen(
+        [COMMAND, "validate", "--redact", "--processes", "2", large, "pipe"],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path), **secrets},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        until(lambda: len(children(process.pid)) >= 2)
+        shown = [
+            Path(f"/proc/{number}/{what}").read_bytes()
+            for number in (process.pid, *children(process.pid))
+            for what in ("environ", "cmdline")
+        ]
+        with (tmp_path / "pipe").open("wb"):
+            pass
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert len(shown) >= 6
     assert any(b"XDG_STATE_HOME" in each for each in shown)
@@ -226,15 +236,7 @@ def test_a_killed_push_of_a_plans_rejects_leaves_no_copy_of_them(
     temporary = replay.folder / "temporary"
     temporary.mkdir()
     calls = len(replay.sandbox.requests)
-    env = {**replay.environment(), "TMPDIR": str(temporary)}
-    process = subprocess.Popen(
-        [COMMAND, "push", "rejects.ndjson"],
-        cwd=replay.folder,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    with process:
+    with replay.start("push", "rejects.ndjson", env={"TMPDIR": str(temporary)}) as process:
         until(lambda: len(replay.sandbox.requests) > calls)
         process.kill()
         process.communicate()
@@ -244,17 +246,8 @@ def test_a_killed_push_of_a_plans_rejects_leaves_no_copy_of_them(
 # Few open files
 
 
-def limited(replay: Replay, limit: str, *args: str | Path) -> "subprocess.CompletedProcess[str]":
-    shell = ["/bin/bash", "-c", f'ulimit {limit}; exec "$0" "$@"', COMMAND, *args]
-    return subprocess.run(
-        shell,
-        cwd=replay.folder,
-        env=replay.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def few_files(number: int, *, most: int | None = None) -> dict[int, tuple[int, int]]:
+    return {resource.RLIMIT_NOFILE: (number, most or number)}
 
 
 @pytest.mark.parametrize("number", [8, 12, 20])
@@ -265,8 +258,8 @@ def test_too_few_open_files_are_said_before_anything_is_done(
     replay: Replay, number: int, args: tuple[str, ...]
 ) -> None:
     replay.write([ADA])
-    replay.write([ADA] * 50_000, "large")
-    done = limited(replay, f"-n {number}", *args)
+    replay.write([LONG] * 2000, "large")
+    done = replay.run_within(few_files(number), *args)
     assert done.returncode == 2, done.stderr
     assert f"no more than {number} files may be open at once" in done.stderr
     assert "ulimit -n 1024" in done.stderr
@@ -274,16 +267,16 @@ def test_too_few_open_files_are_said_before_anything_is_done(
 
 def test_few_open_files_are_enough_or_what_wants_more_is_named(replay: Replay) -> None:
     replay.write([ADA, *(identify(f"u{n}", f"{n}@example.com") for n in range(100))])
-    replay.write([ADA] * 50_000, "large")
-    done = limited(replay, "-n 56", "push", "--sandbox", "export.ndjson")
+    replay.write([LONG] * 2000, "large")
+    done = replay.run_within(few_files(56), "push", "--sandbox", "export.ndjson")
     assert done.returncode == 0, done.stderr
-    done = limited(replay, "-n 64", "validate", "--processes", "8", "large")
+    done = replay.run_within(few_files(64), "validate", "--processes", "8", "large")
     assert done.returncode == 0, done.stderr
     for args in (
         ("push", "export.ndjson", "--workers", "200"),
         ("map", "large", "--processes", "99"),
     ):
-        done = limited(replay, "-n 64", *args)
+        done = replay.run_within(few_files(64), *args)
         assert done.returncode == 2
         assert "no more than 64 files may be open at once" in done.stderr
         assert "give fewer --workers and --processes" in done.stderr
@@ -291,14 +284,15 @@ def test_few_open_files_are_enough_or_what_wants_more_is_named(replay: Replay) -
 
 
 def test_a_soft_limit_on_open_files_is_raised(replay: Replay) -> None:
-    done = limited(replay, "-S -n 12", "push", "--sandbox", replay.write([ADA]))
+    few = few_files(12, most=4096)
+    done = replay.run_within(few, "push", "--sandbox", replay.write([ADA]))
     assert done.returncode == 0, done.stderr
 
 
 # Locks
 
 
-def reading(replay: Replay, *lines: bytes) -> "tuple[subprocess.Popen[str], BinaryIO]":
+def reading(replay: Replay, *lines: bytes) -> tuple[Forked, BinaryIO]:
     """A push that has got these lines through a pipe, and waits for more until that is closed."""
     pipe = replay.folder / "pipe"
     pipe.unlink(missing_ok=True)
@@ -354,19 +348,10 @@ def test_an_output_that_is_full_is_named(replay: Replay, command: str) -> None:
     export = replay.write([ADA])
     assert replay.push(export).returncode == 0
     args = command.split() + ([] if command == "status" else [str(export)])
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [COMMAND, *args],
-            cwd=replay.folder,
-            env=replay.environment(),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert done.returncode == 5, done.stderr
-    assert "No space left on device (standard output)" in done.stderr
+    with Path("/dev/full").open("wb") as full, replay.start(*args, stdout=full) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 5, errors
+    assert "No space left on device (standard output)" in errors
 
 
 def test_a_full_disk_is_named_by_the_file_that_it_has_no_room_for(
@@ -377,14 +362,14 @@ def test_a_full_disk_is_named_by_the_file_that_it_has_no_room_for(
     export = replay.write([identify(f"u{n}", f"{n}@example.com", a="x" * 900) for n in range(100)])
     broken = replay.folder / "broken"
     broken.write_bytes((b"{broken" + b"x" * 900 + b"\n") * 100)
-    full = "-f 32"
-    done = limited(replay, full, "push", "--sandbox", broken)
+    full = {resource.RLIMIT_FSIZE: (32 * 1024, 32 * 1024)}
+    done = replay.run_within(full, "push", "--sandbox", broken)
     assert done.returncode == 5, done.stderr
     assert f"File too large ({replay.folder / 'rejects.ndjson'})" in done.stderr
-    done = limited(replay, full, "dry-run", export, "--out", "plan")
+    done = replay.run_within(full, "dry-run", export, "--out", "plan")
     assert done.returncode == 5, done.stderr
     assert f"File too large ({replay.folder / 'plan'})" in done.stderr
     assert replay.push(export).returncode == 0
-    done = limited(replay, full, "snapshot", "-o", "account")
+    done = replay.run_within(full, "snapshot", "-o", "account")
     assert done.returncode == 5, done.stderr
     assert "File too large (account.partial)" in done.stderr

@@ -1,6 +1,5 @@
 """A server that lies, and one whose replies have no end: nobody is overwritten, and no memory is filled."""
 
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from forking import COMMAND
+from forking import Forked
 from huge import HUGE, giving
 from raw_server import raw_server
 from replaying import Replay, identify, page, track
@@ -188,7 +187,7 @@ def test_a_list_that_never_ends_does_once_it_makes_up_the_future(replaying: Star
     assert not (replay.folder / "snapshot").exists()
 
 
-def peak_of(process: "subprocess.Popen[str]") -> float:
+def peak_of(process: Forked) -> float:
     """Wait for a process's end; gives the most memory that it ever held, in megabytes."""
     peak = 0
     while process.poll() is None:
@@ -206,22 +205,16 @@ def push_to(port: int, replay: Replay, workers: int) -> tuple[int, float, str]:
     """Push to a server on loopback; gives the exit code, the peak memory, and what was said."""
     replay.write(people(workers + 8))
     with (replay.folder / "said").open("w+") as said:
-        process = subprocess.Popen(
-            [COMMAND, "push", "--workers", str(workers), "--retries", "0", "export.ndjson"],
-            cwd=replay.folder,
-            env=replay.environment({"WOOTRIC_BASE_URL": f"http://127.0.0.1:{port}"}),
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            text=True,
-        )
-        peak = peak_of(process)
+        args = ("push", "--workers", str(workers), "--retries", "0", "export.ndjson")
+        address = {"WOOTRIC_BASE_URL": f"http://127.0.0.1:{port}"}
+        with replay.start(*args, env=address, stdout=said, stderr=said) as process:
+            peak = peak_of(process)
         said.seek(0)
-        return process.returncode, peak, said.read()
+        return process.wait(), peak, said.read()
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is read there")
-@pytest.mark.parametrize("workers", [8, 32])
+@pytest.mark.parametrize("workers", [pytest.param(8, marks=pytest.mark.soak), 32])
 @pytest.mark.parametrize("kind", HUGE)
 def test_look_ups_with_huge_replies_cost_little_memory(
     replay: Replay, kind: str, workers: int

@@ -8,14 +8,12 @@ import pty
 import re
 import signal
 import struct
-import subprocess
 import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forking import COMMAND
 from replaying import Replay, at, identify, page, refusing, until
 
 from wootric_map.sandbox import FaultRule, SandboxSettings
@@ -187,11 +185,9 @@ def test_what_is_said_of_a_stop_stays_on_the_screen_whole(replay: Replay, column
     export = replay.write([identify(f"u{n}", f"u{n}@example.com") for n in range(400)])
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environment = replay.environment({"TERM": "xterm", "COLUMNS": None})
-    process = subprocess.Popen(
-        [COMMAND, "push", "--workers", "2", export],
-        cwd=replay.folder, env=environment, stdin=slave, stdout=slave, stderr=slave,
-    )  # fmt: skip
+    terminal = {"stdin": slave, "stdout": slave, "stderr": slave}
+    environment = {"TERM": "xterm", "COLUMNS": None}
+    process = replay.start("push", "--workers", "2", export, env=environment, **terminal)
     os.close(slave)
     shown, told = b"", False
     with process:

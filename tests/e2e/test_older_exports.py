@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from forking import Forked
+from hypothesis import given
 from hypothesis import strategies as st
 from replaying import Replay, at, empty_account, identify
 
@@ -139,7 +140,7 @@ def sends(replay: Replay, way: str, path: Path) -> bool:
     return replay.sends(*options[way], path)
 
 
-@settings(max_examples=40)
+@examples(15)
 @given(whole_and_parts=split(), ways=st.lists(st.sampled_from(WAYS), min_size=1, max_size=2))
 def test_parts_in_any_order_leave_the_account_as_the_whole_does(
     sandbox: RunningSandbox, whole_and_parts: tuple[Records, list[Records]], ways: list[str]
@@ -414,7 +415,7 @@ def test_two_whom_a_run_holds_apart_are_not_made_one_by_what_was(replay: Replay)
 def test_a_write_that_had_arrived_when_the_run_was_killed_counts(
     replaying: Callable[[SandboxSettings], Replay],
 ) -> None:
-    started: list[subprocess.Popen[str]] = []
+    started: list[Forked] = []
 
     def kill(request: SandboxRequest) -> Fault | None:
         if started and request.method == "PUT":

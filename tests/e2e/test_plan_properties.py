@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, event, given, settings
+from examples import examples
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from replaying import Diff, Replay, alias, empty_account
 
@@ -166,7 +167,7 @@ def without_places(output: str) -> list[dict[str, Any]]:
     return [*lines, last, *sorted(details, key=orjson.dumps)]
 
 
-@settings(max_examples=50)
+@examples(20)
 @given(
     split=shuffled_and_split(),
     linking=st.sampled_from(LINKING),
@@ -195,7 +196,7 @@ def test_no_order_of_lines_and_no_split_over_files_changes_the_plan(
         assert planned(paths, "split") == whole
 
 
-@settings(max_examples=30)
+@examples(15)
 @given(split=shuffled_and_split(), linking=st.sampled_from(LINKING))
 def test_no_order_of_lines_changes_the_plan_against_what_is_held(
     sandbox: RunningSandbox, split: tuple[Records, list[Records]], linking: tuple[str, ...]
@@ -219,7 +220,7 @@ def test_no_order_of_lines_changes_the_plan_against_what_is_held(
         assert planned(paths, "split") == whole
 
 
-@settings(max_examples=50)
+@examples(20)
 @given(records=EXPORTS, linking=st.sampled_from(LINKING), folding=st.sampled_from(FOLDING))
 def test_every_record_is_counted_exactly_once(
     sandbox: RunningSandbox,
@@ -264,7 +265,7 @@ def assert_nothing_is_left_to_do(replay: Replay, *args: str | Path) -> None:
         assert diff.writes == (0, 0), (against, diff.lines)
 
 
-@settings(max_examples=25)
+@examples(10)
 @given(records=PEOPLE, linking=st.sampled_from(LINKING))
 @pytest.mark.parametrize("against", ["nothing", "account", "snapshot"])
 def test_a_push_to_an_empty_account_leaves_nothing_to_do(
@@ -277,7 +278,7 @@ def test_a_push_to_an_empty_account_leaves_nothing_to_do(
         assert_nothing_is_left_to_do(replay, *linking, export)
 
 
-@settings(max_examples=25)
+@examples(10)
 @given(held=HELD_APART, records=PEOPLE, linking=st.sampled_from(LINKING))
 @pytest.mark.parametrize("against", ["account", "snapshot"])
 def test_a_push_to_an_account_that_holds_users_leaves_nothing_to_do(
@@ -299,7 +300,7 @@ def test_a_push_to_an_account_that_holds_users_leaves_nothing_to_do(
         assert_nothing_is_left_to_do(replay, *linking, export)
 
 
-@settings(max_examples=25)
+@examples(10)
 @given(records=PEOPLE, linking=st.sampled_from(LINKING))
 def test_a_saved_plan_that_was_done_leaves_nothing_to_do(
     sandbox: RunningSandbox, records: Records, linking: tuple[str, ...]
@@ -310,7 +311,7 @@ def test_a_saved_plan_that_was_done_leaves_nothing_to_do(
         assert_nothing_is_left_to_do(replay, *linking, export)
 
 
-@settings(max_examples=25)
+@examples(10)
 @given(records=PEOPLE, linking=st.sampled_from(LINKING))
 def test_a_push_leaves_in_the_account_what_the_dry_run_showed(
     sandbox: RunningSandbox, records: Records, linking: tuple[str, ...]
@@ -347,7 +348,7 @@ def without_warnings(diff: Diff) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=25)
+@examples(10)
 @given(held=HELD_APART, records=PEOPLE, linking=st.sampled_from(LINKING))
 def test_a_snapshot_gives_the_plan_that_the_account_gives(
     sandbox: RunningSandbox, held: Records, records: Records, linking: tuple[str, ...]

@@ -11,7 +11,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from replaying import Replay, alias, at, empty_account, identify, page
 
@@ -248,7 +249,7 @@ def assert_each_has_their_own(
             assert emails & people.emails(record), record
 
 
-@settings(max_examples=20)
+@examples(10)
 @given(parts=exports_in_parts())
 def test_nobody_is_taken_for_another_and_nothing_is_lost_in_any_split(
     sandbox: RunningSandbox, parts: list[list[dict[str, Any]]]

@@ -375,11 +375,8 @@ def test_journals_are_looked_after_without_whose_they_are(replay: Replay) -> Non
 
 def test_the_log_of_a_sandbox_tells_nobody_either(replay: Replay) -> None:
     log = replay.folder / "log"
-    with subprocess.Popen(
-        [COMMAND, "sandbox", "--redact", "--log", log, "--registered-event", "ada@example.com"],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    options = ("--redact", "--log", log, "--registered-event", "ada@example.com")
+    with replay.start("sandbox", *options) as process:
         assert process.stdout
         greeting = [process.stdout.readline() for _ in range(2)]
         url = re.search(r"http://\S+", greeting[0])

@@ -266,7 +266,7 @@ def logging(replay: Replay) -> Callable[[Path], str]:
     def run(log: Path) -> str:
         with replay.start("sandbox", "--log", log) as process:
             assert process.stdout
-            greeting = process.stdout.readline()
+            greeting = str(process.stdout.readline())
             process.terminate()
             process.communicate(timeout=30)
             return greeting

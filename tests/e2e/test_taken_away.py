@@ -21,6 +21,11 @@ EXPORT = [
     *(page(f"u{n}", f"/{n}") for n in range(USERS)),
     *(page(f"u{n}", f"/{n}/more") for n in range(USERS)),
 ]
+SEEDS = pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (1, 2))]
+)
+"""Of the moment at which something is taken away."""
+
 SLOW = pytest.mark.parametrize("settings", [SandboxSettings(latency=0.02)])
 
 Take = Callable[[Path], object]
@@ -95,7 +100,7 @@ def pushed_while(
 
 
 @SLOW
-@pytest.mark.parametrize("seed", range(2))
+@SEEDS
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
 def test_a_journal_that_is_removed_stops_the_run_and_is_not_lost(
     replay: Replay, suffix: str, seed: int
@@ -144,7 +149,7 @@ def test_what_a_replaced_journal_held_is_kept_beside_it(replay: Replay, take: Ta
         ("-wal", moved, "journal-wal was removed or moved away"),
     ],
 )
-@pytest.mark.parametrize("seed", range(2))
+@SEEDS
 def test_a_journal_that_is_emptied_or_written_over_stops_the_run(
     replay: Replay, suffix: str, take: Take, words: str, seed: int
 ) -> None:
@@ -159,7 +164,7 @@ def test_a_journal_that_is_emptied_or_written_over_stops_the_run(
 @SLOW
 @pytest.mark.parametrize("workers", [1, 8])
 @pytest.mark.parametrize("take", [overwritten, copied_over])
-@pytest.mark.parametrize("seed", range(3))
+@SEEDS
 def test_once_a_journal_is_written_over_only_what_is_on_record_goes_out(
     replay: Replay, take: Take, workers: int, seed: int
 ) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("lines", "packed", "plans", "snapshots", "journals", "replies", "listings")
-SECONDS = 8
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -27,9 +26,10 @@ def test_every_seed_passes(target: str) -> None:
     importlib.util.find_spec("atheris") is None,
     reason="there is no build of atheris for this Python",
 )
+@pytest.mark.parametrize("seconds", [3, pytest.param(60, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_few_seconds_find_nothing(tmp_path: Path, target: str) -> None:
-    command = (sys.executable, "-m", "tests.fuzz", target, "--seconds", str(SECONDS))
+def test_a_few_seconds_find_nothing(tmp_path: Path, target: str, seconds: int) -> None:
+    command = (sys.executable, "-m", "tests.fuzz", target, "--seconds", str(seconds))
     done = subprocess.run(
         [*command, "--corpus", tmp_path],
         cwd=ROOT,

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import io
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -21,7 +22,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from types import MappingProxyType, TracebackType
+from typing import IO, Any, Final, NoReturn, Self
 
 import orjson
 
@@ -92,52 +94,157 @@ class Forking:
                 timeout=timeout,
                 check=False,
             )
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(self._address)
-            connection.settimeout(timeout)
-            output, errors = self._exchange(connection, args, cwd, env, stdin, timeout)
-            code = int.from_bytes(_exactly(connection, _LENGTH), signed=True)
-        return subprocess.CompletedProcess(command, code, output, errors)
+        with self.start(args, cwd=cwd, env=env, stdin=subprocess.PIPE) as process:
+            output, errors = process.communicate(stdin, timeout)
+            return subprocess.CompletedProcess(command, process.wait(timeout), output, errors)
 
-    def _exchange(
+    def start(
         self,
-        connection: socket.socket,
         args: Sequence[str | bytes | Path],
+        *,
         cwd: Path,
         env: Mapping[str, str],
-        stdin: bytes,
-        timeout: float,
-    ) -> tuple[bytes, bytes]:
-        """Hand the streams over, and give what comes out of them."""
-        (input_end, input_), (output, output_end), (errors, errors_end) = (
-            os.pipe() for _ in range(_STREAMS)
-        )
+        stdin: int | IO[Any] = subprocess.DEVNULL,
+        stdout: int | IO[Any] = subprocess.PIPE,
+        stderr: int | IO[Any] = subprocess.PIPE,
+        start_new_session: bool = False,
+        text: bool = False,
+        limits: Mapping[int, tuple[int, int]] = MappingProxyType({}),
+    ) -> "Forked":
+        """Start the command, as `subprocess.Popen` does.
+
+        Args:
+            limits: the soft and the hard limit of each resource, by its number in `resource`.
+        """
         asked = {
             "args": [os.fsencode(each).hex() for each in args],
             "cwd": os.fsencode(cwd).hex(),
             "env": {
                 os.fsencode(name).hex(): os.fsencode(value).hex() for name, value in env.items()
             },
+            "leads_session": start_new_session,
+            "limits": [[number, *limit] for number, limit in limits.items()],
         }
         data = orjson.dumps(asked)
-        ends = array.array("i", [input_end, output_end, errors_end])
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)]
-        connection.sendmsg([len(data).to_bytes(_LENGTH)], rights)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._address)
+        with contextlib.ExitStack() as stack:
+            streams = (_Stream(stdin, os.O_RDONLY), _Stream(stdout), _Stream(stderr))
+            ends = array.array("i", [stack.enter_context(each) for each in streams])
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, ends)]
+            connection.sendmsg([len(data).to_bytes(_LENGTH)], rights)
         connection.sendall(data)
-        for end in ends:
-            os.close(end)
-        process = int.from_bytes(_exactly(connection, _LENGTH))
+        return Forked(connection, [each.ours for each in streams], text=text)
+
+
+class _Stream:
+    """A stream of a process to be started: within the context, the descriptor that is handed to it."""
+
+    def __init__(self, wanted: int | IO[Any], flags: int = os.O_WRONLY) -> None:
+        self._wanted = wanted
+        self._flags = flags
+        self.ours: int | None = None
+        """The other end, if it is a pipe."""
+        self._closed = -1
+
+    def __enter__(self) -> int:
+        if self._wanted == subprocess.PIPE:
+            ends = os.pipe()
+            self.ours, self._closed = ends if self._flags == os.O_WRONLY else ends[::-1]
+        elif self._wanted == subprocess.DEVNULL:
+            self._closed = os.open(os.devnull, self._flags)
+        else:
+            return self._wanted if isinstance(self._wanted, int) else self._wanted.fileno()
+        return self._closed
+
+    def __exit__(self, *_: object) -> None:
+        if self._closed >= 0:
+            os.close(self._closed)
+
+
+class Forked:
+    """The command at work in a process of its own: what tests use of a `subprocess.Popen`."""
+
+    def __init__(
+        self, connection: socket.socket, pipes: Sequence[int | None], *, text: bool
+    ) -> None:
+        """Take over a process that is being forked.
+
+        Args:
+            connection: tells its number, and how it ends.
+            pipes: our ends of its input, output and errors; None for what is no pipe.
+            text: whether they take and give text.
+        """
+        self._connection = connection
+        self.pid = int.from_bytes(_exactly(connection, _LENGTH))
+        self.stdin, self.stdout, self.stderr = (
+            None if each is None else os.fdopen(each, mode if text else f"{mode}b")
+            for each, mode in zip(pipes, ("w", "r", "r"), strict=True)
+        )
+        self.returncode: Any = None
+        """The exit code; None as long as it is not known."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Close the pipes, and wait for the end."""
+        for each in (self.stdin, self.stdout, self.stderr):
+            if each:
+                with contextlib.suppress(BrokenPipeError):
+                    each.close()
+        if error:
+            self.kill()
+        self.wait()
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None as long as it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return None if self.returncode is None else int(self.returncode)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; return its exit code."""
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            try:
+                told = _exactly(self._connection, _LENGTH)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(str(COMMAND), timeout or 0) from None
+            self._connection.close()
+            self.returncode = int.from_bytes(told, signed=True)
+        code: int = self.returncode
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Tell it to stop."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, stdin: Any = "", timeout: float | None = None) -> tuple[Any, Any]:
+        """Feed it, and read all that it writes, until its end."""
         with ThreadPoolExecutor(_STREAMS) as pool:
-            fed = pool.submit(_feed, input_, stdin)
-            told = [pool.submit(_drain, each) for each in (output, errors)]
+            fed = pool.submit(_feed, self.stdin, stdin)
+            told = [pool.submit(_drain, each) for each in (self.stdout, self.stderr)]
             try:
                 fed.result(timeout)
-                first, second = (each.result(timeout) for each in told)
+                output, errors = (each.result(timeout) for each in told)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-                raise subprocess.TimeoutExpired([self._command, *args], timeout) from None
-        return first, second
+                self.kill()
+                raise subprocess.TimeoutExpired(str(COMMAND), timeout or 0) from None
+        self.wait(timeout)
+        return output, errors
 
 
 @cache
@@ -167,15 +274,18 @@ def decides_how_python_starts(env: Mapping[str, str]) -> bool:
     )
 
 
-def _feed(pipe: int, data: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError), open(pipe, "wb", buffering=0) as file:
-        while data:
-            data = data[file.write(data) :]
+def _feed(pipe: IO[Any] | None, data: Any) -> None:
+    if pipe:
+        with contextlib.suppress(BrokenPipeError), pipe:
+            if data:
+                pipe.write(data)
 
 
-def _drain(pipe: int) -> bytes:
-    with open(pipe, "rb") as file:
-        return file.read()
+def _drain(pipe: IO[Any] | None) -> Any:
+    if not pipe:
+        return None
+    with pipe:
+        return pipe.read()
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
@@ -233,6 +343,10 @@ def _watch(connection: socket.socket, command: str) -> None:
 
 def _become(asked: Mapping[str, Any], ends: Sequence[int], command: str) -> NoReturn:
     """Be the command, as if Python had started with it."""
+    if asked["leads_session"]:
+        os.setsid()
+    for number, *limit in asked["limits"]:
+        resource.setrlimit(number, limit)
     for number, end in enumerate(ends):
         os.dup2(end, number)
     os.closerange(_STREAMS, 1024)
@@ -263,7 +377,9 @@ def _become(asked: Mapping[str, Any], ends: Sequence[int], command: str) -> NoRe
 
 def _stream(number: int, mode: str, errors: str) -> io.TextIOWrapper:
     binary: Any = open(number, f"{mode}b", closefd=False)  # noqa: SIM115
-    return io.TextIOWrapper(binary, "utf-8", errors, line_buffering=number == 2)
+    return io.TextIOWrapper(
+        binary, "utf-8", errors, line_buffering=number == 2 or os.isatty(number)
+    )
 
 
 if __name__ == "__main__":

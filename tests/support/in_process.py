@@ -1,11 +1,13 @@
 """The command inside the test's own process: what it is given and what it leaves are those of a process.
 
 To fork takes several times as long as most of what tests do with the command. Where a signal, a pipe, a
-crash, a terminal or a second process is at stake, `forking` runs it.
+crash, a terminal or a second process is at stake, `forking` runs it. The pauses before a call is tried again
+are short.
 """
 
 import io
 import os
+import random
 import resource
 import signal
 import stat
@@ -16,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from gc import get_threshold, set_threshold
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
@@ -23,6 +26,7 @@ from typing import Any, BinaryIO, Final, NoReturn
 from forking import COMMAND, decides_how_python_starts, forking
 
 from cli.app import main
+from wootric_map.account import connected
 from wootric_map.mapping.entries import PART_BYTES
 
 _PIPE: Final = 60_000
@@ -120,9 +124,14 @@ def _at_most(seconds: float, args: Sequence[str | bytes | Path]) -> Iterator[Non
 
 def _code_of_main() -> int:
     try:
-        main()
+        main(connect=partial(connected, jitter=_shorter_pause))
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+
+
+def _shorter_pause(least: float, most: float) -> float:
+    """A pause between two tries: as in life, but for its length."""
+    return random.uniform(least, most) / 20
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def raw_server(script: Callable[[RawServer, socket.socket], None]) -> Iterator[R
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = RawServer(listening.getsockname()[1])
         threads: list[threading.Thread] = []
+        connections: list[socket.socket] = []
 
         def serve(connection: socket.socket) -> None:
             with connection, suppress(OSError):
@@ -59,7 +60,9 @@ def raw_server(script: Callable[[RawServer, socket.socket], None]) -> Iterator[R
                 while True:
                     connection, _ = listening.accept()
                     server.connections += 1
-                    threads.append(threading.Thread(target=serve, args=(connection,)))
+                    connections.append(connection)
+                    # As daemons they are nothing that a command in this process would wait for.
+                    threads.append(threading.Thread(target=serve, args=(connection,), daemon=True))
                     threads[-1].start()
 
         accepting = threading.Thread(target=accept)
@@ -70,5 +73,9 @@ def raw_server(script: Callable[[RawServer, socket.socket], None]) -> Iterator[R
             server.over.set()
             listening.shutdown(socket.SHUT_RDWR)
             accepting.join()
+            for connection in connections:
+                # A client in this process may keep it open until memory is tidied up.
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
             for thread in threads:
                 thread.join()

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
-from forking import COMMAND, forking
+from forking import Forked, forking
 from in_process import run_in_process
 from starlette.responses import JSONResponse
 
@@ -195,16 +195,23 @@ class Replay:
         assert done.returncode == 0, done.stderr
         return self.folder / name
 
-    def start(self, *args: str | Path) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [COMMAND, *args],
-            cwd=self.folder,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(
+        self, *args: str | Path, env: Environment = MappingProxyType({}), **options: Any
+    ) -> Forked:
+        """Start the command as a process of its own; `options` are those of `Forking.start`."""
+        environment = self.environment(env)
+        return forking().start(args, cwd=self.folder, env=environment, text=True, **options)
+
+    def run_within(
+        self,
+        limits: Mapping[int, tuple[int, int]],
+        *args: str | Path,
+        env: Environment = MappingProxyType({}),
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command to its end within limits on its resources, as in `Forking.start`."""
+        with self.start(*args, env=env, limits=limits) as process:
+            output, errors = process.communicate(timeout=120)
+            return subprocess.CompletedProcess(args, process.wait(), output, errors)
 
     def rejects(self) -> list[dict[str, Any]]:
         path = self.folder / "rejects.ndjson"

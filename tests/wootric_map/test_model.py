@@ -471,7 +471,6 @@ def encoded(event: str, properties: dict[str, str]) -> tuple[str, str]:
     return url.partition("?")[2], urlencode({"event_name": event, **fields})
 
 
-@settings(max_examples=300)
 @given(TEXTS, st.dictionaries(TEXTS, TEXTS))
 def test_a_query_is_encoded_as_the_standard_library_does(
     event: str, properties: dict[str, str]

@@ -29,7 +29,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
 from wootric_map.deliver.verdicts import Change, unregistered
-from wootric_map.deliver.workers import Job, spread
+from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
 from wootric_map.model import (
     EligibilityCheck,
@@ -58,6 +58,7 @@ def deliver(
     registered: frozenset[str],
     workers: int,
     stop: threading.Event,
+    grace: float = GRACE,
     find: Find | None,
     journal: Journal,
 ) -> Iterator[Outcome]:
@@ -71,7 +72,8 @@ def deliver(
         registered: the registered events.
         workers: how many end users are under way at once.
         stop: once it is set, no new call is made; calls under way are finished if that takes no longer than
-            `workers.GRACE`.
+            `grace`.
+        grace: seconds that calls under way may take to finish once `stop` is set.
         find: looks end users up in the account or a snapshot; None if Wootric is taken to hold nobody.
         journal: tells what earlier runs have delivered, and records every call.
 
@@ -105,7 +107,8 @@ def deliver(
             marks_creation=plan.existing != "update" and not plan.folds,
         )
 
-    return _carry_out(map(work, plan), wootric, journal, workers=workers, stop=stop)
+    works = map(work, plan)
+    return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
 def deliver_file(
@@ -115,6 +118,7 @@ def deliver_file(
     registered: frozenset[str],
     workers: int,
     stop: threading.Event,
+    grace: float = GRACE,
     journal: Journal,
 ) -> Iterator[Outcome]:
     """Carry out a saved plan to the letter; arguments and outcomes as in `deliver`.
@@ -127,7 +131,8 @@ def deliver_file(
         decisions = decide_saved(plan.steps(index), registered, past_runs)
         return Work(decisions, lambda write: cast("SavedWrite", write).identifiers)
 
-    return _carry_out(map(work, range(len(plan))), wootric, journal, workers=workers, stop=stop)
+    works = map(work, range(len(plan)))
+    return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
 def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> Counter[str]:
@@ -171,12 +176,13 @@ def _carry_out(
     *,
     workers: int,
     stop: threading.Event,
+    grace: float,
 ) -> Iterator[Outcome]:
     """Carry out the work on end users; arguments and outcomes as in `deliver`."""
     calls = JournaledCalls(wootric, journal)
     locks = EndUserLocks()
     jobs: Iterator[Job] = (_Delivery(each, wootric, calls, locks, stop).run for each in works)
-    yield from spread(jobs, workers=workers, stop=stop)
+    yield from spread(jobs, workers=workers, stop=stop, grace=grace)
     if journal.failure:
         raise JournalFailedError(journal.failure)
 

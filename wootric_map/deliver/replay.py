@@ -62,6 +62,8 @@ class Replay:
     """Whether `find` looks into a snapshot, without a call."""
     workers: int
     """How many end users are under way at once."""
+    grace: float
+    """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview
 
     def run(self, deliver_all: Callable[[], Ending]) -> Ending:
@@ -139,6 +141,7 @@ class Replay:
             registered=registered,
             workers=self.workers,
             stop=self.stop.event,
+            grace=self.grace,
             find=self.find,
             journal=self.journal,
         )
@@ -162,6 +165,7 @@ class Replay:
             registered=registered,
             workers=self.workers,
             stop=self.stop.event,
+            grace=self.grace,
             journal=self.journal,
         )
         return self._deliver(outcomes, total, saved, calls)

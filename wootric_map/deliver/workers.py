@@ -28,13 +28,16 @@ _LOOK_EVERY: Final = 0.25
 """Seconds between two checks of how long ago the stop was."""
 
 
-def spread(jobs: Iterator[Job], *, workers: int, stop: threading.Event) -> Iterator[Outcome]:
+def spread(
+    jobs: Iterator[Job], *, workers: int, stop: threading.Event, grace: float = GRACE
+) -> Iterator[Outcome]:
     """Do jobs, one at a time in each worker.
 
     Args:
         jobs: each makes one end user's calls.
         workers: the number of threads.
-        stop: once it is set, no more jobs are begun; calls under way are waited for no longer than `GRACE`.
+        stop: once it is set, no more jobs are begun; calls under way are waited for no longer than `grace`.
+        grace: seconds that calls under way may take to finish once `stop` is set.
 
     Yields:
         The outcomes, as they come.
@@ -56,7 +59,7 @@ def spread(jobs: Iterator[Job], *, workers: int, stop: threading.Event) -> Itera
     ]
     for thread in threads:
         thread.start()
-    coming = _Outcomes(outcomes, workers, stop)
+    coming = _Outcomes(outcomes, workers, stop, grace)
     failed: BaseException | None = None
     try:
         for outcome in coming:
@@ -108,9 +111,10 @@ class _Outcomes:
         outcomes: _Queue,
         workers: int,
         stop: threading.Event,
+        grace: float,
     ) -> None:
         self._outcomes = outcomes
-        self._grace = _GracePeriod(stop)
+        self._grace = _GracePeriod(stop, grace)
         self.running = workers
         """The number of workers that have not ended."""
 
@@ -131,8 +135,9 @@ class _Outcomes:
 class _GracePeriod:
     """The time for which calls under way are waited for once the run is told to stop."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: threading.Event, seconds: float) -> None:
         self._stop = stop
+        self._seconds = seconds
         self._since: float | None = None
 
     @property
@@ -142,4 +147,4 @@ class _GracePeriod:
             return False
         now = time.monotonic()
         self._since = self._since or now
-        return now - self._since >= GRACE
+        return now - self._since >= self._seconds

@@ -62,8 +62,13 @@ class Kinds:
     If there are too many names, all are forgotten, so that the result never depends on the order of records.
     """
 
-    def __init__(self) -> None:
-        """Start with no names."""
+    def __init__(self, most_names: int = _MOST_NAMES) -> None:
+        """Start with no names.
+
+        Args:
+            most_names: of more names than that, all are forgotten.
+        """
+        self._most_names = most_names
         self._masks: dict[str, int] = {}
         self._characters = 0
         self._overflowed = False
@@ -129,7 +134,7 @@ class Kinds:
         before = self._masks.get(name)
         if before is None:
             self._characters += len(name)
-            if len(self._masks) >= _MOST_NAMES or self._characters > _MOST_CHARACTERS:
+            if len(self._masks) >= self._most_names or self._characters > _MOST_CHARACTERS:
                 self._forget()
                 return
             before = 0

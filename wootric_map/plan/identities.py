@@ -24,13 +24,23 @@ _HINTS_IN_MEMORY = 50_000
 class Identities:
     """The ids of a run as a union-find: each group of ids is one end user."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(
+        self,
+        names: Names,
+        *,
+        names_in_memory: int = _NAMES_IN_MEMORY,
+        hints_in_memory: int = _HINTS_IN_MEMORY,
+    ) -> None:
         """Start without any id.
 
         Args:
             names: keeps the names of the ids, and the ids that each phone and anonymous id was seen with.
+            names_in_memory: how many names are kept in memory before they go to `names`.
+            hints_in_memory: how many hints are kept in memory before they go to `names`.
         """
         self.names = names
+        self._names_in_memory = names_in_memory
+        self._hints_in_memory = hints_in_memory
         # The ids met most recently, and all others, whose names are in `Names`.
         self._recent: dict[str, int] = {}
         self._earlier = NumberTable()
@@ -88,7 +98,7 @@ class Identities:
         hint = shared, number
         if hint not in self._hints:
             self._hints[hint] = None
-            if len(self._hints) >= _HINTS_IN_MEMORY:
+            if len(self._hints) >= self._hints_in_memory:
                 self.keep_hints()
 
     def unite(self, one: int, other: int) -> None:
@@ -133,7 +143,7 @@ class Identities:
         self._add(dict.fromkeys(names[each] for each in missed))
         for place in missed:
             numbers[place] = self._recent[names[place]]
-        if len(self._recent) >= _NAMES_IN_MEMORY:
+        if len(self._recent) >= self._names_in_memory:
             self.keep_names()
         return numbers
 

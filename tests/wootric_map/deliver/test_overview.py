@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_up import RECORDS
 from planned import Planned, PlanOf, alias, identify, page, planned, track, wootric_id
@@ -120,7 +120,6 @@ def unidentified(told: Told) -> dict[int, object]:
     return {number: skips[mark] for number, mark in enumerate(found.marks()) if mark}
 
 
-@settings(deadline=None, max_examples=300)
 @given(records=st.lists(RECORDS, max_size=15), options=OPTIONS)
 def test_it_says_what_a_rehearsal_says(records: list[dict[str, Any]], options: PlanOptions) -> None:
     with (
@@ -130,7 +129,6 @@ def test_it_says_what_a_rehearsal_says(records: list[dict[str, Any]], options: P
         assert same(in_short(made), the_long_way(made))
 
 
-@settings(deadline=None, max_examples=100)
 @given(records=st.lists(RECORDS, max_size=15), options=OPTIONS)
 def test_it_says_so_of_any_stretch(records: list[dict[str, Any]], options: PlanOptions) -> None:
     with (

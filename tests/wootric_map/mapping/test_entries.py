@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from replaying import identify, page, track
 
@@ -203,7 +204,7 @@ lines = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(lines, max_size=25))
 def test_every_record_is_planned_skipped_or_rejected_and_none_twice(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]

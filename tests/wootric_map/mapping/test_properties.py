@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wootric_map.mapping import property_names as naming_of_properties
 from wootric_map.mapping.plain_properties import cannot_warn, plain_properties
 from wootric_map.mapping.properties import map_properties, stored
 from wootric_map.mapping.property_names import Kinds, Naming
@@ -437,9 +437,8 @@ def test_a_key_within_an_object_has_one_name_too() -> None:
     assert named({"a": {"b.c": 1.5}}, {"a_b_c": 2}, naming=AMOUNTS)[0] == {"a_b_c_amount": 2}
 
 
-def test_of_too_many_names_all_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(naming_of_properties, "_MOST_NAMES", 3)
-    few, many = Kinds(), Kinds()
+def test_of_too_many_names_all_are_forgotten() -> None:
+    few, many = Kinds(most_names=3), Kinds(most_names=3)
     few.see({"a": 1, "b": {"c": 2, "d": "x"}, "e": None}, OMIT_NOTHING)
     assert few.masks == {"a": 1, "b_c": 1, "b_d": 4}
     many.see({"a": 1, "b": {"c": 2, "d": "x"}, "e": 5}, OMIT_NOTHING)
@@ -597,7 +596,6 @@ def keys_in(value: object) -> Iterator[str]:
         yield from keys_in(inner)
 
 
-@settings(max_examples=300, deadline=None)
 @given(OBJECTS, st.booleans())
 def test_the_result_is_always_what_wootric_takes(fields: dict[str, Any], amounts: bool) -> None:
     properties, found = map_properties(fields, "traits", omit=OMIT_NOTHING, naming=Naming(amounts))
@@ -759,7 +757,6 @@ OF_TYPES = {
 }
 
 
-@settings(max_examples=500, deadline=None)
 @given(OBJECTS, st.lists(OBJECTS, max_size=3), NAMINGS)
 @example({"a.b": 1, "a": {"b": "2015-01-01"}, "a_b": "x"}, [], Naming())
 @example({"a": "2015-01-01", "a_date": "2015-01-02"}, [], Naming())
@@ -782,7 +779,6 @@ def test_the_properties_are_those_of_the_rules_taken_one_by_one(
         ) == obvious(fields, others, naming), known
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(OBJECTS, max_size=6), st.randoms(use_true_random=False), st.integers(0, 6))
 def test_what_is_known_of_names_depends_on_no_order_and_no_parts(
     records: list[dict[str, Any]], chance: random.Random, cut: int
@@ -817,7 +813,7 @@ def test_each_scalar_under_a_plain_key_is_there_under_its_own_name(fields: dict[
     assert {key for key in kept if key in names or f"{key}_date" in names} == kept
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(1, 1000), VALUES)
 def test_any_value_can_stand_at_any_depth(depth: int, value: object) -> None:
     fields: dict[str, object] = {"leaf": value}
@@ -867,7 +863,6 @@ def test_a_record_of_one_line_does_not_grow_without_bounds(fields: dict[str, obj
 # The quick look
 
 
-@settings(max_examples=300, deadline=None)
 @given(OBJECTS, st.booleans())
 @example({"due": "2015-01-01", "due_date": "x"}, False)
 @example({"a": 3.0}, False)
@@ -893,7 +888,6 @@ PLAIN = st.dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(PLAIN | OBJECTS, st.booleans(), st.sampled_from([OMIT_NOTHING, {"a"}.__contains__]))
 @example({"due": "2015-01-01", "due_date": "x"}, False, OMIT_NOTHING)
 @example({"a": {"b": "x"}, "a_b": "y"}, False, OMIT_NOTHING)

@@ -645,7 +645,6 @@ def spellings(draw: st.DrawFn) -> str:
     return draw(between) + "".join(letter + draw(between) for letter in letters)
 
 
-@settings(max_examples=300, deadline=None)
 @given(RECORDS)
 def test_any_record_can_be_mapped(record: dict[str, Any]) -> None:
     found = mapped(record)
@@ -781,7 +780,6 @@ def obvious_user(  # noqa: PLR0915 - rule by rule
     return user, origins, warnings
 
 
-@settings(max_examples=500, deadline=None)
 @given(RECORDS)
 @example(identify({"email": "a@b.co", "createdAt": "2018-08-03T15:28:46.500Z"}))
 @example(identify({"email": "a@b.co", "language": 5}))
@@ -807,7 +805,6 @@ def address_of(record: Page) -> tuple[object, object, object]:
     return page_address(record.name, record.properties, record.context)
 
 
-@settings(max_examples=300, deadline=None)
 @given(RECORDS)
 def test_a_pages_address_is_that_of_its_page_info(record: dict[str, Any]) -> None:
     [read] = read_line(json.dumps({**record, "type": "page"}).encode())

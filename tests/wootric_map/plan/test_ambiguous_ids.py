@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 from bounded import giants
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from planned import PlanOf, alias, identify, page, planned, track, wootric_id
 
@@ -123,7 +124,6 @@ _IDENTIFIES = st.lists(
 _ALIASES = st.lists(st.tuples(st.sampled_from(["1", "2", "kiosk", "old"]), _USERS), max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
 @given(_IDENTIFIES, _ALIASES, st.integers(0, 15), st.randoms(use_true_random=False))
 def test_people_are_told_apart_by_the_rules_whatever_the_order_and_the_files(
     identifies: list[Said], aliases: list[tuple[str, str]], cut: int, rng: random.Random
@@ -134,7 +134,7 @@ def test_people_are_told_apart_by_the_rules_whatever_the_order_and_the_files(
         assert found(records, cut, Path(folder)) == expected(identifies, aliases)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(_IDENTIFIES, _ALIASES, st.integers(0, 15), st.randoms(use_true_random=False))
 def test_the_same_holds_where_little_fits_in_memory(
     identifies: list[Said], aliases: list[tuple[str, str]], cut: int, rng: random.Random
@@ -145,7 +145,7 @@ def test_the_same_holds_where_little_fits_in_memory(
         assert found(records, cut, Path(folder)) == expected(identifies, aliases)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(_IDENTIFIES, _ALIASES, st.integers(0, 15), st.randoms(use_true_random=False))
 def test_the_same_holds_where_a_journal_knows_what_was_said_in_other_runs(
     identifies: list[Said], aliases: list[tuple[str, str]], cut: int, rng: random.Random
@@ -159,7 +159,6 @@ def test_the_same_holds_where_a_journal_knows_what_was_said_in_other_runs(
             assert found(records, cut, folder, journal.claims) == expected(identifies, aliases)
 
 
-@settings(max_examples=300, deadline=None)
 @given(_IDENTIFIES, st.randoms(use_true_random=False))
 def test_no_two_with_an_email_of_their_own_become_one_by_an_ambiguous_id(
     identifies: list[Said], rng: random.Random

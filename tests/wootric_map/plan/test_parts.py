@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.mapping.entries import ReadingOptions
@@ -120,7 +120,6 @@ def source_of(path: Path, content: bytes) -> Source:
     return source
 
 
-@settings(max_examples=300)
 @given(CONTENTS, SIZES, BLOCKS)
 def test_parts_give_the_lines_of_the_whole(
     export: Path, content: bytes, size: int, block: int
@@ -131,7 +130,6 @@ def test_parts_give_the_lines_of_the_whole(
         assert in_parts(source, size) == lines_of(source)
 
 
-@settings(max_examples=300)
 @given(CONTENTS, SIZES, BLOCKS, st.booleans())
 def test_parts_of_a_stream_give_the_lines_of_the_whole(
     content: bytes, size: int, block: int, is_slow: bool
@@ -179,7 +177,6 @@ def packed(content: bytes, members: int, fault: tuple[str, float] | None) -> byt
     return whole + b"\0" * at + b"what is this"
 
 
-@settings(max_examples=300)
 @given(CONTENTS, st.integers(1, 3), FAULTS, SIZES, BLOCKS, st.booleans())
 def test_parts_of_gzip_give_the_lines_of_the_whole_as_far_as_they_go(
     export: Path,
@@ -205,7 +202,6 @@ def test_parts_of_gzip_give_the_lines_of_the_whole_as_far_as_they_go(
         assert [line[1:] for line in found] == [fitted(line)[1:] for line in unpacked]
 
 
-@settings(max_examples=200)
 @given(CONTENTS, SIZES, st.sampled_from(["plain", "gzip", "stdin"]))
 def test_parts_are_counted_as_the_whole_is(
     export: Path, content: bytes, size: int, kind: str

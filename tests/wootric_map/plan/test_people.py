@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.plan import identities as module
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import (
@@ -19,6 +18,7 @@ from wootric_map.plan.people import (
     NEVER,
     NO_TIME,
     PHONE,
+    PREFIXES,
     USER,
     WOOTRIC,
     Identity,
@@ -63,8 +63,8 @@ def wootric(name: str) -> Identity:
 class Named(Identities):
     """Identities whose names can be looked up from outside."""
 
-    def __init__(self, names: Names) -> None:
-        super().__init__(names)
+    def __init__(self, names: Names, **in_memory: int) -> None:
+        super().__init__(names, **in_memory)
         self.names = names
 
 
@@ -141,9 +141,8 @@ def test_ids_are_numbered_as_they_are_first_met_however_many_are_asked_for_at_on
     batches: list[list[str]], at_hand: int
 ) -> None:
     plain = {name: place for place, name in enumerate(dict.fromkeys(chain(*batches)))}
-    with pytest.MonkeyPatch.context() as patch, Names() as kept:
-        patch.setattr(module, "_NAMES_IN_MEMORY", at_hand)
-        identities = Named(kept)
+    with Names() as kept:
+        identities = Named(kept, names_in_memory=at_hand)
         for batch in batches:
             assert list(identities.numbers(batch)) == [plain[name] for name in batch]
         tie_ids(identities)
@@ -176,7 +175,7 @@ def test_an_alias_ties_without_a_record(identities: Named) -> None:
 
 @pytest.mark.parametrize("backwards", [True, False])
 def test_a_very_long_chain_is_one_end_user(identities: Named, backwards: bool) -> None:
-    for number in range(100_000):
+    for number in range(20_000):
         pair = user(str(number + 1)), user(str(number))
         tie(identities, *(pair[::-1] if backwards else pair))
     assert len({root for _, root, _ in identities.members()}) == 1
@@ -392,6 +391,19 @@ def test_ids_that_a_snapshot_holds_as_one_end_user_are_tied(identities: Named) -
     assert sorted(asked) == [*map(user, "1234"), email("a"), phone("+1")]
 
 
+def test_an_end_user_whom_a_snapshot_holds_as_two_is_tied_to_neither(identities: Named) -> None:
+    held = {user("1"): 7, email("b"): 7, email("a"): 8, user("2"): 8}
+    see(
+        identities,
+        ((user("1"), email("a")), (), 1),
+        ((email("b"),), (), 2),
+        ((user("2"),), (), 3),
+    )
+    tie_ids(identities, held.get)
+    assert same(identities, user("1"), email("a"))
+    assert len(roots(identities, user("1"), email("b"), user("2"))) == 3
+
+
 def test_what_a_snapshot_ties_is_one_end_user_to_phones_and_devices_too(
     identities: Named,
 ) -> None:
@@ -431,10 +443,8 @@ def found(
     seen: list[Seen], *, names: int = 200_000, hints: int = 50_000
 ) -> tuple[set[Person], int]:
     """What comes of the records; so many names and hints are kept in memory."""
-    with pytest.MonkeyPatch.context() as patch, Names() as kept:
-        patch.setattr(module, "_NAMES_IN_MEMORY", names)
-        patch.setattr(module, "_HINTS_IN_MEMORY", hints)
-        identities = Named(kept)
+    with Names() as kept:
+        identities = Named(kept, names_in_memory=names, hints_in_memory=hints)
         see(identities, *seen)
         tie_ids(identities)
         ids = {each for own, shared, _ in seen for each in (*own, *shared)}
@@ -521,22 +531,20 @@ def test_the_order_of_records_does_not_matter(seen: list[Seen], rng: random.Rand
     assert found(shuffled) == found(seen)
 
 
-def test_many_ids_that_come_back_keep_their_numbers(
-    identities: Named, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_NAMES_IN_MEMORY", 10)
+def test_many_ids_that_come_back_keep_their_numbers(names: Names) -> None:
+    identities = Named(names, names_in_memory=10)
     first = [identities.number(user(str(n)).name) for n in range(100)]
     again = [identities.number(user(str(n)).name) for n in reversed(range(100))]
     assert first == list(range(100)) == again[::-1]
-    assert len(identities._recent) <= 10
+    # All but the last few are no more in memory.
+    assert sum(names.identity(user(str(n)).name) is not None for n in range(100)) >= 90
 
 
-def test_what_was_seen_together_does_not_pile_up_in_memory(
-    identities: Named, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_HINTS_IN_MEMORY", 10)
+def test_what_was_seen_together_does_not_pile_up_in_memory(names: Names) -> None:
+    identities = Named(names, hints_in_memory=10)
     for number in range(100):
         see(identities, ((user(str(number)),), (device(str(number)),), 1))
-        assert len(identities._hints) < 10
+    identities.keep_names()
+    assert sum(1 for _ in names.hints(PREFIXES[ANONYMOUS])) > 90
     tie_ids(identities)
     assert all(same(identities, user(str(n)), device(str(n))) for n in (0, 50, 99))

@@ -696,7 +696,6 @@ def test_a_file_that_is_refused_is_closed_again(path: Path, tmp_path: Path) -> N
         PlanFile(tmp_path / "missing")
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.integers(0, len(text(whole(*BODY))) - 1), st.binary(max_size=2))
 def test_a_changed_byte_never_makes_another_number_of_calls(
     tmp_path_factory: pytest.TempPathFactory, at: int, put: bytes

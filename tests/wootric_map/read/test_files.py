@@ -933,7 +933,6 @@ _scraps = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     content=st.binary(max_size=200) | st.lists(_scraps, max_size=40).map(b"".join),
     cuts=st.lists(st.integers(0, 80), max_size=6),

@@ -238,30 +238,30 @@ def test_older_versions_of_jq_round_long_numbers_and_the_message_says_so() -> No
 @pytest.mark.parametrize(
     "line",
     [
-        b"{}" * 500_000,
-        b"{}," * 330_000,
-        b"{}" * 500_000 + b"x",
-        b"{}\\n" * 250_000,
-        b"{}" + b"," * 1_000_000,
-        b"{}" + b" " * 1_000_000 + b"x",
-        b"," * 1_000_000,
-        b"{" * 1_000_000,
-        b"}" * 1_000_000,
-        b"[" * 500_000 + b"]" * 500_000,
-        b'{"a":1}' + b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
-        b'{"a":"' + b'\\"' * 500_000,
-        b'{}"' + b'"' * 1_000_000,
-        b'{"a":"\\ud800"}' * 60_000,
-        b'{"a":"\\ud800"}' * 60_000 + b"x",
+        b"{}" * 250_000,
+        b"{}," * 165_000,
+        b"{}" * 250_000 + b"x",
+        b"{}\\n" * 125_000,
+        b"{}" + b"," * 500_000,
+        b"{}" + b" " * 500_000 + b"x",
+        b"," * 500_000,
+        b"{" * 500_000,
+        b"}" * 500_000,
+        b"[" * 250_000 + b"]" * 250_000,
+        b'{"a":1}' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        b'{"a":"' + b'\\"' * 250_000,
+        b'{}"' + b'"' * 500_000,
+        b'{"a":"\\ud800"}' * 30_000,
+        b'{"a":"\\ud800"}' * 30_000 + b"x",
     ],
     ids=range(15),
 )
-def test_a_megabyte_is_told_apart_in_linear_time(line: bytes) -> None:
+def test_a_long_line_is_told_apart_in_linear_time(line: bytes) -> None:
     before = time.process_time()
     data = parse(line)
     if isinstance(data, Joined):
         assert sum(map(len, data.values())) <= len(line)
-    assert time.process_time() - before < 15
+    assert time.process_time() - before < 5
 
 
 def test_many_on_a_line_are_read_one_by_one() -> None:

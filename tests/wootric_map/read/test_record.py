@@ -967,7 +967,6 @@ def is_empty_batch(line: bytes) -> bool:
     return isinstance(value, dict) and value.get("batch") == []
 
 
-@settings(max_examples=400, deadline=None)
 @given(LINES, st.booleans())
 @example(b"", False)
 @example(b"\xef\xbb\xbf{}", False)
@@ -986,7 +985,6 @@ def test_no_line_raises_and_none_is_dropped_unseen(line: bytes, ignore: bool) ->
             assert entry.reading.code in REJECTIONS
 
 
-@settings(max_examples=300, deadline=None)
 @given(LINES)
 def test_the_raw_line_of_each_record_reads_as_that_record_again(line: bytes) -> None:
     for entry in read_line(line):
@@ -1100,7 +1098,6 @@ def read_quickly(line: bytes, **rules: Any) -> list[Read]:
     return [Read(raw, each) for raw, each in found if not isinstance(each, MappingWarning)]
 
 
-@settings(max_examples=1000)
 @given(_NEARLY_ORDINARY, st.sampled_from(["auto", "traits", "context"]))
 @example({**IDENTIFY, "timestamp": NOON_TEXT}, "auto")
 @example({**TRACK, "timestamp": NOON_TEXT, "integrations": {"Wootric": False}}, "auto")
@@ -1117,7 +1114,6 @@ def test_what_is_ordinary_at_a_glance_is_one_record_the_long_way(
     assert read_quickly(line, traits_from=traits_from) == read_all(line, traits_from=traits_from)
 
 
-@settings(max_examples=300, deadline=None)
 @given(LINES)
 @example(b'{"type":"track","userId":"\\ud800","event":"x","timestamp":"2024-01-01T00:00:00Z"}')
 @example(b'{"batch":[{"type":"page","userId":123456789012345678901234567890}]}')

@@ -7,6 +7,7 @@ from urllib.parse import quote, quote_plus, unquote_plus, urlencode
 
 import orjson
 import pytest
+from examples import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -210,6 +211,7 @@ def test_no_phone_survives_however_its_digits_are_set_apart(digits: str, between
     assert shown == f"?note={REDACTION.value('phone', digits)}"
 
 
+@examples(40)
 @given(json_values)
 def test_what_is_redacted_keeps_its_shape_and_is_redacted_once(value: Any) -> None:
     shown = REDACTION.value("", value)
@@ -245,9 +247,9 @@ def test_a_text_is_redacted_once(text: str) -> None:
         "@a ",
     ],
 )
-def test_a_megabyte_of_anything_takes_linear_time(part: str) -> None:
+def test_a_long_text_of_anything_takes_linear_time(part: str) -> None:
     """Anything worse would take hours, and the suite with it."""
-    text = part * (MEGABYTE // len(part))
+    text = part * (MEGABYTE // 4 // len(part))
     REDACTION.value(text, text + "@")
 
 

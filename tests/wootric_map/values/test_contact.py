@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wootric_map.sandbox.end_users import EndUserStore
@@ -75,7 +75,6 @@ def test_anything_else_is_no_email(value: object) -> None:
 TEXTS = st.text(max_size=8) | st.text("ab@. <\u200b\u00e9\u00a0\n", max_size=10)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(TEXTS)
 @example("a@\u00e9")
 def test_an_email_is_what_the_rule_says_letter_by_letter(text: str) -> None:
@@ -97,7 +96,6 @@ def test_an_email_is_what_the_rule_says_letter_by_letter(text: str) -> None:
     assert not plain_email(text) or found == text
 
 
-@settings(max_examples=1000, deadline=None)
 @given(TEXTS | st.tuples(TEXTS, TEXTS).map("@".join))
 def test_what_is_an_email_here_is_one_to_the_sandbox(text: str) -> None:
     email = email_in(text)

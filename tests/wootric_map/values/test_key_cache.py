@@ -2,7 +2,8 @@
 
 import tracemalloc
 
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.values.key_cache import KeyTable
@@ -39,7 +40,7 @@ def test_a_large_set_of_keys_is_not_kept_and_drives_out_no_other() -> None:
         assert asked_of(usual, large, large, usual) == [usual, large, large]
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(st.integers(1, 5000))
 def test_new_keys_without_end_take_little_memory(length: int) -> None:
     table: KeyTable[tuple[str, ...]] = KeyTable(lambda keys: keys)

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from limited import LimitedEndpoint, Run
 
@@ -43,7 +44,7 @@ def test_a_limit_is_used_and_never_passed(
     assert run.refused == 0
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     limit=st.integers(1, 400),
     length=st.integers(5, 120),

@@ -38,7 +38,13 @@ filed under it."""
 class Names:
     """The ids that were met, by number, and labels with their counts; may be read from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, batch: int = _BATCH) -> None:
+        """Keep no names yet.
+
+        Args:
+            batch: how many names are read from the database at once.
+        """
+        self._batch = batch
         self._database = scratch_database(_SCHEMA, cache_kib=_CACHE_KIB)
         self._lock = threading.Lock()
         self._members: Members | None = None
@@ -63,9 +69,9 @@ class Names:
         after, past = prefix, _past(prefix)
         while True:
             with self._by_name():
-                found = self._database.execute(query, (after, past, _BATCH)).fetchall()
+                found = self._database.execute(query, (after, past, self._batch)).fetchall()
             yield from found
-            if len(found) < _BATCH:
+            if len(found) < self._batch:
                 return
             after = found[-1][0]
 
@@ -203,9 +209,9 @@ class Names:
         after = ""
         while True:
             with self._lock:
-                found = self._database.execute(query, (after, _BATCH)).fetchall()
+                found = self._database.execute(query, (after, self._batch)).fetchall()
             yield from found
-            if len(found) < _BATCH:
+            if len(found) < self._batch:
                 return
             after = found[-1][0]
 
@@ -218,9 +224,9 @@ class Names:
         after = "", ""
         while True:
             with self._lock:
-                found = self._database.execute(query, (*after, _BATCH)).fetchall()
+                found = self._database.execute(query, (*after, self._batch)).fetchall()
             yield from found
-            if len(found) < _BATCH:
+            if len(found) < self._batch:
                 return
             after = found[-1]
 
@@ -276,14 +282,21 @@ def _past(prefix: str) -> str:
 class Tally:
     """Counts by kind and label; many labels wait in the database, not in memory."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, *, at_hand: int = _LABELS_AT_HAND) -> None:
+        """Count nothing yet.
+
+        Args:
+            names: keeps the counts that memory does not hold.
+            at_hand: how many labels are counted in memory.
+        """
         self._names = names
+        self._at_hand = at_hand
         self._recent: Counter[tuple[str, str]] = Counter()
 
     def add(self, kind: str, label: str, count: int = 1) -> None:
         """Count so many more."""
         self._recent[kind, label] += count
-        if len(self._recent) >= _LABELS_AT_HAND:
+        if len(self._recent) >= self._at_hand:
             self._flush()
 
     def most_common(self, kind: str) -> Iterator[tuple[str, int]]:

@@ -1,7 +1,7 @@
 """Names → the numbers that they were given, in few bytes a name."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 UNMET: Final = -1
@@ -18,8 +18,13 @@ class NumberTable:
     since the hashes are others in every run (unless PYTHONHASHSEED is set).
     """
 
-    def __init__(self) -> None:
-        """An empty table."""
+    def __init__(self, hash_of: Callable[[str], int] = hash) -> None:
+        """An empty table.
+
+        Args:
+            hash_of: returns the hash of a name, of 64 bits.
+        """
+        self._hash_of = hash_of
         # Two of each name, side by side.
         self._hashes = array("q")
         # Open addressing: from a name's first hash on, the first slot that was free tells where its hashes
@@ -32,10 +37,10 @@ class NumberTable:
 
     def extend(self, names: Iterable[str]) -> None:
         """Add names, of which none is there yet."""
-        hashes, begin = self._hashes, len(self._hashes)
+        hashes, begin, hash_of = self._hashes, len(self._hashes), self._hash_of
         for name in names:
-            hashes.append(hash(name))
-            hashes.append(hash(_SALT + name))
+            hashes.append(hash_of(name))
+            hashes.append(hash_of(_SALT + name))
         if len(hashes) >= len(self._slots):
             # At most half of the slots are taken, at least a quarter.
             self._slots = array("I", [0]) * (1 << len(hashes).bit_length())
@@ -50,11 +55,12 @@ class NumberTable:
     def find(self, names: Iterable[str]) -> Iterator[int]:
         """The number of each name, or `UNMET`."""
         hashes, slots, mask = self._hashes, self._slots, len(self._slots) - 1
+        hash_of = self._hash_of
         for name in names:
-            wanted = hash(name)
+            wanted = hash_of(name)
             slot = wanted & mask
             while end := slots[slot]:
-                if hashes[end - 2] == wanted and hashes[end - 1] == hash(_SALT + name):
+                if hashes[end - 2] == wanted and hashes[end - 1] == hash_of(_SALT + name):
                     break
                 slot = (slot + 1) & mask
             yield end // 2 - 1

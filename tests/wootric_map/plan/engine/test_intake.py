@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 import pytest
 from bounded import BOUNDS
+from examples import examples
 from generate import records as generated
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planned import alias, at, identify, millis, page, track, wootric_id
 
@@ -210,7 +211,6 @@ _CHOICES = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.lists(_COMMON, max_size=4), _CHOICES, st.booleans())
 def test_the_quick_way_takes_in_what_the_long_one_does(
     records: list[dict[str, Any]], choice: Choice, link_anonymous: bool
@@ -385,7 +385,6 @@ def written(folder: Path, files: Sequence[Sequence[bytes]], packed: int) -> list
     return paths
 
 
-@settings(max_examples=200)
 @given(_FILES, st.integers(0, 7), _OPTIONS, st.integers(1, 2000), st.sampled_from(sorted(BOUNDS)))
 def test_a_plan_is_the_same_however_it_is_cut_and_kept(
     folder: Path,
@@ -400,7 +399,7 @@ def test_a_plan_is_the_same_however_it_is_cut_and_kept(
     assert whole(paths, options, part=part, block=64, bounds=BOUNDS[kept]) == at_one_go
 
 
-@settings(max_examples=8)
+@examples(8)
 @given(
     st.lists(st.lists(_LINES, min_size=12, max_size=20), min_size=1, max_size=3),
     st.integers(0, 7),
@@ -416,7 +415,7 @@ def test_a_plan_is_the_same_however_many_processes_read(
         assert whole(paths, options, part=part, block=64, processes=processes) == alone
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     st.lists(st.lists(_LINES, max_size=20), min_size=1, max_size=2),
     _OPTIONS,
@@ -437,14 +436,14 @@ def written_in(path: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("processes", [1, 2, 5])
 def test_an_export_of_some_size_is_the_same_in_parts(folder: Path, processes: int) -> None:
-    made = (each for each in generated(4000, 300, 1) if each["type"] in KINDS)
-    lines = list({each["messageId"]: orjson.dumps(each) for each in made}.values())[:3000]
+    made = (each for each in generated(1200, 100, 1) if each["type"] in KINDS)
+    lines = list({each["messageId"]: orjson.dumps(each) for each in made}.values())[:900]
     random.Random(1).shuffle(lines)
-    again = random.Random(2).sample(lines, 500)
-    paths = written(folder, [lines[:2000], lines[2000:] + again, again], 0b10)
+    again = random.Random(2).sample(lines, 150)
+    paths = written(folder, [lines[:600], lines[600:] + again, again], 0b10)
     options = PlanOptions(keep_lines=True)
     alone = whole(paths, options, part=100_000_000)
-    assert whole(paths, options, part=50_000, processes=processes) == alone
+    assert whole(paths, options, part=15_000, processes=processes) == alone
     users, *_ = alone
     held = {str(path): written_in(path) for path in paths}
     placed = [
@@ -456,10 +455,9 @@ def test_an_export_of_some_size_is_the_same_in_parts(folder: Path, processes: in
     assert len(placed) == len(lines)
     assert all(held[ref.source][ref.line - 1] == raw for ref, raw in placed)
     giants = BOUNDS["some giants"]
-    assert whole(paths, options, part=50_000, processes=processes, bounds=giants) == alone
+    assert whole(paths, options, part=15_000, processes=processes, bounds=giants) == alone
 
 
-@settings(max_examples=100)
 @given(st.lists(_LINES, max_size=25), st.integers(1, 1000))
 def test_warnings_and_skips_are_counted_and_placed_as_at_one_go(
     folder: Path, lines: list[bytes], size: int

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wootric_map.plan.engine import names as module
 from wootric_map.plan.engine.names import Names, Tally
 
 
@@ -34,8 +33,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 @given(st.sets(st.tuples(st.sampled_from(["u:", "e:", "p:"]), _TEXT)), st.integers(1, 5))
 def test_the_names_of_a_kind_are_listed_in_order(kept: set[tuple[str, str]], batch: int) -> None:
-    with pytest.MonkeyPatch.context() as patch, Names() as names:
-        patch.setattr(module, "_BATCH", batch)
+    with Names(batch=batch) as names:
         numbered = {prefix + text: number for number, (prefix, text) in enumerate(kept)}
         names.keep(numbered.items())
         for prefix in ("u:", "e:", "p:"):
@@ -43,17 +41,15 @@ def test_the_names_of_a_kind_are_listed_in_order(kept: set[tuple[str, str]], bat
             assert list(names.beginning(prefix)) == [(each, numbered[each]) for each in own]
 
 
-def test_more_may_be_kept_while_names_are_listed(
-    names: Names, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_BATCH", 2)
-    names.keep([("u:a", 1), ("u:b", 2), ("u:c", 3)])
-    listed = []
-    for name, number in names.beginning("u:"):
-        listed.append(number)
-        names.keep([(f"w:{name}", number + 10)])
-    assert listed == [1, 2, 3]
-    assert names.identity("w:u:b") == 12
+def test_more_may_be_kept_while_names_are_listed() -> None:
+    with Names(batch=2) as names:
+        names.keep([("u:a", 1), ("u:b", 2), ("u:c", 3)])
+        listed = []
+        for name, number in names.beginning("u:"):
+            listed.append(number)
+            names.keep([(f"w:{name}", number + 10)])
+        assert listed == [1, 2, 3]
+        assert names.identity("w:u:b") == 12
 
 
 # Hints
@@ -180,9 +176,8 @@ def test_an_alias_to_several_users_ties_nobody_and_is_told_with_its_places(names
 def test_a_tally_counts_whatever_fits_in_memory(
     added: list[tuple[str, str, int]], at_hand: int
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch, Names() as names:
-        patch.setattr(module, "_LABELS_AT_HAND", at_hand)
-        tally = Tally(names)
+    with Names() as names:
+        tally = Tally(names, at_hand=at_hand)
         counts: Counter[tuple[str, str]] = Counter()
         for kind, label, count in added:
             tally.add(kind, label, count)
@@ -201,9 +196,8 @@ def test_a_tally_can_be_asked_and_go_on_counting(names: Names) -> None:
     assert list(tally.most_common("event")) == [("a", 2)]
 
 
-def test_labels_do_not_pile_up_in_memory(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LABELS_AT_HAND", 10)
-    tally = Tally(names)
+def test_labels_do_not_pile_up_in_memory(names: Names) -> None:
+    tally = Tally(names, at_hand=10)
     for number in range(100):
         tally.add("page", f"/{number}")
-        assert len(tally._recent) < 10
+        assert len(list(names.tallies("page"))) > number + 1 - 10

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 import orjson
 import pytest
 from bounded import BOUNDS, bounds, giants, small
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from spooled import Filling, name, payloads, rows
 
@@ -246,7 +247,6 @@ _RECORDS = st.lists(
 _ROOTS = st.lists(st.integers(0, 3), min_size=4, max_size=4)
 
 
-@settings(max_examples=200)
 @given(_RECORDS, _ROOTS, st.booleans(), st.integers(1, 31), st.sampled_from(sorted(BOUNDS)))
 def test_every_record_is_one_row_of_its_end_user_in_order(
     records: list[tuple[int, int | None, bytes, int]],
@@ -383,7 +383,7 @@ _MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(_MESSAGES, st.randoms(use_true_random=False), st.integers(1, 10), st.integers(1, 10))
 def test_what_is_taken_does_not_depend_on_the_order_it_came_in(
     messages: list[tuple[str | None, int | None, str]], rng: random.Random, one: int, other: int
@@ -464,7 +464,7 @@ _TIED = st.lists(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(_TIED, st.integers(0, 12), st.integers(1, 12), st.randoms(use_true_random=False))
 def test_of_records_of_one_time_a_limit_takes_the_first_in_order(
     records: list[_Tied], limit: int, part: int, rng: random.Random
@@ -630,7 +630,7 @@ def test_memory_does_not_grow_with_the_records_of_one_end_user(size: int) -> Non
 
     def peak(total: int) -> int:
         with Spool() as spool:
-            filling = Filling(spool, part=max(1, 100_000 // size))
+            filling = Filling(spool, part=max(1, 50_000 // size))
             # Each part's records are spread over all of the time.
             count = total // size
             text = "x" * size
@@ -646,8 +646,8 @@ def test_memory_does_not_grow_with_the_records_of_one_end_user(size: int) -> Non
             finally:
                 tracemalloc.stop()
 
-    with bounds(giant_bytes=400_000, gathered_bytes=800_000, runs_at_once=4):
-        small_peak, large_peak = peak(2_000_000), peak(8_000_000)
+    with bounds(giant_bytes=200_000, gathered_bytes=400_000, runs_at_once=4):
+        small_peak, large_peak = peak(1_000_000), peak(4_000_000)
     assert large_peak < 2 * small_peak
 
 
