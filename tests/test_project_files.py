@@ -22,6 +22,22 @@ def test_each_make_target_that_the_page_names_is_there() -> None:
     assert set(re.findall(r"(?:`|^)make ([a-z]+)", CONTRIBUTING, re.MULTILINE)) <= targets
 
 
+def test_no_comment_points_to_another_place_without_saying_which() -> None:
+    pointing = re.compile(r"\b(as (above|below)|the same of)\b", re.IGNORECASE)
+    code = [
+        path for folder in ("cli", "wootric_map", "tests") for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert len(code) > 100
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in code
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pointing.search(line)
+    ]
+    assert not found
+
+
 def test_the_changelog_is_about_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -93,7 +93,7 @@ def _check_plan(path: Path) -> None:
                     assert dict(step.fields.fields())
                     create_end_user(step.fields, _SERVICES)
                     update_end_user(step.fields, _SERVICES, step.id or 1)
-                    for each in step.known_as:
+                    for each in step.identifiers:
                         list(each.look_up_keys())
                 else:
                     assert line["key"] == step.key

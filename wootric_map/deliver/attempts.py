@@ -140,7 +140,7 @@ class Attempts:
         """
         is_taken = False
         whole = self._end_user.looked_up(write.whole)
-        for wanted in (whole, *self._end_user.known_as()):
+        for wanted in (whole, *self._end_user.identifiers()):
             answer, is_anothers_id = yield from look_up(
                 LookUpAgain(wanted), LookUpAgain, self._is_shared
             )

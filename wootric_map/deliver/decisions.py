@@ -86,7 +86,7 @@ def decide(
         ExistingPolicy(existing),
     )
     for step in steps:
-        yield from deciding.about(step)
+        yield from deciding.decide_step(step)
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class _EndUserDecisions:
             return _ACCOUNT
         return _JOURNAL if self.recalls or self.recalls_statements else _NOBODY
 
-    def about(self, step: Step) -> Deciding[None]:
+    def decide_step(self, step: Step) -> Deciding[None]:
         """Decide about the next step."""
         verdict: Verdict | None = None
         done = False
@@ -177,7 +177,7 @@ class _EndUserDecisions:
         """Look the end user up by the ids of now, by earlier ids, then by ids that only the journal knows."""
         is_taken = False
         tried: list[EndUserUpsert] = []
-        for wanted in self.end_user.known_as():
+        for wanted in self.end_user.identifiers():
             held, is_anothers_id = yield from look_up(
                 LookUp(wanted, compares), lambda rest: LookUp(rest, compares), self.is_shared
             )

@@ -60,6 +60,7 @@ def deliver(
     stop: threading.Event,
     grace: float = GRACE,
     find: Find | None,
+    is_snapshot: bool,
     journal: Journal,
 ) -> Iterator[Outcome]:
     """Carry out a plan.
@@ -75,6 +76,7 @@ def deliver(
             `grace`.
         grace: seconds that calls under way may take to finish once `stop` is set.
         find: looks end users up in the account or a snapshot; None if Wootric is taken to hold nobody.
+        is_snapshot: whether `find` looks into a snapshot.
         journal: tells what earlier runs have delivered, and records every call.
 
     Yields:
@@ -96,11 +98,10 @@ def deliver(
             recalls_statements=journal.may_have_end_users,
             existing=plan.existing,
         )
-        is_snapshot = find is not None and find != wootric.find
         stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_snapshot)
         return Work(
             decisions,
-            lambda write: (write.whole, *end_user.known_as()),
+            lambda write: (write.whole, *end_user.identifiers()),
             find,
             stale.may_be_outdated,
             counts_as_written=plan.existing == "update",

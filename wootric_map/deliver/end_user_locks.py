@@ -14,7 +14,7 @@ class EndUserLocks:
         self._freed = threading.Condition()
 
     @contextmanager
-    def of(self, number: int) -> Iterator[bool]:
+    def lock(self, number: int) -> Iterator[bool]:
         """Lock an end user within the context; give whether another delivery had to be waited for."""
         with self._freed:
             waited = number in self._busy
@@ -50,4 +50,4 @@ class LockedEndUser:
         if self._is_taken:
             return False
         self._is_taken = True
-        return self._stack.enter_context(self._locks.of(number))
+        return self._stack.enter_context(self._locks.lock(number))

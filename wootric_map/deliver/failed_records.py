@@ -40,9 +40,9 @@ class FailedRecords:
                 if result.code == "refused":
                     self.history.reject(raw, REFUSED)
                 else:
-                    self.history.not_through(raw)
+                    self.history.note_failure(raw)
         elif self.history.retries and (
             result is None or (isinstance(result, Skip) and result.code == "delivered_before")
         ):
             for ref in outcome.refs:
-                self.history.through(self.plan.raw(ref))
+                self.history.note_success(self.plan.raw(ref))

@@ -29,7 +29,8 @@ _SEVERAL_PEOPLE: Final = """
     GROUP BY email HAVING count(*) > 1
 """
 """`userId`s with two or more emails that have another `userId` as well; and emails with two or more `userId`s
-that have another email as well."""
+that have another email as well: segment.md 8, rules 2 and 3, over all runs. `plan/ambiguous_ids.py` has the
+same rules for one run."""
 
 
 class Claims:

@@ -51,13 +51,13 @@ class RejectedRecords:
         """Whether any record is tried once more."""
         return bool(self._retried)
 
-    def through(self, raw: bytes) -> None:
+    def note_success(self, raw: bytes) -> None:
         """Take note that a record went through, if it was tried once more."""
         record = fingerprint(raw, self._secret)
         if record in self._retried:
             self._through.add(record)
 
-    def not_through(self, raw: bytes) -> None:
+    def note_failure(self, raw: bytes) -> None:
         """Take note that a record did not go through."""
         if self._retried:
             self._retried.discard(fingerprint(raw, self._secret))

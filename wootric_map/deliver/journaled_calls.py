@@ -65,7 +65,7 @@ class JournaledCalls:
         """
         tracked = _TrackedCall(self.journal, key, action)
         try:
-            is_eligible = self._wootric.send(call, tracked, again=self.journal.resends)
+            is_eligible = self._wootric.send(call, tracked, resends=self.journal.resends)
         except CallFailedError as error:
             return self.failed(key, action, error.failure)
         except NoAnswerError as error:

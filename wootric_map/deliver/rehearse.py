@@ -110,7 +110,7 @@ def _looked_up_ahead(
     waiting: deque[tuple[EndUserPlan, Future[EndUser | None] | None]] = deque()
     while True:
         for end_user in islice(end_users, ahead - len(waiting)):
-            first = next(end_user.known_as(), None) if end_user.is_written else None
+            first = next(end_user.identifiers(), None) if end_user.is_written else None
             waiting.append((end_user, pool.submit(find, first) if first else None))
         if not waiting:
             return
@@ -224,7 +224,7 @@ def _expected_look_ups(end_user: EndUserPlan, decision: Decision) -> int:
     if decision.held is not None or done:
         return 0
     if isinstance(decision.step, Write):
-        return next((each.look_ups for each in end_user.known_as()), 0)
+        return next((each.look_ups for each in end_user.identifiers()), 0)
     # The account may know the user.
     return int(isinstance(decision.verdict, Skip) and decision.verdict.reason in UNKNOWN)
 

@@ -143,6 +143,7 @@ class Replay:
             stop=self.stop.event,
             grace=self.grace,
             find=self.find,
+            is_snapshot=self.is_snapshot,
             journal=self.journal,
         )
         ended = self._deliver(outcomes, report.mapped, plan, calls)

@@ -174,7 +174,7 @@ class _SavedEndUser:
             yield Decision(write, Change("left", None), None)
             return None
         left = filled.left
-        identifiers = (left, *step.known_as)
+        identifiers = (left, *step.identifiers)
         said = write.history.of_fields(left)
         return (
             yield from self._made(
@@ -188,9 +188,9 @@ class _SavedEndUser:
         number = step.id
         if step.action == "update":
             number = step.id or self._number
-            if number is None and step.known_as and not self._has_failed:
+            if number is None and step.identifiers and not self._has_failed:
                 # The rest of a plan may lack the line that created the end user.
-                number = yield from _number_of(step.known_as[0])
+                number = yield from _number_of(step.identifiers[0])
         failure = self._refusal(write, number)
         if failure:
             self._latest = inf
@@ -261,7 +261,7 @@ class _SavedEndUser:
 
 
 def _saved(step: PlannedWrite) -> SavedWrite:
-    identifiers = (step.fields, *step.known_as)
+    identifiers = (step.fields, *step.identifiers)
     return SavedWrite(step, step.fields, identifiers, step.history or NO_HISTORY)
 
 

@@ -75,7 +75,7 @@ class EndUserIds:
             return False
         ours = [
             id_name(kind, text)
-            for each in end_user.known_as()
+            for each in end_user.identifiers()
             for kind, text in ((USER, each.external_id), (EMAIL, comparable(each.email)))
             if text
         ]

@@ -79,7 +79,7 @@ class PlannedWrite(NamedTuple):
     """The text that tells this write from every other one."""
     history: TraitHistory | None = None
     """When identifies stated the fields; None in a plan of an earlier release, which does not tell."""
-    known_as: tuple[EndUserUpsert, ...] = ()
+    identifiers: tuple[EndUserUpsert, ...] = ()
     """The further ids that the end user has or had, beside those in `fields`."""
     fills: bool = False
     """Whether the update may only set fields that are empty in Wootric."""
@@ -220,7 +220,7 @@ def _provenance(write: Write, sent: EndUserUpsert, end_user: EndUserPlan) -> dic
             email=None if each.email == sent.email else each.email,
             external_id=None if each.external_id == sent.external_id else each.external_id,
         )
-        for each in end_user.known_as()
+        for each in end_user.identifiers()
     )
     members: dict[str, object] = {
         "said": [[*order, *names] for order, *names in grouped(history.statements)],

@@ -68,7 +68,7 @@ class EndUserPlan:
         """Return fields of this end user as they may be looked up: without a phone that others have, too."""
         return replace(upsert, phone_number=None) if self.has_shared_phone else upsert
 
-    def known_as(self) -> Iterator[EndUserUpsert]:
+    def identifiers(self) -> Iterator[EndUserUpsert]:
         """Yield what this end user is looked up by: the last ids first, then the ids of earlier times.
 
         Yields nothing for an ambiguous end user, since a look-up would find somebody else.

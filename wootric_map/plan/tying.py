@@ -6,7 +6,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import Final
 
-from wootric_map.plan.ambiguity import (
+from wootric_map.plan.ambiguous_ids import (
     EvidenceFindings,
     find_ambiguous_ids,
     mark_ambiguous_users,

@@ -147,7 +147,7 @@ def parse_common(text: str) -> int | None:
 
 
 def is_in_the_calendar(text: str) -> bool:
-    """Tell whether Python reads a date that `parse_common` takes, so that the day and time exist."""
+    """Tell whether Python accepts this text as a date. It refuses 24:00:00, which `parse_common` accepts."""
     try:
         datetime.fromisoformat(text)
     except ValueError:

@@ -201,14 +201,14 @@ class Wootric:
         event: EligibilityCheck | PageView,
         tracker: CallTracker = NO_TRACKER,
         *,
-        again: bool = False,
+        resends: bool = False,
     ) -> bool:
         """Check eligibility, or send a page view; neither can be undone (wootric.md 5).
 
         Args:
             event: the call to send.
             tracker: keeps a record of each attempt.
-            again: whether to send the event again if no answer comes, though it may then count twice.
+            resends: whether to send the event again if no answer comes, though it may then count twice.
 
         Returns:
             Whether Wootric finds the user eligible; false for a page view.
@@ -219,7 +219,7 @@ class Wootric:
             WootricError: the event could not be sent.
         """
         http = request(event, self._services, self._account_token)
-        return send_event(self._caller, event, http, tracker, again=again)
+        return send_event(self._caller, event, http, tracker, resends=resends)
 
     def _ask_for_token(self, grant: Grant) -> Any:
         """Send the form that asks for a token, and return the JSON of the reply."""

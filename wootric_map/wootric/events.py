@@ -44,7 +44,7 @@ def send_event(
     http: HttpCall,
     tracker: CallTracker,
     *,
-    again: bool,
+    resends: bool,
 ) -> bool:
     """Send an event once; return whether its user is eligible.
 
@@ -52,9 +52,9 @@ def send_event(
         caller: makes the call.
         event: the event.
         http: the call for the event.
-        tracker, again: as in `Wootric.send`, which names the exceptions.
+        tracker, resends: as in `Wootric.send`, which names the exceptions.
     """
-    sent_once = partial(ApiCall, http=http, authorized=False, idempotent=False, again=again)
+    sent_once = partial(ApiCall, http=http, authorized=False, idempotent=False, resends=resends)
     if isinstance(event, EligibilityCheck):
         call = sent_once("eligible", most=_LARGEST_CHECK, tracker=tracker)
     else:

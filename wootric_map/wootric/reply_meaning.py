@@ -49,7 +49,7 @@ class ApiCall:
     """Whether the call carries a token."""
     idempotent: bool = True
     """Whether making the call twice has the same effect as making it once."""
-    again: bool = False
+    resends: bool = False
     """Whether a call that is not idempotent is made again all the same if no answer comes."""
     is_json: bool = True
     """Whether the reply is JSON."""
@@ -63,7 +63,7 @@ class ApiCall:
     @property
     def repeatable(self) -> bool:
         """Whether the call is made again if no answer comes."""
-        return self.idempotent or self.again
+        return self.idempotent or self.resends
 
 
 def content(call: ApiCall, reply: Reply) -> Any:

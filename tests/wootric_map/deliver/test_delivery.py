@@ -104,6 +104,7 @@ class Account:
                 workers=workers,
                 stop=self.stop,
                 find=find or (client.find if asks else None),
+                is_snapshot=find is not None,
                 journal=stack.enter_context(Journal.temporary()),
             )
 

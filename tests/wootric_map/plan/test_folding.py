@@ -447,8 +447,8 @@ def test_an_origin_is_that_of_the_value_that_counts(plan_of: PlanOf) -> None:
 
 
 def test_nobody_is_looked_up_twice_by_one_email_or_by_a_digest(plan_of: PlanOf) -> None:
-    assert list(plan_of(identify("1", email="A@b.co")).user.known_as()) == [
+    assert list(plan_of(identify("1", email="A@b.co")).user.identifiers()) == [
         EndUserUpsert(email="A@b.co", external_id="1")
     ]
-    (known,) = plan_of(identify("x" * 300, email="a@b.co")).user.known_as()
+    (known,) = plan_of(identify("x" * 300, email="a@b.co")).user.identifiers()
     assert known.external_id == "x" * 300

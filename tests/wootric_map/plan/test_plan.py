@@ -119,7 +119,7 @@ def test_a_phone_of_several_end_users_names_nobody(plan_of: PlanOf) -> None:
     )
     assert [user.is_ambiguous for user in made.users] == [False, False, True]
     assert [user.is_written for user in made.users] == [True, True, True]
-    assert [len(list(user.known_as())) for user in made.users] == [1, 1, 0]
+    assert [len(list(user.identifiers())) for user in made.users] == [1, 1, 0]
 
 
 def test_wootrics_own_id_ties_records_of_one_end_user(plan_of: PlanOf) -> None:
@@ -184,7 +184,7 @@ def test_an_end_user_is_looked_up_as_they_are_known_last_then_by_whatever_else(
         identify("1", 2, email="c@d.co"),
         identify("2", 3, email="c@d.co", phone="+15550001"),
     )
-    assert list(made.user.known_as()) == [
+    assert list(made.user.identifiers()) == [
         replace(made.upsert, wootric_id="77"),
         EndUserUpsert(external_id="1"),
         EndUserUpsert(email="a@b.co"),
@@ -194,19 +194,19 @@ def test_an_end_user_is_looked_up_as_they_are_known_last_then_by_whatever_else(
 
 def test_whoever_has_very_many_ids_is_looked_up_by_a_few(plan_of: PlanOf) -> None:
     made = plan_of(*(identify(f"u{n}", n % 60, email="a@b.co") for n in range(300)))
-    assert len(list(made.user.known_as())) == 6
+    assert len(list(made.user.identifiers())) == 6
 
 
 def test_without_an_identify_an_end_user_is_looked_up_by_what_their_events_name(
     plan_of: PlanOf,
 ) -> None:
     made = plan_of(track("1", 1, context=wootric_id("77")), page("1", 2))
-    assert list(made.user.known_as()) == [
+    assert list(made.user.identifiers()) == [
         EndUserUpsert(wootric_id="77"),
         EndUserUpsert(external_id="1"),
     ]
     assert not made.user.is_written
-    assert list(plan_of(page(None)).user.known_as()) == []
+    assert list(plan_of(page(None)).user.identifiers()) == []
 
 
 def test_a_user_id_of_blanks_names_nobody_but_tells_visitors_apart(plan_of: PlanOf) -> None:
@@ -214,7 +214,7 @@ def test_a_user_id_of_blanks_names_nobody_but_tells_visitors_apart(plan_of: Plan
         track(" ", 1, anonymousId=None), track("  ", 2, anonymousId=None), identify("1", 3)
     )
     assert len(made.users) == 3
-    assert [list(user.known_as()) for user in made.users][:2] == [[], []]
+    assert [list(user.identifiers()) for user in made.users][:2] == [[], []]
 
 
 def test_an_alias_ties_two_user_ids_and_then_no_one_wonders_at_them(plan_of: PlanOf) -> None:

@@ -395,7 +395,7 @@ def test_when_it_was_said_comes_back_as_it_was_saved(path: Path) -> None:
     }
     assert list(step.history.statements.unmarked[5]) == ["ab", "cd"]
     assert step.history.traits == {"address_city": "address"}
-    assert step.known_as == (EndUserUpsert(email="old@b.co"), EndUserUpsert(external_id="0"))
+    assert step.identifiers == (EndUserUpsert(email="old@b.co"), EndUserUpsert(external_id="0"))
 
 
 def test_the_other_ids_of_an_end_user_are_saved_with_a_write(save: Save) -> None:

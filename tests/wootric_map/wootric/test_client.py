@@ -1412,7 +1412,7 @@ def test_what_may_have_been_taken_once_is_not_said_to_have_come_back_later(
     account = account_of(answering(one_by_one([502, 503, 422])))
     tracker = Recorded(account)
     with pytest.raises(CallFailedError):
-        account.client().send(VIEW, tracker, again=True)
+        account.client().send(VIEW, tracker, resends=True)
     assert tracker.words == ["departs"] * 3
 
 
@@ -1422,10 +1422,10 @@ def test_an_event_that_is_sent_again_in_vain_is_in_doubt(
 ) -> None:
     account = account_of(answering(answer))
     with pytest.raises(NoAnswerError):
-        account.client(retries=2).send(VIEW, again=True)
+        account.client(retries=2).send(VIEW, resends=True)
     assert len(account.asked()) == 3
     with pytest.raises(NoAnswerError):
-        account.client(retries=99, give_up_after=10, jitter=longest).send(VIEW, again=True)
+        account.client(retries=99, give_up_after=10, jitter=longest).send(VIEW, resends=True)
 
 
 @pytest.mark.parametrize("event", [CHECK, VIEW])
@@ -1434,7 +1434,7 @@ def test_an_event_that_may_count_twice_is_sent_again(
 ) -> None:
     account = account_of(answering(ResetConnection, 2))
     tracker = Recorded(account)
-    account.client().send(event, tracker, again=True)
+    account.client().send(event, tracker, resends=True)
     assert tracker.words == ["departs"] * 3
     assert len(account.asked()) == 3
 

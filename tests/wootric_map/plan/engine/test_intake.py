@@ -349,7 +349,7 @@ def whole(
             (
                 end_user.person.number,
                 end_user.person.kinds,
-                list(end_user.known_as()),
+                list(end_user.identifiers()),
                 [
                     (
                         list(step.refs),

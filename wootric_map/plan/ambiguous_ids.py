@@ -122,7 +122,8 @@ def _prints(names: Names, count: int, evidence: Evidence) -> "array[int]":
 def _several_people(pairs: Pairs, count: int) -> tuple[dict[int, int], dict[int, int]]:
     """Find the ids that several people carry (segment.md 8, rules 2 and 3).
 
-    Both rules concern only `userId`s with several emails, and most `userId`s have one.
+    Both rules concern only `userId`s with several emails, and most `userId`s have one. Over all runs on a
+    journal, a query of `deliver/journal_claims.py` decides by the same rules.
 
     Args:
         pairs: the `userId` and the email of each identify that has both.
