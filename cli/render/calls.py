@@ -22,8 +22,8 @@ def connect(*, verbose: bool) -> Connect:
     Args:
         verbose: whether the client's calls are shown.
     """
-    context: RunContext = click.get_current_context().obj
-    connecting = context.connect or connected
+    context: RunContext | None = click.get_current_context().obj
+    connecting = (context and context.connect) or connected
 
     @contextmanager
     def connected_and_shown(
