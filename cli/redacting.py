@@ -16,8 +16,8 @@ KEY: Final = "WOOTRIC_REDACT_KEY"
 
 def current() -> "Redaction | None":
     """Return the redaction for output that is not text; None without `--redact`."""
-    context: RunContext = click.get_current_context().obj
-    return context.redaction
+    context: RunContext | None = click.get_current_context().obj
+    return context.redaction if context else None
 
 
 def redaction_for(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def connect(*, verbose: bool) -> Connect:
     """Return a function that makes clients; with `verbose`, their calls are shown."""
-    context: RunContext = click.get_current_context().obj
-    connecting = context.connect or connected
+    context: RunContext | None = click.get_current_context().obj
+    connecting = (context and context.connect) or connected
 
     @contextmanager
     def connected_and_shown(

@@ -9,7 +9,6 @@ import tracemalloc
 import zlib
 
 import pytest
-from examples import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -105,7 +104,6 @@ def test_with_and_without_the_extra_the_same_is_read(packed: bytes, most: int) -
     assert (found, bool(fault)) == unpack_byte_by_byte(packed)
 
 
-@examples(40)
 @given(
     packed=files(),
     more=st.sampled_from([b"", b"what is this", b"\x1f", b"\x1f\x8b\x08", b"\0\nx", b"\n\n"]),

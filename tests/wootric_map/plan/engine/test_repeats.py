@@ -70,7 +70,7 @@ def test_all_but_the_earliest_of_each_message_are_left_out(
 
 def test_memory_does_not_grow_with_the_messages() -> None:
     """Whether none is repeated, half of them, or one again and again."""
-    at_once = 700
+    at_once = 2000
 
     def peak(records: Sequence[Met]) -> int:
         tracemalloc.start()
