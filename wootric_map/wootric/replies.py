@@ -48,7 +48,8 @@ _LATEST: Final = 86_400
 def not_asked_for(by: LookUpKey, key: str, wanted: EndUserUpsert, told: EndUser) -> str | None:
     """Return why the end user in the reply to a look-up is not the wanted one; None if it is.
 
-    A reply without the field that was looked up is believed if all its other fields are as wanted.
+    A reply without the field that was looked up is believed if it tells the wanted external id or email, each
+    of which belongs to one end user alone, and contradicts neither. A phone that several share tells nothing.
 
     Args:
         by: the field that the end user was looked up by.
@@ -58,11 +59,15 @@ def not_asked_for(by: LookUpKey, key: str, wanted: EndUserUpsert, told: EndUser)
     """
     if by == "id":
         is_the_one = str(told.id) == key.strip().lstrip("0")
+    elif by == "phone_number" and told.phone_number:
+        is_the_one = _plain_phone(key) == _plain_phone(told.phone_number)
     elif getattr(told, by):
         is_the_one = _is_same(by, key, told)
     else:
-        told_alike = [_is_same(each, getattr(wanted, each), told) for each in _both(wanted, told)]
-        is_the_one = bool(told_alike) and all(told_alike)
+        both = [each for each in _both(wanted, told) if each != "phone_number"]
+        is_the_one = bool(both) and all(
+            _is_same(each, getattr(wanted, each), told) for each in both
+        )
     if is_the_one:
         return None
     name = _NAMES.get(by, "id")
@@ -202,6 +207,13 @@ def _is_same(field: _Field, value: str, told: EndUser) -> bool:
         ours, theirs = _composed(comparable(value)), _composed(comparable(held))
         return ours == theirs or _ascii_email(ours) == _ascii_email(theirs)
     return _composed(value).strip() == _composed(held).strip()
+
+
+def _plain_phone(phone: str) -> str:
+    """Return a phone without its formatting: the digits after `+` or `00`; the text itself if it has none."""
+    text = _composed(phone).strip()
+    digits = _NO_DIGIT.sub("", text)
+    return digits.removeprefix("00") or text
 
 
 def _is_same_phone(value: str, held: str) -> bool:
