@@ -84,6 +84,17 @@ def test_nobody_is_written_whom_a_look_up_did_not_ask_for(
     assert replay.paths("POST") == ["/oauth/token"]
 
 
+def test_nobody_is_written_for_a_phone_alone(replaying: Start) -> None:
+    phone = "+44 20 7946 0001"
+    users = [identify(f"u{each}", f"u{each}@example.com", phone=phone) for each in range(3)]
+    for told in (phone, "60001"):
+        replay = start(replaying, telling({"id": 1, "phone_number": told}, LOOK_UPS))
+        done = replay.push(replay.write(users))
+        assert done.returncode == 1, done.stderr
+        assert [entry["code"] for entry in replay.rejects()] == ["bad_reply"] * 3
+        assert replay.paths("PUT") == []
+
+
 @pytest.mark.parametrize("workers", ["1", "8"])
 def test_a_run_stops_after_a_few_replies_of_somebody_else_and_says_why(
     replaying: Start, workers: str

@@ -185,6 +185,34 @@ def test_once_a_journal_is_written_over_only_what_is_on_record_goes_out(
     assert more <= workers  # what each had put on record before
 
 
+def zeroed_inside(path: Path) -> None:
+    """The contents of all frames of the log but the last two; the headers stay."""
+    header, frame = 32, 24 + 4096
+    log = path.with_name(f"{path.name}-wal")
+    with log.open("r+b") as file:
+        for number in range((log.stat().st_size - header) // frame - 2):
+            file.seek(header + number * frame + 24)
+            file.write(bytes(4096))
+
+
+@SLOW
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_log_that_is_written_over_inside_never_gets_into_the_journal(
+    replay: Replay, workers: int, seed: int
+) -> None:
+    path = replay.folder / "journal"
+    options = ("--workers", str(workers))
+    done, _ = pushed_while(
+        replay, lambda: zeroed_inside(path), seed=seed, settles=0, options=options
+    )
+    assert done.returncode == 5, done.stderr
+    assert "journal-wal was written to by another program" in done.stderr
+    assert "put back a copy of the journal" in done.stderr
+    status = replay.run("status", "--journal", "journal")
+    assert status.returncode == 0, status.stderr
+
+
 def test_a_journal_that_is_removed_after_the_last_call_was_sent_is_noticed(
     replaying: Callable[[SandboxSettings], Replay],
 ) -> None:

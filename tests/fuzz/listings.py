@@ -26,6 +26,10 @@ def seeds() -> Iterator[bytes]:
     ):
         yield b"\x05\x01" + orjson.dumps(row)
         yield b"\x78\x00" + orjson.dumps(row)
+    for depth in (40, 900, 5_000):
+        deep = b"[" * depth + b"]" * depth
+        yield b'\x05\x01{"id":1,"created_at":1,"properties":{"a":%b}}' % deep
+        yield b'\x05\x01{"id":1,"created_at":1,"email":%b}' % deep
     yield b'\x01\x01{"id":1,"created_at":1,"external_created_at":1e999,"email":"\\ud83d"}'
 
 

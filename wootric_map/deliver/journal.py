@@ -121,6 +121,7 @@ class Journal:
             undo.callback(watch.close)
             undo.enter_context(explained(path))
             undo.callback(database.close)
+            undo.callback(watch.let_log_be_written_back)
             journal = cls(
                 database,
                 str(path),

@@ -10,13 +10,20 @@ contents are compared:
 - The log (the `-wal` file) must begin with the salts of its index (the `-shm` file), and hold the last
   frame of the index, and the last frame at the check before, each with its checksum
   (https://sqlite.org/walformat.html).
+- Before the log is written back to the database, the checksums of all its frames must fit: SQLite itself
+  would write back whatever stands there. A log that does not fit is left as it is; the next run goes on with
+  its frames before the first wrong one.
 """
 
 import os
+import sqlite3
 import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
+
+from wootric_map.deliver.journal_schema import connected
+from wootric_map.deliver.log_checksums import FRAME_HEADER, HEADER, beginning_of, checksum_of
 
 WAL: Final = "-wal"
 _SHM: Final = "-shm"
@@ -27,10 +34,11 @@ _INDEX: Final = struct.Struct("=I8xBxHI4x2I8s8x")
 """The header of a log's index: its version, whether it is valid, the size of a page, how many frames the log
 has, the checksum up to the last, and the salts. In the byte order of the machine, but for the salts."""
 _INDEX_VERSION: Final = 3_007_000
-_LOG_HEADER: Final = 32
-"""Bytes before a log's first frame; the last 16 of them begin with the salts."""
 _FRAME: Final = struct.Struct(">8x8s2I")
 """The header of a frame: the salts, and the checksum up to it."""
+
+_AT_ONCE: Final = 1_000
+"""Frames that are read at once."""
 
 _WRITTEN: Final = "was written to by another program"
 _EMPTIED: Final = "was emptied or cut short"
@@ -125,6 +133,9 @@ class Watch:
         }
         self._page: bytes | None = None
         self._last: _Frame | None = None
+        # SQLite writes the log back as the last connection is closed, unless that can only read.
+        self._reader: sqlite3.Connection | None = connected(path, "mode=ro")
+        self._reader.execute("SELECT 1 FROM sqlite_master").fetchall()
         self.note_checkpoint()
 
     def __enter__(self) -> Self:
@@ -135,10 +146,17 @@ class Watch:
 
     def close(self) -> None:
         """Close the files; the journal must be closed before."""
+        self.let_log_be_written_back()
         for descriptor in self._files.values():
             with suppress(OSError):
                 os.close(descriptor)
         self._files.clear()
+
+    def let_log_be_written_back(self) -> None:
+        """Let SQLite write the log back when the journal is closed, and not leave the log as it is."""
+        if self._reader:
+            self._reader.close()
+            self._reader = None
 
     @property
     def frames(self) -> int:
@@ -197,16 +215,42 @@ class Watch:
         if not number:
             return None  # the log began anew, and its former contents are in the journal
         log = self._files[self._wal]
-        header = os.pread(log, _LOG_HEADER, 0)
+        header = os.pread(log, HEADER, 0)
         if header[16:24] != salts:
             return self._wal, self._written_over(header)
         for frame in (before, self._last):
             if frame and frame.number and frame.salts == salts:
-                at = _LOG_HEADER + (frame.number - 1) * (_FRAME.size + self._witness.size)
+                at = HEADER + (frame.number - 1) * (FRAME_HEADER + self._witness.size)
                 raw = os.pread(log, _FRAME.size, at).ljust(_FRAME.size, b"\0")
                 if _FRAME.unpack(raw) != (salts, *frame.checksum):
                     return self._wal, self._written_over(raw)
         return None
+
+    def check_log(self) -> tuple[Path, Loss] | None:
+        """Check all frames of the log; return what somebody did to the log, or None if it is whole.
+
+        Raises:
+            OSError: a file can't be looked at.
+        """
+        found = self._look_at_log()
+        if found or not (self._last and self._last.number):
+            return found
+        log, size = self._files[self._wal], FRAME_HEADER + self._witness.size
+        last, salts = self._last.number, self._last.salts
+        begun = beginning_of(os.pread(log, HEADER, 0), salts)
+        if begun is None:
+            return self._wal, Loss(_WRITTEN, False)
+        checksum: tuple[int, int] | None
+        checksum, order = begun
+        for number in range(0, last, _AT_ONCE):
+            wanted = size * min(_AT_ONCE, last - number)
+            frames = os.pread(log, wanted, HEADER + number * size)
+            if len(frames) < wanted:
+                return self._wal, Loss(_EMPTIED, False)
+            checksum = checksum_of(frames, size, salts, checksum, order)
+            if checksum is None:
+                return self._wal, Loss(_WRITTEN, False)
+        return None if checksum == self._last.checksum else (self._wal, Loss(_WRITTEN, False))
 
     def _read_page(self) -> bytes:
         return os.pread(self._files[self._path], self._witness.size, self._witness.offset)

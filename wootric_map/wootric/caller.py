@@ -25,6 +25,7 @@ from wootric_map.wootric.replies import Trust
 from wootric_map.wootric.reply_meaning import (
     BAD_REPLY,
     ApiCall,
+    Mask,
     bad_reply,
     content,
     end_user_told,
@@ -48,6 +49,7 @@ class Caller:
         wire: Wire,
         pace: Pace,
         token: Callable[[str | None], str],
+        mask: Mask,
         *,
         wait: Callable[[float], bool],
         retries: int,
@@ -62,6 +64,7 @@ class Caller:
             wire: sends a request and reads its reply.
             pace: gives each call its turn.
             token: returns a token that differs from its argument, a token that was refused.
+            mask: returns a text without the secrets of the login.
             wait: waits so many seconds; returns true if the run was told to stop.
             retries: how often a call is tried again.
             deadline: seconds for all tries of a call together, without the waits for a turn.
@@ -72,6 +75,7 @@ class Caller:
         self._wire = wire
         self._pace = pace
         self._token = token
+        self._mask = mask
         self._wait = wait
         self._retries = retries
         self._deadline = deadline
@@ -152,11 +156,12 @@ class Caller:
         if call.authorized and reply.status == codes.unauthorized:
             reply, _ = self._turn(call, tries, refused=token)
             if reply.status == codes.unauthorized:
+                words = refusal_words(reply, self._mask)
                 raise SignInRefusedError(
-                    f"Wootric refuses a token that it has just given out ({refusal_words(reply)}); "
+                    f"Wootric refuses a token that it has just given out ({words}); "
                     "check that this login may use the API of this account"
                 )
-        return content(call, reply)
+        return content(call, reply, self._mask)
 
     def _turn(
         self, call: ApiCall, tries: Tries, *, refused: str | None
@@ -200,7 +205,7 @@ class Caller:
             call.tracker.not_carried_out()
         date = unix_time(reply.headers.get("Date"))
         self.server_time = self.server_time if date is None else int(date)
-        return _without(token, reply)
+        return reply
 
     def _note(self, call: ApiCall, tries: Tries, ended: str, begun: float) -> None:
         """Log how an attempt ended."""
@@ -245,10 +250,3 @@ def _in_short(fault: BaseException | None) -> str:
     if isinstance(fault, CallFailedError) and fault.code == "server_error":
         return f"status {fault.status}"
     return str(fault)
-
-
-def _without(token: str | None, reply: Reply) -> Reply:
-    """Return the reply without the token, which the words of an error might repeat."""
-    if token is None or reply.status < codes.multiple_choices:
-        return reply
-    return reply._replace(body=reply.body.replace(token.encode(), b"[token]"))

@@ -26,6 +26,10 @@ from wootric_map.wootric.replies import (
 )
 from wootric_map.wootric.reply_meaning import ApiCall, bad_reply
 from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
+from wootric_map.wootric.secret_mask import SecretMask
+
+_SECRET_FIELDS: Final = ("client_secret", "password")
+"""The fields of a sign-in that nobody may see."""
 
 _LARGEST_TOKEN: Final = 64 * 1024
 _LARGEST_PAGE: Final = 8 * LARGEST_REPLY
@@ -77,6 +81,9 @@ class Wootric:
         """
         self._services = services
         self._account_token = bare(account_token)
+        self._mask = SecretMask()
+        for field in _SECRET_FIELDS:
+            self._mask.add(credentials.grant().get(field))
         self._sign_in = SignIn(credentials, self._ask_for_token, clock)
         self._wire = Wire(
             connections=connections,
@@ -89,6 +96,7 @@ class Wootric:
             self._wire,
             pace,
             self._sign_in.token,
+            self._mask,
             wait=wait,
             retries=retries,
             deadline=deadline,
@@ -226,7 +234,11 @@ class Wootric:
         log.info("signing in by %s", grant["grant_type"])
         query = urlencode({"account_token": self._account_token})
         http = HttpCall("POST", f"{self._services.oauth}?{query}", grant)
-        return self._caller.make(ApiCall("oauth", http, authorized=False, most=_LARGEST_TOKEN))
+        told = self._caller.make(ApiCall("oauth", http, authorized=False, most=_LARGEST_TOKEN))
+        if isinstance(told, dict):
+            self._mask.add(told.get("access_token"), "[token]")
+            self._mask.add(told.get("refresh_token"), "[token]")
+        return told
 
 
 def _page(told: Any, query: Mapping[str, str]) -> list[dict[str, Any]]:

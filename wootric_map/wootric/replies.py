@@ -10,7 +10,7 @@ number, and leave fields out.
 import re
 import threading
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from wootric_map.errors import NotBelievedError
@@ -25,6 +25,9 @@ MOST_VALUES: Final = 20_000
 
 _MOST_ON_A_PAGE: Final = 50
 """End users on a page of the list, at most."""
+
+_DEEPEST: Final = 32
+"""Levels of a reply's JSON; no reply of Wootric's has a third of them (wootric.md 3 and 5)."""
 
 _BEFORE_VALUES: Final = (b",", b":", b"[", b"{")
 
@@ -48,7 +51,8 @@ _LATEST: Final = 86_400
 def not_asked_for(by: LookUpKey, key: str, wanted: EndUserUpsert, told: EndUser) -> str | None:
     """Return why the end user in the reply to a look-up is not the wanted one; None if it is.
 
-    A reply without the field that was looked up is believed if all its other fields are as wanted.
+    A reply without the field that was looked up is believed if it tells the wanted external id or email, each
+    of which belongs to one end user alone, and contradicts neither. A phone that several share tells nothing.
 
     Args:
         by: the field that the end user was looked up by.
@@ -58,11 +62,15 @@ def not_asked_for(by: LookUpKey, key: str, wanted: EndUserUpsert, told: EndUser)
     """
     if by == "id":
         is_the_one = str(told.id) == key.strip().lstrip("0")
+    elif by == "phone_number" and told.phone_number:
+        is_the_one = _plain_phone(key) == _plain_phone(told.phone_number)
     elif getattr(told, by):
         is_the_one = _is_same(by, key, told)
     else:
-        told_alike = [_is_same(each, getattr(wanted, each), told) for each in _both(wanted, told)]
-        is_the_one = bool(told_alike) and all(told_alike)
+        both = [each for each in _both(wanted, told) if each != "phone_number"]
+        is_the_one = bool(both) and all(
+            _is_same(each, getattr(wanted, each), told) for each in both
+        )
     if is_the_one:
         return None
     name = _NAMES.get(by, "id")
@@ -109,6 +117,25 @@ def says_who(sent: EndUserUpsert, told: EndUser) -> bool:
 def has_too_many_values(body: bytes, most: int = MOST_VALUES) -> bool:
     """Tell whether JSON may hold more than `most` values, without parsing it."""
     return len(body) > most and sum(body.count(each) for each in _BEFORE_VALUES) > most
+
+
+def is_too_deep(told: object) -> bool:
+    """Tell whether JSON has lists or objects inside each other, so many that what reads them could fail."""
+    level = [told]
+    for _ in range(_DEEPEST):
+        level = [
+            inner for each in level for inner in _inside(each) if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    """Return the values in a list or object of JSON; nothing for any other value."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def has_more_than_asked(rows: Sequence[object], query: Mapping[str, str]) -> bool:
@@ -202,6 +229,13 @@ def _is_same(field: _Field, value: str, told: EndUser) -> bool:
         ours, theirs = _composed(comparable(value)), _composed(comparable(held))
         return ours == theirs or _ascii_email(ours) == _ascii_email(theirs)
     return _composed(value).strip() == _composed(held).strip()
+
+
+def _plain_phone(phone: str) -> str:
+    """Return a phone without its formatting: the digits after `+` or `00`; the text itself if it has none."""
+    text = _composed(phone).strip()
+    digits = _NO_DIGIT.sub("", text)
+    return digits.removeprefix("00") or text
 
 
 def _is_same_phone(value: str, held: str) -> bool:

@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 from requests import codes
@@ -16,7 +17,7 @@ from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
 from wootric_map.wootric.end_users import clean, end_user_from
 from wootric_map.wootric.http import LARGEST_REPLY, Reply
 from wootric_map.wootric.pace import number
-from wootric_map.wootric.replies import MOST_VALUES, has_too_many_values
+from wootric_map.wootric.replies import MOST_VALUES, has_too_many_values, is_too_deep
 from wootric_map.wootric.requests import HttpCall
 
 BAD_REPLY: Final = "bad_reply"
@@ -33,6 +34,9 @@ _LARGE_NUMBER: Final = re.compile(rb"[0-9]{19}")
 
 _FAILED_ITSELF: Final = frozenset({500, 501, 503})
 """The statuses of Wootric's own failures; any other 5xx is a gateway's."""
+
+Mask: TypeAlias = Callable[[str], str]
+"""Returns a text without the secrets of the login."""
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
@@ -66,8 +70,13 @@ class ApiCall:
         return self.idempotent or self.resends
 
 
-def content(call: ApiCall, reply: Reply) -> Any:
+def content(call: ApiCall, reply: Reply, mask: Mask) -> Any:
     """Return the JSON of a reply to a call that was taken; None for a call without JSON.
+
+    Args:
+        call: the call.
+        reply: the reply.
+        mask: returns a text without the secrets of the login; what an error shows goes through it.
 
     Raises:
         ServerFaultError: the call was not taken, or may be made again; it may work later.
@@ -84,16 +93,16 @@ def content(call: ApiCall, reply: Reply) -> Any:
         raise TooFastError("too_fast", "Wootric still says: too many requests", status, None)
     if status < codes.bad_request:
         message = f"{call.endpoint} redirects elsewhere ({status}), which is not followed"
-        raise CallFailedError("redirected", message, status, _shown(reply))
-    words = refusal_words(reply)
+        raise CallFailedError("redirected", message, status, _shown(reply, mask))
+    words = refusal_words(reply, mask)
     if status < codes.server_error:
         message = f"Wootric refused it with {status}: {words}"
-        raise CallFailedError("refused", message, status, _shown(reply))
+        raise CallFailedError("refused", message, status, _shown(reply, mask))
     message = f"Wootric failed with {status}: {words}"
     if not (call.repeatable or was_not_taken(status)):
         # The reply is a gateway's, and Wootric behind it may have taken the call.
         raise NoAnswerError(message)
-    fault = ServerFaultError("server_error", message, status, _shown(reply))
+    fault = ServerFaultError("server_error", message, status, _shown(reply, mask))
     fault.retry_after = number(reply.headers.get("Retry-After")) or 0.0
     raise fault
 
@@ -104,9 +113,9 @@ def was_not_taken(status: int) -> bool:
     return refused or status in _FAILED_ITSELF
 
 
-def refusal_words(reply: Reply) -> str:
-    """Return Wootric's own words about an error, cut short, from either form of its errors."""
-    words = _all_words(reply)
+def refusal_words(reply: Reply, mask: Mask) -> str:
+    """Return Wootric's own words about an error, cut short and masked, from either form of its errors."""
+    words = mask(_all_words(reply))
     return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
 
 
@@ -128,16 +137,19 @@ def end_user_told(told: Any) -> EndUser:
 
 
 def _json(call: ApiCall, reply: Reply) -> Any:
-    """Return the JSON of a 2xx reply; raise an error if the reply is too long or is no JSON."""
+    """Return the JSON of a 2xx reply; raise an error if it is too long, too deep or no JSON."""
     status = reply.status
     if reply.is_too_long or has_too_many_values(reply.body, call.most_values):
         raise bad_reply("Wootric's reply is longer than any such reply can be", status)
     try:
-        return _parsed(reply.body)
+        told = _parsed(reply.body)
     except ValueError as error:
         if not call.repeatable:
             raise NoAnswerError(f"{error}, so it may have been taken") from error
         raise ServerFaultError(BAD_REPLY, str(error), status, None) from error
+    if is_too_deep(told):
+        raise bad_reply("Wootric's reply is nested deeper than any such reply can be", status)
+    return told
 
 
 def _parsed(body: bytes) -> Any:
@@ -163,7 +175,7 @@ def _all_words(reply: Reply) -> str:
     if not has_too_many_values(reply.body):
         with suppress(ValueError):
             told = _parsed(reply.body)
-    if isinstance(told, dict):
+    if isinstance(told, dict) and not is_too_deep(told):
         errors = told.get("errors")
         if isinstance(errors, list):
             words = [str(each.get("message")) for each in errors if isinstance(each, dict)]
@@ -174,6 +186,7 @@ def _all_words(reply: Reply) -> str:
     return _PHRASES.get(reply.status, "no reason given")
 
 
-def _shown(reply: Reply) -> str:
-    """Return the beginning of a reply as UTF-8: the encoding that a reply names may be wrong."""
-    return reply.body[:_LONGEST_BODY].decode(errors="replace")
+def _shown(reply: Reply, mask: Mask) -> str:
+    """Return the beginning of a reply, masked, as UTF-8: the encoding that a reply names may be wrong."""
+    masked = mask(reply.body.decode(errors="surrogateescape"))
+    return masked.encode(errors="surrogateescape")[:_LONGEST_BODY].decode(errors="replace")

@@ -244,3 +244,91 @@ def test_what_the_program_itself_does_is_no_loss(
                 database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 watch.note_checkpoint()
                 assert watch.check() is None, number
+
+
+FRAME = 24 + 4096
+
+
+def zeroed(frame: bytes) -> bytes:
+    """Its header stays."""
+    return frame[:24] + bytes(4096)
+
+
+def with_junk(frame: bytes) -> bytes:
+    return frame[:1000] + random.Random(1).randbytes(64) + frame[1064:]
+
+
+def with_a_bit(frame: bytes) -> bytes:
+    return frame[:-1] + bytes((frame[-1] ^ 1,))
+
+
+def with_another_page(frame: bytes) -> bytes:
+    return (7).to_bytes(4) + frame[4:]
+
+
+def spoil_frame(path: Path, number: int, spoil: Callable[[bytes], bytes]) -> None:
+    """Change a frame in the log of a journal; frames are counted from 0."""
+    log = Path(f"{path}{LOG}")
+    with log.open("r+b") as file:
+        file.seek(32 + number * FRAME)
+        frame = file.read(FRAME)
+        assert spoil(frame) != frame
+        file.seek(32 + number * FRAME)
+        file.write(spoil(frame))
+
+
+@pytest.mark.parametrize("spoil", [zeroed, with_junk, with_a_bit, with_another_page])
+@pytest.mark.parametrize("number", [0, 1, 30])
+def test_a_frame_that_is_written_over_is_not_written_back_as_the_journal_is_closed(
+    tmp_path: Path, spoil: Callable[[bytes], bytes], number: int
+) -> None:
+    path = tmp_path / "journal"
+    journal = Journal.open(path, ACCOUNT)
+    for page in range(50):
+        journal.deliveries.about_to_send(f"page {page}", "page_view")
+    before = path.read_bytes()
+    spoil_frame(path, number, spoil)
+    journal.close()
+    assert journal.failure
+    assert f"journal{LOG} was written to by another program as this run ended" in journal.failure
+    assert path.read_bytes() == before
+    with Journal.open(path, ACCOUNT) as journal:  # with what stood before the frame
+        assert bool(journal.past_delivery("page 0")) == (number == 30)
+        assert not journal.past_delivery("page 49")
+    assert journal.failure is None
+
+
+def depart(journal: Journal, times: int) -> None:
+    for page in range(times):
+        journal.deliveries.about_to_send(f"more {page}", "page_view")
+
+
+def test_a_log_whose_middle_is_written_over_is_not_written_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal.open(path, ACCOUNT) as journal:
+        for page in range(50):
+            journal.deliveries.about_to_send(f"page {page}", "page_view")
+        before = path.read_bytes()
+        spoil_frame(path, 30, with_junk)
+        with pytest.raises(JournalFailedError, match=f"journal{LOG} was written to by another"):
+            depart(journal, 1_000)
+    assert path.read_bytes() == before
+
+
+def test_a_log_that_a_reader_keeps_from_being_written_back_is_no_loss(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with (
+        Journal.open(path, ACCOUNT) as journal,
+        closing(sqlite3.connect(path, isolation_level=None)) as reader,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM run").fetchone()
+        for page in range(800):
+            journal.deliveries.about_to_send(f"page {page}", "page_view")
+            journal.deliveries.delivered(f"page {page}", "page_view")
+        reader.execute("COMMIT")
+        depart(journal, 800)
+    assert journal.failure is None
+    assert not Path(f"{path}{LOG}").exists()
+    with Journal.open(path, ACCOUNT) as journal:
+        assert journal.past_delivery("page 799")

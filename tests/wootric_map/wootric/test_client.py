@@ -50,6 +50,7 @@ from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import Services, services
 from wootric_map.wootric.replies import MOST_IN_A_ROW, MOST_VALUES
 from wootric_map.wootric.requests import HttpCall
+from wootric_map.wootric.secret_mask import SecretMask
 
 ADA = EndUserUpsert(email="ada@example.com", external_id="1")
 VIEW = PageView(random="r", email="ada@example.com", path="/")
@@ -1518,6 +1519,93 @@ def test_a_token_that_an_error_repeats_is_taken_out_of_it(account_of: AccountOf)
         account_of(repeat).client().find(ADA)
     assert "secret-token" not in all_said(raised.value)
     assert raised.value.body == '{"error":"no good: [token]"}'
+
+
+REPEATED: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda secret: secret.upper(),
+    lambda secret: "".join(f"\\u{ord(each):04X}" for each in secret),
+    lambda secret: secret[:3] + "".join(f"\\u{ord(each):04x}" for each in secret[3:]),
+    lambda secret: "".join(f"%{ord(each):02x}" for each in secret),
+)
+"""Ways of a server to write a secret in JSON."""
+
+
+@pytest.mark.parametrize("write", REPEATED)
+@pytest.mark.parametrize("login", ["client credentials", "password"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_secrets_that_an_error_repeats_are_taken_out_of_it(
+    account_of: AccountOf, write: Callable[[str], str], login: str, encoding: str
+) -> None:
+    tokens: list[str] = []
+    refused: list[str] = []
+
+    def repeat(request: SandboxRequest) -> Fault | None:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not token:
+            return None
+        tokens.append(token)
+        if len(tokens) == 1:
+            refused.append(token)
+            return Fault(JSONResponse({"error": "too old"}, 401))
+        secrets = (*SECRETS[:2], refused[0], token)
+        body = '{{"error":"no good: {}"}}'.format(", ".join(write(each) for each in secrets))
+        return Fault(Response(body.encode(encoding), 422))
+
+    account = account_of(repeat)
+    client = account.client(account.password() if login == "password" else None)
+    with pytest.raises(CallFailedError, match=r"no good: .*\[token\], \[token\]") as raised:
+        client.find(ADA)
+    assert len(set(tokens)) == 2
+    said = all_said(raised.value).replace("\0", "").lower()
+    mine = SECRETS[1] if login == "password" else SECRETS[0]
+    for each in (mine, *tokens):
+        assert each.lower() not in said
+        assert write(each).lower() not in said
+    assert "[secret]" in said
+
+
+def test_a_short_secret_is_hidden_as_a_word_alone() -> None:
+    mask = SecretMask()
+    mask.add("goo")
+    assert mask("goo is no good: goo, %67oo") == "[secret] is no good: [secret], [secret]"
+
+
+def test_a_secret_that_is_cut_off_with_the_kept_body_is_hidden(account_of: AccountOf) -> None:
+    def repeat(request: SandboxRequest) -> Fault | None:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return Fault(Response("x" * 1990 + token, 422)) if token else None
+
+    with pytest.raises(CallFailedError) as raised:
+        account_of(repeat).client().find(ADA)
+    assert raised.value.body == "x" * 1990 + "[token]"
+
+
+@pytest.mark.parametrize("depth", [40, 900, 990, 5_000])
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+@pytest.mark.parametrize("where", ["email", "properties", "errors"])
+def test_a_reply_that_is_nested_without_end_is_no_fault_of_ours(
+    account_of: AccountOf, depth: int, brackets: str, where: str
+) -> None:
+    opening = "[" if brackets == "[]" else '{"a":'
+    deep = opening * depth + "1" + brackets[1] * depth
+    bodies = {
+        "email": f'{{"id":7,"external_id":"person-7","email":{deep}}}',
+        "properties": f'{{"id":7,"external_id":"person-7","properties":{{"a":{deep}}}}}',
+        "errors": f'{{"errors":[{{"message":{deep}}}]}}',
+    }
+
+    def nested(request: SandboxRequest) -> Fault | None:
+        if "/end_users" not in request.path:
+            return None
+        return Fault(Response(bodies[where], 422 if where == "errors" else 200))
+
+    client = account_of(nested).client(retries=0)
+    with pytest.raises(CallFailedError) as raised:
+        client.find(EndUserUpsert(external_id="person-7"))
+    assert raised.value.code == ("refused" if where == "errors" else "bad_reply")
+    with pytest.raises(CallFailedError):
+        client.list_end_users({"per_page": "50"})
 
 
 # What `--verbose` shows.

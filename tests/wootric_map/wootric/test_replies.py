@@ -45,7 +45,8 @@ ADA = EndUserUpsert("Ada@example.com", "u1", wootric_id="7")
         (EndUserUpsert(email="Ada@Example.com"), {"email": " ada@example.COM "}),
         (EndUserUpsert(email="ada@b\u00fccher.example"), {"email": "ada@xn--bcher-kva.example"}),
         (EndUserUpsert(phone_number="+49 30 123456"), {"phone_number": "+4930123456"}),
-        (EndUserUpsert(phone_number="030/123456"), {"phone_number": "+49 (30) 123456"}),
+        (EndUserUpsert(phone_number="030/123456"), {"phone_number": "030-12 34 56"}),
+        (EndUserUpsert(phone_number="49 30 123456"), {"phone_number": "+4930123456"}),
         (EndUserUpsert(phone_number="+49 (0)30 123456"), {"phone_number": "0049-30-123456"}),
         (EndUserUpsert(phone_number="+491"), {"phone_number": "+491"}),
         # What else it tells may be about to change.
@@ -53,7 +54,10 @@ ADA = EndUserUpsert("Ada@example.com", "u1", wootric_id="7")
         # What was looked up is left out, and something else tells who it is.
         (EndUserUpsert("a@example.com", "u1"), {"email": "A@example.com"}),
         (EndUserUpsert("a@example.com", "u1"), {"email": "a@example.com", "external_id": None}),
-        (EndUserUpsert(None, "u1", "+49 30 123456"), {"phone_number": "+4930123456"}),
+        (
+            EndUserUpsert("a@example.com", "u1", "+49 30 1"),
+            {"email": "a@example.com", "phone_number": "+49302"},
+        ),
     ],
 )
 def test_the_end_user_who_was_looked_up_is_believed(
@@ -79,7 +83,21 @@ def test_the_end_user_who_was_looked_up_is_believed(
         (EndUserUpsert("ada@example.com"), {"email": "ada@example.org"}, "email"),
         (EndUserUpsert(phone_number="+49 30 123456"), {"phone_number": "+49 30 123457"}, "phone"),
         (EndUserUpsert(phone_number="+49 30 123456"), {"phone_number": "3456"}, "phone"),
+        # The end of a phone is the end of many.
+        (EndUserUpsert(phone_number="+442079460001"), {"phone_number": "60001"}, "phone"),
+        (EndUserUpsert(phone_number="030/123456"), {"phone_number": "+49 (30) 123456"}, "phone"),
         # Nothing, or something else, tells who it is.
+        (
+            EndUserUpsert(None, "u1", "+49 30 123456"),
+            {"phone_number": "+4930123456"},
+            "external id",
+        ),
+        (EndUserUpsert("a@example.com", "u1", "+4930"), {"phone_number": "+4930"}, "external id"),
+        (
+            EndUserUpsert("ada@example.com", phone_number="+4930"),
+            {"phone_number": "+4930"},
+            "email",
+        ),
         (EndUserUpsert("ada@example.com", "u1"), {}, "external id"),
         (EndUserUpsert("ada@example.com", "u1"), {"email": "bob@example.com"}, "external id"),
         (
