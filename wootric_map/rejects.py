@@ -15,7 +15,7 @@ from typing import Final, Self
 import orjson
 
 from wootric_map.model import Failure, Rejection, Skip
-from wootric_map.ownership import place_of_ours
+from wootric_map.ownership import open_special, place_of_ours
 from wootric_map.private_file import PrivateFile, naming, remove_abandoned, write_whole
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 
@@ -285,10 +285,11 @@ def _opened(path: Path) -> FileIO:
     """Open a device or pipe to write to.
 
     Raises:
+        NotOursError: it is somebody else's.
         OSError: it can't be opened, or is a pipe without a reader, which would block for ever.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        return FileIO(open_special(path), "w")
     except OSError as error:
         if error.errno != errno.ENXIO:
             raise
@@ -296,8 +297,6 @@ def _opened(path: Path) -> FileIO:
             f"{path} is a pipe or socket that nobody reads; start its reader first, or name a file"
         )
         raise OSError(words) from error
-    os.set_blocking(descriptor, True)
-    return FileIO(descriptor, "w")
 
 
 def is_rejects_file(path: Path) -> bool:

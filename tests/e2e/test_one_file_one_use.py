@@ -2,13 +2,16 @@
 
 import json
 import stat
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
 import pytest
-from replaying import Replay, identify, track
+from forking import COMMAND
+from replaying import Replay, identify, track, until
 
 from wootric_map.run_files import conflict, place_of, use
 
@@ -18,6 +21,7 @@ UNTITLED = {"type": "track", "userId": "1"}
 
 WRITTEN = ("--rejects", "--unidentified", "--journal")
 READ = ("PATHS", "--against", "--client-secret-file")
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - what stands below /dev is looked at as elsewhere
 BESIDE = ("-wal", "-shm", "-journal", ".lock")
 
 
@@ -204,12 +208,48 @@ def test_an_export_in_a_folder_is_not_left_out_because_rejects_are_to_go_there(
         assert "Records" in done.stdout
 
 
+@pytest.mark.parametrize("folder", [IN_MEMORY, Path("/proc/self/cwd")])
+@pytest.mark.skipif(not IN_MEMORY.is_dir(), reason=f"needs {IN_MEMORY}")
+def test_a_folder_of_the_system_is_as_any_other(replay: Replay, folder: Path) -> None:
+    export = replay.write([ADA, STRANGER, UNTITLED])
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as own:
+        below = Path(own) if folder == IN_MEMORY else folder
+        for one, other in (
+            (("--rejects", below / "x"), ("--unidentified", below / "x")),
+            (("--journal", below / "j"), ("--rejects", below / "j-wal")),
+            (("--journal", below / "j"), ("--unidentified", below / "j.lock")),
+        ):
+            assert "name one file" in refused(replay, "push", *one, *other, export)
+        assert not list(Path(own).iterdir())
+
+
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/stdout"])
 def test_devices_may_be_named_twice(replay: Replay, device: str) -> None:
     export = replay.write([ADA, STRANGER, UNTITLED])
     done = replay.push("--rejects", device, "--unidentified", device, export)
     assert done.returncode == 1, done.stderr
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_an_open_pipe_gets_what_goes_to_its_number(replay: Replay) -> None:
+    export = replay.write([ADA, STRANGER, UNTITLED])
+    done = subprocess.run(
+        [
+            "/bin/bash",
+            "-c",
+            '"$0" push -q --rejects >(cat >rejects) --unidentified /proc/self/fd/1 "$@" | cat',
+            COMMAND,
+            export,
+        ],
+        cwd=replay.folder,
+        env=replay.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    until(lambda: (replay.folder / "rejects").read_bytes().count(b"missing_event") == 1)
+    assert done.stdout.count('"code":"unidentified"') == 1, done.stdout
 
 
 def test_a_link_that_leads_in_a_circle_is_one_file(tmp_path: Path) -> None:
