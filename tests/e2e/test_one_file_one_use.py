@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from forking import COMMAND
-from replaying import Replay, identify, track, until
+from replaying import Replay, identify, refusing, track, until
 
 from wootric_map.run_files import conflict, place_of, use
+from wootric_map.sandbox import SandboxSettings
 
 ADA = identify("1", "ada@example.com")
 STRANGER = track("9", "Signed Up")
@@ -178,16 +179,61 @@ def test_rejects_are_pushed_and_replaced_by_whatever_name(replay: Replay) -> Non
         assert [each["code"] for each in replay.rejects()] == ["missing_event"]
 
 
-def test_what_is_pushed_is_never_deleted_as_an_old_rejects_file(replay: Replay) -> None:
-    kept = b'{"code":"refused","record":"%s"}\n'
-    export = replay.folder / "rejects.ndjson.1"
-    export.write_bytes(kept % json.dumps(json.dumps(UNTITLED))[1:-1].encode())
-    (replay.folder / "rejects.ndjson.2").write_bytes(kept % b"older")
-    (replay.folder / "rejects.ndjson").write_bytes(kept % b"earlier")
-    done = replay.push("--keep-rejects", "1", export)
+def kept(path: Path, record: object = "earlier") -> Path:
+    """A rejects file that holds one record."""
+    path.write_bytes(json.dumps({"code": "refused", "record": record}).encode() + b"\n")
+    return path
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_what_is_pushed_is_never_deleted_as_an_old_rejects_file(
+    replay: Replay, naming: Callable[[Path], Path]
+) -> None:
+    rejects = replay.folder / "rejects.ndjson"
+    export = kept(Path(f"{rejects}.1"), json.dumps(UNTITLED))
+    kept(Path(f"{rejects}.2"), "older")
+    kept(rejects)
+    done = replay.push("--keep-rejects", "1", naming(export))
     assert done.returncode == 1, done.stderr
     names = sorted(path.name for path in replay.folder.glob("rejects*"))
     assert names == ["rejects.ndjson", "rejects.ndjson.1", "rejects.ndjson.3"]
+
+
+def test_nor_are_the_rejects_of_a_plan(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(faults=(refusing("ada@example.com"),)))
+    assert replay.push("--plan", replay.plan(replay.write([ADA]))).returncode == 1
+    rejects = replay.folder / "rejects.ndjson"
+    pushed = rejects.rename(f"{rejects}.1")
+    before = pushed.read_bytes()
+    for arguments in ((pushed,), ("--plan", pushed)):
+        kept(rejects)
+        done = replay.push("--keep-rejects", "0", *arguments)
+        assert done.returncode == 1, done.stderr
+        assert pushed.read_bytes() == before
+        names = sorted(path.name for path in replay.folder.glob("rejects*"))
+        assert names == ["rejects.ndjson", "rejects.ndjson.1"]
+
+
+def test_nor_is_what_the_run_itself_has_written(replay: Replay) -> None:
+    export = replay.write([ADA, STRANGER, UNTITLED])
+    rejects = kept(replay.folder / "rejects.ndjson")
+    nobody = replay.folder / "rejects.ndjson.1"
+    done = replay.push("--keep-rejects", "0", "--unidentified", nobody, export)
+    assert done.returncode == 1, done.stderr
+    assert b'"code":"unidentified"' in nobody.read_bytes()
+    assert b'"code":"missing_event"' in rejects.read_bytes()
+    assert len(list(replay.folder.glob("rejects*"))) == 2
+
+
+def test_what_is_set_aside_takes_no_name_that_the_run_needs(replay: Replay) -> None:
+    export = replay.write([ADA, STRANGER])
+    kept(replay.folder / "nobody")
+    done = replay.run("dry-run", "--unidentified", "nobody", "--out", "nobody.1", export)
+    assert done.returncode == 0, done.stderr
+    assert b"wootric_replay_plan" in (replay.folder / "nobody.1").read_bytes()
+    assert b'"earlier"' in (replay.folder / "nobody.2").read_bytes()
 
 
 def test_an_export_in_a_folder_is_not_left_out_because_rejects_are_to_go_there(
