@@ -298,6 +298,9 @@ def test_a_soft_limit_on_open_files_is_raised(replay: Replay) -> None:
 # Locks
 
 
+OF_USER = Path(f"/tmp/wootric-replay-{os.geteuid()}")  # noqa: S108 - as the README says
+
+
 def reading(replay: Replay, *lines: bytes) -> "tuple[subprocess.Popen[str], BinaryIO]":
     """A push that has got these lines through a pipe, and waits for more until that is closed."""
     pipe = replay.folder / "pipe"
@@ -309,18 +312,37 @@ def reading(replay: Replay, *lines: bytes) -> "tuple[subprocess.Popen[str], Bina
     return process, feed
 
 
-def test_runs_with_state_folders_of_their_own_do_not_overlap_either(replay: Replay) -> None:
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"XDG_RUNTIME_DIR": "runtime"}, {"XDG_RUNTIME_DIR": "other"}, {"XDG_RUNTIME_DIR": None}],
+)
+def test_runs_with_folders_of_their_own_do_not_overlap_either(
+    replay: Replay, elsewhere: Mapping[str, str | None]
+) -> None:
     export = replay.write([ADA])
+    env = {name: each and str(replay.folder / each) for name, each in elsewhere.items()}
     process, feed = reading(replay, orjson.dumps(ADA))
     with process:
         with feed:
             until(lambda: bool(replay.sandbox.requests))
-            done = replay.push(export, env={"XDG_STATE_HOME": str(replay.folder / "other")})
+            done = replay.push(export, env={**env, "XDG_STATE_HOME": str(replay.folder / "other")})
             assert done.returncode == 6, done.stderr
             assert f"at work on this account: process {process.pid} " in done.stderr
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert not list(replay.folder.glob("runtime/**/*.lock"))
+    (lock,) = replay.folder.rglob("state/**/*.lock")
+    for folder in (replay.folder / "runtime", OF_USER):
+        assert not list(folder.rglob(lock.name))
+
+
+def test_a_run_whose_folders_are_one_takes_each_lock_once(replay: Replay) -> None:
+    link = replay.folder / "link"
+    link.symlink_to("one")
+    env = {"XDG_RUNTIME_DIR": str(replay.folder / "one"), "XDG_STATE_HOME": str(link)}
+    (replay.folder / "one").mkdir()
+    for _ in range(2):
+        done = replay.push(replay.write([ADA]), env=env)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(replay: Replay) -> None:
@@ -331,6 +353,7 @@ def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(replay: Repla
             until(lambda: bool(replay.sandbox.requests))
             for lock in replay.folder.rglob("*.lock"):
                 lock.unlink()
+                (OF_USER / lock.name).unlink(missing_ok=True)
             done = replay.push(export)
         _, errors = process.communicate(timeout=60)
     told = [
