@@ -109,6 +109,31 @@ def test_a_plan_goes_to_no_pipe_and_a_log_waits_for_no_reader(replay: Replay) ->
     assert "cannot open pipe: nobody reads this pipe" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("snapshot", "--update", "pipe"),
+        ("snapshot", "--update", "pipe", "-o", "newer"),
+        ("snapshot", "-o", "pipe"),
+        ("dry-run", "--against", "pipe", "export.ndjson"),
+        ("push", "--against", "pipe", "export.ndjson"),
+        ("push", "--plan", "pipe"),
+        ("push", "--journal", "pipe", "export.ndjson"),
+        ("dry-run", "--journal", "pipe", "export.ndjson"),
+        ("status", "--journal", "pipe"),
+        ("journal", "forget", "--yes", "--journal", "pipe"),
+    ],
+)
+def test_a_pipe_is_not_waited_for_where_a_file_is_needed(
+    replay: Replay, args: tuple[str, ...]
+) -> None:
+    replay.write([ADA])
+    os.mkfifo(replay.folder / "pipe")
+    done = replay.run(*args)
+    assert done.returncode == 2, done.stderr
+    assert "pipe" in done.stderr
+
+
 def test_rejects_go_to_a_pipe_that_is_read_and_exports_come_from_one(replay: Replay) -> None:
     os.mkfifo(replay.folder / "rejects")
     os.mkfifo(replay.folder / "export")
