@@ -2,9 +2,10 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import orjson
 import pytest
@@ -48,6 +49,35 @@ def test_no_process_of_a_run_shows_a_secret_in_its_environment(start: Any, tmp_p
     assert len(shown) >= 6
     assert any(b"XDG_STATE_HOME" in each for each in shown)
     assert not any(b"of-the-secrets" in each for each in shown)
+
+
+_EXECUTED: Final = """
+import ctypes, os, sys
+def array(texts):
+    return (ctypes.c_char_p * (len(texts) + 1))(*map(os.fsencode, texts), None)
+environment = [f"{name}={value}" for name, value in os.environ.items()]
+twice = ["WOOTRIC_CLIENT_SECRET=second-of-the-secrets", "WOOTRIC_CLIENT_SECRET=third-of-the-secrets"]
+ctypes.CDLL(None).execve(os.fsencode(sys.argv[1]), array(sys.argv[1:]), array(environment + twice))
+"""
+"""Executes a command with a variable that is given three times, as no shell does, but another program may."""
+
+
+@needs_proc
+def test_no_secret_stays_where_its_variable_is_given_several_times(replay: Replay) -> None:
+    os.mkfifo(replay.folder / "pipe")
+    secret = replay.sandbox.settings.client_secret
+    command = [sys.executable, "-c", _EXECUTED, str(COMMAND), "push", "pipe"]
+    with subprocess.Popen(
+        command, cwd=replay.folder, env=replay.environment(), stderr=subprocess.PIPE
+    ) as process:
+        with (replay.folder / "pipe").open("wb"):
+            until(lambda: bool(replay.sandbox.requests))
+            shown = Path(f"/proc/{process.pid}/environ").read_bytes()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert shown.count(b"WOOTRIC_CLIENT_SECRET=") == 3
+    assert b"of-the-secrets" not in shown
+    assert secret.encode() not in shown
 
 
 def test_a_secret_that_has_left_the_environment_still_signs_in(replay: Replay) -> None:
