@@ -341,8 +341,8 @@ def _plan_file(path: Path) -> PlanFile:
             # The plan is read from an open file without a name, of which nothing is left.
             with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
                 made = Path(folder, path.name)
-                plan_of_rejects(path, made)
-                return PlanFile(made)
+                origins = plan_of_rejects(path, made)
+                return PlanFile(made, rejects=path, origins=origins)
         return PlanFile(path)
     except PlanFileError as error:
         raise UnfitSettingsError(f"--plan: {error}") from error

@@ -30,7 +30,7 @@ together, in the order in which they are sent.
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from operator import itemgetter
@@ -212,17 +212,37 @@ class PlanWriter:
         self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
+class Origin(NamedTuple):
+    """The place of a line of a plan that was made of rejects."""
+
+    source: str
+    """The plan that was pushed first."""
+    line: int
+    """The number of the line in that plan."""
+    rejects_line: int
+    """The number of the line in the rejects file."""
+
+
 class PlanFile:
     """A saved plan, checked from its first line to its last before anything is sent."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, rejects: Path | None = None, origins: Sequence[Origin] = ()
+    ) -> None:
         """Read a plan file through.
+
+        Args:
+            path: the plan.
+            rejects: the rejects file that the plan was made of; None if it was made of none.
+            origins: the places of the plan's lines in the rejects file, in the order of the plan.
 
         Raises:
             PlanFileError: the file is no plan, is of a newer version, is cut short, or was changed.
             OSError: the file can't be read.
         """
         self.path = path
+        self._rejects = rejects
+        self._origins = origins
         if path.exists() and not path.is_file():
             raise PlanFileError(f"{path} is no file; a plan is read more than once")
         self.account: str | None = None
@@ -274,7 +294,7 @@ class PlanFile:
             if "end" in line or (end_user is not None and line["end_user"] != end_user):
                 return
             end_user = line["end_user"]
-            yield self._step(line, Ref(begin, str(self.path), number))
+            yield self._step(line, begin, number)
             number += 1
 
     def raw(self, ref: Ref) -> bytes:
@@ -295,7 +315,7 @@ class PlanFile:
                 if line["end"] != counted or self._file.read(1):
                     raise self._wrong(number, "its last line does not count what stands before it")
                 return
-            step = self._step(line, Ref(offset, str(self.path), number))
+            step = self._step(line, offset, number)
             if isinstance(step, PlannedCall) and isinstance(step.call, EligibilityCheck):
                 self.checks[step.call.event_name] += 1
             end_user = line["end_user"]
@@ -336,8 +356,11 @@ class PlanFile:
             raise self._wrong(number, "the line is not whole")
         return line
 
-    def _step(self, line: dict[str, Any], ref: Ref) -> Planned:
-        """Return the step of a line; `ref` is where the line stands."""
+    def _step(self, line: dict[str, Any], offset: int, number: int) -> Planned:
+        """Return the step of a line, which begins at an offset and has a number."""
+        origin = self._origin(number)
+        place = (origin.source, origin.line) if origin else (str(self.path), number)
+        ref = Ref(offset, *place)
         try:
             action, _ = line["action"], _integer(line["end_user"])
             if action in {"create", "update"}:
@@ -362,11 +385,18 @@ class PlanFile:
                 ref, _text(line["key"]), call, former_key, None if time is None else _integer(time)
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise self._wrong(ref.line, "the line is no part of a plan") from error
+            raise self._wrong(number, "the line is no part of a plan") from error
 
     def _wrong(self, number: int, what: str) -> PlanFileError:
         """Return the error about a wrong line."""
-        return PlanFileError(f"{self.path}:{number}: {what}; make the plan anew")
+        origin = self._origin(number)
+        place = f"{self._rejects}:{origin.rejects_line}" if origin else f"{self.path}:{number}"
+        return PlanFileError(f"{place}: {what}; make the plan anew")
+
+    def _origin(self, number: int) -> Origin | None:
+        """Return where a line of rejects comes from; `number` counts the header, too."""
+        index = number - 2
+        return self._origins[index] if 0 <= index < len(self._origins) else None
 
 
 def _provenance(write: Write, fields: EndUserUpsert, end_user: EndUserPlan) -> dict[str, object]:
@@ -434,18 +464,22 @@ def holds_plan_lines(path: Path) -> bool:
     return False
 
 
-def plan_of_rejects(rejects: Path, out: Path) -> None:
+def plan_of_rejects(rejects: Path, out: Path) -> list[Origin]:
     """Write a plan of the calls that a push of a saved plan could not send.
 
     Args:
         rejects: the rejects file of that push, mended or not.
         out: where the plan goes; the caller's own file.
 
+    Returns:
+        The places that the lines of the plan come from, in their order.
+
     Raises:
         PlanFileError: a line does not belong into such a file; the message says which line.
         OSError: a file can't be read or written.
     """
-    lines: list[tuple[tuple[int, int, int], object]] = []
+    lines: list[tuple[tuple[int, int, int], Origin, object]] = []
+    sources: dict[str, str] = {}
     accounts: dict[str | None, None] = {}
     counts: Counter[str] = Counter()
     with rejects.open("rb") as file:
@@ -457,7 +491,9 @@ def plan_of_rejects(rejects: Path, out: Path) -> None:
                 accounts[entry["plan"]["account"]] = None
                 counts[line["action"]] += 1
                 place = _integer(line["end_user"]), _integer(entry["line"]), number
-                lines.append((place, line))
+                source = str(entry.get("source", rejects))
+                origin = Origin(sources.setdefault(source, source), entry["line"], number)
+                lines.append((place, origin, line))
             except (KeyError, TypeError, ValueError) as error:
                 raise PlanFileError(
                     f"{rejects}:{number}: this is no line of a plan's rejects"
@@ -469,8 +505,9 @@ def plan_of_rejects(rejects: Path, out: Path) -> None:
     end = {"end": {action: counts[action] for action in CALLS}}
     lines.sort(key=itemgetter(0))
     with out.open("wb") as plan:
-        for each in (header, *(line for _, line in lines), end):
+        for each in (header, *(line for *_, line in lines), end):
             plan.write(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE))
+    return [origin for _, origin, _ in lines]
 
 
 def _header(raw: bytes) -> dict[str, Any] | None:
