@@ -1,6 +1,7 @@
 """Secrets in the environment: read once and then removed, so that no other process gets them."""
 
 import os
+from itertools import count, takewhile
 from typing import Final
 
 VARIABLES: Final = ("WOOTRIC_CLIENT_SECRET", "WOOTRIC_PASSWORD", "WOOTRIC_REDACT_KEY")
@@ -30,15 +31,15 @@ def given(name: str) -> str | None:
 
 
 def _overwrite(name: str) -> None:
-    """Overwrite the value of a variable in the memory of the C library."""
+    """Overwrite each value of a variable, which may be given several times, in the C library's memory."""
     import ctypes
 
     try:
-        find = ctypes.CDLL(None).getenv
-    except (OSError, AttributeError):
-        return  # this Python has no C library with `getenv`
-    find.restype = ctypes.c_void_p
-    find.argtypes = [ctypes.c_char_p]
-    place = find(os.fsencode(name))
-    if place:
-        ctypes.memset(place, 0, len(ctypes.string_at(place)))
+        environment = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
+    except (OSError, ValueError):
+        return  # this Python has no C library, or one that hides its environment
+    beginning = os.fsencode(name) + b"="
+    for place in takewhile(bool, (environment[number] for number in count())):
+        text = ctypes.string_at(place)
+        if text.startswith(beginning):
+            ctypes.memset(place + len(beginning), 0, len(text) - len(beginning))

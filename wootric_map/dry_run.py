@@ -106,12 +106,12 @@ class DryRun:
             WootricError: the account can't be asked.
         """
         settings, report = self._settings, self.report
-        sources = self._find_sources()
+        sources, used = self._find_sources()
         stopped: StoppedError | None = None
         with ExitStack() as stack:
             stop = stack.enter_context(self._stop)
             unidentified = stack.enter_context(
-                UnidentifiedFile(settings.unidentified, report, sources)
+                UnidentifiedFile(settings.unidentified, report, used)
             )
             try:
                 plan, compared, saved = self._plan(sources, stop, stack)
@@ -131,8 +131,8 @@ class DryRun:
         if stopped:
             raise stopped
 
-    def _find_sources(self) -> list[Source]:
-        """Return what is read.
+    def _find_sources(self) -> tuple[list[Source], list[Path]]:
+        """Return what is read, and all files of the run.
 
         Raises:
             OneFileError: the run would use a file in two ways that exclude each other.
@@ -149,17 +149,16 @@ class DryRun:
             clock=self._clock,
             leave_out=(REJECTS, *run_files.left_out(written.values())),
         )
-        run_files.check(
-            [
-                *run_files.uses_of_sources(sources),
-                *run_files.read("--against", snapshot_path(settings.against)),
-                *uses_of_login(account, settings.connection),
-                *written.values(),
-                *run_files.read("push's --rejects", REJECTS),
-                *journal,
-            ]
-        )
-        return sources
+        uses = [
+            *run_files.uses_of_sources(sources),
+            *run_files.read("--against", snapshot_path(settings.against)),
+            *uses_of_login(account, settings.connection),
+            *written.values(),
+            *run_files.read("push's --rejects", REJECTS),
+            *journal,
+        ]
+        run_files.check(uses)
+        return sources, [each.place.path for each in uses]
 
     def _plan(
         self, sources: list[Source], stop: Stop, stack: ExitStack

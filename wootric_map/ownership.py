@@ -6,7 +6,9 @@ or link of somebody else is refused, and so is anything but a plain file.
 
 import errno
 import os
+import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +18,7 @@ _ROOT: Final = 0
 _MOST_LINKS: Final = 40
 _WORLD_WRITABLE: Final = stat.S_IWOTH
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
-_OF_THE_SYSTEM: Final = (Path("/dev"), Path("/proc"))
+_OPEN_FILE: Final = re.compile(r"(?:/dev|/proc/\d+(?:/task/\d+)?)/fd/\d+")
 
 
 def is_ours(status: os.stat_result, folder: os.stat_result, user: int) -> bool:
@@ -67,7 +69,7 @@ def check_is_ours(path: Path, status: os.stat_result) -> None:
 def place_of_ours(path: Path) -> Path:
     """Return the place of a file that is to be written, links followed; nothing is opened or changed.
 
-    Folders and the system's devices are not refused.
+    Folders, devices such as `/dev/null`, and open pipes such as `/dev/stdout` are not refused.
 
     Args:
         path: the path, at which there need be no file.
@@ -76,15 +78,70 @@ def place_of_ours(path: Path) -> Path:
         NotOursError: the file, or a link that leads to it, is somebody else's.
         OSError: the file can't be looked at.
     """
-    _check_links(path)
+    is_open = names_open_file(path, check=_check_link)
     try:
         place = path.resolve()
     except RuntimeError as error:
         raise OSError(errno.ELOOP, f"{path} is a link that leads back to itself") from error
-    status = None if _is_of_the_system(path) or _is_of_the_system(place) else _status(place)
-    if status and not stat.S_ISDIR(status.st_mode):
+    status = _status(place)
+    if status and not _is_exempt(status.st_mode, is_open=is_open):
         check_is_ours(place, status)
     return place
+
+
+def names_open_file(
+    path: Path, *, check: Callable[[Path, os.stat_result], object] | None = None
+) -> bool:
+    """Return whether a path leads to a file that a process has open, such as `/dev/stdout` or `/dev/fd/3`.
+
+    Args:
+        path: the path, at which there need be no file.
+        check: is called with each link on the way, and its status.
+
+    Raises:
+        OSError: the path can't be looked at.
+    """
+    for _ in range(_MOST_LINKS):
+        # Only the last part is a link that has to be looked at: `/proc/self` leads to the process.
+        if _OPEN_FILE.fullmatch(os.path.realpath(path.parent) + "/" + path.name):
+            return True
+        status = _status(path)
+        if status is None or not stat.S_ISLNK(status.st_mode):
+            return False
+        if check:
+            check(path, status)
+        path = path.parent / path.readlink()
+    return False
+
+
+def open_special(path: Path) -> int:
+    """Open a device or a pipe, which may be open already, to write to it.
+
+    A pipe that nobody reads is not waited for.
+
+    Args:
+        path: its place.
+
+    Returns:
+        A descriptor, which blocks.
+
+    Raises:
+        NotOursError: it is somebody else's, and neither a device nor open already.
+        OSError: it can't be opened; with ENXIO, nobody reads it.
+    """
+    place = place_of_ours(path)
+    is_open = names_open_file(path)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags) if is_open else os.open(place, flags | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(descriptor)
+        if not _is_exempt(status.st_mode, is_open=is_open):
+            check_is_ours(place, status)
+        os.set_blocking(descriptor, True)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def open_ours(path: Path, flags: int) -> int:
@@ -128,22 +185,19 @@ def open_ours(path: Path, flags: int) -> int:
     return descriptor
 
 
-def _check_links(path: Path) -> None:
-    for _ in range(_MOST_LINKS):
-        status = None if _is_of_the_system(path) else _status(path)
-        if status is None or not stat.S_ISLNK(status.st_mode):
-            return
-        # Root's are the system's own.
-        if status.st_uid != _ROOT and not is_ours(status, path.parent.stat(), os.geteuid()):
-            raise NotOursError(
-                f"{path} is a link that belongs to another user (uid {status.st_uid}), who decides where it "
-                "leads; name another file"
-            )
-        path = path.parent / path.readlink()
+def _is_exempt(mode: int, *, is_open: bool) -> bool:
+    """Return whether what has a mode may be somebody else's; an open plain file is replaced by its name."""
+    is_folder_or_device = stat.S_ISDIR(mode) or stat.S_ISCHR(mode)
+    return is_folder_or_device or (is_open and not stat.S_ISREG(mode))
 
 
-def _is_of_the_system(path: Path) -> bool:
-    return any(each in path.parents for each in _OF_THE_SYSTEM)
+def _check_link(path: Path, status: os.stat_result) -> None:
+    # Root's are the system's own.
+    if status.st_uid != _ROOT and not is_ours(status, path.parent.stat(), os.geteuid()):
+        raise NotOursError(
+            f"{path} is a link that belongs to another user (uid {status.st_uid}), who decides where it "
+            "leads; name another file"
+        )
 
 
 def _check_plain(path: Path, status: os.stat_result) -> None:

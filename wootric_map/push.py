@@ -217,10 +217,10 @@ class Push:
         """Open all that the push needs; the stack closes it."""
         settings, report, stop = self._settings, self.report, self._stop
         connection = settings.connection
-        sources, replaces = self._find_sources()
-        rejects = stack.enter_context(_rejects_file(settings, sources))
+        sources, used, replaces = self._find_sources()
+        rejects = stack.enter_context(_rejects_file(settings, used))
         unidentified = stack.enter_context(
-            UnidentifiedFile(settings.unidentified, report, sources, keep=settings.keep_rejects)
+            UnidentifiedFile(settings.unidentified, report, used, keep=settings.keep_rejects)
         )
         saved = stack.enter_context(_plan_file(settings.plan)) if settings.plan else None
         account = stack.enter_context(opened(settings.account))
@@ -252,8 +252,8 @@ class Push:
         )
         return _Opened(replay, sources, saved, replaces, stack)
 
-    def _find_sources(self) -> tuple[list[Source], bool]:
-        """Return what is read, and whether it includes a rejects file that the run replaces.
+    def _find_sources(self) -> tuple[list[Source], list[Path], bool]:
+        """Return what is read, all files of the run, and whether a rejects file is read that it replaces.
 
         Raises:
             OneFileError: the run would use a file in two ways that exclude each other.
@@ -273,17 +273,16 @@ class Push:
             clock=self._clock,
             leave_out=run_files.left_out([*written.values(), *kept_files]),
         )
-        replaces = run_files.check(
-            [
-                *run_files.uses_of_sources(sources, written["rejects"]),
-                *_uses_of_plan(settings.plan),
-                *run_files.read("--against", snapshot_path(settings.against)),
-                *uses_of_login(account, settings.connection),
-                *written.values(),
-                *kept_files,
-            ]
-        )
-        return sources, replaces
+        uses = [
+            *run_files.uses_of_sources(sources, written["rejects"]),
+            *_uses_of_plan(settings.plan),
+            *run_files.read("--against", snapshot_path(settings.against)),
+            *uses_of_login(account, settings.connection),
+            *written.values(),
+            *kept_files,
+        ]
+        replaces = run_files.check(uses)
+        return sources, [each.place.path for each in uses], replaces
 
     def _deliver(self, opened: _Opened) -> Ending:
         settings, replay = self._settings, opened.replay
@@ -345,8 +344,8 @@ def _plan_file(path: Path) -> PlanFile:
             # The plan is read from an open file without a name, of which nothing is left.
             with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
                 made = Path(folder, path.name)
-                plan_of_rejects(path, made)
-                return PlanFile(made)
+                origins = plan_of_rejects(path, made)
+                return PlanFile(made, rejects=path, origins=origins)
         return PlanFile(path)
     except PlanFileError as error:
         raise UnfitSettingsError(f"--plan: {error}") from error
@@ -354,10 +353,9 @@ def _plan_file(path: Path) -> PlanFile:
         raise UnfitSettingsError(f"--plan {path}: {error.strerror or error}") from error
 
 
-def _rejects_file(settings: PushSettings, sources: Sequence[Source]) -> RejectsFile:
-    """Return the rejects file, which never deletes a source of the push as too old."""
-    spared = (each.path for each in sources if each.path)
+def _rejects_file(settings: PushSettings, used: Sequence[Path]) -> RejectsFile:
+    """Return the rejects file, which never deletes a file of the push as too old."""
     try:
-        return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=spared)
+        return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=used)
     except OSError as error:
         raise UnfitSettingsError(f"--rejects: {error}") from error

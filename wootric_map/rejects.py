@@ -5,7 +5,7 @@ import errno
 import filecmp
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -15,7 +15,7 @@ from typing import Final, Self
 import orjson
 
 from wootric_map.model import Failure, Rejection, Skip
-from wootric_map.ownership import place_of_ours
+from wootric_map.ownership import open_special, place_of_ours
 from wootric_map.private_file import PrivateFile, naming, remove_abandoned, write_whole
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 
@@ -50,7 +50,7 @@ class RejectsFile:
         Args:
             path: the place of the file.
             keep: how many of the newest replaced files are kept.
-            spare: files that are never deleted, such as those that the run reads.
+            spare: the files that the run reads or writes, which are never deleted as too old.
 
         Raises:
             NotOursError: a file of somebody else stands in the place.
@@ -66,9 +66,7 @@ class RejectsFile:
         if not self._is_special:
             _check_replaceable(path)
         self._path = path
-        start = f"{path.name}."
-        spared = {each.resolve() for each in spare if each.name.startswith(start)}
-        self._numbered = _NumberedFiles(path, keep, spared)
+        self._numbered = _NumberedFiles(path, keep, tuple(spare))
         self._device = _opened(path) if self._is_special else None
         self._file: PrivateFile | None = None
         self.count = 0
@@ -226,27 +224,31 @@ class _NumberedFiles:
     """The name without a number."""
     keep: int
     """How many are kept."""
-    spared: Collection[Path]
-    """Files that are never deleted."""
+    spared: Sequence[Path]
+    """The files of the run, which are never deleted; some may still be to come."""
 
     def set_aside(self) -> Path | None:
         """Number the file at `path`, and delete the oldest; return the new name unless that was deleted."""
-        numbered = self._numbered()
-        name = self.path.with_name(f"{self.path.name}.{max(numbered, default=0) + 1}")
+        name = self._new_name()
         self.path.rename(name)
+        spared = set(filter(None, map(_identity, self.spared)))
         own = {
             number: path
             for number, path in self._numbered().items()
-            if self._may_be_deleted(path) and is_rejects_file(path)
+            if _identity(path) not in spared and _is_own(path) and is_rejects_file(path)
         }
         for number in sorted(own)[: max(len(own) - self.keep, 0)]:
             own[number].unlink()
         return name if name.exists() else None
 
-    def _may_be_deleted(self, path: Path) -> bool:
-        status = path.lstat()
-        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-        return is_own and path not in self.spared
+    def _new_name(self) -> Path:
+        """Return the first name after all that are there that no file of the run has, or will have."""
+        start = f"{self.path.name}."
+        taken = {os.path.realpath(each) for each in self.spared if each.name.startswith(start)}
+        number = max(self._numbered(), default=0) + 1
+        while str(name := self.path.with_name(f"{start}{number}")) in taken:
+            number += 1
+        return name
 
     def _numbered(self) -> dict[int, Path]:
         """Return whatever has a numbered name, by number."""
@@ -256,6 +258,19 @@ class _NumberedFiles:
             for path in self.path.parent.iterdir()
             if path.name.startswith(start) and (number := path.name.removeprefix(start)).isdecimal()
         }
+
+
+def _is_own(path: Path) -> bool:
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode number of a file, links followed; None if there is none."""
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return None
 
 
 def _entry(code: str, at: str | None, message: str, http: object = None) -> dict[str, object]:
@@ -285,10 +300,11 @@ def _opened(path: Path) -> FileIO:
     """Open a device or pipe to write to.
 
     Raises:
+        NotOursError: it is somebody else's.
         OSError: it can't be opened, or is a pipe without a reader, which would block for ever.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        return FileIO(open_special(path), "w")
     except OSError as error:
         if error.errno != errno.ENXIO:
             raise
@@ -296,8 +312,6 @@ def _opened(path: Path) -> FileIO:
             f"{path} is a pipe or socket that nobody reads; start its reader first, or name a file"
         )
         raise OSError(words) from error
-    os.set_blocking(descriptor, True)
-    return FileIO(descriptor, "w")
 
 
 def is_rejects_file(path: Path) -> bool:

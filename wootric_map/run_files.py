@@ -4,7 +4,6 @@ A file that is written must have no other use, or the run would overwrite what i
 file that is only read may be named several times.
 """
 
-import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +12,12 @@ from typing import Final, NamedTuple
 
 from wootric_map.deliver.journal_watch import COMPANIONS
 from wootric_map.errors import OneFileError
+from wootric_map.ownership import names_open_file
 from wootric_map.read.files import Source
 from wootric_map.rejects import is_rejects_file
 
 LOCK: Final = ".lock"
 """The ending of the name of a lock's file."""
-
-_OPEN_FILES: Final = (Path("/dev"), Path("/proc"))
 
 
 class Place(NamedTuple):
@@ -110,8 +108,8 @@ def place_of(path: Path) -> Place:
     try:
         status = path.stat()
     except (OSError, ValueError):
-        return Place(_resolved(path), None, _is_open_file(path))
-    is_stream = stat.S_ISCHR(status.st_mode) or _is_open_file(path)
+        return Place(_resolved(path), None)
+    is_stream = stat.S_ISCHR(status.st_mode) or names_open_file(path)
     return Place(path, (status.st_dev, status.st_ino), is_stream)
 
 
@@ -178,9 +176,3 @@ def _resolved(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError):  # links in a circle
         return path.absolute()
-
-
-def _is_open_file(path: Path) -> bool:
-    """Return whether a path names an open file of the process, such as /dev/stdout."""
-    above = Path(os.path.abspath(path)).parents  # noqa: PTH100 - links are not followed
-    return any(each in above for each in _OPEN_FILES)

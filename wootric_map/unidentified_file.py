@@ -1,13 +1,12 @@
 """A file of the unidentified records, to be pushed once their users are known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from wootric_map.errors import UnfitSettingsError
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.planning import keep_unidentified
-from wootric_map.read.files import Source
 from wootric_map.rejects import KeptRecords, RejectsFile
 from wootric_map.report import Report
 from wootric_map.unidentified import UnidentifiedRecords
@@ -20,7 +19,7 @@ class UnidentifiedFile:
         self,
         path: Path | None,
         report: Report,
-        sources: Sequence[Source],
+        spare: Iterable[Path],
         *,
         keep: int = 5,
     ) -> None:
@@ -29,8 +28,7 @@ class UnidentifiedFile:
         Args:
             path: the place of the file; None for no file.
             report: counts the records of the run.
-            sources: the sources of the run.
-            keep: as in `RejectsFile`.
+            spare, keep: as in `RejectsFile`.
 
         Raises:
             SettingsError: the file can't be written.
@@ -43,8 +41,7 @@ class UnidentifiedFile:
         if path is None:
             return
         try:
-            spared = (each.path for each in sources if each.path)
-            self._file = RejectsFile(path, keep=keep, spare=spared)
+            self._file = RejectsFile(path, keep=keep, spare=spare)
         except OSError as error:
             raise UnfitSettingsError(f"--unidentified: {error}") from error
         report.unidentified_records = UnidentifiedRecords()

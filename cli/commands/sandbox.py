@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from cli import options, redacting
-from wootric_map.ownership import open_ours, place_of_ours
+from wootric_map.ownership import open_ours, open_special, place_of_ours
 
 if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
@@ -191,9 +191,8 @@ def _open_log(path: Path) -> BinaryIO:
     # Unbuffered: a line is in the file once the request is answered. Private: it holds addresses.
     try:
         place = place_of_ours(path)
-        # Without waiting: a pipe may have no reader.
         if path.exists() and not path.is_file():  # such as /dev/stderr
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+            descriptor = open_special(path)
         else:
             descriptor = open_ours(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as error:

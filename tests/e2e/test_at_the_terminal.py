@@ -18,13 +18,12 @@ from types import MappingProxyType
 import orjson
 import pytest
 from in_process import call_in_process
-from replaying import SAMPLES, Replay, at, identify, track, until
+from replaying import NOWHERE, SAMPLES, Replay, at, identify, track, until
 
 from wootric_map.sandbox import Fault, ResetConnection, SandboxRequest, SandboxSettings
 
 ADA = "ada@example.com"
 GOOD = at(1, identify("1", ADA, plan="pro"))
-NOBODY = "http://127.0.0.1:9"
 PATIENCE = ("--give-up-after", "1", "--retries", "0")
 
 
@@ -78,7 +77,7 @@ def test_forget_names_the_journals_of_a_token_that_has_several(replay: Replay) -
         assert name in done.stderr
     assert fingerprints(replay) == both
     # An address tells which, and one where there is none is not taken for another.
-    done = replay.run("journal", "forget", "--yes", "--base-url", NOBODY)
+    done = replay.run("journal", "forget", "--yes", "--base-url", NOWHERE)
     assert done.returncode == 2
     assert "nothing was delivered to this account at http://127.0.0.1:9" in done.stderr
     assert replay.run("journal", "forget", "--yes").returncode == 0
@@ -133,7 +132,7 @@ def test_forget_asks_for_more_where_two_accounts_begin_alike(replay: Replay) -> 
 
 @pytest.mark.parametrize(
     ("environment", "code"),
-    [({"WOOTRIC_CLIENT_SECRET": "wrong"}, 4), ({"WOOTRIC_BASE_URL": NOBODY}, 5)],
+    [({"WOOTRIC_CLIENT_SECRET": "wrong"}, 4), ({"WOOTRIC_BASE_URL": NOWHERE}, 5)],
 )
 @pytest.mark.parametrize("own", [[], ["--journal", "own.journal"]])
 def test_a_failed_sign_in_leaves_no_account(

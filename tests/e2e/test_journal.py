@@ -6,15 +6,18 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import orjson
 import pytest
+import requests
 from forking import Forked
 from replaying import Replay, at, by_device, identify, page, track, until
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from wootric_map.sandbox import Fault, FaultRule, ResetConnection, SandboxRequest, SandboxSettings
 
@@ -240,6 +243,86 @@ def test_a_stand_in_that_was_started_anew_gets_everything_once_more(
     assert "started anew" in done.stderr
     assert len(replay.sandbox.state.page_views) == 2
     assert {"1", "2"} <= set(replay.users())
+
+
+def delivered(replay: Replay) -> dict[str, int]:
+    """What `status` says has been delivered."""
+    held: dict[str, int] = orjson.loads(replay.run("status", "--format", "json").stdout)[
+        "delivered"
+    ]
+    return held
+
+
+@pytest.mark.parametrize("told", [[], [{"id": 1, "created_at": 4_000_000_000}]])
+def test_one_reply_makes_no_journal_forgotten(replaying: Start, told: list[object]) -> None:
+    empty = [False]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        is_list = request.endpoint == "GET /v1/end_users"
+        return Fault(JSONResponse(told)) if empty[0] and is_list else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    export = replay.write(EXPORT)
+    replay.push(export)
+    before = delivered(replay)
+    empty[0] = True
+    done = replay.push(export)
+    assert done.returncode == 0, done.stderr
+    assert "started anew" not in done.stderr
+    assert delivered(replay) == before
+    assert len(replay.sandbox.state.page_views) == 2
+
+
+class Forwarding(BaseHTTPRequestHandler):
+    """A proxy on this machine, behind which Wootric itself might be, that has nothing of a sandbox's own."""
+
+    protocol_version = "HTTP/1.1"
+    to = ""
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if self.path.startswith("/_"):
+            status, content = 404, b"{}"
+        else:
+            names = ("Authorization", "Content-Type")
+            headers = {name: self.headers[name] for name in names if name in self.headers}
+            reply = requests.request(
+                self.command, f"{self.to}{self.path}", headers=headers, data=body, timeout=30
+            )
+            status, content = reply.status_code, reply.content
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_PUT = do_GET  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_what_is_no_sandbox_makes_no_journal_forgotten(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Forwarding, "to", replay.sandbox.base_url)
+    export = replay.write(EXPORT)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forwarding) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.02,))
+        serving.start()
+        env = {"WOOTRIC_BASE_URL": f"http://127.0.0.1:{server.server_port}"}
+        try:
+            assert replay.push(export, env=env).returncode == 0
+            before = delivered(replay)
+            replay.sandbox.state.reset()
+            done = replay.push(export, env=env)
+        finally:
+            server.shutdown()
+            serving.join()
+    assert done.returncode == 0, done.stderr
+    assert "started anew" not in done.stderr
+    assert delivered(replay) == before
+    assert sum(before.values()) == 5
 
 
 @pytest.mark.parametrize(("newer", "sent"), [(3600, ["PUT"]), (-3600, [])])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replaying import Replay, at, by_device, identify, page, refusing, track, until
+from replaying import NOWHERE, Replay, at, by_device, identify, page, refusing, track, until
 
 from wootric_map.model import WARNINGS
 from wootric_map.sandbox import SandboxSettings
@@ -149,7 +149,7 @@ def test_personal_data_is_hidden_in_what_programs_are_told(replay: Replay) -> No
     ("environment", "code", "words"),
     [
         ({"WOOTRIC_CLIENT_SECRET": "wrong"}, 4, "sign"),
-        ({"WOOTRIC_BASE_URL": "http://127.0.0.1:9"}, 5, "no connection"),
+        ({"WOOTRIC_BASE_URL": NOWHERE}, 5, "no connection"),
     ],
 )
 def test_a_push_that_could_not_begin_tells_programs_why(

@@ -3,9 +3,10 @@
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import orjson
 import pytest
@@ -58,6 +59,35 @@ def test_no_process_of_a_run_shows_a_secret_in_its_environment(tmp_path: Path) -
     assert len(shown) >= 6
     assert any(b"XDG_STATE_HOME" in each for each in shown)
     assert not any(b"of-the-secrets" in each for each in shown)
+
+
+_EXECUTED: Final = """
+import ctypes, os, sys
+def array(texts):
+    return (ctypes.c_char_p * (len(texts) + 1))(*map(os.fsencode, texts), None)
+environment = [f"{name}={value}" for name, value in os.environ.items()]
+twice = ["WOOTRIC_CLIENT_SECRET=second-of-the-secrets", "WOOTRIC_CLIENT_SECRET=third-of-the-secrets"]
+ctypes.CDLL(None).execve(os.fsencode(sys.argv[1]), array(sys.argv[1:]), array(environment + twice))
+"""
+"""Executes a command with a variable that is given three times, as no shell does, but another program may."""
+
+
+@needs_proc
+def test_no_secret_stays_where_its_variable_is_given_several_times(replay: Replay) -> None:
+    os.mkfifo(replay.folder / "pipe")
+    secret = replay.sandbox.settings.client_secret
+    command = [sys.executable, "-c", _EXECUTED, str(COMMAND), "push", "pipe"]
+    with subprocess.Popen(
+        command, cwd=replay.folder, env=replay.environment(), stderr=subprocess.PIPE
+    ) as process:
+        with (replay.folder / "pipe").open("wb"):
+            until(lambda: bool(replay.sandbox.requests))
+            shown = Path(f"/proc/{process.pid}/environ").read_bytes()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert shown.count(b"WOOTRIC_CLIENT_SECRET=") == 3
+    assert b"of-the-secrets" not in shown
+    assert secret.encode() not in shown
 
 
 def test_a_secret_that_has_left_the_environment_still_signs_in(replay: Replay) -> None:
@@ -117,6 +147,31 @@ def test_a_plan_goes_to_no_pipe_and_a_log_waits_for_no_reader(replay: Replay) ->
     done = replay.run("sandbox", "--log", "pipe")
     assert done.returncode == 2
     assert "cannot open pipe: nobody reads this pipe" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("snapshot", "--update", "pipe"),
+        ("snapshot", "--update", "pipe", "-o", "newer"),
+        ("snapshot", "-o", "pipe"),
+        ("dry-run", "--against", "pipe", "export.ndjson"),
+        ("push", "--against", "pipe", "export.ndjson"),
+        ("push", "--plan", "pipe"),
+        ("push", "--journal", "pipe", "export.ndjson"),
+        ("dry-run", "--journal", "pipe", "export.ndjson"),
+        ("status", "--journal", "pipe"),
+        ("journal", "forget", "--yes", "--journal", "pipe"),
+    ],
+)
+def test_a_pipe_is_not_waited_for_where_a_file_is_needed(
+    replay: Replay, args: tuple[str, ...]
+) -> None:
+    replay.write([ADA])
+    os.mkfifo(replay.folder / "pipe")
+    done = replay.run(*args)
+    assert done.returncode == 2, done.stderr
+    assert "pipe" in done.stderr
 
 
 def test_rejects_go_to_a_pipe_that_is_read_and_exports_come_from_one(replay: Replay) -> None:
@@ -292,6 +347,9 @@ def test_a_soft_limit_on_open_files_is_raised(replay: Replay) -> None:
 # Locks
 
 
+OF_USER = Path(f"/tmp/wootric-replay-{os.geteuid()}")  # noqa: S108 - as the README says
+
+
 def reading(replay: Replay, *lines: bytes) -> tuple[Forked, BinaryIO]:
     """A push that has got these lines through a pipe, and waits for more until that is closed."""
     pipe = replay.folder / "pipe"
@@ -303,18 +361,37 @@ def reading(replay: Replay, *lines: bytes) -> tuple[Forked, BinaryIO]:
     return process, feed
 
 
-def test_runs_with_state_folders_of_their_own_do_not_overlap_either(replay: Replay) -> None:
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"XDG_RUNTIME_DIR": "runtime"}, {"XDG_RUNTIME_DIR": "other"}, {"XDG_RUNTIME_DIR": None}],
+)
+def test_runs_with_folders_of_their_own_do_not_overlap_either(
+    replay: Replay, elsewhere: Mapping[str, str | None]
+) -> None:
     export = replay.write([ADA])
+    env = {name: each and str(replay.folder / each) for name, each in elsewhere.items()}
     process, feed = reading(replay, orjson.dumps(ADA))
     with process:
         with feed:
             until(lambda: bool(replay.sandbox.requests))
-            done = replay.push(export, env={"XDG_STATE_HOME": str(replay.folder / "other")})
+            done = replay.push(export, env={**env, "XDG_STATE_HOME": str(replay.folder / "other")})
             assert done.returncode == 6, done.stderr
             assert f"at work on this account: process {process.pid} " in done.stderr
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert not list(replay.folder.glob("runtime/**/*.lock"))
+    (lock,) = replay.folder.rglob("state/**/*.lock")
+    for folder in (replay.folder / "runtime", OF_USER):
+        assert not list(folder.rglob(lock.name))
+
+
+def test_a_run_whose_folders_are_one_takes_each_lock_once(replay: Replay) -> None:
+    link = replay.folder / "link"
+    link.symlink_to("one")
+    env = {"XDG_RUNTIME_DIR": str(replay.folder / "one"), "XDG_STATE_HOME": str(link)}
+    (replay.folder / "one").mkdir()
+    for _ in range(2):
+        done = replay.push(replay.write([ADA]), env=env)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(replay: Replay) -> None:
@@ -325,6 +402,7 @@ def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(replay: Repla
             until(lambda: bool(replay.sandbox.requests))
             for lock in replay.folder.rglob("*.lock"):
                 lock.unlink()
+                (OF_USER / lock.name).unlink(missing_ok=True)
             done = replay.push(export)
         _, errors = process.communicate(timeout=60)
     told = [

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from replaying import Replay, at, identify, page, refusing, until
+from replaying import NOWHERE, Replay, at, identify, page, refusing, until
 
 from wootric_map.sandbox import FaultRule, SandboxSettings
 
@@ -109,7 +109,7 @@ def test_a_new_identify_of_whom_was_refused_is_written_without_what_was(replay: 
     "environment",
     [
         {"WOOTRIC_CLIENT_SECRET": "wrong"},
-        {"WOOTRIC_BASE_URL": "http://127.0.0.1:9"},
+        {"WOOTRIC_BASE_URL": NOWHERE},
     ],
 )
 def test_a_run_that_sent_nothing_says_nothing_of_old_rejects(

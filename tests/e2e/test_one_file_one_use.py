@@ -2,15 +2,19 @@
 
 import json
 import stat
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
 import pytest
-from replaying import Replay, identify, track
+from forking import COMMAND
+from replaying import Replay, identify, refusing, track, until
 
 from wootric_map.run_files import conflict, place_of, use
+from wootric_map.sandbox import SandboxSettings
 
 ADA = identify("1", "ada@example.com")
 STRANGER = track("9", "Signed Up")
@@ -18,6 +22,7 @@ UNTITLED = {"type": "track", "userId": "1"}
 
 WRITTEN = ("--rejects", "--unidentified", "--journal")
 READ = ("PATHS", "--against", "--client-secret-file")
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - what stands below /dev is looked at as elsewhere
 BESIDE = ("-wal", "-shm", "-journal", ".lock")
 
 
@@ -174,16 +179,61 @@ def test_rejects_are_pushed_and_replaced_by_whatever_name(replay: Replay) -> Non
         assert [each["code"] for each in replay.rejects()] == ["missing_event"]
 
 
-def test_what_is_pushed_is_never_deleted_as_an_old_rejects_file(replay: Replay) -> None:
-    kept = b'{"code":"refused","record":"%s"}\n'
-    export = replay.folder / "rejects.ndjson.1"
-    export.write_bytes(kept % json.dumps(json.dumps(UNTITLED))[1:-1].encode())
-    (replay.folder / "rejects.ndjson.2").write_bytes(kept % b"older")
-    (replay.folder / "rejects.ndjson").write_bytes(kept % b"earlier")
-    done = replay.push("--keep-rejects", "1", export)
+def kept(path: Path, record: object = "earlier") -> Path:
+    """A rejects file that holds one record."""
+    path.write_bytes(json.dumps({"code": "refused", "record": record}).encode() + b"\n")
+    return path
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_what_is_pushed_is_never_deleted_as_an_old_rejects_file(
+    replay: Replay, naming: Callable[[Path], Path]
+) -> None:
+    rejects = replay.folder / "rejects.ndjson"
+    export = kept(Path(f"{rejects}.1"), json.dumps(UNTITLED))
+    kept(Path(f"{rejects}.2"), "older")
+    kept(rejects)
+    done = replay.push("--keep-rejects", "1", naming(export))
     assert done.returncode == 1, done.stderr
     names = sorted(path.name for path in replay.folder.glob("rejects*"))
     assert names == ["rejects.ndjson", "rejects.ndjson.1", "rejects.ndjson.3"]
+
+
+def test_nor_are_the_rejects_of_a_plan(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    replay = replaying(SandboxSettings(faults=(refusing("ada@example.com"),)))
+    assert replay.push("--plan", replay.plan(replay.write([ADA]))).returncode == 1
+    rejects = replay.folder / "rejects.ndjson"
+    pushed = rejects.rename(f"{rejects}.1")
+    before = pushed.read_bytes()
+    for arguments in ((pushed,), ("--plan", pushed)):
+        kept(rejects)
+        done = replay.push("--keep-rejects", "0", *arguments)
+        assert done.returncode == 1, done.stderr
+        assert pushed.read_bytes() == before
+        names = sorted(path.name for path in replay.folder.glob("rejects*"))
+        assert names == ["rejects.ndjson", "rejects.ndjson.1"]
+
+
+def test_nor_is_what_the_run_itself_has_written(replay: Replay) -> None:
+    export = replay.write([ADA, STRANGER, UNTITLED])
+    rejects = kept(replay.folder / "rejects.ndjson")
+    nobody = replay.folder / "rejects.ndjson.1"
+    done = replay.push("--keep-rejects", "0", "--unidentified", nobody, export)
+    assert done.returncode == 1, done.stderr
+    assert b'"code":"unidentified"' in nobody.read_bytes()
+    assert b'"code":"missing_event"' in rejects.read_bytes()
+    assert len(list(replay.folder.glob("rejects*"))) == 2
+
+
+def test_what_is_set_aside_takes_no_name_that_the_run_needs(replay: Replay) -> None:
+    export = replay.write([ADA, STRANGER])
+    kept(replay.folder / "nobody")
+    done = replay.run("dry-run", "--unidentified", "nobody", "--out", "nobody.1", export)
+    assert done.returncode == 0, done.stderr
+    assert b"wootric_replay_plan" in (replay.folder / "nobody.1").read_bytes()
+    assert b'"earlier"' in (replay.folder / "nobody.2").read_bytes()
 
 
 def test_an_export_in_a_folder_is_not_left_out_because_rejects_are_to_go_there(
@@ -204,12 +254,48 @@ def test_an_export_in_a_folder_is_not_left_out_because_rejects_are_to_go_there(
         assert "Records" in done.stdout
 
 
+@pytest.mark.parametrize("folder", [IN_MEMORY, Path("/proc/self/cwd")])
+@pytest.mark.skipif(not IN_MEMORY.is_dir(), reason=f"needs {IN_MEMORY}")
+def test_a_folder_of_the_system_is_as_any_other(replay: Replay, folder: Path) -> None:
+    export = replay.write([ADA, STRANGER, UNTITLED])
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as own:
+        below = Path(own) if folder == IN_MEMORY else folder
+        for one, other in (
+            (("--rejects", below / "x"), ("--unidentified", below / "x")),
+            (("--journal", below / "j"), ("--rejects", below / "j-wal")),
+            (("--journal", below / "j"), ("--unidentified", below / "j.lock")),
+        ):
+            assert "name one file" in refused(replay, "push", *one, *other, export)
+        assert not list(Path(own).iterdir())
+
+
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/stdout"])
 def test_devices_may_be_named_twice(replay: Replay, device: str) -> None:
     export = replay.write([ADA, STRANGER, UNTITLED])
     done = replay.push("--rejects", device, "--unidentified", device, export)
     assert done.returncode == 1, done.stderr
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_an_open_pipe_gets_what_goes_to_its_number(replay: Replay) -> None:
+    export = replay.write([ADA, STRANGER, UNTITLED])
+    done = subprocess.run(
+        [
+            "/bin/bash",
+            "-c",
+            '"$0" push -q --rejects >(cat >rejects) --unidentified /proc/self/fd/1 "$@" | cat',
+            COMMAND,
+            export,
+        ],
+        cwd=replay.folder,
+        env=replay.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    until(lambda: (replay.folder / "rejects").read_bytes().count(b"missing_event") == 1)
+    assert done.stdout.count('"code":"unidentified"') == 1, done.stdout
 
 
 def test_a_link_that_leads_in_a_circle_is_one_file(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The plan that a dry run saves, and the push that does exactly what it says."""
 
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -447,3 +448,33 @@ def test_what_reads_the_diff_may_go_away(replay: Replay, style: str) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.wait(30) == 141
+
+
+def test_rejects_of_a_plan_are_placed_where_somebody_can_look(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    """In the plan that was reviewed if they fail again, and in the rejects if they were mended badly."""
+    replay = replaying(SandboxSettings(faults=(refusing(ADA, BYRON),)))
+    plan = replay.plan(replay.write(EXPORT))
+    assert replay.push("--plan", plan).returncode == 1
+    rejects = replay.folder / "rejects.ndjson"
+    first = replay.rejects()
+    assert len(first) >= 2
+    rejects.write_bytes(b"".join(reversed(rejects.read_bytes().splitlines(keepends=True))))
+    for options in ((rejects,), ("--plan", rejects)):
+        done = replay.push("--format", "json", "--quiet", *options)
+        assert done.returncode == 1, done.stderr
+        again = replay.rejects()
+        places = {(each["source"], each["line"], each["record"]) for each in again}
+        assert places <= {(each["source"], each["line"], each["record"]) for each in first}
+        assert {each["source"] for each in again} == {str(plan)}
+        (told,) = map(orjson.loads, done.stdout.splitlines())
+        where = [at for each in told["summary"]["failed_details"] for at in each["places"]]
+        assert where
+        assert {(at["source"], at["line"]) for at in where} <= {each[:2] for each in places}
+    mended = [json.loads(line) for line in rejects.read_bytes().splitlines()]
+    mended[-1]["record"] = mended[-1]["record"].replace('"email"', '"e_mail"')
+    rejects.write_text("".join(json.dumps(each) + "\n" for each in mended))
+    done = replay.push(rejects)
+    assert done.returncode == 2, done.stderr
+    assert f"{rejects}:{len(mended)}: the line is no part of a plan" in done.stderr

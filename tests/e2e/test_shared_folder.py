@@ -4,7 +4,8 @@ import os
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,19 @@ UNTITLED = {"type": "track", "userId": "1"}
 EXPORT = [ADA, page("1"), STRANGER, UNTITLED]
 
 
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - what stands below /dev is looked at as elsewhere
+ANYWHERE = pytest.mark.parametrize("shared", [None, IN_MEMORY], indirect=True, ids=["disk", "shm"])
+
+
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A folder in which everybody may make files, and nobody may delete another's."""
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    folder.chmod(0o1777)
-    return folder
+    above = getattr(request, "param", None) or tmp_path
+    if not above.is_dir():
+        pytest.skip(f"needs {above}")
+    with tempfile.TemporaryDirectory(dir=above) as name:
+        Path(name).chmod(0o1777)
+        yield Path(name)
 
 
 def planted(path: Path, content: bytes = b"") -> tuple[int, int, bytes]:
@@ -88,6 +95,7 @@ def named(shared: Path, file: str) -> Path:
 
 
 @ROOT_ALONE
+@ANYWHERE
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_what_somebody_else_has_put_there_is_refused_and_left_as_it_was(
     replay: Replay, shared: Path, kind: str
@@ -125,6 +133,7 @@ def test_a_journal_of_somebody_elses_is_not_read_either(
 
 
 @ROOT_ALONE
+@ANYWHERE
 @pytest.mark.parametrize("kind", ["journal", "rejects", "unidentified", "plan", "snapshot", "log"])
 def test_a_link_of_somebody_elses_is_not_followed(
     replay: Replay, shared: Path, tmp_path: Path, kind: str
@@ -137,6 +146,26 @@ def test_a_link_of_somebody_elses_is_not_followed(
     assert done.returncode == 2, done.stderr
     assert "is a link that belongs to another user" in done.stderr
     assert not (tmp_path / "elsewhere").exists()
+
+
+@ROOT_ALONE
+@ANYWHERE
+@pytest.mark.parametrize("kind", ["rejects", "unidentified", "log"])
+def test_a_pipe_of_somebody_elses_is_not_written_to(
+    replay: Replay, shared: Path, kind: str
+) -> None:
+    file, command = COMMANDS[kind]
+    pipe = shared / file
+    os.mkfifo(pipe)
+    os.chown(pipe, NOBODY, NOBODY)
+    pipe.chmod(0o666)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = command(replay, pipe)
+    taken = os.read(reading, 100_000)
+    os.close(reading)
+    assert done.returncode == 2, done.stderr
+    assert f"{file} belongs to another user (uid {NOBODY})" in done.stderr
+    assert not taken
 
 
 @pytest.mark.parametrize("kind", ["journal", "rejects", "unidentified", "plan", "snapshot"])

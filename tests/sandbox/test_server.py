@@ -44,6 +44,19 @@ def test_state_shows_all_that_was_taken_and_needs_no_token(
     assert call("POST", "/v1/end_users", {"email": "a@x.io"}).json()["id"] == 1
 
 
+def test_it_tells_what_it_is_and_since_when_it_holds_anything(
+    sandbox: RunningSandbox, http: requests.Session, tick: Callable[[float], None]
+) -> None:
+    began = []
+    for _ in range(2):
+        http.post(f"{sandbox.base_url}/_sandbox/reset")
+        told = http.get(f"{sandbox.base_url}/_sandbox/about").json()
+        assert told["sandbox"] == "wootric-replay"
+        began.append(told["began"])
+        tick(60)
+    assert began[1] - began[0] == 60
+
+
 def test_state_is_not_for_web_pages_that_rename_loopback(
     sandbox: RunningSandbox, http: requests.Session
 ) -> None:

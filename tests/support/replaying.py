@@ -25,6 +25,9 @@ Environment = Mapping[str, str | None]
 
 SAMPLES = Path(__file__).parents[2] / "sample_events"
 
+NOWHERE = f"http://127.0.0.1:9/{os.getpid()}"
+"""An address where nobody listens, of this process alone: two runs on one account would not overlap."""
+
 _FIELDS = ("email", "external_id", "phone_number", "external_created_at")
 
 

@@ -4,7 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,7 +111,7 @@ class _LockFile:
 
     path: Path
     is_temporary: bool
-    """Whether the file stands in the runtime folder, and goes with the run."""
+    """Whether the file stands in a runtime folder, and goes with the run."""
     is_optional: bool
     """Whether the run goes on without the lock if the file can't be written."""
 
@@ -199,12 +199,13 @@ def _state_folder(account: str) -> Path | None:
 
 def _lock_files(account: str, path: Path) -> Iterator[_LockFile]:
     """Yield the files that lock an account, wherever its journal stands, and a journal, whosever it is."""
-    runtime, state = _runtime_folder(), _state_folder(account)
-    paths = [folder / f"{account}{LOCK}" for folder in (runtime, state) if folder]
+    state = _state_folder(account)
+    runtime = [each for each in _runtime_folders() if not state or each != state.resolve()]
+    paths = [folder / f"{account}{LOCK}" for folder in (*runtime, state) if folder]
     if path.parent != state:
         paths.append(path.with_name(path.name + LOCK))
     for each in paths:
-        is_temporary = each.parent == runtime
+        is_temporary = each.parent in runtime
         beside_another = each.parent == state and path.parent != state
         yield _LockFile(each, is_temporary, is_optional=is_temporary or beside_another)
 
@@ -224,25 +225,31 @@ def describe_holder(found: Holder, now: float) -> str:
     return f"process {found.process} on {found.host}, since {since} ({length})"
 
 
-def _runtime_folder() -> Path | None:
-    """Return the folder in which this user's runs find each other, whatever their state folders are.
+def _runtime_folders() -> list[Path]:
+    """Return the folders in which this user's runs find each other, whatever their state folders are.
 
-    It is None if there is no such folder that this user alone can write to.
+    The one in `/tmp` does not depend on the environment, which a cron job's shell sets otherwise; but another
+    user may have taken its name. What platformdirs falls back to depends on TMPDIR. Only folders that this
+    user alone can write to are returned.
     """
-    # What platformdirs falls back to depends on TMPDIR, which a cron job's shell sets otherwise.
-    of_system = Path(f"/run/user/{os.geteuid()}")
-    told = os.environ.get("XDG_RUNTIME_DIR")
-    if told or of_system.is_dir():
-        folder = Path(told or of_system, "wootric-replay")
-    else:
-        folder = Path(f"/tmp/wootric-replay-{os.geteuid()}")  # noqa: S108 - its owner is looked at
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
-    except OSError:
-        return None
-    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-    return folder if is_own and not status.st_mode & 0o022 else None
+    user = os.geteuid()
+    folders = [Path(f"/tmp/wootric-replay-{user}")]  # noqa: S108 - its owner is looked at
+    of_system, told = Path(f"/run/user/{user}"), os.environ.get("XDG_RUNTIME_DIR")
+    if of_system.is_dir():
+        folders.append(of_system / "wootric-replay")
+    if told:
+        folders.append(Path(told, "wootric-replay"))
+    given = set()
+    for folder in folders:
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = folder.lstat()
+            is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == user
+            if is_own and not status.st_mode & 0o022:
+                given.add(
+                    folder.resolve()
+                )  # one folder may have two paths, and a lock is taken once
+    return sorted(given)
 
 
 def _remove_without_journal(lock: RunLock, path: Path) -> None:

@@ -28,10 +28,8 @@ OLDEST_END_USER: Final = {
 """The query for the oldest end user of an account."""
 
 
-def is_another_account(journal: Journal, oldest: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether an account can't be the one that a journal is about.
-
-    A stand-in that was started anew has the same address and token, and has forgotten everything.
+def has_lost_all(journal: Journal, oldest: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether an account seems to hold nobody any more whom the runs on a journal have met.
 
     Args:
         journal: the open journal.
@@ -44,6 +42,20 @@ def is_another_account(journal: Journal, oldest: Sequence[Mapping[str, Any]]) ->
         return until is not None and place_of(oldest[0]).created_at > until
     except ValueError:
         return False  # the reply does not say when
+
+
+def was_begun_since(journal: Journal, sandbox_began: float | None) -> bool:
+    """Return whether a sandbox of this program was started or emptied after the last run on a journal.
+
+    Such a sandbox has the address and token of the one before, and has forgotten everything. Nobody else's
+    word counts: behind an address of this machine may also stand a proxy to Wootric itself.
+
+    Args:
+        journal: the open journal.
+        sandbox_began: as `Wootric.sandbox_began` gives it.
+    """
+    until = journal.runs.knows_until
+    return sandbox_began is not None and until is not None and sandbox_began > until
 
 
 def resolve_doubts(journal: Journal, find: Find) -> ResolvedDoubts:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from wootric_map.deliver.delivery import calls_left, deliver, deliver_file
-from wootric_map.deliver.doubts import OLDEST_END_USER, is_another_account, resolve_doubts
+from wootric_map.deliver.doubts import (
+    OLDEST_END_USER,
+    has_lost_all,
+    resolve_doubts,
+    was_begun_since,
+)
 from wootric_map.deliver.failed_records import FailedRecords
 from wootric_map.deliver.forecast import RemainingCalls, Speed, speed_of
 from wootric_map.deliver.journal import Journal
@@ -55,7 +60,7 @@ class Replay:
     earlier_limits: Mapping[str, float]
     """The limits that replies told earlier runs, in calls a minute by endpoint."""
     is_stand_in: bool
-    """Whether the account is a stand-in on this machine, which may have forgotten everything."""
+    """Whether the account is at an address of this machine, and may be a sandbox that has forgotten all."""
     find: Find | None
     """Looks an end user up; None if Wootric is taken to hold nobody."""
     is_snapshot: bool
@@ -86,14 +91,20 @@ class Replay:
 
     def _resolve_doubts(self) -> None:
         """Find out what became of the writes of earlier runs that got no answer."""
-        if self.is_stand_in and self.journal.end_users.has_any:
-            with suppress(CallFailedError):
-                if is_another_account(self.journal, self.wootric.list_end_users(OLDEST_END_USER)):
-                    self.journal.forget_all()
-                    self.observer.journal_cleared()
+        if self.is_stand_in and self.journal.end_users.has_any and self._is_sandbox_anew():
+            self.journal.forget_all()
+            self.observer.journal_cleared()
         resolved = resolve_doubts(self.journal, self.wootric.find)
         if any(resolved):
             self.observer.doubts_resolved(resolved)
+
+    def _is_sandbox_anew(self) -> bool:
+        """Return whether the account is a sandbox that was started or emptied since the last run."""
+        with suppress(CallFailedError):
+            oldest = self.wootric.list_end_users(OLDEST_END_USER)
+            if has_lost_all(self.journal, oldest):
+                return was_begun_since(self.journal, self.wootric.sandbox_began())
+        return False
 
     def deliver_export(
         self,

@@ -3,7 +3,7 @@
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -18,20 +18,30 @@ from wootric_map.plan.plan_lines import (
     load,
     planned,
 )
+from wootric_map.plan.plan_rejects import Origin
 from wootric_map.private_file import LONGEST_LINE
 
 
 class PlanFile:
     """A saved plan, checked from its first line to its last before anything is sent."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, rejects: Path | None = None, origins: Sequence[Origin] = ()
+    ) -> None:
         """Read a plan file from its first line to its last.
+
+        Args:
+            path: the plan.
+            rejects: the rejects file that the plan was made of; None if it was made of none.
+            origins: the places of the plan's lines in the rejects file, in the order of the plan.
 
         Raises:
             PlanFileError: the file is no plan, is of a newer version, is cut short, or was changed.
             OSError: the file can't be read.
         """
         self.path = path
+        self._rejects = rejects
+        self._origins = origins
         if path.exists() and not path.is_file():
             raise PlanFileError(f"{path} is no file; a plan is read more than once")
         self.account: str | None = None
@@ -143,11 +153,20 @@ class PlanFile:
 
     def _step(self, line: dict[str, Any], begin: int, number: int) -> Planned:
         """Return the step of a line that begins at an offset and has a number."""
+        origin = self._origin(number)
+        place = (origin.source, origin.line) if origin else (str(self.path), number)
         try:
-            return planned(line, Ref(begin, str(self.path), number))
+            return planned(line, Ref(begin, *place))
         except (KeyError, TypeError, ValueError) as error:
             raise self._wrong(number, "the line is no part of a plan") from error
 
     def _wrong(self, number: int, what: str) -> PlanFileError:
         """Return the error about a wrong line."""
-        return PlanFileError(f"{self.path}:{number}: {what}; make the plan anew")
+        origin = self._origin(number)
+        place = f"{self._rejects}:{origin.rejects_line}" if origin else f"{self.path}:{number}"
+        return PlanFileError(f"{place}: {what}; make the plan anew")
+
+    def _origin(self, number: int) -> Origin | None:
+        """Return where a line of rejects comes from; `number` counts the header, too."""
+        index = number - 2
+        return self._origins[index] if 0 <= index < len(self._origins) else None

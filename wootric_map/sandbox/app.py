@@ -117,6 +117,7 @@ def _endpoints(state: SandboxState) -> list[tuple[str, _Access, Mapping[str, Han
         ("/registered_events.json", public, {"GET": state.list_registered_events}),
         ("/pixel.gif", public, {"GET": state.view_page}),
         ("/oauth/token", _Access.SIGN_IN, {"POST": state.token}),
+        ("/_sandbox/about", introspection, {"GET": state.tell_of_itself}),
         ("/_sandbox/state", introspection, {"GET": state.show_state}),
         ("/_sandbox/reset", introspection, {"POST": state.take_reset}),
         ("/{path:path}", _Access.SIGN_IN, {}),

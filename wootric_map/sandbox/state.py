@@ -96,6 +96,7 @@ class SandboxState:
         self.settings = settings
         self.clock = clock
         self.lock = threading.RLock()
+        self._began = clock()
         self.sign_ins = SignIns(settings, new_token)
         self.limits = RateLimits(settings)
         self._end_users = EndUserStore()
@@ -178,6 +179,7 @@ class SandboxState:
     def reset(self) -> None:
         """Forget all that was received, and end all rate windows. Issued tokens stay valid."""
         with self.lock:
+            self._began = self.clock()
             self.limits.clear()
             self._end_users = EndUserStore()
             self._checks.clear()
@@ -281,6 +283,10 @@ class SandboxState:
     def show_state(self, _request: SandboxRequest) -> Reply:
         """Answer `GET /_sandbox/state`, which Wootric does not have."""
         return Reply(self.to_json())
+
+    def tell_of_itself(self, _request: SandboxRequest) -> Reply:
+        """Answer `GET /_sandbox/about`, which Wootric does not have."""
+        return Reply({"sandbox": "wootric-replay", "began": self._began})
 
     def take_reset(self, _request: SandboxRequest) -> Reply:
         """Answer `POST /_sandbox/reset`, which Wootric does not have."""

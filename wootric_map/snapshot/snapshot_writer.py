@@ -165,6 +165,10 @@ class EarlierSnapshot:
         """
         if path.name.endswith(PARTIAL):
             raise SnapshotError(f"{path} is no whole snapshot; run the command that left it again")
+        if path.exists() and not path.is_file():
+            raise SnapshotError(
+                f"{path} is no file; a snapshot is read twice to bring it up to date"
+            )
         self._path = path
         self._database = scratch_database(_SCHEMA, cache_kib=_CACHE_KIB)
         try:

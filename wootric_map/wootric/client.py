@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from wootric_map.errors import NoAnswerError
+from wootric_map.errors import CallFailedError, NoAnswerError
 from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView
 from wootric_map.wootric import retry
 from wootric_map.wootric.auth import Credentials, Grant, SignIn
@@ -163,6 +163,23 @@ class Wootric:
             ApiCall("end_users/list", call, most=_LARGEST_PAGE, most_values=_MOST_VALUES_IN_PAGE)
         )
         return _page(rows, query)
+
+    def sandbox_began(self) -> float | None:
+        """Return the unix time at which a sandbox of this program was started or emptied.
+
+        Returns None if the server is no such sandbox, or does not say. Nothing secret is sent.
+
+        Raises:
+            WootricError: the server could not be asked.
+        """
+        call = HttpCall("GET", f"{self._services.eligibility}/_sandbox/about")
+        try:
+            told = self._caller.make(ApiCall("_sandbox/about", call, authorized=False))
+        except CallFailedError:
+            return None
+        is_sandbox = isinstance(told, dict) and told.get("sandbox") == "wootric-replay"
+        began = told.get("began") if is_sandbox else None
+        return began if isinstance(began, int | float) else None
 
     def create(self, wanted: EndUserUpsert, tracker: CallTracker = NO_TRACKER) -> EndUser:
         """Create an end user, and return it.
