@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
+import orjson
+
 from wootric_map.errors import StoppedError, WootricError
 from wootric_map.model import EligibilityCheck, EndUserUpsert, PageView
 from wootric_map.wootric.client import ClientCredentials, Wootric
@@ -39,6 +41,21 @@ def _replies() -> Iterator[bytes]:
     yield b'\x00{"id":999,"email":"eve@example.com","external_id":"1","phone_number":441}'
     yield b'\x02{"type":"error_list","errors":[{"status":"x","message":"no","field":"email"}]}'
     yield b'\x02{"error":"invalid","error_description":"\\ud83d no"}'
+    for depth in (40, 600, 990, 5_000):
+        for deep in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+            told = ada.replace(b'"ada@example.com"', deep)
+            yield b"\x00" + told
+            yield b"\x00[" + told + b"]"
+            yield b"\x00" + ada[:-1] + b',"properties":{"a":' + deep + b"}}"
+            yield (
+                b"\x00"
+                + ada[:-1]
+                + b',"properties":'
+                + orjson.dumps((b'{"a":%b}' % deep).decode())
+                + b"}"
+            )
+            yield b'\x02{"errors":[{"message":' + deep + b"}]}"
+            yield b'\x00{"eligible":' + deep + b"}"
     yield b'\x00{"eligible":true}'
     yield b'\x00["Signed Up"]'
     yield b"\xff" + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(ada), ada)

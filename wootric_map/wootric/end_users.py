@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from wootric_map.model import EndUser
 from wootric_map.values.dates import parse_iso_day
 from wootric_map.values.json_values import decimal_text
+from wootric_map.wootric.replies import is_too_deep
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _ZONE: Final = re.compile(r" ?(?:UTC|([+-][0-9]{2}:?[0-9]{2}))$")
@@ -64,7 +65,14 @@ def end_user_from(reply: Any) -> EndUser:
             },
             knows_properties=properties is not None,
         )
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError("it is no end user") from error
 
 
@@ -74,7 +82,7 @@ def _object_in(text: str) -> dict[str, Any] | None:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and not is_too_deep(found) else None
 
 
 def place_of(row: Mapping[str, Any]) -> Place:

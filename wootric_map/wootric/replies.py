@@ -10,7 +10,7 @@ number, and leave fields out.
 import re
 import threading
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from wootric_map.errors import NotBelievedError
@@ -25,6 +25,9 @@ MOST_VALUES: Final = 20_000
 
 _MOST_ON_A_PAGE: Final = 50
 """End users on a page of the list, at most."""
+
+_DEEPEST: Final = 500
+"""Levels of a reply's JSON; Wootric's have a few, and Python fails to write more than about a thousand."""
 
 _BEFORE_VALUES: Final = (b",", b":", b"[", b"{")
 
@@ -114,6 +117,25 @@ def says_who(sent: EndUserUpsert, told: EndUser) -> bool:
 def has_too_many_values(body: bytes, most: int = MOST_VALUES) -> bool:
     """Tell whether JSON may hold more than `most` values, without parsing it."""
     return len(body) > most and sum(body.count(each) for each in _BEFORE_VALUES) > most
+
+
+def is_too_deep(told: object) -> bool:
+    """Tell whether JSON has lists or objects inside each other, so many that what reads them could fail."""
+    level = [told]
+    for _ in range(_DEEPEST):
+        level = [
+            inner for each in level for inner in _inside(each) if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    """Return the values in a list or object of JSON; nothing for any other value."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def has_more_than_asked(rows: Sequence[object], query: Mapping[str, str]) -> bool:

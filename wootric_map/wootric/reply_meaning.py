@@ -17,7 +17,7 @@ from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
 from wootric_map.wootric.end_users import clean, end_user_from
 from wootric_map.wootric.http import LARGEST_REPLY, Reply
 from wootric_map.wootric.pace import number
-from wootric_map.wootric.replies import MOST_VALUES, has_too_many_values
+from wootric_map.wootric.replies import MOST_VALUES, has_too_many_values, is_too_deep
 from wootric_map.wootric.requests import HttpCall
 
 BAD_REPLY: Final = "bad_reply"
@@ -137,16 +137,19 @@ def end_user_told(told: Any) -> EndUser:
 
 
 def _json(call: ApiCall, reply: Reply) -> Any:
-    """Return the JSON of a 2xx reply; raise an error if the reply is too long or is no JSON."""
+    """Return the JSON of a 2xx reply; raise an error if it is too long, too deep or no JSON."""
     status = reply.status
     if reply.is_too_long or has_too_many_values(reply.body, call.most_values):
         raise bad_reply("Wootric's reply is longer than any such reply can be", status)
     try:
-        return _parsed(reply.body)
+        told = _parsed(reply.body)
     except ValueError as error:
         if not call.repeatable:
             raise NoAnswerError(f"{error}, so it may have been taken") from error
         raise ServerFaultError(BAD_REPLY, str(error), status, None) from error
+    if is_too_deep(told):
+        raise bad_reply("Wootric's reply is nested deeper than any such reply can be", status)
+    return told
 
 
 def _parsed(body: bytes) -> Any:
@@ -172,7 +175,7 @@ def _all_words(reply: Reply) -> str:
     if not has_too_many_values(reply.body):
         with suppress(ValueError):
             told = _parsed(reply.body)
-    if isinstance(told, dict):
+    if isinstance(told, dict) and not is_too_deep(told):
         errors = told.get("errors")
         if isinstance(errors, list):
             words = [str(each.get("message")) for each in errors if isinstance(each, dict)]

@@ -1591,6 +1591,33 @@ def test_a_secret_that_is_cut_off_with_the_kept_body_is_hidden(account_of: Accou
     assert raised.value.body == "x" * 1990 + "[token]"
 
 
+@pytest.mark.parametrize("depth", [600, 900, 990, 5_000])
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+@pytest.mark.parametrize("where", ["email", "properties", "errors"])
+def test_a_reply_that_is_nested_without_end_is_no_fault_of_ours(
+    account_of: AccountOf, depth: int, brackets: str, where: str
+) -> None:
+    opening = "[" if brackets == "[]" else '{"a":'
+    deep = opening * depth + "1" + brackets[1] * depth
+    bodies = {
+        "email": f'{{"id":7,"external_id":"person-7","email":{deep}}}',
+        "properties": f'{{"id":7,"external_id":"person-7","properties":{{"a":{deep}}}}}',
+        "errors": f'{{"errors":[{{"message":{deep}}}]}}',
+    }
+
+    def nested(request: SandboxRequest) -> Fault | None:
+        if "/end_users" not in request.path:
+            return None
+        return Fault(Response(bodies[where], 422 if where == "errors" else 200))
+
+    client = account_of(nested).client(retries=0)
+    with pytest.raises(CallFailedError) as raised:
+        client.find(EndUserUpsert(external_id="person-7"))
+    assert raised.value.code == ("refused" if where == "errors" else "bad_reply")
+    with pytest.raises(CallFailedError):
+        client.list_end_users({"per_page": "50"})
+
+
 # What `--verbose` shows.
 
 
