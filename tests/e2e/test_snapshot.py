@@ -20,6 +20,7 @@ from wootric_map.snapshot.snapshot_reader import SnapshotReader
 from wootric_map.wootric.regions import account_fingerprint
 
 LIST = "GET /v1/end_users"
+T = 1_700_000_000
 
 
 @dataclass
@@ -268,7 +269,7 @@ def test_faults_that_pass_are_tried_again(opened: Open) -> None:
         (JSONResponse([{"id": 1}]), "its created_at is missing"),
         (JSONResponse([{"id": 1, "created_at": 1}] * 51), "more than the 50 asked for"),
         (JSONResponse([{"id": n, "created_at": -n} for n in range(1, 9)]), "not in the order"),
-        (JSONResponse([{"id": n, "created_at": 1} for n in range(1, 51)]), "nobody but"),
+        (JSONResponse([{"id": n, "created_at": T} for n in range(1, 51)]), "nobody but"),
     ],
 )
 def test_a_list_that_makes_no_sense_ends_with_5(opened: Open, answer: Any, words: str) -> None:
@@ -280,8 +281,8 @@ def test_a_list_that_makes_no_sense_ends_with_5(opened: Open, answer: Any, words
 
 
 def test_what_orjson_cannot_write_is_written_all_the_same(opened: Open) -> None:
-    told = '[{"id":1,"created_at":1,"half":"\\ud83d","n":1e999,"big":%d,"deep":%s}]'
-    body = told % (2**80, "[" * 400 + "]" * 400)
+    told = '[{"id":1,"created_at":%d,"half":"\\ud83d","n":1e999,"big":%d,"deep":%s}]'
+    body = told % (T, 2**80, "[" * 400 + "]" * 400)
     answer = Response(body, media_type="application/json")
     account = opened(SandboxSettings(faults=(first(999, answer),)))
     code, said = account.snapshot("-o", "out.ndjson")
@@ -293,7 +294,7 @@ def test_what_orjson_cannot_write_is_written_all_the_same(opened: Open) -> None:
 
 
 def test_end_users_of_a_megabyte_each_come_through(opened: Open) -> None:
-    row = {"id": 1, "created_at": 1, "properties": {"bio": "x" * 3_000_000}}
+    row = {"id": 1, "created_at": T, "properties": {"bio": "x" * 3_000_000}}
     account = opened(SandboxSettings(faults=(first(1, JSONResponse([row])),)))
     code, said = account.snapshot("-o", "out.ndjson")
     assert code == 0, said

@@ -19,17 +19,17 @@ _MOST_CALLS: Final = 2_000
 def seeds() -> Iterator[bytes]:
     """One row each, and how the list is made of it."""
     for row in (
-        {"id": 1, "email": "a@b.co", "created_at": 1},
+        {"id": 1, "email": "a@b.co", "created_at": 1_700_000_000},
         {"id": "1", "email": None, "created_at": "2014-12-05 10:42:51 -0800"},
         {"id": 1, "created_at": 1.5, "properties": {"x": [1, {"y": None}], "n": 1e300}},
         {"id": 1, "created_at": "1", "properties": "[]", "external_created_at": "5"},
     ):
         yield b"\x05\x01" + orjson.dumps(row)
         yield b"\x78\x00" + orjson.dumps(row)
-    for depth in (40, 900, 5_000):
+    for depth in (40, 600, 900, 5_000):
         deep = b"[" * depth + b"]" * depth
-        yield b'\x05\x01{"id":1,"created_at":1,"properties":{"a":%b}}' % deep
-        yield b'\x05\x01{"id":1,"created_at":1,"email":%b}' % deep
+        yield b'\x05\x01{"id":1,"created_at":1700000000,"properties":{"a":%b}}' % deep
+        yield b'\x05\x01{"id":1,"created_at":1700000000,"email":%b}' % deep
     yield b'\x01\x01{"id":1,"created_at":1,"external_created_at":1e999,"email":"\\ud83d"}'
 
 

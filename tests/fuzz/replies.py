@@ -42,7 +42,7 @@ def _replies() -> Iterator[bytes]:
     yield b'\x00{"id":999,"email":"eve@example.com","external_id":"1","phone_number":441}'
     yield b'\x02{"type":"error_list","errors":[{"status":"x","message":"no","field":"email"}]}'
     yield b'\x02{"error":"invalid","error_description":"\\ud83d no"}'
-    for depth in (40, 990, 5_000):
+    for depth in (40, 600, 990, 5_000):
         for deep in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
             told = ada.replace(b'"ada@example.com"', deep)
             yield b"\x00" + told

@@ -20,6 +20,9 @@ PER_PAGE: Final = 50
 PAGES: Final = 30
 """The number of the last page that can be asked for."""
 
+_FIRST: Final = 1_262_304_000
+"""2010-01-01, in unix seconds: nobody can be in the list from before, since Wootric was founded in 2013."""
+
 Row: TypeAlias = Mapping[str, Any]
 """An end user in the JSON of the API."""
 
@@ -48,8 +51,8 @@ def walk(
 
     Args:
         fetch: returns the rows that a query finds.
-        now: returns the unix time. Nobody can have been created later: a list of invented end users would
-            never end.
+        now: returns the unix time. Nobody can have been created later, nor before Wootric was founded: a list
+            of invented end users would never end.
         reached: where an earlier reading stopped; None starts at the beginning.
         updated_since: unix seconds; only end users updated then or later are read.
 
@@ -202,6 +205,8 @@ def _check(page: _Page, low: int | None, high: int | None, now: float, *, ascend
         for second in seconds
     ):
         raise _senseless("it holds end users from outside the created window asked for")
+    if any(second < _FIRST for second in seconds):
+        raise _senseless("it holds end users who were created before there was a Wootric")
     if any(is_to_come(second, now) for second in seconds):
         raise _senseless("it holds end users who are still to be created, by this machine's clock")
 

@@ -26,8 +26,8 @@ MOST_VALUES: Final = 20_000
 _MOST_ON_A_PAGE: Final = 50
 """End users on a page of the list, at most."""
 
-_DEEPEST: Final = 32
-"""Levels of a reply's JSON; no reply of Wootric's has a third of them (wootric.md 3 and 5)."""
+_DEEPEST: Final = 500
+"""Levels of a reply's JSON; Wootric's have a few, and Python fails to write more than about a thousand."""
 
 _BEFORE_VALUES: Final = (b",", b":", b"[", b"{")
 

@@ -306,3 +306,20 @@ def test_pages_of_which_none_is_new_come_to_an_end() -> None:
         account = Listed([T] * 13 + [T + 1] * 3)
         everybody = frozenset(range(1, 14))
         assert ids(walked(account, reached=Reached(T, everybody))) == [14, 15, 16]
+
+
+def test_a_list_of_a_past_without_end_makes_no_sense() -> None:
+    calls = 0
+
+    def fetch(query: Query) -> Sequence[Row]:
+        nonlocal calls
+        calls += 1
+        low, first = int(query.get("created[gte]", -62_000_000_000)), int(query["page"]) * 50 - 50
+        return [
+            {"id": low % 10**11 + first + each, "created_at": low + first + each}
+            for each in range(50)
+        ]
+
+    with pytest.raises(CallFailedError, match="before there was a Wootric"):
+        walked(fetch)
+    assert calls == 1
