@@ -26,7 +26,10 @@ _THINGS: Final = (
 )  # fmt: skip
 """Whose name is no person's."""
 
-_EMAILS: Final = ("email", "emails", "emailaddress", "emailaddresses")
+_EMAILS: Final = ("email", "emails", "mailaddress", "mailaddresses")
+_EMAIL_WORDS: Final = frozenset({"mail", "mails"})
+"""Keys of emails, but only as words of their own: airmail has no address."""
+
 _IDS: Final = ("userid", "externalid")
 
 _LONGEST_ENDING: Final = 64
@@ -65,7 +68,7 @@ def _kind_of(place: str) -> Kind | Literal["id"] | None:
             owner = ending.removesuffix("s").removesuffix("name")
             if not owner.endswith(_THINGS):
                 return "name"
-    if ending.endswith(_EMAILS):
+    if ending.endswith(_EMAILS) or word in _EMAIL_WORDS:
         return "email"
     return "id" if word == "id" or ending.endswith(_IDS) else None
 

@@ -34,12 +34,17 @@ _DIGEST_BYTES: Final = 6
 """With fewer, some two of a million emails would be shown as one."""
 
 _HIDDEN: Final = re.compile(r"(?:email|phone|name):[0-9a-f]{12}")
+_ONLY_HIDDEN: Final = re.compile(r"\W*(?:email|phone|name):[0-9a-f]{12}(?:'s)?\W*")
+"""What has nothing but a hidden value in it, with brackets or the like around it."""
 
 _CACHEABLE: Final = 128
 """Longer values are not kept: a hostile export must not fill the cache with megabytes of names."""
 
 # This takes a text run by run and never looks at a character twice: no export can make it slow.
 _PAIRS: Final = re.compile(r'[^\s"<>?&#;…]+')
+
+_BETWEEN_PAIRS: Final = re.compile(r'[\s"<>?&#;…]')
+"""What stands between the runs of `_PAIRS`."""
 
 _MAY_BE_FORM: Final = re.compile(r"[@+%&\\\x00-\x08\x0e-\x1b]|[^\x00-\x7e]")
 """What a text has to have in it for an email or a phone to be told by its form."""
@@ -175,9 +180,13 @@ class Redaction:
         return self._text(text, _DECODINGS)
 
     def _text(self, text: str, decodings: int) -> str:
+        may_be_form = self.known is not None or _MAY_BE_FORM.search(text) is not None
         if "=" in text:
+            if may_be_form:
+                # A name or phone may have blanks, at which a pair ends: no part of one may stay.
+                text = self._without_forms(text, beyond_pairs=True)
             text = _PAIRS.sub(lambda run: self._pairs(run[0], decodings), text)
-        if self.known is not None or _MAY_BE_FORM.search(text):
+        if may_be_form:
             text = self._without_forms(text)
         return _without_cut_words(text) if "…" in text else text
 
@@ -203,8 +212,13 @@ class Redaction:
             self.known.learn(*told)
         return told.shown
 
-    def _without_forms(self, text: str) -> str:
-        """Hide what is told by its form, or is known."""
+    def _without_forms(self, text: str, *, beyond_pairs: bool = False) -> str:
+        """Hide what is told by its form, or is known.
+
+        Args:
+            text: the text.
+            beyond_pairs: whether only what no `key=value` can hold is hidden.
+        """
         plain = PlainText.of(text)
         forms = list(personal_in(plain))
         found = [
@@ -228,6 +242,8 @@ class Redaction:
         at = 0
         for begin, end, shown in _apart(found):
             first, last = plain.written_at(begin, end)
+            if beyond_pairs and not _BETWEEN_PAIRS.search(text, first, last):
+                continue
             # One character may be read as several.
             pieces += (text[at : max(first, at)], shown)
             at = last
@@ -253,6 +269,8 @@ class Redaction:
         if not is_email(plain):
             plain = unquote_plus(text)
         kind = kind_of(key)
+        if _ONLY_HIDDEN.fullmatch(plain):
+            return text
         if kind in ("email", "phone", "name"):
             hidden = self._hash(kind, plain)
         elif kind == "id" and looks_like_email(plain):

@@ -130,6 +130,35 @@ def test_a_name_that_was_told_by_its_key_is_hidden_in_all_that_follows(
     assert redaction.text(text.format(write(name))) == text.format(shown)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user_name={}", "user_name={}, plan=pro", "see user_name={}; phone={}", "q?name={}&x=1",
+        'name="{}"', "name=({})", "x={} is a=b", "name={}'s", "name={}\nplan=pro",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "Zorblatt Kwisatz"),
+        ("name", "Zorblatt de la Kwisatz"),
+        ("phone", "+1 555 012-3456"),
+        ("phone", "020 7946 0958"),
+        ("phone", "+1 (555) 012-3456"),
+        ("phone", "(020) 7946 0958"),
+    ],
+)
+def test_nothing_of_a_value_stays_behind_an_equals_sign(key: str, value: str, text: str) -> None:
+    """A value that was hidden before may hold blanks, at which a query or form would end."""
+    redaction = Redaction.keyed(b"a secret").of_an_output()
+    hidden = redaction.value(key, value)
+    shown = redaction.text(text.format(*[value] * text.count("{}")))
+    assert shown.replace("(", "").replace(")", "") == (
+        text.replace("(", "").replace(")", "").format(*[hidden] * text.count("{}"))
+    )
+    assert redaction.text(shown) == shown
+
+
 @given(st.text("Ada Lovelace@.0123456789+ -%2F/\\", max_size=80))
 def test_what_is_redacted_once_is_not_redacted_again(text: str) -> None:
     redaction = Redaction.keyed(b"a secret").of_an_output()

@@ -76,7 +76,19 @@ def test_a_phone_is_found_in_any_spelling_and_below_others(key: str) -> None:
     assert kind_of(key) == "phone"
 
 
-@pytest.mark.parametrize("key", ["hotel", "automobile", "cancelled", "plan", "", "$", "x" * 500])
+@pytest.mark.parametrize(
+    "key",
+    ["email", "Email", "workEmail", "e-mail", "e_mail", "mail", "Mail", "emails", "mails",
+     "email_address", "mailAddress", "contact.mail", "properties[mail]"],
+)  # fmt: skip
+def test_an_email_is_found_in_any_spelling(key: str) -> None:
+    assert kind_of(key) == "email"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["hotel", "airmail", "mail_sent", "automobile", "cancelled", "plan", "", "$", "x" * 500],
+)
 def test_what_only_sounds_like_it_is_nothing(key: str) -> None:
     assert kind_of(key) is None
 
