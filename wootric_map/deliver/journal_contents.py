@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wootric_map.deliver.journal_schema import account_of, check_is_one, connected, migrate, spoilt
+from wootric_map.deliver.journal_schema import (
+    account_of,
+    check_is_one,
+    check_whole,
+    connected,
+    migrate,
+    spoilt,
+)
 from wootric_map.deliver.journal_watch import COMPANIONS
 from wootric_map.errors import JournalError, NotOursError
 from wootric_map.ownership import check_is_ours, place_of_ours
@@ -76,6 +83,7 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
     try:
         check_is_one(database, path)
         migrate(database, path, account_of(database), os.urandom)
+        check_whole(database, path)
         database.execute("BEGIN")
         columns = ", ".join(Run._fields)
         query = f"SELECT {columns} FROM run ORDER BY number DESC LIMIT ?"  # noqa: S608

@@ -3,6 +3,8 @@
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,11 +95,21 @@ MIGRATIONS: Final = (
 )
 """The statements that bring a journal from each version to the next, the first from an empty file."""
 
+_LAST_SECOND: Final = 253_402_300_799
+"""The last second of the year 9999, in unix time: a later one can't be shown."""
+
+_COUNTS: Final = (
+    "exit_code", "created", "updated", "unchanged", "eligibility_checks", "page_views", "failed",
+)  # fmt: skip
+"""The columns of a run that are whole numbers, or empty."""
+
 _FORMS: Final[Mapping[str, str]] = {
     "account": "typeof(account) = 'text' AND typeof(secret) = 'blob' AND length(secret) BETWEEN 1 AND 64 "
     "AND typeof(silent_until) = 'integer' AND typeof(token_fingerprint) IN ('text', 'null') "
     "AND typeof(base_url) IN ('text', 'null')",
-    "run": "typeof(began) = 'real' AND typeof(ended) IN ('real', 'null')",
+    "run": f"typeof(began) = 'real' AND began BETWEEN 0 AND {_LAST_SECOND} "
+    f"AND (ended IS NULL OR typeof(ended) = 'real' AND ended BETWEEN 0 AND {_LAST_SECOND}) "
+    + "".join(f"AND typeof({each}) IN ('integer', 'null') " for each in _COUNTS),
     "delivered": "typeof(key) = 'blob' AND typeof(kind) = 'integer' AND typeof(run) = 'integer'",
     "failed": "typeof(key) = 'blob' AND typeof(kind) = 'integer'",
     "in_flight": "typeof(key) = 'blob' AND typeof(kind) = 'integer' AND typeof(run) = 'integer' "
@@ -112,8 +124,11 @@ _FORMS: Final[Mapping[str, str]] = {
     "former_id": "typeof(name) = 'blob' AND typeof(end_user) = 'integer'",
     "tie": "typeof(one) = 'integer' AND typeof(other) = 'integer'",
     "alias": "typeof(previous) = 'integer' AND typeof(user) = 'integer'",
+    "claim": "typeof(user) = 'integer' AND typeof(email) = 'integer' AND typeof(ties) = 'integer'",
+    "reject": "typeof(record) = 'blob' AND typeof(crc) = 'integer' AND typeof(state) = 'integer'",
+    "witness": "typeof(nonce) = 'blob'",
     "pace": "typeof(endpoint) = 'text' "
-    "AND (per_minute IS NULL OR typeof(per_minute) = 'real' AND per_minute > 0)",
+    "AND (per_minute IS NULL OR typeof(per_minute) = 'real' AND per_minute > 0 AND per_minute < 9e999)",
 }
 """The condition that each row of a table meets, since SQLite takes any value in any column."""
 
@@ -178,7 +193,7 @@ def migrate(
     Raises:
         JournalError: it is no journal, another account's, or of a newer release.
     """
-    version_of(database, path)  # raises if it is no journal, before anything is written
+    _check_schema(database, path)  # raises if it is no journal, before anything is written
     _keep_a_log(database)
     # So that a commit is on the disk also if the power fails.
     database.execute("PRAGMA synchronous = FULL")
@@ -207,7 +222,8 @@ def check_whole(database: sqlite3.Connection, path: Path) -> None:
         JournalError: parts of it are spoilt.
     """
     (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    is_whole = found == "ok" and not any(
+    (accounts,) = database.execute("SELECT count(*) FROM account").fetchone()
+    is_whole = (found, accounts) == ("ok", 1) and not any(
         database.execute(f"SELECT 1 FROM {table} WHERE NOT ifnull({form}, 0) LIMIT 1").fetchone()  # noqa: S608
         for table, form in _FORMS.items()
     )
@@ -219,6 +235,37 @@ def check_is_one(database: sqlite3.Connection, path: Path) -> None:
     """Make sure that a file is a journal and not empty; else raise `JournalError`."""
     if not version_of(database, path):
         raise JournalError(f"{path} is empty, and no journal yet")
+    _check_schema(database, path)
+
+
+def _check_schema(database: sqlite3.Connection, path: Path) -> None:
+    """Make sure that a journal has the tables of its version and nothing else: a view may have no end.
+
+    Raises:
+        JournalError: it has not, is no journal, or is a newer release's.
+    """
+    version = None
+    while version != (version := version_of(database, path)):  # another process may migrate it
+        is_ours = _schema_of(database) == _schema(version)
+    if not is_ours:
+        raise JournalError(
+            spoilt(path, "it has tables, views or triggers that no journal has, or lacks some")
+        )
+
+
+@cache
+def _schema(version: int) -> frozenset[tuple[str, str, str]]:
+    """Return what `_schema_of` finds in a journal of a version."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for migration in MIGRATIONS[:version]:
+            database.executescript(migration)
+        return _schema_of(database)
+
+
+def _schema_of(database: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
+    """Return the type, name and table of everything in a database, but for statistics."""
+    query = "SELECT type, name, tbl_name FROM sqlite_master WHERE name NOT LIKE 'sqlite!_stat%' ESCAPE '!'"
+    return frozenset(database.execute(query))
 
 
 def version_of(database: sqlite3.Connection, path: Path) -> int:

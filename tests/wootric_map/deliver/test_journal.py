@@ -749,6 +749,14 @@ def test_an_answer_that_can_not_be_written_down_keeps_all_else_from_leaving(
         "UPDATE delivered SET run = x'00'",
         "UPDATE pace SET per_minute = x'00'",
         "UPDATE account SET secret = ''",
+        "UPDATE run SET began = 'abc'",
+        "UPDATE run SET began = 1e300",
+        "UPDATE run SET ended = 9e999",
+        "UPDATE run SET created = 'lots'",
+        "UPDATE pace SET per_minute = 9e999",
+        "UPDATE witness SET nonce = 5",
+        "INSERT INTO reject VALUES (x'00', 'x', 1)",
+        "INSERT INTO claim VALUES (1, 2, 'x')",
     ],
 )
 def test_a_journal_with_a_value_of_another_type_is_refused(
@@ -765,6 +773,49 @@ def test_a_journal_with_a_value_of_another_type_is_refused(
     with pytest.raises(JournalError, match="parts of it are spoilt"):
         Journal.open(path, ACCOUNT)
     with pytest.raises(JournalError, match="parts of it are spoilt"), Journal.copied(path):
+        pass
+    with pytest.raises(JournalError, match="parts of it are spoilt"):
+        contents(path)
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM account", "INSERT INTO account SELECT * FROM account"]
+)
+def test_a_journal_of_no_account_or_several_is_spoilt(
+    path: Path, reopened: Open, change: str
+) -> None:
+    reopened().close()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(change)
+    with pytest.raises(JournalError, match="parts of it are spoilt"):
+        contents(path)
+
+
+_ENDLESS = """
+    CREATE VIEW endless AS
+    WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n) SELECT k FROM n;
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE failed; CREATE VIEW failed AS SELECT x'00' AS key, k AS kind FROM endless",
+        "DROP TABLE account; CREATE VIEW account AS SELECT 'a' AS account FROM endless WHERE k < 0",
+        "CREATE TRIGGER more AFTER INSERT ON run BEGIN DELETE FROM delivered; END",
+        "CREATE TABLE more (x)",
+        "DROP TABLE claim",
+        "DROP INDEX by_email",
+    ],
+)
+def test_a_journal_of_other_tables_is_refused(path: Path, reopened: Open, change: str) -> None:
+    reopened().close()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(_ENDLESS + change if "endless" in change else change)
+    for use in (contents, lambda path: Journal.open(path, ACCOUNT), forget):
+        with pytest.raises(JournalError, match="has tables, views or triggers that no journal has"):
+            use(path)
+    with pytest.raises(JournalError, match="that no journal has"), Journal.copied(path):
         pass
 
 
