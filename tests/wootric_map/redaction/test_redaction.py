@@ -3,7 +3,7 @@
 import re
 from itertools import product
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus, urlencode
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlencode
 
 import orjson
 import pytest
@@ -205,7 +205,11 @@ def test_no_email_survives_in_a_text_and_its_spellings_share_a_hash(email: str, 
     assert REDACTION.text(text.format(email.upper())).lower() == shown.lower()
 
 
-@given(st.emails(), st.sampled_from([quote, quote_plus, lambda email: quote(quote(email))]))
+# What looks percent-encoded in an email itself is read as if it were (SECURITY.md).
+PLAIN_EMAILS = st.emails().filter(lambda email: unquote(email) == email)
+
+
+@given(PLAIN_EMAILS, st.sampled_from([quote, quote_plus, lambda email: quote(quote(email))]))
 @example("/@A.AC", quote)
 def test_no_encoded_email_survives_and_a_field_of_its_own_has_its_hash(
     email: str, encode: Any
