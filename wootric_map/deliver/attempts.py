@@ -27,7 +27,7 @@ class Attempts:
     def __init__(
         self,
         end_user: EndUserPlan,
-        is_shared: Callable[[str], bool],
+        is_other_persons_email: Callable[[str], bool],
         existing: Existing,
         created: int | None,
         first: Change,
@@ -36,12 +36,12 @@ class Attempts:
 
         Args:
             end_user: the end user to write.
-            is_shared, existing: as in `decide`.
+            is_other_persons_email, existing: as in `decide`.
             created: Wootric's id of the end user if this run has created them.
             first: what the first attempt was to write.
         """
         self._end_user = end_user
-        self._is_shared = is_shared
+        self._is_other_persons_email = is_other_persons_email
         self._existing: Existing = existing
         self.created = created
         """Wootric's id of the end user, if this run has created them."""
@@ -142,7 +142,7 @@ class Attempts:
         whole = self._end_user.looked_up(write.whole)
         for wanted in (whole, *self._end_user.identifiers()):
             answer, is_anothers_id = yield from look_up(
-                LookUpAgain(wanted), LookUpAgain, self._is_shared
+                LookUpAgain(wanted), LookUpAgain, self._is_other_persons_email
             )
             is_taken = is_taken or is_anothers_id
             if isinstance(answer, EndUser):

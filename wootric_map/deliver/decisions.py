@@ -55,7 +55,7 @@ def decide(
     registered: frozenset[str] | None,
     *,
     asks: bool,
-    is_shared: Callable[[str], bool],
+    is_other_persons_email: Callable[[str], bool],
     recalls: bool = False,
     recalls_statements: bool = False,
     existing: Existing = "update",
@@ -69,7 +69,8 @@ def decide(
         steps: as `Plan.steps` gives them.
         registered: the registered events; None if they are not known: then all count.
         asks: whether end users are looked up; if not, Wootric is taken to hold nobody.
-        is_shared: returns whether several people carry an email; then it is an end user of its own.
+        is_other_persons_email: returns whether an email is somebody else's, as `Plan.is_anothers` says; then
+            it is an end user of its own.
         recalls: whether the deliveries of earlier runs count.
         recalls_statements: whether statements and former ids of earlier runs count.
         existing: which fields of existing end users are sent. Later steps may change what this run has
@@ -78,7 +79,7 @@ def decide(
     deciding = _EndUserDecisions(
         end_user,
         registered,
-        is_shared,
+        is_other_persons_email,
         existing,
         asks,
         recalls,
@@ -95,7 +96,7 @@ class _EndUserDecisions:
 
     end_user: EndUserPlan
     registered: frozenset[str] | None
-    is_shared: Callable[[str], bool]
+    is_other_persons_email: Callable[[str], bool]
     existing: Existing
     asks: bool
     recalls: bool
@@ -179,7 +180,9 @@ class _EndUserDecisions:
         tried: list[EndUserUpsert] = []
         for wanted in self.end_user.identifiers():
             held, is_anothers_id = yield from look_up(
-                LookUp(wanted, compares), lambda rest: LookUp(rest, compares), self.is_shared
+                LookUp(wanted, compares),
+                lambda rest: LookUp(rest, compares),
+                self.is_other_persons_email,
             )
             is_taken = is_taken or is_anothers_id
             if isinstance(held, RememberedEndUser):
@@ -222,7 +225,9 @@ class _EndUserDecisions:
         answer = yield decision
         found = None
         if isinstance(answer, Inconclusive) and isinstance(verdict, Change):
-            attempts = Attempts(self.end_user, self.is_shared, self.existing, self.created, verdict)
+            attempts = Attempts(
+                self.end_user, self.is_other_persons_email, self.existing, self.created, verdict
+            )
             answer, found = yield from attempts.conclude(write, decision.held, answer)
             self.created = attempts.created
         elif decision.action == "create" and isinstance(answer, EndUser):
@@ -239,7 +244,10 @@ class _EndUserDecisions:
 
 
 def _asked(held: Held, most: int) -> int:
-    """Return who was asked, by the end user that was found; what the journal knows, the account holds."""
+    """Return how far the look-up counts as done, by the end user that was found.
+
+    An end user from the journal may still be looked up in the account; one from the account needs no more.
+    """
     if isinstance(held, EndUser):
         return _ACCOUNT
     return _JOURNAL if isinstance(held, RememberedEndUser) else most

@@ -93,7 +93,7 @@ def deliver(
             plan.steps(end_user),
             registered,
             asks=find is not None,
-            is_shared=plan.is_anothers(end_user),
+            is_other_persons_email=plan.is_anothers(end_user),
             recalls=journal.remembers,
             recalls_statements=journal.may_have_end_users,
             existing=plan.existing,
@@ -219,24 +219,24 @@ class _Delivery:
                     if self._answers.creation:
                         self._journal.deliveries.unmark_creation(self._answers.creation)
                     return
-                outcome, answer = self._done(decision)
+                outcome, answer = self._carry_out_decision(decision)
                 if outcome:
                     yield outcome._replace(look_ups=self._answers.look_ups)
                     self._answers.look_ups = self._attempts = 0
 
-    def _done(self, decision: Decision) -> tuple[Outcome | None, Answer]:
+    def _carry_out_decision(self, decision: Decision) -> tuple[Outcome | None, Answer]:
         """Carry out a decision; return no outcome for a write that is tried again."""
         step, verdict, action = decision.step, decision.verdict, decision.action
         if isinstance(step, Event | PlannedCall):
-            return self._sent(step, decision), None
+            return self._send_event(step, decision), None
         if isinstance(verdict, Change):
-            return self._written(step, verdict, decision.held)
+            return self._write(step, verdict, decision.held)
         if isinstance(verdict, Failure):
             self._calls.failed(step.key, action, verdict, step.whole)
         assert isinstance(verdict, Skip | Failure)  # noqa: S101 - a write makes no other call
         return Outcome(action, step.refs, verdict), None
 
-    def _sent(self, step: Event | PlannedCall, decision: Decision) -> Outcome:
+    def _send_event(self, step: Event | PlannedCall, decision: Decision) -> Outcome:
         """Send an event, or return why it is not sent."""
         verdict, action = decision.verdict, decision.action
         key = step.key if isinstance(step, Event) else None
@@ -251,9 +251,7 @@ class _Delivery:
         assert isinstance(verdict, Skip | Failure)  # noqa: S101 - nothing is written of an event
         return outcome._replace(result=verdict)
 
-    def _written(
-        self, step: WriteStep, change: Change, held: Held
-    ) -> tuple[Outcome | None, Answer]:
+    def _write(self, step: WriteStep, change: Change, held: Held) -> tuple[Outcome | None, Answer]:
         """Make a write, or put on record that nothing is left to write."""
         outcome = Outcome(change.action, step.refs, None)
         if change.fields is None:
@@ -262,7 +260,7 @@ class _Delivery:
         self._attempts += 1
         is_last = self._attempts == _ATTEMPTS
         try:
-            made = self._made(step, change.fields, held)
+            made = self._call_api(step, change.fields, held)
         except NoAnswerError as error:
             failure = Failure("in_doubt", str(error))
             return None, Inconclusive(failure, is_unanswered=True, is_last=is_last)
@@ -295,7 +293,7 @@ class _Delivery:
             step.sent_history(), self._work.identifiers(step)
         )
 
-    def _made(self, step: WriteStep, fields: EndUserUpsert, held: Held) -> EndUser:
+    def _call_api(self, step: WriteStep, fields: EndUserUpsert, held: Held) -> EndUser:
         """Write the fields; return the end user after that."""
         calls, key, to_hold = self._calls, step.key, step.to_hold
         provenance = self._provenance(step)

@@ -191,7 +191,7 @@ class Memory(Protocol):
         """Whether earlier runs met any end user."""
 
     def statements_of(self, number: int) -> RememberedStatements | None:
-        """Return what earlier writes stated about an end user, by Wootric's id; None if that is not known."""
+        """Return what earlier writes stated about an end user, by Wootric's id; None if nothing is known."""
 
     def find_by_former_id(
         self,
@@ -265,7 +265,7 @@ def _groups(piece: bytes) -> Iterator[Group[bytes]]:
 
 
 def merged_statements(before: bytes, after: bytes) -> bytes:
-    """Return the last statements of two pieces; `after` was pushed later."""
+    """Merge two packed sets of statements; `after` was pushed later."""
     if not (before and after):
         return before or after
     return packed_statements(merged(unpacked_statements(before), unpacked_statements(after)))

@@ -137,7 +137,7 @@ class Deliveries:
         ]
 
     def in_doubt(self) -> int:
-        """Return the number of deliveries that are under way or in doubt."""
+        """Commit, and count the deliveries that were sent and have no known answer, under way or not."""
         self._commits.commit(self._commits.enqueued)
         found = self._commits.first("SELECT count(*) FROM in_flight")
         return int(found[0]) if found else 0

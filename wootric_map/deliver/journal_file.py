@@ -48,8 +48,8 @@ def open_file(
     Args:
         path: the place of the file; a link of the user's own is followed.
         account: the account that the journal is about.
-        random: returns so many random bytes.
-        about: the fingerprint of the account's token, and the base URL.
+        random: `random(n)` returns `n` random bytes.
+        about: for `status`, the fingerprint of the account's token, and the base URL.
 
     Returns:
         The place with links followed, the database, and the watch over the file.

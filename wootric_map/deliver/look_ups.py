@@ -14,28 +14,30 @@ from wootric_map.values.contact import comparable
 def look_up(
     question: LookUp | LookUpAgain,
     again: Callable[[EndUserUpsert], LookUp | LookUpAgain],
-    is_shared: Callable[[str], bool],
+    is_other_persons_email: Callable[[str], bool],
 ) -> Deciding[tuple[Held, bool]]:
     """Look an end user up; a second time without the external id if that finds somebody else.
 
     Args:
         question: the first look-up.
         again: returns the look-up by other ids.
-        is_shared: as in `decide`.
+        is_other_persons_email: as in `decide`.
 
     Returns:
         The end user, and whether somebody else has their external id.
     """
     wanted = question.wanted
     answer = yield question
-    is_taken = isinstance(answer, EndUser) and is_anothers(answer, wanted, is_shared)
+    is_taken = isinstance(answer, EndUser) and is_anothers(answer, wanted, is_other_persons_email)
     if is_taken:
         rest = replace(wanted, external_id=None)
         answer = (yield again(rest)) if any(rest.look_up_keys()) else None
     return (answer if isinstance(answer, EndUser | RememberedEndUser) else None), is_taken
 
 
-def is_anothers(held: EndUser, wanted: EndUserUpsert, is_shared: Callable[[str], bool]) -> bool:
+def is_anothers(
+    held: EndUser, wanted: EndUserUpsert, is_other_persons_email: Callable[[str], bool]
+) -> bool:
     """Return whether a `userId` has found somebody else (segment.md 8, rule 4).
 
     An email that several people carry is an end user of its own, whatever external id that has.
@@ -43,7 +45,7 @@ def is_anothers(held: EndUser, wanted: EndUserUpsert, is_shared: Callable[[str],
     Args:
         held: the end user that was found.
         wanted: the end user that was looked for.
-        is_shared: returns whether several people carry an email.
+        is_other_persons_email: as in `decide`.
     """
     email = comparable(held.email)
     return bool(
@@ -52,7 +54,7 @@ def is_anothers(held: EndUser, wanted: EndUserUpsert, is_shared: Callable[[str],
         and wanted.wootric_id != str(held.id)
         and email
         and email != comparable(wanted.email)
-        and is_shared(email)
+        and is_other_persons_email(email)
     )
 
 

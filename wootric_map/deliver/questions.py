@@ -129,7 +129,7 @@ class WriteStep(Protocol):
 
     @property
     def refs(self) -> Collection[Ref]:
-        """The places of the identifies."""
+        """The file and line of each identify in this write."""
 
     @property
     def whole(self) -> EndUserUpsert:

@@ -139,7 +139,7 @@ def rehearse_end_user(
         plan.steps(end_user),
         registered,
         asks=find is not None,
-        is_shared=plan.is_anothers(end_user),
+        is_other_persons_email=plan.is_anothers(end_user),
         recalls=memory is not None,
         recalls_statements=memory is not None and memory.may_have_end_users,
         existing=plan.existing,

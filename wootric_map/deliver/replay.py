@@ -157,7 +157,7 @@ class Replay:
             is_snapshot=self.is_snapshot,
             journal=self.journal,
         )
-        ended = self._deliver(outcomes, report.mapped, plan, calls)
+        ended = self._consume(outcomes, report.mapped, plan, calls)
         if not self.stop.event.is_set():
             self.unidentified.keep(plan)
         return ended
@@ -180,7 +180,7 @@ class Replay:
             grace=self.grace,
             journal=self.journal,
         )
-        return self._deliver(outcomes, total, saved, calls)
+        return self._consume(outcomes, total, saved, calls)
 
     def _registered(self, *, has_tracks: bool) -> frozenset[str]:
         return self.wootric.registered_events() if has_tracks else frozenset()
@@ -207,7 +207,7 @@ class Replay:
     def _speed(self) -> Speed:
         return speed_of(self.pace, self.earlier_limits)
 
-    def _deliver(
+    def _consume(
         self,
         outcomes: Iterator[Outcome],
         total: int,

@@ -88,7 +88,7 @@ class Identities:
                 first_seen[number] = time
 
     def see_anew(self, seen: Iterable[tuple[int, int]]) -> None:
-        """Forget what `see` was told, and note these records in its place."""
+        """Replace all first-seen times by those of these records."""
         self.first_seen = array("q", [NEVER]) * len(self)
         self.see(seen)
 

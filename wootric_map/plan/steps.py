@@ -232,7 +232,7 @@ class Event(EventCall):
 
     email_from: str | None = None
     """Where the record's own email stands: `context.traits`; `properties`, where the email may be somebody
-    else's; or `userId`, which only looks like an email."""
+    else's; `userId`, which only looks like an email; or `traits`, where no email counts (segment.md 4)."""
     warnings: tuple[PlacedWarning, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where in the record each property of the call stands, by the property's name."""

@@ -16,7 +16,7 @@ K = TypeVar("K", str, bytes)
 """The name under which something is stated, or a fingerprint of that name."""
 
 MOST_UNMARKED: Final = 64
-"""How many identifies of one time without message ids have their order remembered: the last ones."""
+"""Of identifies with one time and without message ids, only the last ones keep a remembered order."""
 
 
 class Order(NamedTuple):

@@ -36,7 +36,11 @@ BROKEN = CallFailedError("server_error", "Wootric failed with 500", 500, None)
 def test_a_write_is_looked_up_first_and_changes_only_what_differs(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co", plan="pro"))
     way = decide(
-        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_other_persons_email=made.plan.is_shared,
+        asks=True,
     )
     asked = way.send(None)
     assert asked == LookUp(made.upsert, True)
@@ -48,7 +52,13 @@ def test_a_write_is_looked_up_first_and_changes_only_what_differs(plan_of: PlanO
 def test_where_nobody_is_to_be_asked_nobody_is(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co"), track(), page("2"))
     for user in made.plan:
-        way = decide(user, made.plan.steps(user), None, is_shared=made.plan.is_shared, asks=False)
+        way = decide(
+            user,
+            made.plan.steps(user),
+            None,
+            is_other_persons_email=made.plan.is_shared,
+            asks=False,
+        )
         asked = way.send(None)
         while isinstance(asked, Decision):
             try:
@@ -61,7 +71,11 @@ def test_where_nobody_is_to_be_asked_nobody_is(plan_of: PlanOf) -> None:
 def test_a_look_up_that_fails_costs_the_write_and_what_follows_it(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co"), track())
     way = decide(
-        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_other_persons_email=made.plan.is_shared,
+        asks=True,
     )
     way.send(None)
     decision = way.throw(BROKEN)
@@ -76,7 +90,11 @@ def test_a_look_up_that_fails_costs_the_write_and_what_follows_it(plan_of: PlanO
 def test_an_event_whose_look_up_failed_leaves_the_next_one_its_own(plan_of: PlanOf) -> None:
     made = plan_of(page(minute=1), page(minute=2))
     way = decide(
-        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_other_persons_email=made.plan.is_shared,
+        asks=True,
     )
     assert isinstance(way.send(None), LookUp)
     decision = way.throw(BROKEN)
@@ -91,7 +109,11 @@ def test_an_event_whose_look_up_failed_leaves_the_next_one_its_own(plan_of: Plan
 def test_a_refused_write_keeps_its_events_back(plan_of: PlanOf) -> None:
     made = plan_of(identify(email="a@b.co"), track())
     way = decide(
-        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=False
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_other_persons_email=made.plan.is_shared,
+        asks=False,
     )
     way.send(None)
     decision = way.send(Failure("refused", "Wootric refused it", 422, None))
@@ -129,7 +151,7 @@ def test_what_a_later_identify_said_otherwise_is_not_written(plan_of: PlanOf) ->
         made.user,
         made.plan.steps(made.user),
         None,
-        is_shared=made.plan.is_shared,
+        is_other_persons_email=made.plan.is_shared,
         asks=True,
         recalls_statements=True,
     )
@@ -149,7 +171,7 @@ def test_a_write_of_which_nothing_is_left_is_unchanged(plan_of: PlanOf) -> None:
         made.user,
         made.plan.steps(made.user),
         None,
-        is_shared=made.plan.is_shared,
+        is_other_persons_email=made.plan.is_shared,
         asks=True,
         recalls_statements=True,
     )
@@ -167,7 +189,7 @@ def test_whom_nobody_knows_the_journal_may_remember(plan_of: PlanOf) -> None:
             made.user,
             made.plan.steps(made.user),
             None,
-            is_shared=made.plan.is_shared,
+            is_other_persons_email=made.plan.is_shared,
             asks=asks,
             recalls_statements=True,
         )
@@ -187,7 +209,7 @@ def test_an_id_of_wootrics_own_is_heard_of_though_nobody_is_asked(plan_of: PlanO
         made.user,
         made.plan.steps(made.user),
         None,
-        is_shared=made.plan.is_shared,
+        is_other_persons_email=made.plan.is_shared,
         asks=False,
         recalls_statements=True,
     )
@@ -205,7 +227,11 @@ def test_unfolded_an_identify_heeds_those_before_it_whose_say_is_the_stronger(
     ]
     made = plan_of(*records, options=PlanOptions(fold=False))
     way = decide(
-        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=False
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_other_persons_email=made.plan.is_shared,
+        asks=False,
     )
     assert isinstance(way.send(None), Decision)
     decision = way.send(HELD)
@@ -226,7 +252,7 @@ def test_of_whom_an_earlier_run_left_a_fill_asks_the_account_before_it_writes(
         made.user,
         made.plan.steps(made.user),
         None,
-        is_shared=made.plan.is_shared,
+        is_other_persons_email=made.plan.is_shared,
         asks=True,
         existing="fill",
     )
@@ -251,7 +277,7 @@ def test_where_nobody_can_look_nothing_is_filled(plan_of: PlanOf) -> None:
         made.user,
         made.plan.steps(made.user),
         None,
-        is_shared=made.plan.is_shared,
+        is_other_persons_email=made.plan.is_shared,
         asks=True,
         existing="fill",
     )
@@ -269,7 +295,7 @@ def test_whom_an_earlier_run_left_is_there_and_kept_without_a_look(plan_of: Plan
         made.user,
         made.plan.steps(made.user),
         None,
-        is_shared=made.plan.is_shared,
+        is_other_persons_email=made.plan.is_shared,
         asks=True,
         existing="keep",
     )
@@ -301,7 +327,7 @@ def test_who_turned_out_to_be_there_is_not_the_runs_own(
             made.user,
             made.plan.steps(made.user),
             None,
-            is_shared=made.plan.is_shared,
+            is_other_persons_email=made.plan.is_shared,
             asks=True,
             existing=existing,
         )
@@ -338,7 +364,7 @@ def test_what_an_earlier_run_left_is_known_by_a_key_of_its_own(
             made.user,
             made.plan.steps(made.user),
             None,
-            is_shared=made.plan.is_shared,
+            is_other_persons_email=made.plan.is_shared,
             asks=True,
             recalls=True,
             existing=existing,
@@ -409,7 +435,11 @@ def test_a_write_that_proves_nothing_is_decided_anew(
 ) -> None:
     made = plan_of(identify(email="a@b.co", plan="pro"))
     way = decide(
-        made.user, made.plan.steps(made.user), None, is_shared=made.plan.is_shared, asks=True
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_other_persons_email=made.plan.is_shared,
+        asks=True,
     )
     way.send(None)
     asked = way.send(before)
