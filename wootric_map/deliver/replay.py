@@ -235,8 +235,8 @@ class Replay:
                 self._tell_forecast(untold, asks=asks)
                 untold = None
             for outcome in outcomes:
-                if untold is not None:
-                    # The first reply tells the limit, if no reply told an earlier run.
+                # The reply to the first call tells the limit, if no reply told an earlier run.
+                if untold is not None and not isinstance(outcome.result, Skip):
                     self._tell_forecast(untold, asks=asks)
                     untold = None
                 self.report.deliver(outcome)
@@ -248,6 +248,8 @@ class Replay:
                     # No record may fail without being kept; calls under way are still counted.
                     error = fatal
                     self.stop.event.set()
+            if untold is not None:
+                self._tell_forecast(untold, asks=asks)
         return Ending(error, max(total - finished, 0))
 
     def _tell_forecast(self, calls: Counter[str], *, asks: bool) -> None:
