@@ -16,7 +16,13 @@ import orjson
 
 from wootric_map.model import Failure, Rejection, Skip
 from wootric_map.ownership import open_special, place_of_ours
-from wootric_map.private_file import PrivateFile, naming, remove_abandoned, write_whole
+from wootric_map.private_file import (
+    LONGEST_LINE,
+    PrivateFile,
+    naming,
+    remove_abandoned,
+    write_whole,
+)
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 
 REJECTS: Final = Path("rejects.ndjson")
@@ -202,7 +208,7 @@ class RejectsFile:
         """Return whether `holds` is true for the line of each record in the file that stands there."""
         try:
             with self._path.open("rb") as file:
-                while line := file.readline(_LONGEST_LINE):
+                while line := file.readline(LONGEST_LINE):
                     entry = orjson.loads(line)
                     raw = kept_line(entry) if is_rejects_line(entry) else None
                     if not (isinstance(raw, bytes) and holds(raw)):
@@ -278,10 +284,6 @@ def _entry(code: str, at: str | None, message: str, http: object = None) -> dict
     return {"code": code, "field": at, "message": message, "http": http}
 
 
-_LONGEST_LINE: Final = 64 * 1024 * 1024
-"""The bytes of an entry at most; it holds a whole line of an export, escaped."""
-
-
 def _check_replaceable(path: Path) -> None:
     """Make sure that a rejects file can be put in its place.
 
@@ -317,5 +319,5 @@ def _opened(path: Path) -> FileIO:
 def is_rejects_file(path: Path) -> bool:
     """Return whether a file begins as a rejects file does."""
     with path.open("rb") as file, suppress(orjson.JSONDecodeError):
-        return is_rejects_line(orjson.loads(file.readline(_LONGEST_LINE)))
+        return is_rejects_line(orjson.loads(file.readline(LONGEST_LINE)))
     return False

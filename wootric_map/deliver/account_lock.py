@@ -239,16 +239,14 @@ def _runtime_folders() -> list[Path]:
         folders.append(of_system / "wootric-replay")
     if told:
         folders.append(Path(told, "wootric-replay"))
-    given = set()
+    given = set()  # of resolved paths: one folder may have two, and a lock is taken once
     for folder in folders:
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             status = folder.lstat()
             is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == user
             if is_own and not status.st_mode & 0o022:
-                given.add(
-                    folder.resolve()
-                )  # one folder may have two paths, and a lock is taken once
+                given.add(folder.resolve())
     return sorted(given)
 
 

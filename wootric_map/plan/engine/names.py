@@ -168,7 +168,7 @@ class Names:
 
     @contextmanager
     def _by_name(self) -> Iterator[None]:
-        """The same, with the names in order."""
+        """The database for oneself, with the names in order."""
         with self._whole():
             # Not every run asks by name, and to sort all names at once is far quicker than one by one.
             self._database.execute("CREATE INDEX IF NOT EXISTS by_name ON name (name)")
