@@ -248,7 +248,7 @@ class Replay:
                     # No record may fail without being kept; calls under way are still counted.
                     error = fatal
                     self.stop.event.set()
-            if untold is not None:
+            if untold is not None and finished:
                 self._tell_forecast(untold, asks=asks)
         return Ending(error, max(total - finished, 0))
 
