@@ -71,6 +71,8 @@ def seeds() -> Iterator[bytes]:
         yield bytes((0,)) + place.to_bytes(3) + bytes((4,)) + b"\x00\xff\x01\x80"
     # SQLite quotes the damaged bytes of a schema in the message of its error.
     yield b"\x00\x00\x86\x00\x00\x86\x00\x07/\x10\xf7\x07/\x11\x00"
+    # Damage of an index that SQLite's quick check does not look for.
+    yield b"\x00\x00\x00\x01\x00\x1c;?\xff\x01\x80"
 
 
 def check(data: bytes) -> None:

@@ -9,10 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from wootric_map.deliver.journal_guard import JournalGuard
+from wootric_map.deliver.journal_schema import spoilt
 from wootric_map.deliver.journal_watch import Watch
+from wootric_map.errors import JournalError
 
 SOON: Final = 0.01
 """Seconds for which a write that nobody waits for is left to the commit before the next call."""
@@ -68,10 +71,17 @@ class GroupCommit:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the database to one thread, once all queued writes are made."""
+        """Give the database to one thread, once all queued writes are made.
+
+        Raises:
+            JournalError: SQLite finds damage that it had not found as the journal was opened.
+        """
         with self._lock:
             self._make_writes()
-            yield self._database
+            try:
+                yield self._database
+            except sqlite3.Error as error:
+                raise JournalError(spoilt(Path(self.name), error)) from error
 
     def first(self, query: str, *values: object) -> tuple[Any, ...] | None:
         """Return the first row that a query finds; None if there is none."""
