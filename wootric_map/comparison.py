@@ -1,4 +1,4 @@
-"""What a plan is compared with: nothing, the account, or a snapshot of it."""
+"""What a plan is compared with: the account, known in one way or another, or nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,19 @@ from wootric_map.read.files import REMOTE, is_remote
 if TYPE_CHECKING:
     from wootric_map.snapshot.snapshot_reader import SnapshotReader
 
+AUTO: Final = "auto"
 NOTHING: Final = "nothing"
 ACCOUNT: Final = "account"
-"""The values of `against` besides the path of a snapshot."""
+"""The values of `against` besides the path of a snapshot: the account, known with the fewest calls; an
+account that holds nothing; the account, with a look-up for each end user."""
 
-_NAMES: Final = (NOTHING, ACCOUNT)
+_NAMES: Final = (AUTO, NOTHING, ACCOUNT)
 
 
 def name_of(against: str) -> str:
     """Return the word in a plan file for what the plan was compared with."""
+    if against == AUTO:
+        return ACCOUNT
     return against if against in _NAMES else "snapshot"
 
 
@@ -33,7 +37,7 @@ def snapshot_of(against: str, account_token: str | None) -> "Iterator[SnapshotRe
     """Open the snapshot that a plan is compared with; give None if it is no snapshot.
 
     Args:
-        against: `nothing`, `account`, or the snapshot's path.
+        against: `auto`, `nothing`, `account`, or the snapshot's path.
         account_token: the account that the snapshot must be of; None for any.
 
     Raises:

@@ -3,21 +3,29 @@
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wootric_map import run_files
 from wootric_map.account import Account, Connect, connected, opened, uses_of_login
-from wootric_map.comparison import ACCOUNT, NOTHING, snapshot_of, snapshot_path
+from wootric_map.comparison import AUTO, NOTHING, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
+from wootric_map.deliver.account_walk import AccountWalk
 from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.push_observer import Preview, PushObserver
 from wootric_map.deliver.replay import Ending, Replay
 from wootric_map.deliver.workers import GRACE
-from wootric_map.errors import JournalFailedError, PlanFileError, UnfitSettingsError, exit_code_of
+from wootric_map.errors import (
+    JournalFailedError,
+    PlanFileError,
+    StoppedError,
+    UnfitSettingsError,
+    exit_code_of,
+)
 from wootric_map.export import find_sources, stream_of
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_rejects import holds_plan_lines, plan_of_rejects
@@ -28,8 +36,11 @@ from wootric_map.replay_settings import ReplaySettings, plan_options
 from wootric_map.report import Report
 from wootric_map.stopping import Stop, time_limit
 from wootric_map.unidentified_file import UnidentifiedFile
+from wootric_map.wootric.client import Wootric
+from wootric_map.wootric.listing import Query, Row
 from wootric_map.wootric.pace import Pace
-from wootric_map.wootric.regions import account_fingerprint
+from wootric_map.wootric.regions import account_fingerprint, journal_account
+from wootric_map.wootric.replies import begun_at
 
 if TYPE_CHECKING:
     from wootric_map.snapshot.snapshot_reader import SnapshotReader
@@ -39,8 +50,9 @@ if TYPE_CHECKING:
 class PushSettings(ReplaySettings):
     """What is sent, to which account, and what is kept."""
 
-    against: str = ACCOUNT
-    """What the plan is compared with: `nothing`, the `account` itself, or a snapshot's path."""
+    against: str = AUTO
+    """What the plan is compared with: the account, known with the fewest calls (`auto`) or with a look-up for
+    each end user (`account`); `nothing`; or a snapshot's path."""
     plan: Path | None = None
     """A plan that a dry run has saved, or its rejects, to be sent in place of `paths`."""
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -233,6 +245,10 @@ class Push:
         client = self._connect(account, pace, connection, connections=settings.workers)
         wootric = stack.enter_context(client)
         find = None if settings.against == NOTHING else wootric.find
+        known, walk = None, None
+        if settings.against == AUTO and saved is None:
+            known = stack.enter_context(closing(KnownEndUsers()))
+            walk = self._walk(account, wootric, known)
         replay = Replay(
             wootric=wootric,
             pace=pace,
@@ -246,6 +262,8 @@ class Push:
             is_stand_in=account.services.is_stand_in,
             find=snapshot.find if snapshot else find,
             is_snapshot=snapshot is not None,
+            known=known,
+            walk=walk,
             workers=settings.workers,
             grace=settings.grace,
             preview=settings.preview,
@@ -291,6 +309,29 @@ class Push:
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
         return replay.deliver_export(opened.sources, settings.reading, options, stdin, opened.stack)
+
+    def _walk(self, account: Account, wootric: Wootric, known: KnownEndUsers) -> AccountWalk:
+        """Return what reads the list of the account's end users."""
+        stop, clock = self._stop, self._clock
+
+        def fetch(query: Query) -> Sequence[Row]:
+            if stop.event.is_set():
+                raise StoppedError
+            return wootric.list_end_users(query)
+
+        kept = None
+        if not self._settings.account.sandbox:
+            own = journal_account(account.token, account.services)
+            kept = journal_place.kept_list(own, self._settings.journal.path)
+        return AccountWalk(
+            fetch,
+            known,
+            account_fingerprint(account.token),
+            now=lambda: max(clock(), wootric.server_time or 0),
+            begun_at=lambda: begun_at(wootric.server_time, clock()),
+            kept=kept,
+            writes=True,
+        )
 
     def _journal(
         self, account: Account, snapshot: "SnapshotReader | None"

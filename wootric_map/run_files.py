@@ -15,9 +15,16 @@ from wootric_map.errors import OneFileError
 from wootric_map.ownership import names_open_file
 from wootric_map.read.files import Source
 from wootric_map.rejects import is_rejects_file
+from wootric_map.snapshot.snapshot_lines import PARTIAL
 
 LOCK: Final = ".lock"
 """The ending of the name of a lock's file."""
+
+KEPT_LIST: Final = ".end_users"
+"""The ending of the name of the file beside a journal that keeps the list of the account's end users."""
+
+KEPT_LISTS: Final = (KEPT_LIST, KEPT_LIST + PARTIAL)
+"""The same, with the file of a list that is not read to its end."""
 
 
 class Place(NamedTuple):
@@ -74,7 +81,9 @@ def read(name: str, path: Path | None, *, gives_way_to: str | None = None) -> li
 
 def uses_of_journal(name: str, path: Path, *, writes: bool) -> list[Use]:
     """Return the uses of a journal and of the files beside it; arguments as in `Use`."""
-    beside = [use_beside(name, path, suffix, writes=writes) for suffix in (*COMPANIONS, LOCK)]
+    beside = [
+        use_beside(name, path, suffix, writes=writes) for suffix in (*COMPANIONS, *KEPT_LISTS, LOCK)
+    ]
     return [use(name, path, writes=writes), *beside]
 
 

@@ -81,11 +81,11 @@ def against_option(default: str) -> Callable[[F], F]:
     """Return the option that names what a plan is compared with."""
     return click.option(
         "--against",
-        metavar="nothing|account|FILE",
+        metavar="auto|account|nothing|FILE",
         default=default,
         show_default=True,
-        help="What to compare with: an account that holds nothing, the account itself (a look-up for "
-        "each end user), or a snapshot of it.",
+        help="What to compare with: the account, with the fewest calls that can be known (auto) or a look-up "
+        "for each end user (account); an account that holds nothing; or a snapshot.",
     )
 
 

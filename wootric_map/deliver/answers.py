@@ -8,8 +8,11 @@ from functools import partial
 from wootric_map.deliver.end_user_locks import LockedEndUser
 from wootric_map.deliver.fingerprints import Held, PastDelivery, RememberedEndUser
 from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.questions import (
+    ASSUMED_ABSENT,
     Answer,
+    AssumedAbsent,
     Decisions,
     LookAtAccount,
     LookUp,
@@ -39,7 +42,9 @@ class Work:
     find: Find | None = None
     """Looks end users up before they are written; None if Wootric is taken to hold nobody."""
     may_be_outdated: Callable[[EndUser | RememberedEndUser], bool] = lambda _: False
-    """Returns whether the account must be asked about an end user that `find` has found."""
+    """Returns whether the account must be asked about an end user that was found elsewhere."""
+    known: KnownEndUsers | None = None
+    """The end users that need no look-up; None to look each up with `find`."""
     counts_as_written: bool = True
     """Whether an end user that this run leaves unchanged counts as written by this run."""
     marks_creation: bool = False
@@ -83,13 +88,13 @@ class Answers:
                 return self._recalled_by_former_id(asked)
             case RecallWritten():
                 with suppress(CallFailedError):
-                    return journal.find(asked.wanted) or self._wootric.find(asked.wanted)
+                    return journal.find(asked.wanted) or self._find(asked.wanted)
                 return None
             case LookAtAccount():
                 self._lock.take(asked.remembered.id)
-                return self._wootric.find(asked.wanted)
+                return self._find(asked.wanted)
             case LookUpAgain():
-                return self._wootric.find(asked.wanted)
+                return self._find(asked.wanted)
             case LookUpEmailOwner():
                 return self._email_owner(asked)
             case LookUp():
@@ -99,23 +104,75 @@ class Answers:
         met = self._journal.end_users.has_met
         if not met(asked.number):
             return None
-        owner = self._wootric.find(EndUserUpsert(asked.email))
+        owner = self._find(EndUserUpsert(asked.email))
         if owner is None or owner.id == asked.number or not met(owner.id):
             return None
         self._lock.take(owner.id)
         return owner
 
-    def _looked_up(self, asked: LookUp) -> Held:
-        found: Held = None
+    def _looked_up(self, asked: LookUp) -> Held | AssumedAbsent:
+        found: Held | AssumedAbsent = None
+        is_fresh = False
         if asked.compares and self._journal.remembers:
             found = self._journal.find(asked.wanted)
-        if found is None and self._work.find:
+        if found is None and self._work.known:
+            found, is_fresh = self._known_or_looked_up(asked, self._work.known)
+        elif found is None and self._work.find:
             self.look_ups += asked.wanted.look_ups
             found = self._work.find(asked.wanted)
-        if found and (self._lock.take(found.id) or self._work.may_be_outdated(found)):
+        if found is None or isinstance(found, AssumedAbsent):
+            return found
+        is_changed = self._lock.take(found.id)
+        if is_changed or (not is_fresh and self._work.may_be_outdated(found)):
             # Another delivery or run has changed the end user since.
-            found = self._wootric.find(asked.wanted)
+            return self._find(asked.wanted)
         return found
+
+    def _known_or_looked_up(
+        self, asked: LookUp, known: KnownEndUsers
+    ) -> tuple[EndUser | AssumedAbsent | None, bool]:
+        """Return an end user with as few look-ups as are enough, and whether a look-up has found them."""
+        found, unasked = known.look_up(asked.wanted)
+        if found and unasked is None:
+            # Until the end user is locked, another delivery may change what is known.
+            self._lock.take(found.id)
+            found, unasked = known.look_up(asked.wanted)
+        if unasked is None:
+            return found, False
+        absence_takes = asked.wanted.look_ups
+        if (
+            found is None
+            and asked.may_assume_absent
+            and known.share.favours_creation(absence_takes)
+        ):
+            return ASSUMED_ABSENT, False
+        self.look_ups += unasked.look_ups
+        told = self._find(unasked)
+        if asked.may_assume_absent:
+            known.share.note(is_there=bool(told or found))
+        return told or found, told is not None
+
+    def _find(self, wanted: EndUserUpsert) -> EndUser | None:
+        """Look an end user up in the account, and take note of how they are."""
+        found = self._wootric.find(wanted)
+        if found:
+            self.learn(found)
+        return found
+
+    def learn(self, end_user: EndUser) -> None:
+        """Take note of how the account holds an end user now."""
+        if self._work.known:
+            self._work.known.learn(end_user)
+
+    def doubt(self, number: int) -> None:
+        """Take note that nobody knows how the account holds an end user now; `number` is Wootric's id."""
+        if self._work.known:
+            self._work.known.doubt(number)
+
+    def note_presence(self, *, is_there: bool) -> None:
+        """Take note of whether an end user was there who was created without a look-up."""
+        if self._work.known:
+            self._work.known.share.note(is_there=is_there)
 
     def _recalled_by_former_id(self, asked: RecallFormerId) -> RememberedEndUser | None:
         recalled = partial(

@@ -3,7 +3,7 @@
 `decide` does no I/O. Its caller looks up and sends, or only pretends to.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
@@ -18,7 +18,7 @@ from wootric_map.deliver.fingerprints import (
 )
 from wootric_map.deliver.look_ups import look_up
 from wootric_map.deliver.questions import (
-    Answer,
+    AssumedAbsent,
     Deciding,
     Decision,
     Decisions,
@@ -37,11 +37,13 @@ from wootric_map.model import (
     EndUserUpsert,
     Existing,
     Failure,
+    LookUpKey,
     PageView,
     Skip,
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import EarlierStatements, Statement
+from wootric_map.wootric.reply_meaning import taken_ids
 
 _NOBODY: Final = 0
 _JOURNAL: Final = 1
@@ -59,6 +61,7 @@ def decide(
     recalls: bool = False,
     recalls_statements: bool = False,
     existing: Existing = "update",
+    creates_first: bool = False,
 ) -> Decisions:
     """Decide about an end user's steps in their order.
 
@@ -75,6 +78,8 @@ def decide(
         recalls_statements: whether statements and former ids of earlier runs count.
         existing: which fields of existing end users are sent. Later steps may change what this run has
             created or filled in.
+        creates_first: whether an end user may be created without a look-up before, where nobody can be taken
+            for somebody else by that.
     """
     deciding = _EndUserDecisions(
         end_user,
@@ -84,6 +89,7 @@ def decide(
         asks,
         recalls,
         recalls_statements,
+        creates_first,
         ExistingPolicy(existing),
     )
     for step in steps:
@@ -101,6 +107,7 @@ class _EndUserDecisions:
     asks: bool
     recalls: bool
     recalls_statements: bool
+    creates_first: bool
     policy: ExistingPolicy
     held: Held = None
     is_taken: bool = False
@@ -115,6 +122,8 @@ class _EndUserDecisions:
     stated: dict[str, Statement] = field(default_factory=dict)
     created: int | None = None
     """Wootric's id of the end user, if this run has created them."""
+    assumed_absent: EndUserUpsert | None = None
+    """The ids that nobody is assumed to have, though nobody was asked; None if nothing is assumed."""
 
     @property
     def _most(self) -> int:
@@ -141,10 +150,9 @@ class _EndUserDecisions:
             except CallFailedError as error:
                 verdict = error.failure
         if verdict is None and isinstance(step, Write):
-            step = yield from self._left_of(step)
-            asked = self.asks or self.policy.has_looked
-            verdict = change(self.end_user, step, self.held, asked=asked)
-        elif verdict is None and isinstance(step, Event):
+            yield from self._write(step)
+            return
+        if verdict is None and isinstance(step, Event):
             verdict = _enriched(step, self.end_user, self.held, is_taken=self.is_taken)
         assert verdict is not None  # noqa: S101 - a step is a write or an event
         # What an earlier run has done is neither compared nor put on record again.
@@ -153,6 +161,29 @@ class _EndUserDecisions:
             yield from self._written(decision, step)
         else:
             yield decision
+
+    def _write(self, step: Write) -> Deciding[None]:
+        """Have an end user written as far as they differ, looked up only now if wrongly assumed absent."""
+        decision = yield from self._changed(step)
+        assumed, refusal = self.assumed_absent, (yield from self._written(decision, step))
+        if assumed is None or refusal is None:
+            return
+        try:
+            yield from self._ascertain(assumed, taken_ids(refusal.message))
+        except CallFailedError as error:
+            decision = Decision(step, error.failure, None)
+        else:
+            self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
+            decision = yield from self._changed(step)
+        yield from self._written(decision, step)
+
+    def _changed(self, step: Write) -> Deciding[Decision]:
+        """Return the decision about a write, by what is known of the end user."""
+        left = yield from self._left_of(step)
+        asked = self.asks or self.policy.has_looked
+        verdict = change(self.end_user, left, self.held, asked=asked)
+        assumes_absent = self.assumed_absent is not None
+        return Decision(left, verdict, self.held, assumes_absent=assumes_absent)
 
     def _recalled(self, step: Step) -> Deciding[Verdict | None]:
         """Return the verdict on a step that earlier runs have done; None if it is still to be done."""
@@ -169,34 +200,77 @@ class _EndUserDecisions:
         # For a comparison, the journal is enough.
         compares = isinstance(step, Write)
         if self.asked < min(_JOURNAL if compares else _ACCOUNT, self._most):
-            yield from self._find(compares=compares)
+            yield from self._find(step)
         if isinstance(step, Write):
             self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
         self.asked = _asked(self.held, self._most)
 
-    def _find(self, *, compares: bool) -> Deciding[None]:
-        """Look the end user up by the ids of now, by earlier ids, then by ids that only the journal knows."""
-        is_taken = False
+    def _find(self, step: Step) -> Deciding[None]:
+        """Look the end user up by the ids of now, by earlier ids, then by ids that only the journal knows.
+
+        If nobody is assumed to have the ids of now, and another id finds somebody, it is made certain after
+        all: Wootric goes by the ids of now first.
+        """
+        compares = isinstance(step, Write)
+        held, is_taken, assumed = None, False, None
         tried: list[EndUserUpsert] = []
         for wanted in self.end_user.identifiers():
-            held, is_anothers_id = yield from look_up(
-                LookUp(wanted, compares),
-                lambda rest: LookUp(rest, compares),
-                self.is_other_persons_email,
-            )
+            may_assume = not tried and self._may_be_created_first(step, wanted)
+            answer, is_anothers_id = yield from self._found(LookUp(wanted, compares, may_assume))
             is_taken = is_taken or is_anothers_id
-            if isinstance(held, RememberedEndUser):
-                is_taken = is_taken or held.external_id_is_taken
-            if held:
-                self.held, self.is_taken = held, is_taken
-                return
+            if isinstance(answer, AssumedAbsent):
+                assumed = wanted
+            elif answer:
+                held = answer
+                break
             tried.append(wanted)
-        known: Answer = None
-        if compares and self.recalls_statements and tried:
+        if held is None and compares and self.recalls_statements and tried:
             elsewhere = self.end_user.earlier_ids
             known = yield RecallFormerId(tuple(tried), elsewhere, journal_only=not self.asks)
-        self.held = known if isinstance(known, RememberedEndUser) else None
-        self.is_taken = is_taken
+            held = known if isinstance(known, RememberedEndUser) else None
+        if held and assumed:
+            surest, is_anothers_id = yield from self._found(LookUp(assumed, compares))
+            if isinstance(surest, EndUser | RememberedEndUser):
+                held, is_taken = surest, is_anothers_id
+            is_taken, assumed = is_taken or is_anothers_id, None
+        self.held, self.is_taken, self.assumed_absent = held, is_taken, assumed
+
+    def _found(self, question: LookUp) -> Deciding[tuple[Held | AssumedAbsent, bool]]:
+        """Look the end user up; return the answer, and whether somebody else has their external id."""
+        compares = question.compares
+        answer, is_taken = yield from look_up(
+            question, lambda rest: LookUp(rest, compares), self.is_other_persons_email
+        )
+        if isinstance(answer, RememberedEndUser):
+            is_taken = is_taken or answer.external_id_is_taken
+        return answer, is_taken
+
+    def _may_be_created_first(self, step: Step, wanted: EndUserUpsert) -> bool:
+        """Return whether a write can be tried without a look-up before.
+
+        Wootric refuses it if anybody has the email or external id that it sends. Nobody is known by a phone
+        alone, which several may have.
+        """
+        return (
+            self.creates_first
+            and isinstance(step, Write)
+            and bool(step.upsert.email)
+            and not (wanted.wootric_id or self.before or self.stated)
+            and set(wanted.look_up_keys()) <= set(step.upsert.look_up_keys())
+            and not self.end_user.may_be_misidentified
+        )
+
+    def _ascertain(self, wanted: EndUserUpsert, taken: Collection[LookUpKey]) -> Deciding[None]:
+        """Look up whoever was wrongly assumed absent.
+
+        Args:
+            wanted: the ids that nobody was assumed to have.
+            taken: those that somebody has, by Wootric's refusal; empty if it names none.
+        """
+        if "email" in taken and "external_id" not in taken and self.existing == "update":
+            wanted = replace(wanted, external_id=None)  # nobody has it
+        answer, self.is_taken = yield from self._found(LookUp(wanted, compares=True))
+        self.held = answer if isinstance(answer, EndUser | RememberedEndUser) else None
 
     def _left_of(self, write: Write) -> Deciding[Write]:
         """Return a write without what is outdated, may not be sent, or is somebody else's."""
@@ -217,12 +291,19 @@ class _EndUserDecisions:
         statements = (yield RecallStatements(number)) if number else None
         return statements if isinstance(statements, RememberedStatements) else None
 
-    def _written(self, decision: Decision, write: Write) -> Deciding[None]:
-        """Have a write made, with further attempts if its outcome is uncertain, and note the outcome."""
+    def _written(self, decision: Decision, write: Write) -> Deciding[Failure | None]:
+        """Have a write made, with further attempts if its outcome is uncertain, and note the outcome.
+
+        Returns:
+            The refusal of a write that was tried in the wrong assumption that nobody is there; else None.
+        """
         verdict = decision.verdict
         if isinstance(verdict, Change) and verdict.fields is not None:
             self.latest = inf
         answer = yield decision
+        assumed, self.assumed_absent = self.assumed_absent, None
+        if isinstance(answer, Inconclusive) and assumed and not answer.is_unanswered:
+            return answer.failure
         found = None
         if isinstance(answer, Inconclusive) and isinstance(verdict, Change):
             attempts = Attempts(
@@ -241,6 +322,7 @@ class _EndUserDecisions:
             self.held, self.asked = answer, _ACCOUNT
         elif isinstance(answer, RememberedEndUser):
             self.held = answer
+        return None
 
 
 def _asked(held: Held, most: int) -> int:

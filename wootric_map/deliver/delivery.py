@@ -16,9 +16,11 @@ from wootric_map.deliver.fingerprints import (
     Delivered,
     Held,
     Provenance,
+    RememberedEndUser,
 )
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.journaled_calls import JournaledCalls
+from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.look_ups import Staleness
 from wootric_map.deliver.questions import (
     Answer,
@@ -61,6 +63,7 @@ def deliver(
     grace: float = GRACE,
     find: Find | None,
     is_snapshot: bool,
+    known: KnownEndUsers | None,
     journal: Journal,
 ) -> Iterator[Outcome]:
     """Carry out a plan.
@@ -77,6 +80,8 @@ def deliver(
         grace: seconds that calls under way may take to finish once `stop` is set.
         find: looks end users up in the account or a snapshot; None if Wootric is taken to hold nobody.
         is_snapshot: whether `find` looks into a snapshot.
+        known: the end users that need no look-up, and what else is known of the account; then whoever may not
+            be there is created first where that is safe. None to look each end user up with `find`.
         journal: tells what earlier runs have delivered, and records every call.
 
     Yields:
@@ -86,6 +91,7 @@ def deliver(
         WootricError: the run can't go on: signing in was refused, or Wootric can't be reached.
         JournalFailedError: the journal can't be written, so nothing more may be sent.
     """
+    marks_creation = plan.existing != "update" and not plan.folds
 
     def work(end_user: EndUserPlan) -> Work:
         decisions = decide(
@@ -97,15 +103,19 @@ def deliver(
             recalls=journal.remembers,
             recalls_statements=journal.may_have_end_users,
             existing=plan.existing,
+            # A refused create leaves no mark of a creation that a later run could believe.
+            creates_first=known is not None and not marks_creation,
         )
-        stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_snapshot)
+        is_older = is_snapshot or known is not None
+        stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_older)
         return Work(
             decisions,
             lambda write: (write.whole, *end_user.identifiers()),
             find,
             stale.may_be_outdated,
+            known=known,
             counts_as_written=plan.existing == "update",
-            marks_creation=plan.existing != "update" and not plan.folds,
+            marks_creation=marks_creation,
         )
 
     works = map(work, plan)
@@ -230,7 +240,7 @@ class _Delivery:
         if isinstance(step, Event | PlannedCall):
             return self._send_event(step, decision), None
         if isinstance(verdict, Change):
-            return self._write(step, verdict, decision.held)
+            return self._write(step, verdict, decision)
         if isinstance(verdict, Failure):
             self._calls.failed(step.key, action, verdict, step.whole)
         assert isinstance(verdict, Skip | Failure)  # noqa: S101 - a write makes no other call
@@ -251,8 +261,11 @@ class _Delivery:
         assert isinstance(verdict, Skip | Failure)  # noqa: S101 - nothing is written of an event
         return outcome._replace(result=verdict)
 
-    def _write(self, step: WriteStep, change: Change, held: Held) -> tuple[Outcome | None, Answer]:
+    def _write(
+        self, step: WriteStep, change: Change, decision: Decision
+    ) -> tuple[Outcome | None, Answer]:
         """Make a write, or put on record that nothing is left to write."""
+        held, answers = decision.held, self._answers
         outcome = Outcome(change.action, step.refs, None)
         if change.fields is None:
             self._note(step, held)
@@ -262,14 +275,27 @@ class _Delivery:
         try:
             made = self._call_api(step, change.fields, held)
         except NoAnswerError as error:
+            if held:
+                answers.doubt(held.id)
             failure = Failure("in_doubt", str(error))
             return None, Inconclusive(failure, is_unanswered=True, is_last=is_last)
         except CallFailedError as error:
+            if decision.assumes_absent and may_be_retried(error):
+                answers.note_presence(is_there=True)
+                self._attempts = 0  # a refusal that was to be expected
+                return None, Inconclusive(error.failure, is_unanswered=False, is_last=False)
             if may_be_retried(error):
                 return None, Inconclusive(error.failure, is_unanswered=False, is_last=is_last)
             self._calls.failed(step.key, change.action, error.failure, step.whole)
             return outcome._replace(result=error.failure), error.failure
-        return outcome, _as_sent(made, change.fields, held)
+        if decision.assumes_absent:
+            answers.note_presence(is_there=False)
+        after = _as_sent(made, change.fields, held)
+        if made.knows_properties or not isinstance(held, RememberedEndUser):
+            answers.learn(after)
+        else:
+            answers.doubt(after.id)  # the properties that were not sent are not known
+        return outcome, after
 
     def _note(self, step: WriteStep, held: Held) -> None:
         """Put on record that nothing is left to write."""

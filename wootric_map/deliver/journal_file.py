@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from wootric_map.deliver.journal_schema import (
 from wootric_map.deliver.journal_watch import COMPANIONS, WAL, Watch, Witness
 from wootric_map.errors import JournalError, JournalFailedError, NotOursError
 from wootric_map.ownership import open_ours, place_of_ours
+from wootric_map.run_files import KEPT_LISTS
 from wootric_map.temporary_database import temporary_database
 
 _BEGINNING: Final = b"SQLite format 3\0"
@@ -242,9 +243,13 @@ def put_back(copy: Path, path: Path) -> str:
 
 
 def forget(path: Path) -> None:
-    """Delete a journal that no run has open."""
+    """Delete a journal that no run has open, and the list of end users beside it."""
     contents(path, runs=0)  # raises if it is no journal
-    for suffix in ("", *COMPANIONS):
+    _delete(path, ("", *COMPANIONS, *KEPT_LISTS))
+
+
+def _delete(path: Path, suffixes: Iterable[str]) -> None:
+    for suffix in suffixes:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
@@ -260,7 +265,8 @@ def discard_unused(path: Path) -> None:
         with closing(connected(path)) as database:
             is_used = _is_used(database)
         if not is_used:
-            forget(path)
+            contents(path, runs=0)  # raises if it is no journal
+            _delete(path, ("", *COMPANIONS))
 
 
 def _is_used(database: sqlite3.Connection) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from wootric_map.errors import JournalError, NotOursError, SettingsError, UnfitSettingsError
 from wootric_map.ownership import place_of_ours
-from wootric_map.run_files import LOCK, Use, use, uses_of_journal
+from wootric_map.run_files import KEPT_LIST, KEPT_LISTS, LOCK, Use, use, uses_of_journal
 from wootric_map.wootric.regions import journal_account, services
 
 if TYPE_CHECKING:
@@ -75,6 +75,25 @@ def own_place(account: str, journal: Path | None) -> Path:
     except OSError as error:
         raise UnfitSettingsError(f"--journal: {error}") from error
     return found
+
+
+def kept_list(account: str, journal: Path | None) -> Path:
+    """Return the place of the list of an account's end users, which is kept beside the account's journal.
+
+    Args:
+        account: the account, as `journal_account` gives it.
+        journal: the journal that the user names; None for the one in the state folder.
+
+    Raises:
+        SettingsError: what stands there is somebody else's, or no file.
+    """
+    beside = place(account, journal)
+    try:
+        for suffix in KEPT_LISTS:
+            place_of_ours(beside.with_name(beside.name + suffix))
+    except OSError as error:
+        raise UnfitSettingsError(f"the list of end users beside the journal: {error}") from error
+    return beside.with_name(beside.name + KEPT_LIST)
 
 
 def listed() -> "list[Listed]":

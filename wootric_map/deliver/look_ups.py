@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from wootric_map.deliver.compare import difference, restrict
 from wootric_map.deliver.fingerprints import Held, RememberedEndUser
-from wootric_map.deliver.questions import Deciding, LookUp, LookUpAgain
+from wootric_map.deliver.questions import AssumedAbsent, Deciding, LookUp, LookUpAgain
 from wootric_map.model import EndUser, EndUserUpsert, Existing
 from wootric_map.plan.steps import EndUserPlan
 from wootric_map.values.contact import comparable
@@ -15,7 +15,7 @@ def look_up(
     question: LookUp | LookUpAgain,
     again: Callable[[EndUserUpsert], LookUp | LookUpAgain],
     is_other_persons_email: Callable[[str], bool],
-) -> Deciding[tuple[Held, bool]]:
+) -> Deciding[tuple[Held | AssumedAbsent, bool]]:
     """Look an end user up; a second time without the external id if that finds somebody else.
 
     Args:
@@ -24,10 +24,13 @@ def look_up(
         is_other_persons_email: as in `decide`.
 
     Returns:
-        The end user, and whether somebody else has their external id.
+        The end user, or the answer that there is none as far as is known; and whether somebody else has their
+        external id.
     """
     wanted = question.wanted
     answer = yield question
+    if isinstance(answer, AssumedAbsent):
+        return answer, False
     is_taken = isinstance(answer, EndUser) and is_anothers(answer, wanted, is_other_persons_email)
     if is_taken:
         rest = replace(wanted, external_id=None)

@@ -5,7 +5,8 @@ answers.
 """
 
 from collections.abc import Callable, Collection, Generator, Sequence
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from enum import Enum, auto
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from wootric_map.deliver.fingerprints import (
     Held,
@@ -77,6 +78,18 @@ class LookUp(NamedTuple):
     wanted: EndUserUpsert
     compares: bool
     """Whether the journal's knowledge of the end user is enough."""
+    may_assume_absent: bool = False
+    """Whether `ASSUMED_ABSENT` may be the answer: the end user is then to be created with all these ids, and
+    Wootric refuses that if anybody has one of them (wootric.md 3)."""
+
+
+class AssumedAbsent(Enum):
+    """The answer that nobody has the ids, as far as is known without a call."""
+
+    ASSUMED_ABSENT = auto()
+
+
+ASSUMED_ABSENT: Final = AssumedAbsent.ASSUMED_ABSENT
 
 
 class LookUpAgain(NamedTuple):
@@ -157,6 +170,8 @@ class Decision(NamedTuple):
     """The end user as Wootric holds them, or as an earlier run left them."""
     tried: Action | None = None
     """The action that was tried, if the verdict is its failure."""
+    assumes_absent: bool = False
+    """Whether the end user is created without a look-up before."""
 
     @property
     def action(self) -> Action:
@@ -178,7 +193,9 @@ class Inconclusive(NamedTuple):
     """Whether the write must not be tried again."""
 
 
-Answer: TypeAlias = Held | RememberedStatements | Inconclusive | Failure | PastDelivery
+Answer: TypeAlias = (
+    Held | RememberedStatements | Inconclusive | Failure | PastDelivery | AssumedAbsent
+)
 Decisions: TypeAlias = Generator[Question | Decision, Answer, None]
 
 T = TypeVar("T")

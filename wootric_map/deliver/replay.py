@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from wootric_map.deliver.account_walk import AccountWalk, WantedEndUsers
 from wootric_map.deliver.delivery import calls_left, deliver, deliver_file
 from wootric_map.deliver.doubts import (
     OLDEST_END_USER,
@@ -16,6 +17,7 @@ from wootric_map.deliver.doubts import (
 from wootric_map.deliver.failed_records import FailedRecords
 from wootric_map.deliver.forecast import RemainingCalls, Speed, speed_of
 from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.push_observer import Preview, PushObserver, Sending
 from wootric_map.deliver.rehearse import Rehearsed, rehearse
 from wootric_map.errors import CallFailedError, StoppedError
@@ -65,6 +67,10 @@ class Replay:
     """Looks an end user up; None if Wootric is taken to hold nobody."""
     is_snapshot: bool
     """Whether `find` looks into a snapshot, without a call."""
+    known: KnownEndUsers | None
+    """What the run knows of the account; None if each end user is looked up with `find`."""
+    walk: AccountWalk | None
+    """Reads the account's list into `known`; None without `known`."""
     workers: int
     """How many end users are under way at once."""
     grace: float
@@ -140,6 +146,7 @@ class Replay:
                 on_bytes=on_bytes,
             )
         registered = self._registered(has_tracks=plan.has_tracks)
+        self._know_account(plan, registered)
         calls: Counter[str] | None = None
         if self.preview.calls or self.preview.warnings:
             with self.observer.counting_calls():
@@ -155,6 +162,7 @@ class Replay:
             grace=self.grace,
             find=self.find,
             is_snapshot=self.is_snapshot,
+            known=self.known,
             journal=self.journal,
         )
         ended = self._consume(outcomes, report.mapped, plan, calls)
@@ -188,15 +196,46 @@ class Replay:
     @property
     def _asks(self) -> bool:
         """Whether end users are looked up in the account itself."""
-        return self.find is not None and not self.is_snapshot
+        is_known = self.is_snapshot or (self.known is not None and self.known.is_complete)
+        return self.find is not None and not is_known
+
+    def _know_account(self, plan: Plan, registered: frozenset[str]) -> None:
+        """Read the list of the account's end users, as far as that saves look-ups."""
+        known, walk = self.known, self.walk
+        if known is None or walk is None:
+            return
+        wanted = WantedEndUsers(plan)
+        with self.observer.counting_calls():
+            for each in rehearse(plan, registered, memory=self._memory):
+                if self.stop.exit_code:
+                    raise StoppedError
+                if each.look_ups:
+                    wanted.add(each.end_user.person.root)
+        if not wanted.count:
+            return
+        if self.is_stand_in and walk.keeps_any:
+            # A sandbox that was started or emptied since has forgotten what was kept.
+            walk.forget_kept_before(self.wootric.sandbox_began() or 0.0)
+        with self.observer.reading_account(self.pace):
+            try:
+                walk.read(wanted)
+            except CallFailedError as error:
+                known.forget_all()
+                self.observer.account_unread(str(error))
+
+    @property
+    def _memory(self) -> Journal | None:
+        """What earlier runs did, if that counts."""
+        return self.journal if self.journal.remembers else None
 
     def _preview(self, plan: Plan, registered: frozenset[str]) -> Counter[str]:
         """Report the warnings, and count the calls of a plan: exactly, if the account is not asked."""
         find = self.find if self.is_snapshot else None
-        memory = self.journal if self.journal.remembers else None
-        is_outdated = self.is_snapshot and plan.existing == "fill"
+        if self.known and self.known.is_complete:
+            find = self.known.find
+        is_outdated = not self._asks and plan.existing == "fill"
         calls: Counter[str] = Counter()
-        for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=memory):
+        for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=self._memory):
             if self.stop.exit_code:
                 raise StoppedError
             calls.update(_calls_of(each, asks=self._asks, is_outdated=is_outdated))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Final
 
-from wootric_map.model import EndUserUpsert
+from wootric_map.model import EndUser, EndUserUpsert
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded
@@ -80,6 +80,24 @@ class EndUserIds:
             if text
         ]
         return self._evidence.are_different_people(ours, id_name(EMAIL, comparable(email)))
+
+    def surely_named_by(self, held: EndUser) -> Iterator[int]:
+        """Yield the roots of the plan's end users who surely are an end user of the account.
+
+        An email tells who somebody is only if they have no `userId`, by which Wootric goes first.
+        """
+        identities = self._identities
+        for kind, text in (
+            (WOOTRIC, str(held.id)),
+            (USER, held.external_id),
+            (EMAIL, comparable(held.email)),
+        ):
+            number = self._names.identity(id_name(kind, text)) if text else None
+            if number is None:
+                continue
+            root = identities.root(number)
+            if kind != EMAIL or not identities.group_kinds[root] & USER:
+                yield root
 
     def look_ups(self, person: Person, folded: Folded | None) -> Iterator[EndUserUpsert]:
         """Yield every id of an end user, each ready to be looked up: Wootric's own, `userId`s, emails.

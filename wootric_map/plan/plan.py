@@ -13,7 +13,7 @@ from typing import Final
 
 from wootric_map.mapping.filters import Choice
 from wootric_map.mapping.property_names import Kinds, Naming
-from wootric_map.model import EndUserUpsert, Existing, Ref
+from wootric_map.model import EndUser, EndUserUpsert, Existing, Ref
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
 from wootric_map.plan.engine.spool import NOBODY, Person, Row, SkippedRow, Spool
 from wootric_map.plan.engine.taken import IDENTIFY, Taken
@@ -211,6 +211,15 @@ class Plan:
             or bool(is_kept and self._ids.is_another_persons(email, person))
             or self._ids.is_different_person(email, end_user)
         )
+
+    @property
+    def ids(self) -> int:
+        """How many ids the plan's end users have together; the root of an end user is less than that."""
+        return len(self._identities)
+
+    def surely_named_by(self, held: EndUser) -> Iterator[int]:
+        """Yield the roots of the end users who surely are an end user of the account."""
+        return self._ids.surely_named_by(held)
 
     def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
         """Yield what is to be done about an end user, in order."""

@@ -59,6 +59,11 @@ class EndUserTable:
         """Add end users, but those whose id is there already."""
         self._insert("INSERT OR IGNORE", end_users)
 
+    def clear(self) -> None:
+        """Remove all end users."""
+        with self._lock:
+            self._database.execute("DELETE FROM end_user")
+
     def remove(self, number: int) -> None:
         """Remove the end user with an id, if there is one."""
         with self._lock:
@@ -105,8 +110,10 @@ class EndUserTable:
         query = f"{how} INTO end_user VALUES (?, ?, ?, ?, ?)"
         with self._lock:
             self._database.execute("BEGIN")
-            self._database.executemany(query, _rows(end_users))
-            self._database.execute("COMMIT")
+            try:
+                self._database.executemany(query, _rows(end_users))
+            finally:
+                self._database.execute("COMMIT")
 
 
 def _rows(end_users: Iterable[EndUser]) -> Iterator[_Row]:

@@ -1,0 +1,99 @@
+"""What a run knows of an account's end users without asking for each: from the list, and from its own writes.
+
+The list is read from its beginning, so that a run may know a part of the account only. Who is in that part is
+known; whether somebody else is in the account is not.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from wootric_map.deliver.presence_share import PresenceShare
+from wootric_map.model import EndUser, EndUserUpsert, LookUpKey
+from wootric_map.snapshot.end_user_table import EndUserTable
+
+
+class Known(NamedTuple):
+    """What is known of a wanted end user."""
+
+    found: EndUser | None
+    """The end user by the first id that is known; None if no id is."""
+    unasked: EndUserUpsert | None
+    """The ids that Wootric goes by before the one that found somebody, and of which nothing is known, so that
+    only the account can tell; None if nothing is open."""
+
+
+class KnownEndUsers:
+    """The end users of an account, as far as a run knows them; may be used from several threads."""
+
+    def __init__(self) -> None:
+        """Begin with nobody known."""
+        self.share: Final = PresenceShare()
+        """What share of the other end users is there already."""
+        self._table: Final = EndUserTable()
+        self._uncertain: set[int] = set()
+        self._lock = threading.Lock()
+        self.is_complete = False
+        """Whether the whole account is known, so that whoever is not known is not there."""
+
+    def close(self) -> None:
+        """Forget all."""
+        self._table.close()
+
+    def add(self, end_users: Iterable[EndUser]) -> None:
+        """Add end users as the account holds them now."""
+        self._table.put(end_users)
+
+    def add_earlier(self, end_users: Iterable[EndUser]) -> None:
+        """Add end users as the account held them earlier; who is known already is known better."""
+        self._table.put_missing(end_users)
+
+    def forget_all(self) -> None:
+        """Know nobody any more."""
+        self._table.clear()
+        self.is_complete = False
+
+    def learn(self, end_user: EndUser) -> None:
+        """Take note of an end user after a write or a look-up."""
+        self._table.put((end_user,))
+        with self._lock:
+            self._uncertain.discard(end_user.id)
+
+    def doubt(self, number: int) -> None:
+        """Take note that a write may have changed an end user, so that only the account can tell.
+
+        Args:
+            number: Wootric's own id.
+        """
+        with self._lock:
+            self._uncertain.add(number)
+
+    def find(self, wanted: EndUserUpsert) -> EndUser | None:
+        """Return a wanted end user as far as is known."""
+        return self.look_up(wanted).found
+
+    def look_up(self, wanted: EndUserUpsert) -> Known:
+        """Look an end user up, in Wootric's order: by id, external id, then email, or phone."""
+        missing: list[LookUpKey] = []
+        for by, key in wanted.look_up_keys():
+            found = self._table.by(by, key, wanted)
+            if found and found.id in self._uncertain:
+                return Known(None, wanted)
+            if found:
+                is_open = bool(missing) and not self.is_complete
+                return Known(found, _with_only(wanted, missing) if is_open else None)
+            missing.append(by)
+        return Known(None, None if self.is_complete or not missing else wanted)
+
+
+def _with_only(wanted: EndUserUpsert, ids: Iterable[LookUpKey]) -> EndUserUpsert:
+    """Return the wanted end user with no other ids than these to be looked up by."""
+    kept = set(ids)
+    return replace(
+        wanted,
+        wootric_id=wanted.wootric_id if "id" in kept else None,
+        external_id=wanted.external_id if "external_id" in kept else None,
+        email=wanted.email if "email" in kept else None,
+        phone_number=wanted.phone_number if "phone_number" in kept else None,
+    )
