@@ -105,6 +105,7 @@ class Account:
                 stop=self.stop,
                 find=find or (client.find if asks else None),
                 is_snapshot=find is not None,
+                known=None,
                 journal=stack.enter_context(Journal.temporary()),
             )
 
