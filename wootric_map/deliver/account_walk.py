@@ -121,7 +121,7 @@ class AccountWalk:
         What an earlier run has read may have changed since: once it is whole, it is brought up to date.
         """
         while True:
-            earlier = EarlierSnapshot(kept) if kept.exists() else None
+            earlier = self._earlier(kept) if kept.exists() else None
             try:
                 if self._is_brought_up_to_date(wanted, kept, earlier):
                     return
@@ -152,13 +152,21 @@ class AccountWalk:
         """Use what earlier runs have kept, without a change to it."""
         since = None
         if kept.exists():
-            earlier = EarlierSnapshot(kept)
+            earlier = self._earlier(kept)
             since = earlier.updated_since
             earlier.close()
         is_complete = self._read(wanted, None, since)
         if is_complete and since is not None:
             self._known.add_earlier(end_users_in(SnapshotLines(kept)))
         self._known.is_complete = is_complete
+
+    def _earlier(self, kept: Path) -> EarlierSnapshot:
+        """Return what earlier runs have kept; raise SnapshotError if it is no list of this account."""
+        earlier = EarlierSnapshot(kept)
+        if earlier.account not in (None, self._account):
+            earlier.close()
+            raise SnapshotError(f"{kept} is of another account")
+        return earlier
 
     def _read(
         self,
