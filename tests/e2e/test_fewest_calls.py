@@ -5,7 +5,7 @@ import stat
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -22,7 +22,7 @@ def calls(replay: Replay, start: int = 0) -> Counter[str]:
     kinds: Counter[str] = Counter()
     for request in replay.sandbox.requests[start:]:
         method, path = str(request["method"]), str(request["path"])
-        if path == "/v1/end_users" and dict(request["query"]).get("per_page") == "1":
+        if path == "/v1/end_users" and cast("Any", request["query"]).get("per_page") == "1":
             continue  # whether a sandbox is the one of the run before
         if path == "/v1/end_users":
             kinds["page" if method == "GET" else "create"] += 1

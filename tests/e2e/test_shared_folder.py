@@ -79,6 +79,8 @@ COMMANDS: dict[str, tuple[str, Command]] = {
     "shm": ("journal-shm", pushed_with("--journal")),
     "rollback": ("journal-journal", pushed_with("--journal")),
     "lock": ("journal.lock", pushed_with("--journal")),
+    "list": ("journal.end_users", pushed_with("--journal")),
+    "part of a list": ("journal.end_users.partial", pushed_with("--journal")),
     "rejects": ("rejects", pushed_with("--rejects")),
     "unidentified": ("nobody", pushed_with("--unidentified")),
     "plan": ("plan", planned),
@@ -181,7 +183,9 @@ def test_a_link_of_ones_own_is_followed_and_stays_one(
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("kind", ["wal", "shm", "rollback", "lock", "partial"])
+@pytest.mark.parametrize(
+    "kind", ["wal", "shm", "rollback", "lock", "list", "part of a list", "partial"]
+)
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
 def test_what_is_no_plain_file_is_refused_beside_a_file_of_ones_own(
     replay: Replay, shared: Path, tmp_path: Path, kind: str, what: str

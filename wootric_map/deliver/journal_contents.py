@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -127,9 +127,18 @@ def check_is_there(path: Path) -> None:
         raise JournalError(f"{path} can't be read: {error.strerror}") from error
 
 
-def check_companions(path: Path) -> None:
-    """Make sure that the files beside a journal, which SQLite uses, are the user's own."""
-    for each in COMPANIONS:
+def check_companions(path: Path, suffixes: Sequence[str] = COMPANIONS) -> None:
+    """Make sure that the files beside a journal are plain files of the user's own.
+
+    Args:
+        path: the journal.
+        suffixes: what their names add to that of the journal; by default those of SQLite's files.
+
+    Raises:
+        JournalError: there is something else.
+        NotOursError: there is a file of somebody else's.
+    """
+    for each in suffixes:
         companion = path.with_name(path.name + each)
         try:
             status = companion.lstat()

@@ -87,12 +87,13 @@ def kept_list(account: str, journal: Path | None) -> Path:
     Raises:
         SettingsError: what stands there is somebody else's, or no file.
     """
+    from wootric_map.deliver.journal_contents import check_companions
+
     beside = place(account, journal)
     try:
-        for suffix in KEPT_LISTS:
-            place_of_ours(beside.with_name(beside.name + suffix))
-    except OSError as error:
-        raise UnfitSettingsError(f"the list of end users beside the journal: {error}") from error
+        check_companions(beside, KEPT_LISTS)
+    except (JournalError, OSError) as error:
+        raise UnfitSettingsError(f"--against auto: {error}") from error
     return beside.with_name(beside.name + KEPT_LIST)
 
 
