@@ -9,6 +9,7 @@ from math import inf
 from typing import Final
 
 from wootric_map.deliver.attempts import Attempts
+from wootric_map.deliver.carried_over import NOTHING_CARRIED_OVER, CarriedOver
 from wootric_map.deliver.existing_policy import ExistingPolicy
 from wootric_map.deliver.fingerprints import (
     Delivered,
@@ -59,6 +60,7 @@ def decide(
     recalls: bool = False,
     recalls_statements: bool = False,
     existing: Existing = "update",
+    begin: CarriedOver = NOTHING_CARRIED_OVER,
 ) -> Decisions:
     """Decide about an end user's steps in their order.
 
@@ -75,6 +77,7 @@ def decide(
         recalls_statements: whether statements and former ids of earlier runs count.
         existing: which fields of existing end users are sent. Later steps may change what this run has
             created or filled in.
+        begin: what is known after earlier steps of the end user, if `steps` are only the events.
     """
     deciding = _EndUserDecisions(
         end_user,
@@ -85,9 +88,15 @@ def decide(
         recalls,
         recalls_statements,
         ExistingPolicy(existing),
+        begin.held,
+        begin.is_taken,
+        begin.refused,
+        begin.asked,
     )
     for step in steps:
         yield from deciding.decide_step(step)
+    held = deciding.held if isinstance(deciding.held, EndUser) else None
+    return CarriedOver(deciding.refused, held, deciding.is_taken, deciding.asked)
 
 
 @dataclass(slots=True)
