@@ -95,6 +95,20 @@ def test_the_forecast_and_the_time_left_come_true_fresh_and_resumed(
     assert len(replay.sandbox.state.end_users) == USERS
 
 
+def test_the_forecast_knows_that_events_wait_for_the_writes_unless_they_come_first(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    promised = []
+    for order in ((), ("--events-first",)):
+        replay = replaying(SandboxSettings(rate_limit=6000))
+        args = ("--against", "nothing", "--max-duration", "2s", *order)
+        done = replay.push(*args, export(replay, 400))
+        (line,) = [line for line in done.stderr.splitlines() if "to make" in line]
+        assert line.startswith("1,200 API calls to make: ")
+        promised.append(seconds(line))
+    assert promised == [pytest.approx(8, abs=1), pytest.approx(4, abs=1)]
+
+
 def test_the_forecast_of_a_plan_knows_the_rate_and_the_journal(
     replaying: Callable[[SandboxSettings], Replay],
 ) -> None:

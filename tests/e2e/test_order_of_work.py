@@ -126,12 +126,19 @@ def by_wootric_id(number: int, record: dict[str, Any]) -> dict[str, Any]:
     return record | {"anonymousId": "visitor", "context": {"externalId": named}}
 
 
+def by_email(email: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The record, of a visitor whom only their email names."""
+    return record | {"anonymousId": "guest", "context": {"traits": {"email": email}}}
+
+
 def odd_end_users(replay: Replay) -> list[dict[str, Any]]:
     """End users whose events need what only their writes, or look-ups for these, have told."""
     replay.holds("first", "first@x.io")
     replay.holds(None, None, phone_number="+15550101")
     replay.holds("known", "known@x.io")
-    replay.holds("german", "german@x.io", language="de", phone_number="+15550103", plan="free")
+    replay.holds("german", "german@x.io", language="de", plan="free")
+    replay.holds("phoned", "phoned@x.io", phone_number="+15550103")
+    replay.holds("listed", "listed@x.io")
     replay.holds("old", "old@x.io", external_created_at=1420099200)
     replay.holds(None, "unlisted@x.io")
     replay.holds("lent", "owner@x.io")
@@ -152,6 +159,10 @@ def odd_end_users(replay: Replay) -> list[dict[str, Any]]:
             page("nobody", "/nobody"),
             identify("german", "german@x.io", plan="pro"),
             track("german"),
+            identify("phoned", "phoned@x.io"),
+            track("phoned"),
+            by_email("listed@x.io", {"type": "identify"}),
+            by_email("listed@x.io", {"type": "track", "event": "Signed Up"}),
             identify("old", "old@x.io"),
             page("old", "/old"),
             {"type": "identify", "anonymousId": "a3", "traits": {"email": "unlisted@x.io"}},
@@ -199,19 +210,32 @@ def test_an_event_says_what_only_the_account_tells_of_its_end_user(replay: Repla
         "first@x.io",
         "known@x.io",
         "german@x.io",
+        "phoned@x.io",
+        "listed@x.io",
         "lender@x.io",
         "refused@x.io",
     } == set(told)
-    assert (told["german@x.io"]["language[code]"], told["german@x.io"]["phone_number"]) == (
-        "de",
-        "+15550103",
-    )
+    assert told["german@x.io"]["language[code]"] == "de"
+    assert told["phoned@x.io"]["phone_number"] == "+15550103"
+    assert told["listed@x.io"]["external_id"] == "listed"
     assert "external_id" not in told["lender@x.io"]
     views = {
         view.params["page_info[path]"]: view.params for view in replay.sandbox.state.page_views
     }
     assert views["/known"]["email"] == "known@x.io"
     assert views["/old"]["created_at"] == "1420099200"
+
+
+def test_whoever_has_but_one_identify_that_is_chosen_is_written(replay: Replay) -> None:
+    records = [
+        at(1, identify("ada", "ada@x.io")),
+        at(2, track("ada")),
+        at(3, identify("ada", "ada@x.io", plan="pro")),
+        at(4, page("ada")),
+    ]
+    done = replay.push("--since", "2024-01-03", replay.write(records))
+    assert done.returncode == 0, done.stderr
+    assert sent(replay) == [("POST", "ada@x.io"), ("page", "ada@x.io")]
 
 
 # Refused end users.

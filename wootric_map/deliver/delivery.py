@@ -181,8 +181,6 @@ def _carry_out(
         yield from spread(jobs, workers=workers, stop=stop, grace=grace)
         if journal.failure:
             raise JournalFailedError(journal.failure)
-        if stop.is_set():
-            return
 
 
 class _Delivery:
