@@ -153,6 +153,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
         rejects=values["rejects"],
         keep_rejects=values["keep_rejects"],
         max_duration=values["max_duration"],
+        events_first=values["events_first"],
         preview=Preview(calls=tells, warnings=warns),
     )
     if plan:

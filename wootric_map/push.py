@@ -63,6 +63,8 @@ class PushSettings(ReplaySettings):
     """How many rejects files of earlier runs are kept under numbers; and how many of `unidentified`."""
     max_duration: float | None = None
     """Seconds after which the run stops; what is left is for the next run."""
+    events_first: bool = False
+    """Whether the end users with events are dealt with first; else all writes are made before any event."""
     grace: float = GRACE
     """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview = field(default_factory=lambda: Preview(calls=True, warnings=True))
@@ -267,6 +269,7 @@ class Push:
             workers=settings.workers,
             grace=settings.grace,
             preview=settings.preview,
+            events_first=settings.events_first,
         )
         return _Opened(replay, sources, saved, replaces, stack)
 

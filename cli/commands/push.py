@@ -42,6 +42,12 @@ from wootric_map.rejects import REJECTS
     metavar="TIME",
     help="Stop in good order after so long, such as 4h; what is left is for the next run.",
 )
+@click.option(
+    "--events-first",
+    is_flag=True,
+    help="Deal first with the end users that have events or page views, each as a whole; else all end "
+    "users are created or updated before the first event.",
+)
 @options.journal_options
 @click.option(
     "--rejects",

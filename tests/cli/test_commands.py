@@ -679,7 +679,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "failed_details": [],
             "warning_details": [],
             "forecast": {
-                "seconds": 1.2,
+                "seconds": 1.8,
                 "calls_a_minute": 100.0,
                 "kinds": {
                     "look_up": {"calls": 2, "seconds": 1.2},

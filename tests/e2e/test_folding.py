@@ -280,8 +280,24 @@ STEPS = [
 ]
 
 
-def test_no_fold_replays_record_by_record_in_time_order(replay: Replay) -> None:
+def test_no_fold_writes_record_by_record_in_time_order_and_then_sends_the_events(
+    replay: Replay,
+) -> None:
     done = replay.push("--no-fold", replay.write(STEPS[::-1]))
+    assert done.returncode == 0, done.stderr
+    assert sent(replay) == [
+        ("POST", "free"),
+        ("PUT", "pro"),
+        ("page", "/1"),
+        ("track", "Signed Up"),
+        ("page", "/5"),
+        ("page", "/7"),
+    ]
+    assert replay.users()["1"]["properties"] == {"plan": "pro", "city": "Rome"}
+
+
+def test_no_fold_with_events_first_replays_record_by_record_in_time_order(replay: Replay) -> None:
+    done = replay.push("--no-fold", "--events-first", replay.write(STEPS[::-1]))
     assert done.returncode == 0, done.stderr
     assert sent(replay) == [
         ("page", "/1"),

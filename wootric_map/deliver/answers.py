@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from wootric_map.deliver.carried_over import CarriedOver
 from wootric_map.deliver.end_user_locks import LockedEndUser
 from wootric_map.deliver.fingerprints import Held, PastDelivery, RememberedEndUser
 from wootric_map.deliver.journal import Journal
@@ -49,6 +50,8 @@ class Work:
     """Whether an end user that this run leaves unchanged counts as written by this run."""
     marks_creation: bool = False
     """Whether the journal marks end users as created, for the run that goes on if this one stops."""
+    carry_over: Callable[[CarriedOver], None] = lambda _: None
+    """Keeps what is known of the end user after the last step, for the end user's events."""
 
 
 class Answers:

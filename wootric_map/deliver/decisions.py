@@ -9,6 +9,7 @@ from math import inf
 from typing import Final
 
 from wootric_map.deliver.attempts import Attempts
+from wootric_map.deliver.carried_over import NOTHING_CARRIED_OVER, CarriedOver
 from wootric_map.deliver.existing_policy import ExistingPolicy
 from wootric_map.deliver.fingerprints import (
     Delivered,
@@ -62,6 +63,7 @@ def decide(
     recalls_statements: bool = False,
     existing: Existing = "update",
     creates_first: bool = False,
+    begin: CarriedOver = NOTHING_CARRIED_OVER,
 ) -> Decisions:
     """Decide about an end user's steps in their order.
 
@@ -80,6 +82,7 @@ def decide(
             created or filled in.
         creates_first: whether an end user may be created without a look-up before, where nobody can be taken
             for somebody else by that.
+        begin: what is known after earlier steps of the end user, if `steps` are only the events.
     """
     deciding = _EndUserDecisions(
         end_user,
@@ -91,9 +94,15 @@ def decide(
         recalls_statements,
         creates_first,
         ExistingPolicy(existing),
+        begin.held,
+        begin.is_taken,
+        begin.refused,
+        begin.asked,
     )
     for step in steps:
         yield from deciding.decide_step(step)
+    held = deciding.held if isinstance(deciding.held, EndUser) else None
+    return CarriedOver(deciding.refused, held, deciding.is_taken, deciding.asked)
 
 
 @dataclass(slots=True)

@@ -4,13 +4,15 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import starmap
 from math import inf
-from typing import Final, cast
+from typing import Final
 
 from wootric_map.deliver.answers import Answers, Work
 from wootric_map.deliver.attempts import is_gone, may_be_retried
+from wootric_map.deliver.carried_over import CarriedOverFile
 from wootric_map.deliver.compare import written
-from wootric_map.deliver.decisions import decide, skip_if_sent
+from wootric_map.deliver.decisions import skip_if_sent
 from wootric_map.deliver.end_user_locks import EndUserLocks, LockedEndUser
 from wootric_map.deliver.fingerprints import (
     Delivered,
@@ -21,7 +23,7 @@ from wootric_map.deliver.fingerprints import (
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.journaled_calls import JournaledCalls
 from wootric_map.deliver.known_end_users import KnownEndUsers
-from wootric_map.deliver.look_ups import Staleness
+from wootric_map.deliver.passes import passes
 from wootric_map.deliver.questions import (
     Answer,
     Decision,
@@ -29,9 +31,10 @@ from wootric_map.deliver.questions import (
     WriteStep,
     next_decision,
 )
-from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
+from wootric_map.deliver.saved_decisions import PastRuns
 from wootric_map.deliver.verdicts import Change, unregistered
 from wootric_map.deliver.workers import GRACE, Job, spread
+from wootric_map.deliver.works import PlanFileWorks, PlanWorks
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
 from wootric_map.model import (
     EligibilityCheck,
@@ -46,7 +49,7 @@ from wootric_map.model import (
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_lines import PlannedCall, PlannedWrite
-from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
+from wootric_map.plan.steps import Event, Find, Write
 from wootric_map.wootric.client import Wootric
 
 _ATTEMPTS: Final = 3
@@ -65,8 +68,9 @@ def deliver(
     is_snapshot: bool,
     known: KnownEndUsers | None,
     journal: Journal,
+    events_first: bool = False,
 ) -> Iterator[Outcome]:
-    """Carry out a plan.
+    """Carry out a plan, in the order of work that `passes` gives.
 
     One end user's calls are made in order, one at a time; end users are spread over the workers.
 
@@ -83,6 +87,7 @@ def deliver(
         known: the end users that need no look-up, and what else is known of the account; then whoever may not
             be there is created first where that is safe. None to look each end user up with `find`.
         journal: tells what earlier runs have delivered, and records every call.
+        events_first: as in `passes`.
 
     Yields:
         The outcome of every call, as they come.
@@ -91,35 +96,16 @@ def deliver(
         WootricError: the run can't go on: signing in was refused, or Wootric can't be reached.
         JournalFailedError: the journal can't be written, so nothing more may be sent.
     """
-    marks_creation = plan.existing != "update" and not plan.folds
-
-    def work(end_user: EndUserPlan) -> Work:
-        decisions = decide(
-            end_user,
-            plan.steps(end_user),
-            registered,
-            asks=find is not None,
-            is_other_persons_email=plan.is_anothers(end_user),
-            recalls=journal.remembers,
-            recalls_statements=journal.may_have_end_users,
-            existing=plan.existing,
-            # A refused create leaves no mark of a creation that a later run could believe.
-            creates_first=known is not None and not marks_creation,
+    with CarriedOverFile() as kept:
+        works = PlanWorks(plan, registered, find, is_snapshot, known, journal, kept)
+        order = passes(
+            plan.spool.people,
+            lambda person: person.has_replayed_identifies,
+            lambda person: person.has_events,
+            events_first=events_first,
         )
-        is_older = is_snapshot or known is not None
-        stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_older)
-        return Work(
-            decisions,
-            lambda write: (write.whole, *end_user.identifiers()),
-            find,
-            stale.may_be_outdated,
-            known=known,
-            counts_as_written=plan.existing == "update",
-            marks_creation=marks_creation,
-        )
-
-    works = map(work, plan)
-    return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
+        todo = (starmap(works.work, each) for each in order)
+        yield from _carry_out(todo, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
 def deliver_file(
@@ -131,19 +117,22 @@ def deliver_file(
     stop: threading.Event,
     grace: float = GRACE,
     journal: Journal,
+    events_first: bool = False,
 ) -> Iterator[Outcome]:
     """Carry out a saved plan to the letter; arguments and outcomes as in `deliver`.
 
     An end user that the plan creates and that exists by now is not changed.
     """
-    past_runs = _past_runs(journal)
-
-    def work(index: int) -> Work:
-        decisions = decide_saved(plan.steps(index), registered, past_runs)
-        return Work(decisions, lambda write: cast("SavedWrite", write).identifiers)
-
-    works = map(work, range(len(plan)))
-    return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
+    with CarriedOverFile() as kept:
+        works = PlanFileWorks(plan, registered, _past_runs(journal), kept)
+        order = passes(
+            lambda: iter(range(len(plan))),
+            plan.has_writes,
+            plan.has_events,
+            events_first=events_first,
+        )
+        todo = (starmap(works.work, each) for each in order)
+        yield from _carry_out(todo, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
 def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> Counter[str]:
@@ -181,7 +170,7 @@ def _past_runs(journal: Journal) -> PastRuns:
 
 
 def _carry_out(
-    works: Iterator[Work],
+    passes: Iterator[Iterator[Work]],
     wootric: Wootric,
     journal: Journal,
     *,
@@ -189,13 +178,14 @@ def _carry_out(
     stop: threading.Event,
     grace: float,
 ) -> Iterator[Outcome]:
-    """Carry out the work on end users; arguments and outcomes as in `deliver`."""
+    """Carry out the work on end users, pass by pass; arguments and outcomes as in `deliver`."""
     calls = JournaledCalls(wootric, journal)
     locks = EndUserLocks()
-    jobs: Iterator[Job] = (_Delivery(each, wootric, calls, locks, stop).run for each in works)
-    yield from spread(jobs, workers=workers, stop=stop, grace=grace)
-    if journal.failure:
-        raise JournalFailedError(journal.failure)
+    for works in passes:
+        jobs: Iterator[Job] = (_Delivery(each, wootric, calls, locks, stop).run for each in works)
+        yield from spread(jobs, workers=workers, stop=stop, grace=grace)
+        if journal.failure:
+            raise JournalFailedError(journal.failure)
 
 
 class _Delivery:
@@ -225,9 +215,10 @@ class _Delivery:
             while self._attempts or not self._stop.is_set():
                 try:
                     decision = next_decision(self._work.decisions, answer, self._answers.answer)
-                except StopIteration:
+                except StopIteration as end:
                     if self._answers.creation:
                         self._journal.deliveries.unmark_creation(self._answers.creation)
+                    self._work.carry_over(end.value)
                     return
                 outcome, answer = self._carry_out_decision(decision)
                 if outcome:

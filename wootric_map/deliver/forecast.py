@@ -27,6 +27,13 @@ ENDPOINTS: Final[Mapping[Kind, str]] = {
 """The name of each kind's endpoint in the pace."""
 
 
+_PASSES: Final[tuple[tuple[Kind, ...], ...]] = (
+    ("look_up", "create", "update"),
+    ("eligibility_check", "page_view"),
+)
+"""The kinds of calls of each pass through a plan (passes.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """How long a number of calls takes."""
@@ -36,7 +43,7 @@ class Forecast:
     by_kind: Mapping[Kind, float]
     """Seconds that the calls of each kind take alone."""
     slowest: Kind | None
-    """The kind whose limit decides; None if `--rate` decides, or nothing."""
+    """The kind whose calls take longest; None if `--rate` decides, or nothing."""
     per_minute: float
     """Calls a minute that the deciding limit allows; infinite if there is none."""
     is_assumed: bool
@@ -57,6 +64,8 @@ class Speed:
     """The limits that replies of this run have told."""
     remembered: Mapping[Kind, float] = field(default_factory=lambda: MappingProxyType({}))
     """The limits that replies told earlier runs, in calls a minute; infinite for no limit."""
+    events_first: bool = False
+    """Whether writes and events are made side by side; else no event is sent before the last write."""
 
     @property
     def is_known(self) -> bool:
@@ -82,13 +91,16 @@ class Speed:
     def forecast(self, calls: Mapping[str, float]) -> Forecast:
         """Return how long calls take, by kind, if they are made as fast as allowed.
 
-        The kinds do not wait for each other, since many end users are under way at once.
+        The kinds of one pass do not wait for each other, since many end users are under way at once.
         """
         by_kind = {
             kind: self.throughput(kind).seconds(calls[kind]) for kind in KINDS if calls.get(kind)
         }
         slowest = max(by_kind, key=lambda kind: by_kind[kind], default=None)
-        seconds = by_kind[slowest] if slowest else 0.0
+        seconds = sum(
+            max((by_kind[kind] for kind in kinds if kind in by_kind), default=0.0)
+            for kinds in ((KINDS,) if self.events_first else _PASSES)
+        )
         together = sum(calls.values()) * 60 / self.rate if self.rate else 0.0
         if self.rate and together >= seconds:
             return Forecast(together, by_kind, None, self.rate, is_assumed=False)
@@ -107,15 +119,16 @@ def by_kind(endpoints: Mapping[str, T]) -> dict[Kind, T]:
     return {kind: endpoints[name] for kind, name in ENDPOINTS.items() if name in endpoints}
 
 
-def speed_of(pace: Pace, remembered: Mapping[str, float]) -> Speed:
+def speed_of(pace: Pace, remembered: Mapping[str, float], *, events_first: bool = False) -> Speed:
     """Return how fast calls may go now.
 
     Args:
         pace: knows the limits that replies of this run have told.
         remembered: the limits that replies told earlier runs, by endpoint.
+        events_first: as in `Speed`.
     """
     told = by_kind(pace.throughputs())
-    return Speed(pace.rate, pace.reserve, told, by_kind(remembered))
+    return Speed(pace.rate, pace.reserve, told, by_kind(remembered), events_first)
 
 
 class RemainingCalls:

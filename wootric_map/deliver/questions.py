@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from wootric_map.deliver.carried_over import CarriedOver
 from wootric_map.deliver.fingerprints import (
     Held,
     PastDelivery,
@@ -196,7 +197,8 @@ class Inconclusive(NamedTuple):
 Answer: TypeAlias = (
     Held | RememberedStatements | Inconclusive | Failure | PastDelivery | AssumedAbsent
 )
-Decisions: TypeAlias = Generator[Question | Decision, Answer, None]
+Decisions: TypeAlias = Generator[Question | Decision, Answer, CarriedOver]
+"""Decides about steps of an end user, and returns what later steps of the end user need to know."""
 
 T = TypeVar("T")
 Deciding: TypeAlias = Generator[Question | Decision, Answer, T]

@@ -76,6 +76,8 @@ class Replay:
     grace: float
     """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview
+    events_first: bool = False
+    """Whether the end users with events are dealt with first; else all writes are made before any event."""
 
     def run(self, deliver_all: Callable[[], Ending]) -> Ending:
         """Sign in, resolve doubts of earlier runs, and deliver; return how that ended, without raising.
@@ -164,6 +166,7 @@ class Replay:
             is_snapshot=self.is_snapshot,
             known=self.known,
             journal=self.journal,
+            events_first=self.events_first,
         )
         ended = self._consume(outcomes, report.mapped, plan, calls)
         if not self.stop.event.is_set():
@@ -187,6 +190,7 @@ class Replay:
             stop=self.stop.event,
             grace=self.grace,
             journal=self.journal,
+            events_first=self.events_first,
         )
         return self._consume(outcomes, total, saved, calls)
 
@@ -244,7 +248,7 @@ class Replay:
         return calls
 
     def _speed(self) -> Speed:
-        return speed_of(self.pace, self.earlier_limits)
+        return speed_of(self.pace, self.earlier_limits, events_first=self.events_first)
 
     def _consume(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from math import inf
 
+from wootric_map.deliver.carried_over import NOTHING_CARRIED_OVER, CarriedOver
 from wootric_map.deliver.compare import difference, restrict
 from wootric_map.deliver.decisions import failure_after, skip_if_sent, still_holds
 from wootric_map.deliver.fingerprints import (
@@ -105,7 +106,10 @@ class SavedWrite:
 
 
 def decide_saved(
-    steps: Iterable[Planned], registered: frozenset[str], past_runs: PastRuns
+    steps: Iterable[Planned],
+    registered: frozenset[str],
+    past_runs: PastRuns,
+    begin: CarriedOver = NOTHING_CARRIED_OVER,
 ) -> Decisions:
     """Decide about one end user's steps of a saved plan in their order.
 
@@ -113,8 +117,9 @@ def decide_saved(
         steps: as `PlanFile.steps` gives them.
         registered: the registered events.
         past_runs: what earlier runs did.
+        begin: what is known after earlier steps of the end user, if `steps` are only the events.
     """
-    end_user = _SavedEndUser(past_runs)
+    end_user = _SavedEndUser(past_runs, begin.refused)
     for step in steps:
         past = yield RecallDelivery(step.key, step.former_key, step.time)
         if isinstance(step, PlannedWrite):
@@ -122,14 +127,15 @@ def decide_saved(
         else:
             skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
             yield Decision(step, skip or failure_after(end_user.refused) or step.call, None)
+    return CarriedOver(end_user.refused)
 
 
 class _SavedEndUser:
     """The state of the decisions about an end user of a saved plan."""
 
-    def __init__(self, past_runs: PastRuns) -> None:
+    def __init__(self, past_runs: PastRuns, refused: Failure | None) -> None:
         self._past_runs = past_runs
-        self.refused: Failure | None = None
+        self.refused = refused
         """Why the last write of the end user failed; None if it did not."""
         self._has_failed = False
         """Whether any write of the end user failed."""

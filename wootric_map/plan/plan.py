@@ -31,7 +31,7 @@ from wootric_map.plan.records import (
     identified,
     superseding,
 )
-from wootric_map.plan.steps import EndUserPlan, Event, Find, Step, Write
+from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write
 from wootric_map.plan.tying import tie_ids
 
 
@@ -221,16 +221,17 @@ class Plan:
         """Yield the roots of the end users who surely are an end user of the account."""
         return self._ids.surely_named_by(held)
 
-    def steps(self, end_user: EndUserPlan) -> Iterator[Step]:
-        """Yield what is to be done about an end user, in order."""
+    def steps(self, end_user: EndUserPlan, part: Part = "all") -> Iterator[Step]:
+        """Yield what is to be done about an end user, or a part of that, in order."""
         folded, person = end_user.folded, end_user.person
-        if self._options.fold and folded and folded.replayed:
+        if part != "events" and self._options.fold and folded and folded.replayed:
             yield self._write(end_user, folded, ReplayedRefs(person.identifies, folded.replayed))
         keys = RepeatedKeys()
         for row in person.replayed_rows:
             if row.kind != IDENTIFY:
-                yield event(row, self.naming, keys)
-            elif row.chosen and folded:
+                if part != "writes":
+                    yield event(row, self.naming, keys)
+            elif part != "events" and row.chosen and folded:
                 identify = identified(row)
                 own = write_of(identify, folded, naming=self.naming)
                 yield self._write(end_user, own, (identify.ref,))

@@ -5,7 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Final, Self
 
 from wootric_map.errors import PlanFileError
 from wootric_map.model import EligibilityCheck, Ref
@@ -19,7 +19,12 @@ from wootric_map.plan.plan_lines import (
     planned,
 )
 from wootric_map.plan.plan_rejects import Origin
+from wootric_map.plan.steps import Part
 from wootric_map.private_file import LONGEST_LINE
+
+_HAS_WRITES: Final = 1
+_HAS_EVENTS: Final = 2
+"""Flags of an end user in the plan."""
 
 
 class PlanFile:
@@ -52,9 +57,11 @@ class PlanFile:
         """How many eligibility checks the plan holds, by the event's name."""
         self._file: BinaryIO = path.open("rb")
         self._lock = threading.Lock()
-        # For each end user: the offset of their first line, and the number of that line.
+        # For each end user: the offset of their first line, the number of that line, and `_HAS_WRITES` and
+        # `_HAS_EVENTS` added up.
         self._offsets = array("q")
         self._lines = array("q")
+        self._parts = bytearray()
         try:
             self._check()
         except BaseException:
@@ -76,11 +83,20 @@ class PlanFile:
         """Whether the plan holds any eligibility check."""
         return bool(self.counts["eligibility_check"])
 
-    def steps(self, index: int) -> Iterator[Planned]:
-        """Yield what is to be sent for one end user, in order.
+    def has_writes(self, index: int) -> bool:
+        """Return whether anything is to be written of an end user; `index` as in `steps`."""
+        return bool(self._parts[index] & _HAS_WRITES)
+
+    def has_events(self, index: int) -> bool:
+        """Return whether an end user has events or page views; `index` as in `steps`."""
+        return bool(self._parts[index] & _HAS_EVENTS)
+
+    def steps(self, index: int, part: Part = "all") -> Iterator[Planned]:
+        """Yield what is to be sent for one end user, or a part of that, in order.
 
         Args:
             index: the place of the end user in the plan, counted from 0.
+            part: which steps.
         """
         offset, number = self._offsets[index], self._lines[index]
         end_user: object = None
@@ -93,7 +109,9 @@ class PlanFile:
             if "end" in line or (end_user is not None and line["end_user"] != end_user):
                 return
             end_user = line["end_user"]
-            yield self._step(line, begin, number)
+            step = self._step(line, begin, number)
+            if part in ("all", "events" if isinstance(step, PlannedCall) else "writes"):
+                yield step
             number += 1
 
     def raw(self, ref: Ref) -> bytes:
@@ -123,6 +141,8 @@ class PlanFile:
                 last = end_user
                 self._offsets.append(offset)
                 self._lines.append(number)
+                self._parts.append(0)
+            self._parts[-1] |= _HAS_EVENTS if isinstance(step, PlannedCall) else _HAS_WRITES
             self.counts[step.action] += 1
             offset = self._file.tell()
         raise self._wrong(number, "it is cut short: its last line is missing")

@@ -29,6 +29,9 @@ from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import first
 from wootric_map.wootric.address_length import too_long
 
+Part: TypeAlias = Literal["all", "writes", "events"]
+"""Which steps of an end user: all, only the writes, or only the events and page views."""
+
 Find: TypeAlias = Callable[[EndUserUpsert], EndUser | None]
 """Looks an end user up; returns None if nobody is found."""
 

@@ -92,6 +92,7 @@ class Account:
         find: Find | None = None,
         asks: bool = True,
         options: PlanOptions | None = None,
+        events_first: bool = False,
     ) -> Iterator[Iterator[Outcome]]:
         """Plan the records, and give the outcomes as they come; asks the account if there is no `find`."""
         with ExitStack() as stack:
@@ -107,6 +108,7 @@ class Account:
                 is_snapshot=find is not None,
                 known=None,
                 journal=stack.enter_context(Journal.temporary()),
+                events_first=events_first,
             )
 
     def _plan(
@@ -521,7 +523,9 @@ def test_who_has_only_a_shared_phone_is_not_looked_up_and_nothing_is_sent(accoun
 # Unfolded.
 
 
-def test_unfolded_each_identify_is_a_call_of_its_own_in_its_turn(account: Account) -> None:
+def test_unfolded_each_identify_is_a_call_of_its_own_and_events_come_after_them(
+    account: Account,
+) -> None:
     outcomes = account.push(
         identify("1", "ada@example.com", plan="a") | stamped(1),
         page("1", "/2") | stamped(2),
@@ -532,17 +536,26 @@ def test_unfolded_each_identify_is_a_call_of_its_own_in_its_turn(account: Accoun
     )
     assert [(each.action, [ref.line for ref in each.refs]) for each in outcomes] == [
         ("create", [1]),
-        ("page_view", [2]),
         ("update", [3]),
         ("unchanged", [4]),
+        ("page_view", [2]),
         ("page_view", [5]),
     ]
     assert len(account.requests("GET", END_USERS)) == 2, "once by external id, once by email"
     assert [each["form"] for each in account.requests("PUT")] == [{"properties[plan]": "b"}]
 
 
-def test_unfolded_a_write_that_fails_holds_back_what_comes_before_the_next(
-    account_of: AccountOf,
+@pytest.mark.parametrize(
+    ("events_first", "expected"),
+    [
+        # In time order, the write after it makes good for the events that follow.
+        (True, ["", "", "refused", "end_user_failed", "", ""]),
+        # The last write decides about all events.
+        (False, ["", "refused", "", "", "", ""]),
+    ],
+)
+def test_unfolded_a_write_that_fails_holds_back_the_events_before_the_next(
+    account_of: AccountOf, *, events_first: bool, expected: list[str]
 ) -> None:
     down = answering(JSONResponse({"error": "No"}, 422), 1, method="PUT", path=END_USERS)
     account = account_of(down)
@@ -554,9 +567,9 @@ def test_unfolded_a_write_that_fails_holds_back_what_comes_before_the_next(
         identify("1", plan="b") | stamped(5),
         page("1") | stamped(6),
         options=PlanOptions(fold=False),
+        events_first=events_first,
     )
-    codes = [each.result.code if each.result else "" for each in outcomes]
-    assert codes == ["", "", "refused", "end_user_failed", "", ""]
+    assert [each.result.code if each.result else "" for each in outcomes] == expected
 
 
 # Order.
@@ -912,7 +925,7 @@ def test_a_saved_update_of_somebody_who_was_not_created_is_not_sent(account: Acc
     account.hold(EndUserUpsert("ada@example.com"))
     outcomes = account.push_file(path, workers=1)
     assert [each.result and each.result.code for each in outcomes] == [
-        "refused", "end_user_failed", "end_user_failed", "end_user_failed", None
+        "refused", "end_user_failed", "end_user_failed", None, "end_user_failed"
     ]  # fmt: skip
     assert account.requests("PUT") == []
     assert account.users()[None].properties == {}

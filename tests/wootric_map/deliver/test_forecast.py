@@ -34,6 +34,16 @@ def test_the_kind_that_takes_longest_decides() -> None:
     assert not forecast.is_assumed
 
 
+@pytest.mark.parametrize(("events_first", "seconds"), [(False, 120 + 60), (True, 120)])
+def test_events_wait_for_the_last_write_unless_they_come_first(
+    *, events_first: bool, seconds: float
+) -> None:
+    calls = {"look_up": 100, "create": 200, "eligibility_check": 100, "page_view": 50}
+    told: dict[Kind, Throughput] = {"create": Throughput(100)}
+    forecast = Speed(told=told, events_first=events_first).forecast(calls)
+    assert (forecast.seconds, forecast.slowest) == (seconds, "create")
+
+
 def test_a_rate_of_the_callers_counts_all_kinds_together() -> None:
     forecast = Speed(rate=60).forecast({"create": 100, "look_up": 200})
     assert (forecast.seconds, forecast.slowest, forecast.per_minute) == (300, None, 60)

@@ -148,6 +148,16 @@ class Person(NamedTuple):
     replayed_rows: Rows
     """What is replayed beside one write for all identifies; or, unfolded, everything in its turn."""
 
+    @property
+    def has_replayed_identifies(self) -> bool:
+        """Whether any identify of theirs is replayed."""
+        return any(each[3] & CHOSEN for each in self.identifies.found)
+
+    @property
+    def has_events(self) -> bool:
+        """Whether any track or page record of theirs is replayed."""
+        return any(each[3] & 3 != IDENTIFY for each in self.replayed_rows.found)
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:

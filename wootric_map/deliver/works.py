@@ -1,0 +1,93 @@
+"""The work on each end user of a plan, live or saved, or on the part of it that one pass carries out."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+from wootric_map.deliver.answers import Work
+from wootric_map.deliver.carried_over import CarriedOver, CarriedOverFile
+from wootric_map.deliver.decisions import decide
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.known_end_users import KnownEndUsers
+from wootric_map.deliver.look_ups import Staleness
+from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
+from wootric_map.plan.engine.spool import Person
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.steps import EndUserPlan, Find, Part
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWorks:
+    """The work on the end users of a live plan; the fields up to `journal` are arguments of `deliver`."""
+
+    plan: Plan
+    registered: frozenset[str]
+    find: Find | None
+    is_snapshot: bool
+    known: KnownEndUsers | None
+    journal: Journal
+    kept: CarriedOverFile
+    """What is carried over from writes to events, by the number of the person."""
+
+    def work(self, person: Person, part: Part) -> Work:
+        """Return a part of the work on an end user."""
+        plan, journal, known = self.plan, self.journal, self.known
+        end_user = plan.end_user(person)
+        marks_creation = plan.existing != "update" and not plan.folds
+        decisions = decide(
+            end_user,
+            plan.steps(end_user, part),
+            self.registered,
+            asks=self.find is not None,
+            is_other_persons_email=plan.is_anothers(end_user),
+            recalls=journal.remembers,
+            recalls_statements=journal.may_have_end_users,
+            existing=plan.existing,
+            # A refused create leaves no mark of a creation that a later run could believe.
+            creates_first=known is not None and not marks_creation,
+            begin=self.kept.before(part, person.number),
+        )
+        is_older = self.is_snapshot or known is not None
+        stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_older)
+        return Work(
+            decisions,
+            lambda write: (write.whole, *end_user.identifiers()),
+            self.find,
+            stale.may_be_outdated,
+            known=known,
+            counts_as_written=plan.existing == "update",
+            marks_creation=marks_creation,
+            carry_over=partial(self._carry_over, end_user, part),
+        )
+
+    def _carry_over(self, end_user: EndUserPlan, part: Part, carried: CarriedOver) -> None:
+        """Keep what is known after the writes, if there are events that would be decided otherwise."""
+        person = end_user.person
+        if part == "writes" and person.has_events and carried.matters(end_user.folded):
+            self.kept.keep(person.number, carried)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFileWorks:
+    """The work on the end users of a saved plan; the first two fields are arguments of `deliver_file`."""
+
+    plan: PlanFile
+    registered: frozenset[str]
+    past_runs: PastRuns
+    kept: CarriedOverFile
+    """What is carried over from writes to events, by the place of the end user in the plan."""
+
+    def work(self, index: int, part: Part) -> Work:
+        """Return a part of the work on the end user at a place in the plan, counted from 0."""
+        steps, begin = self.plan.steps(index, part), self.kept.before(part, index)
+        return Work(
+            decide_saved(steps, self.registered, self.past_runs, begin),
+            lambda write: cast("SavedWrite", write).identifiers,
+            carry_over=partial(self._carry_over, index, part),
+        )
+
+    def _carry_over(self, index: int, part: Part, carried: CarriedOver) -> None:
+        """Keep why the last write failed, if there are events that must not be sent then."""
+        if part == "writes" and self.plan.has_events(index) and carried.refused:
+            self.kept.keep(index, carried)
