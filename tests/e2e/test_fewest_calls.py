@@ -155,6 +155,19 @@ def test_nothing_is_read_where_nobody_is_to_be_looked_up(replay: Replay) -> None
     assert replay.paths() == ["/oauth/token", "/registered_events.json", "/eligible.json"]
 
 
+def test_look_ups_are_no_further_ahead_of_writes_than_there_are_workers(replay: Replay) -> None:
+    for number in range(60):
+        replay.holds(f"u{number}", f"u{number}@example.com", plan="free")
+    export = replay.write(person(number, plan="pro") for number in range(60))
+    replay.push("--against", "account", "--workers", "4", export)
+    ahead, most = 0, 0
+    for request in replay.sandbox.requests:
+        if str(request["path"]).startswith("/v1/end_users/"):
+            ahead += 1 if request["method"] == "GET" else -1
+            most = max(most, ahead)
+    assert 0 < most <= 4
+
+
 # The list is kept beside the journal.
 
 
