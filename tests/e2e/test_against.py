@@ -311,7 +311,7 @@ def test_against_the_account_an_end_user_costs_no_more_look_ups_than_it_takes(
 ) -> None:
     if held:
         replay.holds(*held)
-    done = replay.push(replay.write([said]))
+    done = replay.push("--against", "account", replay.write([said]))
     assert done.returncode == 0, done.stderr
     assert end_user_calls(replay) == calls
 
@@ -460,7 +460,7 @@ def test_a_snapshot_warns_of_an_email_that_another_end_user_has(replay: Replay) 
 
 def test_whom_an_alias_made_out_of_a_visitor_costs_no_more_reads(replay: Replay) -> None:
     export = replay.write([alias("visitor-1", "1"), identify("1", ADA)])
-    assert replay.push(export).returncode == 0
+    assert replay.push("--against", "account", export).returncode == 0
     assert end_user_calls(replay) == {"GET": 2, "POST": 1}
 
 
