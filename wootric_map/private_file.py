@@ -19,10 +19,12 @@ from typing import Final, Self
 
 from wootric_map.ownership import place_of_ours
 
+PARTIAL: Final = ".partial"
+"""What the name of a file ends in until it is whole; a later run goes on with a snapshot of that name."""
+
 LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes that are read as one line of such a file; a longer line is none that a run wrote."""
 
-_ENDING: Final = ".partial"
 _RANDOM: Final = "[a-z0-9_]{8}"
 """What `mkstemp` puts between a prefix and an ending."""
 
@@ -204,7 +206,7 @@ def _created(place: Path) -> tuple[FileIO, Path]:
     """
     while True:
         descriptor, name = tempfile.mkstemp(
-            dir=place.parent, prefix=f".{place.name}.", suffix=_ENDING
+            dir=place.parent, prefix=f".{place.name}.", suffix=PARTIAL
         )
         file, path = FileIO(descriptor, "r+"), Path(name)
         try:
@@ -225,7 +227,7 @@ def remove_abandoned(place: Path) -> None:
     Args:
         place: where they would have been moved in the end.
     """
-    is_partial = re.compile(rf"\.{re.escape(place.name)}\.{_RANDOM}{re.escape(_ENDING)}").fullmatch
+    is_partial = re.compile(rf"\.{re.escape(place.name)}\.{_RANDOM}{re.escape(PARTIAL)}").fullmatch
     with suppress(OSError), os.scandir(place.parent) as found:
         for name in [each.path for each in found if is_partial(each.name)]:
             with suppress(OSError):

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from wootric_map.deliver.journal_watch import COMPANIONS
 from wootric_map.errors import OneFileError
 from wootric_map.ownership import names_open_file
+from wootric_map.private_file import PARTIAL
 from wootric_map.read.files import Source
 from wootric_map.rejects import is_rejects_file
-from wootric_map.snapshot.snapshot_lines import PARTIAL
 
 LOCK: Final = ".lock"
 """The ending of the name of a lock's file."""

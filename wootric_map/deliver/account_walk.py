@@ -13,7 +13,8 @@ from pathlib import Path
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.errors import SnapshotError
 from wootric_map.plan.plan import Plan
-from wootric_map.snapshot.snapshot_lines import PARTIAL, SnapshotLines
+from wootric_map.private_file import PARTIAL
+from wootric_map.snapshot.snapshot_lines import SnapshotLines
 from wootric_map.snapshot.snapshot_reader import end_users_in
 from wootric_map.snapshot.snapshot_writer import EarlierSnapshot, PartialSnapshot
 from wootric_map.wootric.end_users import Reached, end_user_from

@@ -44,7 +44,7 @@ from wootric_map.model import (
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import EarlierStatements, Statement
-from wootric_map.wootric.reply_meaning import taken_ids
+from wootric_map.wootric.taken_ids import taken_ids
 
 _NOBODY: Final = 0
 _JOURNAL: Final = 1

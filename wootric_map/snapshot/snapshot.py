@@ -16,8 +16,8 @@ from wootric_map.account import (
 )
 from wootric_map.deliver import journal_place
 from wootric_map.errors import SnapshotError, StoppedError, UnfitSettingsError
+from wootric_map.private_file import PARTIAL
 from wootric_map.run_files import Use, check, read, use, use_beside
-from wootric_map.snapshot.snapshot_lines import PARTIAL
 from wootric_map.snapshot.snapshot_writer import EarlierSnapshot, PartialSnapshot
 from wootric_map.stopping import Stop
 from wootric_map.wootric.client import Wootric

@@ -21,9 +21,6 @@ from wootric_map.private_file import LONGEST_LINE
 from wootric_map.read.gzip import MAGIC, gunzip
 from wootric_map.wootric.end_users import Place, place_of
 
-PARTIAL: Final = ".partial"
-"""What the name of an unfinished snapshot ends in."""
-
 BLOCK: Final = 1024 * 1024
 """Bytes of a snapshot that are read or written at once."""
 

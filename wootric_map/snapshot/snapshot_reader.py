@@ -7,8 +7,9 @@ from typing import Literal, Self
 
 from wootric_map.errors import SnapshotError
 from wootric_map.model import EndUser, EndUserUpsert
+from wootric_map.private_file import PARTIAL
 from wootric_map.snapshot.end_user_table import EndUserTable
-from wootric_map.snapshot.snapshot_lines import PARTIAL, SnapshotLines
+from wootric_map.snapshot.snapshot_lines import SnapshotLines
 from wootric_map.wootric.end_users import end_user_from
 
 

@@ -14,10 +14,9 @@ from typing import Any, BinaryIO, Final, Self, cast
 from wootric_map.deliver.run_lock import open_alone
 from wootric_map.errors import LockedError, NotAFileError, NotOursError, SnapshotError
 from wootric_map.ownership import place_of_ours
-from wootric_map.private_file import PrivateFile, remove_abandoned
+from wootric_map.private_file import PARTIAL, PrivateFile, remove_abandoned
 from wootric_map.snapshot.snapshot_lines import (
     BLOCK,
-    PARTIAL,
     UPDATED_SINCE,
     SnapshotLines,
     ending,

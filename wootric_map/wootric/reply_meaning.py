@@ -12,7 +12,7 @@ import orjson
 from requests import codes
 
 from wootric_map.errors import CallFailedError, NoAnswerError, ServerFaultError, TooFastError
-from wootric_map.model import EndUser, LookUpKey
+from wootric_map.model import EndUser
 from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
 from wootric_map.wootric.end_users import clean, end_user_from
 from wootric_map.wootric.http import LARGEST_REPLY, Reply
@@ -31,8 +31,6 @@ _LONGEST_BODY: Final = 2_000
 
 _LARGE_NUMBER: Final = re.compile(rb"[0-9]{19}")
 """A number that may be past 64 bits; orjson would round it."""
-
-_TAKEN: Final = re.compile(r"\b(email|external)(?:[ _]id)? has already been taken", re.IGNORECASE)
 
 _FAILED_ITSELF: Final = frozenset({500, 501, 503})
 """The statuses of Wootric's own failures; any other 5xx is a gateway's."""
@@ -192,14 +190,3 @@ def _shown(reply: Reply, mask: Mask) -> str:
     """Return the beginning of a reply, masked, as UTF-8: the encoding that a reply names may be wrong."""
     masked = mask(reply.body.decode(errors="surrogateescape"))
     return masked.encode(errors="surrogateescape")[:_LONGEST_BODY].decode(errors="replace")
-
-
-def taken_ids(words: str) -> frozenset[LookUpKey]:
-    """Return which ids somebody else has, by Wootric's words of refusal; none if they name none.
-
-    A refusal names every rule that was broken, as in `Validation failed: Email has already been taken`
-    (wootric.md 3).
-    """
-    names = {found.lower() for found in _TAKEN.findall(words)}
-    keys: dict[str, LookUpKey] = {"email": "email", "external": "external_id"}
-    return frozenset(keys[name] for name in names)
