@@ -46,6 +46,13 @@ def start(replaying: Start, *rules: FaultRule) -> Replay:
     return replay
 
 
+def without_list(request: SandboxRequest) -> Fault | None:
+    """Refuse the account's list, so that only look-ups tell who is there."""
+    if (request.method, request.path) == ("GET", "/v1/end_users"):
+        return Fault(JSONResponse({"error": "off"}, 423))
+    return None
+
+
 def people(number: int) -> list[dict[str, Any]]:
     users = [f"u{each}" for each in range(number)]
     return [
@@ -77,11 +84,23 @@ def test_nobody_is_written_whom_a_look_up_did_not_ask_for(
     replaying: Start, record: dict[str, Any]
 ) -> None:
     replay = start(replaying, telling({"id": 1, **OTHER}, LOOK_UPS))
-    done = replay.push(replay.write([record]))
+    done = replay.push("--against", "account", replay.write([record]))
     assert done.returncode == 1, done.stderr
     assert [entry["code"] for entry in replay.rejects()] == ["bad_reply"]
     assert replay.paths("PUT") == []
     assert replay.paths("POST") == ["/oauth/token"]
+
+
+def test_nobody_is_written_whom_a_look_up_after_a_refusal_did_not_ask_for(
+    replaying: Start,
+) -> None:
+    replay = start(replaying, without_list, telling({"id": 1, **OTHER}, LOOK_UPS))
+    replay.holds("u1", "ada@example.com", plan="free")
+    done = replay.push(replay.write([identify("u1", "ada@example.com", plan="pro")]))
+    assert done.returncode == 1, done.stderr
+    assert [entry["code"] for entry in replay.rejects()] == ["bad_reply"]
+    assert replay.paths("PUT") == []
+    assert replay.users()["u1"]["properties"] == {"plan": "free"}
 
 
 def test_nobody_is_written_for_a_phone_alone(replaying: Start) -> None:
@@ -89,7 +108,7 @@ def test_nobody_is_written_for_a_phone_alone(replaying: Start) -> None:
     users = [identify(f"u{each}", f"u{each}@example.com", phone=phone) for each in range(3)]
     for told in (phone, "60001"):
         replay = start(replaying, telling({"id": 1, "phone_number": told}, LOOK_UPS))
-        done = replay.push(replay.write(users))
+        done = replay.push("--against", "account", replay.write(users))
         assert done.returncode == 1, done.stderr
         assert [entry["code"] for entry in replay.rejects()] == ["bad_reply"] * 3
         assert replay.paths("PUT") == []
@@ -100,7 +119,8 @@ def test_a_run_stops_after_a_few_replies_of_somebody_else_and_says_why(
     replaying: Start, workers: str
 ) -> None:
     replay = start(replaying, telling({"id": 1, **OTHER}, LOOK_UPS))
-    done = replay.push(replay.write(people(100)), "--workers", workers)
+    export = replay.write(people(100))
+    done = replay.push("--against", "account", export, "--workers", workers)
     assert done.returncode == 5
     assert "5 replies in a row can't be believed" in done.stderr
     assert "a look-up by external id is of another end user (1)" in done.stderr
@@ -216,7 +236,8 @@ def push_to(port: int, replay: Replay, workers: int) -> tuple[int, float, str]:
     """Push to a server on loopback; gives the exit code, the peak memory, and what was said."""
     replay.write(people(workers + 8))
     with (replay.folder / "said").open("w+") as said:
-        args = ("push", "--workers", str(workers), "--retries", "0", "export.ndjson")
+        how = ("--against", "account", "--workers", str(workers), "--retries", "0")
+        args = ("push", *how, "export.ndjson")
         address = {"WOOTRIC_BASE_URL": f"http://127.0.0.1:{port}"}
         with replay.start(*args, env=address, stdout=said, stderr=said) as process:
             peak = peak_of(process)
