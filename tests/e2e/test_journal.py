@@ -93,8 +93,6 @@ def test_a_longer_export_sends_only_what_is_new(replay: Replay) -> None:
     number = replay.users()["1"]["id"]
     assert sorted(made) == [
         "GET /pixel.gif",
-        "GET /v1/end_users/3",
-        "GET /v1/end_users/cy%40example.com",
         "POST /v1/end_users",
         f"PUT /v1/end_users/{number}",
     ]
@@ -711,7 +709,7 @@ def test_the_embedded_sandbox_keeps_no_journal(replay: Replay) -> None:
     export = replay.write(EXPORT)
     for _ in range(2):
         done = replay.push("--sandbox", export)
-        assert "Created              2" in done.stdout
+        assert re.search(r"^Created +2 ", done.stdout, re.MULTILINE)
     assert not (replay.folder / "state").exists()
     done = replay.push("--sandbox", export, "--journal", replay.folder / "x")
     assert done.returncode == 2

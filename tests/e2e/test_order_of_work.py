@@ -40,7 +40,11 @@ def in_full(replay: Replay) -> Counter[tuple[str, str, bytes]]:
         (
             str(request["method"]),
             re.sub(r"\d+", "#", str(request["path"])),
-            orjson.dumps([request["query"], request["form"]], option=orjson.OPT_SORT_KEYS),
+            re.sub(
+                rb'("updated\[gte\]":)"\d+"',
+                rb"\1",
+                orjson.dumps([request["query"], request["form"]], option=orjson.OPT_SORT_KEYS),
+            ),
         )
         for request in replay.sandbox.requests
         if not str(request["path"]).startswith("/oauth")

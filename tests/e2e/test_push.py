@@ -327,7 +327,7 @@ def test_server_errors_are_tried_again(replay: Replay) -> None:
 @pytest.mark.parametrize("settings", [SandboxSettings(token_lifetime=3, latency=0.05)])
 def test_tokens_that_expire_are_renewed(replay: Replay) -> None:
     users = [identify(f"u{n}", f"u{n}@example.com") for n in range(60)]
-    done = replay.push(replay.write(users), "--workers", "4")
+    done = replay.push("--against", "account", replay.write(users), "--workers", "4")
     assert done.returncode == 0, done.stderr
     assert len(replay.users()) == 60
     assert replay.paths().count("/oauth/token") > 1
@@ -483,7 +483,8 @@ def test_an_event_that_speaks_of_somebody_else_does_not_mix_the_two(replay: Repl
 
 
 def test_an_unknown_user_is_looked_up_once(replay: Replay) -> None:
-    replay.push(replay.write([identify("1", plan="pro"), track("1"), page("1"), page("1")]))
+    export = replay.write([identify("1", plan="pro"), track("1"), page("1"), page("1")])
+    replay.push("--against", "account", export)
     assert [path for path in replay.paths() if path.startswith("/v1/end_users")] == [
         "/v1/end_users/1"
     ]

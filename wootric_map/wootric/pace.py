@@ -91,6 +91,16 @@ class Pace:
             held = [each for each in self._endpoints.values() if each.is_held and each.turn > since]
             return max(held, key=lambda each: each.turn).allowance.limit if held else None
 
+    def held(self) -> frozenset[str]:
+        """Return the endpoints whose calls have to wait for limits that replies have told."""
+        with self._lock:
+            since = self._now() - _LATELY
+            return frozenset(
+                name
+                for name, each in self._endpoints.items()
+                if each.is_waiting or (each.is_held and each.turn > since)
+            )
+
     def take_turn(self, endpoint: str) -> None:
         """Wait until a call to this endpoint may go.
 
@@ -111,12 +121,15 @@ class Pace:
                         self._next = max(self._next, now) + self._interval
                         known.allowance.send(now)
                         known.is_held, known.turn = is_held, now
+                        known.is_waiting = False
                         self.made[endpoint] += 1
                         if waited:
                             self.waiting_until = None
                         return
                     by_rate = at == self._next
-                    is_held, waited = not by_rate, True
+                    # Before the first reply, a call waits for that, and not for a limit.
+                    is_held = not by_rate and known.allowance.limit is not None
+                    known.is_waiting, waited = is_held, True
                     self.waiting_until = self._clock() + at - now
                     self.waiting_for = "for --rate" if by_rate else "for Wootric's limit"
                 if self.wait(min(at - now, _SLICE)):
@@ -175,6 +188,8 @@ class _Endpoint:
         self.queue = threading.Lock()
         self.is_held = False
         """Whether the latest call had to wait for the limit."""
+        self.is_waiting = False
+        """Whether a call waits for the limit now."""
         self.turn = 0.0
         """When the latest call was sent, by the clock of `Pace`."""
 

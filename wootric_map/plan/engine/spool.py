@@ -9,6 +9,7 @@ user who alone is too much for that is sorted on disk.
 
 import heapq
 import marshal
+import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -234,6 +235,7 @@ class Spool:
         self._kinds = array("B")
         self._stretches: list[_Stretch] = []
         self._giants: dict[int, Person] = {}
+        self._giants_lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -353,9 +355,10 @@ class Spool:
         """Those of one stretch."""
         stretch = self._stretches[index]
         if self.is_giant(index):
-            if index not in self._giants:
-                self._giants[index] = self._person(stretch.first, *self._sort_on_disk(stretch))
-            giants = self._giants[index]
+            with self._giants_lock:  # a scratch file is written by one thread at a time
+                if index not in self._giants:
+                    self._giants[index] = self._person(stretch.first, *self._sort_on_disk(stretch))
+                giants = self._giants[index]
             if len(giants.identifies) or len(giants.replayed_rows):
                 yield giants
             return
