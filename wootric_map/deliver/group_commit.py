@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from wootric_map.deliver.journal_file import explained
 from wootric_map.deliver.journal_guard import JournalGuard
+from wootric_map.deliver.journal_schema import spoilt
 from wootric_map.deliver.journal_watch import Watch
+from wootric_map.errors import JournalError
 
 SOON: Final = 0.01
 """Seconds for which a write that nobody waits for is left to the commit before the next call."""
@@ -74,11 +75,16 @@ class GroupCommit:
 
         Raises:
             JournalError: SQLite finds damage that it had not found as the journal was opened.
-            JournalFailedError: another process keeps the journal from being read.
+            sqlite3.OperationalError: the journal can't be read now, as while another run writes to it.
         """
-        with self._lock, explained(Path(self.name)):
+        with self._lock:
             self._make_writes()
-            yield self._database
+            try:
+                yield self._database
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.Error as error:
+                raise JournalError(spoilt(Path(self.name), error)) from error
 
     def first(self, query: str, *values: object) -> tuple[Any, ...] | None:
         """Return the first row that a query finds; None if there is none."""
