@@ -86,8 +86,8 @@ class MadeUpAccount:
 ACCOUNTS: Final = st.builds(
     MadeUpAccount,
     named=st.lists(_FORMS, max_size=6).map(tuple),
-    older=st.sampled_from([0, 0, 0, PAGE - 2, PAGE, 2 * PAGE, 4 * PAGE]),
-    younger=st.sampled_from([0, 0, PAGE, 3 * PAGE]),
+    older=st.sampled_from([0, 0, PAGE - 2, PAGE, 2 * PAGE, 4 * PAGE, 6 * PAGE]),
+    younger=st.sampled_from([0, 0, PAGE, 6 * PAGE]),
     at_a_second=st.sampled_from([1, 7, 1000]),
 )
 """Any account: small or larger than a few pages, the end users of the export in any place of its list."""
