@@ -238,8 +238,6 @@ def told(replay: Replay, push: OnePush, against: str) -> dict[str, Any]:
     )
     assert done.returncode in (0, 1), done.stderr
     summary = orjson.loads(done.stdout.splitlines()[-1])["summary"]
-    # Before it is refused, only who knows the whole account can warn of it.
-    summary["warnings"].pop("already_taken", None)
     return {
         "exit code": done.returncode,
         "rejects": [(entry["line"], entry["code"]) for entry in replay.rejects()],
@@ -248,10 +246,10 @@ def told(replay: Replay, push: OnePush, against: str) -> dict[str, Any]:
 
 
 COUNTED: Final = (
-    *("records", "mapped", "skipped", "unidentified", "rejected", "failed", "warnings"),
+    *("records", "mapped", "skipped", "unidentified", "rejected", "failed"),
     *("create", "update", "unchanged", "left", "eligibility_checks", "page_views"),
 )
-"""What a summary says of records, and not of calls."""
+"""What a summary says of records. Of calls, and before them of what may go wrong, it says what is known."""
 
 
 def after(
