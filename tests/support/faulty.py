@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wootric_map.sandbox import Fault, ResetConnection, SandboxRequest, SandboxState, TruncatedReply
 
 LOOK_UP: Final = "look-up"
+LISTING: Final = "list of end users"
 CREATE: Final = "create"
 UPDATE: Final = "update"
 CHECK: Final = "eligibility check"
@@ -29,7 +30,8 @@ _PLACES: Final = (
     ("GET /registered_events.json", REGISTERED),
     ("GET /eligible.json", CHECK),
     ("GET /pixel.gif", VIEW),
-    ("GET /v1/end_users", LOOK_UP),
+    ("GET /v1/end_users/", LOOK_UP),
+    ("GET /v1/end_users", LISTING),
     ("POST /v1/end_users", CREATE),
     ("PUT /v1/end_users", UPDATE),
 )
@@ -85,6 +87,11 @@ def place(request: SandboxRequest) -> str:
     """What a request is for."""
     sent = f"{request.method} {request.path}"
     return next(name for start, name in _PLACES if sent.startswith(start))
+
+
+def unlisted(request: SandboxRequest) -> Fault | None:
+    """A fault rule of an account without a list of end users: nothing is known of it but by asking."""
+    return Fault(said(423)()) if place(request) == LISTING else None
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ class Weather:
     seed: int
     share: float
     names: tuple[str, ...] = tuple(FAULTS)
-    places: tuple[str, ...] = (LOOK_UP, CREATE, UPDATE, CHECK, VIEW)
+    places: tuple[str, ...] = (LISTING, LOOK_UP, CREATE, UPDATE, CHECK, VIEW)
     is_bad: bool = True
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each fault struck, and where."""

@@ -156,11 +156,11 @@ def _is_anothers_value(failure: Failure, before: Held, held: EndUser) -> bool:
     return is_refused and before is not None and before.id == held.id
 
 
-def may_be_retried(error: CallFailedError) -> bool:
+def may_be_retried(failure: Failure) -> bool:
     """Return whether a write failed because the end user was created, removed or changed meanwhile."""
-    return is_gone(error) or "already been taken" in str(error)
+    return is_gone(failure) or "already been taken" in failure.message
 
 
-def is_gone(error: CallFailedError) -> bool:
+def is_gone(failure: Failure) -> bool:
     """Return whether a call failed because Wootric does not hold the end user."""
-    return error.status == HTTPStatus.NOT_FOUND
+    return failure.status == HTTPStatus.NOT_FOUND

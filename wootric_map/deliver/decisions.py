@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 
-from wootric_map.deliver.attempts import Attempts
+from wootric_map.deliver.attempts import Attempts, may_be_retried
 from wootric_map.deliver.carried_over import NOTHING_CARRIED_OVER, CarriedOver
 from wootric_map.deliver.existing_policy import ExistingPolicy
 from wootric_map.deliver.fingerprints import (
@@ -182,8 +182,10 @@ class _EndUserDecisions:
         except CallFailedError as error:
             decision = Decision(step, error.failure, None)
         else:
-            self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
-            decision = yield from self._changed(step)
+            decision = Decision(step, refusal, None)
+            if self.held or self.is_taken or may_be_retried(refusal):
+                self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
+                decision = yield from self._changed(step)
         yield from self._written(decision, step)
 
     def _changed(self, step: Write) -> Deciding[Decision]:
@@ -217,8 +219,8 @@ class _EndUserDecisions:
     def _find(self, step: Step) -> Deciding[None]:
         """Look the end user up by the ids of now, by earlier ids, then by ids that only the journal knows.
 
-        If nobody is assumed to have the ids of now, and another id finds somebody, it is made certain after
-        all: Wootric goes by the ids of now first.
+        If nobody is assumed to have the ids of now, and another id finds somebody, or is somebody else's, it
+        is made certain after all: Wootric goes by the ids of now first, and refuses no create without them.
         """
         compares = isinstance(step, Write)
         held, is_taken, assumed = None, False, None
@@ -237,7 +239,7 @@ class _EndUserDecisions:
             elsewhere = self.end_user.earlier_ids
             known = yield RecallFormerId(tuple(tried), elsewhere, journal_only=not self.asks)
             held = known if isinstance(known, RememberedEndUser) else None
-        if held and assumed:
+        if assumed and (held or is_taken):
             surest, is_anothers_id = yield from self._found(LookUp(assumed, compares))
             if isinstance(surest, EndUser | RememberedEndUser):
                 held, is_taken = surest, is_anothers_id
@@ -280,6 +282,7 @@ class _EndUserDecisions:
             wanted = replace(wanted, external_id=None)  # nobody has it
         answer, self.is_taken = yield from self._found(LookUp(wanted, compares=True))
         self.held = answer if isinstance(answer, EndUser | RememberedEndUser) else None
+        self.asked = _asked(self.held, self._most)
 
     def _left_of(self, write: Write) -> Deciding[Write]:
         """Return a write without what is outdated, may not be sent, or is somebody else's."""
@@ -311,6 +314,8 @@ class _EndUserDecisions:
             self.latest = inf
         answer = yield decision
         assumed, self.assumed_absent = self.assumed_absent, None
+        if assumed:
+            self.asked = _NOBODY  # unless the end user was created, the next step has to ask
         if isinstance(answer, Inconclusive) and assumed and not answer.is_unanswered:
             return answer.failure
         found = None

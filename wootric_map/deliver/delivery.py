@@ -271,11 +271,13 @@ class _Delivery:
             failure = Failure("in_doubt", str(error))
             return None, Inconclusive(failure, is_unanswered=True, is_last=is_last)
         except CallFailedError as error:
-            if decision.assumes_absent and may_be_retried(error):
-                answers.note_presence(is_there=True)
-                self._attempts = 0  # a refusal that was to be expected
+            if decision.assumes_absent and error.code == "refused":
+                # If the end user is there, what differs may not be what was refused.
+                if may_be_retried(error.failure):
+                    answers.note_presence(is_there=True)
+                self._attempts = 0
                 return None, Inconclusive(error.failure, is_unanswered=False, is_last=False)
-            if may_be_retried(error):
+            if may_be_retried(error.failure):
                 return None, Inconclusive(error.failure, is_unanswered=False, is_last=is_last)
             self._calls.failed(step.key, change.action, error.failure, step.whole)
             return outcome._replace(result=error.failure), error.failure
@@ -321,7 +323,7 @@ class _Delivery:
             try:
                 return calls.update(key, int(fields.wootric_id), fields, to_hold, provenance)
             except CallFailedError as error:
-                if not (is_gone(error) and (fields.email or fields.phone_number)):
+                if not (is_gone(error.failure) and (fields.email or fields.phone_number)):
                     raise
         if self._work.marks_creation and isinstance(step, Write):
             self._answers.creation = step.key_where("begun")

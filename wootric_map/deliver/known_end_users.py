@@ -74,9 +74,16 @@ class KnownEndUsers:
         return self.look_up(wanted).found
 
     def look_up(self, wanted: EndUserUpsert) -> Known:
-        """Look an end user up, in Wootric's order: by id, external id, then email, or phone."""
+        """Look an end user up, in Wootric's order: by id, external id, then email, or phone.
+
+        Wootric finds the oldest of those who have a phone, so that a phone tells nothing while only a part of
+        the account is known.
+        """
         missing: list[LookUpKey] = []
         for by, key in wanted.look_up_keys():
+            if by == "phone_number" and not self.is_complete:
+                missing.append(by)
+                continue
             found = self._table.by(by, key, wanted)
             if found and found.id in self._uncertain:
                 return Known(None, wanted)
