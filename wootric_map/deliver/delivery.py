@@ -1,19 +1,16 @@
 """Carrying out a plan, live or saved: each end user's calls in order, many end users at once."""
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from math import inf
 from typing import Final, cast
 
 from wootric_map.deliver.answers import Answers, Work
 from wootric_map.deliver.attempts import is_gone, may_be_retried
 from wootric_map.deliver.compare import written
-from wootric_map.deliver.decisions import decide, skip_if_sent
+from wootric_map.deliver.decisions import decide
 from wootric_map.deliver.end_user_locks import EndUserLocks, LockedEndUser
 from wootric_map.deliver.fingerprints import (
-    Delivered,
     Held,
     Provenance,
     RememberedEndUser,
@@ -30,7 +27,7 @@ from wootric_map.deliver.questions import (
     next_decision,
 )
 from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
-from wootric_map.deliver.verdicts import Change, unregistered
+from wootric_map.deliver.verdicts import Change
 from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
 from wootric_map.model import (
@@ -45,7 +42,7 @@ from wootric_map.model import (
 )
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
-from wootric_map.plan.plan_lines import PlannedCall, PlannedWrite
+from wootric_map.plan.plan_lines import PlannedCall
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Write
 from wootric_map.wootric.client import Wootric
 
@@ -91,7 +88,7 @@ def deliver(
         WootricError: the run can't go on: signing in was refused, or Wootric can't be reached.
         JournalFailedError: the journal can't be written, so nothing more may be sent.
     """
-    marks_creation = plan.existing != "update" and not plan.folds
+    marks_creation = _marks_creation(plan)
 
     def work(end_user: EndUserPlan) -> Work:
         decisions = decide(
@@ -103,8 +100,7 @@ def deliver(
             recalls=journal.remembers,
             recalls_statements=journal.may_have_end_users,
             existing=plan.existing,
-            # A refused create leaves no mark of a creation that a later run could believe.
-            creates_first=known is not None and not marks_creation,
+            creates_first=known is not None and may_create_first(plan),
         )
         is_older = is_snapshot or known is not None
         stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_older)
@@ -122,6 +118,19 @@ def deliver(
     return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
+def may_create_first(plan: Plan) -> bool:
+    """Return whether end users of a plan may be created without a look-up before.
+
+    A refused create would leave a mark of a creation that a later run could believe.
+    """
+    return not _marks_creation(plan)
+
+
+def _marks_creation(plan: Plan) -> bool:
+    """Return whether the journal marks end users of a plan as created, for a run that goes on."""
+    return plan.existing != "update" and not plan.folds
+
+
 def deliver_file(
     plan: PlanFile,
     wootric: Wootric,
@@ -136,7 +145,7 @@ def deliver_file(
 
     An end user that the plan creates and that exists by now is not changed.
     """
-    past_runs = _past_runs(journal)
+    past_runs = past_runs_of(journal)
 
     def work(index: int) -> Work:
         decisions = decide_saved(plan.steps(index), registered, past_runs)
@@ -146,37 +155,8 @@ def deliver_file(
     return _carry_out(works, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
-def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> Counter[str]:
-    """Count the calls of a saved plan that are still to be made, by action.
-
-    Args:
-        plan: the saved plan.
-        registered: the registered events.
-        journal: tells what earlier runs have delivered.
-    """
-    calls: Counter[str] = Counter()
-    if not journal.remembers:
-        calls.update(plan.counts)
-        calls["eligibility_check"] = sum(
-            count for name, count in plan.checks.items() if name in registered
-        )
-        return calls
-    past_runs = _past_runs(journal)
-    for index in range(len(plan)):
-        latest: float = 0
-        for step in plan.steps(index):
-            past = journal.past_delivery(step.key, step.former_key, step.time)
-            if isinstance(step, PlannedWrite):
-                is_done = past_runs.still_holds(step, past, latest)
-                latest = past.run if is_done and isinstance(past, Delivered) else inf
-            else:
-                skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
-                is_done = skip is not None
-            calls[step.action] += not is_done
-    return calls
-
-
-def _past_runs(journal: Journal) -> PastRuns:
+def past_runs_of(journal: Journal) -> PastRuns:
+    """Return what a journal says of earlier runs, for the decisions about a saved plan."""
     return PastRuns(journal.deliveries.is_without_statements, journal.claims.is_shared_id)
 
 
