@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from wootric_map.deliver.call_range import KINDS, Kind
 from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.deliver.forecast import Forecast, Speed
 from wootric_map.deliver.overview import overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.mapping.identity import Origin
-from wootric_map.model import CALLS, Action, EndUser, EndUserUpsert
+from wootric_map.model import Action, EndUser, EndUserUpsert
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_writer import PlanWriter
@@ -79,12 +80,12 @@ class Diff(Generic[T]):
         return self._compared.find is not None and not self._compared.asks
 
     @property
-    def calls(self) -> Mapping[str, int]:
+    def calls(self) -> Mapping[Kind, int]:
         """The number of calls of each kind that a push would make."""
         done = self.report.done
         look_ups = done["look_up_first"] if self.is_of_snapshot else done["look_up"]
         updates = done["update"] + done["unseen"]
-        return {**{each: done[each] for each in CALLS}, "update": updates, "look_up": look_ups}
+        return {kind: done[kind] for kind in KINDS} | {"update": updates, "look_up": look_ups}
 
     @property
     def forecast(self) -> Forecast:

@@ -1,6 +1,5 @@
 """Push: send an export's history, or a saved plan, to Wootric, nothing twice."""
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
@@ -16,24 +15,24 @@ from wootric_map.deliver.account_lock import JournalSettings, account_journal
 from wootric_map.deliver.account_walk import AccountWalk
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.known_end_users import KnownEndUsers
-from wootric_map.deliver.push_observer import Preview, PushObserver
+from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver
 from wootric_map.deliver.replay import Ending, Replay
 from wootric_map.deliver.workers import GRACE
 from wootric_map.errors import (
     JournalFailedError,
-    PlanFileError,
     StoppedError,
     UnfitSettingsError,
     exit_code_of,
 )
 from wootric_map.export import find_sources, stream_of
 from wootric_map.plan.plan_file import PlanFile
-from wootric_map.plan.plan_rejects import holds_plan_lines, plan_of_rejects
+from wootric_map.plan.plan_rejects import holds_plan_lines
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile
 from wootric_map.replay_settings import ReplaySettings, plan_options
 from wootric_map.report import Report
+from wootric_map.saved_plan import open_plan, uses_of_plan
 from wootric_map.stopping import Stop, time_limit
 from wootric_map.unidentified_file import UnidentifiedFile
 from wootric_map.wootric.client import Wootric
@@ -98,6 +97,8 @@ class PushResult:
     """Whether the push has come to its end."""
     calls: int
     """The number of calls, with look-ups and failed tries."""
+    foretold: ForetoldCalls | None
+    """The calls that were foretold; None if nobody asked for that, or it did not come to that."""
     doubts: int
     """The number of deliveries of all runs that were sent and not answered."""
     left: int | None
@@ -211,6 +212,7 @@ class Push:
                 out_of_time=is_cut,
                 is_complete=complete and not fault,
                 calls=0,
+                foretold=ended.foretold,
                 doubts=journal.deliveries.in_doubt(),
                 left=ended.left,
                 rejects=rejects,
@@ -225,7 +227,7 @@ class Push:
             error = result.error
             if journal.failure and (error is None or isinstance(error, JournalFailedError)):
                 error = JournalFailedError(journal.failure)  # known once it is closed
-        return replace(result, error=error, calls=replay.pace.calls)
+        return replace(result, error=error, calls=replay.calls)
 
     def _open(self, stack: ExitStack) -> _Opened:
         """Open all that the push needs; the stack closes it."""
@@ -236,7 +238,7 @@ class Push:
         unidentified = stack.enter_context(
             UnidentifiedFile(settings.unidentified, report, used, keep=settings.keep_rejects)
         )
-        saved = stack.enter_context(_plan_file(settings.plan)) if settings.plan else None
+        saved = stack.enter_context(open_plan(settings.plan)) if settings.plan else None
         account = stack.enter_context(opened(settings.account))
         if saved is not None and saved.account not in (None, account_fingerprint(account.token)):
             raise UnfitSettingsError(f"--plan {settings.plan}: it was made for another account")
@@ -296,7 +298,7 @@ class Push:
         )
         uses = [
             *run_files.uses_of_sources(sources, written["rejects"]),
-            *_uses_of_plan(settings.plan),
+            *uses_of_plan(settings.plan),
             *run_files.read("--against", snapshot_path(settings.against)),
             *uses_of_login(account, settings.connection),
             *written.values(),
@@ -373,28 +375,6 @@ class Push:
             history.end_retries()
         kept = rejects.kept(path, before)
         return kept, kept.is_left_over and rejects.all_lines(history.went_through), None
-
-
-def _uses_of_plan(path: Path | None) -> list[run_files.Use]:
-    """Return the use of the plan, if there is one; the rejects of a plan may be replaced by new ones."""
-    is_rejects = path is not None and holds_plan_lines(path)
-    return run_files.read("--plan", path, gives_way_to="--rejects" if is_rejects else None)
-
-
-def _plan_file(path: Path) -> PlanFile:
-    """Return the saved plan at a path, which may be the rejects of one."""
-    try:
-        if holds_plan_lines(path):
-            # The plan is read from an open file without a name, of which nothing is left.
-            with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
-                made = Path(folder, path.name)
-                origins = plan_of_rejects(path, made)
-                return PlanFile(made, rejects=path, origins=origins)
-        return PlanFile(path)
-    except PlanFileError as error:
-        raise UnfitSettingsError(f"--plan: {error}") from error
-    except OSError as error:
-        raise UnfitSettingsError(f"--plan {path}: {error.strerror or error}") from error
 
 
 def _rejects_file(settings: PushSettings, used: Sequence[Path]) -> RejectsFile:

@@ -5,7 +5,9 @@ from math import isinf
 from typing import Final
 
 from cli.render.text import plural
-from wootric_map.deliver.forecast import KINDS, Forecast, Kind
+from wootric_map.deliver.call_range import KINDS, CallRange, Kind
+from wootric_map.deliver.forecast import Forecast, ForecastRange
+from wootric_map.deliver.push_observer import ForetoldCalls
 from wootric_map.values.durations import duration
 
 _NAMES: Final[Mapping[Kind, str]] = {
@@ -21,49 +23,64 @@ _PLURALS: Final[Mapping[Kind, str]] = {
 }
 
 
-def promise(calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> str:
+def promise(foretold: ForetoldCalls, forecast: ForecastRange) -> str:
     """Return a line about the calls of a push, how long they take, and what decides that.
 
     Args:
-        calls: the number of calls of each kind.
-        forecast: how long they take.
-        at_most: whether fewer calls may be enough.
+        foretold: how many calls are to come, and were made before.
+        forecast: how long those to come take.
     """
-    look_ups = calls.get("look_up", 0)
-    writes = sum(calls.values()) - look_ups
-    counted = plural(writes, "API call")
-    if look_ups:
-        counted += f" and {plural(look_ups, 'look-up')}"
-    if not look_ups and not writes:
-        return f"{counted} to make."
-    if at_most:
-        counted = f"At most {counted}"
-    return f"{counted} to make: {how_long(forecast)}."
+    calls, before = foretold.calls, foretold.made_before
+    counted = f"{range_of(calls, between=True)} to make"
+    if before:
+        made_for = "to sign in" if before == 1 else "to sign in and to know the account"
+        counted = f"After {plural(before, 'call')} {made_for}, {counted[0].lower()}{counted[1:]}"
+    return f"{counted}: {how_long(forecast)}." if calls.most else f"{counted}."
 
 
-def how_long(forecast: Forecast) -> str:
+def range_of(calls: CallRange, *, between: bool = False) -> str:
+    """Return how many calls there are, such as `9 API calls`; `between` has a range begin with that word."""
+    if calls.is_exact:
+        return plural(calls.most, "API call")
+    if between:
+        return f"Between {calls.least:,} and {plural(calls.most, 'API call')}"
+    return f"{calls.least:,} to {plural(calls.most, 'API call')}"
+
+
+def how_long(forecast: ForecastRange) -> str:
     """Return how long calls take, and what decides that."""
-    if isinf(forecast.per_minute):
+    most = forecast.most
+    if isinf(most.per_minute):
         return "as fast as Wootric answers, which sets no limit"
-    lasts = duration(forecast.seconds)
-    if forecast.slowest is None:
-        return f"{lasts} at --rate {forecast.per_minute:g}/min"
-    pace = f"{forecast.per_minute:,.0f} a minute for each kind of call"
-    if forecast.reserve:
-        limit = "Wootric's usual limit" if forecast.is_assumed else "Wootric's limit"
-        return f"{lasts} at {pace}, {limit} less --reserve {forecast.reserve * 100:g}%"
-    if forecast.is_assumed:
+    lasts = duration_range(forecast.least, most.seconds)
+    if most.slowest is None:
+        return f"{lasts} at --rate {most.per_minute:g}/min"
+    pace = f"{most.per_minute:,.0f} a minute for each kind of call"
+    if most.reserve:
+        limit = "Wootric's usual limit" if most.is_assumed else "Wootric's limit"
+        return f"{lasts} at {pace}, {limit} less --reserve {most.reserve * 100:g}%"
+    if most.is_assumed:
         return f"{lasts} at {pace}, Wootric's usual limit"
     return f"{lasts} at Wootric's limit of {pace}"
+
+
+def duration_range(least: float, most: float) -> str:
+    """Return a range of seconds in words, such as `1 to 4 min`."""
+    shortest, longest = duration(least), duration(most)
+    if shortest == longest:
+        return longest
+    count, _, unit = shortest.partition(" ")
+    same_unit = longest.partition(" ")[2] == unit
+    return f"{count if same_unit else shortest} to {longest}"
 
 
 def takes(forecast: Forecast) -> str:
     """Return how long a push takes, as a sentence without its end."""
     verb = "goes" if isinf(forecast.per_minute) else "takes"
-    return f"A push {verb} {how_long(forecast)}"
+    return f"A push {verb} {how_long(ForecastRange(forecast.seconds, forecast))}"
 
 
-def each_kind(calls: Mapping[str, int], forecast: Forecast) -> Iterator[str]:
+def each_kind(calls: Mapping[Kind, int], forecast: Forecast) -> Iterator[str]:
     """Yield a line for each kind of call: how many, and how long they take alone."""
     for kind in KINDS:
         count = calls.get(kind, 0)
@@ -76,7 +93,7 @@ def each_kind(calls: Mapping[str, int], forecast: Forecast) -> Iterator[str]:
             yield f"  {most}{counted}: {lasts}"
 
 
-def as_data(calls: Mapping[str, int], forecast: Forecast) -> dict[str, object]:
+def as_data(calls: Mapping[Kind, int], forecast: Forecast) -> dict[str, object]:
     """Return the calls and seconds of each kind, and the seconds of all together, as data for JSON."""
     return {
         "seconds": round(forecast.seconds, 1),

@@ -13,7 +13,8 @@ import click
 
 from cli import colour
 from cli.render.text import plural
-from wootric_map.deliver.forecast import ENDPOINTS, RemainingCalls, Speed, time_left
+from wootric_map.deliver.call_range import made_by_kind
+from wootric_map.deliver.forecast import RemainingCalls, Speed, time_left
 from wootric_map.export import ReadingObserver
 from wootric_map.model import Failure, Outcome
 from wootric_map.read.files import Source
@@ -202,9 +203,9 @@ class SendingProgress:
         """The time left, by the limits of calls, else by the speed so far."""
         if not self._remaining_calls:
             return "?"
-        look_ups = ENDPOINTS["look_up"]
+        made = made_by_kind(Counter(self._pace.made) - self._before)
         seconds = time_left(
-            self._remaining_calls.remaining(self._pace.made[look_ups] - self._before[look_ups]),
+            self._remaining_calls.remaining(made),
             self._speed(),
             made=self._pace.calls - self._before.total(),
             elapsed=time.monotonic() - self._begun,

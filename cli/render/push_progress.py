@@ -1,7 +1,7 @@
 """The progress of a push on standard error."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ from cli.render.progress import (
 from cli.render.text import plural, printable
 from wootric_map.deliver.account_lock import describe_holder
 from wootric_map.deliver.doubts import ResolvedDoubts
-from wootric_map.deliver.forecast import Forecast
-from wootric_map.deliver.push_observer import PushObserver, Sending
+from wootric_map.deliver.forecast import ForecastRange
+from wootric_map.deliver.push_observer import ForetoldCalls, PushObserver, Sending
 from wootric_map.deliver.run_lock import Holder
 from wootric_map.model import Outcome
 from wootric_map.read.json_lines import parse
@@ -113,10 +113,10 @@ class PushProgress(ReadingProgress, PushObserver):
         ):
             yield
 
-    def forecast_made(self, calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> None:
+    def forecast_made(self, foretold: ForetoldCalls, forecast: ForecastRange) -> None:
         """Say how many calls are to come, and how long they take."""
         if self._progress:
-            self._progress.say(promise(calls, forecast, at_most=at_most))
+            self._progress.say(promise(foretold, forecast))
 
     def delivered(self, outcome: Outcome) -> None:
         """Count what became of a call."""

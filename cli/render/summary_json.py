@@ -107,6 +107,7 @@ class PushSummary:
             "in_doubt": result.doubts if result else 0,
             "records_left": result.left if result else None,
             "calls": result.calls if result else 0,
+            "forecast": _forecast(result),
             "seconds": round(self.seconds, 1),
             "rejects_file": kept_in(result.rejects) if result else None,
             "unidentified_file": kept_in(result.unidentified) if result else None,
@@ -114,6 +115,18 @@ class PushSummary:
             "error": message,
         }
         write_summary(self.report, more, self.redaction)
+
+
+def _forecast(result: "PushResult | None") -> dict[str, int] | None:
+    """Return the calls that were foretold as data for JSON; None if they were not counted."""
+    if result is None or result.foretold is None:
+        return None
+    calls = result.foretold.calls
+    return {
+        "least": calls.least,
+        "most": calls.most,
+        "made_before": result.foretold.made_before,
+    }
 
 
 def kept_in(kept: KeptRecords | None) -> dict[str, object] | None:

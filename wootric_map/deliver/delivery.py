@@ -1,21 +1,17 @@
 """Carrying out a plan, live or saved: each end user's calls in order, many end users at once."""
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import starmap
-from math import inf
 from typing import Final
 
 from wootric_map.deliver.answers import Answers, Work
 from wootric_map.deliver.attempts import is_gone, may_be_retried
 from wootric_map.deliver.carried_over import CarriedOverFile
 from wootric_map.deliver.compare import written
-from wootric_map.deliver.decisions import skip_if_sent
 from wootric_map.deliver.end_user_locks import EndUserLocks, LockedEndUser
 from wootric_map.deliver.fingerprints import (
-    Delivered,
     Held,
     Provenance,
     RememberedEndUser,
@@ -32,7 +28,7 @@ from wootric_map.deliver.questions import (
     next_decision,
 )
 from wootric_map.deliver.saved_decisions import PastRuns
-from wootric_map.deliver.verdicts import Change, unregistered
+from wootric_map.deliver.verdicts import Change
 from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.deliver.works import PlanFileWorks, PlanWorks
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
@@ -48,7 +44,7 @@ from wootric_map.model import (
 )
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
-from wootric_map.plan.plan_lines import PlannedCall, PlannedWrite
+from wootric_map.plan.plan_lines import PlannedCall
 from wootric_map.plan.steps import Event, Find, Write
 from wootric_map.wootric.client import Wootric
 
@@ -124,7 +120,7 @@ def deliver_file(
     An end user that the plan creates and that exists by now is not changed.
     """
     with CarriedOverFile() as kept:
-        works = PlanFileWorks(plan, registered, _past_runs(journal), kept)
+        works = PlanFileWorks(plan, registered, past_runs_of(journal), kept)
         order = passes(
             lambda: iter(range(len(plan))),
             plan.has_writes,
@@ -135,37 +131,8 @@ def deliver_file(
         yield from _carry_out(todo, wootric, journal, workers=workers, stop=stop, grace=grace)
 
 
-def calls_left(plan: PlanFile, registered: frozenset[str], journal: Journal) -> Counter[str]:
-    """Count the calls of a saved plan that are still to be made, by action.
-
-    Args:
-        plan: the saved plan.
-        registered: the registered events.
-        journal: tells what earlier runs have delivered.
-    """
-    calls: Counter[str] = Counter()
-    if not journal.remembers:
-        calls.update(plan.counts)
-        calls["eligibility_check"] = sum(
-            count for name, count in plan.checks.items() if name in registered
-        )
-        return calls
-    past_runs = _past_runs(journal)
-    for index in range(len(plan)):
-        latest: float = 0
-        for step in plan.steps(index):
-            past = journal.past_delivery(step.key, step.former_key, step.time)
-            if isinstance(step, PlannedWrite):
-                is_done = past_runs.still_holds(step, past, latest)
-                latest = past.run if is_done and isinstance(past, Delivered) else inf
-            else:
-                skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
-                is_done = skip is not None
-            calls[step.action] += not is_done
-    return calls
-
-
-def _past_runs(journal: Journal) -> PastRuns:
+def past_runs_of(journal: Journal) -> PastRuns:
+    """Return what a journal says of earlier runs, for the decisions about a saved plan."""
     return PastRuns(journal.deliveries.is_without_statements, journal.claims.is_shared_id)
 
 

@@ -187,6 +187,10 @@ class Memory(Protocol):
     """What earlier runs did, as a journal remembers it."""
 
     @property
+    def remembers(self) -> bool:
+        """Whether the deliveries of earlier runs count, and there are any."""
+
+    @property
     def may_have_end_users(self) -> bool:
         """Whether earlier runs met any end user."""
 

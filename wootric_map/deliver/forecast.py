@@ -1,30 +1,21 @@
 """How long the calls of a push take, by the limits that they keep to (wootric.md 4)."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
+from wootric_map.deliver.call_range import ENDPOINTS, KINDS, CallRange, Kind, kind_of
 from wootric_map.model import Outcome, Skip
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.rate_limit import Throughput
 from wootric_map.wootric.requests import USUAL_RATE
 
-Kind: TypeAlias = Literal["look_up", "create", "update", "eligibility_check", "page_view"]
-"""A kind of call; each kind has a limit of its own."""
-
-KINDS: Final[tuple[Kind, ...]] = ("look_up", "create", "update", "eligibility_check", "page_view")
-
-ENDPOINTS: Final[Mapping[Kind, str]] = {
-    "look_up": "end_users/{}",
-    "create": "end_users/create",
-    "update": "end_users/update",
-    "eligibility_check": "eligible",
-    "page_view": "pixel",
-}
-"""The name of each kind's endpoint in the pace."""
+_TRIES: Final = 60
+"""Halvings of a span of time, after which a float is as exact as it can be."""
 
 
 _PASSES: Final[tuple[tuple[Kind, ...], ...]] = (
@@ -50,6 +41,16 @@ class Forecast:
     """Whether the limit is assumed, since no reply has told it."""
     reserve: float = 0.0
     """The share of the limit that is left to others; `per_minute` is without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRange:
+    """How long a range of calls takes."""
+
+    least: float
+    """Seconds that the calls take at least."""
+    most: Forecast
+    """How long they take at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Speed:
             return Throughput(min(limits, default=usual))
         return Throughput(known * (1 - self.reserve))
 
-    def forecast(self, calls: Mapping[str, float]) -> Forecast:
+    def forecast(self, calls: Mapping[Kind, float]) -> Forecast:
         """Return how long calls take, by kind, if they are made as fast as allowed.
 
         The kinds of one pass do not wait for each other, since many end users are under way at once.
@@ -109,6 +110,38 @@ class Speed:
         is_assumed = not (self.told or self.remembered)
         per_minute = self.throughput(slowest).per_minute
         return Forecast(seconds, by_kind, slowest, per_minute, is_assumed, self.reserve)
+
+    def forecast_range(self, calls: CallRange) -> ForecastRange:
+        """Return how long a range of calls takes."""
+        by_kind = self.forecast(calls.most_by_kind)
+        together = calls.most * 60 / self.rate if self.rate else 0.0
+        most = by_kind
+        if self.rate and by_kind.slowest is None and together < by_kind.seconds:
+            # Not all calls are made that may be made of each kind.
+            seconds = max(together, *by_kind.by_kind.values())
+            most = replace(by_kind, seconds=seconds)
+        return ForecastRange(min(self._least_seconds(calls), most.seconds), most)
+
+    def _least_seconds(self, calls: CallRange) -> float:
+        """Return the seconds that calls take at least, whichever of the possible kinds they are of."""
+        at_least = self.forecast(calls.least_by_kind).seconds
+        if self.rate:
+            at_least = max(at_least, calls.least * 60 / self.rate)
+        low, high = 0.0, self.forecast(calls.most_by_kind).seconds
+        for _ in range(_TRIES):
+            middle = (low + high) / 2
+            if self._most_within(middle, calls) >= calls.least:
+                high = middle
+            else:
+                low = middle
+        return max(at_least, low)
+
+    def _most_within(self, seconds: float, calls: CallRange) -> int:
+        """Return how many of the possible calls can be made within some seconds."""
+        return sum(
+            bisect_right(range(1, most + 1), seconds, key=self.throughput(kind).seconds)
+            for kind, most in calls.most_by_kind.items()
+        )
 
 
 T = TypeVar("T")
@@ -131,59 +164,89 @@ def speed_of(pace: Pace, remembered: Mapping[str, float], *, events_first: bool 
     return Speed(pace.rate, pace.reserve, told, by_kind(remembered), events_first)
 
 
-class RemainingCalls:
-    """The calls that a push has still to make: the counted calls less those that were made.
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """The calls that a push is to make: those of steps that are certain, and of those that are open."""
 
-    Only look-ups show how many look-ups an end user takes, and how many end users exist already. The shares
-    among the end users that were looked up so far stand for the others.
+    certain: CallRange = field(default_factory=CallRange)
+    """The calls of steps for which enough is known."""
+    open: CallRange = field(default_factory=CallRange)
+    """The calls of steps for which only the account can tell."""
+    open_steps: int = 0
+    """How many steps are open."""
+
+    @property
+    def calls(self) -> CallRange:
+        """The range of all calls."""
+        return self.certain.plus(self.open)
+
+
+class RemainingCalls:
+    """The calls that a push has still to make: those foretold less those that were made.
+
+    Only calls show who is there already. What the open steps have taken so far stands for the others; before
+    the first of them, they are expected to take what they take in an account that holds nobody.
     """
 
-    def __init__(self, counted: Mapping[str, int], *, asks: bool) -> None:
-        """Begin with all calls to make.
-
-        Args:
-            counted: the calls of each kind, at most.
-            asks: whether end users are looked up in the account.
-        """
-        self._counted: Counter[str] = Counter(counted)
-        self._asks = asks
-        self._made: Counter[str] = Counter()
-        self._looked_up = 0
-        # The end users that were looked up. All keys exist at once, since another thread reads.
-        self._found = Counter({"create": 0, "update": 0, "unchanged": 0, "left": 0, "skipped": 0})
+    def __init__(self, foretold: Foretold) -> None:
+        """Begin with all calls to make."""
+        self._foretold: Final = foretold
+        # The calls of steps that were certain. All keys exist at once, since another thread reads.
+        self._certain: Counter[Kind] = Counter(dict.fromkeys(KINDS, 0))
+        self._closed = 0
+        """How many open steps are dealt with."""
 
     def count(self, outcome: Outcome) -> None:
-        """Count what became of a call."""
-        is_skip = isinstance(outcome.result, Skip)
-        asked = outcome.look_ups if self._asks else 0
-        self._looked_up += asked
-        if outcome.action in {"create", "update", "unchanged", "left"} and asked:
-            self._found["skipped" if is_skip else outcome.action] += 1
-        elif outcome.action not in {"unchanged", "left"} and (asked or not is_skip):
-            self._made[outcome.action] += 1
+        """Count what became of a step."""
+        is_open = outcome.look_ups or outcome.action == "create"
+        if self._closed < self._foretold.open_steps and is_open:
+            self._closed += 1
+        elif not (outcome.action in {"unchanged", "left"} or isinstance(outcome.result, Skip)):
+            self._certain[kind_of(outcome.action)] += 1
 
-    def remaining(self, look_ups: int = 0) -> dict[str, float]:
-        """Return the calls of each kind that are left.
+    def range(self, made: Mapping[Kind, int]) -> CallRange:
+        """Return the range of the calls that are left, by the calls of each kind that were made."""
+        return self._foretold.calls.less(made)
+
+    def remaining(self, made: Mapping[Kind, int]) -> dict[Kind, float]:
+        """Return the calls of each kind that are expected to be left; they are within the range.
 
         Args:
-            look_ups: the number of look-ups that the run has made.
+            made: the calls of each kind that were made.
         """
-        left: dict[str, float] = {
-            kind: max(self._counted[kind] - self._made[kind], 0) for kind in KINDS
-        }
-        left["look_up"] = max(self._counted["look_up"] - self._looked_up, 0)
-        if self._looked_up:
-            left["look_up"] *= min(look_ups / self._looked_up, 1)
-        asked = self._found.total()
-        if asked:
-            unasked = max(left["create"] - asked, 0)
-            left["create"] = unasked * self._found["create"] / asked
-            left["update"] += unasked * self._found["update"] / asked
-        return left
+        foretold, left = self._foretold, self.range(made)
+        expected: dict[Kind, float] = {}
+        for kind in KINDS:
+            certain, done = foretold.certain.most_by_kind.get(kind, 0), self._certain[kind]
+            each = max(made.get(kind, 0) - done, 0) / self._closed if self._closed else 0.0
+            if not self._closed and foretold.open_steps:
+                each = self._at_first(kind)
+            guess = max(certain - done, 0) + each * (foretold.open_steps - self._closed)
+            least, most = left.least_by_kind.get(kind, 0), left.most_by_kind.get(kind, 0)
+            expected[kind] = min(max(guess, least), most)
+        return _within(expected, left)
+
+    def _at_first(self, kind: Kind) -> float:
+        """Return how many calls of a kind an open step takes in an account that holds nobody."""
+        calls, steps = self._foretold.open, self._foretold.open_steps
+        if kind == "update" or (kind == "look_up" and not calls.least_by_kind.get(kind)):
+            return 0.0
+        most = calls.most_by_kind.get(kind, 0) / steps
+        return min(most, 1.0) if kind == "create" else most
+
+
+def _within(expected: Mapping[Kind, float], left: CallRange) -> dict[Kind, float]:
+    """Return numbers of calls by kind, changed so that their total is within a range, too."""
+    total = sum(expected.values())
+    bounds = left.least_by_kind if total > left.most else left.most_by_kind
+    wanted = min(max(total, left.least), left.most)
+    room = sum(bounds.get(kind, 0) for kind in expected) - total
+    share = (wanted - total) / room if room else 0.0
+    return {kind: count + (bounds.get(kind, 0) - count) * share for kind, count in expected.items()}
 
 
 def time_left(
-    left: Mapping[str, float], speed: Speed, *, made: int, elapsed: float, is_held: bool
+    left: Mapping[Kind, float], speed: Speed, *, made: int, elapsed: float, is_held: bool
 ) -> float | None:
     """Return the seconds that the remaining calls take; None if nothing tells.
 

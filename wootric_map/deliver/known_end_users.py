@@ -6,22 +6,12 @@ known; whether somebody else is in the account is not.
 
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
+from wootric_map.deliver.knowledge import Known, with_only
 from wootric_map.deliver.presence_share import PresenceShare
 from wootric_map.model import EndUser, EndUserUpsert, LookUpKey
 from wootric_map.snapshot.end_user_table import EndUserTable
-
-
-class Known(NamedTuple):
-    """What is known of a wanted end user."""
-
-    found: EndUser | None
-    """The end user by the first id that is known; None if no id is."""
-    unasked: EndUserUpsert | None
-    """The ids that Wootric goes by before the one that found somebody, and of which nothing is known, so that
-    only the account can tell; None if nothing is open."""
 
 
 class KnownEndUsers:
@@ -89,18 +79,6 @@ class KnownEndUsers:
                 return Known(None, wanted)
             if found:
                 is_open = bool(missing) and not self.is_complete
-                return Known(found, _with_only(wanted, missing) if is_open else None)
+                return Known(found, with_only(wanted, missing) if is_open else None)
             missing.append(by)
         return Known(None, None if self.is_complete or not missing else wanted)
-
-
-def _with_only(wanted: EndUserUpsert, ids: Iterable[LookUpKey]) -> EndUserUpsert:
-    """Return the wanted end user with no other ids than these to be looked up by."""
-    kept = set(ids)
-    return replace(
-        wanted,
-        wootric_id=wanted.wootric_id if "id" in kept else None,
-        external_id=wanted.external_id if "external_id" in kept else None,
-        email=wanted.email if "email" in kept else None,
-        phone_number=wanted.phone_number if "phone_number" in kept else None,
-    )

@@ -1,12 +1,13 @@
 """What a push tells about its progress, and what somebody wants to know before the first call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
+from wootric_map.deliver.call_range import CallRange
 from wootric_map.deliver.doubts import ResolvedDoubts
-from wootric_map.deliver.forecast import Forecast, RemainingCalls, Speed
+from wootric_map.deliver.forecast import ForecastRange, RemainingCalls, Speed
 from wootric_map.deliver.run_lock import Holder
 from wootric_map.export import ReadingObserver
 from wootric_map.model import Outcome
@@ -27,6 +28,16 @@ class Sending:
     """The calls that are still to be made; None if nobody asked for a preview."""
     speed: Callable[[], Speed]
     """Returns how fast calls may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForetoldCalls:
+    """How many calls a push is to make, before the first of them."""
+
+    calls: CallRange
+    """The calls to come, faults apart."""
+    made_before: int
+    """The calls that were made to sign in and to know the account."""
 
 
 class PushObserver(ReadingObserver):
@@ -56,13 +67,12 @@ class PushObserver(ReadingObserver):
         """Return a context for the calls."""
         return nullcontext()
 
-    def forecast_made(self, calls: Mapping[str, int], forecast: Forecast, *, at_most: bool) -> None:
+    def forecast_made(self, foretold: ForetoldCalls, forecast: ForecastRange) -> None:
         """Take note of how many calls are to come, and how long they take.
 
         Args:
-            calls: the number of calls of each kind.
+            foretold: the calls.
             forecast: how long they take.
-            at_most: whether fewer calls may be enough.
         """
 
     def delivered(self, outcome: Outcome) -> None:

@@ -15,6 +15,8 @@ from wootric_map.deliver.fingerprints import (
     RememberedEndUser,
     RememberedStatements,
 )
+from wootric_map.deliver.knowledge import NOT_ASKED, Asked, Knowledge
+from wootric_map.deliver.look_ups import Staleness
 from wootric_map.deliver.questions import (
     Answer,
     Decision,
@@ -62,6 +64,8 @@ class Rehearsed(NamedTuple):
     """Warnings about the call."""
     is_provisional: bool = False
     """Whether a push would look the end user up first, and might then write something else."""
+    asked: Asked = NOT_ASKED
+    """What a push would ask the account before the step, if it is told what is known without a call."""
 
 
 def rehearse(
@@ -72,6 +76,7 @@ def rehearse(
     workers: int = 1,
     look_ups_are_free: bool = False,
     memory: Memory | None = None,
+    knowledge: Knowledge | None = None,
 ) -> Iterator[Rehearsed]:
     """Yield what a push would do, step by step.
 
@@ -83,11 +88,15 @@ def rehearse(
         look_ups_are_free: whether to look up also who has each new email and external id, to warn about
             writes that Wootric would refuse.
         memory: what earlier runs did, if that counts; then no end user is looked up ahead.
+        knowledge: what is known of the account without a call; then nobody is looked up with `find`, and
+            whoever only the account can tell of is taken not to be there.
     """
-    if find is None or workers == 1 or memory:
+    if find is None or workers == 1 or memory or knowledge:
         look = None if look_ups_are_free else find
         for end_user in plan:
-            for each in rehearse_end_user(plan, end_user, registered, find, memory, None, look):
+            for each in rehearse_end_user(
+                plan, end_user, registered, find, memory, None, look, knowledge
+            ):
                 if find and look_ups_are_free and isinstance(each.call, EndUserUpsert):
                     taken = tuple(_taken(each, each.call, find))
                     yield each._replace(warnings=each.warnings + taken)
@@ -125,11 +134,12 @@ def rehearse_end_user(
     memory: Memory | None = None,
     found: Future[EndUser | None] | None = None,
     look: Find | None = None,
+    knowledge: Knowledge | None = None,
 ) -> Iterator[Rehearsed]:
     """Yield what a push would do for one end user.
 
     Args:
-        plan, registered, find, memory: as in `rehearse`.
+        plan, registered, find, memory, knowledge: as in `rehearse`.
         end_user: the end user.
         found: the result of the first look-up, which is under way already.
         look: looks an end user up in the account itself.
@@ -138,13 +148,15 @@ def rehearse_end_user(
         end_user,
         plan.steps(end_user),
         registered,
-        asks=find is not None,
+        asks=find is not None or knowledge is not None,
         is_other_persons_email=plan.is_anothers(end_user),
-        recalls=memory is not None,
+        recalls=memory is not None and memory.remembers,
         recalls_statements=memory is not None and memory.may_have_end_users,
         existing=plan.existing,
+        creates_first=knowledge is not None and knowledge.creates_first,
     )
-    answers = _Answers(find, memory, found, look)
+    stale = Staleness(end_user, plan.existing, knowledge.is_met, True) if knowledge else None
+    answers = _Answers(find, memory, found, look, knowledge, stale)
     answer: Answer = None
     expected = 0
     while True:
@@ -152,12 +164,12 @@ def rehearse_end_user(
             decision = next_decision(decisions, answer, answers.answer)
         except StopIteration:
             return
-        if find is None and not expected:
+        if find is None and knowledge is None and not expected:
             answers.look_ups = expected = _expected_look_ups(end_user, decision)
         rehearsed = _rehearsed(end_user, decision, answers.look_ups)
-        yield rehearsed._replace(is_provisional=answers.is_provisional)
+        yield rehearsed._replace(is_provisional=answers.is_provisional, asked=answers.asked)
         answer = _afterwards(decision)
-        answers.look_ups, answers.is_provisional = 0, False
+        answers.look_ups, answers.is_provisional, answers.asked = 0, False, NOT_ASKED
 
 
 class _Answers:
@@ -169,11 +181,17 @@ class _Answers:
         memory: Memory | None,
         found: Future[EndUser | None] | None,
         look: Find | None,
+        knowledge: Knowledge | None,
+        stale: Staleness | None,
     ) -> None:
         self._find = find
         self._memory = memory
         self._found = found
         self._look = look
+        self._knowledge = knowledge
+        self._stale = stale
+        self.asked = NOT_ASKED
+        """What a push would ask the account before the current step."""
         self.look_ups = 0
         """The greatest number of look-ups for the current step."""
         self.is_provisional = False
@@ -188,6 +206,7 @@ class _Answers:
         if isinstance(asked, LookAtAccount) and not self._look:
             # The snapshot may be older than what the journal knows.
             self.is_provisional = True
+            self.asked = self.asked._replace(checks=self.asked.checks + 1)
             return asked.remembered
         answer = _recalled(asked, self._memory)
         if answer or not isinstance(asked, LookUp | LookAtAccount):
@@ -196,9 +215,23 @@ class _Answers:
         found, self._found = self._found, None
         if isinstance(asked, LookAtAccount):
             return self._look(asked.wanted) if self._look else None
+        if self._knowledge:
+            return self._known(asked, self._knowledge)
         if found:
             return found.result()
         return self._find(asked.wanted) if self._find else None
+
+    def _known(self, asked: LookUp, knowledge: Knowledge) -> EndUser | None:
+        """Return an end user as far as is known without a call, and take note of what a push would ask."""
+        wanted = asked.wanted
+        found, unasked = knowledge.look_up(wanted)
+        if unasked:
+            self.asked = self.asked.opened(wanted, unasked, may_create=asked.may_assume_absent)
+            return None
+        if found and self._stale and self._stale.may_be_outdated(found):
+            checks = knowledge.look_ups_that_find(wanted)
+            self.asked = self.asked._replace(checks=self.asked.checks + checks)
+        return found
 
 
 def _recalled(
@@ -215,7 +248,9 @@ def _recalled(
         return memory.find_by_former_id(
             asked.identifiers, asked.earlier_ids, journal_only=asked.journal_only
         )
-    return memory.find(asked.wanted) if isinstance(asked, LookUp) and asked.compares else None
+    if not (isinstance(asked, LookUp) and asked.compares and memory.remembers):
+        return None
+    return memory.find(asked.wanted)
 
 
 def _expected_look_ups(end_user: EndUserPlan, decision: Decision) -> int:

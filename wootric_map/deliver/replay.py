@@ -1,13 +1,13 @@
 """Delivering what a push has opened: an export, which is planned first, or a saved plan."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from wootric_map.deliver.account_walk import AccountWalk, WantedEndUsers
-from wootric_map.deliver.delivery import calls_left, deliver, deliver_file
+from wootric_map.deliver.call_counter import CallCounter, saved_calls
+from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.doubts import (
     OLDEST_END_USER,
     has_lost_all,
@@ -15,11 +15,13 @@ from wootric_map.deliver.doubts import (
     was_begun_since,
 )
 from wootric_map.deliver.failed_records import FailedRecords
-from wootric_map.deliver.forecast import RemainingCalls, Speed, speed_of
+from wootric_map.deliver.forecast import Foretold, RemainingCalls, Speed, speed_of
 from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.known_end_users import KnownEndUsers
-from wootric_map.deliver.push_observer import Preview, PushObserver, Sending
-from wootric_map.deliver.rehearse import Rehearsed, rehearse
+from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver, Sending
+from wootric_map.deliver.rehearse import rehearse
+from wootric_map.deliver.works import may_create_first
 from wootric_map.errors import CallFailedError, StoppedError
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.model import Outcome, Skip
@@ -34,7 +36,7 @@ from wootric_map.rejects import RejectsFile
 from wootric_map.report import Report
 from wootric_map.stopping import Stop
 from wootric_map.unidentified_file import UnidentifiedFile
-from wootric_map.wootric.client import Wootric
+from wootric_map.wootric.client import ABOUT_SANDBOX, Wootric
 from wootric_map.wootric.pace import Pace
 
 
@@ -45,6 +47,8 @@ class Ending(NamedTuple):
     """What ended it early; None if nothing did."""
     left: int | None
     """Records, or calls of a saved plan, that were not dealt with; None if their number is not known."""
+    foretold: ForetoldCalls | None = None
+    """The calls that were foretold; None if nobody asked for that, or it did not come to that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,11 @@ class Replay:
     preview: Preview
     events_first: bool = False
     """Whether the end users with events are dealt with first; else all writes are made before any event."""
+
+    @property
+    def calls(self) -> int:
+        """The number of calls to the account up to now; asking a sandbox about itself is none."""
+        return self.pace.calls - self.pace.made[ABOUT_SANDBOX]
 
     def run(self, deliver_all: Callable[[], Ending]) -> Ending:
         """Sign in, resolve doubts of earlier runs, and deliver; return how that ended, without raising.
@@ -149,7 +158,7 @@ class Replay:
             )
         registered = self._registered(has_tracks=plan.has_tracks)
         self._know_account(plan, registered)
-        calls: Counter[str] | None = None
+        calls: Foretold | None = None
         if self.preview.calls or self.preview.warnings:
             with self.observer.counting_calls():
                 calls = self._preview(plan, registered)
@@ -180,7 +189,7 @@ class Replay:
         calls = None
         if self.preview.calls:
             with self.observer.counting_calls():
-                calls = calls_left(saved, registered, self.journal)
+                calls = Foretold(saved_calls(saved, registered, self.journal))
         self.stop.hold()
         outcomes = deliver_file(
             saved,
@@ -197,12 +206,6 @@ class Replay:
     def _registered(self, *, has_tracks: bool) -> frozenset[str]:
         return self.wootric.registered_events() if has_tracks else frozenset()
 
-    @property
-    def _asks(self) -> bool:
-        """Whether end users are looked up in the account itself."""
-        is_known = self.is_snapshot or (self.known is not None and self.known.is_complete)
-        return self.find is not None and not is_known
-
     def _know_account(self, plan: Plan, registered: frozenset[str]) -> None:
         """Read the list of the account's end users, as far as that saves look-ups."""
         known, walk = self.known, self.walk
@@ -210,10 +213,11 @@ class Replay:
             return
         wanted = WantedEndUsers(plan)
         with self.observer.counting_calls():
-            for each in rehearse(plan, registered, memory=self._memory):
+            knowledge = self._knowledge(plan)
+            for each in rehearse(plan, registered, memory=self.journal, knowledge=knowledge):
                 if self.stop.exit_code:
                     raise StoppedError
-                if each.look_ups:
+                if each.asked.is_open:
                     wanted.add(each.end_user.person.root)
         if not wanted.count:
             return
@@ -227,25 +231,35 @@ class Replay:
                 known.forget_all()
                 self.observer.account_unread(str(error))
 
-    @property
-    def _memory(self) -> Journal | None:
-        """What earlier runs did, if that counts."""
-        return self.journal if self.journal.remembers else None
-
-    def _preview(self, plan: Plan, registered: frozenset[str]) -> Counter[str]:
-        """Report the warnings, and count the calls of a plan: exactly, if the account is not asked."""
+    def _preview(self, plan: Plan, registered: frozenset[str]) -> Foretold:
+        """Report the warnings, and count the calls of a plan."""
         find = self.find if self.is_snapshot else None
         if self.known and self.known.is_complete:
             find = self.known.find
-        is_outdated = not self._asks and plan.existing == "fill"
-        calls: Counter[str] = Counter()
-        for each in rehearse(plan, registered, find, look_ups_are_free=True, memory=self._memory):
+        calls = CallCounter(plan.existing)
+        for each in rehearse(
+            plan,
+            registered,
+            find,
+            look_ups_are_free=True,
+            memory=self.journal,
+            knowledge=self._knowledge(plan),
+        ):
             if self.stop.exit_code:
                 raise StoppedError
-            calls.update(_calls_of(each, asks=self._asks, is_outdated=is_outdated))
+            calls.add(each)
             for ref, warning in each.warnings:
                 self.report.warn(ref.source, ref.line, warning)
-        return calls
+        return calls.foretold
+
+    def _knowledge(self, plan: Plan) -> Knowledge | None:
+        """Return what is known of the account without a call; None if it is taken to hold nobody."""
+        is_met = self.journal.end_users.has_met
+        if self.known:
+            return Knowledge(self.known.look_up, is_met, creates_first=may_create_first(plan))
+        if self.find is None:
+            return None
+        return Knowledge.whole(self.find, is_met) if self.is_snapshot else Knowledge.none(is_met)
 
     def _speed(self) -> Speed:
         return speed_of(self.pace, self.earlier_limits, events_first=self.events_first)
@@ -255,7 +269,7 @@ class Replay:
         outcomes: Iterator[Outcome],
         total: int,
         plan: Plan | PlanFile,
-        calls: Counter[str] | None,
+        calls: Foretold | None,
     ) -> Ending:
         """Make the calls of a plan, count their outcomes, and keep the records that failed.
 
@@ -263,24 +277,25 @@ class Replay:
             outcomes: makes the calls as outcomes are asked for.
             total: the number of records, or of the calls of a saved plan.
             plan: the plan.
-            calls: the number of calls of each kind, at most; None if they were not counted.
+            calls: the calls that are to be made; None if they were not counted.
         """
         failed = FailedRecords(plan, self.rejects, self.journal.rejects, self.observer)
-        is_saved = isinstance(plan, PlanFile)
-        asks = self._asks and not is_saved
         error: Exception | None = None
         finished = 0
-        remaining = None if calls is None else RemainingCalls(calls, asks=asks)
-        unit: Literal["call", "record"] = "call" if is_saved else "record"
-        untold = calls if self.preview.calls else None
+        remaining = None if calls is None else RemainingCalls(calls)
+        unit: Literal["call", "record"] = "call" if isinstance(plan, PlanFile) else "record"
+        foretold = None
+        if calls is not None and self.preview.calls:
+            foretold = ForetoldCalls(calls.calls, self.calls)
+        untold = foretold
         with self.observer.sending(Sending(total, unit, self.pace, remaining, self._speed)):
-            if untold is not None and (self._speed().is_known or not untold.total()):
-                self._tell_forecast(untold, asks=asks)
+            if untold is not None and (self._speed().is_known or not untold.calls.most):
+                self._tell_forecast(untold)
                 untold = None
             for outcome in outcomes:
                 # The reply to the first call tells the limit, if no reply told an earlier run.
                 if untold is not None and not isinstance(outcome.result, Skip):
-                    self._tell_forecast(untold, asks=asks)
+                    self._tell_forecast(untold)
                     untold = None
                 self.report.deliver(outcome)
                 finished += len(outcome.refs)
@@ -292,30 +307,8 @@ class Replay:
                     error = fatal
                     self.stop.event.set()
             if untold is not None and finished:
-                self._tell_forecast(untold, asks=asks)
-        return Ending(error, max(total - finished, 0))
+                self._tell_forecast(untold)
+        return Ending(error, max(total - finished, 0), foretold)
 
-    def _tell_forecast(self, calls: Counter[str], *, asks: bool) -> None:
-        forecast = self._speed().forecast(calls)
-        self.observer.forecast_made(calls, forecast, at_most=asks or bool(calls["look_up"]))
-
-
-def _calls_of(rehearsed: Rehearsed, *, asks: bool, is_outdated: bool) -> Counter[str]:
-    """Return the calls that one step takes, at most.
-
-    Args:
-        rehearsed: the step.
-        asks: whether end users are looked up in the account itself.
-        is_outdated: whether an end user in the snapshot is looked up again before an update.
-    """
-    action, look_ups = rehearsed.outcome.action, rehearsed.look_ups
-    calls: Counter[str] = Counter()
-    # The account may know a user that the export does not identify.
-    is_unknown = asks and isinstance(rehearsed.outcome.result, Skip) and look_ups > 0
-    if rehearsed.call is not None or is_unknown:
-        calls[action] += 1
-    elif rehearsed.is_provisional:
-        calls["update"] += 1
-    looks_again = rehearsed.is_provisional or (is_outdated and action == "update")
-    calls["look_up"] = (look_ups if asks else 0) + looks_again
-    return calls
+    def _tell_forecast(self, foretold: ForetoldCalls) -> None:
+        self.observer.forecast_made(foretold, self._speed().forecast_range(foretold.calls))

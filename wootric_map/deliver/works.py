@@ -17,6 +17,15 @@ from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.steps import EndUserPlan, Find, Part
 
 
+def may_create_first(plan: Plan) -> bool:
+    """Return whether end users of a plan may be created without a look-up before.
+
+    They may not where the journal marks end users as created, for a run that goes on: a refused create would
+    leave a mark that a later run could believe.
+    """
+    return plan.existing == "update" or plan.folds
+
+
 @dataclass(frozen=True, slots=True)
 class PlanWorks:
     """The work on the end users of a live plan; the fields up to `journal` are arguments of `deliver`."""
@@ -34,7 +43,6 @@ class PlanWorks:
         """Return a part of the work on an end user."""
         plan, journal, known = self.plan, self.journal, self.known
         end_user = plan.end_user(person)
-        marks_creation = plan.existing != "update" and not plan.folds
         decisions = decide(
             end_user,
             plan.steps(end_user, part),
@@ -44,8 +52,7 @@ class PlanWorks:
             recalls=journal.remembers,
             recalls_statements=journal.may_have_end_users,
             existing=plan.existing,
-            # A refused create leaves no mark of a creation that a later run could believe.
-            creates_first=known is not None and not marks_creation,
+            creates_first=known is not None and may_create_first(plan),
             begin=self.kept.before(part, person.number),
         )
         is_older = self.is_snapshot or known is not None
@@ -57,7 +64,7 @@ class PlanWorks:
             stale.may_be_outdated,
             known=known,
             counts_as_written=plan.existing == "update",
-            marks_creation=marks_creation,
+            marks_creation=not may_create_first(plan),
             carry_over=partial(self._carry_over, end_user, part),
         )
 

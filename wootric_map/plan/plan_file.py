@@ -14,6 +14,7 @@ from wootric_map.plan.plan_lines import (
     VERSION,
     Planned,
     PlannedCall,
+    PlannedWrite,
     ending,
     load,
     planned,
@@ -55,6 +56,8 @@ class PlanFile:
         """How many calls the plan holds, by action."""
         self.checks: Counter[str] = Counter()
         """How many eligibility checks the plan holds, by the event's name."""
+        self.has_look_ups = False
+        """Whether a write of the plan may take look-ups, or more than one attempt."""
         self._file: BinaryIO = path.open("rb")
         self._lock = threading.Lock()
         # For each end user: the offset of their first line, the number of that line, and `_HAS_WRITES` and
@@ -134,6 +137,9 @@ class PlanFile:
             step = self._step(line, offset, number)
             if isinstance(step, PlannedCall) and isinstance(step.call, EligibilityCheck):
                 self.checks[step.call.event_name] += 1
+            if isinstance(step, PlannedWrite):
+                takes_one = not step.fills and (step.id is None) == (step.action == "create")
+                self.has_look_ups = self.has_look_ups or not takes_one
             end_user = line["end_user"]
             if end_user < last:
                 raise self._wrong(number, "the lines of an end user do not stand together")

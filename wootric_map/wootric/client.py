@@ -28,6 +28,9 @@ from wootric_map.wootric.reply_meaning import ApiCall, bad_reply
 from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
 from wootric_map.wootric.secret_mask import SecretMask
 
+ABOUT_SANDBOX: Final = "_sandbox/about"
+"""The endpoint at which a sandbox tells about itself, and which Wootric does not have."""
+
 _SECRET_FIELDS: Final = ("client_secret", "password")
 """The fields of a sign-in that nobody may see."""
 
@@ -172,9 +175,9 @@ class Wootric:
         Raises:
             WootricError: the server could not be asked.
         """
-        call = HttpCall("GET", f"{self._services.eligibility}/_sandbox/about")
+        call = HttpCall("GET", f"{self._services.eligibility}/{ABOUT_SANDBOX}")
         try:
-            told = self._caller.make(ApiCall("_sandbox/about", call, authorized=False))
+            told = self._caller.make(ApiCall(ABOUT_SANDBOX, call, authorized=False))
         except CallFailedError:
             return None
         is_sandbox = isinstance(told, dict) and told.get("sandbox") == "wootric-replay"

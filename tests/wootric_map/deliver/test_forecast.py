@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import VirtualTime
 
-from wootric_map.deliver.forecast import Kind, RemainingCalls, Speed, time_left
+from wootric_map.deliver.call_range import CallRange, Kind, made_by_kind
+from wootric_map.deliver.forecast import Foretold, RemainingCalls, Speed, time_left
 from wootric_map.model import Action, Failure, Outcome, Ref, Skip
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.rate_limit import Allowance, LimitHeaders, Throughput
@@ -38,7 +39,12 @@ def test_the_kind_that_takes_longest_decides() -> None:
 def test_events_wait_for_the_last_write_unless_they_come_first(
     *, events_first: bool, seconds: float
 ) -> None:
-    calls = {"look_up": 100, "create": 200, "eligibility_check": 100, "page_view": 50}
+    calls: dict[Kind, float] = {
+        "look_up": 100,
+        "create": 200,
+        "eligibility_check": 100,
+        "page_view": 50,
+    }
     told: dict[Kind, Throughput] = {"create": Throughput(100)}
     forecast = Speed(told=told, events_first=events_first).forecast(calls)
     assert (forecast.seconds, forecast.slowest) == (seconds, "create")
@@ -71,8 +77,11 @@ def test_nothing_takes_no_time_and_no_limit_is_told_as_none() -> None:
     assert (unlimited.seconds, unlimited.per_minute) == (0, inf)
 
 
-@given(st.dictionaries(st.sampled_from(["look_up", "create", "page_view"]), COUNTS), COUNTS)
-def test_more_calls_never_take_less_time(calls: dict[str, int], more: int) -> None:
+KINDS: tuple[Kind, ...] = ("look_up", "create", "page_view")
+
+
+@given(st.dictionaries(st.sampled_from(KINDS), COUNTS), COUNTS)
+def test_more_calls_never_take_less_time(calls: dict[Kind, int], more: int) -> None:
     speed = Speed(told={"look_up": Throughput(100, 40, 30.0)}, remembered={"create": 50.0})
     longer = calls | {"create": calls.get("create", 0) + more}
     assert speed.forecast(longer).seconds >= speed.forecast(calls).seconds
@@ -117,40 +126,126 @@ def test_an_endpoint_that_has_refused_goes_on_once_it_opens() -> None:
     assert throughput.seconds(30) == pytest.approx(59 + 30, abs=0.5)
 
 
-def test_what_is_left_is_what_was_foreseen_less_what_was_done() -> None:
-    remaining_calls = RemainingCalls(
-        {"create": 3, "eligibility_check": 2, "page_view": 1}, asks=False
+def open_writes(number: int) -> CallRange:
+    """Of each, only the account can tell: a create, or a look-up and more."""
+    most: dict[Kind, int] = {"look_up": 2 * number, "create": 2 * number, "update": number}
+    return CallRange({}, most, number, 4 * number)
+
+
+def test_the_least_time_is_that_of_the_best_split_over_the_kinds() -> None:
+    speed = Speed(
+        told={"create": Throughput(100), "look_up": Throughput(50), "update": Throughput(1)}
     )
+    # In two minutes, 200 can be created and 100 looked up: one may be either.
+    told = speed.forecast_range(open_writes(300))
+    assert told.least == pytest.approx(120)
+    assert told.most.seconds == 300 * 60
+    exact = speed.forecast_range(CallRange.exactly({"create": 100}))
+    assert exact.least == exact.most.seconds == 60
+
+
+def test_a_rate_counts_the_calls_of_all_kinds_together() -> None:
+    told = Speed(rate=60).forecast_range(open_writes(60))
+    assert (told.least, told.most.seconds, told.most.slowest) == (60, 240, None)
+
+
+@given(
+    st.dictionaries(st.sampled_from(KINDS), st.integers(0, 300)),
+    st.dictionaries(st.sampled_from(KINDS), st.integers(0, 300)),
+    st.data(),
+)
+def test_whatever_calls_are_made_within_a_range_take_a_time_within_its_forecast(
+    sure: dict[Kind, int], more: dict[Kind, int], data: st.DataObject
+) -> None:
+    made = {
+        kind: data.draw(st.integers(sure.get(kind, 0), sure.get(kind, 0) + more.get(kind, 0)))
+        for kind in KINDS
+    }
+    total = sum(made.values())
+    most = {kind: sure.get(kind, 0) + more.get(kind, 0) for kind in KINDS}
+    calls = CallRange(sure, most, total, total)
+    speed = Speed(
+        rate=data.draw(st.sampled_from([None, 40.0, 4000.0])),
+        told={"look_up": Throughput(100, 40, 30.0)},
+        remembered={"create": 50.0},
+    )
+    told, true = speed.forecast_range(calls), speed.forecast(made).seconds
+    assert told.least <= true * 1.000001
+    assert told.most.seconds >= true * 0.999999
+
+
+def test_what_is_left_is_what_was_foretold_less_what_was_done() -> None:
+    calls = CallRange.exactly({"create": 3, "eligibility_check": 2, "page_view": 1})
+    remaining_calls = RemainingCalls(Foretold(calls))
     before = Skip("delivered_before", "track", "messageId", "…")
     for each in (
         outcome("create", records=5),
-        outcome("unchanged"),  # an earlier run has written them: it was not foreseen
+        outcome("unchanged"),  # an earlier run has written them: it was not foretold
         outcome("eligibility_check", result=before),
         outcome("eligibility_check", result=Failure("refused", "…")),
         outcome("page_view"),
     ):
         remaining_calls.count(each)
-    left = {kind: count for kind, count in remaining_calls.remaining().items() if count}
+    made: dict[Kind, int] = {"create": 1, "eligibility_check": 1, "page_view": 1}
+    assert remaining_calls.range(made).is_exact
+    left = {kind: count for kind, count in remaining_calls.remaining(made).items() if count}
     assert left == {"create": 2, "eligibility_check": 1}
 
 
-def test_what_was_seen_of_those_asked_stands_for_the_others() -> None:
-    remaining_calls = RemainingCalls({"look_up": 200, "create": 100, "update": 10}, asks=True)
+def test_what_the_open_steps_took_so_far_stands_for_the_others() -> None:
+    most: dict[Kind, int] = {"look_up": 200, "create": 100, "update": 100}
+    looked_up = CallRange({"look_up": 100}, most, 100, 300)
+    sure = CallRange.exactly({"update": 10})
+    remaining_calls = RemainingCalls(Foretold(sure, looked_up, 100))
+    # Before the first of them, nobody is expected to be there.
+    assert remaining_calls.remaining({}) == {
+        "look_up": 200, "create": 100, "update": 10, "eligibility_check": 0, "page_view": 0,
+    }  # fmt: skip
     for number in range(20):
         action: Action = "unchanged" if number < 10 else "update" if number < 15 else "create"
         remaining_calls.count(outcome(action, look_ups=2))
-    left = remaining_calls.remaining(look_ups=20)  # each was found by the first of the two
+    left = remaining_calls.remaining({"look_up": 20, "update": 5, "create": 5})
     assert left["look_up"] == 80
     assert left["create"] == 20
     assert left["update"] == 30
 
 
-def test_an_event_of_somebody_nobody_knows_was_foreseen_and_is_done() -> None:
-    remaining_calls = RemainingCalls({"look_up": 1, "page_view": 1}, asks=True)
-    remaining_calls.count(
-        outcome("page_view", look_ups=1, result=Skip("unidentified", "page", "userId", "…"))
-    )
-    assert not any(remaining_calls.remaining(1).values())
+def test_somebody_who_is_created_first_is_expected_to_take_one_call() -> None:
+    remaining_calls = RemainingCalls(Foretold(open=open_writes(10), open_steps=10))
+    assert remaining_calls.remaining({})["create"] == 10
+    assert sum(remaining_calls.remaining({}).values()) == 10
+    for _ in range(5):
+        remaining_calls.count(outcome("unchanged", look_ups=1))  # created first, and refused
+    left = remaining_calls.remaining({"create": 5, "look_up": 5})
+    assert (left["create"], left["look_up"], left["update"]) == (5, 5, 0)
+
+
+@given(st.integers(1, 50), st.data())
+def test_what_is_expected_to_be_left_is_within_what_can_be_left(
+    steps: int, data: st.DataObject
+) -> None:
+    calls = open_writes(steps)
+    remaining_calls = RemainingCalls(Foretold(open=calls, open_steps=steps))
+    made: dict[Kind, int] = {"look_up": 0, "create": 0, "update": 0}
+    for _ in range(data.draw(st.integers(0, steps))):
+        look_ups, creates, updates = data.draw(
+            st.sampled_from([(0, 1, 0), (1, 1, 0), (1, 1, 1), (2, 2, 0), (2, 0, 1)])
+        )
+        made = {
+            "look_up": made["look_up"] + look_ups,
+            "create": made["create"] + creates,
+            "update": made["update"] + updates,
+        }
+        remaining_calls.count(outcome("update" if updates else "create", look_ups=look_ups))
+        left, expected = remaining_calls.range(made), remaining_calls.remaining(made)
+        assert left.least - 0.001 <= sum(expected.values()) <= left.most + 0.001
+        for kind, count in expected.items():
+            assert left.least_by_kind.get(kind, 0) <= count <= left.most_by_kind.get(kind, 0)
+
+
+def test_look_ups_by_phone_are_look_ups() -> None:
+    made = made_by_kind({"end_users/{}": 2, "end_users/phone_number/{}": 1, "oauth": 1})
+    assert {kind: count for kind, count in made.items() if count} == {"look_up": 3}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from wootric_map.deliver.known_end_users import Known, KnownEndUsers
+from wootric_map.deliver.knowledge import Known
+from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.model import EndUser, EndUserUpsert
 
 ADA = EndUser(1, "Ada@example.com", "u1", "+44 1", None, {"plan": "pro"})
@@ -26,7 +27,15 @@ def test_the_surest_id_is_enough(known: KnownEndUsers) -> None:
     )
     assert known.look_up(EndUserUpsert(email="ada@EXAMPLE.com")) == Known(ADA, None)
     assert known.look_up(EndUserUpsert(wootric_id="2")) == Known(BOB, None)
-    assert known.look_up(EndUserUpsert(phone_number="+44 3")) == Known(CARL, None)
+
+
+def test_a_phone_is_enough_only_if_all_are_known_since_the_oldest_who_has_it_counts(
+    known: KnownEndUsers,
+) -> None:
+    wanted = EndUserUpsert(phone_number="+44 3")
+    assert known.look_up(wanted) == Known(None, wanted)
+    known.is_complete = True
+    assert known.look_up(wanted) == Known(CARL, None)
 
 
 def test_an_email_is_not_enough_where_somebody_else_may_have_the_external_id(

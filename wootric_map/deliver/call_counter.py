@@ -1,0 +1,211 @@
+"""Counting the calls of a plan before the first one: exactly where enough is known, else as a range.
+
+What the account is compared with is taken to be true: a snapshot, or that the account holds nobody. Faults
+are not foretold: tries repeated after a lost reply, a 429 or a 5xx; writes that Wootric refuses, and the
+events that are then not sent; further sign-ins of a run that outlives its token.
+"""
+
+from dataclasses import replace
+from math import inf
+from typing import Final
+
+from wootric_map.deliver.call_range import CallRange, Kind, RangeSum, kind_of
+from wootric_map.deliver.decisions import skip_if_sent
+from wootric_map.deliver.delivery import past_runs_of
+from wootric_map.deliver.fingerprints import Delivered, PastDelivery
+from wootric_map.deliver.forecast import Foretold
+from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.knowledge import Asked
+from wootric_map.deliver.rehearse import Rehearsed
+from wootric_map.deliver.saved_decisions import PastRuns
+from wootric_map.deliver.verdicts import unregistered
+from wootric_map.model import EndUserUpsert, Existing, Skip
+from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_lines import PlannedWrite
+from wootric_map.plan.steps import EndUserPlan, Write
+
+_NOTHING: Final = CallRange()
+
+
+class CallCounter:
+    """Adds up the calls of the steps of a plan."""
+
+    def __init__(self, existing: Existing) -> None:
+        """Begin with no step; `existing` is which fields of existing end users are sent."""
+        self._existing: Existing = existing
+        self._certain = RangeSum()
+        self._open = RangeSum()
+        self._open_steps = 0
+        self._end_user: EndUserPlan | None = None
+        self._is_open = False
+        """Whether only the account can tell who the present end user is."""
+        self._is_checked = False
+        """Whether the present end user is looked up to see what they lack."""
+        self._is_assumed = False
+        """Whether the present end user is taken to be there, since the export gives Wootric's own id."""
+
+    @property
+    def foretold(self) -> Foretold:
+        """The calls of the steps that were added."""
+        return Foretold(self._certain.sum, self._open.sum, self._open_steps)
+
+    def add(self, step: Rehearsed) -> None:
+        """Add a step; the steps of an end user come one after the other."""
+        if step.end_user is not self._end_user:
+            self._end_user = step.end_user
+            self._is_open = self._is_checked = self._is_assumed = False
+        asked = step.asked
+        self._is_open = self._is_open or asked.is_open
+        self._is_checked = self._is_checked or asked.checks > 0
+        if not self._is_open:
+            self._certain.add(self._known(step))
+            return
+        if self._existing == "fill":
+            # Whoever this run or an earlier one has met is looked up once more.
+            asked = asked._replace(most=2 * asked.most)
+        calls = (
+            _open_write(step, asked) if isinstance(step.step, Write) else _open_event(step, asked)
+        )
+        self._open.add(calls)
+        self._open_steps += asked.is_open
+
+    def _known(self, step: Rehearsed) -> CallRange:
+        """Return the calls of a step of an end user of whom enough is known."""
+        if isinstance(step.step, Write) and not self._is_checked:
+            if self._is_assumed:
+                # They may not be there, and the step before in vain.
+                return replace(_assumed(step), least_by_kind={}, least=0)
+            call = step.call
+            self._is_assumed = bool(
+                isinstance(call, EndUserUpsert) and call.wootric_id and step.held is None
+            )
+            if self._is_assumed:
+                return _assumed(step)
+        return _certain(step, is_checked=self._is_checked)
+
+
+def _certain(step: Rehearsed, *, is_checked: bool) -> CallRange:
+    """Return the calls of a step of an end user who is known.
+
+    Args:
+        step: the step.
+        is_checked: whether the end user is looked up to see what they lack, so that less or more may be left
+            to write.
+    """
+    checks = CallRange.exactly({"look_up": step.asked.checks}) if step.asked.checks else _NOTHING
+    action, call = step.outcome.action, step.call
+    if not isinstance(step.step, Write):
+        return checks if call is None else checks.plus(CallRange.exactly({kind_of(action): 1}))
+    if is_checked:
+        write = kind_of(action) if call is not None and step.held else "update"
+        return checks.plus(CallRange({}, {write: 1}, 0, 1))
+    if call is None:
+        return checks
+    return checks.plus(CallRange.exactly({kind_of(action): 1}))
+
+
+def _assumed(step: Rehearsed) -> CallRange:
+    """Return the calls of a write of an end user with an id of Wootric's own, who is taken to be there."""
+    assert isinstance(step.step, Write)  # noqa: S101 - the caller has seen to it
+    fields = step.step.upsert
+    if fields.email or fields.phone_number:
+        return CallRange({"update": 1}, {"update": 1, "create": 1}, 1, 2)
+    # If they are not there, they are looked for by their other ids.
+    wanted = (step.step.whole, *step.end_user.identifiers())
+    look_ups = sum(each.look_ups for each in wanted)
+    return CallRange({"update": 1}, {"update": 2, "look_up": look_ups}, 1, look_ups + 2)
+
+
+def _open_write(step: Rehearsed, asked: Asked) -> CallRange:
+    """Return the calls of a write of an end user of whom only the account can tell."""
+    assert isinstance(step.step, Write)  # noqa: S101 - the caller has seen to it
+    fields, refused = step.step.upsert, int(asked.may_create_first)
+    look_ups = asked.most + asked.checks
+    creates = int(bool(fields.email or fields.phone_number))
+    most: dict[Kind, int] = {"look_up": look_ups, "create": creates + refused, "update": 1}
+    least: dict[Kind, int] = {} if asked.may_create_first else {"look_up": asked.least}
+    return CallRange(least, most, asked.least, look_ups + refused + 1)
+
+
+def _open_event(step: Rehearsed, asked: Asked) -> CallRange:
+    """Return the calls of an event of an end user of whom only the account can tell."""
+    result, kind = step.outcome.result, kind_of(step.outcome.action)
+    least = int(step.call is not None)
+    # The account may know what the export does not.
+    most = max(least, int(isinstance(result, Skip) and result.code == "unidentified"))
+    look_ups = CallRange({"look_up": asked.least}, {"look_up": asked.most}, asked.least, asked.most)
+    return look_ups.plus(CallRange({kind: least}, {kind: most}, least, most))
+
+
+def saved_calls(plan: PlanFile, registered: frozenset[str], journal: Journal) -> CallRange:
+    """Return the calls of a saved plan that are still to be made.
+
+    Args:
+        plan: the saved plan.
+        registered: the registered events.
+        journal: tells what earlier runs have delivered.
+    """
+    if not (journal.remembers or plan.has_look_ups):
+        checks = sum(count for name, count in plan.checks.items() if name in registered)
+        counts = {kind_of(action): count for action, count in plan.counts.items()}
+        return CallRange.exactly(counts | {"eligibility_check": checks})
+    calls, past_runs = RangeSum(), past_runs_of(journal)
+    for index in range(len(plan)):
+        saved = _SavedEndUser(past_runs, journal)
+        for step in plan.steps(index):
+            past = None
+            if journal.remembers:
+                past = journal.past_delivery(step.key, step.former_key, step.time)
+            if isinstance(step, PlannedWrite):
+                calls.add(saved.write(step, past))
+            elif not (unregistered(step.call, registered) or skip_if_sent(step.type, past)):
+                calls.add(CallRange.exactly({kind_of(step.action): 1}))
+    return calls.sum
+
+
+class _SavedEndUser:
+    """An end user of a saved plan, as far as the numbers of calls depend on them."""
+
+    def __init__(self, past_runs: PastRuns, journal: Journal) -> None:
+        """Begin before the first step; `past_runs` and `journal` tell what earlier runs did."""
+        self._past_runs = past_runs
+        self._journal = journal
+        self._latest: float = 0
+        self._is_known = False
+        """Whether Wootric's own id of the end user is known by then."""
+        self._is_checked = False
+
+    def write(self, step: PlannedWrite, past: PastDelivery | None) -> CallRange:
+        """Return the calls of a write; `past` is what an earlier run has done about it."""
+        is_done = self._past_runs.still_holds(step, past, self._latest)
+        self._latest = past.run if is_done and isinstance(past, Delivered) else inf
+        is_number_missing = step.id is None and not self._is_known
+        self._is_known = True
+        if is_done:
+            is_looked_for = step.action == "create" and is_number_missing
+            look_ups = self._look_ups(step.fields) if is_looked_for else 0
+            return CallRange({}, {"look_up": look_ups}, 0, look_ups)
+        if step.action == "create":
+            return _saved_creation(step)
+        if is_number_missing:
+            look_ups = self._look_ups(step.identifiers[0]) if step.identifiers else 0
+            return CallRange({}, {"look_up": look_ups, "update": 1}, 0, look_ups + 1)
+        looks = step.fills and step.id is not None and not self._is_checked
+        self._is_checked = self._is_checked or step.fills
+        check = CallRange.exactly({"look_up": int(looks)})
+        # Earlier runs may have written what is newer than the plan.
+        may_be_outdated = step.history is not None and self._journal.may_have_end_users
+        least = int(not step.fills and not may_be_outdated)
+        return check.plus(CallRange({"update": least}, {"update": 1}, least, 1))
+
+    def _look_ups(self, wanted: EndUserUpsert) -> int:
+        """Return how many look-ups tell Wootric's own id of an end user, at most."""
+        return 0 if self._journal.find(wanted) else wanted.look_ups
+
+
+def _saved_creation(step: PlannedWrite) -> CallRange:
+    """Return the calls of a write that creates somebody, or updates whom the export gives Wootric's id of."""
+    if step.id is None:
+        return CallRange.exactly({"create": 1})
+    creates = int(bool(step.fields.email or step.fields.phone_number))
+    return CallRange({"update": 1}, {"update": 1, "create": creates}, 1, 1 + creates)
