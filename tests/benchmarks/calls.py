@@ -306,8 +306,9 @@ def main() -> None:
             print(line, flush=True)  # noqa: T201
     print(  # noqa: T201
         f"\nCalls of a push of {chosen.export:,} end users, one identify each, by the sandbox's own log, "
-        f"signing in included; minutes at {RATE} calls a minute for each endpoint: those of the list, and then "
-        "those of the slowest. The minimum is signing in, and one call for each end user who is not there or is changed."
+        f"signing in included; minutes at {RATE} calls a minute for each endpoint: those of the list, and "
+        "then those of the slowest. The minimum is signing in, and one call for each end user who is not "
+        "there or is changed."
         "\n\n"
         f"    python tests/benchmarks/calls.py {shlex.join(sys.argv[1:])}".rstrip()
     )
