@@ -13,7 +13,18 @@ from typing import Any, Final, TypeAlias
 import orjson
 import pytest
 from examples import examples
-from faulty import CREATE, LISTING, LOOK_UP, NO_ANSWER, UPDATE, Weather, place, said
+from faulty import (
+    CREATE,
+    FAULTS,
+    LISTING,
+    LOOK_UP,
+    NO_ANSWER,
+    UPDATE,
+    Weather,
+    place,
+    said,
+    unlisted,
+)
 from forking import Forked
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +144,57 @@ def test_after_a_create_that_failed_the_next_write_looks_up_who_is_there(
     once = ("--workers", "1", "--no-fold", "--retries", "1")
     replay.push("--against", against, *once, export)
     assert [user[:2] for user in in_order(replay)] == [("1", ONE)]
+
+
+PATIENCE: Final = {"silence", "429"}
+"""Faults that would have to be waited for."""
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - PATIENCE))
+def test_a_list_that_breaks_off_costs_no_record(replaying: Start, fault: str) -> None:
+    """The second page never comes: end users are created, and looked up, without the list."""
+    is_bad = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        breaks = is_bad and place(request) == LISTING and request.query["page"] == "2"
+        return Fault(FAULTS[fault]()) if breaks else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    put_strangers_into(replay)
+    replay.holds("1", ONE, plan="free")
+    replay.holds(None, TWO, plan="free")
+    emails = {"1": ONE, "2": TWO, "3": OLD}
+    for plan in ("pro", "basic"):
+        export = replay.write([at(1, identify(*each, plan=plan)) for each in emails.items()])
+        done = replay.push("--workers", "1", "--retries", "1", "--again", export)
+        assert done.returncode == 0, done.stderr
+        assert ("can't be used" in done.stderr) == bool(is_bad)
+        assert in_order(replay) == [(*each, {"plan": plan}) for each in emails.items()]
+        assert replay.in_doubt().total() == 0
+        is_bad.clear()
+
+
+def test_a_create_refused_as_taken_is_no_doubt_and_counts_as_what_became_of_it(
+    replaying: Start,
+) -> None:
+    replay = replaying(SandboxSettings(faults=(unlisted, look_up_refused)))
+    replay.holds("1", ONE, plan="pro")
+    replay.holds("2", TWO, plan="free")
+    replay.holds("3", OLD, plan="free")
+    emails = {"1": ONE, "2": TWO, "3": OLD}
+    export = replay.write([at(1, identify(*each, plan="pro")) for each in emails.items()])
+    done = replay.push("--workers", "1", "--format", "json", export)
+    assert done.returncode == 1
+    summary = orjson.loads(done.stdout.splitlines()[-1])["summary"]
+    assert [summary[name] for name in ("create", "update", "unchanged")] == [0, 1, 1]
+    assert summary["failed"] == {"refused": 1}
+    assert replay.in_doubt().total() == 0
+    assert replay.sandbox.state.request_counts.by_status[422] == 2
+
+
+def look_up_refused(request: SandboxRequest) -> Fault | None:
+    is_third = place(request) == LOOK_UP and request.path.endswith("/3")
+    return Fault(said(400)()) if is_third else None
 
 
 # Any account, any export.
@@ -384,4 +446,59 @@ def test_wherever_it_is_killed_the_account_is_as_without_kills(
             run_to_the_end(stage, replay, against, push, [replace(each) for each in at_calls])
             held.append(lasting(stage.sandbox)["end users"])
             assert replay.in_doubt()["write"] == 0
+    assert held[0] == held[1]
+
+
+# With many at once.
+
+HOW_HELD: Final = {
+    "not at all": [],
+    "by email": [{"email": True}],
+    "by userId": [{"external_id": True}],
+    "by both": [{"external_id": True, "email": True}],
+    "as two": [{"email": True}, {"external_id": True}],
+}
+HOW_NAMED: Final = ("by both", "by either", "by email", "by both, then by email")
+CROWDS: Final = st.lists(
+    st.tuples(st.sampled_from(sorted(HOW_HELD)), st.sampled_from(HOW_NAMED)),
+    min_size=2,
+    max_size=12,
+)
+"""End users: how the account holds each, and how the export names each."""
+
+
+def put_crowd_into(replay: Replay, crowd: Sequence[tuple[str, str]]) -> None:
+    for nth, (how, _) in enumerate(crowd):
+        names = {"external_id": f"u{nth}", "email": f"u{nth}@example.com"}
+        for fields in HOW_HELD[how]:
+            known = {name: text for name, text in names.items() if name in fields}
+            replay.holds(**{"external_id": None, "email": None} | known, plan="free")
+
+
+def crowd_records(crowd: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Records that set a property each, so that their order makes no difference."""
+    for nth, (_, how) in enumerate(crowd):
+        email = f"u{nth}@example.com"
+        by_email = by_device(f"d{nth}", identify("", email, a="x"))
+        if how != "by email":
+            yield identify(f"u{nth}", None if how == "by either" else email, b="x")
+        if how != "by both":
+            yield by_email
+
+
+@examples(15)
+@given(crowd=CROWDS, is_listed=st.booleans())
+def test_however_many_are_under_way_nobody_is_there_twice(
+    stages: tuple[Stage, ...], crowd: list[tuple[str, str]], is_listed: bool
+) -> None:
+    held: list[Any] = []
+    for stage, against, workers in zip(stages, ("account", "auto"), ("1", "8"), strict=False):
+        stage.trouble.rule = None if is_listed else unlisted
+        with empty_account(stage.sandbox) as replay:
+            put_crowd_into(replay, crowd)
+            export = replay.write(crowd_records(crowd))
+            done = replay.push("--against", against, "--workers", workers, export)
+            assert done.returncode in (0, 1), done.stderr
+            held.append(lasting(stage.sandbox)["end users"])
+        stage.trouble.rule = None
     assert held[0] == held[1]
