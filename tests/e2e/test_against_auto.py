@@ -3,24 +3,40 @@
 For speed the command runs inside this process; it still talks real HTTP to the sandbox.
 """
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import orjson
 import pytest
 from examples import examples
-from faulty import CREATE, place, said
+from faulty import (
+    CREATE,
+    FAULTS,
+    LISTING,
+    LOOK_UP,
+    NO_ANSWER,
+    UPDATE,
+    Weather,
+    place,
+    said,
+    unlisted,
+)
+from forking import Forked
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import RECORDS
 from made_up_accounts import ACCOUNTS, MEDDLING, MadeUpAccount, Meddling, SetClock
-from replaying import Replay, at, by_device, empty_account, identify
+from replaying import Replay, at, by_device, empty_account, identify, until
 from starlette.responses import JSONResponse
 
 from wootric_map.sandbox import (
     Fault,
+    FaultRule,
+    ResetConnection,
     RunningSandbox,
     SandboxRequest,
     SandboxSettings,
@@ -130,6 +146,57 @@ def test_after_a_create_that_failed_the_next_write_looks_up_who_is_there(
     assert [user[:2] for user in in_order(replay)] == [("1", ONE)]
 
 
+PATIENCE: Final = {"silence", "429"}
+"""Faults that would have to be waited for."""
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - PATIENCE))
+def test_a_list_that_breaks_off_costs_no_record(replaying: Start, fault: str) -> None:
+    """The second page never comes: end users are created, and looked up, without the list."""
+    is_bad = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        breaks = is_bad and place(request) == LISTING and request.query["page"] == "2"
+        return Fault(FAULTS[fault]()) if breaks else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    put_strangers_into(replay)
+    replay.holds("1", ONE, plan="free")
+    replay.holds(None, TWO, plan="free")
+    emails = {"1": ONE, "2": TWO, "3": OLD}
+    for plan in ("pro", "basic"):
+        export = replay.write([at(1, identify(*each, plan=plan)) for each in emails.items()])
+        done = replay.push("--workers", "1", "--retries", "1", "--again", export)
+        assert done.returncode == 0, done.stderr
+        assert ("can't be used" in done.stderr) == bool(is_bad)
+        assert in_order(replay) == [(*each, {"plan": plan}) for each in emails.items()]
+        assert replay.in_doubt().total() == 0
+        is_bad.clear()
+
+
+def test_a_create_refused_as_taken_is_no_doubt_and_counts_as_what_became_of_it(
+    replaying: Start,
+) -> None:
+    replay = replaying(SandboxSettings(faults=(unlisted, look_up_refused)))
+    replay.holds("1", ONE, plan="pro")
+    replay.holds("2", TWO, plan="free")
+    replay.holds("3", OLD, plan="free")
+    emails = {"1": ONE, "2": TWO, "3": OLD}
+    export = replay.write([at(1, identify(*each, plan="pro")) for each in emails.items()])
+    done = replay.push("--workers", "1", "--format", "json", export)
+    assert done.returncode == 1
+    summary = orjson.loads(done.stdout.splitlines()[-1])["summary"]
+    assert [summary[name] for name in ("create", "update", "unchanged")] == [0, 1, 1]
+    assert summary["failed"] == {"refused": 1}
+    assert replay.in_doubt().total() == 0
+    assert replay.sandbox.state.request_counts.by_status[422] == 2
+
+
+def look_up_refused(request: SandboxRequest) -> Fault | None:
+    is_third = place(request) == LOOK_UP and request.path.endswith("/3")
+    return Fault(said(400)()) if is_third else None
+
+
 # Any account, any export.
 
 
@@ -141,12 +208,23 @@ class OnePush:
     options: tuple[str, ...]
 
 
+@dataclass
+class Trouble:
+    """A fault rule that each example sets anew."""
+
+    rule: FaultRule | None = None
+
+    def __call__(self, request: SandboxRequest) -> Fault | None:
+        return self.rule(request) if self.rule else None
+
+
 @dataclass(frozen=True)
 class Stage:
-    """A sandbox, and the clock by which it goes."""
+    """A sandbox, the clock by which it goes, and the faults that it has."""
 
     sandbox: RunningSandbox
     clock: SetClock
+    trouble: Trouble
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +233,10 @@ def stages() -> Iterator[tuple[Stage, ...]]:
     with ExitStack() as stack:
         made = []
         for as_text in (False, False, True, True):
-            clock = SetClock()
-            settings = SandboxSettings(properties_as_text=as_text)
-            made.append(Stage(stack.enter_context(run_sandbox(settings, clock=clock)), clock))
+            clock, trouble = SetClock(), Trouble()
+            settings = SandboxSettings(properties_as_text=as_text, faults=(trouble,))
+            running = stack.enter_context(run_sandbox(settings, clock=clock))
+            made.append(Stage(running, clock, trouble))
         yield tuple(made)
 
 
@@ -233,9 +312,8 @@ def told(replay: Replay, push: OnePush, against: str) -> dict[str, Any]:
     """What a push says of its records."""
     (replay.folder / "rejects.ndjson").unlink(missing_ok=True)
     export = replay.write(push.records)
-    done = replay.push(
-        *("--against", against, "--workers", "1", "--format", "json"), *push.options, export
-    )
+    how = ("--against", against, "--workers", "1", "--retries", "2", "--format", "json")
+    done = replay.push(*how, *push.options, export)
     assert done.returncode in (0, 1), done.stderr
     summary = orjson.loads(done.stdout.splitlines()[-1])["summary"]
     return {
@@ -278,3 +356,149 @@ def test_the_account_and_all_that_is_told_are_as_with_a_look_up_for_each(
     one, other = stages[2:] if as_text else stages[:2]
     expected = after(one, account, history, "account")
     assert after(other, account, history, "auto") == expected
+
+
+# With faults.
+
+LOST: Final = (*(name for name in NO_ANSWER if name != "silence"), "500", "503", "401")
+"""The faults after which a call is made again, or looked up."""
+
+
+@examples(20)
+@given(
+    account=ACCOUNTS, history=HISTORIES, seed=st.integers(0, 999), share=st.sampled_from([0.2, 0.5])
+)
+def test_whatever_reply_is_lost_the_account_is_as_without_faults(
+    stages: tuple[Stage, ...],
+    account: MadeUpAccount,
+    history: list[OnePush | Meddling],
+    seed: int,
+    share: float,
+) -> None:
+    """A write without an answer may have been carried out or not, and so may a refused create."""
+    one, other, *_ = stages
+    expected = after(one, account, history, "account")
+    other.trouble.rule = Weather(seed, share, LOST, (LISTING, LOOK_UP, CREATE, UPDATE))
+    try:
+        came = after(other, account, history, "auto")
+    finally:
+        other.trouble.rule = None
+    # What was created by a call without an answer, and what was there already, may look the same.
+    for told_once, _ in (*expected, *came):
+        del told_once["summary"]
+    assert came == expected
+
+
+@dataclass
+class Kill:
+    """A fault rule that kills a push at one of its calls, which may still be carried out."""
+
+    after: int
+    """How many calls are answered before."""
+    carried_out: bool
+    process: Forked | None = None
+
+    def __call__(self, request: SandboxRequest) -> Fault | None:
+        self.after -= 1
+        if self.after != -1:
+            return None
+        until(lambda: self.process is not None)
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        return Fault(ResetConnection(), self.carried_out)
+
+
+def run_to_the_end(
+    stage: Stage, replay: Replay, against: str, push: OnePush, kills: list[Kill]
+) -> None:
+    """Push, killed so often, and then until nothing that was refused once has another outcome."""
+    export = replay.write(push.records)
+    how: tuple[str | Path, ...] = (
+        *("--against", against, "--workers", "1"),
+        *push.options,
+        export,
+    )
+    for kill in kills:
+        stage.trouble.rule = kill
+        with replay.start("push", "--no-progress", *how) as process:
+            kill.process = process
+            process.communicate(timeout=60)
+    stage.trouble.rule = None
+    for _ in range(3):
+        done = replay.push("--retry-rejects", *how)
+        assert done.returncode in (0, 1), done.stderr
+
+
+KILLS: Final = st.lists(st.builds(Kill, st.integers(0, 9), st.booleans()), min_size=1, max_size=3)
+
+
+@examples(8)
+@given(
+    account=ACCOUNTS, push=PUSHES.filter(lambda push: "--again" not in push.options), kills=KILLS
+)
+def test_wherever_it_is_killed_the_account_is_as_without_kills(
+    stages: tuple[Stage, ...], account: MadeUpAccount, push: OnePush, kills: list[Kill]
+) -> None:
+    held: list[Any] = []
+    for stage, against, at_calls in zip(stages, ("account", "auto"), ([], kills), strict=False):
+        with empty_account(stage.sandbox) as replay:
+            account.fill(stage.sandbox, stage.clock)
+            run_to_the_end(stage, replay, against, push, [replace(each) for each in at_calls])
+            held.append(lasting(stage.sandbox)["end users"])
+            assert replay.in_doubt()["write"] == 0
+    assert held[0] == held[1]
+
+
+# With many at once.
+
+HOW_HELD: Final = {
+    "not at all": [],
+    "by email": [{"email": True}],
+    "by userId": [{"external_id": True}],
+    "by both": [{"external_id": True, "email": True}],
+    "as two": [{"email": True}, {"external_id": True}],
+}
+HOW_NAMED: Final = ("by both", "by either", "by email", "by both, then by email")
+CROWDS: Final = st.lists(
+    st.tuples(st.sampled_from(sorted(HOW_HELD)), st.sampled_from(HOW_NAMED)),
+    min_size=2,
+    max_size=12,
+)
+"""End users: how the account holds each, and how the export names each."""
+
+
+def put_crowd_into(replay: Replay, crowd: Sequence[tuple[str, str]]) -> None:
+    for nth, (how, _) in enumerate(crowd):
+        names = {"external_id": f"u{nth}", "email": f"u{nth}@example.com"}
+        for fields in HOW_HELD[how]:
+            known = {name: text for name, text in names.items() if name in fields}
+            replay.holds(**{"external_id": None, "email": None} | known, plan="free")
+
+
+def crowd_records(crowd: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Records that set a property each, so that their order makes no difference."""
+    for nth, (_, how) in enumerate(crowd):
+        email = f"u{nth}@example.com"
+        by_email = by_device(f"d{nth}", identify("", email, a="x"))
+        if how != "by email":
+            yield identify(f"u{nth}", None if how == "by either" else email, b="x")
+        if how != "by both":
+            yield by_email
+
+
+@examples(15)
+@given(crowd=CROWDS, is_listed=st.booleans())
+def test_however_many_are_under_way_nobody_is_there_twice(
+    stages: tuple[Stage, ...], crowd: list[tuple[str, str]], is_listed: bool
+) -> None:
+    held: list[Any] = []
+    for stage, against, workers in zip(stages, ("account", "auto"), ("1", "8"), strict=False):
+        stage.trouble.rule = None if is_listed else unlisted
+        with empty_account(stage.sandbox) as replay:
+            put_crowd_into(replay, crowd)
+            export = replay.write(crowd_records(crowd))
+            done = replay.push("--against", against, "--workers", workers, export)
+            assert done.returncode in (0, 1), done.stderr
+            held.append(lasting(stage.sandbox)["end users"])
+        stage.trouble.rule = None
+    assert held[0] == held[1]

@@ -56,7 +56,14 @@ from wootric_map import (
     PushSettings,
     Stop,
 )
-from wootric_map.sandbox import Fault, FaultRule, SandboxRequest, SandboxSettings, run_sandbox
+from wootric_map.sandbox import (
+    Fault,
+    FaultRule,
+    ResetConnection,
+    SandboxRequest,
+    SandboxSettings,
+    run_sandbox,
+)
 
 Start = Callable[[SandboxSettings], Replay]
 
@@ -834,6 +841,31 @@ def test_a_name_that_is_taken_while_an_end_user_is_created_makes_it_an_update(
     assert done.returncode == 0, done.stderr
     assert is_whole(person, replay.sandbox.state)
     assert taken(replay.sandbox.state) == dict.fromkeys(person.events, 1)
+    assert made_by(replay, export) == []
+
+
+@pytest.mark.parametrize("rules", [(), (unlisted,)], ids=["listed", "unlisted"])
+def test_a_create_that_arrives_after_the_look_up_makes_nobody_two(
+    replaying: Start, rules: tuple[FaultRule, ...]
+) -> None:
+    """It is given up for lost, and carried out just before it is made again."""
+    turns = count()
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        turn = next(turns) if place(request) == CREATE else None
+        if turn == 1:
+            replay.holds(person.name, person.names["email"], **person.properties)
+        return Fault(ResetConnection()) if turn == 0 else None
+
+    replay = replaying(SandboxSettings(faults=(*rules, rule)))
+    person = Person(1)
+    export = replay.write(person.records())
+    done = replay.push(export)
+    assert done.returncode == 0, done.stderr
+    assert next(turns) == 2
+    assert is_whole(person, replay.sandbox.state)
+    assert taken(replay.sandbox.state) == dict.fromkeys(person.events, 1)
+    assert replay.in_doubt().total() == 0
     assert made_by(replay, export) == []
 
 
