@@ -7,6 +7,7 @@ from typing import Self
 
 from wootric_map.account import Account
 from wootric_map.account_list import account_walk, kept_list_to_read
+from wootric_map.deliver.account_walk import WantedEndUsers
 from wootric_map.deliver.delivery import may_create_first
 from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.known_end_users import KnownEndUsers
@@ -54,27 +55,14 @@ class ListedAccount:
         """
         knowledge = compared.knowledge
         assert knowledge is not None  # noqa: S101 - the account is asked
-        memory = compared.memory
         wanted = end_users_to_ask_about(
-            plan, compared.registered, memory=memory, knowledge=knowledge, stop=self.stop
+            plan,
+            compared.registered,
+            memory=compared.memory,
+            knowledge=knowledge,
+            stop=self.stop,
         )
-        pages = 0
-        if wanted.count:
-            kept = kept_list_to_read(self.account, self.journal, self.wootric)
-            walk = account_walk(
-                self.account,
-                self.wootric,
-                self.known,
-                self.stop,
-                clock=self.clock,
-                kept=kept,
-                writes=False,
-            )
-            with self.observer.reading_account():
-                reason = walk.try_to_read(wanted)
-            if reason is not None:
-                self.observer.account_unread(reason)
-            pages = walk.calls
+        pages = self._read(wanted) if wanted.count else 0
         is_whole = self.known.is_complete
         return replace(
             compared,
@@ -84,6 +72,19 @@ class ListedAccount:
             looks_up_each=False,
             holds=HeldAccount(is_whole, self.known.count if is_whole else None, pages),
         )
+
+    def _read(self, wanted: WantedEndUsers) -> int:
+        """Read the list as far as that saves look-ups; return how many pages were read."""
+        account, wootric = self.account, self.wootric
+        kept = kept_list_to_read(account, self.journal, wootric)
+        walk = account_walk(
+            account, wootric, self.known, self.stop, clock=self.clock, kept=kept, writes=False
+        )
+        with self.observer.reading_account():
+            reason = walk.try_to_read(wanted)
+        if reason is not None:
+            self.observer.account_unread(reason)
+        return walk.calls
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:
         """Look an end user up in the account, as far as they are not known by the list.

@@ -54,13 +54,16 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
     for line in (*summary.left_out(report), *summary.unregistered(report)):
         click.echo(line)
     click.echo(styled(_totals(diff), bold=True))
-    calls = diff.calls
-    if calls.most:
-        forecast = diff.forecast
-        click.echo(f"{takes(forecast)}:")
-        told = each_way(diff.ways, diff.end_users_in_csv, diff.speed, to_nobody=diff.is_of_nobody)
-        for line in (*each_kind(calls, forecast), *told):
+    if diff.calls.most:
+        for line in _costs(diff):
             click.echo(line)
+
+
+def _costs(diff: Diff[Shown]) -> Iterator[str]:
+    """Yield how long a push takes, and what each way of pushing costs."""
+    yield f"{takes(diff.forecast)}:"
+    yield from each_kind(diff.calls, diff.forecast)
+    yield from each_way(diff.ways, diff.end_users_in_csv, diff.speed, to_nobody=diff.is_of_nobody)
 
 
 def _totals(diff: Diff[Shown]) -> str:

@@ -100,11 +100,10 @@ def _tell(
     # These take the names of ids, which this process can't read.
     if folded and (folded.shared or not any(folded.upsert.look_up_keys())):
         return False
-    # How many look-ups they take, their other ids tell.
-    if plan.may_have_other_ids(person, upsert):
-        return False
     # An end user with an id of Wootric's own is taken to exist.
-    if plan.existing != "update" and upsert and upsert.wootric_id:
+    is_taken_to_exist = plan.existing != "update" and upsert and upsert.wootric_id
+    # Other ids tell how many look-ups an end user takes.
+    if is_taken_to_exist or plan.may_have_other_ids(person, upsert):
         return False
     is_sent = bool(upsert and upsert.email) and not end_user.is_ambiguous
     if not (is_sent or _names_nobody(person, upsert)):
@@ -118,7 +117,7 @@ def _tell(
         report.deliver(write.outcome)
         if isinstance(write.call, EndUserUpsert):
             created = write.call
-            report.done["csv"] += bool(created.email)
+            report.done["in_csv"] += bool(created.email)
             for ref, warning in write.warnings:
                 report.warn(ref.source, ref.line, warning)
             told.shown.append(show(write))

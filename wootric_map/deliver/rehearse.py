@@ -145,17 +145,8 @@ def rehearse_end_user(
         found: the result of the first look-up, which is under way already.
         look: looks an end user up in the account itself.
     """
-    decisions: Decisions = decide(
-        end_user,
-        plan.steps(end_user),
-        registered,
-        asks=find is not None or knowledge is not None,
-        is_other_persons_email=plan.is_anothers(end_user),
-        recalls=memory is not None and memory.remembers,
-        recalls_statements=memory is not None and memory.may_have_end_users,
-        existing=plan.existing,
-        creates_first=knowledge is not None and knowledge.creates_first,
-    )
+    asks = find is not None or knowledge is not None
+    decisions = _decisions(plan, end_user, registered, memory, knowledge, asks=asks)
     stale = Staleness(end_user, plan.existing, knowledge.is_met, True) if knowledge else None
     answers = _Answers(find, memory, found, look, knowledge, stale)
     answer: Answer = None
@@ -165,12 +156,35 @@ def rehearse_end_user(
             decision = next_decision(decisions, answer, answers.answer)
         except StopIteration:
             return
-        if find is None and knowledge is None and not expected:
+        if not asks and not expected:
             answers.look_ups = expected = _expected_look_ups(end_user, decision)
         rehearsed = _rehearsed(end_user, decision, answers.look_ups)
         yield rehearsed._replace(is_provisional=answers.is_provisional, asked=answers.asked)
         answer = _afterwards(decision)
         answers.look_ups, answers.is_provisional, answers.asked = 0, False, NOT_ASKED
+
+
+def _decisions(
+    plan: Plan,
+    end_user: EndUserPlan,
+    registered: frozenset[str] | None,
+    memory: Memory | None,
+    knowledge: Knowledge | None,
+    *,
+    asks: bool,
+) -> Decisions:
+    """Return the decisions about an end user that a push takes."""
+    return decide(
+        end_user,
+        plan.steps(end_user),
+        registered,
+        asks=asks,
+        is_other_persons_email=plan.is_anothers(end_user),
+        recalls=memory is not None and memory.remembers,
+        recalls_statements=memory is not None and memory.may_have_end_users,
+        existing=plan.existing,
+        creates_first=knowledge is not None and knowledge.creates_first,
+    )
 
 
 class _Answers:

@@ -111,7 +111,7 @@ class StepCounter:
         self._calls.add_exactly({kind: done[kind] for kind in KINDS if kind != "look_up"})
         self._look_ups += done["look_up"]
         self._asked += done["look_up"]
-        self._in_csv += done["csv"]
+        self._in_csv += done["in_csv"]
 
     @property
     def expected(self) -> CallRange:
