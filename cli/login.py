@@ -61,6 +61,17 @@ class Login:
         )
         return tuple((name, path) for name, path in named if path and path != "-")
 
+    @property
+    def is_given(self) -> bool:
+        """Whether there are an account token and credentials, without a question at the terminal."""
+        named = (
+            (self.client_id, self.client_secret_file, _CLIENT[1]),
+            (self.username, self.password_file, _PERSON[1]),
+        )
+        return bool(self.account_token) and any(
+            name and (file is not None or _is_set(variable)) for name, file, variable in named
+        )
+
     def credentials(self) -> "Credentials":
         """Return the credentials; read secrets, or ask for them.
 

@@ -187,10 +187,18 @@ def _replay(values: Values) -> _Replay:
         "planning": _planning(values),
         "account": _account(values),
         "connection": _connection(values),
-        "against": values["against"],
+        "against": values["against"] or _against(values),
         "workers": values["workers"],
         "unidentified": values["unidentified"],
     }
+
+
+def _against(values: Values) -> str:
+    """Return what a dry run compares with if nobody says: the account, if it can be asked."""
+    from wootric_map.comparison import AUTO, NOTHING
+
+    stands_alone = values["sandbox"] or values["registered_events"]
+    return AUTO if _login(values).is_given and not stands_alone else NOTHING
 
 
 def _reading(values: Values) -> "ReadingOptions":
@@ -236,10 +244,8 @@ def _planning(values: Values) -> "PlanOptions":
     )
 
 
-def _account(values: Values) -> "AccountSettings":
-    from wootric_map.account import AccountSettings
-
-    login = Login(
+def _login(values: Values) -> Login:
+    return Login(
         account_token=values["account_token"],
         base_url=values["base_url"],
         client_id=values["client_id"],
@@ -249,6 +255,12 @@ def _account(values: Values) -> "AccountSettings":
         as_client=is_given("client_id", "client_secret_file"),
         as_person=is_given("username", "password_file"),
     )
+
+
+def _account(values: Values) -> "AccountSettings":
+    from wootric_map.account import AccountSettings
+
+    login = _login(values)
     return AccountSettings(
         account_token=login.account_token,
         base_url=login.base_url,

@@ -1,15 +1,17 @@
 """The diff of a dry run: what a push would change, end user by end user."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from wootric_map.deliver.call_range import KINDS, Kind
+from wootric_map.deliver.call_range import CallRange
 from wootric_map.deliver.fingerprints import RememberedEndUser
-from wootric_map.deliver.forecast import Forecast, Speed
+from wootric_map.deliver.forecast import ForecastRange, Speed
+from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.overview import overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
+from wootric_map.deliver.ways import Account, StepCounter, Way
 from wootric_map.mapping.identity import Origin
 from wootric_map.model import Action, EndUser, EndUserUpsert
 from wootric_map.plan.engine.names import Tally
@@ -56,11 +58,13 @@ class Diff(Generic[T]):
         report: Report,
         tally: Tally,
         compared: "Compared",
+        steps: StepCounter,
         keep: Callable[[], KeptRecords | None],
     ) -> None:
         self._changes = changes
         self._tally = tally
         self._compared = compared
+        self._steps = steps
         self._keep = keep
         self.report = report
         """The counts up to now."""
@@ -75,22 +79,40 @@ class Diff(Generic[T]):
         return self._compared.registered is None
 
     @property
-    def is_of_snapshot(self) -> bool:
-        """Whether the account's end users are known from a snapshot, without calls."""
+    def is_of_nobody(self) -> bool:
+        """Whether the account is taken to hold nobody."""
+        return self._compared.find is None
+
+    @property
+    def is_of_whole_account(self) -> bool:
+        """Whether all end users of the account are known without look-ups."""
         return self._compared.find is not None and not self._compared.asks
 
     @property
-    def calls(self) -> Mapping[Kind, int]:
-        """The number of calls of each kind that a push would make."""
-        done = self.report.done
-        look_ups = done["look_up_first"] if self.is_of_snapshot else done["look_up"]
-        updates = done["update"] + done["unseen"]
-        return {kind: done[kind] for kind in KINDS} | {"update": updates, "look_up": look_ups}
+    def calls(self) -> CallRange:
+        """The calls of a push that compares with the same; for the end of the iteration."""
+        steps = self._steps
+        return steps.looking_up if self._compared.looks_up_each else steps.expected
 
     @property
-    def forecast(self) -> Forecast:
+    def forecast(self) -> ForecastRange:
         """How long the calls would take."""
-        return self._compared.speed().forecast(self.calls)
+        return self.speed.forecast_range(self.calls)
+
+    @property
+    def speed(self) -> Speed:
+        """How fast calls to the account may go."""
+        return self._compared.speed()
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """What each way of pushing would cost; for the end of the iteration."""
+        return self._steps.ways(self._compared.holds)
+
+    @property
+    def end_users_in_csv(self) -> int:
+        """How many end users to write have an email, by which a CSV names them (wootric.md 8)."""
+        return self._steps.end_users_in_csv
 
     def labels(self, action: Action) -> Iterator[tuple[str, int]]:
         """Yield the events of eligibility checks, or the paths of page views, the most frequent first."""
@@ -117,6 +139,18 @@ class Compared:
     """What earlier runs delivered, if that is subtracted."""
     speed: Callable[[], Speed]
     """Returns how fast calls to the account may go."""
+    knowledge: Knowledge | None = None
+    """What is known of the account without a call; None if it is taken to hold nobody."""
+    looks_up_each: bool = False
+    """Whether each end user is looked up."""
+    holds: Account = field(default_factory=Account)
+    """What is known of the account as a whole."""
+    completed: "Callable[[Compared, Plan], Compared] | None" = None
+    """Finds out more of the account once there is a plan; None if all is found out."""
+
+    def complete(self, plan: Plan) -> "Compared":
+        """Find out what a plan needs to be known of the account, and return all that is known then."""
+        return self.completed(self, plan) if self.completed else self
 
     @property
     def is_known(self) -> bool:
@@ -131,12 +165,13 @@ class Changes(Generic[T]):
     plan: Plan
     report: Report
     tally: Tally
+    steps: StepCounter
+    """Counts what the steps take."""
     show: Callable[[Rehearsed], T]
 
     def rehearsed(self, compared: Compared, saved: PlanWriter | None, workers: int) -> Iterator[T]:
         """Rehearse the plan in this process, and save it if `saved` is given."""
         find, asks, memory = compared.find, compared.asks, compared.memory
-        fills = self.plan.existing == "fill" and find is not None and not asks
         for each in rehearse(
             self.plan,
             compared.registered,
@@ -144,10 +179,9 @@ class Changes(Generic[T]):
             workers=workers,
             look_ups_are_free=not asks,
             memory=memory if memory and memory.remembers else None,
+            knowledge=compared.knowledge,
         ):
-            # A push looks an end user up before it fills in what is empty in the snapshot.
-            if fills and each.call is not None and each.outcome.action == "update":
-                self.report.done["look_up_first"] += 1
+            self.steps.add(each)
             if saved:
                 saved.add(each)
             yield from self._counted(each)
@@ -167,9 +201,11 @@ class Changes(Generic[T]):
                         person = next((each for each in people if each.number == part), None)
                         end_user = plan.end_user(person) if person else None
                         for each in rehearse_end_user(plan, end_user) if end_user else ():
+                            self.steps.add(each)
                             yield from self._counted(each)
                         continue
                     report.add(part.report)
+                    self.steps.add_created(part.report.done)
                     for (action, label), count in part.calls.items():
                         self.tally.add(action, label, count)
                     yield from part.shown
@@ -178,9 +214,6 @@ class Changes(Generic[T]):
         """Count one step, and yield what is shown of it."""
         report = self.report
         report.deliver(each.outcome)
-        report.done["look_up"] += each.look_ups
-        report.done["unseen"] += each.is_provisional
-        report.done["look_up_first"] += each.is_provisional
         if each.call is None:
             return
         for ref, warning in each.warnings:

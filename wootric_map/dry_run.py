@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wootric_map import run_files
 from wootric_map.account import Connect, connected, opened, uses_of_login
-from wootric_map.comparison import ACCOUNT, name_of, snapshot_of, snapshot_path
+from wootric_map.comparison import ACCOUNT, AUTO, name_of, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.forecast import Speed, by_kind, speed_of
+from wootric_map.deliver.knowledge import Knowledge
+from wootric_map.deliver.ways import Account, StepCounter
 from wootric_map.diff import Changes, Compared, Diff, EndUserChange, shown
 from wootric_map.errors import JournalError, SettingsError, StoppedError, UnfitSettingsError
 from wootric_map.export import ReadingObserver, find_sources, stream_of
@@ -116,14 +118,16 @@ class DryRun:
             try:
                 plan, compared, saved = self._plan(sources, stop, stack)
                 tally = Tally(plan.spool.names)
+                steps = StepCounter(plan.existing)
                 change = partial(shown, show=show, ignored=report.ignored_warnings)
-                changes = Changes(plan, report, tally, change)
+                changes = Changes(plan, report, tally, steps, change)
                 if compared.is_known or saved or not settings.planning.fold:
                     workers = settings.workers if compared.asks else 1
                     found = changes.rehearsed(compared, saved, workers)
                 else:
                     found = changes.overviewed(settings.processes)
-                yield Diff(found, report, tally, compared, partial(_keep, unidentified, plan))
+                keep = partial(_keep, unidentified, plan)
+                yield Diff(found, report, tally, compared, steps, keep)
                 if saved:
                     saved.finish()
             except StoppedError as error:
@@ -167,7 +171,9 @@ class DryRun:
         options = plan_options(settings, keep_lines=settings.unidentified is not None)
         # The workers are forked before any thread is started.
         with intake_workers(sources, reading, options, processes=settings.processes) as workers:
-            compared = _Comparison(settings, self._connect, stop, stack).opened()
+            compared = _Comparison(
+                settings, self._connect, stop, stack, self._observer, self._clock
+            ).opened()
             memory = compared.memory
             spool = stack.enter_context(Spool())
             saved = None
@@ -189,7 +195,7 @@ class DryRun:
                     history=memory.rejects if memory else None,
                     on_bytes=on_bytes,
                 )
-        return plan, compared, saved
+        return plan, compared.complete(plan), saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +207,20 @@ class _Comparison:
     stop: Stop
     stack: ExitStack
     """Closes what was opened."""
+    observer: ReadingObserver
+    clock: Callable[[], float]
+    """Returns the unix time."""
 
     def opened(self) -> Compared:
         """Return what the settings name; sign in if that is the account."""
         settings = self.settings
-        names = settings.registered_events
-        if names and (settings.account.sandbox or settings.against == ACCOUNT):
-            beside = "--sandbox" if settings.account.sandbox else "--against account"
+        names, asks = settings.registered_events, settings.against in {ACCOUNT, AUTO}
+        if names and (settings.account.sandbox or asks):
+            beside = "--sandbox" if settings.account.sandbox else f"--against {settings.against}"
             raise UnfitSettingsError(
                 f"--registered-event has no place beside {beside}, which is asked for them"
             )
-        return self._account() if settings.against == ACCOUNT else self._snapshot_or_nothing()
+        return self._account() if asks else self._snapshot_or_nothing()
 
     def _snapshot_or_nothing(self) -> Compared:
         settings, connection = self.settings, self.settings.connection
@@ -226,8 +235,15 @@ class _Comparison:
         memory = self._memory(snapshot.as_of if snapshot else None)
         fingerprint = account_fingerprint(token) if token else snapshot and snapshot.account
         speed = Speed(connection.rate, connection.reserve, remembered=by_kind(self._limits(memory)))
-        find = snapshot and snapshot.find
-        return Compared(find, registered, False, fingerprint, memory, lambda: speed)
+        compared = Compared(None, registered, False, fingerprint, memory, lambda: speed)
+        if snapshot is None:
+            return compared
+        return replace(
+            compared,
+            find=snapshot.find,
+            knowledge=Knowledge.whole(snapshot.find, _met(memory)),
+            holds=Account(holds=len(snapshot)),
+        )
 
     def _account(self) -> Compared:
         from wootric_map.wootric.pace import Pace
@@ -240,14 +256,25 @@ class _Comparison:
         client = self.connect(account, pace, connection, connections=settings.workers)
         wootric = self.stack.enter_context(client)
         wootric.sign_in()
-        return Compared(
+        compared = Compared(
             wootric.find,
             wootric.registered_events(),
             True,
             account_fingerprint(account.token),
             memory,
             lambda: speed_of(pace, limits),
+            Knowledge.none(_met(memory)),
+            looks_up_each=True,
+            holds=Account(is_whole=False, holds=None),
         )
+        if settings.against == ACCOUNT:
+            return compared
+        from wootric_map.listed_account import ListedAccount
+
+        listed = ListedAccount(
+            account, wootric, self.stop, self.observer, self.clock, settings.journal
+        )
+        return replace(compared, completed=self.stack.enter_context(listed).know)
 
     def _memory(self, since: float | None) -> "Journal | None":
         """Open a copy of the journal whose deliveries are subtracted; return None if there is none.
@@ -288,6 +315,11 @@ class _Comparison:
             found = contents(journal_place.place(account, None), runs=0).limits
             return {name: inf if limit is None else limit for name, limit in found.items()}
         return {}
+
+
+def _met(memory: "Journal | None") -> Callable[[int], bool]:
+    """Return what tells whether any run has met an end user."""
+    return memory.end_users.has_met if memory else lambda _: False
 
 
 def _as_it_is(change: EndUserChange) -> EndUserChange:

@@ -38,6 +38,13 @@ class ReadingObserver:
         """
         return nullcontext(lambda _: None)
 
+    def reading_account(self) -> AbstractContextManager[None]:
+        """Return a context for the reading of the list of the account's end users."""
+        return nullcontext()
+
+    def account_unread(self, reason: str) -> None:
+        """Take note of why the list can't be used, so that end users are looked up one by one."""
+
 
 def find_sources(
     settings: ExportSettings,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wootric_map import run_files
 from wootric_map.account import Account, Connect, connected, opened, uses_of_login
+from wootric_map.account_list import account_walk, kept_list
 from wootric_map.comparison import AUTO, NOTHING, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
-from wootric_map.deliver.account_walk import AccountWalk
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver
@@ -20,7 +20,6 @@ from wootric_map.deliver.replay import Ending, Replay
 from wootric_map.deliver.workers import GRACE
 from wootric_map.errors import (
     JournalFailedError,
-    StoppedError,
     UnfitSettingsError,
     exit_code_of,
 )
@@ -35,11 +34,8 @@ from wootric_map.report import Report
 from wootric_map.saved_plan import open_plan, uses_of_plan
 from wootric_map.stopping import Stop, time_limit
 from wootric_map.unidentified_file import UnidentifiedFile
-from wootric_map.wootric.client import Wootric
-from wootric_map.wootric.listing import Query, Row
 from wootric_map.wootric.pace import Pace
-from wootric_map.wootric.regions import account_fingerprint, journal_account
-from wootric_map.wootric.replies import begun_at
+from wootric_map.wootric.regions import account_fingerprint
 
 if TYPE_CHECKING:
     from wootric_map.snapshot.snapshot_reader import SnapshotReader
@@ -252,7 +248,10 @@ class Push:
         known, walk = None, None
         if settings.against == AUTO and saved is None:
             known = stack.enter_context(closing(KnownEndUsers()))
-            walk = self._walk(account, wootric, known)
+            kept = None if settings.account.sandbox else kept_list(account, settings.journal.path)
+            walk = account_walk(
+                account, wootric, known, stop, clock=self._clock, kept=kept, writes=True
+            )
         replay = Replay(
             wootric=wootric,
             pace=pace,
@@ -314,29 +313,6 @@ class Push:
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
         return replay.deliver_export(opened.sources, settings.reading, options, stdin, opened.stack)
-
-    def _walk(self, account: Account, wootric: Wootric, known: KnownEndUsers) -> AccountWalk:
-        """Return what reads the list of the account's end users."""
-        stop, clock = self._stop, self._clock
-
-        def fetch(query: Query) -> Sequence[Row]:
-            if stop.event.is_set():
-                raise StoppedError
-            return wootric.list_end_users(query)
-
-        kept = None
-        if not self._settings.account.sandbox:
-            own = journal_account(account.token, account.services)
-            kept = journal_place.kept_list(own, self._settings.journal.path)
-        return AccountWalk(
-            fetch,
-            known,
-            account_fingerprint(account.token),
-            now=lambda: max(clock(), wootric.server_time or 0),
-            begun_at=lambda: begun_at(wootric.server_time, clock()),
-            kept=kept,
-            writes=True,
-        )
 
     def _journal(
         self, account: Account, snapshot: "SnapshotReader | None"

@@ -11,7 +11,6 @@ from cli.render import diff, dry_run_json, dry_run_text, summary
 from cli.render.calls import connect
 from cli.render.progress import ReadingProgress
 from cli.render.text import plural
-from wootric_map import comparison
 from wootric_map.dry_run import DryRun
 from wootric_map.errors import StoppedError
 from wootric_map.report import Report
@@ -25,7 +24,7 @@ EXIT_CHANGES: Final = 3
 @options.ignore_warning_option
 @options.planning_options
 @options.processes_option
-@options.against_option(comparison.NOTHING)
+@options.against_option()
 @click.option(
     "--out",
     type=options.LocalPath(),
@@ -80,8 +79,8 @@ def dry_run(
 ) -> int:
     """Show what a push would change: each end user's fields, and where each value comes from.
 
-    Without --against it compares with an account that holds nothing; then, and with a snapshot, it needs
-    no credentials and opens no connection.
+    Where credentials are given it compares with the account, known with the fewest calls, and else with one
+    that holds nothing; then, and with a snapshot, it needs no credentials and opens no connection.
 
     \b
     Example:

@@ -77,15 +77,23 @@ planning_options = together(
 """What is replayed, and how records become a plan."""
 
 
-def against_option(default: str) -> Callable[[F], F]:
-    """Return the option that names what a plan is compared with."""
+def against_option(default: str | None = None) -> Callable[[F], F]:
+    """Return the option that names what a plan is compared with; without a default it depends on others."""
+    otherwise = (
+        ""
+        if default
+        else (
+            "  [default: auto where credentials are given, but not with --registered-event or --sandbox; "
+            "else nothing]"
+        )
+    )
     return click.option(
         "--against",
         metavar="auto|account|nothing|FILE",
         default=default,
-        show_default=True,
+        show_default=default is not None,
         help="What to compare with: the account, with the fewest calls that can be known (auto) or a look-up "
-        "for each end user (account); an account that holds nothing; or a snapshot.",
+        f"for each end user (account); an account that holds nothing; or a snapshot.{otherwise}",
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from cli.render.diff import Shown
-from cli.render.forecast_text import as_data
+from cli.render.forecast_text import as_data, ways_as_data
 from cli.render.redacted import redacted_line
 from cli.render.summary_json import kept_in, write_summary
 from cli.render.text import json_line
@@ -42,6 +42,7 @@ def write(diff: Diff[Shown], redaction: "Redaction | None", exit_code: Callable[
     kept = diff.keep_unidentified()
     more = {
         "forecast": forecast,
+        "ways": ways_as_data(diff.ways, diff.end_users_in_csv, diff.speed),
         "unidentified_file": kept_in(kept),
         "exit_code": exit_code(),
     }

@@ -9,7 +9,7 @@ import click
 
 from cli.render import summary
 from cli.render.diff import Shown
-from cli.render.forecast_text import each_kind, takes
+from cli.render.forecast_text import each_kind, each_way, takes
 from cli.render.text import plural, printable, styled
 from wootric_map.diff import Diff
 
@@ -54,12 +54,16 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
     for line in (*summary.left_out(report), *summary.unregistered(report)):
         click.echo(line)
     click.echo(styled(_totals(diff), bold=True))
-    calls = diff.calls
-    if any(calls.values()):
-        forecast = diff.forecast
-        click.echo(f"{takes(forecast)}:")
-        for line in each_kind(calls, forecast):
+    if diff.calls.most:
+        for line in _costs(diff):
             click.echo(line)
+
+
+def _costs(diff: Diff[Shown]) -> Iterator[str]:
+    """Yield how long a push takes, and what each way of pushing costs."""
+    yield f"{takes(diff.forecast)}:"
+    yield from each_kind(diff.calls, diff.forecast)
+    yield from each_way(diff.ways, diff.end_users_in_csv, diff.speed, to_nobody=diff.is_of_nobody)
 
 
 def _totals(diff: Diff[Shown]) -> str:
@@ -73,12 +77,13 @@ def _totals(diff: Diff[Shown]) -> str:
         f"{plural(done['eligibility_check'], 'eligibility check')}, "
         f"{plural(done['page_view'], 'page view')}; {plural(report.api_calls, 'API call')}"
     )
-    first = done["look_up_first"]
-    if diff.is_of_snapshot and first:
-        return f"{text}, and {plural(first, 'look-up')} to see what they lack still."
-    if diff.is_of_snapshot:
-        return f"{text}, and no look-ups with this snapshot."
-    return f"{text}, and at most {plural(done['look_up'], 'look-up')} before them."
+    look_ups = diff.calls.most_by_kind.get("look_up", 0)
+    at_most = "" if look_ups == diff.calls.least_by_kind.get("look_up", 0) else "at most "
+    if look_ups and diff.is_of_whole_account:
+        return f"{text}, and {plural(look_ups, 'look-up')} to see what they lack still."
+    if look_ups:
+        return f"{text}, and {at_most}{plural(look_ups, 'look-up')}."
+    return f"{text}, and no look-ups." if diff.is_of_whole_account else f"{text}."
 
 
 def _write_tally(title: str, tallies: Iterator[tuple[str, int]], note: str) -> None:

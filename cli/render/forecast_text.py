@@ -1,13 +1,14 @@
 """How long a push takes, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import isinf
 from typing import Final
 
 from cli.render.text import plural
 from wootric_map.deliver.call_range import KINDS, CallRange, Kind
-from wootric_map.deliver.forecast import Forecast, ForecastRange
+from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.push_observer import ForetoldCalls
+from wootric_map.deliver.ways import Way, csv_files
 from wootric_map.values.durations import duration
 
 _NAMES: Final[Mapping[Kind, str]] = {
@@ -74,33 +75,81 @@ def duration_range(least: float, most: float) -> str:
     return f"{count if same_unit else shortest} to {longest}"
 
 
-def takes(forecast: Forecast) -> str:
+def takes(forecast: ForecastRange) -> str:
     """Return how long a push takes, as a sentence without its end."""
-    verb = "goes" if isinf(forecast.per_minute) else "takes"
-    return f"A push {verb} {how_long(ForecastRange(forecast.seconds, forecast))}"
+    verb = "goes" if isinf(forecast.most.per_minute) else "takes"
+    return f"A push {verb} {how_long(forecast)}"
 
 
-def each_kind(calls: Mapping[Kind, int], forecast: Forecast) -> Iterator[str]:
+def each_kind(calls: CallRange, forecast: ForecastRange) -> Iterator[str]:
     """Yield a line for each kind of call: how many, and how long they take alone."""
     for kind in KINDS:
-        count = calls.get(kind, 0)
-        if count:
-            name = _NAMES[kind]
-            counted = plural(count, name, _PLURALS.get(kind))
-            most = "at most " if kind == "look_up" else ""
-            seconds = forecast.by_kind.get(kind, 0.0)
+        least, most = calls.least_by_kind.get(kind, 0), calls.most_by_kind.get(kind, 0)
+        if most:
+            counted = plural(most, _NAMES[kind], _PLURALS.get(kind))
+            seconds = forecast.most.by_kind.get(kind, 0.0)
             lasts = duration(seconds) if seconds else "as fast as Wootric answers"
-            yield f"  {most}{counted}: {lasts}"
+            yield f"  {'' if least == most else 'at most '}{counted}: {lasts}"
 
 
-def as_data(calls: Mapping[Kind, int], forecast: Forecast) -> dict[str, object]:
-    """Return the calls and seconds of each kind, and the seconds of all together, as data for JSON."""
+def each_way(
+    ways: Iterable[Way], end_users_in_csv: int, speed: Speed, *, to_nobody: bool
+) -> Iterator[str]:
+    """Yield a line for each way of pushing, and one for a CSV: how many calls, and how long they take.
+
+    Args:
+        ways: what each way costs.
+        end_users_in_csv: how many end users a CSV would hold.
+        speed: how fast calls may go.
+        to_nobody: whether the account is taken to hold nobody.
+    """
+    held = " for an account that holds nobody" if to_nobody else ""
+    yield f"What each way costs{held}, besides signing in:"
+    for way in ways:
+        shortest, longest = way.seconds(speed)
+        if way.most is None or longest is None:
+            counted, lasts = f"at least {plural(way.least, 'call')}", duration(shortest)
+        else:
+            counted = plural(way.most, "call")
+            if way.least < way.most:
+                counted = f"{way.least:,} to {counted}"
+            lasts = duration_range(shortest, longest)
+        yield f"  {way.name.replace('_', ' ')}: {counted}, {lasts}"
+    if end_users_in_csv:
+        files = plural(csv_files(end_users_in_csv), "file")
+        yield f"  CSV: {files} with {plural(end_users_in_csv, 'end user')}; no events"
+
+
+def as_data(calls: CallRange, forecast: ForecastRange) -> dict[str, object]:
+    """Return the calls and seconds of each kind, and of all together, as data for JSON; at most, if a range.
+
+    The least of all together is there, too.
+    """
+    most = forecast.most
     return {
-        "seconds": round(forecast.seconds, 1),
-        "calls_a_minute": None if isinf(forecast.per_minute) else forecast.per_minute,
+        "least": calls.least,
+        "most": calls.most,
+        "least_seconds": round(forecast.least, 1),
+        "seconds": round(most.seconds, 1),
+        "calls_a_minute": None if isinf(most.per_minute) else most.per_minute,
         "kinds": {
-            kind: {"calls": calls[kind], "seconds": round(forecast.by_kind.get(kind, 0.0), 1)}
+            kind: {"calls": count, "seconds": round(most.by_kind.get(kind, 0.0), 1)}
             for kind in KINDS
-            if calls.get(kind)
+            if (count := calls.most_by_kind.get(kind))
         },
     }
+
+
+def ways_as_data(ways: Iterable[Way], end_users_in_csv: int, speed: Speed) -> dict[str, object]:
+    """Return what each way of pushing costs as data for JSON; null where nothing tells the most."""
+    told: dict[str, object] = {}
+    for way in ways:
+        shortest, longest = way.seconds(speed)
+        told[way.name] = {
+            "least": way.least,
+            "most": way.most,
+            "least_seconds": round(shortest, 1),
+            "seconds": None if longest is None else round(longest, 1),
+        }
+    files = csv_files(end_users_in_csv)
+    return told | {"csv": {"files": files, "end_users": end_users_in_csv}}

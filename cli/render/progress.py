@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import click
 
 from cli import colour
-from cli.render.text import plural
+from cli.render.text import plural, printable
 from wootric_map.deliver.call_range import made_by_kind
 from wootric_map.deliver.forecast import RemainingCalls, Speed, time_left
 from wootric_map.export import ReadingObserver
@@ -78,6 +78,15 @@ class ReadingProgress(ReadingObserver):
         if self._shown and self._lines:
             return nullcontext(_Lines(total).read)
         return super().reading(sources)
+
+    def reading_account(self) -> AbstractContextManager[None]:
+        """Show on a terminal that something is going on."""
+        return working("Reading the list of the account's end users", shown=self._shown)
+
+    def account_unread(self, reason: str) -> None:
+        """Say that end users are looked up one by one, and why."""
+        words = f"The list of the account's end users can't be used: {printable(reason)}"
+        click.echo(f"{words}. End users are looked up one by one.", err=True)
 
 
 @contextmanager

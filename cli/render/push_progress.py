@@ -23,7 +23,6 @@ from wootric_map.deliver.push_observer import ForetoldCalls, PushObserver, Sendi
 from wootric_map.deliver.run_lock import Holder
 from wootric_map.model import Outcome
 from wootric_map.read.json_lines import parse
-from wootric_map.wootric.pace import Pace
 
 if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
@@ -87,15 +86,10 @@ class PushProgress(ReadingProgress, PushObserver):
         """Show on a terminal that something is going on."""
         return working("Counting the calls", shown=self._shown)
 
-    def reading_account(self, pace: Pace) -> AbstractContextManager[None]:
-        """Show on a terminal that something is going on."""
-        return working("Reading the list of the account's end users", shown=self._shown)
-
     def account_unread(self, reason: str) -> None:
         """Say that end users are looked up one by one, and why."""
         if not self._quiet:
-            words = f"The list of the account's end users can't be used: {printable(reason)}"
-            click.echo(f"{words}. End users are looked up one by one.", err=True)
+            super().account_unread(reason)
 
     @contextmanager
     def sending(self, sending: Sending) -> Iterator[None]:

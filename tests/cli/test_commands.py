@@ -601,8 +601,7 @@ def test_a_dry_run_ends_in_one_line_of_totals(run: "Run", write: "Write") -> Non
         assert part in total
     assert "99 API calls" in total
     assert (
-        "A push takes 1 min 56 s at 100 a minute for each kind of call, Wootric's usual limit:"
-        in lines
+        "A push takes 58 s at 100 a minute for each kind of call, Wootric's usual limit:" in lines
     )
 
 
@@ -610,8 +609,9 @@ def test_a_dry_run_ends_in_one_line_of_totals(run: "Run", write: "Write") -> Non
 def test_the_rate_tells_how_long_a_push_takes(run: "Run", write: "Write", rate: str) -> None:
     write("a.ndjson", *map(user, range(100)))
     lines = run("dry-run", "--rate", rate, "a.ndjson").stdout
-    # Each of the hundred is looked up by both ids.
-    assert "A push takes 5 min 59 s at --rate 50/min:" in lines
+    assert "A push takes 2 min at --rate 50/min:" in lines
+    # One page of the list; or each of the hundred is looked up by both ids, if they have two.
+    assert "  auto: 101 calls, 2 min 1 s\n" in lines
 
 
 @pytest.mark.parametrize("limit", [0, 7])
@@ -679,14 +679,22 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "failed_details": [],
             "warning_details": [],
             "forecast": {
-                "seconds": 1.8,
+                "least": 3,
+                "most": 3,
+                "least_seconds": 0.6,
+                "seconds": 0.6,
                 "calls_a_minute": 100.0,
                 "kinds": {
-                    "look_up": {"calls": 2, "seconds": 1.2},
                     "create": {"calls": 1, "seconds": 0.6},
                     "eligibility_check": {"calls": 1, "seconds": 0.6},
                     "page_view": {"calls": 1, "seconds": 0.6},
                 },
+            },
+            "ways": {
+                "auto": {"least": 4, "most": 4, "least_seconds": 1.2, "seconds": 1.2},
+                "account": {"least": 5, "most": 5, "least_seconds": 1.2, "seconds": 1.2},
+                "snapshot_first": {"least": 4, "most": 4, "least_seconds": 1.2, "seconds": 1.2},
+                "csv": {"files": 1, "end_users": 1},
             },
             "unidentified_file": None,
             "exit_code": 1,

@@ -2,10 +2,15 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from replaying import Diff, Environment, Replay, alias, at, by_device, identify, page, track
+from starlette.responses import JSONResponse
+
+from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings
 
 ADA = "ada@example.com"
 BYRON = "byron@example.com"
@@ -44,13 +49,106 @@ def end_user_calls(replay: Replay, start: int = 0) -> Counter[str]:
 # Nothing, the account, a snapshot.
 
 
-def test_a_dry_run_is_against_nothing_unless_told_and_opens_no_connection(replay: Replay) -> None:
+@pytest.mark.parametrize(
+    ("args", "env"),
+    [
+        ((), {"WOOTRIC_ACCOUNT_TOKEN": None}),
+        ((), {"WOOTRIC_CLIENT_ID": None}),
+        ((), {"WOOTRIC_CLIENT_SECRET": None}),
+        (("--registered-event", "Signed Up"), {}),
+        (("--sandbox",), {}),
+        (("--against", "nothing"), {}),
+    ],
+)
+def test_without_credentials_a_dry_run_is_against_nothing_and_opens_no_connection(
+    replay: Replay, args: tuple[str, ...], env: dict[str, str | None]
+) -> None:
     replay.holds("1", ADA)
     export = replay.write([identify("1", ADA), page("1"), track("1")])
-    by_default, told = replay.diff(export), replay.diff("--against", "nothing", export)
-    assert by_default == told
-    assert by_default.writes == (1, 0)
+    done = replay.run("dry-run", *args, export, env=env, against=None)
+    assert "Plan: 1 to create, 0 to update" in done.stdout
     assert replay.paths() == []
+
+
+@pytest.mark.parametrize("login", [(), ("--username", "ada", "--password-file", "secret")])
+def test_with_credentials_a_dry_run_is_against_the_account(
+    replay: Replay, login: tuple[str, ...]
+) -> None:
+    replay.holds("1", ADA, plan="free")
+    export = replay.write([identify("1", ADA, plan="pro"), identify("2", BYRON)])
+    settings = replay.sandbox.settings
+    (replay.folder / "secret").write_text(settings.password)
+    login = tuple(settings.username if each == "ada" else each for each in login)
+    done = replay.run("dry-run", *login, export, against=None)
+    assert "Plan: 1 to create, 1 to update, 0 unchanged; " in done.stdout, done.stderr
+    assert "2 API calls, and no look-ups." in done.stdout
+    assert replay.paths() == ["/oauth/token", "/registered_events.json", "/v1/end_users"]
+
+
+def test_a_dry_run_looks_up_whom_the_list_does_not_tell_of(replay: Replay) -> None:
+    for number in range(110):
+        replay.holds(f"other{number}", f"other{number}@example.com")
+    replay.holds("1", ADA, plan="free")
+    export = replay.write([identify("1", ADA, plan="pro"), identify("2", BYRON)])
+    diff = replay.diff("--against", "auto", export)
+    assert diff.writes == (1, 1)
+    # Two pages of three: a third would have cost as much as it could save. Then one look-up, and two.
+    assert replay.paths("GET").count("/v1/end_users") == 2
+    assert sum(path.startswith("/v1/end_users/") for path in replay.paths("GET")) == 3
+    assert diff.summary["ways"]["auto"]["least"] == 2 + 2
+    assert diff.summary["ways"]["account"]["least"] == 3 + 2
+    assert diff.summary["ways"]["snapshot_first"]["most"] is None
+
+
+def test_a_dry_run_reads_the_list_that_pushes_keep_and_leaves_it_as_it_is(replay: Replay) -> None:
+    for number in range(60):
+        replay.holds(f"u{number}", f"u{number}@example.com", plan="free")
+    export = replay.write(
+        identify(f"u{number}", f"u{number}@example.com", plan="free") for number in range(60)
+    )
+    assert replay.push(export).returncode == 0
+    kept = [each for each in (replay.folder / "state").rglob("*") if each.is_file()]
+    assert any(each.name.endswith(".end_users") for each in kept)
+    before = {each: (each.read_bytes(), each.stat().st_mtime_ns) for each in kept}
+    start = len(replay.sandbox.requests)
+    assert replay.diff("--against", "auto", export).summary["unchanged"] == 60
+    asked = [str(each["path"]) for each in replay.sandbox.requests[start:]]
+    assert not any(path.startswith("/v1/end_users/") for path in asked)
+    assert {each: (each.read_bytes(), each.stat().st_mtime_ns) for each in before} == before
+
+
+def test_a_list_that_makes_no_sense_is_told_once_and_all_are_looked_up(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    def senseless(request: SandboxRequest) -> Fault | None:
+        is_list = request.method == "GET" and request.path == "/v1/end_users"
+        return Fault(JSONResponse({"no": "list"}, 200)) if is_list else None
+
+    replay = replaying(SandboxSettings(faults=(senseless,)))
+    replay.holds("1", ADA, plan="free")
+    export = replay.write([identify("1", ADA, plan="pro"), identify("2", BYRON)])
+    done = replay.run("dry-run", "--against", "auto", export)
+    assert "Plan: 1 to create, 1 to update" in done.stdout
+    told = "The list of the account's end users can't be used: "
+    assert done.stderr.count(told) == 1
+    assert "End users are looked up one by one." in done.stderr
+
+
+def test_registered_events_have_no_place_beside_an_account_that_is_asked(replay: Replay) -> None:
+    export = replay.write([identify("1", ADA)])
+    for against in ("auto", "account"):
+        done = replay.run("dry-run", "--registered-event", "X", "--against", against, export)
+        assert done.returncode == 2
+        assert f"--registered-event has no place beside --against {against}" in done.stderr
+
+
+def test_a_plan_made_with_the_fewest_calls_is_a_plan_against_the_account(replay: Replay) -> None:
+    replay.holds("1", ADA, plan="free")
+    export = replay.write([identify("1", ADA, plan="pro"), identify("2", BYRON)])
+    plan = replay.plan("--against", "auto", export)
+    assert orjson.loads(plan.read_bytes().splitlines()[0])["against"] == "account"
+    assert replay.push("--plan", plan).returncode == 0
+    assert replay.users()["1"]["properties"] == {"plan": "pro"}
 
 
 def test_a_push_is_against_the_account_unless_told(replay: Replay) -> None:

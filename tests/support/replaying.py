@@ -149,9 +149,18 @@ class Replay:
         return path
 
     def run(
-        self, *args: str | Path, stdin: str = "", env: Environment = MappingProxyType({})
+        self,
+        *args: str | Path,
+        stdin: str = "",
+        env: Environment = MappingProxyType({}),
+        against: str | None = "nothing",
     ) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end."""
+        """Run the command to its end.
+
+        A dry run that does not say what it compares with gets `against`, unless that is None.
+        """
+        if "dry-run" in args and "--against" not in args and against:
+            args = (*args, "--against", against)
         done = (forking().run if self.forks else run_in_process)(
             args,
             cwd=self.folder,
@@ -170,7 +179,7 @@ class Replay:
         return self.run("push", *args, stdin=stdin, env=env)
 
     def diff(self, *args: str | Path, env: Environment = MappingProxyType({})) -> Diff:
-        """What a dry run shows; it must end well."""
+        """What a dry run shows, against nothing unless told otherwise; it must end well."""
         done = self.run("dry-run", "--format", "json", *args, env=env)
         assert done.returncode == 0, done.stderr
         return Diff(tuple(orjson.loads(line) for line in done.stdout.splitlines()))
@@ -178,7 +187,7 @@ class Replay:
     def plan(
         self, *args: str | Path, env: Environment = MappingProxyType({}), name: str = "plan"
     ) -> Path:
-        """The plan that a dry run saves; it must end well."""
+        """The plan that a dry run saves, against nothing unless told otherwise; it must end well."""
         done = self.run("dry-run", "--out", name, *args, env=env)
         assert done.returncode == 0, done.stderr
         return self.folder / name

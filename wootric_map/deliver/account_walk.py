@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 
 from wootric_map.deliver.known_end_users import KnownEndUsers
-from wootric_map.errors import SnapshotError
+from wootric_map.errors import CallFailedError, SnapshotError
 from wootric_map.plan.plan import Plan
 from wootric_map.private_file import PARTIAL
 from wootric_map.snapshot.snapshot_lines import SnapshotLines
@@ -99,6 +99,20 @@ class AccountWalk:
             self.forget_kept_before(inf)
             self._known.forget_all()
             self._known.is_complete = self._read(wanted)
+
+    def try_to_read(self, wanted: WantedEndUsers) -> str | None:
+        """Read the list; return why it can't be used, so that nobody is known by it, or None.
+
+        Raises:
+            OSError: the file can't be written.
+            WootricError: Wootric could not be asked.
+        """
+        try:
+            self.read(wanted)
+        except CallFailedError as error:
+            self._known.forget_all()
+            return str(error)
+        return None
 
     def forget_kept_before(self, second: float) -> None:
         """Delete what was kept before a unix time, which a sandbox that began then has forgotten."""

@@ -5,6 +5,7 @@ are not foretold: tries repeated after a lost reply, a 429 or a 5xx; writes that
 events that are then not sent; further sign-ins of a run that outlives its token.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 from typing import Final
@@ -48,6 +49,10 @@ class CallCounter:
     def foretold(self) -> Foretold:
         """The calls of the steps that were added."""
         return Foretold(self._certain.sum, self._open.sum, self._open_steps)
+
+    def add_exactly(self, calls: Mapping[Kind, int]) -> None:
+        """Add calls of steps that are certain."""
+        self._certain.add(CallRange.exactly(calls))
 
     def add(self, step: Rehearsed) -> None:
         """Add a step; the steps of an end user come one after the other."""

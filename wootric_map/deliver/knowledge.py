@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from wootric_map.model import EndUser, EndUserUpsert, LookUpKey
 from wootric_map.plan.steps import Find
+from wootric_map.values.contact import comparable
 
 
 class Known(NamedTuple):
@@ -39,15 +40,6 @@ class Knowledge:
         """Return the knowledge of a push that knows the whole account; `find` looks end users up."""
         return cls(lambda wanted: Known(find(wanted), None), is_met)
 
-    def look_ups_that_find(self, wanted: EndUserUpsert) -> int:
-        """Return how many look-ups it takes to find an end user who is known."""
-        keys: list[LookUpKey] = []
-        for by, _ in wanted.look_up_keys():
-            keys.append(by)
-            if self.look_up(with_only(wanted, [by])).found:
-                break
-        return _look_ups(with_only(wanted, keys))
-
 
 class Asked(NamedTuple):
     """What a push asks the account before a step."""
@@ -77,7 +69,7 @@ class Asked(NamedTuple):
             most = max(most, wanted.look_ups + bool(wanted.wootric_id))
         return self._replace(
             is_open=True,
-            least=self.least or min(_look_ups(unasked), 1),
+            least=self.least or min(look_ups_that_tell(unasked, None), 1),
             most=self.most + most,
             may_create_first=self.may_create_first or may_create,
         )
@@ -86,9 +78,30 @@ class Asked(NamedTuple):
 NOT_ASKED: Final = Asked()
 
 
-def _look_ups(wanted: EndUserUpsert) -> int:
-    """Return how many look-ups are made; an id of dots alone can't be looked up."""
-    return sum(bool(key.strip(".")) for _, key in wanted.look_up_keys())
+def look_ups_that_tell(wanted: EndUserUpsert, found: EndUser | None) -> int:
+    """Return how many look-ups it takes to find an end user, or to see that there is none.
+
+    An id of dots alone can't be looked up.
+
+    Args:
+        wanted: all ids to look up.
+        found: the end user whom they find; None if they find nobody.
+    """
+    count = 0
+    for by, key in wanted.look_up_keys():
+        count += bool(key.strip("."))
+        if found and _has(found, by, key):
+            break
+    return count
+
+
+def _has(held: EndUser, by: LookUpKey, key: str) -> bool:
+    """Return whether an end user has an id."""
+    if by == "id":
+        return str(held.id) == key
+    if by == "email":
+        return comparable(held.email) == comparable(key)
+    return (held.external_id if by == "external_id" else held.phone_number) == key
 
 
 def with_only(wanted: EndUserUpsert, ids: Iterable[LookUpKey]) -> EndUserUpsert:

@@ -31,6 +31,11 @@ class KnownEndUsers:
         """Forget all."""
         self._table.close()
 
+    @property
+    def count(self) -> int:
+        """How many end users are known."""
+        return len(self._table)
+
     def add(self, end_users: Iterable[EndUser]) -> None:
         """Add end users as the account holds them now."""
         self._table.put(end_users)

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from wootric_map.deliver.compare import written
+from wootric_map.deliver.knowledge import look_ups_that_tell
 from wootric_map.deliver.rehearse import Rehearsed, rehearse_end_user
 from wootric_map.deliver.verdicts import Change, change, enrich, unidentified
 from wootric_map.model import UNKNOWN, Action, EndUserUpsert, Outcome, Skip
@@ -100,7 +101,9 @@ def _tell(
     if folded and (folded.shared or not any(folded.upsert.look_up_keys())):
         return False
     # An end user with an id of Wootric's own is taken to exist.
-    if plan.existing != "update" and upsert and upsert.wootric_id:
+    is_taken_to_exist = plan.existing != "update" and upsert and upsert.wootric_id
+    # Other ids tell how many look-ups an end user takes.
+    if is_taken_to_exist or plan.may_have_other_ids(person, upsert):
         return False
     is_sent = bool(upsert and upsert.email) and not end_user.is_ambiguous
     if not (is_sent or _names_nobody(person, upsert)):
@@ -114,6 +117,7 @@ def _tell(
         report.deliver(write.outcome)
         if isinstance(write.call, EndUserUpsert):
             created = write.call
+            report.done["in_csv"] += bool(created.email)
             for ref, warning in write.warnings:
                 report.warn(ref.source, ref.line, warning)
             told.shown.append(show(write))
@@ -131,7 +135,9 @@ def _written(plan: Plan, end_user: EndUserPlan) -> Rehearsed:
     assert isinstance(step, Write)  # noqa: S101 - identifies are folded
     made = change(end_user, step, None, asked=False)
     assert isinstance(made, Change)  # noqa: S101 - somebody who has an email is identified
-    look_ups = 0 if made.fields is None else step.upsert.look_ups
+    look_ups = (
+        0 if made.fields is None else look_ups_that_tell(end_user.looked_up(step.upsert), None)
+    )
     warnings = () if made.fields is None else step.warnings
     outcome = Outcome(made.action, step.refs, None)
     return Rehearsed(end_user, step, outcome, made.fields, None, look_ups, warnings)

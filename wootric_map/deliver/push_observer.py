@@ -56,13 +56,6 @@ class PushObserver(ReadingObserver):
         """Return a context for the counting of the calls that are to be made."""
         return nullcontext()
 
-    def reading_account(self, pace: Pace) -> AbstractContextManager[None]:
-        """Return a context for the reading of the list of the account's end users."""
-        return nullcontext()
-
-    def account_unread(self, reason: str) -> None:
-        """Take note of why the list can't be used, so that end users are looked up one by one."""
-
     def sending(self, sending: Sending) -> AbstractContextManager[None]:
         """Return a context for the calls."""
         return nullcontext()

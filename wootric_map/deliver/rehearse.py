@@ -15,7 +15,7 @@ from wootric_map.deliver.fingerprints import (
     RememberedEndUser,
     RememberedStatements,
 )
-from wootric_map.deliver.knowledge import NOT_ASKED, Asked, Knowledge
+from wootric_map.deliver.knowledge import NOT_ASKED, Asked, Knowledge, look_ups_that_tell
 from wootric_map.deliver.look_ups import Staleness
 from wootric_map.deliver.questions import (
     Answer,
@@ -30,9 +30,8 @@ from wootric_map.deliver.questions import (
     RecallStatements,
     next_decision,
 )
-from wootric_map.deliver.verdicts import Change
+from wootric_map.deliver.verdicts import Change, needs_look_up
 from wootric_map.model import (
-    UNKNOWN,
     EligibilityCheck,
     EndUser,
     EndUserUpsert,
@@ -59,7 +58,7 @@ class Rehearsed(NamedTuple):
     held: Held
     """The end user before the step, as Wootric would hold them or an earlier run left them."""
     look_ups: int
-    """The greatest number of look-ups that a push would make before the step."""
+    """How many look-ups a push that looks up each end user would make before the step."""
     warnings: tuple[PlacedWarning, ...] = ()
     """Warnings about the call."""
     is_provisional: bool = False
@@ -88,10 +87,10 @@ def rehearse(
         look_ups_are_free: whether to look up also who has each new email and external id, to warn about
             writes that Wootric would refuse.
         memory: what earlier runs did, if that counts; then no end user is looked up ahead.
-        knowledge: what is known of the account without a call; then nobody is looked up with `find`, and
-            whoever only the account can tell of is taken not to be there.
+        knowledge: what is known of the account without a call; `find` is for whoever is not known by that,
+            and without `find` they are taken not to be there.
     """
-    if find is None or workers == 1 or memory or knowledge:
+    if find is None or workers == 1 or memory:
         look = None if look_ups_are_free else find
         for end_user in plan:
             for each in rehearse_end_user(
@@ -106,7 +105,9 @@ def rehearse(
     with ThreadPoolExecutor(workers, "look-up") as pool:
         try:
             for end_user, found in _looked_up_ahead(plan, find, pool, 2 * workers):
-                yield from rehearse_end_user(plan, end_user, registered, find, None, found)
+                yield from rehearse_end_user(
+                    plan, end_user, registered, find, None, found, knowledge=knowledge
+                )
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -144,17 +145,8 @@ def rehearse_end_user(
         found: the result of the first look-up, which is under way already.
         look: looks an end user up in the account itself.
     """
-    decisions: Decisions = decide(
-        end_user,
-        plan.steps(end_user),
-        registered,
-        asks=find is not None or knowledge is not None,
-        is_other_persons_email=plan.is_anothers(end_user),
-        recalls=memory is not None and memory.remembers,
-        recalls_statements=memory is not None and memory.may_have_end_users,
-        existing=plan.existing,
-        creates_first=knowledge is not None and knowledge.creates_first,
-    )
+    asks = find is not None or knowledge is not None
+    decisions = _decisions(plan, end_user, registered, memory, knowledge, asks=asks)
     stale = Staleness(end_user, plan.existing, knowledge.is_met, True) if knowledge else None
     answers = _Answers(find, memory, found, look, knowledge, stale)
     answer: Answer = None
@@ -164,12 +156,35 @@ def rehearse_end_user(
             decision = next_decision(decisions, answer, answers.answer)
         except StopIteration:
             return
-        if find is None and knowledge is None and not expected:
+        if not asks and not expected:
             answers.look_ups = expected = _expected_look_ups(end_user, decision)
         rehearsed = _rehearsed(end_user, decision, answers.look_ups)
         yield rehearsed._replace(is_provisional=answers.is_provisional, asked=answers.asked)
         answer = _afterwards(decision)
         answers.look_ups, answers.is_provisional, answers.asked = 0, False, NOT_ASKED
+
+
+def _decisions(
+    plan: Plan,
+    end_user: EndUserPlan,
+    registered: frozenset[str] | None,
+    memory: Memory | None,
+    knowledge: Knowledge | None,
+    *,
+    asks: bool,
+) -> Decisions:
+    """Return the decisions about an end user that a push takes."""
+    return decide(
+        end_user,
+        plan.steps(end_user),
+        registered,
+        asks=asks,
+        is_other_persons_email=plan.is_anothers(end_user),
+        recalls=memory is not None and memory.remembers,
+        recalls_statements=memory is not None and memory.may_have_end_users,
+        existing=plan.existing,
+        creates_first=knowledge is not None and knowledge.creates_first,
+    )
 
 
 class _Answers:
@@ -193,7 +208,7 @@ class _Answers:
         self.asked = NOT_ASKED
         """What a push would ask the account before the current step."""
         self.look_ups = 0
-        """The greatest number of look-ups for the current step."""
+        """How many look-ups a push that looks up each end user would make before the current step."""
         self.is_provisional = False
         """Whether a push would ask the account, which a rehearsal can't."""
 
@@ -211,27 +226,33 @@ class _Answers:
         answer = _recalled(asked, self._memory)
         if answer or not isinstance(asked, LookUp | LookAtAccount):
             return answer
-        self.look_ups += asked.wanted.look_ups
-        found, self._found = self._found, None
         if isinstance(asked, LookAtAccount):
+            self.look_ups += 1
+            self.asked = self.asked._replace(checks=self.asked.checks + 1)
             return self._look(asked.wanted) if self._look else None
-        if self._knowledge:
-            return self._known(asked, self._knowledge)
+        told = self._known(asked, self._knowledge) if self._knowledge else self._told(asked.wanted)
+        self.look_ups += look_ups_that_tell(asked.wanted, told)
+        return told
+
+    def _told(self, wanted: EndUserUpsert) -> EndUser | None:
+        """Return an end user as the account holds them; None if nobody is asked."""
+        found, self._found = self._found, None
         if found:
             return found.result()
-        return self._find(asked.wanted) if self._find else None
+        return self._find(wanted) if self._find else None
 
     def _known(self, asked: LookUp, knowledge: Knowledge) -> EndUser | None:
-        """Return an end user as far as is known without a call, and take note of what a push would ask."""
+        """Return an end user as far as can be known, and take note of what a push would ask."""
         wanted = asked.wanted
-        found, unasked = knowledge.look_up(wanted)
+        known, unasked = knowledge.look_up(wanted)
         if unasked:
             self.asked = self.asked.opened(wanted, unasked, may_create=asked.may_assume_absent)
-            return None
-        if found and self._stale and self._stale.may_be_outdated(found):
-            checks = knowledge.look_ups_that_find(wanted)
+            return self._told(wanted)
+        self._found = None
+        if known and self._stale and self._stale.may_be_outdated(known):
+            checks = look_ups_that_tell(wanted, known)
             self.asked = self.asked._replace(checks=self.asked.checks + checks)
-        return found
+        return known
 
 
 def _recalled(
@@ -254,14 +275,15 @@ def _recalled(
 
 
 def _expected_look_ups(end_user: EndUserPlan, decision: Decision) -> int:
-    """Return the greatest number of look-ups that a step takes in a push that asks the account."""
-    done = isinstance(decision.verdict, Change) and decision.verdict.fields is None
-    if decision.held is not None or done:
+    """Return the look-ups of a step in a push that looks up each end user, and finds nobody."""
+    step, verdict = decision.step, decision.verdict
+    done = isinstance(verdict, Change) and verdict.fields is None
+    if decision.held is not None or done or not isinstance(step, Write | Event):
         return 0
-    if isinstance(decision.step, Write):
-        return next((each.look_ups for each in end_user.identifiers()), 0)
-    # The account may know the user.
-    return int(isinstance(decision.verdict, Skip) and decision.verdict.reason in UNKNOWN)
+    is_skipped = isinstance(verdict, Skip) and verdict.code != "unidentified"
+    if is_skipped or not needs_look_up(step, end_user):
+        return 0
+    return sum(look_ups_that_tell(each, None) for each in end_user.identifiers())
 
 
 def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehearsed:

@@ -5,7 +5,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from wootric_map.deliver.account_walk import AccountWalk, WantedEndUsers
+from wootric_map.deliver.account_walk import AccountWalk
 from wootric_map.deliver.call_counter import CallCounter, saved_calls
 from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.doubts import (
@@ -21,6 +21,7 @@ from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver, Sending
 from wootric_map.deliver.rehearse import rehearse
+from wootric_map.deliver.wanted import end_users_to_ask_about
 from wootric_map.deliver.works import may_create_first
 from wootric_map.errors import CallFailedError, StoppedError
 from wootric_map.mapping.entries import ReadingOptions
@@ -211,25 +212,23 @@ class Replay:
         known, walk = self.known, self.walk
         if known is None or walk is None:
             return
-        wanted = WantedEndUsers(plan)
         with self.observer.counting_calls():
-            knowledge = self._knowledge(plan)
-            for each in rehearse(plan, registered, memory=self.journal, knowledge=knowledge):
-                if self.stop.exit_code:
-                    raise StoppedError
-                if each.asked.is_open:
-                    wanted.add(each.end_user.person.root)
+            wanted = end_users_to_ask_about(
+                plan,
+                registered,
+                memory=self.journal,
+                knowledge=self._knowledge(plan),
+                stop=self.stop,
+            )
         if not wanted.count:
             return
         if self.is_stand_in and walk.keeps_any:
             # A sandbox that was started or emptied since has forgotten what was kept.
             walk.forget_kept_before(self.wootric.sandbox_began() or 0.0)
-        with self.observer.reading_account(self.pace):
-            try:
-                walk.read(wanted)
-            except CallFailedError as error:
-                known.forget_all()
-                self.observer.account_unread(str(error))
+        with self.observer.reading_account():
+            reason = walk.try_to_read(wanted)
+        if reason is not None:
+            self.observer.account_unread(reason)
 
     def _preview(self, plan: Plan, registered: frozenset[str]) -> Foretold:
         """Report the warnings, and count the calls of a plan."""

@@ -127,6 +127,11 @@ class EndUserIds:
         if not person.kinds & EMAIL:
             yield from aliases
 
+    def may_have_other_ids(self, person: Person, last: EndUserUpsert | None) -> bool:
+        """Return whether an end user may have more ids than `last`, the last ones; None for no identify."""
+        known = bool(last and last.external_id) + bool(last and last.email)
+        return self._id_counts[person.root] > max(known, 1)
+
     @cached_property
     def _id_counts(self) -> "array[int]":
         """By the root of an end user, how many ids the end user has; at most as many as a byte counts."""

@@ -212,6 +212,10 @@ class Plan:
             or self._ids.is_different_person(email, end_user)
         )
 
+    def may_have_other_ids(self, person: Person, last: EndUserUpsert | None) -> bool:
+        """Return whether an end user may have more ids than the last ones; quick, and needs no names."""
+        return self._ids.may_have_other_ids(person, last)
+
     @property
     def ids(self) -> int:
         """How many ids the plan's end users have together; the root of an end user is less than that."""

@@ -54,6 +54,8 @@ class Told:
                 self.report.warn(ref.source, ref.line, warning)
             if isinstance(each.step, Write):
                 self.shown.append(shown(each))
+                folded = each.end_user.folded
+                self.report.done["in_csv"] += bool(folded and folded.upsert.email)
             else:
                 self.calls[each.step.action, each.step.label] += 1
 
