@@ -683,14 +683,14 @@ def test_tokens_that_expire_all_the_time(replaying: Start) -> None:
     asked = count(1)
 
     def rule(request: SandboxRequest) -> Fault | None:
-        if next(asked) % 25 == 0:
+        if next(asked) % 12 == 0:
             replay.sandbox.state.expire_tokens()
         return None
 
     replay = replaying(SandboxSettings(faults=(rule,)))
     done = replay.push(replay.write(all_records(SOME)), "--workers", "4")
     assert done.returncode == 0, done.stderr
-    assert 2 <= signed_in(replay) <= 1 + next(asked) // 25
+    assert 2 <= signed_in(replay) <= 1 + next(asked) // 12
     assert all(is_whole(each, replay.sandbox.state) for each in SOME)
     assert taken(replay.sandbox.state) == dict.fromkeys(everything(SOME), 1)
 
@@ -709,7 +709,7 @@ def test_when_wootric_stays_down_the_run_ends_with_5_and_the_next_does_what_is_l
     asked = count()
 
     def rule(request: SandboxRequest) -> Fault | None:
-        return Fault(FAULTS[fault]()) if is_bad and next(asked) >= 60 else None
+        return Fault(FAULTS[fault]()) if is_bad and next(asked) >= 30 else None
 
     replay = replaying(SandboxSettings(faults=(rule,)))
     people = [Person(n) for n in range(40)]
