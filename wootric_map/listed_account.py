@@ -8,11 +8,11 @@ from typing import Self
 from wootric_map.account import Account
 from wootric_map.account_list import account_walk, kept_list_to_read
 from wootric_map.deliver.account_walk import WantedEndUsers
+from wootric_map.deliver.existing_policy import may_create_first
 from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.wanted import end_users_to_ask_about
 from wootric_map.deliver.ways import Account as HeldAccount
-from wootric_map.deliver.works import may_create_first
 from wootric_map.diff import Compared
 from wootric_map.export import ReadingObserver
 from wootric_map.model import EndUser, EndUserUpsert

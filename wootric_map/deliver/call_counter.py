@@ -12,7 +12,6 @@ from typing import Final
 
 from wootric_map.deliver.call_range import CallRange, Kind, RangeSum, kind_of
 from wootric_map.deliver.decisions import skip_if_sent
-from wootric_map.deliver.delivery import past_runs_of
 from wootric_map.deliver.fingerprints import Delivered, PastDelivery
 from wootric_map.deliver.forecast import Foretold
 from wootric_map.deliver.journal import Journal
@@ -154,7 +153,7 @@ def saved_calls(plan: PlanFile, registered: frozenset[str], journal: Journal) ->
         checks = sum(count for name, count in plan.checks.items() if name in registered)
         counts = {kind_of(action): count for action, count in plan.counts.items()}
         return CallRange.exactly(counts | {"eligibility_check": checks})
-    calls, past_runs = RangeSum(), past_runs_of(journal)
+    calls, past_runs = RangeSum(), PastRuns.of(journal)
     for index in range(len(plan)):
         saved = _SavedEndUser(past_runs, journal)
         for step in plan.steps(index):

@@ -120,7 +120,7 @@ def deliver_file(
     An end user that the plan creates and that exists by now is not changed.
     """
     with CarriedOverFile() as kept:
-        works = PlanFileWorks(plan, registered, past_runs_of(journal), kept)
+        works = PlanFileWorks(plan, registered, PastRuns.of(journal), kept)
         order = passes(
             lambda: iter(range(len(plan))),
             plan.has_writes,
@@ -129,11 +129,6 @@ def deliver_file(
         )
         todo = (starmap(works.work, each) for each in order)
         yield from _carry_out(todo, wootric, journal, workers=workers, stop=stop, grace=grace)
-
-
-def past_runs_of(journal: Journal) -> PastRuns:
-    """Return what a journal says of earlier runs, for the decisions about a saved plan."""
-    return PastRuns(journal.deliveries.is_without_statements, journal.claims.is_shared_id)
 
 
 def _carry_out(

@@ -11,7 +11,17 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.verdicts import Change
 from wootric_map.model import EndUser, Existing
+from wootric_map.plan.plan import Plan
 from wootric_map.plan.steps import Write
+
+
+def may_create_first(plan: Plan) -> bool:
+    """Return whether end users of a plan may be created without a look-up before.
+
+    They may not where the journal marks end users as created, for a run that goes on: a refused create would
+    leave a mark that a later run could believe.
+    """
+    return plan.existing == "update" or plan.folds
 
 
 class ExistingPolicy:

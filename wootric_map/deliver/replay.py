@@ -14,6 +14,7 @@ from wootric_map.deliver.doubts import (
     resolve_doubts,
     was_begun_since,
 )
+from wootric_map.deliver.existing_policy import may_create_first
 from wootric_map.deliver.failed_records import FailedRecords
 from wootric_map.deliver.forecast import Foretold, RemainingCalls, Speed, speed_of
 from wootric_map.deliver.journal import Journal
@@ -22,7 +23,6 @@ from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver, Sending
 from wootric_map.deliver.rehearse import rehearse
 from wootric_map.deliver.wanted import end_users_to_ask_about
-from wootric_map.deliver.works import may_create_first
 from wootric_map.errors import CallFailedError, StoppedError
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.model import Outcome, Skip

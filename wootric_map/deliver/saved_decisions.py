@@ -17,6 +17,7 @@ from wootric_map.deliver.fingerprints import (
     RememberedEndUser,
     RememberedStatements,
 )
+from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.questions import (
     Answer,
     Deciding,
@@ -46,6 +47,11 @@ class PastRuns:
     """Returns whether a delivery was made by a release that did not record when traits were stated."""
     is_shared_id: Callable[[str], bool]
     """Returns whether several people carry an id, by its name."""
+
+    @classmethod
+    def of(cls, journal: Journal) -> "PastRuns":
+        """Return what a journal says of earlier runs."""
+        return cls(journal.deliveries.is_without_statements, journal.claims.is_shared_id)
 
     def still_holds(self, step: PlannedWrite, past: Answer, latest: float) -> bool:
         """Return whether nothing has undone a write of an earlier run.

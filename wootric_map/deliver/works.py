@@ -7,6 +7,7 @@ from typing import cast
 from wootric_map.deliver.answers import Work
 from wootric_map.deliver.carried_over import CarriedOver, CarriedOverFile
 from wootric_map.deliver.decisions import decide
+from wootric_map.deliver.existing_policy import may_create_first
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.look_ups import Staleness
@@ -15,15 +16,6 @@ from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.steps import EndUserPlan, Find, Part
-
-
-def may_create_first(plan: Plan) -> bool:
-    """Return whether end users of a plan may be created without a look-up before.
-
-    They may not where the journal marks end users as created, for a run that goes on: a refused create would
-    leave a mark that a later run could believe.
-    """
-    return plan.existing == "update" or plan.folds
 
 
 @dataclass(frozen=True, slots=True)
