@@ -9,6 +9,7 @@ user who alone is too much for that is sorted on disk.
 
 import heapq
 import marshal
+import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -214,8 +215,8 @@ class _Stretch:
 class Spool:
     """Records by end user, in time order.
 
-    Take the parts in, `close` the intake, then read. Reading changes nothing but what is kept of giants,
-    so that several threads may do it, and processes forked then, but for giants.
+    Take the parts in, `close` the intake, then read. Several threads may read at once; and processes forked
+    then, but for giants, of which what is sorted is kept.
     """
 
     def __init__(self) -> None:
@@ -234,6 +235,7 @@ class Spool:
         self._kinds = array("B")
         self._stretches: list[_Stretch] = []
         self._giants: dict[int, Person] = {}
+        self._giants_lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -353,9 +355,10 @@ class Spool:
         """Those of one stretch."""
         stretch = self._stretches[index]
         if self.is_giant(index):
-            if index not in self._giants:
-                self._giants[index] = self._person(stretch.first, *self._sort_on_disk(stretch))
-            giants = self._giants[index]
+            with self._giants_lock:  # a scratch file is written by one thread at a time
+                if index not in self._giants:
+                    self._giants[index] = self._person(stretch.first, *self._sort_on_disk(stretch))
+                giants = self._giants[index]
             if len(giants.identifies) or len(giants.replayed_rows):
                 yield giants
             return
