@@ -18,6 +18,7 @@ from wootric_map.deliver.failed_records import FailedRecords
 from wootric_map.deliver.forecast import RemainingCalls, Speed, speed_of
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.known_end_users import KnownEndUsers
+from wootric_map.deliver.passes import may_send_beside_writes
 from wootric_map.deliver.push_observer import Preview, PushObserver, Sending
 from wootric_map.deliver.rehearse import Rehearsed, rehearse
 from wootric_map.errors import CallFailedError, StoppedError
@@ -72,12 +73,13 @@ class Replay:
     walk: AccountWalk | None
     """Reads the account's list into `known`; None without `known`."""
     workers: int
-    """How many end users are under way at once."""
+    """How many end users are under way at once, without those whose events are sent beside writes."""
     grace: float
     """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview
     events_first: bool = False
-    """Whether the end users with events are dealt with first; else all writes are made before any event."""
+    """Whether the end users with events are dealt with first; else events wait for all writes, as far as they
+    would hold these up."""
 
     def run(self, deliver_all: Callable[[], Ending]) -> Ending:
         """Sign in, resolve doubts of earlier runs, and deliver; return how that ended, without raising.
@@ -167,6 +169,7 @@ class Replay:
             known=self.known,
             journal=self.journal,
             events_first=self.events_first,
+            may_send_beside=self._may_send_beside,
         )
         ended = self._consume(outcomes, report.mapped, plan, calls)
         if not self.stop.event.is_set():
@@ -191,8 +194,13 @@ class Replay:
             grace=self.grace,
             journal=self.journal,
             events_first=self.events_first,
+            may_send_beside=self._may_send_beside,
         )
         return self._consume(outcomes, total, saved, calls)
+
+    def _may_send_beside(self) -> bool:
+        """Return whether events may be sent now though writes are still to be made."""
+        return may_send_beside_writes(self.pace.rate, self.pace.held())
 
     def _registered(self, *, has_tracks: bool) -> frozenset[str]:
         return self.wootric.registered_events() if has_tracks else frozenset()
