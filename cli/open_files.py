@@ -12,7 +12,8 @@ _LEAST: Final = 32
 """The most files that a command opens, besides those of its workers and processes."""
 
 _FOR_WORKER: Final = 3
-"""A worker's connection, with both ends for an embedded sandbox, and one to spare."""
+"""A worker's connection, with both ends for an embedded sandbox, and one to spare: every fourth worker has
+another one beside it (teams.py, `beside`)."""
 
 _FOR_PROCESS: Final = 4
 """The pipes to a process."""

@@ -17,6 +17,7 @@ from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver
 from wootric_map.deliver.replay import Ending, Replay
+from wootric_map.deliver.teams import beside
 from wootric_map.deliver.workers import GRACE
 from wootric_map.errors import (
     JournalFailedError,
@@ -59,7 +60,8 @@ class PushSettings(ReplaySettings):
     max_duration: float | None = None
     """Seconds after which the run stops; what is left is for the next run."""
     events_first: bool = False
-    """Whether the end users with events are dealt with first; else all writes are made before any event."""
+    """Whether the end users with events are dealt with first; else events wait for all writes, as far as they
+    would hold these up."""
     grace: float = GRACE
     """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview = field(default_factory=lambda: Preview(calls=True, warnings=True))
@@ -242,7 +244,8 @@ class Push:
         stack.enter_context(stop)
         journal = stack.enter_context(self._journal(account, snapshot))
         pace = Pace(connection.rate, wait=stop.wait, reserve=connection.reserve)
-        client = self._connect(account, pace, connection, connections=settings.workers)
+        connections = settings.workers + beside(settings.workers)
+        client = self._connect(account, pace, connection, connections=connections)
         wootric = stack.enter_context(client)
         find = None if settings.against == NOTHING else wootric.find
         known, walk = None, None

@@ -45,8 +45,8 @@ from wootric_map.rejects import REJECTS
 @click.option(
     "--events-first",
     is_flag=True,
-    help="Deal first with the end users that have events or page views, each as a whole; else all end "
-    "users are created or updated before the first event.",
+    help="Deal first with the end users that have events or page views, each as a whole; else end users "
+    "are created or updated before events are sent, or beside them where Wootric's limits leave room.",
 )
 @options.journal_options
 @click.option(

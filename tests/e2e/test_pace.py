@@ -1,19 +1,13 @@
 """A limit is used and kept to: the installed command against the sandbox over real HTTP (wootric.md 4)."""
 
-import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable
 
 import pytest
 from replaying import Replay, page
+from windows import SECONDS, WINDOW, windows
 
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings
-
-WINDOW: Final = 2.5
-"""Seconds: as windows end on a whole one, they last 3."""
-
-SECONDS: Final = 3
 
 
 def pushed(
@@ -36,18 +30,6 @@ def pushed(
     done = replay.push("--against", "nothing", *args, export)
     assert done.returncode == 0, done.stderr
     return replay, windows(passed)
-
-
-def windows(passed: Sequence[float]) -> list[int]:
-    """How many calls fell into each window; the first one after a reset opens the next."""
-    counts: list[int] = []
-    reset = 0.0
-    for when in passed:
-        if when >= reset:
-            counts.append(0)
-            reset = math.ceil(when + WINDOW)
-        counts[-1] += 1
-    return counts
 
 
 # A hundred calls a second are much for a machine that is busy with other tests.

@@ -1,10 +1,9 @@
 """Carrying out a plan, live or saved: each end user's calls in order, many end users at once."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import starmap
-from typing import Final
+from typing import Final, TypeVar
 
 from wootric_map.deliver.answers import Answers, Work
 from wootric_map.deliver.attempts import is_gone, may_be_retried
@@ -19,7 +18,7 @@ from wootric_map.deliver.fingerprints import (
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.journaled_calls import JournaledCalls
 from wootric_map.deliver.known_end_users import KnownEndUsers
-from wootric_map.deliver.passes import passes
+from wootric_map.deliver.passes import EndUsers, MaySend
 from wootric_map.deliver.questions import (
     Answer,
     Decision,
@@ -28,6 +27,7 @@ from wootric_map.deliver.questions import (
     next_decision,
 )
 from wootric_map.deliver.saved_decisions import PastRuns
+from wootric_map.deliver.teams import teams_of
 from wootric_map.deliver.verdicts import Change
 from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.deliver.works import PlanFileWorks, PlanWorks
@@ -42,11 +42,14 @@ from wootric_map.model import (
     Skip,
     event_name,
 )
+from wootric_map.plan.people import EMAIL
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_lines import PlannedCall
-from wootric_map.plan.steps import Event, Find, Write
+from wootric_map.plan.steps import Event, Find, Part, Write
 from wootric_map.wootric.client import Wootric
+
+T = TypeVar("T")
 
 _ATTEMPTS: Final = 3
 """How often a write is tried that gets no answer, or is refused as out of date."""
@@ -65,8 +68,9 @@ def deliver(
     known: KnownEndUsers | None,
     journal: Journal,
     events_first: bool = False,
+    may_send_beside: MaySend | None = None,
 ) -> Iterator[Outcome]:
-    """Carry out a plan, in the order of work that `passes` gives.
+    """Carry out a plan, in the order of work that passes.py gives.
 
     One end user's calls are made in order, one at a time; end users are spread over the workers.
 
@@ -83,7 +87,8 @@ def deliver(
         known: the end users that need no look-up, and what else is known of the account; then whoever may not
             be there is created first where that is safe. None to look each end user up with `find`.
         journal: tells what earlier runs have delivered, and records every call.
-        events_first: as in `passes`.
+        events_first: as in `teams_of`.
+        may_send_beside: as in `teams_of`; `may_send_beside_writes` decides it.
 
     Yields:
         The outcome of every call, as they come.
@@ -94,14 +99,25 @@ def deliver(
     """
     with CarriedOverFile() as kept:
         works = PlanWorks(plan, registered, find, is_snapshot, known, journal, kept)
-        order = passes(
+        is_known = find is None or (known is not None and known.is_complete)
+        end_users = EndUsers(
             plan.spool.people,
+            lambda person: person.number,
             lambda person: person.has_replayed_identifies,
             lambda person: person.has_events,
-            events_first=events_first,
+            needs_no_look_up=lambda person: is_known or bool(person.kinds & EMAIL),
         )
-        todo = (starmap(works.work, each) for each in order)
-        yield from _carry_out(todo, wootric, journal, workers=workers, stop=stop, grace=grace)
+        yield from _carry_out(
+            end_users,
+            works.work,
+            wootric,
+            journal,
+            workers=workers,
+            stop=stop,
+            grace=grace,
+            events_first=events_first,
+            may_send_beside=may_send_beside,
+        )
 
 
 def deliver_file(
@@ -114,6 +130,7 @@ def deliver_file(
     grace: float = GRACE,
     journal: Journal,
     events_first: bool = False,
+    may_send_beside: MaySend | None = None,
 ) -> Iterator[Outcome]:
     """Carry out a saved plan to the letter; arguments and outcomes as in `deliver`.
 
@@ -121,31 +138,53 @@ def deliver_file(
     """
     with CarriedOverFile() as kept:
         works = PlanFileWorks(plan, registered, PastRuns.of(journal), kept)
-        order = passes(
+        end_users = EndUsers(
             lambda: iter(range(len(plan))),
+            int,
             plan.has_writes,
             plan.has_events,
-            events_first=events_first,
+            needs_no_look_up=lambda _: True,
         )
-        todo = (starmap(works.work, each) for each in order)
-        yield from _carry_out(todo, wootric, journal, workers=workers, stop=stop, grace=grace)
+        yield from _carry_out(
+            end_users,
+            works.work,
+            wootric,
+            journal,
+            workers=workers,
+            stop=stop,
+            grace=grace,
+            events_first=events_first,
+            may_send_beside=may_send_beside,
+        )
 
 
 def _carry_out(
-    passes: Iterator[Iterator[Work]],
+    end_users: EndUsers[T],
+    work: Callable[[T, Part], Work],
     wootric: Wootric,
     journal: Journal,
     *,
     workers: int,
     stop: threading.Event,
     grace: float,
+    events_first: bool,
+    may_send_beside: MaySend | None,
 ) -> Iterator[Outcome]:
-    """Carry out the work on end users, pass by pass; arguments and outcomes as in `deliver`."""
-    calls = JournaledCalls(wootric, journal)
-    locks = EndUserLocks()
-    for works in passes:
-        jobs: Iterator[Job] = (_Delivery(each, wootric, calls, locks, stop).run for each in works)
-        yield from spread(jobs, workers=workers, stop=stop, grace=grace)
+    """Carry out the work on end users; `work` returns a part of it, all else is as in `deliver`."""
+    calls, locks = JournaledCalls(wootric, journal), EndUserLocks()
+
+    def job(end_user: T, part: Part) -> Job:
+        return _Delivery(work(end_user, part), wootric, calls, locks, stop).run
+
+    for teams in teams_of(
+        end_users,
+        job,
+        workers,
+        stop.wait,
+        events_first=events_first,
+        may_send_beside=may_send_beside,
+    ):
+        yield from spread(teams, stop=stop, grace=grace)
         if journal.failure:
             raise JournalFailedError(journal.failure)
 

@@ -66,7 +66,16 @@ class Speed:
     remembered: Mapping[Kind, float] = field(default_factory=lambda: MappingProxyType({}))
     """The limits that replies told earlier runs, in calls a minute; infinite for no limit."""
     events_first: bool = False
-    """Whether writes and events are made side by side; else no event is sent before the last write."""
+    """Whether the end users with events are dealt with first, so that writes and events go side by side."""
+
+    @property
+    def _passes(self) -> tuple[tuple[Kind, ...], ...]:
+        """The kinds of calls that go side by side, in groups one after the other.
+
+        Writes that only Wootric's limits hold back leave room for events beside them, and writes that nothing
+        holds back take no time (passes.py, `may_send_beside_writes`).
+        """
+        return (KINDS,) if self.events_first or self.rate is None else _PASSES
 
     @property
     def is_known(self) -> bool:
@@ -92,7 +101,7 @@ class Speed:
     def forecast(self, calls: Mapping[Kind, float]) -> Forecast:
         """Return how long calls take, by kind, if they are made as fast as allowed.
 
-        The kinds of one pass do not wait for each other, since many end users are under way at once.
+        Kinds that go side by side do not wait for each other, since many end users are under way at once.
         """
         by_kind = {
             kind: self.throughput(kind).seconds(calls[kind]) for kind in KINDS if calls.get(kind)
@@ -100,7 +109,7 @@ class Speed:
         slowest = max(by_kind, key=lambda kind: by_kind[kind], default=None)
         seconds = sum(
             max((by_kind[kind] for kind in kinds if kind in by_kind), default=0.0)
-            for kinds in ((KINDS,) if self.events_first else _PASSES)
+            for kinds in self._passes
         )
         together = sum(calls.values()) * 60 / self.rate if self.rate else 0.0
         if self.rate and together >= seconds:

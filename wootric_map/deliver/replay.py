@@ -20,6 +20,7 @@ from wootric_map.deliver.forecast import Foretold, RemainingCalls, Speed, speed_
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.known_end_users import KnownEndUsers
+from wootric_map.deliver.passes import may_send_beside_writes
 from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver, Sending
 from wootric_map.deliver.rehearse import rehearse
 from wootric_map.deliver.wanted import end_users_to_ask_about
@@ -77,12 +78,13 @@ class Replay:
     walk: AccountWalk | None
     """Reads the account's list into `known`; None without `known`."""
     workers: int
-    """How many end users are under way at once."""
+    """How many end users are under way at once, without those whose events are sent beside writes."""
     grace: float
     """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview
     events_first: bool = False
-    """Whether the end users with events are dealt with first; else all writes are made before any event."""
+    """Whether the end users with events are dealt with first; else events wait for all writes, as far as they
+    would hold these up."""
 
     @property
     def calls(self) -> int:
@@ -177,6 +179,7 @@ class Replay:
             known=self.known,
             journal=self.journal,
             events_first=self.events_first,
+            may_send_beside=self._may_send_beside,
         )
         ended = self._consume(outcomes, report.mapped, plan, calls)
         if not self.stop.event.is_set():
@@ -201,8 +204,13 @@ class Replay:
             grace=self.grace,
             journal=self.journal,
             events_first=self.events_first,
+            may_send_beside=self._may_send_beside,
         )
         return self._consume(outcomes, total, saved, calls)
+
+    def _may_send_beside(self) -> bool:
+        """Return whether events may be sent now though writes are still to be made."""
+        return may_send_beside_writes(self.pace.rate, self.pace.held())
 
     def _registered(self, *, has_tracks: bool) -> frozenset[str]:
         return self.wootric.registered_events() if has_tracks else frozenset()

@@ -3,7 +3,9 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Final, TypeAlias
 
 from wootric_map.errors import StoppedError
@@ -28,14 +30,37 @@ _LOOK_EVERY: Final = 0.25
 """Seconds between two checks of how long ago the stop was."""
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Jobs in their order, which workers take one by one."""
+
+    jobs: Iterator[Job]
+    """Each makes one end user's calls; the next may be waited for."""
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self) -> Job | None:
+        """Return the next job; None if there are no more."""
+        with self._one_at_a_time:
+            return next(self.jobs, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Workers that do the same jobs."""
+
+    workers: int
+    """The number of threads."""
+    lines: Sequence[Line]
+    """What the workers do: all jobs of the first line, then those of the next."""
+
+
 def spread(
-    jobs: Iterator[Job], *, workers: int, stop: threading.Event, grace: float = GRACE
+    teams: Sequence[Team], *, stop: threading.Event, grace: float = GRACE
 ) -> Iterator[Outcome]:
     """Do jobs, one at a time in each worker.
 
     Args:
-        jobs: each makes one end user's calls.
-        workers: the number of threads.
+        teams: the workers, with their jobs.
         stop: once it is set, no more jobs are begun; calls under way are waited for no longer than `grace`.
         grace: seconds that calls under way may take to finish once `stop` is set.
 
@@ -45,21 +70,17 @@ def spread(
     Raises:
         Exception: the first exception of a job.
     """
-    one_at_a_time = threading.Lock()
     outcomes: _Queue = queue.Queue(_BACKLOG)
     # Daemons, so that calls without an answer do not keep the process from ending.
     threads = [
         threading.Thread(
-            target=_work,
-            args=(jobs, one_at_a_time, outcomes, stop),
-            name=f"worker-{n}",
-            daemon=True,
+            target=_work, args=(team.lines, outcomes, stop), name=f"worker-{n}", daemon=True
         )
-        for n in range(workers)
+        for n, team in enumerate(chain.from_iterable(repeat(each, each.workers) for each in teams))
     ]
     for thread in threads:
         thread.start()
-    coming = _Outcomes(outcomes, workers, stop, grace)
+    coming = _Outcomes(outcomes, len(threads), stop, grace)
     failed: BaseException | None = None
     try:
         for outcome in coming:
@@ -79,20 +100,15 @@ def spread(
         raise failed
 
 
-def _work(
-    jobs: Iterator[Job], one_at_a_time: threading.Lock, outcomes: _Queue, stop: threading.Event
-) -> None:
-    """Do jobs until there are no more or the run is told to stop."""
+def _work(lines: Sequence[Line], outcomes: _Queue, stop: threading.Event) -> None:
+    """Do the jobs of each line until there are no more or the run is told to stop."""
     try:
-        while not stop.is_set():
-            with one_at_a_time:
-                job = next(jobs, None)
-            if job is None:
-                break
-            for outcome in job():
-                outcomes.put(outcome)
+        for line in lines:
+            while not stop.is_set() and (job := line.next()):
+                for outcome in job():
+                    outcomes.put(outcome)
     except StoppedError:
-        pass
+        stop.set()  # others wait for what this worker has left undone
     except BaseException as error:  # noqa: BLE001 - `spread` raises it
         stop.set()
         outcomes.put(error)

@@ -18,6 +18,16 @@ _SLICE: Final = 2.0
 _LATELY: Final = 5.0
 """Seconds for which a call that had to wait shows that calls of its endpoint have to wait."""
 
+_FELT: Final = 0.005
+"""Seconds that a call waits where it is the limit that holds calls back; less is lost on the way anyhow."""
+
+_WEIGHT: Final = 1 / 3
+"""The weight of the latest call in the share of calls that had to wait."""
+
+_MOST: Final = 0.7
+"""The share of calls that have to wait where a limit holds calls back: three in a row reach it. Of calls that
+something else holds back, some meet by chance and wait for each other."""
+
 _LARGEST: Final = 1e9
 """The largest limit that is believed."""
 
@@ -92,13 +102,13 @@ class Pace:
             return max(held, key=lambda each: each.turn).allowance.limit if held else None
 
     def held(self) -> frozenset[str]:
-        """Return the endpoints whose calls have to wait for limits that replies have told."""
+        """Return the endpoints whose calls are held back by the limits that replies have told."""
         with self._lock:
             since = self._now() - _LATELY
             return frozenset(
                 name
                 for name, each in self._endpoints.items()
-                if each.is_waiting or (each.is_held and each.turn > since)
+                if each.held_share >= _MOST and (each.is_waiting or each.turn > since)
             )
 
     def take_turn(self, endpoint: str) -> None:
@@ -111,7 +121,7 @@ class Pace:
             known = self._endpoint(endpoint)
         # One call of an endpoint watches the clock, and all others wait for that call.
         with known.queue:
-            is_held = waited = False
+            held_for, waited = 0.0, False
             while True:
                 with self._lock:
                     now = self._now()
@@ -119,17 +129,16 @@ class Pace:
                     at = max(self._next, opens)
                     if at <= now:
                         self._next = max(self._next, now) + self._interval
-                        known.allowance.send(now)
-                        known.is_held, known.turn = is_held, now
-                        known.is_waiting = False
+                        known.send(now, held_for)
                         self.made[endpoint] += 1
                         if waited:
                             self.waiting_until = None
                         return
                     by_rate = at == self._next
                     # Before the first reply, a call waits for that, and not for a limit.
-                    is_held = not by_rate and known.allowance.limit is not None
-                    known.is_waiting, waited = is_held, True
+                    known.is_waiting = not by_rate and known.allowance.limit is not None
+                    held_for = max(held_for, at - now) if known.is_waiting else 0.0
+                    waited = True
                     self.waiting_until = self._clock() + at - now
                     self.waiting_for = "for --rate" if by_rate else "for Wootric's limit"
                 if self.wait(min(at - now, _SLICE)):
@@ -188,10 +197,25 @@ class _Endpoint:
         self.queue = threading.Lock()
         self.is_held = False
         """Whether the latest call had to wait for the limit."""
+        self.held_share = 0.0
+        """The share of calls that had to wait for the limit, and not only for a moment, of late."""
         self.is_waiting = False
         """Whether a call waits for the limit now."""
         self.turn = 0.0
         """When the latest call was sent, by the clock of `Pace`."""
+
+    def send(self, now: float, held_for: float) -> None:
+        """Note that a call is sent now.
+
+        Args:
+            now: the time by the clock of `Pace`.
+            held_for: seconds that the call was to wait for the limit; 0 if it was not.
+        """
+        self.allowance.send(now)
+        self.turn = now
+        self.is_waiting = False
+        self.is_held = held_for > 0
+        self.held_share += ((held_for >= _FELT) - self.held_share) * _WEIGHT
 
 
 def _limit_headers(headers: Mapping[str, str]) -> LimitHeaders:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wootric_map import PlanOptions, ReadingOptions, discover, plan_records, rehearse
 from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.journal import Journal
-from wootric_map.errors import SignInRefusedError, UnreachableError
+from wootric_map.errors import PlanFileError, SignInRefusedError, UnreachableError
 from wootric_map.model import EndUser, EndUserUpsert, Failure, Outcome, Skip
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan
@@ -1043,6 +1043,35 @@ def test_told_to_stop_a_saved_plan_sends_nothing_more(account_of: AccountOf) -> 
     done = summed(outcomes)
     assert done["create"] == len(account.sandbox.state.end_users)
     assert done["page_view"] == len(account.sandbox.state.page_views)
+
+
+@pytest.mark.parametrize("part", ["create", "page_view"])
+def test_what_ends_the_writes_or_the_events_beside_them_ends_both_and_is_raised(
+    account_of: AccountOf, part: str
+) -> None:
+    account = account_of(latency=0.01)
+    path = account.save(*users(100), *(page(f"u{n}") for n in range(100)))
+    outcomes: list[Outcome] = []
+    with account.client() as client, PlanFile(path) as plan, Journal.temporary() as journal:
+        # Whoever changes the plan now does so behind the back of the run.
+        lines = path.read_bytes().splitlines(keepends=True)
+        (at, *_) = (n for n, line in enumerate(lines) if b"u5@" in line and part.encode() in line)
+        lines[at] = b"x" * (len(lines[at]) - 1) + b"\n"
+        path.write_bytes(b"".join(lines))
+        with pytest.raises(PlanFileError, match=rf":{at + 1}: the line is not whole"):
+            outcomes += deliver_file(
+                plan,
+                client,
+                registered=frozenset(),
+                workers=4,
+                stop=account.stop,
+                journal=journal,
+                may_send_beside=lambda: True,
+            )
+    assert account.stop.is_set()
+    # Each had begun, and neither was at its end.
+    assert part == "create" or account.sandbox.state.page_views
+    assert len(account.sandbox.state.page_views) < len(account.sandbox.state.end_users) < 100
 
 
 # Who is there already, and is to stay as they are.

@@ -35,9 +35,12 @@ def test_the_kind_that_takes_longest_decides() -> None:
     assert not forecast.is_assumed
 
 
-@pytest.mark.parametrize(("events_first", "seconds"), [(False, 120 + 60), (True, 120)])
-def test_events_wait_for_the_last_write_unless_they_come_first(
-    *, events_first: bool, seconds: float
+@pytest.mark.parametrize(
+    ("rate", "events_first", "seconds"),
+    [(None, False, 120), (None, True, 120), (1000, False, 120 + 60), (1000, True, 120)],
+)
+def test_events_wait_for_the_last_write_under_a_rate_unless_they_come_first(
+    rate: float | None, *, events_first: bool, seconds: float
 ) -> None:
     calls: dict[Kind, float] = {
         "look_up": 100,
@@ -46,8 +49,14 @@ def test_events_wait_for_the_last_write_unless_they_come_first(
         "page_view": 50,
     }
     told: dict[Kind, Throughput] = {"create": Throughput(100)}
-    forecast = Speed(told=told, events_first=events_first).forecast(calls)
+    forecast = Speed(rate=rate, told=told, events_first=events_first).forecast(calls)
     assert (forecast.seconds, forecast.slowest) == (seconds, "create")
+
+
+def test_events_after_writes_that_no_limit_holds_back_take_their_own_time() -> None:
+    told: dict[Kind, Throughput] = {"create": Throughput(inf), "page_view": Throughput(100)}
+    forecast = Speed(told=told).forecast({"create": 10**6, "page_view": 100})
+    assert (forecast.seconds, forecast.slowest) == (60, "page_view")
 
 
 def test_a_rate_of_the_callers_counts_all_kinds_together() -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from itertools import pairwise
 
@@ -693,3 +693,120 @@ def test_a_limit_that_holds_nothing_back_is_not_told(time: VirtualTime) -> None:
     for n in range(5):
         call(pace, time, limit(99 - n, NOON + 60))
     assert pace.limit is None
+
+
+# Which endpoints are held back: events go beside writes where Wootric's limits hold the writes back.
+
+HELD = {"e"}
+
+
+@dataclass
+class Held:
+    """What a pace tells to be held back, each time that a call waits."""
+
+    time: VirtualTime
+    rate: float | None = None
+    seen: list[frozenset[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.rate, wait=self._wait, clock=self.time, monotonic=self.time)
+
+    def _wait(self, seconds: float) -> bool:
+        self.seen.append(self.pace.held())
+        return self.time.wait(seconds)
+
+    def calls(self, count: int, headers: Mapping[str, str], *, every: float = 0.0) -> None:
+        """Make calls that get this reply, the next so many seconds after each."""
+        for _ in range(count):
+            call(self.pace, self.time, headers)
+            self.time.now += every
+
+
+def test_an_endpoint_is_held_once_three_calls_in_a_row_had_to_wait_for_its_limit(
+    time: VirtualTime,
+) -> None:
+    held = Held(time)
+    held.calls(1, limit(99, NOON + 60))
+    assert held.seen == []  # the first one need not wait
+    for waited in range(6):
+        assert held.pace.held() == (HELD if waited >= 3 else set())
+        held.calls(1, limit(98 - waited, NOON + 60))
+
+
+def test_an_endpoint_is_held_until_its_calls_no_longer_wait_or_there_are_none(
+    time: VirtualTime,
+) -> None:
+    held = Held(time)
+    held.calls(9, limit(50, NOON + 60))
+    assert held.pace.held() == HELD
+    held.calls(1, limit(40, NOON + 60), every=4)
+    assert held.pace.held() == HELD
+    time.now += 2
+    assert held.pace.held() == set()
+    held.calls(1, limit(39, NOON + 60))
+    assert held.pace.held() == set()
+
+
+def test_calls_that_now_and_then_meet_are_not_held(time: VirtualTime) -> None:
+    held = Held(time)
+    for n in range(20):
+        held.calls(2, limit(99 - 2 * n, NOON + 60), every=0.01 if n % 2 else 3.0)
+        assert held.pace.held() == set()
+    assert held.seen
+
+
+@pytest.mark.parametrize(("of", "expected"), [(10_000, HELD), (20_000, set())])
+def test_a_limit_that_leaves_no_more_than_a_moment_between_calls_holds_nothing_back(
+    time: VirtualTime, of: int, expected: set[str]
+) -> None:
+    held = Held(time)
+    for n in range(20):
+        held.calls(1, limit(of - n, NOON + 60, of=of))
+    assert len(held.seen) == 19
+    assert held.pace.held() == expected
+
+
+def test_an_endpoint_whose_calls_wait_for_long_is_held_all_the_while(time: VirtualTime) -> None:
+    # Of four calls a minute, each waits for longer than the last one counts.
+    held = Held(time)
+    held.calls(4, limit(3, NOON + 60, of=4))
+    held.seen.clear()
+    begun = time.now
+    held.calls(2, limit(2, NOON + 120, of=4))
+    assert time.now - begun > 10
+    assert set(held.seen) == {frozenset(HELD)}
+
+
+def test_the_callers_rate_holds_no_endpoint(time: VirtualTime) -> None:
+    held = Held(time, rate=60)
+    held.calls(9, limit(99, NOON + 60))
+    assert len(held.seen) == 8
+    assert set(held.seen) == {frozenset()}
+
+
+@pytest.mark.parametrize("told", [{}, {"X-Rate-Limit-Limit": "100"}])
+def test_an_endpoint_that_tells_no_limit_is_not_held(
+    time: VirtualTime, told: Mapping[str, str]
+) -> None:
+    held = Held(time)
+    held.calls(9, told)
+    assert held.pace.held() == set()
+
+
+def test_calls_that_wait_for_the_first_reply_are_not_held_by_a_limit(time: VirtualTime) -> None:
+    held = Held(time)
+    for _ in range(4):
+        turn(held.pace, time)  # no reply comes, and each waits for that of the one before
+    assert len(held.seen) > 100
+    assert set(held.seen) == {frozenset()}
+    assert held.pace.held() == set()
+
+
+def test_an_endpoint_that_refuses_is_held_by_the_limit_that_it_told(time: VirtualTime) -> None:
+    held = Held(time)
+    held.calls(5, limit(50, NOON + 60))
+    call(held.pace, time, limit(0, NOON + 60), refused=True)
+    held.seen.clear()
+    turn(held.pace, time)
+    assert len(held.seen) > 10
+    assert set(held.seen) == {frozenset(HELD)}

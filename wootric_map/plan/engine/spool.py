@@ -215,8 +215,8 @@ class _Stretch:
 class Spool:
     """Records by end user, in time order.
 
-    Take the parts in, `close` the intake, then read. Reading changes nothing but what is kept of giants,
-    so that several threads may do it, and processes forked then, but for giants.
+    Take the parts in, `close` the intake, then read. Several threads may read at once; and processes forked
+    then, but for giants, of which what is sorted is kept.
     """
 
     def __init__(self) -> None:

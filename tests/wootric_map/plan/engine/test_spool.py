@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
+from threading import Barrier
 from typing import Any, TypeAlias
 
 import orjson
@@ -652,6 +653,31 @@ def test_memory_does_not_grow_with_the_records_of_one_end_user(size: int) -> Non
 
 
 # Threads
+
+
+@pytest.mark.parametrize("kept", BOUNDS)
+def test_several_threads_go_through_all_people_at_once_and_giants_are_sorted_once(
+    kept: str,
+) -> None:
+    def read(threads: int) -> tuple[list[list[list[Any]]], int]:
+        with Spool() as spool:
+            filling = Filling(spool, part=100)
+            for number in range(1500):
+                filling.add(number, identity=number % 5, time=-number)
+            filling.close(range(5))
+            together = Barrier(threads)
+
+            def go_through(_: int) -> list[list[Any]]:
+                together.wait()
+                return payloads(spool)
+
+            with ThreadPoolExecutor(threads) as pool:
+                return list(pool.map(go_through, range(threads))), spool._sorted._size
+
+    with BOUNDS[kept]():
+        (alone,), size = read(1)
+        assert alone == [list(range(1495 + n, -1, -5)) for n in (4, 3, 2, 1, 0)]
+        assert read(4) == ([alone] * 4, size)
 
 
 @pytest.mark.parametrize("kept", BOUNDS)
