@@ -78,7 +78,7 @@ def test_the_forecast_and_the_time_left_come_true_fresh_and_resumed(
     replay = replaying(SandboxSettings(rate_limit=LIMIT))
     path = export(replay)
     fresh = Watched(replay, path)
-    # One page of the list tells that nobody is there; each kind of call has 300 a minute, writes go first.
+    # One page of the list tells that nobody is there; each kind of call has 300 a minute.
     until(lambda: len(replay.sandbox.state.end_users) >= 4)
     fresh.process.send_signal(signal.SIGINT)
     assert fresh.end()[0] == 130
@@ -86,7 +86,7 @@ def test_the_forecast_and_the_time_left_come_true_fresh_and_resumed(
     before = "After 3 calls to sign in and to know the account, "
     assert promise.startswith(before + "270 API calls to make: ")
     assert promise.endswith(" at Wootric's limit of 300 a minute for each kind of call.")
-    assert seconds(promise.removeprefix(before)) == pytest.approx(36, abs=1)
+    assert seconds(promise.removeprefix(before)) == pytest.approx(18, abs=1)
     resumed = Watched(replay, path)
     code, _ = resumed.end()
     assert code == 0
