@@ -84,9 +84,9 @@ class ReadingProgress(ReadingObserver):
         return working("Reading the list of the account's end users", shown=self._shown)
 
     def account_unread(self, reason: str) -> None:
-        """Say that end users are looked up one by one, and why."""
+        """Say that the account is asked about end users one by one, and why."""
         words = f"The list of the account's end users can't be used: {printable(reason)}"
-        click.echo(f"{words}. End users are looked up one by one.", err=True)
+        click.echo(f"{words}. The account is asked about end users one by one.", err=True)
 
 
 @contextmanager

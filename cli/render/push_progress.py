@@ -87,7 +87,7 @@ class PushProgress(ReadingProgress, PushObserver):
         return working("Counting the calls", shown=self._shown)
 
     def account_unread(self, reason: str) -> None:
-        """Say that end users are looked up one by one, and why."""
+        """Say that the account is asked about end users one by one, and why."""
         if not self._quiet:
             super().account_unread(reason)
 

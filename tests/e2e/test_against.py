@@ -131,7 +131,7 @@ def test_a_list_that_makes_no_sense_is_told_once_and_all_are_looked_up(
     assert "Plan: 1 to create, 1 to update" in done.stdout
     told = "The list of the account's end users can't be used: "
     assert done.stderr.count(told) == 1
-    assert "End users are looked up one by one." in done.stderr
+    assert "The account is asked about end users one by one." in done.stderr
 
 
 def test_registered_events_have_no_place_beside_an_account_that_is_asked(replay: Replay) -> None:
