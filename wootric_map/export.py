@@ -43,7 +43,7 @@ class ReadingObserver:
         return nullcontext()
 
     def account_unread(self, reason: str) -> None:
-        """Take note of why the list can't be used, so that the account is asked about end users one by one."""
+        """Take note of why the list can't be used, and end users are asked about one by one."""
 
 
 def find_sources(
