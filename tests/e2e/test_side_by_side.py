@@ -1,5 +1,6 @@
 """Events go beside writes where Wootric's limits hold the writes back, and nowhere else (wootric.md 4)."""
 
+import logging
 import re
 import signal
 from collections import Counter
@@ -119,6 +120,17 @@ def test_the_writes_lose_no_turn_to_the_events(replaying: Replaying) -> None:
     assert replay.sandbox.state.request_counts.by_status.get(429, 0) == 0
     calls = calls_of(replay)
     assert sum(place < places(calls, "create")[-1] for place in places(calls, "track")) > limit
+
+
+def test_all_workers_keep_their_connections(
+    replaying: Replaying, caplog: pytest.LogCaptureFixture
+) -> None:
+    replay = replaying(SandboxSettings(rate_limit=LIMIT, latency=0.06))
+    with caplog.at_level(logging.WARNING, "urllib3"):
+        done = replay.push("--against", "nothing", "--workers", "1", export(replay, 12))
+    assert done.returncode == 0, done.stderr
+    assert not are_writes_first(calls_of(replay))
+    assert "pool is full" not in caplog.text
 
 
 def test_the_events_of_refused_end_users_fail_and_all_others_are_sent(replaying: Replaying) -> None:
