@@ -796,7 +796,7 @@ def test_an_endpoint_that_tells_no_limit_is_not_held(
 
 def test_calls_that_wait_for_the_first_reply_are_not_held_by_a_limit(time: VirtualTime) -> None:
     held = Held(time)
-    for _ in range(4):
+    for _ in range(8):
         turn(held.pace, time)  # no reply comes, and each waits for that of the one before
     assert len(held.seen) > 100
     assert set(held.seen) == {frozenset()}
