@@ -21,12 +21,13 @@ _LATELY: Final = 5.0
 _FELT: Final = 0.005
 """Seconds that a call waits where it is the limit that holds calls back; less is lost on the way anyhow."""
 
-_WEIGHT: Final = 1 / 3
+_WEIGHT: Final = 0.2
 """The weight of the latest call in the share of calls that had to wait."""
 
-_MOST: Final = 0.7
-"""The share of calls that have to wait where a limit holds calls back: three in a row reach it. Of calls that
-something else holds back, some meet by chance and wait for each other."""
+_MOST: Final = 0.6
+"""The share of calls that have to wait where a limit holds calls back: five in a row reach it, and after
+many, three that need not wait fall short of it. Of calls that something else holds back, some meet by chance
+and wait for each other; and after a pause of the machine, some that a limit holds back need not wait."""
 
 _LARGEST: Final = 1e9
 """The largest limit that is believed."""

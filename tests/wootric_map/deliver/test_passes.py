@@ -50,11 +50,13 @@ class Order:
     may_go: bool = True
     stop: threading.Event = field(default_factory=threading.Event)
     on_wait: Callable[[], object] = lambda: None
+    readings: int = 0
+    """How often the plan has been read."""
 
     def __post_init__(self) -> None:
         self.passes = WritesFirst(
             EndUsers(
-                lambda: iter(self.people),
+                self._in_order,
                 lambda one: one.number,
                 lambda one: one.writes,
                 lambda one: one.events,
@@ -62,6 +64,10 @@ class Order:
             ),
             self._wait,
         )
+
+    def _in_order(self) -> Iterator[One]:
+        self.readings += 1
+        return iter(self.people)
 
     def beside(self) -> Iterator[tuple[One, str]]:
         return self.passes.events_beside(lambda: self.may_go)
@@ -133,6 +139,14 @@ def test_events_that_take_look_ups_wait_for_the_writes_and_are_sent_then() -> No
     assert numbers(writes) == []
     assert numbers(order.passes.events()) == [1, 3]
     assert numbers(beside) == []
+
+
+def test_where_no_event_may_go_beside_writes_the_plan_is_not_read_for_them() -> None:
+    order = Order([One(0)], may_go=False)
+    next(order.passes.writes())
+    order.stops_at_the_first_wait()
+    assert numbers(order.beside()) == []
+    assert order.readings == 1
 
 
 @pytest.mark.parametrize("people", [[], [One(0, writes=False)], [One(0, events=False)]])

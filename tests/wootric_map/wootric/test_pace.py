@@ -722,14 +722,14 @@ class Held:
             self.time.now += every
 
 
-def test_an_endpoint_is_held_once_three_calls_in_a_row_had_to_wait_for_its_limit(
+def test_an_endpoint_is_held_once_five_calls_in_a_row_had_to_wait_for_its_limit(
     time: VirtualTime,
 ) -> None:
     held = Held(time)
     held.calls(1, limit(99, NOON + 60))
     assert held.seen == []  # the first one need not wait
-    for waited in range(6):
-        assert held.pace.held() == (HELD if waited >= 3 else set())
+    for waited in range(8):
+        assert held.pace.held() == (HELD if waited >= 5 else set())
         held.calls(1, limit(98 - waited, NOON + 60))
 
 
@@ -737,14 +737,15 @@ def test_an_endpoint_is_held_until_its_calls_no_longer_wait_or_there_are_none(
     time: VirtualTime,
 ) -> None:
     held = Held(time)
-    held.calls(9, limit(50, NOON + 60))
+    held.calls(20, limit(50, NOON + 60))
     assert held.pace.held() == HELD
-    held.calls(1, limit(40, NOON + 60), every=4)
+    time.now += 4
     assert held.pace.held() == HELD
     time.now += 2
     assert held.pace.held() == set()
-    held.calls(1, limit(39, NOON + 60))
-    assert held.pace.held() == set()
+    for late in range(5):
+        held.calls(1, limit(40 - late, NOON + 60), every=2)
+        assert held.pace.held() == (HELD if late < 2 else set())
 
 
 def test_calls_that_now_and_then_meet_are_not_held(time: VirtualTime) -> None:
@@ -769,10 +770,10 @@ def test_a_limit_that_leaves_no_more_than_a_moment_between_calls_holds_nothing_b
 def test_an_endpoint_whose_calls_wait_for_long_is_held_all_the_while(time: VirtualTime) -> None:
     # Of four calls a minute, each waits for longer than the last one counts.
     held = Held(time)
-    held.calls(4, limit(3, NOON + 60, of=4))
+    held.calls(6, limit(3, NOON + 60, of=4))
     held.seen.clear()
     begun = time.now
-    held.calls(2, limit(2, NOON + 120, of=4))
+    held.calls(2, limit(2, time.now + 60, of=4))
     assert time.now - begun > 10
     assert set(held.seen) == {frozenset(HELD)}
 
@@ -795,7 +796,7 @@ def test_an_endpoint_that_tells_no_limit_is_not_held(
 
 def test_calls_that_wait_for_the_first_reply_are_not_held_by_a_limit(time: VirtualTime) -> None:
     held = Held(time)
-    for _ in range(4):
+    for _ in range(8):
         turn(held.pace, time)  # no reply comes, and each waits for that of the one before
     assert len(held.seen) > 100
     assert set(held.seen) == {frozenset()}
@@ -804,7 +805,7 @@ def test_calls_that_wait_for_the_first_reply_are_not_held_by_a_limit(time: Virtu
 
 def test_an_endpoint_that_refuses_is_held_by_the_limit_that_it_told(time: VirtualTime) -> None:
     held = Held(time)
-    held.calls(5, limit(50, NOON + 60))
+    held.calls(6, limit(50, NOON + 60))
     call(held.pace, time, limit(0, NOON + 60), refused=True)
     held.seen.clear()
     turn(held.pace, time)
