@@ -13,6 +13,7 @@ from wootric_map.account_list import account_walk, kept_list
 from wootric_map.comparison import AUTO, NOTHING, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
+from wootric_map.deliver.account_view import AccountView
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver
@@ -35,6 +36,7 @@ from wootric_map.report import Report
 from wootric_map.saved_plan import open_plan, uses_of_plan
 from wootric_map.stopping import Stop, time_limit
 from wootric_map.unidentified_file import UnidentifiedFile
+from wootric_map.wootric.client import Wootric
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import account_fingerprint
 
@@ -247,14 +249,6 @@ class Push:
         connections = settings.workers + beside(settings.workers)
         client = self._connect(account, pace, connection, connections=connections)
         wootric = stack.enter_context(client)
-        find = None if settings.against == NOTHING else wootric.find
-        known, walk = None, None
-        if settings.against == AUTO and saved is None:
-            known = stack.enter_context(closing(KnownEndUsers()))
-            kept = None if settings.account.sandbox else kept_list(account, settings.journal.path)
-            walk = account_walk(
-                account, wootric, known, stop, clock=self._clock, kept=kept, writes=True
-            )
         replay = Replay(
             wootric=wootric,
             pace=pace,
@@ -266,16 +260,35 @@ class Push:
             journal=journal,
             earlier_limits=journal.runs.limits(),
             is_stand_in=account.services.is_stand_in,
-            find=snapshot.find if snapshot else find,
-            is_snapshot=snapshot is not None,
-            known=known,
-            walk=walk,
+            account=self._view(account, wootric, snapshot, stack),
             workers=settings.workers,
             grace=settings.grace,
             preview=settings.preview,
             events_first=settings.events_first,
         )
         return _Opened(replay, sources, saved, replaces, stack)
+
+    def _view(
+        self,
+        account: Account,
+        wootric: Wootric,
+        snapshot: "SnapshotReader | None",
+        stack: ExitStack,
+    ) -> AccountView:
+        """Return what the plan is compared with; the stack closes it."""
+        settings = self._settings
+        if snapshot:
+            return AccountView(find=snapshot.find, is_snapshot=True)
+        if settings.against == NOTHING:
+            return AccountView()
+        if settings.against != AUTO or settings.plan:
+            return AccountView(find=wootric.find)
+        known = stack.enter_context(closing(KnownEndUsers()))
+        kept = None if settings.account.sandbox else kept_list(account, settings.journal.path)
+        walk = account_walk(
+            account, wootric, known, self._stop, clock=self._clock, kept=kept, writes=True
+        )
+        return AccountView(find=wootric.find, known=known, walk=walk)
 
     def _find_sources(self) -> tuple[list[Source], list[Path], bool]:
         """Return what is read, all files of the run, and whether a rejects file is read that it replaces.

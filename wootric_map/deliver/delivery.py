@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from wootric_map.deliver.account_view import AccountView
 from wootric_map.deliver.answers import Answers, Work
 from wootric_map.deliver.attempts import is_gone, may_be_retried
 from wootric_map.deliver.carried_over import CarriedOverFile
@@ -17,7 +18,6 @@ from wootric_map.deliver.fingerprints import (
 )
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.journaled_calls import JournaledCalls
-from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.passes import EndUsers, MaySend
 from wootric_map.deliver.questions import (
     Answer,
@@ -46,7 +46,7 @@ from wootric_map.plan.people import EMAIL
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_lines import PlannedCall
-from wootric_map.plan.steps import Event, Find, Part, Write
+from wootric_map.plan.steps import Event, Part, Write
 from wootric_map.wootric.client import Wootric
 
 T = TypeVar("T")
@@ -63,9 +63,7 @@ def deliver(
     workers: int,
     stop: threading.Event,
     grace: float = GRACE,
-    find: Find | None,
-    is_snapshot: bool,
-    known: KnownEndUsers | None,
+    account: AccountView,
     journal: Journal,
     events_first: bool = False,
     may_send_beside: MaySend | None = None,
@@ -82,10 +80,7 @@ def deliver(
         stop: once it is set, no new call is made; calls under way are finished if that takes no longer than
             `grace`.
         grace: seconds that calls under way may take to finish once `stop` is set.
-        find: looks end users up in the account or a snapshot; None if Wootric is taken to hold nobody.
-        is_snapshot: whether `find` looks into a snapshot.
-        known: the end users that need no look-up, and what else is known of the account; then whoever may not
-            be there is created first where that is safe. None to look each end user up with `find`.
+        account: what the plan is compared with.
         journal: tells what earlier runs have delivered, and records every call.
         events_first: as in `teams_of`.
         may_send_beside: as in `teams_of`; `may_send_beside_writes` decides it.
@@ -98,14 +93,13 @@ def deliver(
         JournalFailedError: the journal can't be written, so nothing more may be sent.
     """
     with CarriedOverFile() as kept:
-        works = PlanWorks(plan, registered, find, is_snapshot, known, journal, kept)
-        is_known = find is None or (known is not None and known.is_complete)
+        works = PlanWorks(plan, registered, account, journal, kept)
         end_users = EndUsers(
             plan.spool.people,
             lambda person: person.number,
             lambda person: person.has_replayed_identifies,
             lambda person: person.has_events,
-            needs_no_look_up=lambda person: is_known or bool(person.kinds & EMAIL),
+            needs_no_look_up=lambda person: account.is_read_whole or bool(person.kinds & EMAIL),
         )
         yield from _carry_out(
             end_users,

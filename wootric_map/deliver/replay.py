@@ -5,7 +5,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from wootric_map.deliver.account_walk import AccountWalk
+from wootric_map.deliver.account_view import AccountView
 from wootric_map.deliver.call_counter import CallCounter, saved_calls
 from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.doubts import (
@@ -14,12 +14,9 @@ from wootric_map.deliver.doubts import (
     resolve_doubts,
     was_begun_since,
 )
-from wootric_map.deliver.existing_policy import may_create_first
 from wootric_map.deliver.failed_records import FailedRecords
 from wootric_map.deliver.forecast import Foretold, RemainingCalls, Speed, speed_of
 from wootric_map.deliver.journal import Journal
-from wootric_map.deliver.knowledge import Knowledge
-from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.passes import may_send_beside_writes
 from wootric_map.deliver.push_observer import ForetoldCalls, Preview, PushObserver, Sending
 from wootric_map.deliver.rehearse import rehearse
@@ -31,7 +28,6 @@ from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan, PlanOptions
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.planning import plan_records
-from wootric_map.plan.steps import Find
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import RejectsFile
@@ -69,14 +65,8 @@ class Replay:
     """The limits that replies told earlier runs, in calls a minute by endpoint."""
     is_stand_in: bool
     """Whether the account is at an address of this machine, and may be a sandbox that has forgotten all."""
-    find: Find | None
-    """Looks an end user up; None if Wootric is taken to hold nobody."""
-    is_snapshot: bool
-    """Whether `find` looks into a snapshot, without a call."""
-    known: KnownEndUsers | None
-    """What the run knows of the account; None if each end user is looked up with `find`."""
-    walk: AccountWalk | None
-    """Reads the account's list into `known`; None without `known`."""
+    account: AccountView
+    """What the plan is compared with."""
     workers: int
     """How many end users are under way at once, without those whose events are sent beside writes."""
     grace: float
@@ -153,7 +143,7 @@ class Replay:
                 spool,
                 report,
                 stdin=stdin,
-                snapshot=self.find if self.is_snapshot else None,
+                snapshot=self.account.snapshot,
                 evidence=self.journal.claims,
                 rejects=self.rejects,
                 history=self.journal.rejects,
@@ -174,9 +164,7 @@ class Replay:
             workers=self.workers,
             stop=self.stop.event,
             grace=self.grace,
-            find=self.find,
-            is_snapshot=self.is_snapshot,
-            known=self.known,
+            account=self.account,
             journal=self.journal,
             events_first=self.events_first,
             may_send_beside=self._may_send_beside,
@@ -217,15 +205,15 @@ class Replay:
 
     def _know_account(self, plan: Plan, registered: frozenset[str]) -> None:
         """Read the list of the account's end users, as far as that saves look-ups."""
-        known, walk = self.known, self.walk
-        if known is None or walk is None:
+        walk = self.account.walk
+        if walk is None:
             return
         with self.observer.counting_calls():
             wanted = end_users_to_ask_about(
                 plan,
                 registered,
                 memory=self.journal,
-                knowledge=self._knowledge(plan),
+                knowledge=self.account.knowledge(plan, self.journal),
                 stop=self.stop,
             )
         if not wanted.count:
@@ -240,17 +228,14 @@ class Replay:
 
     def _preview(self, plan: Plan, registered: frozenset[str]) -> Foretold:
         """Report the warnings, and count the calls of a plan."""
-        find = self.find if self.is_snapshot else None
-        if self.known and self.known.is_complete:
-            find = self.known.find
         calls = CallCounter(plan.existing)
         for each in rehearse(
             plan,
             registered,
-            find,
+            self.account.find_without_calls,
             look_ups_are_free=True,
             memory=self.journal,
-            knowledge=self._knowledge(plan),
+            knowledge=self.account.knowledge(plan, self.journal),
         ):
             if self.stop.exit_code:
                 raise StoppedError
@@ -258,15 +243,6 @@ class Replay:
             for ref, warning in each.warnings:
                 self.report.warn(ref.source, ref.line, warning)
         return calls.foretold
-
-    def _knowledge(self, plan: Plan) -> Knowledge | None:
-        """Return what is known of the account without a call; None if it is taken to hold nobody."""
-        is_met = self.journal.end_users.has_met
-        if self.known:
-            return Knowledge(self.known.look_up, is_met, creates_first=may_create_first(plan))
-        if self.find is None:
-            return None
-        return Knowledge.whole(self.find, is_met) if self.is_snapshot else Knowledge.none(is_met)
 
     def _speed(self) -> Speed:
         return speed_of(self.pace, self.earlier_limits, events_first=self.events_first)
@@ -294,16 +270,13 @@ class Replay:
         foretold = None
         if calls is not None and self.preview.calls:
             foretold = ForetoldCalls(calls.calls, self.calls)
-        untold = foretold
+        promise = _Promise(foretold, self._speed, self.observer)
         with self.observer.sending(Sending(total, unit, self.pace, remaining, self._speed)):
-            if untold is not None and (self._speed().is_known or not untold.calls.most):
-                self._tell_forecast(untold)
-                untold = None
+            promise.tell_if_known()
             for outcome in outcomes:
                 # The reply to the first call tells the limit, if no reply told an earlier run.
-                if untold is not None and not isinstance(outcome.result, Skip):
-                    self._tell_forecast(untold)
-                    untold = None
+                if not isinstance(outcome.result, Skip):
+                    promise.tell()
                 self.report.deliver(outcome)
                 finished += len(outcome.refs)
                 self.observer.delivered(outcome)
@@ -313,9 +286,28 @@ class Replay:
                     # No record may fail without being kept; calls under way are still counted.
                     error = fatal
                     self.stop.event.set()
-            if untold is not None and finished:
-                self._tell_forecast(untold)
+            if finished:
+                promise.tell()
         return Ending(error, max(total - finished, 0), foretold)
 
-    def _tell_forecast(self, foretold: ForetoldCalls) -> None:
-        self.observer.forecast_made(foretold, self._speed().forecast_range(foretold.calls))
+
+class _Promise:
+    """Tells how many calls are to come and how long they take, once."""
+
+    def __init__(
+        self, foretold: ForetoldCalls | None, speed: Callable[[], Speed], observer: PushObserver
+    ) -> None:
+        self._untold = foretold
+        self._speed = speed
+        self._observer = observer
+
+    def tell_if_known(self) -> None:
+        """Tell it, if it is known how fast calls may go, or none is to come."""
+        if self._untold and (self._speed().is_known or not self._untold.calls.most):
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell it, unless it was told."""
+        told, self._untold = self._untold, None
+        if told:
+            self._observer.forecast_made(told, self._speed().forecast_range(told.calls))

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+from wootric_map.deliver.account_view import AccountView
 from wootric_map.deliver.answers import Work
 from wootric_map.deliver.carried_over import CarriedOver, CarriedOverFile
 from wootric_map.deliver.decisions import decide
 from wootric_map.deliver.existing_policy import may_create_first
 from wootric_map.deliver.journal import Journal
-from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.look_ups import Staleness
 from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
-from wootric_map.plan.steps import EndUserPlan, Find, Part
+from wootric_map.plan.steps import EndUserPlan, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +24,35 @@ class PlanWorks:
 
     plan: Plan
     registered: frozenset[str]
-    find: Find | None
-    is_snapshot: bool
-    known: KnownEndUsers | None
+    account: AccountView
     journal: Journal
     kept: CarriedOverFile
     """What is carried over from writes to events, by the number of the person."""
 
     def work(self, person: Person, part: Part) -> Work:
         """Return a part of the work on an end user."""
-        plan, journal, known = self.plan, self.journal, self.known
+        plan, journal, account = self.plan, self.journal, self.account
         end_user = plan.end_user(person)
         decisions = decide(
             end_user,
             plan.steps(end_user, part),
             self.registered,
-            asks=self.find is not None,
+            asks=account.find is not None,
             is_other_persons_email=plan.is_anothers(end_user),
             recalls=journal.remembers,
             recalls_statements=journal.may_have_end_users,
             existing=plan.existing,
-            creates_first=known is not None and may_create_first(plan),
+            creates_first=account.known is not None and may_create_first(plan),
             begin=self.kept.before(part, person.number),
         )
-        is_older = self.is_snapshot or known is not None
+        is_older = account.is_snapshot or account.known is not None
         stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_older)
         return Work(
             decisions,
             lambda write: (write.whole, *end_user.identifiers()),
-            self.find,
+            account.find,
             stale.may_be_outdated,
-            known=known,
+            known=account.known,
             counts_as_written=plan.existing == "update",
             marks_creation=not may_create_first(plan),
             carry_over=partial(self._carry_over, end_user, part),

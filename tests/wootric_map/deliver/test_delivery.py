@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wootric_map import PlanOptions, ReadingOptions, discover, plan_records, rehearse
+from wootric_map.deliver.account_view import AccountView
 from wootric_map.deliver.delivery import deliver, deliver_file
 from wootric_map.deliver.journal import Journal
 from wootric_map.errors import PlanFileError, SignInRefusedError, UnreachableError
@@ -104,9 +105,9 @@ class Account:
                 registered=self.registered(),
                 workers=workers,
                 stop=self.stop,
-                find=find or (client.find if asks else None),
-                is_snapshot=find is not None,
-                known=None,
+                account=AccountView(
+                    find=find or (client.find if asks else None), is_snapshot=find is not None
+                ),
                 journal=stack.enter_context(Journal.temporary()),
                 events_first=events_first,
             )
