@@ -81,9 +81,8 @@ class ListedAccount:
             account, wootric, self.known, self.stop, clock=self.clock, kept=kept, writes=False
         )
         with self.observer.reading_account():
-            reason = walk.try_to_read(wanted)
-        if reason is not None:
-            self.observer.account_unread(reason)
+            problems = walk.read(wanted)
+        self.observer.account_read(problems)
         return walk.calls
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:

@@ -12,7 +12,7 @@ from cli.render.calls import connect
 from cli.render.progress import ReadingProgress
 from cli.render.text import plural
 from wootric_map.dry_run import DryRun
-from wootric_map.errors import StoppedError
+from wootric_map.errors import StoppedError, WootricError
 from wootric_map.report import Report
 
 EXIT_CHANGES: Final = 3
@@ -108,6 +108,11 @@ def dry_run(
             else:
                 dry_run_text.write(changes, limit_users, redaction)
             kept = changes.keep_unidentified()
+    except WootricError:
+        if values["against"] is None:
+            words = "Credentials are given, so it compares with the account; --against nothing asks nobody."
+            click.echo(words, err=True)
+        raise
     except StoppedError:
         click.echo(f"stopped; {plural(report.records, 'record')} read so far.", err=True)
         return interruption.exit_code

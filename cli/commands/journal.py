@@ -13,7 +13,7 @@ from cli.render.text import plural, printable
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import locked
 from wootric_map.deliver.journal_contents import contents
-from wootric_map.deliver.journal_file import forget
+from wootric_map.deliver.journal_file import forget, forget_list
 from wootric_map.deliver.journal_list import by_fingerprint, of_token
 from wootric_map.wootric.regions import journal_account, services
 
@@ -51,6 +51,9 @@ def forget_command(
       wootric-replay journal forget --journal backfill.journal --yes
     """
     path = _meant(account, journal, account_token, base_url)
+    if not path.exists() and forget_list(path):
+        click.echo(f"Forgotten: the list of end users beside {printable(str(path))}", err=True)
+        return 0
     owner = contents(path, runs=0).account
     with locked(owner, path, timeout=0, wait=threading.Event().wait):
         held = contents(path, runs=0)

@@ -113,7 +113,8 @@ def each_way(
             counted = plural(way.most, "call")
             if way.least < way.most:
                 counted = f"{way.least:,} to {counted}"
-            lasts = duration_range(shortest, longest)
+            # Without a limit, nothing but Wootric's replies holds calls back.
+            lasts = duration_range(shortest, longest) if longest else "as fast as Wootric answers"
         yield f"  {way.name.replace('_', ' ')}: {counted}, {lasts}"
     if end_users_in_csv:
         files = plural(csv_files(end_users_in_csv), "file")

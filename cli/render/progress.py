@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
@@ -19,6 +19,9 @@ from wootric_map.export import ReadingObserver
 from wootric_map.model import Failure, Outcome
 from wootric_map.read.files import Source
 from wootric_map.values.durations import duration
+
+if TYPE_CHECKING:
+    from wootric_map.deliver.account_walk import ListProblems
 
 LINE_EVERY: Final = 10.0
 """Seconds between two lines without a terminal."""
@@ -83,10 +86,16 @@ class ReadingProgress(ReadingObserver):
         """Show on a terminal that something is going on."""
         return working("Reading the list of the account's end users", shown=self._shown)
 
-    def account_unread(self, reason: str) -> None:
-        """Say that the account is asked about end users one by one, and why."""
-        words = f"The list of the account's end users can't be used: {printable(reason)}"
-        click.echo(f"{words}. The account is asked about end users one by one.", err=True)
+    def account_read(self, problems: "ListProblems") -> None:
+        """Say why the list of the account's end users can't be used, or kept."""
+        if problems.unkept is not None:
+            words = f"The list of the account's end users is not kept: {printable(problems.unkept)}"
+            click.echo(f"{words}; delete that file, and the next push keeps it anew.", err=True)
+        if problems.unread is not None:
+            words = (
+                f"The list of the account's end users can't be used: {printable(problems.unread)}"
+            )
+            click.echo(f"{words}. The account is asked about end users one by one.", err=True)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from wootric_map.model import Outcome
 from wootric_map.read.json_lines import parse
 
 if TYPE_CHECKING:
+    from wootric_map.deliver.account_walk import ListProblems
     from wootric_map.redaction.redaction import Redaction
 
 
@@ -86,10 +87,10 @@ class PushProgress(ReadingProgress, PushObserver):
         """Show on a terminal that something is going on."""
         return working("Counting the calls", shown=self._shown)
 
-    def account_unread(self, reason: str) -> None:
-        """Say that the account is asked about end users one by one, and why."""
+    def account_read(self, problems: "ListProblems") -> None:
+        """Say why the list of the account's end users can't be used, or kept."""
         if not self._quiet:
-            super().account_unread(reason)
+            super().account_read(problems)
 
     @contextmanager
     def sending(self, sending: Sending) -> Iterator[None]:

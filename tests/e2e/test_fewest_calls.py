@@ -1,15 +1,17 @@
 """How few calls a push makes to know the account: by the sandbox's own log of requests."""
 
 import os
+import re
 import stat
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 import pytest
-from replaying import Replay, identify, track
+from replaying import Replay, identify, page, track
 from starlette.responses import JSONResponse
 
 from wootric_map.sandbox import Fault, SandboxRequest, SandboxSettings
@@ -205,13 +207,135 @@ def test_the_kept_list_goes_with_the_journal(replay: Replay) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"no list\n", b'{"id":1,"created_at":1}\n'])
-def test_a_kept_list_that_can_not_be_used_is_made_anew(replay: Replay, content: bytes) -> None:
+def test_what_is_no_list_is_told_and_left_there(replay: Replay, content: bytes) -> None:
     replay.push(replay.write(map(person, range(2))))
     (path,) = kept(replay)
     path.write_bytes(content)
-    done = replay.push(replay.write([person(5)], "more.ndjson"))
+    more = replay.write([person(5)], "more.ndjson")
+    done = replay.push(more)
     assert done.returncode == 0, done.stderr
     assert "u5" in replay.users()
+    if content:
+        assert "is not kept: " in done.stderr
+        assert str(path) in done.stderr
+        assert path.read_bytes() == content
+        path.unlink()
+        replay.push(replay.write([person(6)], "another.ndjson"))
+    assert b"u1@example.com" in path.read_bytes()
+
+
+def test_a_journal_in_the_place_of_the_list_is_left_there(replay: Replay) -> None:
+    view = [identify("u1", ADA), page("u1")]
+    first, second = replay.folder / "j.end_users", replay.folder / "j"
+    for journal in (first, second, first):
+        done = replay.push("--journal", journal, replay.write(view))
+        assert done.returncode == 0, done.stderr
+    assert len(replay.sandbox.state.page_views) == 2
+
+
+def test_the_kept_list_is_forgotten_though_its_journal_is_gone(replay: Replay) -> None:
+    replay.push(replay.write(map(person, range(2))))
+    for path in (replay.folder / "state").rglob("*.journal"):
+        path.unlink()
+    done = replay.run("journal", "forget", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert kept(replay) == []
+
+
+def test_a_list_that_was_kept_long_ago_is_read_anew(replay: Replay) -> None:
+    replay.holds("u1", "u1@example.com")
+    replay.push(replay.write([person(0)]))
+    (path,) = kept(replay)
+    path.write_bytes(re.sub(rb'"as_of":[0-9]+', b'"as_of":1500000000', path.read_bytes()))
+    first = len(replay.sandbox.requests)
+    replay.push("--again", replay.write([person(0)]))
+    queries = [cast("Any", each["query"]) for each in replay.sandbox.requests[first:]]
+    assert not any("updated[gte]" in query for query in queries)
+    assert b'"as_of":1500000000' not in path.read_bytes()
+
+
+def test_what_an_interrupted_run_has_read_is_brought_up_to_date_and_used(replay: Replay) -> None:
+    with_clock(replay, days_ago=9)
+    for number in range(30):
+        replay.holds(f"u{number}", f"u{number}@example.com")
+    fill(replay, 1170)
+    replay.push(replay.write([person(99)], "one.ndjson"))
+    assert calls(replay) == {"page": 1, "create": 1}
+    first = len(replay.sandbox.requests)
+    replay.push(replay.write(map(person, range(30)), "thirty.ndjson"))
+    # All thirty are among the fifty that were read before: one call tells that they have not changed.
+    assert calls(replay, first) == {"page": 1}
+
+
+def test_a_list_that_breaks_off_has_told_what_came_before(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    def second_page(request: SandboxRequest) -> Fault | None:
+        is_list = request.method == "GET" and request.path.endswith("/end_users")
+        if is_list and request.query.get("page") == "2":
+            return Fault(JSONResponse({"error": "off"}, 423))
+        return None
+
+    replay = replaying(SandboxSettings(faults=(second_page,)))
+    for number in range(40):
+        replay.holds(f"u{number}", f"u{number}@example.com")
+    fill(replay, 60)
+    done = replay.push(replay.write(map(person, range(45))))
+    assert "can't be used" in done.stderr
+    assert calls(replay) == {"page": 2, "create": 5}
+
+
+def test_whoever_is_gone_makes_the_kept_list_doubtful(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    """Wootric's list does not tell who was deleted."""
+    gone: list[str] = []
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        is_gone = request.method == "PUT" and request.path.rpartition("/")[2] in gone
+        return Fault(JSONResponse({"error": "gone"}, 404)) if is_gone else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    with_clock(replay, days_ago=9)
+    for number in range(4):
+        replay.holds(f"u{number}", f"u{number}@example.com", plan="free")
+    replay.push(replay.write(person(number, plan="free") for number in range(4)))
+    assert kept(replay)
+    gone.append(str(replay.users()["u0"]["id"]))
+    again = ("--again", "--workers", "1")
+    replay.push(*again, replay.write((person(n, plan="pro") for n in range(4)), "pro.ndjson"))
+    asked = [path for path in replay.paths("GET") if path.startswith("/v1/end_users/")]
+    assert {path.rpartition("/")[2] for path in asked} >= {"u0", "u1", "u2", "u3"}
+    assert kept(replay) == []
+
+
+# What nobody but the account can tell.
+
+
+def test_a_phone_is_asked_for_though_the_whole_list_was_read(replay: Replay) -> None:
+    replay.push(replay.write([identify("u0", phone="+442079460001")]))
+    assert calls(replay) == {"page": 1, "look-up": 2, "create": 1}
+
+
+def test_a_list_that_takes_one_for_another_fails_the_records_and_is_not_believed(
+    replaying: Callable[[SandboxSettings], Replay],
+) -> None:
+    def swapped(request: SandboxRequest) -> Fault | None:
+        if request.method != "GET" or not request.path.endswith("/end_users"):
+            return None
+        told = [user.to_json() for user in replay.sandbox.state.end_users]
+        ids = [each["id"] for each in told]
+        rows = [each | {"id": other} for each, other in zip(told, reversed(ids), strict=True)]
+        return Fault(JSONResponse(sorted(rows, key=lambda row: row["created_at"])))
+
+    replay = replaying(SandboxSettings(faults=(swapped,)))
+    for number in range(2):
+        replay.holds(f"u{number}", f"u{number}@example.com", plan="free")
+    export = replay.write(person(number, plan=f"new{number}") for number in range(2))
+    done = replay.push("--workers", "1", export)
+    assert done.returncode == 1, done.stderr
+    assert [entry["code"] for entry in replay.rejects()] == ["bad_reply"]
+    assert replay.users()["u1"]["properties"] == {"plan": "new1"}
 
 
 def test_a_kept_list_of_a_sandbox_that_was_started_anew_is_forgotten(replay: Replay) -> None:

@@ -49,3 +49,8 @@ class AccountView:
         if self.find is None:
             return None
         return Knowledge.whole(self.find, is_met) if self.is_snapshot else Knowledge.none(is_met)
+
+    def end(self) -> None:
+        """Delete the list that was kept, if it has turned out to be wrong."""
+        if self.known and self.walk and self.known.is_distrusted:
+            self.walk.forget_kept()

@@ -5,13 +5,15 @@ nobody knows how many pages there are. The walk ends once it has cost as many ca
 still to be looked up: so the walk and the look-ups together cost twice the better of the two at most.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from math import inf
 from pathlib import Path
+from typing import Final, NamedTuple, cast
 
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.errors import CallFailedError, SnapshotError
+from wootric_map.model import EndUser
 from wootric_map.plan.plan import Plan
 from wootric_map.private_file import PARTIAL
 from wootric_map.snapshot.snapshot_lines import SnapshotLines
@@ -19,6 +21,19 @@ from wootric_map.snapshot.snapshot_reader import end_users_in
 from wootric_map.snapshot.snapshot_writer import EarlierSnapshot, PartialSnapshot
 from wootric_map.wootric.end_users import Reached, end_user_from
 from wootric_map.wootric.listing import Fetch, Query, Row, walk
+
+_LASTS: Final = 30 * 86_400
+"""Seconds for which a kept list is brought up to date; an older one is read anew, since an end user who was
+deleted in Wootric stays in it."""
+
+
+class ListProblems(NamedTuple):
+    """What went wrong as the list was read."""
+
+    unread: str | None
+    """Why it can't be used any further, so that the account is asked about each end user; None if it can."""
+    unkept: str | None
+    """Why it is not kept for the next run; None if it is."""
 
 
 class WantedEndUsers:
@@ -36,9 +51,9 @@ class WantedEndUsers:
         self.count += not self._marks[root]
         self._marks[root] = 1
 
-    def meet(self, row: Row) -> None:
+    def meet(self, held: EndUser) -> None:
         """Remove whoever an end user of the account surely is."""
-        for root in self._plan.surely_named_by(end_user_from(row)):
+        for root in self._plan.surely_named_by(held):
             self.count -= self._marks[root]
             self._marks[root] = 0
 
@@ -78,47 +93,34 @@ class AccountWalk:
         self.calls: int = 0
         """How many pages were read."""
 
-    def read(self, wanted: WantedEndUsers) -> None:
-        """Read the list, for as long as that is worth its calls.
-
-        A file that can't be used is deleted, and the list read anew.
+    def read(self, wanted: WantedEndUsers) -> ListProblems:
+        """Read the list, for as long as that is worth its calls; return what went wrong.
 
         Raises:
-            CallFailedError: the list makes no sense, or Wootric refuses to give it.
             OSError: the file can't be written.
             WootricError: Wootric could not be asked.
         """
+        unkept = None
         try:
-            if self._kept is None:
+            try:
+                self._known.is_complete = self._read_and_keep(wanted)
+            except SnapshotError as error:
+                # Whoever put it there may want it: it is not deleted.
+                unkept = str(error)
+                self._known.forget_all()
                 self._known.is_complete = self._read(wanted)
-            elif self._writes:
-                self._go_on(wanted, self._kept)
-            else:
-                self._look_into(wanted, self._kept)
-        except SnapshotError:
-            self.forget_kept_before(inf)
-            self._known.forget_all()
-            self._known.is_complete = self._read(wanted)
-
-    def try_to_read(self, wanted: WantedEndUsers) -> str | None:
-        """Read the list; return why it can't be used, so that nobody is known by it, or None.
-
-        Raises:
-            OSError: the file can't be written.
-            WootricError: Wootric could not be asked.
-        """
-        try:
-            self.read(wanted)
         except CallFailedError as error:
-            self._known.forget_all()
-            return str(error)
-        return None
+            if error.code == "bad_reply":
+                self._known.forget_all()
+                self.forget_kept()
+            return ListProblems(str(error), unkept)
+        return ListProblems(None, unkept)
 
-    def forget_kept_before(self, second: float) -> None:
-        """Delete what was kept before a unix time, which a sandbox that began then has forgotten."""
+    def forget_kept(self, before: float = inf) -> None:
+        """Delete what runs on this account have kept, if it was written before a unix time."""
         for each in self._files():
             with suppress(OSError):
-                if each.lstat().st_mtime < second:
+                if self._writes and self._is_ours(each) and each.lstat().st_mtime < before:
                     each.unlink()
 
     @property
@@ -128,60 +130,78 @@ class AccountWalk:
 
     def _files(self) -> list[Path]:
         kept = self._kept
-        return [kept, kept.with_name(kept.name + PARTIAL)] if kept and self._writes else []
+        return [kept, kept.with_name(kept.name + PARTIAL)] if kept else []
 
-    def _go_on(self, wanted: WantedEndUsers, kept: Path) -> None:
-        """Bring the file up to date, or go on with one that an earlier run left unfinished.
+    def _is_ours(self, path: Path) -> bool:
+        """Return whether a file holds end users of this account."""
+        lines = SnapshotLines(path, partial=True)
+        with closing(cast("Generator[object]", iter(lines))) as each, suppress(SnapshotError):
+            next(each, None)
+        return lines.account == self._account
 
-        What an earlier run has read may have changed since: once it is whole, it is brought up to date.
-        """
-        while True:
-            earlier = self._earlier(kept) if kept.exists() else None
-            try:
-                if self._is_brought_up_to_date(wanted, kept, earlier):
-                    return
-            finally:
-                if earlier:
-                    earlier.close()
-
-    def _is_brought_up_to_date(
-        self, wanted: WantedEndUsers, kept: Path, earlier: EarlierSnapshot | None
-    ) -> bool:
-        """Read what is new in the list; return whether no more is to be read."""
-        since = earlier.updated_since if earlier else None
-        with PartialSnapshot(kept, self._account, updated_since=since) as partial:
-            is_resumed = partial.count > 0
+    def _read_and_keep(self, wanted: WantedEndUsers) -> bool:
+        """Read what is new in the list since it was kept; return whether the whole list is known."""
+        with ExitStack() as stack:
+            earlier = self._earlier(stack)
+            since = earlier.updated_since if earlier else None
+            if self._kept is None or not self._writes:
+                is_whole = self._read(wanted, since=since)
+                if is_whole and self._kept and earlier:
+                    self._known.add_earlier(end_users_in(SnapshotLines(self._kept)))
+                return is_whole
+            kept = PartialSnapshot(self._kept, self._account, updated_since=since)
+            partial = stack.enter_context(kept)
+            left = partial.changed_since
             partial.begin(self._begun_at())
+            if left is not None and not self._is_brought_up_to_date(wanted, partial, left):
+                return False
             if not self._read(wanted, partial.reached, since, partial):
-                return True
-            if earlier and not is_resumed:
-                self._known.add_earlier(end_users_in(SnapshotLines(kept)))
+                return False
             if earlier:
+                self._known.add_earlier(end_users_in(SnapshotLines(self._kept)))
                 earlier.merge(partial)
             else:
                 partial.finish()
-        self._known.is_complete = not is_resumed
-        return not is_resumed
+        return True
 
-    def _look_into(self, wanted: WantedEndUsers, kept: Path) -> None:
-        """Use what earlier runs have kept, without a change to it."""
-        since = None
-        if kept.exists():
-            earlier = self._earlier(kept)
-            since = earlier.updated_since
-            earlier.close()
-        is_complete = self._read(wanted, None, since)
-        if is_complete and since is not None:
-            self._known.add_earlier(end_users_in(SnapshotLines(kept)))
-        self._known.is_complete = is_complete
+    def _earlier(self, stack: ExitStack) -> EarlierSnapshot | None:
+        """Return the list that was kept, unless that is too long ago; the stack closes it.
 
-    def _earlier(self, kept: Path) -> EarlierSnapshot:
-        """Return what earlier runs have kept; raise SnapshotError if it is no list of this account."""
-        earlier = EarlierSnapshot(kept)
+        Raises:
+            SnapshotError: it is no list of this account.
+        """
+        if self._kept is None or not self._kept.exists():
+            return None
+        earlier = stack.enter_context(EarlierSnapshot(self._kept))
         if earlier.account not in (None, self._account):
-            earlier.close()
-            raise SnapshotError(f"{kept} is of another account")
-        return earlier
+            raise SnapshotError(f"{self._kept} is of another account")
+        since = earlier.updated_since
+        if since is None or self._now() - since <= _LASTS:
+            return earlier
+        # Wootric does not tell who was deleted.
+        self.forget_kept()
+        return None
+
+    def _is_brought_up_to_date(
+        self, wanted: WantedEndUsers, partial: PartialSnapshot, since: int
+    ) -> bool:
+        """Bring up to date what an interrupted run has read; return whether that was worth its calls.
+
+        Args:
+            wanted: the end users of whom nothing is known.
+            partial: what was read.
+            since: the unix second from which on it may have missed a change.
+        """
+        if not self._read(wanted, since=since):
+            return False
+
+        def met() -> Iterator[EndUser]:
+            for held in end_users_in(SnapshotLines(partial.path, partial=True)):
+                wanted.meet(held)
+                yield held
+
+        self._known.add_earlier(met())
+        return True
 
     def _read(
         self,
@@ -212,9 +232,10 @@ class AccountWalk:
             for rows in walk(fetch, now=self._now, reached=reached, updated_since=since):
                 if partial:
                     partial.append(rows)
-                self._known.add(map(end_user_from, rows))
-                for row in rows:
-                    wanted.meet(row)
+                end_users = [end_user_from(row) for row in rows]
+                self._known.add(end_users)
+                for each in end_users:
+                    wanted.meet(each)
         except _EnoughError:
             return False
         return True

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from wootric_map.deliver.attempts import is_gone
 from wootric_map.deliver.carried_over import CarriedOver
 from wootric_map.deliver.end_user_locks import LockedEndUser
 from wootric_map.deliver.fingerprints import Held, PastDelivery, RememberedEndUser
@@ -28,7 +29,7 @@ from wootric_map.deliver.questions import (
     WriteStep,
 )
 from wootric_map.errors import CallFailedError
-from wootric_map.model import EndUser, EndUserUpsert
+from wootric_map.model import EndUser, EndUserUpsert, Failure
 from wootric_map.plan.steps import Find
 from wootric_map.wootric.client import Wootric
 
@@ -171,6 +172,14 @@ class Answers:
         """Take note that nobody knows how the account holds an end user now; `number` is Wootric's id."""
         if self._work.known:
             self._work.known.doubt(number)
+
+    def note_failure(self, failure: Failure, held: Held) -> None:
+        """Take note that an update failed, if that shows that what is known of the account is wrong."""
+        if self._work.known and isinstance(held, EndUser):
+            if failure.code == "bad_reply":
+                self._work.known.distrust()
+            elif is_gone(failure):
+                self._work.known.note_absence()
 
     def note_presence(self, *, is_there: bool) -> None:
         """Take note of whether an end user was there who was created without a look-up."""

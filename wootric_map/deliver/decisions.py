@@ -102,7 +102,8 @@ def decide(
     for step in steps:
         yield from deciding.decide_step(step)
     held = deciding.held if isinstance(deciding.held, EndUser) else None
-    return CarriedOver(deciding.refused, held, deciding.is_taken, deciding.asked)
+    refused = None if deciding.is_there else deciding.refused
+    return CarriedOver(refused, held, deciding.is_taken, deciding.asked)
 
 
 @dataclass(slots=True)
@@ -124,6 +125,8 @@ class _EndUserDecisions:
     refused: Failure | None = None
     """Why the last write of the end user failed; None if it did not."""
     asked: int = _NOBODY
+    is_there: bool = False
+    """Whether any write of the end user went through."""
     latest: float = 0
     """The run that made the writes up to here; infinite for this run."""
     before: list[Write] = field(default_factory=list)
@@ -330,6 +333,7 @@ class _EndUserDecisions:
         failure = answer if isinstance(answer, Failure) else None
         self.refused = verdict if isinstance(verdict, Failure) else failure
         if isinstance(verdict, Change) and failure is None:
+            self.is_there = True
             self.before.append(write)
             self.policy.written(verdict, found)
         if isinstance(answer, EndUser):

@@ -266,6 +266,7 @@ class _Delivery:
             failure = Failure("in_doubt", str(error))
             return None, Inconclusive(failure, is_unanswered=True, is_last=is_last)
         except CallFailedError as error:
+            answers.note_failure(error.failure, held)
             if decision.assumes_absent and error.code == "refused":
                 # If the end user is there, what differs may not be what was refused.
                 if may_be_retried(error.failure):
@@ -312,7 +313,8 @@ class _Delivery:
         calls, key, to_hold = self._calls, step.key, step.to_hold
         provenance = self._provenance(step)
         if held is not None:
-            return calls.update(key, held.id, fields, to_hold, provenance)
+            known = held if isinstance(held, EndUser) else None
+            return calls.update(key, held.id, fields, to_hold, provenance, known)
         if fields.wootric_id is not None:
             # The export gives Wootric's own id, and look-ups are off.
             try:

@@ -248,6 +248,13 @@ def forget(path: Path) -> None:
     _delete(path, ("", *COMPANIONS, *KEPT_LISTS))
 
 
+def forget_list(path: Path) -> bool:
+    """Delete the list of end users that was kept beside a journal; return whether there was one."""
+    is_kept = any(path.with_name(path.name + suffix).exists() for suffix in KEPT_LISTS)
+    _delete(path, KEPT_LISTS)
+    return is_kept
+
+
 def _delete(path: Path, suffixes: Iterable[str]) -> None:
     for suffix in suffixes:
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -98,10 +98,11 @@ class JournaledCalls:
         fields: EndUserUpsert,
         wanted: EndUserUpsert,
         provenance: Provenance,
+        held: EndUser | None = None,
     ) -> EndUser:
-        """Change an end user, who then is as `wanted` says; exceptions as in `Wootric.update`."""
+        """Change an end user, who then is as `wanted` says; `held` and exceptions as in `Wootric.update`."""
         about = replace(wanted, wootric_id=str(number))
         tracked = _TrackedCall(self.journal, key, "update", about, provenance)
-        updated = self._wootric.update(number, fields, tracked)
+        updated = self._wootric.update(number, fields, tracked, held)
         self.journal.writes.written(key, updated.id, wanted, tracked.fields, provenance)
         return updated

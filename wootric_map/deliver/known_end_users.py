@@ -26,6 +26,9 @@ class KnownEndUsers:
         self._lock = threading.Lock()
         self.is_complete = False
         """Whether the whole account is known, so that whoever is not known is not there."""
+        self.is_distrusted = False
+        """Whether what was known has turned out to be wrong."""
+        self._has_earlier = False
 
     def close(self) -> None:
         """Forget all."""
@@ -42,12 +45,23 @@ class KnownEndUsers:
 
     def add_earlier(self, end_users: Iterable[EndUser]) -> None:
         """Add end users as the account held them earlier; who is known already is known better."""
+        self._has_earlier = True
         self._table.put_missing(end_users)
 
     def forget_all(self) -> None:
         """Know nobody any more."""
         self._table.clear()
         self.is_complete = False
+
+    def distrust(self) -> None:
+        """Forget all, since the account has shown that somebody is not there, or not who was known."""
+        self.is_distrusted = True
+        self.forget_all()
+
+    def note_absence(self) -> None:
+        """Take note that somebody is not there any more, as others may be who were known earlier."""
+        if self._has_earlier:
+            self.distrust()
 
     def learn(self, end_user: EndUser) -> None:
         """Take note of an end user after a write or a look-up."""
@@ -72,7 +86,7 @@ class KnownEndUsers:
         """Look an end user up, in Wootric's order: by id, external id, then email, or phone.
 
         Wootric finds the oldest of those who have a phone, so that a phone tells nothing while only a part of
-        the account is known.
+        the account is known. That nobody has a phone is asked in any case: Wootric refuses no second one.
         """
         missing: list[LookUpKey] = []
         for by, key in wanted.look_up_keys():
@@ -86,4 +100,5 @@ class KnownEndUsers:
                 is_open = bool(missing) and not self.is_complete
                 return Known(found, with_only(wanted, missing) if is_open else None)
             missing.append(by)
-        return Known(None, None if self.is_complete or not missing else wanted)
+        is_certain = self.is_complete and "phone_number" not in missing
+        return Known(None, None if is_certain or not missing else wanted)

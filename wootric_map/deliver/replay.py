@@ -170,6 +170,7 @@ class Replay:
             may_send_beside=self._may_send_beside,
         )
         ended = self._consume(outcomes, report.mapped, plan, calls)
+        self.account.end()
         if not self.stop.event.is_set():
             self.unidentified.keep(plan)
         return ended
@@ -220,11 +221,10 @@ class Replay:
             return
         if self.is_stand_in and walk.keeps_any:
             # A sandbox that was started or emptied since has forgotten what was kept.
-            walk.forget_kept_before(self.wootric.sandbox_began() or 0.0)
+            walk.forget_kept(before=self.wootric.sandbox_began() or 0.0)
         with self.observer.reading_account():
-            reason = walk.try_to_read(wanted)
-        if reason is not None:
-            self.observer.account_unread(reason)
+            problems = walk.read(wanted)
+        self.observer.account_read(problems)
 
     def _preview(self, plan: Plan, registered: frozenset[str]) -> Foretold:
         """Report the warnings, and count the calls of a plan."""

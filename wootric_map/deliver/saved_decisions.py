@@ -133,7 +133,7 @@ def decide_saved(
         else:
             skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
             yield Decision(step, skip or failure_after(end_user.refused) or step.call, None)
-    return CarriedOver(end_user.refused)
+    return CarriedOver(None if end_user.is_there else end_user.refused)
 
 
 class _SavedEndUser:
@@ -143,6 +143,8 @@ class _SavedEndUser:
         self._past_runs = past_runs
         self.refused = refused
         """Why the last write of the end user failed; None if it did not."""
+        self.is_there = False
+        """Whether any write of the end user went through."""
         self._has_failed = False
         """Whether any write of the end user failed."""
         self._number: int | None = None
@@ -157,6 +159,7 @@ class _SavedEndUser:
         if isinstance(past, Delivered) and self._past_runs.still_holds(step, past, self._latest):
             self._latest = past.run
             self.refused = None
+            self.is_there = True
             if step.action == "create":
                 self._number = step.id or (yield from _number_of(step.fields))
             yield Decision(_saved(step), Change("unchanged", None), None)
@@ -168,6 +171,7 @@ class _SavedEndUser:
             self._latest = inf
             yield Decision(_saved(step), failure, None, step.action)
         self.refused = failure
+        self.is_there = self.is_there or failure is None
         self._has_failed = self._has_failed or failure is not None
 
     def _filled(self, step: PlannedWrite) -> Deciding[Failure | None]:

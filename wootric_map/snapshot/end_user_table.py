@@ -64,11 +64,6 @@ class EndUserTable:
         with self._lock:
             self._database.execute("DELETE FROM end_user")
 
-    def remove(self, number: int) -> None:
-        """Remove the end user with an id, if there is one."""
-        with self._lock:
-            self._database.execute("DELETE FROM end_user WHERE id = ?", (number,))
-
     def find(self, wanted: EndUserUpsert) -> EndUser | None:
         """Look an end user up as Wootric does: by id, then external id, then email, or phone.
 

@@ -93,6 +93,11 @@ class PartialSnapshot:
         """Where the reading of the list goes on; None at the beginning."""
         return None if self._last is None else Reached(self._last, frozenset(self._ids))
 
+    @property
+    def changed_since(self) -> int | None:
+        """The unix second from which on what the file holds may have changed; None if it holds nobody."""
+        return None if self.as_of is None else self.as_of - _MARGIN
+
     def begin(self, now: int) -> int:
         """Return when the snapshot was begun: `now`, in unix seconds, unless an earlier run began it."""
         if self.as_of is None:

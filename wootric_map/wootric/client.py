@@ -206,7 +206,11 @@ class Wootric:
         return created
 
     def update(
-        self, wootric_id: int, changes: EndUserUpsert, tracker: CallTracker = NO_TRACKER
+        self,
+        wootric_id: int,
+        changes: EndUserUpsert,
+        tracker: CallTracker = NO_TRACKER,
+        held: EndUser | None = None,
     ) -> EndUser:
         """Change fields of an end user, and return the end user.
 
@@ -214,6 +218,7 @@ class Wootric:
             wootric_id: Wootric's own id of the end user.
             changes: the fields to change.
             tracker: keeps a record of each attempt.
+            held: the end user before the update, as far as that is known.
 
         Raises:
             CallFailedError: Wootric refuses the update, or the reply can't be believed, so that the update
@@ -222,7 +227,9 @@ class Wootric:
         """
         http = update_end_user(changes, self._services, wootric_id)
         call = ApiCall("end_users/update", http, tracker=tracker)
-        return self._caller.end_user(call, partial(not_as_sent, changes, number=wootric_id))
+        return self._caller.end_user(
+            call, partial(not_as_sent, changes, number=wootric_id, held=held)
+        )
 
     def send(
         self,

@@ -80,16 +80,24 @@ def not_asked_for(by: LookUpKey, key: str, wanted: EndUserUpsert, told: EndUser)
     )
 
 
-def not_as_sent(sent: EndUserUpsert, told: EndUser, number: int | None = None) -> str | None:
+def not_as_sent(
+    sent: EndUserUpsert, told: EndUser, number: int | None = None, held: EndUser | None = None
+) -> str | None:
     """Return why the reply to a write can't be about the end user that was written; None if it can.
 
     Args:
         sent: the fields that were sent.
         told: the end user in the reply.
         number: Wootric's id of the end user in the address of a PUT; None for a POST.
+        held: the end user before a PUT, as far as that is known.
     """
     if number is not None and told.id != number:
         return f"Wootric's reply to an update of end user {number} is of another one ({told.id})"
+    if held is not None and _is_somebody_else(held, sent, told):
+        return (
+            f"Wootric's reply to an update of end user {number} shows somebody else than it told before; "
+            "what was sent may stand with them"
+        )
     both = _both(sent, told)
     if "external_id" in both or "email" in both:
         both = [
@@ -102,6 +110,21 @@ def not_as_sent(sent: EndUserUpsert, told: EndUser, number: int | None = None) -
                 "not the one that was sent"
             )
     return None
+
+
+def _is_somebody_else(held: EndUser, sent: EndUserUpsert, told: EndUser) -> bool:
+    """Tell whether no id of the end user in a reply is one that they had before, or were sent."""
+    known: list[_Field] = [
+        each
+        for each in ("external_id", "email")
+        if getattr(told, each) and (getattr(held, each) or getattr(sent, each))
+    ]
+    return bool(known) and not any(
+        _is_same(each, value, told)
+        for each in known
+        for value in (getattr(held, each), getattr(sent, each))
+        if value
+    )
 
 
 def says_who(sent: EndUserUpsert, told: EndUser) -> bool:
