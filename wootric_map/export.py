@@ -6,16 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wootric_map.errors import UnfitSettingsError
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import STDIN, PassedOver, Source, discover
 from wootric_map.rejects import REJECTS
-
-if TYPE_CHECKING:
-    from wootric_map.deliver.account_walk import ListProblems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +42,14 @@ class ReadingObserver:
         """Return a context for the reading of the list of the account's end users."""
         return nullcontext()
 
-    def account_read(self, problems: "ListProblems") -> None:
-        """Take note of what went wrong as the list of the account's end users was read, if anything did."""
+    def account_read(self, unread: str | None, unkept: str | None) -> None:
+        """Take note of how the reading of the list of the account's end users ended.
+
+        Args:
+            unread: why the list can't be used any further, and end users are asked about one by one; None if it
+                can.
+            unkept: why the list is not kept for the next run; None if it is.
+        """
 
 
 def find_sources(

@@ -82,7 +82,7 @@ class ListedAccount:
         )
         with self.observer.reading_account():
             problems = walk.read(wanted)
-        self.observer.account_read(problems)
+        self.observer.account_read(*problems)
         return walk.calls
 
     def find(self, wanted: EndUserUpsert) -> EndUser | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import click
 
@@ -19,9 +19,6 @@ from wootric_map.export import ReadingObserver
 from wootric_map.model import Failure, Outcome
 from wootric_map.read.files import Source
 from wootric_map.values.durations import duration
-
-if TYPE_CHECKING:
-    from wootric_map.deliver.account_walk import ListProblems
 
 LINE_EVERY: Final = 10.0
 """Seconds between two lines without a terminal."""
@@ -86,15 +83,13 @@ class ReadingProgress(ReadingObserver):
         """Show on a terminal that something is going on."""
         return working("Reading the list of the account's end users", shown=self._shown)
 
-    def account_read(self, problems: "ListProblems") -> None:
+    def account_read(self, unread: str | None, unkept: str | None) -> None:
         """Say why the list of the account's end users can't be used, or kept."""
-        if problems.unkept is not None:
-            words = f"The list of the account's end users is not kept: {printable(problems.unkept)}"
+        if unkept is not None:
+            words = f"The list of the account's end users is not kept: {printable(unkept)}"
             click.echo(f"{words}; delete that file, and the next push keeps it anew.", err=True)
-        if problems.unread is not None:
-            words = (
-                f"The list of the account's end users can't be used: {printable(problems.unread)}"
-            )
+        if unread is not None:
+            words = f"The list of the account's end users can't be used: {printable(unread)}"
             click.echo(f"{words}. The account is asked about end users one by one.", err=True)
 
 

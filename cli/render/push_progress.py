@@ -25,7 +25,6 @@ from wootric_map.model import Outcome
 from wootric_map.read.json_lines import parse
 
 if TYPE_CHECKING:
-    from wootric_map.deliver.account_walk import ListProblems
     from wootric_map.redaction.redaction import Redaction
 
 
@@ -87,10 +86,10 @@ class PushProgress(ReadingProgress, PushObserver):
         """Show on a terminal that something is going on."""
         return working("Counting the calls", shown=self._shown)
 
-    def account_read(self, problems: "ListProblems") -> None:
+    def account_read(self, unread: str | None, unkept: str | None) -> None:
         """Say why the list of the account's end users can't be used, or kept."""
         if not self._quiet:
-            super().account_read(problems)
+            super().account_read(unread, unkept)
 
     @contextmanager
     def sending(self, sending: Sending) -> Iterator[None]:

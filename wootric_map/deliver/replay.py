@@ -224,7 +224,7 @@ class Replay:
             walk.forget_kept(before=self.wootric.sandbox_began() or 0.0)
         with self.observer.reading_account():
             problems = walk.read(wanted)
-        self.observer.account_read(problems)
+        self.observer.account_read(*problems)
 
     def _preview(self, plan: Plan, registered: frozenset[str]) -> Foretold:
         """Report the warnings, and count the calls of a plan."""
