@@ -46,8 +46,8 @@ class ReadingObserver:
         """Take note of how the reading of the list of the account's end users ended.
 
         Args:
-            unread: why the list can't be used any further, and end users are asked about one by one; None if it
-                can.
+            unread: why the list can't be used any further, and end users are asked about one by one; None if
+                it can.
             unkept: why the list is not kept for the next run; None if it is.
         """
 

@@ -79,8 +79,6 @@ def _totals(diff: Diff[Shown]) -> str:
     )
     look_ups = diff.calls.most_by_kind.get("look_up", 0)
     at_most = "" if look_ups == diff.calls.least_by_kind.get("look_up", 0) else "at most "
-    if look_ups and diff.is_of_whole_account:
-        return f"{text}, and {plural(look_ups, 'look-up')} to see what they lack still."
     if look_ups:
         return f"{text}, and {at_most}{plural(look_ups, 'look-up')}."
     return f"{text}, and no look-ups." if diff.is_of_whole_account else f"{text}."

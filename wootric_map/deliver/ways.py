@@ -9,7 +9,7 @@ from wootric_map.deliver.call_range import KINDS, CallRange, Kind
 from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.rehearse import Rehearsed
 from wootric_map.model import EndUser, Existing
-from wootric_map.plan.steps import EndUserPlan
+from wootric_map.plan.steps import EndUserPlan, Write
 
 WayName: TypeAlias = Literal["auto", "account", "snapshot_first"]
 
@@ -85,6 +85,8 @@ class StepCounter:
         self._look_ups_again = 0
         self._asked = 0
         """How many end users only the account can tell of, if each is looked up."""
+        self._by_phone = 0
+        """The look-ups of those who are known by a phone alone, and not found without a call."""
         self._in_csv = 0
 
     def add(self, step: Rehearsed) -> None:
@@ -95,6 +97,8 @@ class StepCounter:
                 self._sent[kind] += kind == step.outcome.action
         self._look_ups += step.look_ups
         self._asked += step.look_ups > 0
+        if _is_phone_asked(step):
+            self._by_phone += step.look_ups
         if self._existing == "fill" and isinstance(step.held, EndUser):
             # Whoever an earlier run has met is looked up once more.
             self._look_ups_again += step.look_ups
@@ -148,11 +152,23 @@ class StepCounter:
         least = min(most, 1)
         sent = CallRange.exactly(self._sent)
         if account.holds is not None and account.holds < PAGE:
-            return Way("auto", self.expected, Pages(least, least))
+            by_phone = CallRange.exactly({"look_up": self._by_phone})
+            return Way("auto", self.expected.plus(by_phone), Pages(least, least))
         refused: dict[Kind, int] = {"create": self._asked}
         calls = self.looking_up.plus(CallRange({}, refused, 0, self._asked))
         calls = replace(calls, least=sent.least, least_by_kind=sent.least_by_kind)
         return Way("auto", calls, Pages(least, most))
+
+
+def _is_phone_asked(step: Rehearsed) -> bool:
+    """Return whether a push asks for the phone of somebody who is known not to be there.
+
+    Several may have a phone, so that Wootric would not refuse a second end user with it.
+    """
+    if not isinstance(step.step, Write) or step.held or step.asked.is_open or step.step.whole.email:
+        return False
+    ids = (by for each in step.end_user.identifiers() for by, _ in each.look_up_keys())
+    return "phone_number" in ids
 
 
 def pages_of(end_users: int | None) -> Pages:
