@@ -18,6 +18,8 @@ from wootric_map.sandbox import (
 
 ADA, BYRON, CLARA = "ada@example.com", "byron@example.com", "clara@example.com"
 KEEP, FILL = "--create-only", "--fill-missing"
+GIVING_UP = ("--retries", "1000", "--give-up-after", "0.2")
+"""A push that ends once nothing but faults has come back, however many tries that is."""
 EITHER = pytest.mark.parametrize("option", [KEEP, FILL])
 
 EXPORT = [
@@ -320,7 +322,7 @@ def test_a_push_record_by_record_goes_on_with_whom_it_has_created(
 
     replay = replaying(SandboxSettings(faults=(rule,)))
     export = replay.write([at(day, identify("1", ADA, plan=f"p{day}")) for day in (1, 2)])
-    done = replay.push("--no-fold", option, "--give-up-after", "0.2", export)
+    done = replay.push("--no-fold", option, *GIVING_UP, export)
     assert done.returncode == 5
     assert held(replay, "1")["properties"] == {"plan": "p1"}
     down[0] = False
@@ -397,7 +399,7 @@ def test_what_is_in_doubt_of_a_plain_push_is_settled_and_then_not_overwritten(
     replay = replaying(SandboxSettings(faults=(rule,)))
     replay.holds("1", ADA, plan="free")
     export = replay.write([identify("1", ADA, plan="pro", city="Rome")])
-    assert replay.push("--give-up-after", "0.2", export).returncode == 5
+    assert replay.push(*GIVING_UP, export).returncode == 5
     assert replay.in_doubt()["write"] == 1
     down[0] = False
     pushed(replay, option, export)
@@ -416,7 +418,7 @@ def test_a_fill_in_doubt_is_settled_and_claims_no_more_than_it_sent(replaying: R
     replay = replaying(SandboxSettings(faults=(rule,)))
     replay.holds("1", ADA, plan="free")
     export = replay.write([identify("1", ADA, plan="pro", city="Rome")])
-    assert replay.push(FILL, "--give-up-after", "0.2", export).returncode == 5
+    assert replay.push(FILL, *GIVING_UP, export).returncode == 5
     down[0] = False
     before = len(replay.sandbox.requests)
     done = replay.push(FILL, export)

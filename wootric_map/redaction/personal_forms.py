@@ -140,7 +140,7 @@ def _emails(plain: PlainText) -> Iterator[Personal]:
     for match in _SLASHED.finditer(text):
         begin, end = match.span()
         after = text[end : end + 1]
-        if after in ("/", ":") or text[max(begin - 6, 0) : begin].endswith(_HIDDEN):
+        if after in ("/", ":", "@") or text[max(begin - 6, 0) : begin].endswith(_HIDDEN):
             continue
         if begin and _is_encoded(plain, begin - 1):
             continue  # it stands in a path that has blanks
