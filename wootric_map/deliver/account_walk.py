@@ -23,8 +23,8 @@ from wootric_map.wootric.end_users import Reached, end_user_from
 from wootric_map.wootric.listing import Fetch, Query, Row, walk
 
 _LASTS: Final = 30 * 86_400
-"""Seconds for which a kept list is brought up to date; an older one is read anew, since an end user who was
-deleted in Wootric stays in it."""
+"""Seconds after which a kept list that was not brought up to date is read anew, since whoever was deleted in
+Wootric stays in it."""
 
 
 class ListProblems(NamedTuple):
@@ -170,6 +170,7 @@ class AccountWalk:
         Raises:
             SnapshotError: it is no list of this account.
         """
+        self.forget_kept(before=self._now() - _LASTS)
         if self._kept is None or not self._kept.exists():
             return None
         earlier = stack.enter_context(EarlierSnapshot(self._kept))
