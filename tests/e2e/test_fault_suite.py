@@ -253,6 +253,17 @@ class Table:
     """How often the first push sent something, by end user and place."""
 
 
+def _with_newcomers(cells: Sequence[Cell]) -> Iterator[Person]:
+    """The end users of the cells, and among them some whom no fault meets.
+
+    These are new, so that whoever may be there is created first, in whatever order the replies come.
+    """
+    for nth, cell in enumerate(cells):
+        yield cell.person
+        if nth % 3 == 0:
+            yield Person(len(cells) + nth)
+
+
 @contextmanager
 def _table(folder: Path, *, resends: bool, against: str) -> Iterator[Table]:
     is_bad = [True]
@@ -262,7 +273,7 @@ def _table(folder: Path, *, resends: bool, against: str) -> Iterator[Table]:
 
     def rule(request: SandboxRequest) -> Fault | None:
         number = whose(request)
-        if not is_bad or number is None:
+        if not is_bad or number is None or number >= len(cells):
             return None
         sent[number, place(request)] += 1
         cell = cells[number]
@@ -273,11 +284,13 @@ def _table(folder: Path, *, resends: bool, against: str) -> Iterator[Table]:
 
     with run_sandbox(SandboxSettings(faults=(unlisted, rule))) as sandbox:
         replay = Replay(folder, sandbox, forks=True)
-        people = [cell.person for cell in cells]
+        people = list(
+            _with_newcomers(cells) if against == "auto" else (each.person for each in cells)
+        )
         put_into(replay, people)
         push: tuple[str | Path, ...] = (
             replay.write(all_records(people)),
-            *("--against", against, "--workers", "64", "--retries", "1", "--read-timeout", "2"),
+            *("--against", against, "--workers", "64", "--retries", "1", "--read-timeout", "3"),
             *(("--in-doubt", "resend") if resends else ()),
         )
         first = replay.push(*push)
