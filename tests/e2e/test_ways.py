@@ -82,6 +82,11 @@ def test_each_way_takes_what_a_dry_run_says_of_it(
             for each in people
         ]
         is_large = False
+    if compared == "snapshot":
+        # Of an id of Wootric's own that leads nowhere, a snapshot tells otherwise than look-ups.
+        people = [
+            replace(each, ids="both" if each.ids == "wootric" else each.ids) for each in people
+        ]
     for way, told, calls in costs(sandbox, people, compared, how, is_large=is_large):
         is_exact = told["least"] == told["most"]
         event(f"{compared}, {way}: {'exact' if is_exact else 'a range'}")
