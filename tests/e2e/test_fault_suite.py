@@ -228,6 +228,7 @@ def _cells(against: str) -> Iterator[Cell]:
         yield Cell(Person(number, by_phone, is_held), fault, where, carried_out, lasts)
 
 
+WORKERS: Final = 64
 CELLS: Final = {against: tuple(_cells(against)) for against in ("account", "auto")}
 TABLES: Final = tuple(product((False, True), CELLS))
 """Whether events in doubt are sent again, and against what a push compares."""
@@ -256,12 +257,14 @@ class Table:
 def _with_newcomers(cells: Sequence[Cell]) -> Iterator[Person]:
     """The end users of the cells, and among them some whom no fault meets.
 
-    These are new, so that whoever may be there is created first, in whatever order the replies come.
+    These are new, and as many as there are workers come first: so whoever may be there is created first, in
+    whatever order the replies come.
     """
+    for nth in range(WORKERS):
+        yield Person(2 * len(cells) + nth)
     for nth, cell in enumerate(cells):
         yield cell.person
-        if nth % 3 == 0:
-            yield Person(len(cells) + nth)
+        yield Person(len(cells) + nth)
 
 
 @contextmanager
@@ -290,7 +293,16 @@ def _table(folder: Path, *, resends: bool, against: str) -> Iterator[Table]:
         put_into(replay, people)
         push: tuple[str | Path, ...] = (
             replay.write(all_records(people)),
-            *("--against", against, "--workers", "64", "--retries", "1", "--read-timeout", "3"),
+            *(
+                "--against",
+                against,
+                "--workers",
+                str(WORKERS),
+                "--retries",
+                "1",
+                "--read-timeout",
+                "3",
+            ),
             *(("--in-doubt", "resend") if resends else ()),
         )
         first = replay.push(*push)
