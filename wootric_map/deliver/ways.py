@@ -10,13 +10,11 @@ from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.rehearse import Rehearsed
 from wootric_map.model import EndUser, Existing
 from wootric_map.plan.steps import EndUserPlan, Write
+from wootric_map.wootric.listing import PAGES, PER_PAGE
 
 WayName: TypeAlias = Literal["auto", "account", "snapshot_first"]
 
-PAGE: Final = 50
-"""End users on a page of the account's list (wootric.md 3)."""
-
-_WINDOW: Final = 30 * PAGE
+_WINDOW: Final = PAGES * PER_PAGE
 """End users that can be read before the list is asked for anew, which repeats some."""
 
 CSV_ROWS: Final = 5_000
@@ -151,7 +149,7 @@ class StepCounter:
         most = self._asked if pages.most is None else min(self._asked, pages.most)
         least = min(most, 1)
         sent = CallRange.exactly(self._sent)
-        if account.holds is not None and account.holds < PAGE:
+        if account.holds is not None and account.holds < PER_PAGE:
             by_phone = CallRange.exactly({"look_up": self._by_phone})
             return Way("auto", self.expected.plus(by_phone), Pages(least, least))
         refused: dict[Kind, int] = {"create": self._asked}
@@ -175,7 +173,7 @@ def pages_of(end_users: int | None) -> Pages:
     """Return how many pages the list of so many end users has; None for an unknown number."""
     if end_users is None:
         return Pages(1, None)
-    least = end_users // PAGE + 1
+    least = end_users // PER_PAGE + 1
     return Pages(least, least if end_users < _WINDOW else 2 * least)
 
 
