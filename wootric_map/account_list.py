@@ -10,7 +10,7 @@ from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.errors import StoppedError
 from wootric_map.stopping import Stop
 from wootric_map.wootric.client import Wootric
-from wootric_map.wootric.listing import Query, Row
+from wootric_map.wootric.listing import Fetch, Query, Row
 from wootric_map.wootric.regions import account_fingerprint, journal_account
 from wootric_map.wootric.replies import begun_at
 
@@ -45,6 +45,22 @@ def kept_list_to_read(account: Account, journal: Path | None, wootric: Wootric) 
     return None if began and kept.stat().st_mtime < began else kept
 
 
+def pages_until_stopped(wootric: Wootric, stop: Stop) -> Fetch:
+    """Return a function that gives pages of the list, and raises `StoppedError` once told to stop."""
+
+    def fetch(query: Query) -> Sequence[Row]:
+        if stop.event.is_set():
+            raise StoppedError
+        return wootric.list_end_users(query)
+
+    return fetch
+
+
+def latest_clock(wootric: Wootric, clock: Callable[[], float]) -> Callable[[], float]:
+    """Return a clock that gives the unix time by Wootric's replies, or by `clock` if that is later."""
+    return lambda: max(clock(), wootric.server_time or 0)
+
+
 def account_walk(
     account: Account,
     wootric: Wootric,
@@ -66,17 +82,11 @@ def account_walk(
         kept: the file that keeps the list; None for none.
         writes: whether that file is written, or only read.
     """
-
-    def fetch(query: Query) -> Sequence[Row]:
-        if stop.event.is_set():
-            raise StoppedError
-        return wootric.list_end_users(query)
-
     return AccountWalk(
-        fetch,
+        pages_until_stopped(wootric, stop),
         known,
         account_fingerprint(account.token),
-        now=lambda: max(clock(), wootric.server_time or 0),
+        now=latest_clock(wootric, clock),
         begun_at=lambda: begun_at(wootric.server_time, clock()),
         kept=kept,
         writes=writes,

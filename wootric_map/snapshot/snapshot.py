@@ -1,7 +1,7 @@
 """Write an account's end users to a file, or bring such a file up to date."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from wootric_map.account import (
     opened,
     uses_of_login,
 )
+from wootric_map.account_list import latest_clock, pages_until_stopped
 from wootric_map.deliver import journal_place
 from wootric_map.errors import SnapshotError, StoppedError, UnfitSettingsError
 from wootric_map.private_file import PARTIAL
@@ -21,7 +22,7 @@ from wootric_map.run_files import Use, check, read, use, use_beside
 from wootric_map.snapshot.snapshot_writer import EarlierSnapshot, PartialSnapshot
 from wootric_map.stopping import Stop
 from wootric_map.wootric.client import Wootric
-from wootric_map.wootric.listing import Query, Row, walk
+from wootric_map.wootric.listing import Row, walk
 from wootric_map.wootric.pace import Pace
 from wootric_map.wootric.regions import account_fingerprint
 from wootric_map.wootric.replies import begun_at
@@ -190,16 +191,12 @@ class Snapshot:
         self, wootric: Wootric, partial: PartialSnapshot, since: int | None
     ) -> Iterator[list[Row]]:
         """Yield the pages that are still to come; a stop raises before the next call."""
-
-        def fetch(query: Query) -> Sequence[Row]:
-            if self._stop.event.is_set():
-                raise StoppedError
-            return wootric.list_end_users(query)
-
-        def now() -> float:
-            return max(self._clock(), wootric.server_time or 0)
-
-        return walk(fetch, now=now, reached=partial.reached, updated_since=since)
+        return walk(
+            pages_until_stopped(wootric, self._stop),
+            now=latest_clock(wootric, self._clock),
+            reached=partial.reached,
+            updated_since=since,
+        )
 
     @contextmanager
     def _telling_what_is_kept(self, partial: PartialSnapshot) -> Iterator[None]:
