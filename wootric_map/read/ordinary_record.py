@@ -89,9 +89,11 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
             received is None
             or (
                 type(received) is str
-                and received[4:5] == "-" == received[7:8]
-                and received[:10] >= time[:10]
-                and received[-1] == "Z"
+                and received[-1:] == "Z"
+                and (
+                    received[:10] == time[:10]  # nearly always
+                    or (received[4:5] == "-" == received[7:8] and received[:10] > time[:10])
+                )
             )
         )
     )
