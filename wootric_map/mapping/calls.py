@@ -61,10 +61,15 @@ def page_view(
         name: the page's name.
         path: the page's path.
     """
-    return PageView(_random(key), email, created_at, plain(url), plain(name), plain(path))
+    return PageView(page_random(key), email, created_at, plain(url), plain(name), plain(path))
 
 
-def _random(key: str) -> str:
+def page_random(key: str) -> str:
+    """Return the text by which a page view differs from all others.
+
+    Args:
+        key: the key of the page's record, as `record_keys.record_key` returns it.
+    """
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 

@@ -14,7 +14,7 @@ from wootric_map.read.blocks import ByteStream
 from wootric_map.read.exact_numbers import with_exact_numbers
 from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse_roughly
-from wootric_map.read.lines import MAX_LINE_BYTES, read_lines
+from wootric_map.read.lines import MAX_LINE_BYTES, Lines, read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.parts import parts
 from wootric_map.read.process_pool import SideBySide
@@ -167,12 +167,25 @@ def read_records(
             if is_ordinary(data, traits_from) and not has_large_number(data):
                 yield Located(name, number, content, ordinary(data))
                 continue
-            data = with_exact_numbers(content, data)
-            for raw, reading in read_parsed(content, data, rules):
-                fitted = (
-                    lines.fitted(reading, number) if isinstance(reading, Rejection) else reading
-                )
-                yield Located(name, number, raw, fitted)
+            yield from unusual_records(name, number, content, data, lines, rules)
+
+
+def unusual_records(
+    source: str, number: int, content: bytes, data: object, lines: Lines, rules: Rules
+) -> Iterator[Located]:
+    """Read the records in a line that is not one ordinary record.
+
+    Args:
+        source: the source's name.
+        number: the line's number.
+        content: the line.
+        data: the line's JSON, as `json_lines.parse_roughly` returns it.
+        lines: the lines of the source.
+        rules: the user's choices about which records are valid.
+    """
+    for raw, reading in read_parsed(content, with_exact_numbers(content, data), rules):
+        fitted = lines.fitted(reading, number) if isinstance(reading, Rejection) else reading
+        yield Located(source, number, raw, fitted)
 
 
 def read_entries(
