@@ -57,6 +57,11 @@ class _Json:
 
     redaction: "Redaction | None"
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether printable text is written as it is, but for quotation marks and backslashes."""
+        return not self.redaction
+
     def encoded(self, data: dict[str, Any]) -> "tuple[bytes, Sequence[Told]]":
         """Return an object as a line, and the values that were redacted in it."""
         if not self.redaction:
