@@ -9,11 +9,12 @@ from wootric_map.deliver.call_range import CallRange
 from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.knowledge import Knowledge
-from wootric_map.deliver.overview import overview
+from wootric_map.deliver.overview import Show, overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.deliver.ways import Account, StepCounter, Way
 from wootric_map.mapping.identity import Origin
 from wootric_map.model import Action, EndUser, EndUserUpsert
+from wootric_map.plan.change_shapes import QuickChange
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_writer import PlanWriter
@@ -47,6 +48,54 @@ class EndUserChange:
     def is_update(self) -> bool:
         """Whether the end user is there already."""
         return bool(self.held or self.left)
+
+
+class ShapedChange(EndUserChange):
+    """The change of an end user who would be created, of which most follows from its shape alone."""
+
+    __slots__ = ("ignored", "quick")
+
+    def __init__(self, quick: QuickChange, ignored: frozenset[str]) -> None:
+        """Take the change, and the codes of the warnings that are not shown."""
+        object.__setattr__(self, "quick", quick)
+        object.__setattr__(self, "ignored", ignored)
+
+    quick: QuickChange
+    ignored: frozenset[str]
+
+    def __reduce__(self) -> tuple[type[EndUserChange], tuple[object, ...]]:
+        """Return what another process makes of it: a change that says the same."""
+        parts = self.fields, self.held, self.origins, self.warnings, self.left
+        return EndUserChange, parts
+
+    @property
+    def fields(self) -> EndUserUpsert:
+        """The fields that would be sent."""
+        return self.quick.upsert
+
+    @property
+    def held(self) -> None:
+        """None, since the end user would be created."""
+        return None
+
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """The origin of each field's value, by the field's name."""
+        return self.quick.origins
+
+    @property
+    def warnings(self) -> tuple[tuple[str, str], ...]:
+        """Codes and messages of warnings about the end user."""
+        return tuple(
+            (each.code, each.message)
+            for each in self.quick.warnings
+            if each.code not in self.ignored
+        )
+
+    @property
+    def left(self) -> None:
+        """None, since nothing is known of the end user."""
+        return None
 
 
 class Diff(Generic[T]):
@@ -167,7 +216,7 @@ class Changes(Generic[T]):
     tally: Tally
     steps: StepCounter
     """Counts what the steps take."""
-    show: Callable[[Rehearsed], T]
+    show: Show[T]
 
     def rehearsed(self, compared: Compared, saved: PlanWriter | None, workers: int) -> Iterator[T]:
         """Rehearse the plan in this process, and save it if `saved` is given."""
@@ -204,6 +253,7 @@ class Changes(Generic[T]):
                             self.steps.add(each)
                             yield from self._counted(each)
                         continue
+                    part.report.done["look_up"] += sum(each.look_ups(plan) for each in part.sought)
                     report.add(part.report)
                     self.steps.add_created(part.report.done)
                     for (action, label), count in part.calls.items():
@@ -224,8 +274,18 @@ class Changes(Generic[T]):
             self.tally.add(each.step.action, each.step.label)
 
 
-def shown(each: Rehearsed, *, show: Callable[[EndUserChange], T], ignored: frozenset[str]) -> T:
-    """Return what is shown of a write."""
+def shown(
+    each: Rehearsed | QuickChange, *, show: Callable[[EndUserChange], T], ignored: frozenset[str]
+) -> T:
+    """Return what is shown of a write.
+
+    Args:
+        each: the write.
+        show: returns what is shown of a change.
+        ignored: the codes of the warnings that are not shown.
+    """
+    if isinstance(each, QuickChange):
+        return show(ShapedChange(each, ignored))
     assert isinstance(each.call, EndUserUpsert)  # noqa: S101 - the caller has seen to it
     assert isinstance(each.step, Write)  # noqa: S101 - only writes have such a call
     before = each.held if isinstance(each.held, EndUser) else None

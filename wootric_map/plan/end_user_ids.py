@@ -8,14 +8,15 @@ from typing import Final
 from wootric_map.model import EndUser, EndUserUpsert
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.evidence import Evidence
-from wootric_map.plan.folding import Folded
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import (
     AMBIGUOUS,
     DIGEST,
     EMAIL,
+    NEVER,
     PHONE,
     PREFIXES,
+    UNIQUE,
     USER,
     WOOTRIC,
     Identity,
@@ -99,21 +100,20 @@ class EndUserIds:
             if kind != EMAIL or not identities.group_kinds[root] & USER:
                 yield root
 
-    def look_ups(self, person: Person, folded: Folded | None) -> Iterator[EndUserUpsert]:
+    def look_ups(self, root: int, kinds: int, last: EndUserUpsert) -> Iterator[EndUserUpsert]:
         """Yield every id of an end user, each ready to be looked up: Wootric's own, `userId`s, emails.
 
         An id that only an alias names counts if the end user has no email: most such ids are anonymous
-        ones, which Wootric never knew. Yields nothing if the end user has no id but those in `folded`.
+        ones, which Wootric never knew. Yields nothing if the end user has no id but those in `last`.
+
+        Args:
+            root: the number that all ids of the end user share.
+            kinds: the kinds of all these ids, added up.
+            last: the ids that identifies state last.
         """
-        upsert = folded.upsert if folded else None
-        if (
-            upsert
-            and upsert.external_id
-            and upsert.email
-            and self._id_counts[person.root] == _USER_ID_AND_EMAIL
-        ):
+        if last.external_id and last.email and self._id_counts[root] == _USER_ID_AND_EMAIL:
             return
-        names = self._names.of(person.root)
+        names = self._names.of(root)
         aliases: list[EndUserUpsert] = []
         for kind in (WOOTRIC, USER, EMAIL):
             for name, is_filed in names:
@@ -124,13 +124,22 @@ class EndUserIds:
                         aliases.append(wanted)
                     else:
                         yield wanted
-        if not person.kinds & EMAIL:
+        if not kinds & EMAIL:
             yield from aliases
 
     def may_have_other_ids(self, person: Person, last: EndUserUpsert | None) -> bool:
         """Return whether an end user may have more ids than `last`, the last ones; None for no identify."""
         known = bool(last and last.external_id) + bool(last and last.email)
         return self._id_counts[person.root] > max(known, 1)
+
+    def may_have_more_ids_than(self, known: int, person: Person) -> bool:
+        """Return whether an end user with an email may have more ids to look up than the known ones.
+
+        Args:
+            known: how many ids identifies state last, of a `userId` and an email.
+            person: the end user.
+        """
+        return self._looked_up_counts[person.root] > known
 
     @cached_property
     def _id_counts(self) -> "array[int]":
@@ -139,6 +148,27 @@ class EndUserIds:
         counts = array("B", bytes(len(identities)))
         for root in map(identities.root, range(len(identities))):
             if counts[root] < _MOST_COUNTED:
+                counts[root] += 1
+        return counts
+
+    @cached_property
+    def _looked_up_counts(self) -> "array[int]":
+        """By the root of an end user, how many of the ids may be ones that `look_ups` yields.
+
+        These are all but phones and anonymous ids, and `userId`s that only an alias names, where there is an
+        email. The kind of an id is certain if its group has this kind alone. The last ids of an end user are
+        always among those that count, since an identify is filed under its `userId`.
+        """
+        identities = self._identities
+        kinds, first_seen = identities.group_kinds, identities.first_seen
+        counts = array("B", bytes(len(identities)))
+        for number, own in enumerate(kinds):
+            root = identities.root(number)
+            if (
+                own & UNIQUE
+                and counts[root] < _MOST_COUNTED
+                and not (own == USER and first_seen[number] == NEVER and kinds[root] & EMAIL)
+            ):
                 counts[root] += 1
         return counts
 

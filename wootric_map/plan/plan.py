@@ -6,7 +6,7 @@ The records wait in a `Spool`, so that memory grows by a few bytes a record and 
 from array import array
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from heapq import merge
 from itertools import chain
 from typing import Final
@@ -23,6 +23,7 @@ from wootric_map.plan.id_warnings import id_warnings, with_shared_email
 from wootric_map.plan.identified import Identified
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import EMAIL, NO_TIME, PHONE
+from wootric_map.plan.quick_changes import QuickChanges
 from wootric_map.plan.records import (
     RepeatedKeys,
     ReplayedRefs,
@@ -31,7 +32,7 @@ from wootric_map.plan.records import (
     identified,
     superseding,
 )
-from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write
+from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
 from wootric_map.plan.tying import tie_ids
 
 
@@ -175,6 +176,11 @@ class Plan:
         folded = fold((last,), naming=self.naming)
         return self._planned(person, folded)
 
+    @cached_property
+    def quick_changes(self) -> QuickChanges:
+        """Tells what is written of the commonest end users; for a closed plan."""
+        return QuickChanges(self.naming)
+
     def _planned(self, person: Person, folded: Folded | None) -> EndUserPlan:
         """Return an end user with the fold of their identifies and all their ids."""
         upsert = folded.upsert if folded else EndUserUpsert()
@@ -183,7 +189,7 @@ class Plan:
         return EndUserPlan(
             person,
             folded,
-            partial(self._ids.look_ups, person, folded),
+            partial(self._ids.look_ups, person.root, person.kinds, upsert),
             self._identities.earlier_ids.get(person.root, ()),
             person.root in self._identities.misidentified,
             bool(phone and self._ids.is_shared_phone(phone)),
@@ -215,6 +221,20 @@ class Plan:
     def may_have_other_ids(self, person: Person, last: EndUserUpsert | None) -> bool:
         """Return whether an end user may have more ids than the last ones; quick, and needs no names."""
         return self._ids.may_have_other_ids(person, last)
+
+    def may_have_more_ids_than(self, known: int, person: Person) -> bool:
+        """Return whether an end user with an email may have more ids to look up than so many; quick, too."""
+        return self._ids.may_have_more_ids_than(known, person)
+
+    def identifiers(self, root: int, kinds: int, last: EndUserUpsert) -> Iterator[EndUserUpsert]:
+        """Yield what an end user who is not ambiguous is looked up by, as `EndUserPlan.identifiers` does.
+
+        Args:
+            root: the number that all ids of the end user share.
+            kinds: the kinds of all these ids, added up.
+            last: the ids that identifies state last, without a phone that others have, too.
+        """
+        return identifiers(last, partial(self._ids.look_ups, root, kinds, last))
 
     @property
     def ids(self) -> int:

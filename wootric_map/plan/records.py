@@ -55,13 +55,27 @@ def named_by(row: Row) -> Named:
     return named._replace(user=named.user._replace(user_id=None), origins=origins)
 
 
+def last_that_repeats(identifies: Rows) -> Row | None:
+    """Return the last identify if it states all that those before it do, or is the only one; else None.
+
+    A value that is not what it should be leaves the value before it all the same.
+    """
+    found = identifies.found
+    if len(found) > 1:
+        topics = {each[6] if each[3] & CHOSEN else None for each in found}
+        if len(topics) > 1 or None in topics:
+            return None
+    last = None
+    for each in found:
+        last = each
+    return identifies.row(last) if last and last[3] & CHOSEN else None
+
+
 def superseding(identifies: Rows) -> Identified | None:
     """Return the last identify if it replaces everything that the identifies before it state; else None."""
-    topics = {each[6] if each[3] & CHOSEN else None for each in identifies.found}
-    if len(topics) != 1 or None in topics:
+    row = last_that_repeats(identifies)
+    if row is None or (len(identifies.found) == 1 and row.topic is None):
         return None
-    *_, last = identifies.found
-    row = identifies.row(last)
     named = named_by(row)
     latest = identified(row, named)
     if len(identifies.found) > 1:

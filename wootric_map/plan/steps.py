@@ -79,11 +79,23 @@ class EndUserPlan:
         if self.is_ambiguous:
             return
         last = self.looked_up(self.folded.upsert if self.folded else EndUserUpsert())
-        if any(last.look_up_keys()):
-            yield last
-        tried = set(replace(last, email=comparable(last.email)).look_up_keys())
-        others = (each for each in self.other_ids() if not tried.issuperset(each.look_up_keys()))
-        yield from islice(others, _MOST_OTHER_IDS)
+        yield from identifiers(last, self.other_ids)
+
+
+def identifiers(
+    last: EndUserUpsert, other_ids: Callable[[], Iterable[EndUserUpsert]]
+) -> Iterator[EndUserUpsert]:
+    """Yield what an end user is looked up by: the last ids first, then the ids of earlier times.
+
+    Args:
+        last: the last ids.
+        other_ids: returns every id of the end user.
+    """
+    if any(last.look_up_keys()):
+        yield last
+    tried = set(replace(last, email=comparable(last.email)).look_up_keys())
+    others = (each for each in other_ids() if not tried.issuperset(each.look_up_keys()))
+    yield from islice(others, _MOST_OTHER_IDS)
 
 
 @dataclass(frozen=True, slots=True)

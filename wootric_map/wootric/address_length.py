@@ -91,6 +91,39 @@ def is_short_view(line: bytes) -> bool:
     return len(line) < _SHORT_VIEW
 
 
+def has_room(call: EligibilityCheck | PageView) -> bool:
+    """Tell whether a call's address is surely short enough, also with texts that the end user adds.
+
+    `is_little` returns true for these texts.
+    """
+    texts = _texts_of(call)
+    properties = call.properties if isinstance(call, EligibilityCheck) else ()
+    return is_surely_short(texts, len(properties), is_lent_more=True)
+
+
+def _texts_of(call: EligibilityCheck | PageView) -> list[str]:
+    """Return the values in a call's address, and the names of those that are no settings of the user."""
+    own, values = _values_of(call)
+    return [*filter(None, own.values()), *values, *map(str, values.values())]
+
+
+def _values_of(
+    call: EligibilityCheck | PageView,
+) -> tuple[Mapping[str, str | None], Mapping[str, PropertyValue]]:
+    """Return the values in a call's address by name: those of the user and the event, and all others."""
+    if isinstance(call, PageView):
+        page = {"url": call.url, "name": call.name, "path": call.path}
+        return {"email": call.email}, {name: text for name, text in page.items() if text}
+    own = {
+        "event": call.event_name,
+        "userId": call.external_id,
+        "email": call.email,
+        "phone": call.phone_number,
+        "language": call.language,
+    }
+    return own, call.properties
+
+
 def too_long(
     call: EligibilityCheck | PageView, sources: Mapping[str, str] | None = None
 ) -> MappingWarning | None:
@@ -102,23 +135,9 @@ def too_long(
         call: the call. (A write of an end user has a form, so that its address is always short.)
         sources: where in the record each property stands, by the property's name.
     """
-    if isinstance(call, PageView):
-        own = {"email": call.email}
-        page = {"url": call.url, "name": call.name, "path": call.path}
-        values: Mapping[str, PropertyValue] = {name: text for name, text in page.items() if text}
-        count = 0
-    else:
-        own = {
-            "event": call.event_name,
-            "userId": call.external_id,
-            "email": call.email,
-            "phone": call.phone_number,
-            "language": call.language,
-        }
-        values = call.properties
-        count = len(values)
-    texts = [*filter(None, own.values()), *values, *map(str, values.values())]
-    if is_surely_short(texts, count):
+    own, values = _values_of(call)
+    count = 0 if isinstance(call, PageView) else len(values)
+    if is_surely_short(_texts_of(call), count):
         return None
     size = len(request(call, _SOMEWHERE, _ANY_TOKEN).url)
     if size <= LONGEST_ADDRESS:

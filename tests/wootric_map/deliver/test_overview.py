@@ -1,5 +1,6 @@
 """The short way of a dry run says what the long way says, of whatever export."""
 
+import json
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import RECORDS
+from made_up_traits import traits_of_one_shape
 from planned import Planned, PlanOf, alias, identify, page, planned, track, wootric_id
 
 from wootric_map import Choice, EndUserUpsert, PlanOptions
 from wootric_map.deliver.overview import Overview, overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
+from wootric_map.deliver.ways import Account, StepCounter
 from wootric_map.model import EligibilityCheck, PageView
+from wootric_map.plan.change_shapes import QuickChange
 from wootric_map.plan.engine import spool
 from wootric_map.plan.steps import Event, Write
 from wootric_map.report import Report
@@ -45,8 +49,10 @@ class Told:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.shown: list[object] = []
         self.short = 0
+        self.steps = StepCounter("update")
 
     def step(self, each: Rehearsed) -> None:
+        self.steps.add(each)
         self.report.deliver(each.outcome)
         self.report.done["look_up"] += each.look_ups
         if each.call is not None:
@@ -60,8 +66,10 @@ class Told:
                 self.calls[each.step.action, each.step.label] += 1
 
 
-def shown(each: Rehearsed) -> object:
+def shown(each: Rehearsed | QuickChange) -> object:
     """All that is shown of a write: what is sent, and where it came from."""
+    if isinstance(each, QuickChange):
+        return each.upsert, list(each.upsert.properties), each.origins, list(each.warnings)
     assert isinstance(each.call, EndUserUpsert)
     assert isinstance(each.step, Write)
     origins = each.step.origins
@@ -93,6 +101,9 @@ def in_short(made: Planned) -> Told:
         for part in overview(made.plan, stretch, shown, keeps_unidentified=True):
             if isinstance(part, Overview):
                 told.report.add(part.report)
+                look_ups = sum(each.look_ups(made.plan) for each in part.sought)
+                told.report.done["look_up"] += look_ups
+                told.steps.add_created(part.report.done + Counter(look_up=look_ups))
                 told.calls.update(part.calls)
                 told.shown += part.shown
                 told.short += 1
@@ -106,6 +117,8 @@ def same(one: Told, other: Told) -> bool:
     assert one.shown == other.shown
     assert one.calls == other.calls
     assert +one.report.done == +other.report.done
+    assert one.steps.ways(Account()) == other.steps.ways(Account())
+    assert one.steps.end_users_in_csv == other.steps.end_users_in_csv
     assert one.report.unidentified == other.report.unidentified
     assert one.report.skipped == other.report.skipped
     assert one.report.warnings == other.report.warnings
@@ -141,6 +154,59 @@ def test_it_says_so_of_any_stretch(records: list[dict[str, Any]], options: PlanO
         patch.setattr(spool, "_GIANT_BYTES", 300)
         with planned(Path(folder), records, options=options) as made:
             assert same(in_short(made), the_long_way(made))
+
+
+_MORE = st.lists(
+    st.sampled_from(
+        [
+            track("1", 3, properties={"seats": 3}),
+            track("2", 4, properties={"note": "\u00e9" * 1500}),
+            page("3", 5),
+            track("4", 5, context={"traits": {"email": "4@f.co"}}),
+            identify("3", 6, email="new@b.co"),
+            identify("9", 7, email="1@b.co"),
+            identify("8", 7, plan="x"),
+            alias("old", "1"),
+            alias("old too", "2"),
+            alias("7", "2"),
+            track("7", 1),
+            alias("none", "8"),
+            track("8", 2),
+            alias("..", "3"),
+            alias("6", "5"),
+            track("5", 3),
+        ]
+    ),
+    max_size=6,
+)
+
+
+@given(all_traits=traits_of_one_shape(), more=_MORE, options=OPTIONS, are_own=st.booleans())
+def test_it_says_so_of_end_users_of_one_shape(
+    all_traits: list[dict[str, Any]],
+    more: list[dict[str, Any]],
+    options: PlanOptions,
+    are_own: bool,
+) -> None:
+    records = []
+    for number, traits in enumerate(all_traits, 1):
+        own = {"email": f"{number}@b.co"} if are_own else {}
+        records.append(identify(str(number), number) | {"traits": traits | own})
+    lines = [json.dumps(each).encode() for each in (*records, *more)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        planned(Path(folder), lines, options=options) as made,
+    ):
+        assert same(in_short(made), the_long_way(made))
+
+
+def test_whoever_has_other_ids_by_an_alias_alone_is_told_in_short(plan_of: PlanOf) -> None:
+    people = [identify(str(number), number, email=f"{number}@b.co") for number in range(1, 5)]
+    aliases = [alias(f"visitor {number}", str(number)) for number in range(1, 5)]
+    made = plan_of(*people, *aliases, track("visitor 3", 9), track("7", 9), alias("visitor 7", "7"))
+    told = in_short(made)
+    assert told.short == 1
+    assert same(told, the_long_way(made))
 
 
 @pytest.mark.parametrize("language", [7, True, "en"])
