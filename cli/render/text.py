@@ -26,12 +26,18 @@ def printable(text: str, limit: int | None = LONGEST) -> str:
     """Return a text for a terminal: unsafe characters are escaped, and a long text is cut."""
     if limit is not None and len(text) > limit:
         text = f"{text[:limit]}… ({len(text):,} characters)"
+    if text.isascii() and text.isprintable():
+        return text  # as nearly all texts are
     return _UNSAFE.sub(_escape, text)
 
 
 def json_line(data: object) -> bytes:
     """Return an object as a line of JSON without unsafe characters."""
-    line = to_json(data) + b"\n"
+    return safe_json(to_json(data) + b"\n")
+
+
+def safe_json(line: bytes) -> bytes:
+    """Return a line of JSON, of whichever writer, without unsafe characters."""
     if line.isascii() and b"\x7f" not in line:
         return line  # orjson has escaped all other control characters
     return _UNSAFE_IN_JSON.sub(_escape_in_json, line.decode()).encode()
