@@ -182,6 +182,10 @@ def _may_differ(traits: Mapping[str, Any], folded: Folded) -> bool:
     phones = keys.get("phone", ())
     if len(phones) > 1 or any(type(traits[key]) not in _PHONES for key in phones):
         return True
+    # Empty text is no phone, and gives no warning either.
+    has_phone = folded.upsert.phone_number is not None
+    if not has_phone and any(traits[key] is not None for key in phones):
+        return True
     # Without a userId, `id` is mapped, but not kept: of these two types the values decide about warnings.
     if type(traits.get("id")) in {float, list}:
         return True
