@@ -90,7 +90,7 @@ class QuickChange(NamedTuple):
     def lent(self) -> list[str]:
         """The texts that may be added to the calls of the end user's events."""
         sent = self.sent
-        texts = [str(sent[place]) for place in self.shape.lends]
+        texts = [str(sent[place]) for place in self.shape.lends if sent[place]]
         return [*texts, self.language] if self.language else texts
 
 
