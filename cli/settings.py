@@ -43,6 +43,7 @@ class _Replay(_Export):
     connection: "ConnectionSettings"
     against: str
     workers: int
+    memory: int
     unidentified: Path | None
 
 
@@ -189,6 +190,7 @@ def _replay(values: Values) -> _Replay:
         "connection": _connection(values),
         "against": values["against"] or _against(values),
         "workers": values["workers"],
+        "memory": values["memory"] * 1024 * 1024,
         "unidentified": values["unidentified"],
     }
 

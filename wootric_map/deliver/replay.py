@@ -1,7 +1,7 @@
 """Delivering what a push has opened: an export, which is planned first, or a saved plan."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -122,7 +122,7 @@ class Replay:
         reading: ReadingOptions,
         options: PlanOptions,
         stdin: ByteStream,
-        stack: ExitStack,
+        spool: Spool,
     ) -> Ending:
         """Plan an export, and deliver the plan.
 
@@ -131,9 +131,8 @@ class Replay:
             reading: how records are read.
             options: how records become a plan.
             stdin: standard input, for the source that names it.
-            stack: closes the plan in the end.
+            spool: keeps the records of the plan.
         """
-        spool = stack.enter_context(Spool())
         report = self.report
         with self.observer.reading(sources) as on_bytes:
             plan = plan_records(
