@@ -43,7 +43,6 @@ class _Replay(_Export):
     connection: "ConnectionSettings"
     against: str
     workers: int
-    memory: int
     unidentified: Path | None
 
 
@@ -190,7 +189,6 @@ def _replay(values: Values) -> _Replay:
         "connection": _connection(values),
         "against": values["against"] or _against(values),
         "workers": values["workers"],
-        "memory": values["memory"] * 1024 * 1024,
         "unidentified": values["unidentified"],
     }
 

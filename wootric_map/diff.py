@@ -2,23 +2,24 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from wootric_map.deliver.call_range import CallRange
 from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.knowledge import Knowledge
-from wootric_map.deliver.overview import Overview, Show, tell
+from wootric_map.deliver.overview import Show, overview
 from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
 from wootric_map.deliver.ways import Account, StepCounter, Way
 from wootric_map.mapping.identity import Origin
 from wootric_map.model import Action, EndUser, EndUserUpsert
 from wootric_map.plan.change_shapes import QuickChange
 from wootric_map.plan.engine.names import Tally
-from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_writer import PlanWriter
 from wootric_map.plan.steps import Find, Write
+from wootric_map.read.process_pool import SideBySide
 from wootric_map.rejects import KeptRecords
 from wootric_map.report import Report
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from wootric_map.deliver.journal import Journal
 
 T = TypeVar("T")
-
-_TOLD_AT_ONCE: Final = 2_000
-"""End users whose counts are added at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,38 +235,30 @@ class Changes(Generic[T]):
                 saved.add(each)
             yield from self._counted(each)
 
-    def overviewed(self) -> Iterator[T]:
-        """Go through the plan without look-ups; most events are not even looked at."""
-        told: Overview[T] = self._nothing_told()
-        for nth, person in enumerate(self.plan.spool.people()):
-            if tell(self.plan, person, told, self.show):
-                yield from told.shown
-                told.shown.clear()
-                if nth % _TOLD_AT_ONCE:
-                    continue
-                self._add(told)
-            else:
-                self._add(told)
-                yield from self._rehearsed(person)
-            told = self._nothing_told()
-        self._add(told)
-
-    def _nothing_told(self) -> "Overview[T]":
-        return Overview.beside(self.report)
-
-    def _add(self, told: "Overview[T]") -> None:
-        """Add what was told of some end users."""
-        told.close()
-        told.report.done["look_up"] += sum(each.look_ups(self.plan) for each in told.sought)
-        self.report.add(told.report)
-        self.steps.add_created(told.report.done)
-        for (action, label), count in told.calls.items():
-            self.tally.add(action, label, count)
-
-    def _rehearsed(self, person: Person) -> Iterator[T]:
-        for each in rehearse_end_user(self.plan, self.plan.end_user(person)):
-            self.steps.add(each)
-            yield from self._counted(each)
+    def overviewed(self, processes: int) -> Iterator[T]:
+        """Go through the plan without look-ups, in several processes side by side."""
+        plan, report = self.plan, self.report
+        keeps = report.unidentified_records is not None
+        work = partial(overview, plan, show=self.show, keeps_unidentified=keeps)
+        stretches = range(plan.spool.stretches)
+        with SideBySide(work, processes if len(stretches) > 1 else 1) as workers:
+            for stretch, told in workers.each(stretches):
+                people = plan.spool.people_of(stretch)
+                for part in told:
+                    if isinstance(part, int):
+                        # A giant may have nothing left.
+                        person = next((each for each in people if each.number == part), None)
+                        end_user = plan.end_user(person) if person else None
+                        for each in rehearse_end_user(plan, end_user) if end_user else ():
+                            self.steps.add(each)
+                            yield from self._counted(each)
+                        continue
+                    part.report.done["look_up"] += sum(each.look_ups(plan) for each in part.sought)
+                    report.add(part.report)
+                    self.steps.add_created(part.report.done)
+                    for (action, label), count in part.calls.items():
+                        self.tally.add(action, label, count)
+                    yield from part.shown
 
     def _counted(self, each: Rehearsed) -> Iterator[T]:
         """Count one step, and yield what is shown of it."""

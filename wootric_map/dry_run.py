@@ -23,7 +23,7 @@ from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_writer import PlanWriter
-from wootric_map.plan.planning import plan_records
+from wootric_map.plan.planning import intake_workers, plan_records
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import REJECTS, KeptRecords
@@ -125,7 +125,7 @@ class DryRun:
                     workers = settings.workers if compared.asks else 1
                     found = changes.rehearsed(compared, saved, workers)
                 else:
-                    found = changes.overviewed()
+                    found = changes.overviewed(settings.processes)
                 keep = partial(_keep, unidentified, plan)
                 yield Diff(found, report, tally, compared, steps, keep)
                 if saved:
@@ -169,29 +169,32 @@ class DryRun:
     ) -> tuple[Plan, Compared, PlanWriter | None]:
         settings, reading = self._settings, self._settings.reading
         options = plan_options(settings, keep_lines=settings.unidentified is not None)
-        compared = _Comparison(
-            settings, self._connect, stop, stack, self._observer, self._clock
-        ).opened()
-        memory = compared.memory
-        spool = stack.enter_context(Spool(threads=settings.processes, memory=settings.memory))
-        saved = None
-        if settings.out:
-            fills = options.existing == "fill"
-            writer = _plan_file(settings.out, compared, settings.against, fills=fills)
-            saved = stack.enter_context(writer)
-        with self._observer.reading(sources) as on_bytes:
-            plan = plan_records(
-                sources,
-                reading,
-                options,
-                spool,
-                self.report,
-                stdin=stream_of(self._stdin),
-                snapshot=None if compared.asks else compared.find,
-                evidence=memory.claims if memory else None,
-                history=memory.rejects if memory else None,
-                on_bytes=on_bytes,
-            )
+        # The workers are forked before any thread is started.
+        with intake_workers(sources, reading, options, processes=settings.processes) as workers:
+            compared = _Comparison(
+                settings, self._connect, stop, stack, self._observer, self._clock
+            ).opened()
+            memory = compared.memory
+            spool = stack.enter_context(Spool())
+            saved = None
+            if settings.out:
+                fills = options.existing == "fill"
+                writer = _plan_file(settings.out, compared, settings.against, fills=fills)
+                saved = stack.enter_context(writer)
+            with self._observer.reading(sources) as on_bytes:
+                plan = plan_records(
+                    sources,
+                    reading,
+                    options,
+                    spool,
+                    self.report,
+                    stdin=stream_of(self._stdin),
+                    workers=None if memory else workers,
+                    snapshot=None if compared.asks else compared.find,
+                    evidence=memory.claims if memory else None,
+                    history=memory.rejects if memory else None,
+                    on_bytes=on_bytes,
+                )
         return plan, compared.complete(plan), saved
 
 

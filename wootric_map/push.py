@@ -26,12 +26,10 @@ from wootric_map.errors import (
     exit_code_of,
 )
 from wootric_map.export import find_sources, stream_of
-from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_rejects import holds_plan_lines
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
-from wootric_map.read.threads import available_threads
 from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile
 from wootric_map.replay_settings import ReplaySettings, plan_options
 from wootric_map.report import Report
@@ -330,10 +328,7 @@ class Push:
             return replay.deliver_plan(opened.saved)
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
-        spool = Spool(threads=available_threads(), memory=settings.memory)
-        return replay.deliver_export(
-            opened.sources, settings.reading, options, stdin, opened.stack.enter_context(spool)
-        )
+        return replay.deliver_export(opened.sources, settings.reading, options, stdin, opened.stack)
 
     def _journal(
         self, account: Account, snapshot: "SnapshotReader | None"

@@ -6,7 +6,6 @@ from pathlib import Path
 from wootric_map.account import AccountSettings, ConnectionSettings
 from wootric_map.comparison import NOTHING
 from wootric_map.export import ExportSettings
-from wootric_map.plan.engine.memory import MEMORY
 from wootric_map.plan.plan import PlanOptions
 
 
@@ -24,8 +23,6 @@ class ReplaySettings(ExportSettings):
     """What the plan is compared with: `nothing`, the `account`, or the path of a snapshot."""
     workers: int = 8
     """How many end users are under way at once."""
-    memory: int = MEMORY
-    """Bytes of memory that the records may take; the rest waits in temporary files."""
     unidentified: Path | None = None
     """The file in which unidentified records are kept; None for no file."""
 

@@ -44,7 +44,7 @@ class Report:
     unknown_users: tuple[str, ...] = ()
     """Chosen end users that no record names."""
     met_events: set[str] = field(default_factory=set)
-    """Chosen patterns of event names that a record matches, as far as the plan does not tell."""
+    """Chosen patterns of event names that any record matches."""
     unknown_events: tuple[str, ...] = ()
     """Chosen patterns of event names that no record matches."""
     passed_over: PassedOver = field(default_factory=PassedOver)

@@ -8,22 +8,11 @@ import click
 from cli.options.reading import with_files_for
 from cli.options.types import Count, LocalPath, Moment, together
 from wootric_map.mapping import filters
-from wootric_map.plan.engine.memory import LEAST_MEMORY, MEMORY
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-_MEGABYTE = 1024 * 1024
-
 planning_options = together(
-    click.option(
-        "--memory",
-        type=click.IntRange(LEAST_MEMORY // _MEGABYTE),
-        default=MEMORY // _MEGABYTE,
-        show_default=True,
-        metavar="MB",
-        help="Megabytes that the records may take in memory; the rest waits in temporary files (TMPDIR).",
-    ),
     click.option(
         "--fill-missing",
         is_flag=True,

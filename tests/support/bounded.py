@@ -1,22 +1,51 @@
 """A spool that holds little at once, so that a few records go the way of very many."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Final
 
 import pytest
 
-from wootric_map.plan.engine import part_intake, spool
+from wootric_map.plan.engine import repeats, runs, scratch_file, spool
+
+_MODULES: Final = (repeats, runs, scratch_file, spool)
 
 
 @contextmanager
-def giants(giant_bytes: int = 1, most_bytes: int = 1) -> Iterator[None]:
-    """Hold no end user's records in memory, and write each record that is read exactly at once.
-
-    Args:
-        giant_bytes: bytes of an end user's records above which they are read again each time.
-        most_bytes: bytes of exactly read records that are held at once.
-    """
+def bounds(**changed: int) -> Iterator[None]:
+    """Set what is held at once, each by its name in its module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spool, "_GIANT_BYTES", giant_bytes)
-        patch.setattr(part_intake, "_MOST_BYTES", most_bytes)
+        for each, value in changed.items():
+            name = f"_{each.upper()}"
+            (module,) = (module for module in _MODULES if hasattr(module, name))
+            patch.setattr(module, name, value)
         yield
+
+
+giants = partial(
+    bounds, held_bytes=0, giant_bytes=1, slice_bytes=60, gathered_bytes=300, runs_at_once=2
+)
+"""Every end user is sorted on disk."""
+
+some_giants = partial(
+    bounds, held_bytes=500, giant_bytes=200, stretch_bytes=100, slice_bytes=60, gathered_bytes=300
+)
+"""Whoever has more than a few records is."""
+
+small = partial(
+    bounds,
+    held_bytes=0,
+    stretch_bytes=100,
+    gathered_bytes=150,
+    messages_at_once=2,
+)
+"""Nobody is, but there are many stretches, pieces of them, and shelves of messages."""
+
+BOUNDS: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "as it is": bounds,
+    "giants": giants,
+    "some giants": some_giants,
+    "small": small,
+}
+"""Ways of keeping records, which must make no difference."""

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from operator import itemgetter
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from wootric_map.deliver.compare import written
 from wootric_map.deliver.knowledge import look_ups_that_tell
@@ -16,9 +17,8 @@ from wootric_map.deliver.rehearse import Rehearsed, rehearse_end_user
 from wootric_map.deliver.verdicts import Change, change, enrich, unidentified
 from wootric_map.model import UNKNOWN, Action, EndUserUpsert, Outcome, Skip
 from wootric_map.plan.change_shapes import QuickChange
-from wootric_map.plan.engine.found import topic_of
-from wootric_map.plan.engine.rows import IDENTIFY, KINDS, QUIET
 from wootric_map.plan.engine.spool import Person
+from wootric_map.plan.engine.taken import IDENTIFY, KINDS, QUIET
 from wootric_map.plan.people import AMBIGUOUS, EMAIL, PHONE, SEVERAL_PEOPLE, WOOTRIC
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.quick_changes import has_user_id
@@ -35,6 +35,9 @@ Topic: TypeAlias = str | tuple[str | None, str | None, str | None]
 
 Show: TypeAlias = Callable[[Rehearsed | QuickChange], T]
 """Returns what is shown of a write, or of a change that says as much."""
+
+_TOPIC: Final = itemgetter(6)
+"""Returns the topic of a record as the spool holds it."""
 
 
 class Sought(NamedTuple):
@@ -67,10 +70,8 @@ class Overview(NamedTuple, Generic[T]):
     """Topics of events that are still to be counted in `events`."""
 
     @classmethod
-    def beside(cls, report: Report) -> "Overview[T]":
-        """Return that of no end user, whose counts are to be added to `report`."""
-        keeps = report.unidentified_records is not None
-        noted = UnidentifiedRecords() if keeps else None
+    def empty(cls, noted: UnidentifiedRecords | None) -> "Overview[T]":
+        """Return that of no end user; `noted` takes the records that are skipped as `unidentified`."""
         return cls(Report(unidentified_records=noted), Counter(), [], [], [])
 
     def close(self) -> None:
@@ -93,21 +94,37 @@ class Overview(NamedTuple, Generic[T]):
         return calls
 
 
-def tell(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
-    """Add what a push would do for an end user, without any call.
+def overview(
+    plan: Plan, stretch: int, show: Show[T], *, keeps_unidentified: bool = False
+) -> list[Overview[T] | int]:
+    """Go through the end users of one stretch of the spool without any call.
 
     Args:
         plan: the closed plan, with folded identifies; all events count.
-        person: the end user.
-        told: what is added to.
+        stretch: the number of the stretch.
         show: returns what is shown of a write.
+        keeps_unidentified: whether to note which records are skipped as `unidentified`.
 
     Returns:
-        Whether anything was added; if not, only a rehearsal can tell.
+        The results in the order of the end users; for an end user who has to be rehearsed, their number. A
+        giant may have nothing left to rehearse.
     """
-    if person.is_giant:
-        return False
-    return _tell_quickly(plan, person, told, show) or _tell(plan, person, told, show)
+    told: list[Overview[T] | int] = []
+    if plan.spool.is_giant(stretch):
+        return [plan.spool.first_of(stretch)]
+    last: Overview[T] | None = None
+    for person in plan.spool.people_of(stretch):
+        if last is None:
+            noted = UnidentifiedRecords() if keeps_unidentified else None
+            last = Overview.empty(noted)
+            told.append(last)
+        if not (_tell_quickly(plan, person, last, show) or _tell(plan, person, last, show)):
+            told.append(person.number)
+            last = None
+    for each in told:
+        if isinstance(each, Overview):
+            each.close()
+    return told
 
 
 def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
@@ -252,7 +269,7 @@ def _count(
         created: returns what is written of them; None if nothing is.
     """
     found = person.replayed_rows.found
-    told.topics.extend(map(topic_of, found))
+    told.topics.extend(map(_TOPIC, found))
     if not found:
         return
     may_be_quiet = is_little(lent)

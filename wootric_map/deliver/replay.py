@@ -1,7 +1,7 @@
 """Delivering what a push has opened: an export, which is planned first, or a saved plan."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -122,7 +122,7 @@ class Replay:
         reading: ReadingOptions,
         options: PlanOptions,
         stdin: ByteStream,
-        spool: Spool,
+        stack: ExitStack,
     ) -> Ending:
         """Plan an export, and deliver the plan.
 
@@ -131,8 +131,9 @@ class Replay:
             reading: how records are read.
             options: how records become a plan.
             stdin: standard input, for the source that names it.
-            spool: keeps the records of the plan.
+            stack: closes the plan in the end.
         """
+        spool = stack.enter_context(Spool())
         report = self.report
         with self.observer.reading(sources) as on_bytes:
             plan = plan_records(

@@ -16,7 +16,7 @@ from wootric_map.model import (
     PageView,
     Skip,
 )
-from wootric_map.plan.engine.rows import EMAIL_IN_TRAITS
+from wootric_map.plan.engine.taken import EMAIL_IN_TRAITS
 from wootric_map.plan.folding import NOTHING_KNOWN
 from wootric_map.plan.people import EMAIL, PHONE, SEVERAL_PEOPLE, USER, WOOTRIC
 from wootric_map.plan.steps import EndUserPlan, Event, Step, Write

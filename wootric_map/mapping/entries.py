@@ -91,14 +91,6 @@ class Counted(Protocol):
 
 
 C = TypeVar("C", bound=Counted)
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Workers(Protocol[R_co]):
-    """Several processes or threads that do the same work on parts of sources."""
-
-    def each(self, items: Iterable[Source], /) -> Iterator[tuple[Source, R_co]]:
-        """Yield each part with its result, in the order of the parts."""
 
 
 def worth(processes: int, sources: Iterable[Source]) -> int:
@@ -108,7 +100,7 @@ def worth(processes: int, sources: Iterable[Source]) -> int:
 
 
 def read_in_parts(
-    workers: Workers[C],
+    workers: SideBySide[Source, C],
     sources: Iterable[Source],
     *,
     stdin: ByteStream,
@@ -119,7 +111,7 @@ def read_in_parts(
     """Cut sources into parts, and have processes work on the parts side by side.
 
     Args:
-        workers: the processes or threads.
+        workers: the processes.
         sources: the sources, as `discover` returns them.
         stdin: standard input, for the source that names it.
         max_line_bytes: the longest line that is read.

@@ -3,13 +3,16 @@
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator
-from itertools import chain
+from itertools import chain, islice
+from typing import Final
 
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.pairs import Pairs
 from wootric_map.plan.evidence import Evidence
-from wootric_map.plan.identities import Alias, Identities
+from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import EMAIL, PREFIXES, SEVERAL_PEOPLE, USER, id_name
+
+_ALIASES_AT_ONCE: Final = 1000
 
 
 def find_ambiguous_ids(identities: Identities) -> None:
@@ -50,8 +53,8 @@ class EvidenceFindings:
             for previous, user in names.alias_pairs()
         )
         self._find_ambiguous_aliases(identities, evidence)
-        for _ in tying_aliases(identities):
-            pass  # numbers their ids, if they have no numbers yet
+        for aliases in tying_aliases(identities):
+            identities.numbers([id_name(USER, each) for alias in aliases for each in alias])
         identities.keep_names()
         self.prints = _prints(names, len(identities), evidence)
         """The fingerprint of each `userId` and email, by its number; 0 for ids of other kinds."""
@@ -89,17 +92,22 @@ class EvidenceFindings:
         several = evidence.shared_previous_ids()
         if several:
             identities.ambiguous_aliases = {
-                alias.previous: several[print_]
-                for alias in tying_aliases(identities)
-                if (print_ := evidence.fingerprint(id_name(USER, alias.previous))) in several
+                previous: several[print_]
+                for aliases in tying_aliases(identities)
+                for previous, _ in aliases
+                if (print_ := evidence.fingerprint(id_name(USER, previous))) in several
             }
 
 
-def tying_aliases(identities: Identities) -> Iterator[Alias]:
-    """Yield the aliases that tie: those whose `previousId` has one `userId` alone."""
-    for alias in identities.aliases():
-        if alias.users == 1 and alias.previous not in identities.ambiguous_aliases:
-            yield alias
+def tying_aliases(identities: Identities) -> Iterator[list[tuple[str, str]]]:
+    """Yield the aliases that tie, many at a time; each is a `previousId` and its only `userId`."""
+    told = identities.names.aliases()
+    while aliases := list(islice(told, _ALIASES_AT_ONCE)):
+        yield [
+            (previous, user)
+            for previous, user, users in aliases
+            if users == 1 and previous not in identities.ambiguous_aliases
+        ]
 
 
 def _prints(names: Names, count: int, evidence: Evidence) -> "array[int]":

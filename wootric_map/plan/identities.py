@@ -1,53 +1,49 @@
 """All ids of a run, and which of them belong to one end user (segment.md 8).
 
-The ids are numbered once all records are read, and what the records say is only noted: whether several
+While records are read, the ids are only numbered, and what the records say is only noted: whether several
 people carry an id shows when all identifies are known. `tying.tie_ids` ties the ids then. The names of the
 ids wait in `Names`, so that memory grows by a few bytes an id.
 """
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 
 from wootric_map.plan.engine.names import Names
+from wootric_map.plan.engine.number_table import UNMET, NumberTable
 from wootric_map.plan.engine.pairs import Pairs
-from wootric_map.plan.people import ANONYMOUS, KINDS, NEVER, USER, id_name
+from wootric_map.plan.people import KINDS, NEVER
+
+_NAMES_IN_MEMORY = 200_000
+"""Ids whose names are kept in memory; the names of all others wait in `Names`."""
 
 _HINTS_IN_MEMORY = 50_000
 """Hints that are kept in memory before they go to `Names`."""
 
 
-class Alias(NamedTuple):
-    """A `previousId`, and a `userId` that it is aliased to."""
-
-    previous: str
-    user: str
-    users: int
-    """How many `userId`s it is aliased to."""
-    number: int
-    """The number of the `userId`."""
-    as_user: int
-    """The number of the `previousId` as a `userId`."""
-    as_anonymous: int
-    """The number of the `previousId` as an anonymousId."""
-
-
 class Identities:
     """The ids of a run as a union-find: each group of ids is one end user."""
 
-    def __init__(self, names: Names, *, hints_in_memory: int = _HINTS_IN_MEMORY) -> None:
+    def __init__(
+        self,
+        names: Names,
+        *,
+        names_in_memory: int = _NAMES_IN_MEMORY,
+        hints_in_memory: int = _HINTS_IN_MEMORY,
+    ) -> None:
         """Start without any id.
 
         Args:
             names: keeps the names of the ids, and the ids that each phone and anonymous id was seen with.
+            names_in_memory: how many names are kept in memory before they go to `names`.
             hints_in_memory: how many hints are kept in memory before they go to `names`.
         """
         self.names = names
+        self._names_in_memory = names_in_memory
         self._hints_in_memory = hints_in_memory
-        self._new: dict[str, int] = {}
-        """The ids that `names` does not hold yet."""
-        self._numbered_aliases: Callable[[], Iterable[tuple[str, str, int, int, int, int]]] | None
-        self._numbered_aliases = None
+        # The ids met most recently, and all others, whose names are in `Names`.
+        self._recent: dict[str, int] = {}
+        self._earlier = NumberTable()
         self._hints: dict[tuple[int, int], None] = {}
         self.has_hints = False
         """Whether any phone or anonymous id was seen with another id."""
@@ -84,38 +80,17 @@ class Identities:
         """Return how many ids there are; their numbers begin at 0."""
         return len(self._parents)
 
-    def load(
-        self,
-        ids: Iterable[tuple[str, int]],
-        aliases: Callable[[], Iterable[tuple[str, str, int, int, int, int]]],
-    ) -> None:
-        """Take ids that are numbered already, from 0.
-
-        Args:
-            ids: of each id the beginning of its name, and the time of the first record filed under it, or
-                `NEVER`.
-            aliases: returns the fields of an `Alias` for each `previousId`.
-        """
-        for prefix, first in ids:
-            self.group_kinds.append(KINDS[prefix])
-            self.first_seen.append(first)
-        self._parents.extend(range(len(self.group_kinds)))
-        self._numbered_aliases = aliases
+    def see(self, seen: Iterable[tuple[int, int]]) -> None:
+        """Note that records are filed under ids; each pair is an id, and the record's time or `NO_TIME`."""
+        first_seen = self.first_seen
+        for number, time in seen:
+            if time < first_seen[number]:  # noqa: PLR1730 - seldom so, and min() takes longer
+                first_seen[number] = time
 
     def see_anew(self, seen: Iterable[tuple[int, int]]) -> None:
-        """Replace all first-seen times; each pair is an id, and when a record was first filed under it."""
+        """Replace all first-seen times by those of these records."""
         self.first_seen = array("q", [NEVER]) * len(self)
-        for number, time in seen:
-            self.first_seen[number] = time
-
-    def aliases(self) -> Iterator[Alias]:
-        """Yield each `previousId` with one `userId` that it is aliased to."""
-        if self._numbered_aliases:
-            yield from map(Alias._make, self._numbered_aliases())
-            return
-        for previous, user, users in self.names.aliases():
-            names = id_name(USER, user), id_name(USER, previous), id_name(ANONYMOUS, previous)
-            yield Alias(previous, user, users, *self.numbers(names))
+        self.see(seen)
 
     def hint(self, shared: int, number: int) -> None:
         """Note that a phone or anonymous id was seen with an id."""
@@ -153,24 +128,38 @@ class Identities:
 
     def number(self, name: str) -> int:
         """Return the number of an id by its name; a new id is given a new number."""
-        number = self._new.get(name)
-        if number is None:
-            number = self.names.identity(name)
-        if number is None:
-            number = self._new[name] = len(self)
-            self._parents.append(number)
-            self.group_kinds.append(KINDS[name[:2]])
-            self.first_seen.append(NEVER)
-        return number
+        return self.numbers((name,))[0]
 
-    def numbers(self, names: Sequence[str]) -> list[int]:
+    def numbers(self, names: Sequence[str]) -> "array[int]":
         """Return the numbers of ids by their names; each new id is given a new number."""
-        return [self.number(name) for name in names]
+        numbers = array("q", map(self._recent.get, names, repeat(UNMET)))
+        missed = [place for place, number in enumerate(numbers) if number == UNMET]
+        if self._earlier:
+            for place, number in zip(
+                missed, self._earlier.find([names[each] for each in missed]), strict=True
+            ):
+                numbers[place] = number
+            missed = [each for each in missed if numbers[each] == UNMET]
+        self._add(dict.fromkeys(names[each] for each in missed))
+        for place in missed:
+            numbers[place] = self._recent[names[place]]
+        if len(self._recent) >= self._names_in_memory:
+            self.keep_names()
+        return numbers
+
+    def _add(self, names: Collection[str]) -> None:
+        """Give new ids their numbers."""
+        numbers = range(len(self), len(self) + len(names))
+        self._recent.update(zip(names, numbers, strict=True))
+        self._parents.extend(numbers)
+        self.group_kinds.extend(KINDS[name[:2]] for name in names)
+        self.first_seen.extend(repeat(NEVER, len(names)))
 
     def keep_names(self) -> None:
         """Move the names in memory to `Names`."""
-        self.names.keep(self._new.items())
-        self._new = {}
+        self.names.keep(self._recent.items())
+        self._earlier.extend(self._recent)
+        self._recent = {}
 
     def keep_hints(self) -> None:
         """Move the hints in memory to `Names`."""
@@ -179,5 +168,8 @@ class Identities:
 
     def close(self) -> None:
         """Number no more ids; from here on `Names.identity` returns the number of an id."""
-        if self._new:
+        if self._earlier:
             self.keep_names()
+        self.names.keep_later(self._recent.items)
+        # Nobody asks for numbers any more, and the steps to come need the memory.
+        self._recent, self._earlier = {}, NumberTable()

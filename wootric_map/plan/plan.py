@@ -3,6 +3,7 @@
 The records wait in a `Spool`, so that memory grows by a few bytes a record and an end user.
 """
 
+from array import array
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -14,10 +15,8 @@ from wootric_map.mapping.filters import Choice
 from wootric_map.mapping.property_names import Kinds, Naming
 from wootric_map.model import EndUser, EndUserUpsert, Existing, Ref
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
-from wootric_map.plan.engine.found import Row
-from wootric_map.plan.engine.part_intake import Taken
-from wootric_map.plan.engine.rows import IDENTIFY
-from wootric_map.plan.engine.spool import Person, SkippedRow, Spool
+from wootric_map.plan.engine.spool import NOBODY, Person, Row, SkippedRow, Spool
+from wootric_map.plan.engine.taken import IDENTIFY, Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded, PlacedWarning, fold, write_of
 from wootric_map.plan.id_warnings import id_warnings, with_shared_email
@@ -86,15 +85,37 @@ class Plan:
         """Whether an end user has one write at most."""
 
     def take(self, taken: Taken, source: str, lines_before: int) -> None:
-        """Take note of a part whose records are in the spool; the parts come in their order.
+        """Add the records of a part; the parts come in their order.
 
         Args:
-            taken: what the part came to.
+            taken: the part.
             source: the name of the part's source.
             lines_before: how many lines of the source stand before the part.
         """
+        identities = self._identities
+        numbers = identities.numbers(taken.names)
+        for note, pairs in (
+            (identities.claims.add, taken.claims),
+            (identities.withheld.add, taken.withheld),
+            (identities.ties.add, taken.ties),
+            (identities.hint, taken.hints),
+        ):
+            for one, other in pairs:
+                note(numbers[one], numbers[other])
+        if taken.aliases:
+            self.spool.names.keep_aliases(
+                (previous, user, source, lines_before + line)
+                for previous, user, line in taken.aliases
+            )
         self._kinds.add(taken.kinds)
-        self.spool.take(taken, source, lines_before)
+        numbers.append(NOBODY)  # in the last place, which index -1 names
+        filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
+        others = array("I", map(numbers.__getitem__, taken.others))
+        met = zip(filed, taken.columns.times, strict=True)
+        identities.see((each for each in met if each[0] != NOBODY) if NOBODY in filed else met)
+        self.has_tracks = self.has_tracks or taken.has_tracks
+        columns = taken.columns._replace(numbers=filed)
+        self.spool.take(taken._replace(columns=columns, others=others), source, lines_before)
 
     def close(
         self, find: Find | None = None, evidence: Evidence | None = None
@@ -111,7 +132,6 @@ class Plan:
         choice = self._options.choice
         self.naming = replace(self.naming, kinds=self._kinds.masks or {})
         users = {name: chosen_names(name) for name in sorted(choice.users)}
-        self.has_tracks = self.spool.number_ids(self._identities)
         self._ids = EndUserIds(self._identities, evidence)
         find_id = partial(wootric_id, find, self.is_shared) if find else None
         tie_ids(self._identities, find_id, evidence)
@@ -129,14 +149,6 @@ class Plan:
             if not any(self.spool.names.identity(name) is not None for name in names)
         )
         yield from self.spool.left_out()
-
-    def unknown_events(self, known: Collection[str]) -> tuple[str, ...]:
-        """Return the chosen patterns of event names that nothing matches; `known` are known to be met."""
-        choice = self._options.choice
-        met = set(known)
-        for name in self.spool.events() if choice.events else ():
-            met.update(choice.patterns_of(name))
-        return tuple(each for each in choice.events if each not in met)
 
     def __iter__(self) -> Iterator[EndUserPlan]:
         """Return the end users, in the order in which they were first met."""

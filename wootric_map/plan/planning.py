@@ -1,24 +1,46 @@
 """Reading the sources into a plan, which is how `dry-run` and `push` begin."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from wootric_map.mapping.entries import ReadingOptions
+from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
 from wootric_map.mapping.filters import not_chosen
 from wootric_map.mapping.property_names import Naming
 from wootric_map.model import SHARED, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, RejectHistory
-from wootric_map.plan.engine.intake import Intake
-from wootric_map.plan.engine.part_intake import IntakeOptions
+from wootric_map.plan.engine.intake import IntakeOptions, take_in
 from wootric_map.plan.engine.spool import SkippedRow, Spool
-from wootric_map.plan.engine.taking import take_sources
+from wootric_map.plan.engine.taken import Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.plan import Plan, PlanOptions
 from wootric_map.plan.steps import Find
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
+from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import names_message
 from wootric_map.rejects import RejectsFile
 from wootric_map.report import Report
+
+
+def intake_workers(
+    sources: Sequence[Source],
+    reading: ReadingOptions,
+    options: PlanOptions,
+    *,
+    processes: int = 1,
+    keep_rejected: bool = False,
+) -> SideBySide[Source, Taken]:
+    """Return the processes that read records; enter this context before any thread is started.
+
+    Args:
+        sources: the sources that `discover` returns.
+        reading: how to read the sources.
+        options: how records become a plan.
+        processes: how many processes there may be.
+        keep_rejected: whether to keep the lines of rejected records.
+    """
+    intake = _intake(reading, options, keep_rejected=keep_rejected)
+    return SideBySide(partial(take_in, options=intake), worth(processes, sources))
 
 
 def _intake(
@@ -49,6 +71,7 @@ def plan_records(
     report: Report,
     *,
     stdin: ByteStream,
+    workers: SideBySide[Source, Taken] | None = None,
     snapshot: Find | None = None,
     evidence: Evidence | None = None,
     rejects: RejectsFile | None = None,
@@ -64,6 +87,8 @@ def plan_records(
         spool: keeps the records of the plan.
         report: counts the records, skips, rejections and warnings.
         stdin: standard input, for the source that names it.
+        workers: the processes that `intake_workers` returns for equal arguments; None reads in this
+            process.
         snapshot: looks an end user up without a call; None if there is no snapshot.
         evidence: what the identifies of earlier runs claimed; None uses this run alone.
         rejects: gets the rejected records.
@@ -76,31 +101,33 @@ def plan_records(
     """
     plan = Plan(spool, options)
     intake = _intake(reading, options, keep_rejected=rejects is not None, history=history)
-    takes_in = Intake(spool.database, intake)
-    for part, lines, taken in take_sources(
-        takes_in,
-        sources,
-        threads=spool.threads,
-        stdin=stdin,
-        max_line_bytes=reading.max_line_bytes,
-        on_bytes=on_bytes,
+    if workers is None:
+        workers = SideBySide(partial(take_in, options=intake), 1)
+    for part, lines, first in read_in_parts(
+        workers, sources, stdin=stdin, max_line_bytes=reading.max_line_bytes, on_bytes=on_bytes
     ):
-        report.add(taken.report, lines)
-        if history:
-            history.retry(taken.retried)
-        if rejects:
-            for line, rejection, raw in taken.rejected:
-                rejects.reject(part.name, lines + line, rejection, raw)
-                if history:
-                    history.reject(raw, REJECTED)
-        plan.take(taken, part.name, lines)
+        taken = first
+        while True:
+            report.add(taken.report, lines)
+            if history:
+                history.retry(taken.retried)
+            if rejects:
+                for line, rejection, raw in taken.rejected:
+                    rejects.reject(part.name, lines + line, rejection, raw)
+                    if history:
+                        history.reject(raw, REJECTED)
+            plan.take(taken, part.name, lines)
+            if taken.stopped_after is None:
+                break
+            taken = take_in(part, intake, after=taken.stopped_after)
     for left_out in plan.close(snapshot, evidence):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
     for ref, warning in plan.warnings():
         report.warn(ref.source, ref.line, warning)
     report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids
     report.unknown_users = plan.unknown_users
-    report.unknown_events = plan.unknown_events(report.met_events)
+    events = options.choice.events
+    report.unknown_events = tuple(each for each in events if each not in report.met_events)
     return plan
 
 

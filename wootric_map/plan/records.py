@@ -8,9 +8,8 @@ from wootric_map.mapping.property_names import Naming
 from wootric_map.mapping.record_keys import event_key, record_key
 from wootric_map.mapping.settings import event_properties
 from wootric_map.model import EligibilityCheck, MappingWarning, PageView, Ref
-from wootric_map.plan.engine.found import Row, topic_of
-from wootric_map.plan.engine.rows import CHOSEN, IDENTIFY, KINDS, PAGE
-from wootric_map.plan.engine.spool import Person, Rows
+from wootric_map.plan.engine.spool import Person, Row, Rows
+from wootric_map.plan.engine.taken import CHOSEN, IDENTIFY, KINDS, PAGE
 from wootric_map.plan.folding import PlacedWarning
 from wootric_map.plan.identified import Identified
 from wootric_map.plan.steps import Event
@@ -63,7 +62,7 @@ def last_that_repeats(identifies: Rows) -> Row | None:
     """
     found = identifies.found
     if len(found) > 1:
-        topics = {topic_of(each) if each[3] & CHOSEN else None for each in found}
+        topics = {each[6] if each[3] & CHOSEN else None for each in found}
         if len(topics) > 1 or None in topics:
             return None
     last = None

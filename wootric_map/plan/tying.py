@@ -27,6 +27,7 @@ from wootric_map.plan.people import (
     WOOTRIC,
     FindWootricId,
     Identity,
+    id_name,
 )
 
 _SEVERAL: Final = -1
@@ -83,11 +84,17 @@ def _tie_pairs(identities: Identities) -> None:
 
 def _tie_aliases(identities: Identities) -> None:
     """Tie the `userId` of each alias to its `previousId`, be that a `userId` or an anonymous id."""
-    several = identities.ambiguous_users.keys()
-    for alias in tying_aliases(identities):
-        if not several & {alias.number, alias.as_user}:
-            identities.unite(alias.number, alias.as_user)
-            identities.unite(alias.number, alias.as_anonymous)
+    for aliases in tying_aliases(identities):
+        names = [
+            id_name(kind, text)
+            for previous, user in aliases
+            for kind, text in ((USER, user), (USER, previous), (ANONYMOUS, previous))
+        ]
+        numbers = iter(identities.numbers(names))
+        for user, *others in zip(numbers, numbers, numbers, strict=True):
+            if not identities.ambiguous_users.keys() & {user, others[0]}:
+                for other in others:
+                    identities.unite(user, other)
 
 
 def _tie_as_earlier_runs(
@@ -114,8 +121,10 @@ def _tie_as_earlier_runs(
     beside = (number for print_, number in neighbours.items() if print_ in findings.beside)
     identities.misidentified = {*identities.misidentified, *beside}
     if has_earlier:
-        for alias in tying_aliases(identities):
-            for number in (alias.as_user, alias.number):
+        for aliases in tying_aliases(identities):
+            for number in identities.numbers(
+                [id_name(USER, each) for pair in aliases for each in pair]
+            ):
                 is_filed = identities.first_seen[number] != NEVER
                 if not is_filed and number not in identities.ambiguous_users:
                     neighbours[findings.prints[number]] = number

@@ -31,14 +31,14 @@ _MOST_ENCODED_ASCII: Final = 3
 _LENT: Final = 1_800
 """Bytes of an address that are reserved for the values that the end user adds to a call."""
 
-SHORT_CHECK: Final = 1_100
+_SHORT_CHECK: Final = 1_100
 """Bytes of a track record's line whose address is never too long, if it has `_FEW_PROPERTIES` at most: a byte
 of the line becomes three at most, and `_LENT` bytes are left."""
 
 _FEW_PROPERTIES: Final = 50
 """Properties, of one value each, that a track record with a short line may have."""
 
-SHORT_VIEW: Final = 1_600
+_SHORT_VIEW: Final = 1_600
 """Bytes of a page record's line whose address is never too long."""
 
 _SHOWN: Final = 80
@@ -83,12 +83,12 @@ def is_short_check(line: bytes, properties: Mapping[str, object]) -> bool:
         line: the line of the record.
         properties: the properties of the record; `properties.stay_short` returns true for them.
     """
-    return len(line) < SHORT_CHECK and len(properties) <= _FEW_PROPERTIES
+    return len(line) < _SHORT_CHECK and len(properties) <= _FEW_PROPERTIES
 
 
 def is_short_view(line: bytes) -> bool:
     """Tell whether a page record's line alone shows that the call's address is short enough."""
-    return len(line) < SHORT_VIEW
+    return len(line) < _SHORT_VIEW
 
 
 def has_room(call: EligibilityCheck | PageView) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from wootric_map.mapping.calls import plain
 from wootric_map.mapping.identity import User, looks_like_email, user_of
 from wootric_map.mapping.settings import Mapped, map_record, page_address, page_info, unidentified
+from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
 from wootric_map.read.placeholders import is_placeholder
 from wootric_map.read.record import Identify, Page, Track, read_line
 from wootric_map.values import dates
@@ -793,6 +794,11 @@ def test_whom_a_record_names_is_what_the_rules_say_one_by_one(record: dict[str, 
         dict(named.origins),
         [each.code for each in named.warnings],
     ) == obvious_user(read.reading)
+    if isinstance(read.reading, Identify) and read.reading.user_id:
+        user_id, identify = read.reading.user_id, read.reading
+        alone = named_by_email(user_id, identify.context, identify.traits)
+        if alone is not None:
+            assert (alone, "traits", []) == (named.user, named.email_from, named.warnings)
 
 
 def address_of(record: Page) -> tuple[object, object, object]:
@@ -822,3 +828,16 @@ def test_an_address_nested_too_deep_is_left_to_the_page_of_the_context(key: str)
     [read] = read_line(json.dumps(record).encode())
     assert isinstance(read.reading, Page)
     assert "known" in address_of(read.reading)
+
+
+@pytest.mark.parametrize("user_id", ["1", " ", "\t\n"])
+@pytest.mark.parametrize("kind", ["identify", "track", "page"])
+def test_a_user_id_of_blanks_is_none_also_at_a_glance(kind: str, user_id: str) -> None:
+    record = {"type": kind, "userId": user_id, "event": "Left", "traits": {"email": "a@b.co"}}
+    [read] = read_line(json.dumps(record).encode())
+    assert isinstance(read.reading, Identify | Track | Page)
+    if isinstance(read.reading, Identify):
+        seen = named_by_email(user_id, {}, read.reading.traits) is not None
+    else:
+        seen = names_user_id_alone(user_id, {}, {})
+    assert seen == (user_of(read.reading).user.user_id is not None)

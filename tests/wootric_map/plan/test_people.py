@@ -73,13 +73,8 @@ def tie(identities: Identities, *ids: Identity, time: int | None = None) -> int:
     first, *more = (identities.number(each.name) for each in ids)
     for other in more:
         identities.unite(first, other)
-    see_at(identities, first, NO_TIME if time is None else time)
+    identities.see([(first, NO_TIME if time is None else time)])
     return first
-
-
-def see_at(identities: Identities, number: int, time: int) -> None:
-    """Note when a record is filed under an id."""
-    identities.first_seen[number] = min(identities.first_seen[number], time)
 
 
 def see(identities: Identities, *seen: Seen) -> None:
@@ -126,7 +121,7 @@ def test_the_time_of_an_id_is_that_of_the_first_record_filed_under_it(
         identities.number(each.name) for each in (user("1"), email("a"), user("2"))
     )
     for number, time in ((one, 7), (one, 5), (one, 9), (undated, NO_TIME), (undated, -(2**62))):
-        see_at(identities, number, time)
+        identities.see([(number, time)])
     assert list(identities.first_seen) == [5, NEVER, NO_TIME]
     identities.unite(one, other)
     assert [is_filed for *_, is_filed in identities.members()] == [True, False, True]
@@ -142,16 +137,14 @@ _NAMES = st.lists(st.lists(st.sampled_from([user(n).name for n in "123456"]), ma
 
 
 @given(_NAMES, st.integers(1, 7))
-def test_ids_are_numbered_as_they_are_first_met_wherever_their_names_are(
-    batches: list[list[str]], every: int
+def test_ids_are_numbered_as_they_are_first_met_however_many_are_asked_for_at_once(
+    batches: list[list[str]], at_hand: int
 ) -> None:
     plain = {name: place for place, name in enumerate(dict.fromkeys(chain(*batches)))}
     with Names() as kept:
-        identities = Named(kept)
-        for nth, batch in enumerate(batches):
+        identities = Named(kept, names_in_memory=at_hand)
+        for batch in batches:
             assert list(identities.numbers(batch)) == [plain[name] for name in batch]
-            if nth % every == 0:
-                identities.keep_names()
         tie_ids(identities)
         assert [kept.identity(name) for name in plain] == list(plain.values())
         assert list(identities.members()) == [(n, n, False) for n in range(len(plain))]
@@ -446,10 +439,12 @@ Person: TypeAlias = tuple[frozenset[str], int]
 """The ids of an end user, and their kinds."""
 
 
-def found(seen: list[Seen], *, hints: int = 50_000) -> tuple[set[Person], int]:
-    """What comes of the records; so many hints are kept in memory."""
+def found(
+    seen: list[Seen], *, names: int = 200_000, hints: int = 50_000
+) -> tuple[set[Person], int]:
+    """What comes of the records; so many names and hints are kept in memory."""
     with Names() as kept:
-        identities = Named(kept, hints_in_memory=hints)
+        identities = Named(kept, names_in_memory=names, hints_in_memory=hints)
         see(identities, *seen)
         tie_ids(identities)
         ids = {each for own, shared, _ in seen for each in (*own, *shared)}
@@ -524,9 +519,9 @@ def test_a_plain_union_find_finds_the_same(seen: list[Seen]) -> None:
     assert found(seen) == naive(seen)
 
 
-@given(_SEEN, st.integers(1, 4))
-def test_what_does_not_fit_in_memory_is_not_lost(seen: list[Seen], hints: int) -> None:
-    assert found(seen, hints=hints) == naive(seen)
+@given(_SEEN, st.integers(1, 4), st.integers(1, 4))
+def test_what_does_not_fit_in_memory_is_not_lost(seen: list[Seen], names: int, hints: int) -> None:
+    assert found(seen, names=names, hints=hints) == naive(seen)
 
 
 @given(_SEEN, st.randoms(use_true_random=False))
@@ -534,6 +529,15 @@ def test_the_order_of_records_does_not_matter(seen: list[Seen], rng: random.Rand
     shuffled = list(seen)
     rng.shuffle(shuffled)
     assert found(shuffled) == found(seen)
+
+
+def test_many_ids_that_come_back_keep_their_numbers(names: Names) -> None:
+    identities = Named(names, names_in_memory=10)
+    first = [identities.number(user(str(n)).name) for n in range(100)]
+    again = [identities.number(user(str(n)).name) for n in reversed(range(100))]
+    assert first == list(range(100)) == again[::-1]
+    # All but the last few are no more in memory.
+    assert sum(names.identity(user(str(n)).name) is not None for n in range(100)) >= 90
 
 
 def test_what_was_seen_together_does_not_pile_up_in_memory(names: Names) -> None:

@@ -1,201 +1,539 @@
-"""Parts of sources → their records in the database, each under an id of its end user.
+"""A part of a source → its records as a plan needs them: each under an id of its end user.
 
-The database itself takes what it proves to be ordinary (`read.ordinary_lines`); the exact reader takes
-every other line (`part_intake`). Parts may be taken in side by side, each by its own thread.
+What comes of a part depends on nothing but the part, so that parts may be taken in side by side.
 """
 
-import itertools
-import os
+import io
+import marshal
 import zlib
+from array import array
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
-from wootric_map.plan.earlier_rejects import KnownRejects
-from wootric_map.plan.engine.database import Database, UnfitFileError, plain_lines
-from wootric_map.plan.engine.ordinary_rows import Queries
-from wootric_map.plan.engine.part_intake import IntakeOptions, PartIntake, Taken
-from wootric_map.plan.engine.rows import ODD, SKIPPED, kept
+from wootric_map.mapping.calls import plain
+from wootric_map.mapping.entries import ReadingOptions
+from wootric_map.mapping.filters import Choice, not_chosen
+from wootric_map.mapping.identity import User, user_of
+from wootric_map.mapping.plain_properties import cannot_warn
+from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
+from wootric_map.mapping.settings import note_kinds, page_address
+from wootric_map.model import MappingWarning, Rejection, Skip
+from wootric_map.plan.earlier_rejects import REJECTED, KnownRejects, fingerprint, known_reject
+from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
+from wootric_map.plan.engine.taken import (
+    CHOSEN,
+    EMAIL_IN_TRAITS,
+    IDENTIFY,
+    KINDS,
+    MENTIONED,
+    PAGE,
+    QUIET,
+    TRACK,
+    UNFILED,
+    Kept,
+    Taken,
+    columns,
+)
+from wootric_map.plan.people import (
+    ANONYMOUS,
+    DIGEST,
+    EMAIL,
+    NO_TIME,
+    PHONE,
+    USER,
+    WOOTRIC,
+    id_name,
+)
+from wootric_map.read.exact_numbers import with_exact_numbers
 from wootric_map.read.files import Source
-from wootric_map.read.foreign import begins_export
-from wootric_map.read.gzip import MAGIC
-from wootric_map.read.lines import MAX_LINE_BYTES
-from wootric_map.read.own_files import own_file_of
+from wootric_map.read.json_lines import parse, parse_roughly
+from wootric_map.read.lines import read_lines
+from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
+from wootric_map.read.record import (
+    NO_FIELDS,
+    Fields,
+    Identify,
+    Page,
+    Reading,
+    Record,
+    Track,
+    read_parsed,
+    type_named,
+    unsupported,
+)
+from wootric_map.read.rejects_lines import is_rejects_line
+from wootric_map.report import Report
+from wootric_map.values import dates
+from wootric_map.values.contact import comparable
+from wootric_map.wootric.address_length import is_short_check, is_short_view, is_surely_short
 
-_SEVERAL_FILES: Final = frozenset("*?[]{}")
-"""Characters of a path that stand for several files, for the database."""
-_SMALL: Final = 128 * 1024
-"""Characters that the exact reader takes in no longer than it takes to prepare the query."""
-_LARGEST: Final = 32 * 1024 * 1024
-"""Bytes of a part that the database is given at once; a larger one holds a very long line."""
+_MOST_BYTES: Final = 16 * 1024 * 1024
+"""What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
 
 
-class Intake:
-    """Takes parts of sources into a database; several threads may do so at once."""
+@dataclass(frozen=True, slots=True)
+class IntakeOptions:
+    """How records are taken in."""
 
-    def __init__(self, database: Database, options: IntakeOptions) -> None:
-        """Take nothing yet.
+    reading: ReadingOptions
+    choice: Choice
+    """What is replayed."""
+    link_anonymous: bool
+    """Whether it matters what an anonymousId was seen with."""
+    keep_lines: bool
+    """Keep each record's line."""
+    keep_rejected: bool
+    """Keep the rejected records with their lines."""
+    naming: Naming = AS_WRITTEN
+    """How properties are named."""
+    known_rejects: KnownRejects | None = None
+    """What earlier runs rejected or saw refused, which is left out."""
+    retries: bool = False
+    """Try what is known once more all the same, as what comes from a rejects file is."""
+
+
+def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
+    """Take the records in of a source, or of a part of one, that is a file or was read already.
+
+    Args:
+        source: what to read.
+        options: how.
+        after: the line after which to begin.
+    """
+    intake = _Intake(source.name, options)
+    reading = options.reading
+    rules, traits_from = reading.rules, reading.traits_from
+    passed_over, known = options.choice.passed_over, options.known_rejects
+    number, stopped_after = 0, None
+    lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
+    for _, number, _, content in lines:
+        if number <= after or stopped_after is not None:
+            continue
+        if not isinstance(content, bytes):
+            if isinstance(content, Rejection):
+                intake.reject(number, content, b"")
+            else:
+                intake.warn(number, content)
+            continue
+        data = parse_roughly(content)
+        if passed_over and (kind := type_named(data)) in passed_over:
+            intake.pass_over(number, kind)
+        elif not is_ordinary(data, traits_from) or has_large_number(data):
+            data = with_exact_numbers(content, data)
+            retries = options.retries or is_rejects_line(data)
+            for raw, each in read_parsed(content, data, rules):
+                if passed_over and (kind := _type_of(raw, each)) in passed_over:
+                    intake.pass_over(number, kind)
+                elif (
+                    known
+                    and (state := known.state_of(raw)) is not None
+                    and intake.leave_out_known(number, raw, each, state, retries=retries)
+                ):
+                    pass
+                elif isinstance(each, Rejection):
+                    intake.reject(number, lines.fitted(each, number), raw)
+                elif isinstance(each, Skip):
+                    intake.skip(number, each)
+                else:
+                    intake.add(number, raw, each)
+        elif (
+            known
+            and (state := known.state_of(content)) is not None
+            and intake.leave_out_known(
+                number, content, ordinary(data), state, retries=options.retries
+            )
+        ):
+            pass
+        elif not intake.add_quickly(number, content, data):
+            intake.add(number, content, ordinary(data))
+        if intake.size > _MOST_BYTES:
+            stopped_after = number
+    return intake.taken(number, stopped_after)
+
+
+class _Intake:
+    """What was taken in of a part so far."""
+
+    def __init__(self, source: str, options: IntakeOptions) -> None:
+        self.size = 0
+        """Bytes of all records, each as a line of its own."""
+        self._source = source
+        self._options = options
+        self._quick_types = options.choice.whole_types
+        if options.link_anonymous:
+            self._quick_types = frozenset()
+        elif options.naming.renames:
+            self._quick_types &= {"page"}  # of the others it is noted what kinds their values are
+        self._report = Report()
+        self._rejected: list[tuple[int, Rejection, bytes]] = []
+        self._retried: list[bytes] = []
+        self._aliases: list[tuple[str, str, int]] = []
+        self._has_tracks = False
+        self._has_mentions = False
+        self._names: dict[str, int] = {}
+        self._claims: dict[tuple[int, int], None] = {}
+        self._withheld: dict[tuple[int, int], None] = {}
+        self._ties: dict[tuple[int, int], None] = {}
+        self._hints: dict[tuple[int, int], None] = {}
+        self._records: list[bytes] = []
+        self._others: list[int] = []
+        self._facts: list[tuple[int, ...]] = []
+        self._raw: list[bytes] = []
+        self._naming = options.naming
+        self._rounds = options.naming.amounts
+        self._kinds = Kinds()
+
+    def reject(self, line: int, rejection: Rejection, raw: bytes) -> None:
+        """Take note of a rejected record."""
+        self._report.records += 1
+        self._report.reject(self._source, line, rejection)
+        if self._options.keep_rejected:
+            self._rejected.append((line, rejection, raw))
+
+    def warn(self, line: int, warning: MappingWarning) -> None:
+        """Take note of a warning about the source, which is no record."""
+        self._report.warn(self._source, line, warning)
+
+    def skip(self, line: int, skip: Skip) -> None:
+        """Take note of a skipped record, and of what an alias among them says."""
+        self._report.records += 1
+        self._report.skip(self._source, line, skip)
+        self._report.warn_of_record(self._source, line, skip.warnings)
+        if skip.ties:
+            self._aliases.append((*skip.ties, line))
+        if skip.withheld is not None:
+            user = user_of(skip.withheld).user
+            if user.user_id and user.email:
+                claim = self._id(USER, user.user_id), self._id(EMAIL, comparable(user.email))
+                self._withheld[claim] = None
+
+    def pass_over(self, line: int, kind: str) -> None:
+        """Take note of a record of a type that is left out, and at which nobody looked any further."""
+        self.skip(line, not_chosen(kind) if kind in KINDS else unsupported(kind))
+
+    def leave_out_known(
+        self, line: int, raw: bytes, reading: Reading, state: int, *, retries: bool
+    ) -> bool:
+        """Leave a record out that an earlier run rejected or saw refused, unless it is tried once more.
 
         Args:
-            database: gets the records.
-            options: how they are taken in.
-        """
-        self._database = database
-        self._options = options
-        self._queries = Queries(options.reading, options.choice)
-        self._parts = itertools.count()
-
-    def take_file(self, source: Source) -> Taken | None:
-        """Take a whole plain file in by one query, all threads of the database at work on it.
-
-        No other part may be taken in meanwhile, since the order of the rows tells the lines.
+            line: where it stands.
+            raw: its own line.
+            reading: what it was read as.
+            state: what became of it, as `KnownRejects.state_of` tells.
+            retries: whether it is to be tried once more; that is noted.
 
         Returns:
-            What it came to; None if the file is not as plain as that takes, and nothing was taken.
+            Whether it is left out.
         """
-        options, database = self._options, self._database
-        if options.is_exact or options.keep_lines or options.known_rejects:
-            return None
-        if not (source.path and source.size and _begins_plainly(source.path)):
-            return None
-        part, path = next(self._parts), str(source.path.absolute())
-        if not _SEVERAL_FILES.isdisjoint(path):
-            return None
-        lines = plain_lines(path, options.reading.max_line_bytes)
-        lines = f"(SELECT {part} AS part, NULL::INTEGER AS line, content FROM {lines})"
-        try:
-            database.run(self._queries.insert(lines))
-        except UnfitFileError:
-            return None
-        size, count, first, last = database.rows(
-            "SELECT coalesce(sum(kept.size + 1), 0), count(*), min(rowid), max(rowid) "
-            f"FROM line WHERE part = {part}"
-        )[0]
-        ends = _ends_with_newline(source.path)
-        # Every byte of the file is accounted for, and the rows are in the order of the lines.
-        if size != source.size + (not ends) or last - first + 1 != count:
-            database.run(f"DELETE FROM line WHERE part = {part}")
-            return None
-        taking = PartIntake(source, part, options, database)
-        taking.take_told(f"line.rowid - {first} + 1", count, is_last_ended=ends)
-        return taking.taken()._replace(first_row=first)
-
-    def take(self, sources: Sequence[Source]) -> list[Taken]:
-        """Take the records in of parts of sources, each of which was read already, or is small."""
-        parts = [next(self._parts) for _ in sources]
-        texts = [None if self._options.is_exact else _text(each) for each in sources]
-        if sum(len(each) for each in texts if each) < _SMALL:
-            texts = [None] * len(texts)
-        self._insert(parts, texts)
-        told = []
-        for source, part, text in zip(sources, parts, texts, strict=True):
-            taking = PartIntake(source, part, self._options, self._database)
-            if text is None:
-                taking.take_exactly(source, None)
-            else:
-                count = text.count("\n") + (not text.endswith("\n") and bool(text))
-                taking.take_told("line", count, is_last_ended=text.endswith("\n"))
-            told.append(taking.taken())
-        return told
-
-    def _insert(self, parts: Sequence[int], texts: Sequence[str | None]) -> None:
-        """Make a row of each line of several parts, by one query."""
-        given = [each for each in zip(parts, texts, strict=True) if each[1]]
-        if not given:
-            return
-        run = self._database.run
-        run(_LINES, {"parts": [each[0] for each in given], "texts": [each[1] for each in given]})
         known = self._options.known_rejects
-        if known:
-            suspects = [
-                (part, line)
-                for part, text in given
-                for line in _suspects((text or "").encode(), known)
-            ]
-            if suspects:
-                values = {
-                    "parts": [each[0] for each in suspects],
-                    "lines": [each[1] for each in suspects],
-                }
-                run(_TAKE_SUSPECTS, values)
-                run(_LEAVE_SUSPECTS, values)
-        run(self._queries.insert("given"))
+        if known is None or isinstance(reading, Skip):
+            return False
+        is_wrong = isinstance(reading, Rejection)
+        if retries or (state == REJECTED and not is_wrong):
+            self._retried.append(fingerprint(raw, known.secret))
+            return False
+        if isinstance(reading, Rejection):
+            self.skip(line, known_reject("record", state))
+        else:
+            self.add(line, raw, reading, left_out=known_reject(reading.type, state))
+        return True
+
+    def add(self, line: int, raw: bytes, record: Record, *, left_out: Skip | None = None) -> None:
+        """Take a record; one that is not chosen serves to know who is who, or is met again later.
+
+        Args:
+            line: where it stands.
+            raw: its own line.
+            record: the record.
+            left_out: why it is left out, whatever is chosen.
+        """
+        self._report.records += 1
+        chosen = left_out is None and self._options.choice.takes(record)
+        if not chosen:
+            self._report.skip(self._source, line, left_out or not_chosen(record.type))
+        if self._options.choice.events and isinstance(record, Track):
+            self._report.met_events.update(self._options.choice.patterns_of(record.event))
+        user, email_from, warnings = self._user(record)
+        self._report.warn_of_record(self._source, line, warnings)
+        mark, number, other = IDENTIFY, UNFILED, -1
+        if self._naming.renames and not isinstance(record, Page):
+            note_kinds(record, self._kinds)
+        topic: Any = None
+        payload: Any = None
+        if isinstance(record, Identify):
+            topic = _topic(record.user_id, user.wootric_id, record.traits)
+            payload = record.user_id, user.wootric_id, record.traits, record.parent
+        elif isinstance(record, Track):
+            mark = TRACK
+            if chosen:
+                self._has_tracks = True
+                topic = record.event
+                payload = email_from, tuple(user), record.anonymous_id, record.properties
+                texts = record.event, record.user_id or "", user.email or "", user.phone or ""
+                if self._is_quiet(raw, texts, record.properties):
+                    mark |= QUIET
+        else:
+            mark = PAGE
+            if chosen:
+                topic = _address(record.name, record.properties, record.context)
+                if _is_short_page(raw, (*topic, user.email)):
+                    mark |= QUIET
+                payload = email_from, tuple(user), record.anonymous_id, record.name
+        if payload:
+            may_be_other = email_from == "properties"
+            number, other = self._tie(record, user, may_be_other=may_be_other)
+            if may_be_other and other >= 0:
+                mark |= MENTIONED
+                self._has_mentions = True
+        elif record.message_id is None:
+            return
+        if chosen:
+            mark |= CHOSEN
+        content = hash(contents(record.type, user.user_id, record.anonymous_id, _name_of(record)))
+        facts = line, record.time, record.message_id, content, mark, number
+        self._keep(raw, facts, topic, payload, other)
+
+    def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
+        """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
+
+        Any doubt gives False, with nothing added.
+        """
+        kind, user_id, message = data["type"], data["userId"], data.get("messageId")
+        if kind not in self._quick_types or not message:
+            return False
+        context = data.get("context") or NO_FIELDS
+        anonymous_id = data.get("anonymousId") or None
+        topic: Any
+        payload: Any
+        name: str | None = None
+        other = -1
+        if kind == "identify":
+            mark, traits = IDENTIFY | CHOSEN, data.get("traits") or NO_FIELDS
+            named = named_by_email(user_id, context, traits)
+            if named is None:
+                return False
+            topic, payload = _topic(user_id, None, traits), (user_id, None, traits, "traits")
+            number, other = self._id(USER, user_id), self._id(EMAIL, comparable(named.email))
+            self._claims[number, other] = None
+        else:
+            properties = data.get("properties") or NO_FIELDS
+            if not names_user_id_alone(user_id, context, properties):
+                return False
+            user = user_id, None, None, None, None, None
+            if kind == "track":
+                self._has_tracks = True
+                topic = name = data["event"]
+                payload = None, user, anonymous_id, properties
+                is_quiet = self._is_quiet(raw, (topic, user_id), properties)
+                mark = TRACK | CHOSEN | QUIET if is_quiet else TRACK | CHOSEN
+            else:
+                name = data.get("name") or None
+                payload = None, user, anonymous_id, name
+                topic = _address(name, properties, context)
+                mark = PAGE | CHOSEN | QUIET if _is_short_page(raw, topic) else PAGE | CHOSEN
+            number = self._id(USER, user_id)
+        self._report.records += 1
+        time = dates.parse_common(data["timestamp"])
+        content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
+        self._keep(raw, (line, time, message, content, mark, number), topic, payload, other)
+        return True
+
+    def _is_quiet(self, raw: bytes, texts: Sequence[str], properties: Fields) -> bool:
+        """Whether there is nothing to warn of in a track record's properties and the length of its call.
+
+        Args:
+            raw: its line.
+            texts: what its call holds beside the properties.
+            properties: the record's.
+        """
+        if not cannot_warn(properties, self._rounds):
+            return False
+        if is_short_check(raw, properties):
+            return True
+        texts = (*texts, *properties, *map(str, properties.values()))
+        return is_surely_short(texts, len(properties), is_lent_more=True)
+
+    def _user(self, record: Record) -> tuple[User, str | None, Sequence[MappingWarning]]:
+        """Whom a record names, where their email stands, and the warnings about the record alone."""
+        elsewhere = None
+        if not isinstance(record, Identify) and record.has_email_elsewhere:
+            elsewhere = EMAIL_IN_TRAITS
+        named = user_of(record)
+        email_from = named.email_from if named.user.email else elsewhere
+        return named.user, email_from, [*record.warnings, *named.warnings]
+
+    def _keep(
+        self,
+        raw: bytes,
+        facts: tuple[int, int | None, str | None, int, int, int],
+        topic: Any,
+        payload: Any,
+        other: int = -1,
+    ) -> None:
+        """Keep what there is of a record, and its facts in the columns.
+
+        Args:
+            raw: its line.
+            facts: its line number, its time, its message id, a hash of what else a repeat shares, its
+                mark, and the id it is filed under.
+            topic: as in `Kept`.
+            payload: as in `Kept`, not packed yet.
+            other: an id to file it under if the first names nobody or several people, or -1.
+        """
+        line, time, message, content, mark, number = facts
+        if time is None:
+            time = NO_TIME
+        digest = 0
+        if message is None:
+            self._facts.append((0, 0, 0, 0, time, line, number, mark))
+        else:
+            check = zlib.crc32(message.encode())
+            digest = zlib.crc32(raw)
+            told = hash(message) or 1, check, content, digest, time, line, number, mark
+            self._facts.append(told)
+        record = b""
+        if number != UNFILED:
+            has_message, tie = (False, raw) if message is None else (True, message)
+            at, packed = len(self._records), marshal.dumps(payload, 2)
+            kept: Kept = (time, has_message, tie, mark, line, at, topic, packed, digest)
+            record = marshal.dumps(kept, 2)
+        self._records.append(record)
+        self._others.append(other)
+        self.size += len(raw)
         if self._options.keep_lines:
-            run(
-                "INSERT INTO raw_line SELECT part, line, encode(content) FROM given "
-                f"SEMI JOIN (FROM line WHERE mark < {SKIPPED}) AS kept USING (part, line)"
-            )
+            self._raw.append(raw)
+
+    def taken(self, lines: int, stopped_after: int | None) -> Taken:
+        """What it all came to."""
+        return Taken(
+            self._report,
+            lines,
+            stopped_after,
+            self._rejected,
+            self._aliases,
+            self._has_tracks,
+            list(self._names),
+            list(self._claims),
+            list(self._withheld),
+            list(self._ties),
+            list(self._hints),
+            array("i", self._others),
+            self._has_mentions,
+            array("I", map(len, self._records)),
+            b"".join(self._records),
+            columns(self._facts, map(len, self._raw)),
+            b"".join(self._raw),
+            self._kinds.masks,
+            self._retried,
+        )
+
+    def _tie(self, record: Record, user: User, *, may_be_other: bool) -> tuple[int, int]:
+        """Note what the ids of a record tie, unless they turn out to be several people's.
+
+        Args:
+            record: the record.
+            user: whom it names.
+            may_be_other: whether its email may be somebody else's, as in an invitation.
+
+        Returns:
+            The id that the record is filed under; and the id to file it under instead if the first names
+            nobody or several people, or -1.
+        """
+        user_id, email, phone, wootric_id, _, _ = user
+        # From the least sure to the surest, since the last is what a phone is said to be seen with.
+        ids = [self._id(USER, user_id)] if user_id else []
+        if wootric_id:
+            ids.append(self._id(WOOTRIC, wootric_id))
+        mentioned = -1
+        if email:
+            number = self._id(EMAIL, comparable(email))
+            if may_be_other and ids:
+                mentioned = number
+            else:
+                ids.append(number)
+        if phone or self._options.link_anonymous or not ids:
+            self._hint(record, phone, ids)
+        if user_id and email and isinstance(record, Identify):
+            self._claims[ids[0], ids[-1]] = None
+        elif len(ids) > 1:
+            self._ties[ids[0], ids[-1]] = None
+        if len(ids) > 2:  # noqa: PLR2004 - each with each, since any of them may be left out
+            self._ties[ids[0], ids[1]] = self._ties[ids[1], ids[2]] = None
+        if mentioned >= 0:
+            return ids[0], mentioned
+        return ids[0], ids[-1] if len(ids) > 1 else -1
+
+    def _hint(self, record: Record, phone: str | None, ids: list[int]) -> None:
+        """Note what a phone and an anonymous id were seen with; where there is no better, add them."""
+        links = self._options.link_anonymous
+        shared = [self._id(PHONE, phone)] if phone else []
+        # A userId of nothing but blanks names nobody, but tells a visitor from others.
+        visitor = record.anonymous_id or record.user_id
+        if visitor and (links or not (ids or shared)):
+            shared.append(self._id(ANONYMOUS, visitor))
+        if not ids:
+            # Where placeholders are all there is, nobody is named, and nothing tells one from others.
+            ids.append(shared[0] if shared else self._id(ANONYMOUS, DIGEST))
+        for each in shared:
+            if each != ids[-1]:
+                self._hints[each, ids[-1]] = None
+
+    def _id(self, kind: int, text: str) -> int:
+        return self._names.setdefault(id_name(kind, text), len(self._names))
 
 
-_LINES: Final = """
-    CREATE OR REPLACE TEMP TABLE given AS
-    SELECT part, unnest(lines) AS content, generate_subscripts(lines, 1) AS line
-    FROM (
-        SELECT part, string_split(CASE WHEN suffix(text, chr(10)) THEN text[:-2] ELSE text END, chr(10))
-            AS lines
-        FROM (SELECT unnest($parts) AS part, unnest($texts) AS text)
+def contents(
+    kind: str, user_id: str | None, anonymous_id: str | None, name: str | None
+) -> tuple[str | None, ...]:
+    """What the repeat of a message has in common with it beside the `messageId` (segment.md 2, `duplicate`).
+
+    Args:
+        kind: the record's type.
+        user_id: the record's userId.
+        anonymous_id: the record's anonymousId.
+        name: the event of a track record, the name of a page record.
+    """
+    return kind, user_id, anonymous_id, name
+
+
+def _name_of(record: Record) -> str | None:
+    """The event of a track record, the name of a page record; None of an identify."""
+    if isinstance(record, Track):
+        return record.event
+    return None if isinstance(record, Identify) else record.name
+
+
+def _type_of(raw: bytes, reading: Reading) -> str | None:
+    """The type of a record, also of one that was rejected, if it names any."""
+    return type_named(parse(raw)) if isinstance(reading, Rejection) else reading.type
+
+
+def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int | None:
+    """What identifies have in common of which each says again all that those before it said: a hash.
+
+    None if it takes anything out, or names an end user of Wootric's.
+    """
+    values = traits.values()
+    if wootric_id or None in values or "" in values:
+        return None
+    return hash((user_id, *traits))
+
+
+def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:
+    """A page's url, name and path, as a page view has them."""
+    return tuple(
+        # Nearly always they are texts that say something.
+        [
+            each if type(each) is str and each else plain(each)
+            for each in page_address(name, properties, context)
+        ]
     )
-"""
 
 
-_OF_SUSPECTS: Final = (
-    "(part, line) IN (SELECT (unnest($parts::INTEGER[]), unnest($lines::INTEGER[])))"
-)
-_TAKE_SUSPECTS: Final = f"""
-    INSERT INTO line SELECT part, line, line, {ODD},
-        {kept({"size": "strlen(content)", "raw": "encode(content)"})}
-    FROM given WHERE {_OF_SUSPECTS}
-"""
-_LEAVE_SUSPECTS: Final = f"DELETE FROM given WHERE {_OF_SUSPECTS}"
-
-
-def _text(source: Source) -> str | None:
-    """Return the text of a part; None if it is not whole lines of UTF-8 that fit into memory."""
-    if source.held is not None:
-        content = source.held if isinstance(source.held, bytes) else None
-    elif not source.path or source.size is None or source.unread > _LARGEST:
-        content = None
-    else:
-        content = _read(source.path, source)
-    if content is None or len(content) > _LARGEST or b"\r" in content:
-        return None
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _read(path: Path, source: Source) -> bytes | None:
-    """Return the content of a part of a file; None if the exact reader has something to say of it."""
-    try:
-        with path.open("rb") as file:
-            file.seek(source.begin)
-            content = file.read() if source.end is None else file.read(source.end - source.begin)
-    except OSError:
-        return None
-    first = content.partition(b"\n")[0]
-    if not source.nth and (not begins_export(first) or own_file_of(first)):
-        return None
-    return content
-
-
-def _begins_plainly(path: Path) -> bool:
-    """Tell whether the beginning of a file is that of a plain export."""
-    try:
-        with path.open("rb") as file:
-            first = file.readline(MAX_LINE_BYTES).removesuffix(b"\n")
-    except OSError:
-        return False
-    return not first.startswith(MAGIC) and begins_export(first) and not own_file_of(first)
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
-
-
-def _suspects(content: bytes, known: KnownRejects) -> list[int]:
-    """Return the numbers of the lines that may be records which earlier runs rejected or saw refused."""
-    lines = enumerate(content.split(b"\n"), 1)
-    return [number for number, line in lines if line and zlib.crc32(line) in known.checks]
+def _is_short_page(raw: bytes, address: tuple[str | None, ...]) -> bool:
+    """Whether there is nothing to warn of in the length of a page view's address."""
+    return is_short_view(raw) or is_surely_short(
+        [each for each in address if each], is_lent_more=True
+    )

@@ -1,9 +1,11 @@
 """Where a plan keeps what there is of names: a private temporary SQLite database."""
 
 import threading
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import compress, count
 from typing import Final, Self, TypeAlias
 
 from wootric_map.temporary_database import scratch_database
@@ -47,16 +49,11 @@ class Names:
         self._lock = threading.Lock()
         self._members: Members | None = None
         self._later: Callable[[], Iterable[tuple[str, int]]] = tuple
-        self._later_aliases: Callable[[], Iterable[tuple[str, str, str, int]]] = tuple
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Forget everything."""
         self._database.close()
 
     def identity(self, name: str) -> int | None:
@@ -77,6 +74,33 @@ class Names:
             if len(found) < self._batch:
                 return
             after = found[-1][0]
+
+    def by_least_name(
+        self, chosen: Sequence[int], roots: Sequence[int], times: Sequence[int]
+    ) -> "array[int]":
+        """Some end users by the time they were first met, and of one time by the least name of theirs.
+
+        Args:
+            chosen: of each id, by its number, whether its end user is one of them.
+            roots: of each id the number that all of its end user share.
+            times: of each such number when they were first met.
+        """
+        members = ((each, roots[each], times[roots[each]]) for each in compress(count(), chosen))
+        with self._lock:
+            self._database.execute(
+                "CREATE TABLE met (number INTEGER PRIMARY KEY, root INTEGER, first INTEGER, own TEXT)"
+            )
+            self._database.executemany("INSERT INTO met VALUES (?, ?, ?, NULL)", members)
+            # Few end users are met at one time, so not all names are put in order for them.
+            at_hand = (each for each in self._later() if chosen[each[1]])
+            self._database.executemany("UPDATE met SET own = ? WHERE number = ?", at_hand)
+            query = (
+                "SELECT root FROM met LEFT JOIN name USING (number) "
+                "GROUP BY root ORDER BY first, min(coalesce(own, name))"
+            )
+            ordered = array("I", (root for (root,) in self._database.execute(query)))
+            self._database.execute("DROP TABLE met")
+        return ordered
 
     def name(self, number: int) -> str:
         """The name of an id by its number."""
@@ -116,13 +140,9 @@ class Names:
         with self._lock:
             self._keep(names)
 
-    def keep_later(
-        self,
-        names: Callable[[], Iterable[tuple[str, int]]],
-        aliases: Callable[[], Iterable[tuple[str, str, str, int]]] = tuple,
-    ) -> None:
-        """Keep these names and aliases as well, once anybody wants to know."""
-        self._later, self._later_aliases = names, aliases
+    def keep_later(self, names: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        """Keep these names as well, once anybody wants to know."""
+        self._later = names
 
     def _keep(self, names: Iterable[tuple[str, int]]) -> None:
         self._database.executemany("INSERT INTO name (name, number) VALUES (?, ?)", names)
@@ -133,14 +153,6 @@ class Names:
         with self._lock:
             later, self._later = self._later, tuple
             self._keep(later())
-            yield
-
-    @contextmanager
-    def _with_aliases(self) -> Iterator[None]:
-        """The database for oneself, with all aliases in it."""
-        with self._lock:
-            later, self._later_aliases = self._later_aliases, tuple
-            self._keep_aliases(later())
             yield
 
     @contextmanager
@@ -184,11 +196,9 @@ class Names:
     def keep_aliases(self, aliases: Iterable[tuple[str, str, str, int]]) -> None:
         """Keep of each alias its `previousId`, its `userId`, its source and line."""
         with self._lock:
-            self._keep_aliases(aliases)
-
-    def _keep_aliases(self, aliases: Iterable[tuple[str, str, str, int]]) -> None:
-        query = "INSERT OR IGNORE INTO alias VALUES (?, ?, ?, ?)"
-        self._database.executemany(query, aliases)
+            self._database.executemany(
+                "INSERT OR IGNORE INTO alias VALUES (?, ?, ?, ?)", sorted(aliases)
+            )
 
     def aliases(self) -> Iterator[tuple[str, str, int]]:
         """Yield each `previousId` with one `userId` that it is aliased to, and how many these are."""
@@ -198,7 +208,7 @@ class Names:
         )
         after = ""
         while True:
-            with self._with_aliases():
+            with self._lock:
                 found = self._database.execute(query, (after, self._batch)).fetchall()
             yield from found
             if len(found) < self._batch:
@@ -213,7 +223,7 @@ class Names:
         )
         after = "", ""
         while True:
-            with self._with_aliases():
+            with self._lock:
                 found = self._database.execute(query, (*after, self._batch)).fetchall()
             yield from found
             if len(found) < self._batch:
@@ -232,7 +242,7 @@ class Names:
             users = in_all_runs.get(previous, own)
             if users > 1:
                 query = "SELECT source, line FROM alias WHERE previous = ?"
-                with self._with_aliases():
+                with self._lock:
                     places = self._database.execute(query, (previous,)).fetchmany(_NAMES_SHOWN)
                 for source, line in places:
                     yield previous, users, source, line
@@ -243,7 +253,7 @@ class Names:
             "SELECT 1 FROM alias WHERE previous = ?1 GROUP BY previous "
             "HAVING count(*) = 1 AND min(user) = ?2"
         )
-        with self._with_aliases():
+        with self._lock:
             return any(
                 self._database.execute(query, pair).fetchone()
                 for pair in ((one, other), (other, one))

@@ -1,5 +1,6 @@
 """What a plan keeps of names: found again by name, by beginning, by end user; and labels with counts."""
 
+import random
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,37 @@ def test_hints_come_once_each_in_the_order_of_the_shared_ids_names(names: Names)
 
 
 # End users
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=12),
+    st.sets(st.integers(0, 3)),
+    st.integers(0, 12),
+    st.randoms(use_true_random=False),
+)
+def test_end_users_are_ordered_by_time_then_least_name(
+    ids: list[tuple[int, int]], others: set[int], kept: int, rng: random.Random
+) -> None:
+    texts = [f"u:{number:02}" for number in range(len(ids))]
+    rng.shuffle(texts)
+    with Names() as names:
+        named = [(text, number) for number, text in enumerate(texts)]
+        names.keep(named[:kept])
+        names.keep_later(lambda: named[kept:])
+        # An end user has one time, that of the first of their ids here.
+        times = dict(reversed(ids))
+        roots = [root for root, _ in ids]
+        chosen = [root not in others for root in roots]
+        least = {
+            root: min(text for text, (own, _) in zip(texts, ids, strict=True) if own == root)
+            for root in times
+        }
+        expected = sorted(times.keys() - others, key=lambda root: (times[root], least[root]))
+        by_root = [times.get(root, 0) for root in range(4)]
+        for _ in range(2):
+            assert list(names.by_least_name(chosen, roots, by_root)) == expected
+        for text, number in named:
+            assert names.identity(text) == number
 
 
 def test_an_end_users_names_are_told_in_order_with_whether_they_are_filed(names: Names) -> None:
