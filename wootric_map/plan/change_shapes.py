@@ -232,7 +232,7 @@ def _fills(
 
 
 def _tells(shape: ChangeShape, user_id: str | None, leaves: Sequence[Any], folded: Folded) -> bool:
-    """Return whether a shape tells the same of an end user as the fold does."""
+    """Return whether a shape and the fold agree about an end user."""
     told = filled(shape, user_id, leaves)
     if told is None:
         return False
