@@ -117,6 +117,11 @@ def _values_of_page(
     return _PAGES[is_email, bool(name), bool(category), own_url, own_path], own, properties
 
 
+def places_of_objects(first: int, types: tuple[type, ...]) -> tuple[int, ...]:
+    """Return the places of the objects among values, the first of which has the place `first`."""
+    return tuple([place for place, kind in enumerate(types, first) if kind is dict])
+
+
 def inside(values: list[Any], objects: tuple[int, ...], level: int = 1) -> Inside | None:
     """Return the form within some objects; None if it has too many levels.
 
@@ -133,7 +138,7 @@ def inside(values: list[Any], objects: tuple[int, ...], level: int = 1) -> Insid
         values += fields.values()
         found += (tuple(fields), types)
         if dict in types:
-            inner = tuple([nth for nth, each in enumerate(types, first) if each is dict])
+            inner = places_of_objects(first, types)
             further = inside(values, inner, level + 1) if level < MOST_LEVELS else None
             if further is None:
                 return None

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote_plus
 
-from wootric_map.mapping.line_forms import MOST_VALUES, Head, Inside, Values, inside, values_of
+from wootric_map.mapping.line_forms import (
+    MOST_VALUES,
+    Head,
+    Inside,
+    Values,
+    inside,
+    places_of_objects,
+    values_of,
+)
 from wootric_map.mapping.line_template import LineTemplate, joined_by
 from wootric_map.mapping.template_samples import SAMPLES, Form, Kind
 from wootric_map.read.ordinary_record import ordinary
@@ -148,7 +156,7 @@ class QuickLines:
         """Return and remember an empty table for some keys and types; None if that is not worthwhile."""
         if len(keys) > MOST_VALUES or sum(map(len, keys)) > _LARGEST or not self._is_worthwhile():
             return None
-        of_keys = _Keys(tuple([nth for nth, each in enumerate(types, own) if each is dict]))
+        of_keys = _Keys(places_of_objects(own, types))
         self._by_keys[head, keys, types] = of_keys
         return of_keys
 
@@ -259,8 +267,7 @@ def _is_right(template: LineTemplate, form: Form, kinds: Sequence[Kind], exactly
             return False
         _, own, fields = record
         values = [*own, *fields.values()]
-        objects = tuple([nth for nth, each in enumerate(form.types, form.own) if each is dict])
-        if inside(values, objects) != form.inside:
+        if inside(values, places_of_objects(form.own, form.types)) != form.inside:
             return False
         line = template.filled(values), template.ignored
         if line != exactly(ordinary(data), SAMPLE_LINE):

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from wootric_map.mapping import line_template
 from wootric_map.mapping.identity import CREATED
-from wootric_map.mapping.line_forms import Head, Inside
+from wootric_map.mapping.line_forms import Head, Inside, places_of_objects
 from wootric_map.mapping.line_template import Check, Convert
 from wootric_map.mapping.settings import omitted
 from wootric_map.values.contact import plain_email
@@ -272,12 +272,12 @@ class Form:
         end = self.own + len(self.keys)
         yield _Object(-1, self.own, self.keys, self.types)
         coming = iter(self.inside)
-        above = [iter(_places_of_objects(self.own, self.types))]
+        above = [iter(places_of_objects(self.own, self.types))]
         while above:
             for place in above[-1]:
                 keys, types = next(coming), next(coming)
                 yield _Object(place, end, keys, types)
-                above.append(iter(_places_of_objects(end, types)))
+                above.append(iter(places_of_objects(end, types)))
                 end += len(keys)
                 break
             else:
@@ -340,8 +340,3 @@ def _usual_kind(key: str, of_type: type) -> Kind | None:
     if of_type is int and key.lower().endswith("date"):
         return None  # there is a warning about some integers
     return _BY_TYPE.get(of_type)
-
-
-def _places_of_objects(first: int, types: tuple[type, ...]) -> list[int]:
-    """Return the places of the objects among values, the first of which has the place `first`."""
-    return [place for place, kind in enumerate(types, first) if kind is dict]
