@@ -273,9 +273,7 @@ def _count(
     if not found:
         return
     may_be_quiet = is_little(lent)
-    loud = [each for each in found if not (may_be_quiet and each[3] & QUIET)]
-    if not loud:
-        return
+    loud = (each for each in found if not (may_be_quiet and each[3] & QUIET))
     for each in loud:
         event = plan.event(person.replayed_rows.row(each))
         warnings = event.warnings

@@ -161,8 +161,7 @@ def seconds_of(text: str) -> str | None:
 
     Under a name that ends in `_date`, Wootric takes ten digits only.
     """
-    moment = dates.parse_iso_day(text)
-    seconds = None if moment is None else str(dates.unix_seconds(moment))
+    seconds = any_seconds_of(text)
     return seconds if seconds and len(seconds) == 10 and seconds.isdecimal() else None  # noqa: PLR2004
 
 

@@ -61,7 +61,7 @@ class QuickChanges:
         if variants is None:
             paths = paths_of(traits)
             if table.is_worth_keeping(key, paths):
-                variants = _Variants(traits, paths, own_id is not None)
+                variants = _Variants(traits, paths, leaves, own_id is not None)
                 table.keep(key, variants)
         if variants is None or variants.email < 0 or not plain_email(leaves[variants.email]):
             return None
@@ -89,10 +89,13 @@ class _Variants:
     __slots__ = ("_left", "_texts", "by_dated", "email")
 
     def __init__(
-        self, traits: Mapping[str, Any], paths: Sequence[tuple[str, ...]], has_user_id: bool
+        self,
+        traits: Mapping[str, Any],
+        paths: Sequence[tuple[str, ...]],
+        leaves: Sequence[Any],
+        has_user_id: bool,
     ) -> None:
-        """Take the traits of one end user, and the keys that lead to each of their values."""
-        _, leaves = shape_of(traits) or ((), ())
+        """Take the traits of one end user, the keys that lead to each of their values, and the values."""
         self.email = _email_place(traits)
         """The place of the email; -1 if none may be plain."""
         omit = omitted(has_user_id=has_user_id)
