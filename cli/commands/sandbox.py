@@ -1,5 +1,6 @@
 """`wootric-replay sandbox`: a stand-in Wootric on loopback, until Ctrl-C."""
 
+import _thread
 import contextlib
 import errno
 import json
@@ -207,7 +208,11 @@ def _open_log(path: Path) -> BinaryIO:
 @contextlib.contextmanager
 def _stop_signals(stop: threading.Event) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM set `stop` within the context."""
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in _STOP_SIGNALS}
+
+    def handle(*_: object) -> None:
+        _thread.start_new_thread(stop.set, ())  # the main thread may have the lock of the event
+
+    before = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
