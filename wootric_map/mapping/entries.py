@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
+from wootric_map.mapping.rules import DEFAULT_RULES, MappingRules
 from wootric_map.mapping.settings import Mapped, map_record, note_kinds
 from wootric_map.model import MappingWarning, Rejection, Skip
 from wootric_map.read.blocks import ByteStream
@@ -37,6 +38,8 @@ class ReadingOptions:
     """The place of an identify's traits (segment.md 1)."""
     consent_categories: tuple[str, ...] = ()
     """Categories of consent that a record's user must have agreed to (segment.md 3)."""
+    configured: MappingRules = DEFAULT_RULES
+    """What the user configures about the mapping."""
 
     @property
     def rules(self) -> Rules:
