@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wootric_map.dry_run import DryRunSettings
     from wootric_map.map_records import MapSettings
     from wootric_map.mapping.entries import ReadingOptions
+    from wootric_map.mapping.rules import MappingRules
     from wootric_map.model import Existing
     from wootric_map.plan.plan import PlanOptions
     from wootric_map.push import PushSettings
@@ -50,7 +51,8 @@ _NOT_WITH_PLAN: Final = (
     "against", "no_fold", "link_anonymous", "since", "until", "types", "events", "users", "limit",
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
-    "ignored_warnings", "unidentified",
+    "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
+    "renamed_traits",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -58,6 +60,10 @@ _SINGULAR: Final = {
     "events": "event",
     "users": "user",
     "consent_categories": "consent_category",
+    "excluded_traits": "exclude_trait",
+    "included_traits": "include_trait",
+    "only_traits": "only_trait",
+    "renamed_traits": "rename_trait",
     "ignored_warnings": "ignore_warning",
 }
 """The names of the options that may be given several times, by their parameters."""
@@ -211,7 +217,27 @@ def _reading(values: Values) -> "ReadingOptions":
         array_suffix=values["array_suffix"] or values["typed_names"],
         traits_from=values["traits_from"],
         consent_categories=values["consent_categories"],
+        configured=_rules(values),
     )
+
+
+def _rules(values: Values) -> "MappingRules":
+    """Return the rules of the mapping.
+
+    Raises:
+        SettingsError: they contradict each other.
+    """
+    from wootric_map.mapping.rules import MappingRules, TraitRules
+
+    traits = TraitRules(
+        exclude=values["excluded_traits"],
+        include=values["included_traits"],
+        only=values["only_traits"],
+        rename=values["renamed_traits"],
+    )
+    rules = MappingRules(traits=traits)
+    rules.check()
+    return rules
 
 
 def _planning(values: Values) -> "PlanOptions":

@@ -158,6 +158,7 @@ WarningCode: TypeAlias = Literal[
     "message_id_reused",
     "mixed_types",
     "placeholder_id",
+    "secret_left_out",
     "shared_email",
     "trailing_data",
     "unsupported_value",
@@ -219,6 +220,15 @@ class Skip(NamedTuple):
     """
     warnings: tuple[MappingWarning, ...] = ()
     """Warnings about the record, besides the reason for the skip."""
+
+
+class NamedRule(NamedTuple):
+    """A rule of the user's by what it is about."""
+
+    kind: str
+    """`trait`, `event` or `page`."""
+    name: str
+    """The name or pattern, as the user wrote it."""
 
 
 REJECTIONS: Final = frozenset(

@@ -1,7 +1,7 @@
 """The report of a run: counts, rejections and warnings."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from wootric_map.findings import (
@@ -12,7 +12,7 @@ from wootric_map.findings import (
     Place,
     distinct,
 )
-from wootric_map.model import CALLS, Failure, MappingWarning, Outcome, Rejection, Skip
+from wootric_map.model import CALLS, Failure, MappingWarning, NamedRule, Outcome, Rejection, Skip
 from wootric_map.read.files import PassedOver
 from wootric_map.unidentified import UnidentifiedRecords
 
@@ -45,6 +45,10 @@ class Report:
     """Chosen end users that no record names."""
     met_events: set[str] = field(default_factory=set)
     """Chosen patterns of event names that any record matches."""
+    met_rules: set[NamedRule] = field(default_factory=set)
+    """The user's rules that some trait, event or page is named in."""
+    unmet_rules: tuple[NamedRule, ...] = ()
+    """The user's rules that no trait, event or page is named in."""
     unknown_events: tuple[str, ...] = ()
     """Chosen patterns of event names that no record matches."""
     passed_over: PassedOver = field(default_factory=PassedOver)
@@ -53,6 +57,10 @@ class Report:
     """The codes of warnings that are only counted."""
     unidentified_records: UnidentifiedRecords | None = None
     """The records skipped as `unidentified`; None if they are not collected."""
+
+    def note_unmet(self, rules: Iterable[NamedRule]) -> None:
+        """Note which of the user's rules nothing was named in, once all records are read."""
+        self.unmet_rules = tuple(each for each in rules if each not in self.met_rules)
 
     def add(self, other: "Report", lines_before: int = 0) -> None:
         """Add the counts of records that come after all records here.
@@ -65,6 +73,7 @@ class Report:
         self.done += other.done
         self.unidentified += other.unidentified
         self.met_events |= other.met_events
+        self.met_rules |= other.met_rules
         for mine, theirs in ((self.skipped, other.skipped), (self.rejected, other.rejected)):
             mine.extend(theirs, lines_before)
         if self.unidentified_records is not None and other.unidentified_records is not None:
@@ -174,6 +183,7 @@ class Report:
             ],
             "unknown_users": list(self.unknown_users),
             "unknown_events": list(self.unknown_events),
+            "unmet_rules": [each._asdict() for each in self.unmet_rules],
             "passed_over": self.passed_over.as_data(),
             "rejected_details": self.rejected.details(),
             "failed_details": self.failed.details(),

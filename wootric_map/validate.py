@@ -115,6 +115,7 @@ class Validate:
                 report.add(checked.report, lines)
                 if kept and checked.places:
                     kept.add(part.name, lines, checked.places, report)
+        report.note_unmet(reading.configured.named())
         return report
 
 
@@ -228,7 +229,7 @@ class Checker:
         checking = _Checking(source.name, options, self._warnings, places)
         report = checking.report
         number = count = 0
-        rules = options.rules
+        rules, rewriting = options.rules, options.rewriting()
         lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
         for _, number, _, content in lines:
             if isinstance(content, Rejection):
@@ -243,6 +244,7 @@ class Checker:
                 is_ordinary(data, rules.traits_from)
                 and not data["userId"].isspace()
                 and not has_large_number(data)
+                and not rewriting.concerns(data)
             ):
                 count += 1
                 found = of_ordinary(data)
@@ -257,8 +259,9 @@ class Checker:
                 if isinstance(reading, Rejection):
                     checking.judge(number, raw, lines.fitted(reading, number))
                 else:
-                    checking.judge(number, raw, reading)
+                    checking.judge(number, raw, rewriting.of(reading))
         report.records += count
+        report.met_rules |= rewriting.met
         return Checked(report, number, places.packed() if places else None)
 
 

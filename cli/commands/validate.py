@@ -64,7 +64,7 @@ def _show(report: Report) -> None:
         click.echo(line)
     if report.skipped.counts:
         click.echo(summary.counts("Skipped", report.skipped))
-    for line in summary.passed_over(report.passed_over):
+    for line in (*summary.passed_over(report.passed_over), *summary.matching_nothing(report)):
         click.echo(line)
     rejected = report.rejected.counts.total()
     verdict = f"{rejected:,} rejected" if rejected else "none rejected"

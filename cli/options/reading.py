@@ -16,7 +16,55 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MOST_PROCESSES: Final = 8
 
 
+def _renamed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Return new names by old ones.
+
+    Raises:
+        click.BadParameter: a name is missing, or one trait gets two.
+    """
+    found: dict[str, str] = {}
+    for each in given:
+        old, separator, new = each.rpartition("=")
+        if not (separator and old.strip() and new.strip()):
+            raise click.BadParameter(f"{each} is no OLD=NEW, such as plan=tier")
+        if found.setdefault(old, new) != new:
+            raise click.BadParameter(f"{old} is renamed to two names: {found[old]} and {new}")
+    return found
+
+
 reading_options = together(
+    click.option(
+        "--rename-trait",
+        "renamed_traits",
+        multiple=True,
+        metavar="OLD=NEW",
+        callback=_renamed,
+        help="Send this trait under another name; may be given several times.",
+    ),
+    click.option(
+        "--include-trait",
+        "included_traits",
+        multiple=True,
+        metavar="NAME",
+        help="Send this trait though its name is that of a secret, such as token or ssn; may be given "
+        "several times.",
+    ),
+    click.option(
+        "--only-trait",
+        "only_traits",
+        multiple=True,
+        metavar="NAME",
+        help="Of the traits send this one alone, beside email, phone and creation date; * stands for "
+        "anything; may be given several times.",
+    ),
+    click.option(
+        "--exclude-trait",
+        "excluded_traits",
+        multiple=True,
+        metavar="NAME",
+        help="Leave this trait out, and properties of events of this name; address.city is one within an "
+        "object, * stands for anything; may be given several times.",
+    ),
     click.option("--typed-names", is_flag=True, help="Both --amount-suffix and --array-suffix."),
     click.option(
         "--array-suffix",

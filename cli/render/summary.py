@@ -184,11 +184,13 @@ def _other_events(found: CountedNames) -> Iterator[str]:
 
 
 def matching_nothing(report: Report) -> Iterator[str]:
-    """Yield lines about each `--user` and `--event` that no record matches."""
+    """Yield lines about each `--user`, `--event` and rule of the mapping that no record matches."""
     for user in report.unknown_users:
         yield f"--user {printable(user)}: no record names them"
     for event in report.unknown_events:
         yield f"--event {printable(event)}: no track record has that name"
+    for kind, name in report.unmet_rules:
+        yield f"The rules name the {kind} {printable(name)}: no {kind} has that name"
 
 
 def without_checks(report: Report, registered: Sequence[str]) -> Iterator[str]:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
 _TEXTS: Final = (
-    "events_not_registered", "eligible", "unknown_users", "unknown_events", "passed_over", "rejected_details",
-    "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
+    "events_not_registered", "eligible", "unknown_users", "unknown_events", "unmet_rules", "passed_over",
+    "rejected_details", "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
 )  # fmt: skip
 """The parts of a summary that hold texts of an export, of Wootric or of the command line."""
 

@@ -660,6 +660,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "events_not_registered": [],
             "unknown_users": [],
             "unknown_events": [],
+            "unmet_rules": [],
             "passed_over": {"count": 0, "files": []},
             "rejected_details": [
                 {

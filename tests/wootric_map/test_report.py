@@ -357,6 +357,7 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "events_not_registered",
         "unknown_users",
         "unknown_events",
+        "unmet_rules",
         "passed_over",
         "rejected_details",
         "failed_details",

@@ -29,7 +29,7 @@ def call_for(mapped: Mapped, key: str) -> Call:
         )
     if isinstance(record, Track):
         return EligibilityCheck(
-            event_name=record.event,
+            event_name=record.sent_as or record.event,
             email=email,
             external_id=user.user_id,
             phone_number=user.phone,

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
+from wootric_map.mapping.rewriting import Rewriting
 from wootric_map.mapping.rules import DEFAULT_RULES, MappingRules
 from wootric_map.mapping.settings import Mapped, map_record, note_kinds
 from wootric_map.model import MappingWarning, Rejection, Skip
@@ -45,6 +46,10 @@ class ReadingOptions:
     def rules(self) -> Rules:
         """The choices that decide whether a record is valid."""
         return Rules(self.ignore_integrations, self.traits_from, self.consent_categories)
+
+    def rewriting(self) -> Rewriting:
+        """Return what applies the user's rules to records; it notes which rules were met."""
+        return Rewriting(self.configured)
 
     @property
     def naming(self) -> Naming:
@@ -158,6 +163,7 @@ def read_records(
         on_bytes: called with the number of bytes that were read, before decompression.
     """
     rules, traits_from = options.rules, options.traits_from
+    rewriting = options.rewriting()
     for source in sources:
         lines = read_lines(
             source, stdin=stdin, max_line_bytes=options.max_line_bytes, on_bytes=on_bytes
@@ -168,9 +174,18 @@ def read_records(
                 continue
             data = parse_roughly(content)
             if is_ordinary(data, traits_from) and not has_large_number(data):
-                yield Located(name, number, content, ordinary(data))
+                yield Located(name, number, content, rewriting.of(ordinary(data)))
                 continue
-            yield from unusual_records(name, number, content, data, lines, rules)
+            for each in unusual_records(name, number, content, data, lines, rules):
+                yield rewritten(each, rewriting)
+
+
+def rewritten(located: Located, rewriting: Rewriting) -> Located:
+    """Return a record as the user's rules want it; a warning about a source as it is."""
+    reading = located.reading
+    if isinstance(reading, MappingWarning):
+        return located
+    return located._replace(reading=rewriting.of(reading))
 
 
 def unusual_records(

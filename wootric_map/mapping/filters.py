@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from typing import Final
 
 from wootric_map.errors import UnfitSettingsError
+from wootric_map.mapping.patterns import matches
 from wootric_map.model import Skip
 from wootric_map.read.record import SUPPORTED, Record, Track
 from wootric_map.values import dates
@@ -91,32 +92,12 @@ class Choice:
         return not (
             self.events
             and isinstance(record, Track)
-            and not any(_matches(record.event, pattern) for pattern in self.events)
+            and not any(matches(record.event, pattern) for pattern in self.events)
         )
 
     def patterns_of(self, event: str) -> Iterator[str]:
         """Yield the patterns in `events` that an event's name matches."""
-        return (pattern for pattern in self.events if _matches(event, pattern))
-
-
-def _matches(name: str, pattern: str) -> bool:
-    """Tell whether a name matches a pattern, in which `*` stands for any text.
-
-    Without a regular expression, which a hostile name could keep busy for hours.
-    """
-    first, *rest = pattern.split("*")
-    if not rest:
-        return name == pattern
-    *middle, last = rest
-    if not (name.startswith(first) and name.endswith(last, len(first))):
-        return False
-    at, end = len(first), len(name) - len(last)
-    for part in middle:
-        at = name.find(part, at, end)
-        if at < 0:
-            return False
-        at += len(part)
-    return at <= end
+        return (pattern for pattern in self.events if matches(event, pattern))
 
 
 @cache

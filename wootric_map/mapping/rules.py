@@ -1,8 +1,19 @@
 """What a user configures about the mapping: what is left out, renamed, converted or added."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, TypeAlias
+
+from wootric_map.errors import UnfitSettingsError
+from wootric_map.model import NamedRule
+from wootric_map.values.trait_names import spelling
+
+STANDARD_TRAITS: Final = frozenset({"email", "phone", "created", "createdat", "language"})
+"""Spellings of the traits that are more than properties (segment.md 4)."""
+
+_LONGEST_KEY: Final = 200
+"""Characters of the name that a rule gives a property."""
 
 Constant: TypeAlias = str | int | float | bool
 """The value of a property that all end users get."""
@@ -72,6 +83,52 @@ class MappingRules:
     events: NameRules = field(default_factory=NameRules)
     pages: NameRules = field(default_factory=NameRules)
     identity: IdentityRules = field(default_factory=IdentityRules)
+
+    def check(self) -> None:
+        """Make sure that the rules can be followed.
+
+        Raises:
+            SettingsError: a rule contradicts another, or would hide who a record is about.
+        """
+        traits = self.traits
+        targets = {spelling(key) for key in traits.rename.values()}
+        for name in (*traits.exclude, *traits.rename):
+            if spelling(name) == "email" and "*" not in name and "email" not in targets:
+                raise UnfitSettingsError(
+                    f"the rules for traits leave {name} out, by which Wootric knows end users: rename "
+                    "another trait to email beside it, or leave the email in"
+                )
+        for key in (*traits.rename.values(), *traits.constants):
+            if not key.strip() or len(key) > _LONGEST_KEY:
+                raise UnfitSettingsError(
+                    f"a rule gives a trait a name that is empty or longer than {_LONGEST_KEY} characters"
+                )
+        for key in traits.constants:
+            if spelling(key) in STANDARD_TRAITS or key == "id":
+                raise UnfitSettingsError(
+                    f"the constant {key} would be one for all end users; name another property"
+                )
+        for written in (*traits.rename, *self.events.rename, *self.pages.rename):
+            if "*" in written:
+                raise UnfitSettingsError(
+                    f"rename {written}: one name is renamed to one other; * has no place in it"
+                )
+        for new in (*self.events.rename.values(), *self.pages.rename.values()):
+            if not new.strip():
+                raise UnfitSettingsError(
+                    "an event or page is renamed to nothing; exclude it instead"
+                )
+
+    def named(self) -> Iterator[NamedRule]:
+        """Yield the names and patterns that something should have; a misspelt one lets things pass."""
+        traits, events, pages = self.traits, self.events, self.pages
+        converted = chain(traits.as_date, traits.as_amount, traits.as_array)
+        for kind, names in (
+            ("trait", chain(traits.exclude, traits.only, traits.rename, converted)),
+            ("event", chain(events.exclude, events.only, events.rename)),
+            ("page", chain(pages.exclude, pages.only, pages.rename)),
+        ):
+            yield from (NamedRule(kind, name) for name in names)
 
 
 DEFAULT_RULES: Final = MappingRules()

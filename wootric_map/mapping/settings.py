@@ -139,7 +139,7 @@ def _map_track(record: Track, naming: Naming) -> Mapped:
         warnings += more
         properties = {each.name: each.value for each in found}
     settings = WootricSettings(
-        None, user.email, None, user.language, record.event, properties, None
+        None, user.email, None, user.language, record.sent_as or record.event, properties, None
     )
     return Mapped(record, settings, user, NO_FIELDS, tuple(warnings))
 
@@ -191,8 +191,8 @@ def page_info(record: Page) -> tuple[dict[str, object], list[MappingWarning]]:
         value = _own_or_of_context(info.get(key), of_context)
         if value is not None:
             info[key] = value
-    if record.name:
-        info["name"] = record.name
+    if name := record.sent_as or record.name:
+        info["name"] = name
     if record.category:
         info["category"] = record.category
     return info, warnings

@@ -6,7 +6,13 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from wootric_map.mapping.calls import call_for
-from wootric_map.mapping.entries import Located, ReadingOptions, read_records, unusual_records
+from wootric_map.mapping.entries import (
+    Located,
+    ReadingOptions,
+    read_records,
+    rewritten,
+    unusual_records,
+)
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.property_names import Naming
 from wootric_map.mapping.quick_lines import ExactLine, QuickLines
@@ -116,6 +122,7 @@ class ShownRecords:
         self._addresses = addresses
         self._account_token = account_token
         self._ignored = ignored
+        self._rewriting = reading.rewriting()
         self.encoding = encoding
         """Writes objects as lines of JSON."""
         self._quick = QuickLines(self.exact_line) if encoding.is_plain else None
@@ -179,7 +186,7 @@ class ShownRecords:
     def _records(self, part: Source) -> Iterator[ShownRecord]:
         options, quick = self._reading, self._quick
         lines = read_lines(part, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
-        traits_from = options.traits_from
+        traits_from, rewriting = options.traits_from, self._rewriting
         for line in lines:
             _, number, _, content = line
             if not isinstance(content, bytes):
@@ -189,22 +196,22 @@ class ShownRecords:
             if not is_ordinary(data, traits_from):
                 yield from self._unusual(line, content, data, lines)
                 continue
-            found = quick.of(data, content) if quick else None
+            found = quick.of(data, content) if quick and not rewriting.concerns(data) else None
             if found:
                 text, ignored = found
                 yield number, False, ignored, text, None
             elif has_large_number(data):
                 yield from self._unusual(line, content, data, lines)
             else:
-                yield self._shown(Located(line.source, number, content, ordinary(data)))
+                record = rewriting.of(ordinary(data))
+                yield self._shown(Located(line.source, number, content, record))
 
     def _unusual(
         self, line: Line, content: bytes, data: object, lines: Lines
     ) -> Iterator[ShownRecord]:
         rules = self._reading.rules
-        return map(
-            self._shown, unusual_records(line.source, line.number, content, data, lines, rules)
-        )
+        for each in unusual_records(line.source, line.number, content, data, lines, rules):
+            yield self._shown(rewritten(each, self._rewriting))
 
     def _shown(self, record: Located) -> ShownRecord:
         data, ignored = self.object(record)

@@ -127,6 +127,7 @@ def plan_records(
     report.ambiguous_anonymous_ids = plan.ambiguous_anonymous_ids
     report.unknown_users = plan.unknown_users
     events = options.choice.events
+    report.note_unmet(reading.configured.named())
     report.unknown_events = tuple(each for each in events if each not in report.met_events)
     return plan
 

@@ -128,9 +128,10 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
         naming: how properties are named.
         keys: gives a record without a message id its key; None if the key does not matter.
     """
-    email_from, user, anonymous_id, own = row.payload
+    email_from, user, anonymous_id, own, *renamed = row.payload
     user_id, email, phone, _, created_at, language = user
-    name = own if row.kind == PAGE else row.topic
+    # A record keeps its key when the user renames its event, so that it is not sent once more.
+    name = own if row.kind == PAGE else next(iter(renamed), row.topic)
     former_key = None
     if row.message_id is None:
         key = keys.key(row.digest) if keys else ""

@@ -66,6 +66,8 @@ class Track(NamedTuple):
     """Warnings about the record as it was read."""
     has_email_elsewhere: bool = False
     """Whether the record's own `traits`, from which no email is taken, hold one (segment.md 4)."""
+    sent_as: str | None = None
+    """The name under which the event is sent; None for `event`."""
 
     @property
     def type(self) -> Literal["track"]:
@@ -89,6 +91,8 @@ class Page(NamedTuple):
     """Warnings about the record as it was read."""
     has_email_elsewhere: bool = False
     """Whether the record's own `traits`, from which no email is taken, hold one (segment.md 4)."""
+    sent_as: str | None = None
+    """The name under which the page is sent; None for `name`."""
 
     @property
     def type(self) -> Literal["page"]:

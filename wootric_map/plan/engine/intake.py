@@ -18,7 +18,7 @@ from wootric_map.mapping.identity import User, user_of
 from wootric_map.mapping.plain_properties import cannot_warn
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.settings import note_kinds, page_address
-from wootric_map.model import MappingWarning, Rejection, Skip
+from wootric_map.model import MappingWarning, NamedRule, Rejection, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, KnownRejects, fingerprint, known_reject
 from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
 from wootric_map.plan.engine.taken import (
@@ -105,6 +105,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     reading = options.reading
     rules, traits_from = reading.rules, reading.traits_from
     passed_over, known = options.choice.passed_over, options.known_rejects
+    rewriting = reading.rewriting()
     number, stopped_after = 0, None
     lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
     for _, number, _, content in lines:
@@ -122,7 +123,8 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         elif not is_ordinary(data, traits_from) or has_large_number(data):
             data = with_exact_numbers(content, data)
             retries = options.retries or is_rejects_line(data)
-            for raw, each in read_parsed(content, data, rules):
+            for raw, found in read_parsed(content, data, rules):
+                each = rewriting.of(found)
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:
                     intake.pass_over(number, kind)
                 elif (
@@ -141,14 +143,21 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
             known
             and (state := known.state_of(content)) is not None
             and intake.leave_out_known(
-                number, content, ordinary(data), state, retries=options.retries
+                number, content, rewriting.of(ordinary(data)), state, retries=options.retries
             )
         ):
             pass
+        elif rewriting.concerns(data):
+            rewritten = rewriting.of(ordinary(data))
+            if isinstance(rewritten, Skip):
+                intake.skip(number, rewritten)
+            elif not isinstance(rewritten, Rejection):
+                intake.add(number, content, rewritten)
         elif not intake.add_quickly(number, content, data):
             intake.add(number, content, ordinary(data))
         if intake.size > _MOST_BYTES:
             stopped_after = number
+    intake.note_met(rewriting.met)
     return intake.taken(number, stopped_after)
 
 
@@ -190,6 +199,10 @@ class _Intake:
         self._report.reject(self._source, line, rejection)
         if self._options.keep_rejected:
             self._rejected.append((line, rejection, raw))
+
+    def note_met(self, rules: set[NamedRule]) -> None:
+        """Take note of the user's rules that something had."""
+        self._report.met_rules |= rules
 
     def warn(self, line: int, warning: MappingWarning) -> None:
         """Take note of a warning about the source, which is no record."""
@@ -269,15 +282,18 @@ class _Intake:
             mark = TRACK
             if chosen:
                 self._has_tracks = True
-                topic = record.event
+                topic = record.sent_as or record.event
                 payload = email_from, tuple(user), record.anonymous_id, record.properties
-                texts = record.event, record.user_id or "", user.email or "", user.phone or ""
+                if record.sent_as:
+                    payload = (*payload, record.event)
+                texts = topic, record.user_id or "", user.email or "", user.phone or ""
                 if self._is_quiet(raw, texts, record.properties):
                     mark |= QUIET
         else:
             mark = PAGE
             if chosen:
-                topic = _address(record.name, record.properties, record.context)
+                name = record.sent_as or record.name
+                topic = _address(name, record.properties, record.context)
                 if _is_short_page(raw, (*topic, user.email)):
                     mark |= QUIET
                 payload = email_from, tuple(user), record.anonymous_id, record.name

@@ -1,0 +1,123 @@
+"""Records as the user's rules want them (`rules.MappingRules`)."""
+
+from typing import Any
+
+from wootric_map.mapping.patterns import matches
+from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
+from wootric_map.mapping.settings import page_address
+from wootric_map.mapping.trait_rewriting import TraitRewriting
+from wootric_map.model import NamedRule, Skip
+from wootric_map.read.record import NO_FIELDS, Identify, Page, Reading, Track
+from wootric_map.values.key_cache import KeyTable
+
+
+class Rewriting:
+    """Applies the user's rules to records, each by itself."""
+
+    def __init__(self, rules: MappingRules) -> None:
+        """Prepare the rules; `rules` have been checked."""
+        traits = rules.traits
+        self._traits = TraitRewriting(traits)
+        self._properties = TraitRewriting(
+            TraitRules(exclude=traits.exclude, include=traits.include)
+        )
+        self._events = _Names(rules.events)
+        self._pages = _Names(rules.pages)
+
+    @property
+    def met(self) -> set[NamedRule]:
+        """The rules that something was named in, up to now."""
+        found = {
+            "trait": self._traits.met | self._properties.met,
+            "event": self._events.met,
+            "page": self._pages.met,
+        }
+        return {NamedRule(kind, name) for kind, names in found.items() for name in names}
+
+    def concerns(self, data: dict[str, Any]) -> bool:
+        """Tell whether the rules may change or leave out an ordinary record; True in case of doubt.
+
+        Args:
+            data: the JSON of a record for which `is_ordinary` is true.
+        """
+        kind = data["type"]
+        if kind == "identify":
+            return self._traits.touches(data.get("traits") or NO_FIELDS)
+        if kind == "track":
+            if self._events.concerns(data["event"]):
+                return True
+            return self._properties.touches(data.get("properties") or NO_FIELDS)
+        return self._pages.any
+
+    def of(self, reading: Reading) -> Reading:
+        """Return a record as the rules want it; a skip or a rejection as it is."""
+        if isinstance(reading, Identify):
+            rewritten = self._traits.rewritten(reading.traits, reading.parent)
+            if rewritten is None:
+                return reading
+            warnings = (*reading.warnings, *rewritten.warnings)
+            return reading._replace(traits=rewritten.fields, warnings=warnings)
+        if isinstance(reading, Track):
+            return self._track(reading)
+        return self._page(reading) if isinstance(reading, Page) else reading
+
+    def _track(self, record: Track) -> Track | Skip:
+        if self._events.leaves_out(record.event):
+            return _left_out(record, "event", "events")
+        sent_as = self._events.new_name(record.event)
+        rewritten = self._properties.rewritten(record.properties, "properties")
+        if rewritten:
+            warnings = (*record.warnings, *rewritten.warnings)
+            record = record._replace(properties=rewritten.fields, warnings=warnings)
+        return record._replace(sent_as=sent_as) if sent_as else record
+
+    def _page(self, record: Page) -> Page | Skip:
+        if not self._pages.any:
+            return record
+        _, name, path = page_address(record.name, record.properties, record.context)
+        if self._pages.leaves_out(*(each for each in (name, path) if isinstance(each, str))):
+            return _left_out(record, "name", "pages")
+        sent_as = self._pages.new_name(name) if isinstance(name, str) else None
+        return record._replace(sent_as=sent_as) if sent_as else record
+
+
+def _left_out(record: Track | Page, field: str, rules: str) -> Skip:
+    message = f"left out by the rules for {rules} (exclude, only)"
+    return Skip("filtered_out", record.type, field, message, warnings=record.warnings)
+
+
+class _Names:
+    """Which events or pages are left out or renamed."""
+
+    def __init__(self, rules: NameRules) -> None:
+        self.any = bool(rules.exclude or rules.only or rules.rename)
+        """Whether there are any rules."""
+        self.met: set[str] = set()
+        """The patterns and names in the rules that something had, up to now."""
+        self._rules = rules
+        self._concerned: KeyTable[bool] = KeyTable(self._is_concerned)
+
+    def concerns(self, name: str) -> bool:
+        """Tell whether something of a name is left out or renamed."""
+        return self.any and self._concerned[(name,)]
+
+    def _is_concerned(self, names: tuple[str, ...]) -> bool:
+        return self.leaves_out(*names) or any(map(self.new_name, names))
+
+    def leaves_out(self, *names: str) -> bool:
+        """Tell whether something is left out that has several names, of which any may be meant."""
+        excluded = self._met(names, self._rules.exclude)
+        only = self._rules.only
+        return excluded or bool(only and not self._met(names, only))
+
+    def new_name(self, name: str) -> str | None:
+        """Return the name under which something is sent; None for its own."""
+        found = self._rules.rename.get(name)
+        if found is not None:
+            self.met.add(name)
+        return found
+
+    def _met(self, names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+        found = [each for each in patterns if any(matches(name, each) for name in names)]
+        self.met.update(found)
+        return bool(found)
