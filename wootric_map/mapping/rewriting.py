@@ -41,13 +41,19 @@ class Rewriting:
             data: the JSON of a record for which `is_ordinary` is true.
         """
         kind = data["type"]
+        if kind == "page":
+            return self._pages.any
         if kind == "identify":
-            return self._traits.touches(data.get("traits") or NO_FIELDS)
-        if kind == "track":
-            if self._events.concerns(data["event"]):
+            fields, rewriting = data.get("traits"), self._traits
+        else:
+            if self._events.any and self._events.concerns(data["event"]):
                 return True
-            return self._properties.touches(data.get("properties") or NO_FIELDS)
-        return self._pages.any
+            fields, rewriting = data.get("properties"), self._properties
+        if not fields:
+            return rewriting.adds
+        return rewriting.touches_keys[tuple(fields)] or (
+            dict in map(type, fields.values()) and rewriting.touches(fields)
+        )
 
     def of(self, reading: Reading) -> Reading:
         """Return a record as the rules want it; a skip or a rejection as it is."""
@@ -99,7 +105,7 @@ class _Names:
 
     def concerns(self, name: str) -> bool:
         """Tell whether something of a name is left out or renamed."""
-        return self.any and self._concerned[(name,)]
+        return self._concerned[(name,)]
 
     def _is_concerned(self, names: tuple[str, ...]) -> bool:
         return self.leaves_out(*names) or any(map(self.new_name, names))

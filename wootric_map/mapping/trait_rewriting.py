@@ -80,6 +80,10 @@ class TraitRewriting:
                 (_ARRAY, rules.as_array),
             )
         }
+        self.adds = bool(rules.constants)
+        """Whether traits are added to all."""
+        self.touches_keys: KeyTable[bool] = KeyTable(self._touches_some)
+        """Whether any of the keys of traits would not stay as it is with a value that is no object."""
         self.met: set[str] = set()
         """The patterns and names in the rules that some trait had, up to now."""
 
@@ -102,18 +106,16 @@ class TraitRewriting:
         return Rewritten({**kept, **self._rules.constants}, tuple(warnings))
 
     def touches(self, fields: Fields) -> bool:
-        """Tell whether anything in traits does not stay as it is."""
-        if self._rules.constants:
+        """Tell whether anything in traits may not stay as it is; quick for most."""
+        if self.touches_keys[tuple(fields)]:
             return True
+        if dict not in map(type, fields.values()):
+            return False
         by_keys = self._by_keys
         levels: list[tuple[Path, Fields]] = [((), fields)]
         while levels:
             path, level = levels.pop()
             changes = by_keys[(str(len(path)), *path, *level)]
-            if dict not in map(type, level.values()):
-                if any(each.value for each in changes.values()):
-                    return True
-                continue
             for key, value in level.items():
                 change = changes.get(key)
                 is_object = type(value) is dict
@@ -157,6 +159,10 @@ class TraitRewriting:
                 else:
                     moved.append((own, _ending_in(change.new_key, change.ending), inner))
         return top, moved, warnings
+
+    def _touches_some(self, keys: tuple[str, ...]) -> bool:
+        """Return the entry of `touches_keys` for the keys of traits."""
+        return self.adds or any(each.value for each in self._by_keys[("0", *keys)].values())
 
     def _changes_of(self, keys: tuple[str, ...]) -> Mapping[str, _Changes]:
         """Return what becomes of keys; those that stay as they are, whatever their values, are not in it.
