@@ -70,7 +70,8 @@ def test_rules_hold_in_a_dry_run_a_plan_and_a_push(replay: Replay) -> None:
         "2": {"tier": "free"},
     }
     (check,) = replay.sandbox.state.eligibility_checks
-    assert check["properties"] == {"total": "3"}
+    sent = {name: value for name, value in check.params.items() if name.startswith("properties")}
+    assert sent == {"properties[total]": "3"}
 
 
 def test_a_change_of_rules_sends_the_difference_and_only_that(replay: Replay) -> None:
