@@ -32,6 +32,7 @@ class _Export(TypedDict):
 
     paths: Sequence[str]
     reading: "ReadingOptions"
+    suppress: tuple[Path, ...]
     min_age: float
     ignored_warnings: frozenset[str]
 
@@ -52,7 +53,7 @@ _NOT_WITH_PLAN: Final = (
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
-    "renamed_traits",
+    "renamed_traits", "suppress",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -182,6 +183,7 @@ def _export(values: Values) -> _Export:
     return {
         "paths": values["paths"],
         "reading": _reading(values),
+        "suppress": values["suppress"],
         "min_age": values["min_age"],
         "ignored_warnings": frozenset(values["ignored_warnings"]),
     }

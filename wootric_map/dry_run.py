@@ -18,7 +18,7 @@ from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.ways import Account, StepCounter
 from wootric_map.diff import Changes, Compared, Diff, EndUserChange, shown
 from wootric_map.errors import JournalError, SettingsError, StoppedError, UnfitSettingsError
-from wootric_map.export import ReadingObserver, find_sources, stream_of
+from wootric_map.export import ReadingObserver, find_sources, reading_of, stream_of
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan
@@ -155,6 +155,7 @@ class DryRun:
         )
         uses = [
             *run_files.uses_of_sources(sources),
+            *run_files.uses_of_lists(settings.suppress),
             *run_files.read("--against", snapshot_path(settings.against)),
             *uses_of_login(account, settings.connection),
             *written.values(),
@@ -167,7 +168,7 @@ class DryRun:
     def _plan(
         self, sources: list[Source], stop: Stop, stack: ExitStack
     ) -> tuple[Plan, Compared, PlanWriter | None]:
-        settings, reading = self._settings, self._settings.reading
+        settings, reading = self._settings, reading_of(self._settings)
         options = plan_options(settings, keep_lines=settings.unidentified is not None)
         # The workers are forked before any thread is started.
         with intake_workers(sources, reading, options, processes=settings.processes) as workers:

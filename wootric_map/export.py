@@ -4,13 +4,14 @@ import io
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wootric_map.errors import UnfitSettingsError
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import STDIN, PassedOver, Source, discover
+from wootric_map.read.suppression import Suppression
 from wootric_map.rejects import REJECTS
 
 
@@ -22,10 +23,23 @@ class ExportSettings:
     """Files, folders (which are searched for exports), or `-` for standard input."""
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     """How records are read and mapped."""
+    suppress: tuple[Path, ...] = ()
+    """Suppression lists: nothing is sent of the people on them."""
     min_age: float = 0.0
     """The least age of a file in seconds; files changed later are left for the next run."""
     ignored_warnings: frozenset[str] = frozenset()
     """The codes of warnings that are only counted."""
+
+
+def reading_of(settings: ExportSettings) -> ReadingOptions:
+    """Return how records are read, with the suppression lists that the settings name.
+
+    Raises:
+        SourceError: a list can't be read whole.
+    """
+    if not settings.suppress:
+        return settings.reading
+    return replace(settings.reading, suppression=Suppression.read(settings.suppress))
 
 
 class ReadingObserver:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from wootric_map.export import ExportSettings, find_sources, stream_of
+from wootric_map.export import ExportSettings, find_sources, reading_of, stream_of
 from wootric_map.mapping.entries import kinds_in, read_in_parts, read_records, worth
 from wootric_map.mapping.shown_records import Encoding, PlainEncoding, ShownPart, ShownRecords
 from wootric_map.model import Rejection
@@ -79,7 +79,7 @@ class Map:
         """
         sources, mapping = self._begin(PlainEncoding())
         stdin = stream_of(self._stdin)
-        for record in read_records(sources, self._settings.reading, stdin=stdin):
+        for record in read_records(sources, mapping.reading, stdin=stdin):
             data, ignored = mapping.object(record)
             self.any_rejected = self.any_rejected or isinstance(record.reading, Rejection)
             self.ignored += ignored
@@ -113,7 +113,7 @@ class Map:
                 yield self._lines_of(mapping, part, lines, begun)
 
     def _begin(self, encoding: Encoding) -> tuple[list[Source], ShownRecords]:
-        settings, reading = self._settings, self._settings.reading
+        settings, reading = self._settings, reading_of(self._settings)
         addresses = services(settings.account_token, settings.base_url)
         sources = find_sources(settings, self.passed_over, stdin=self._stdin, clock=self._clock)
         # Who writes to a pipe may want to see each record before the next.

@@ -25,7 +25,8 @@ from wootric_map.errors import (
     UnfitSettingsError,
     exit_code_of,
 )
-from wootric_map.export import find_sources, stream_of
+from wootric_map.export import find_sources, reading_of, stream_of
+from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_rejects import holds_plan_lines
 from wootric_map.read.blocks import ByteStream
@@ -137,6 +138,7 @@ class _Opened(NamedTuple):
 
     replay: Replay
     sources: list[Source]
+    reading: ReadingOptions
     saved: PlanFile | None
     replaces: bool
     """Whether a rejects file is read that the run replaces."""
@@ -234,6 +236,7 @@ class Push:
         settings, report, stop = self._settings, self.report, self._stop
         connection = settings.connection
         sources, used, replaces = self._find_sources()
+        reading = reading_of(settings)
         rejects = stack.enter_context(_rejects_file(settings, used))
         unidentified = stack.enter_context(
             UnidentifiedFile(settings.unidentified, report, used, keep=settings.keep_rejects)
@@ -266,7 +269,7 @@ class Push:
             preview=settings.preview,
             events_first=settings.events_first,
         )
-        return _Opened(replay, sources, saved, replaces, stack)
+        return _Opened(replay, sources, reading, saved, replaces, stack)
 
     def _view(
         self,
@@ -313,6 +316,7 @@ class Push:
         )
         uses = [
             *run_files.uses_of_sources(sources, written["rejects"]),
+            *run_files.uses_of_lists(settings.suppress),
             *uses_of_plan(settings.plan),
             *run_files.read("--against", snapshot_path(settings.against)),
             *uses_of_login(account, settings.connection),
@@ -328,7 +332,8 @@ class Push:
             return replay.deliver_plan(opened.saved)
         options = plan_options(settings, keep_lines=True)
         stdin = stream_of(self._stdin)
-        return replay.deliver_export(opened.sources, settings.reading, options, stdin, opened.stack)
+        reading = opened.reading
+        return replay.deliver_export(opened.sources, reading, options, stdin, opened.stack)
 
     def _journal(
         self, account: Account, snapshot: "SnapshotReader | None"

@@ -112,6 +112,11 @@ def uses_of_sources(sources: Iterable[Source], rejects: Use | None = None) -> li
     return found
 
 
+def uses_of_lists(paths: Iterable[Path]) -> list[Use]:
+    """Return the uses of suppression lists."""
+    return [use("--suppress", path) for path in paths]
+
+
 def place_of(path: Path) -> Place:
     """Return the place to which a path leads."""
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from wootric_map.export import ExportSettings, ReadingObserver, find_sources, stream_of
+from wootric_map.export import ExportSettings, ReadingObserver, find_sources, reading_of, stream_of
 from wootric_map.findings import WarningKey
 from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
 from wootric_map.mapping.identity import user_of
@@ -97,7 +97,7 @@ class Validate:
             SourceError: a path is missing or can't be read, or is no export.
         """
         settings, report, kept = self._settings, self.report, self._places
-        reading = settings.reading
+        reading = reading_of(settings)
         sources = find_sources(settings, report.passed_over, stdin=self._stdin, clock=self._clock)
         checker = Checker(reading, kept.text if kept else None)
         # Its processes are forked before anything starts a thread.

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from cli import open_files
-from cli.options.types import Age, together
+from cli.options.types import Age, LocalPath, together
 from wootric_map.model import WARNINGS
 from wootric_map.read.lines import MAX_LINE_BYTES
 
@@ -33,6 +33,14 @@ def _renamed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
 
 
 reading_options = together(
+    click.option(
+        "--suppress",
+        multiple=True,
+        type=LocalPath(),
+        metavar="FILE",
+        help="Send nothing of the people on this list, by whatever id of theirs a record came: ids, emails, "
+        "phones or their SHA-256, one a line, or CSV with a header; may be given several times.",
+    ),
     click.option(
         "--rename-trait",
         "renamed_traits",

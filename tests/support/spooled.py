@@ -147,6 +147,7 @@ class Filling:
             names=[],
             claims=[],
             withheld=[],
+            suppressed=[],
             ties=[],
             hints=[],
             others=array("I", others),

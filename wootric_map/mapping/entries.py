@@ -21,6 +21,7 @@ from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordi
 from wootric_map.read.parts import parts
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import Identify, Reading, Rules, Track, TraitsFrom, read_parsed
+from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class ReadingOptions:
     """Categories of consent that a record's user must have agreed to (segment.md 3)."""
     configured: MappingRules = DEFAULT_RULES
     """What the user configures about the mapping."""
+    suppression: Suppression = NOBODY_SUPPRESSED
+    """The people of whom nothing is sent."""
 
     @property
     def rules(self) -> Rules:
@@ -49,7 +52,7 @@ class ReadingOptions:
 
     def rewriting(self) -> Rewriting:
         """Return what applies the user's rules to records; it notes which rules were met."""
-        return Rewriting(self.configured)
+        return Rewriting(self.configured, self.suppression)
 
     @property
     def naming(self) -> Naming:

@@ -1,26 +1,35 @@
 """Records as the user's rules want them (`rules.MappingRules`)."""
 
+from functools import cache
 from typing import Any
 
+from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
 from wootric_map.mapping.settings import page_address
 from wootric_map.mapping.trait_rewriting import TraitRewriting
-from wootric_map.model import NamedRule, Skip
-from wootric_map.read.record import NO_FIELDS, Identify, Page, Reading, Track
+from wootric_map.model import NamedRule, Rejection, Skip
+from wootric_map.read.record import Identify, Page, Reading, Record, Track
+from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values.key_cache import KeyTable
 
 
 class Rewriting:
     """Applies the user's rules to records, each by itself."""
 
-    def __init__(self, rules: MappingRules) -> None:
-        """Prepare the rules; `rules` have been checked."""
+    def __init__(self, rules: MappingRules, suppression: Suppression = NOBODY_SUPPRESSED) -> None:
+        """Prepare the rules.
+
+        Args:
+            rules: what the user configures, checked.
+            suppression: the people whose records are skipped.
+        """
         traits = rules.traits
         self._traits = TraitRewriting(traits)
         self._properties = TraitRewriting(
             TraitRules(exclude=traits.exclude, include=traits.include)
         )
+        self._suppression = suppression
         self._events = _Names(rules.events)
         self._pages = _Names(rules.pages)
 
@@ -41,6 +50,8 @@ class Rewriting:
             data: the JSON of a record for which `is_ordinary` is true.
         """
         kind = data["type"]
+        if self._suppression:
+            return True
         if kind == "page":
             return self._pages.any
         if kind == "identify":
@@ -57,6 +68,10 @@ class Rewriting:
 
     def of(self, reading: Reading) -> Reading:
         """Return a record as the rules want it; a skip or a rejection as it is."""
+        if isinstance(reading, Skip | Rejection):
+            return reading
+        if self._suppression and names_suppressed(reading, self._suppression):
+            return suppressed(reading.type)
         if isinstance(reading, Identify):
             rewritten = self._traits.rewritten(reading.traits, reading.parent)
             if rewritten is None:
@@ -65,7 +80,7 @@ class Rewriting:
             return reading._replace(traits=rewritten.fields, warnings=warnings)
         if isinstance(reading, Track):
             return self._track(reading)
-        return self._page(reading) if isinstance(reading, Page) else reading
+        return self._page(reading)
 
     def _track(self, record: Track) -> Track | Skip:
         if self._events.leaves_out(record.event):
@@ -90,6 +105,26 @@ class Rewriting:
 def _left_out(record: Track | Page, field: str, rules: str) -> Skip:
     message = f"left out by the rules for {rules} (exclude, only)"
     return Skip("filtered_out", record.type, field, message, warnings=record.warnings)
+
+
+def names_suppressed(record: Record, suppression: Suppression) -> bool:
+    """Tell whether a record itself names somebody on a suppression list."""
+    user = user_of(record).user
+    return (
+        suppression.has_id(record.user_id)
+        or suppression.has_id(record.anonymous_id)
+        or suppression.has_id(user.wootric_id)
+        or suppression.has_email(user.email)
+        or suppression.has_phone(user.phone)
+    )
+
+
+@cache
+def suppressed(kind: str) -> Skip:
+    """Return the skip of a record of type `kind` whose user is on a suppression list (segment.md 2)."""
+    return Skip(
+        "suppressed", kind, None, "its user is on a suppression list, or is tied to one who is"
+    )
 
 
 class _Names:

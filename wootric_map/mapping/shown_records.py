@@ -117,7 +117,8 @@ class ShownRecords:
             ignored: the codes of warnings that are not shown.
             encoding: writes objects as lines of JSON.
         """
-        self._reading = reading
+        self.reading = reading
+        """How records are read."""
         self._naming = naming
         self._addresses = addresses
         self._account_token = account_token
@@ -154,7 +155,7 @@ class ShownRecords:
                     is_all = False
                     break
         if not is_all:
-            located = read_records([part], self._reading, stdin=io.BytesIO())
+            located = read_records([part], self.reading, stdin=io.BytesIO())
             last = max(each.line for each in located)
         return ShownPart(
             numbers, b"".join(texts), notes, any_rejected, ignored, records, is_all, last
@@ -184,7 +185,7 @@ class ShownRecords:
         return islice(records, after, None) if after else records
 
     def _records(self, part: Source) -> Iterator[ShownRecord]:
-        options, quick = self._reading, self._quick
+        options, quick = self.reading, self._quick
         lines = read_lines(part, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
         traits_from, rewriting = options.traits_from, self._rewriting
         for line in lines:
@@ -209,7 +210,7 @@ class ShownRecords:
     def _unusual(
         self, line: Line, content: bytes, data: object, lines: Lines
     ) -> Iterator[ShownRecord]:
-        rules = self._reading.rules
+        rules = self.reading.rules
         for each in unusual_records(line.source, line.number, content, data, lines, rules):
             yield self._shown(rewritten(each, self._rewriting))
 

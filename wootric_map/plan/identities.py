@@ -60,6 +60,8 @@ class Identities:
         self.ties = Pairs()
         """Ids that a track or page record names together; they tie unless several people carry
         one of them."""
+        self.suppressed: set[int] = set()
+        """The ids that are on a suppression list."""
         self.ambiguous_users: Mapping[int, int] = {}
         """The `userId`s of several people, each with the number of its emails; filled by `tie_ids`."""
         self.ambiguous_emails: Mapping[int, int] = {}

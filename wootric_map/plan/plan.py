@@ -33,7 +33,9 @@ from wootric_map.plan.records import (
     superseding,
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
+from wootric_map.plan.suppressed_people import suppressed_roots
 from wootric_map.plan.tying import tie_ids
+from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Plan:
                 for previous, user, line in taken.aliases
             )
         self._kinds.add(taken.kinds)
+        identities.suppressed.update(numbers[each] for each in taken.suppressed)
         numbers.append(NOBODY)  # in the last place, which index -1 names
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("I", map(numbers.__getitem__, taken.others))
@@ -118,13 +121,17 @@ class Plan:
         self.spool.take(taken._replace(columns=columns, others=others), source, lines_before)
 
     def close(
-        self, find: Find | None = None, evidence: Evidence | None = None
+        self,
+        find: Find | None = None,
+        evidence: Evidence | None = None,
+        suppression: Suppression = NOBODY_SUPPRESSED,
     ) -> Iterator[SkippedRow]:
         """Take no more records, and tie the ids together.
 
         Args:
             find: looks an end user up in a snapshot, which may tell that two ids are one end user's.
             evidence: what identifies of earlier runs claimed; it shows ids of several people.
+            suppression: the people of whom nothing is sent.
 
         Yields:
             The records that are left out because they are repeated or not chosen.
@@ -141,6 +148,7 @@ class Plan:
             events_apart=self._options.fold,
             users=chain.from_iterable(users.values()),
             limit=choice.limit,
+            suppressed=suppressed_roots(self._identities, suppression, evidence),
         )
         self.ambiguous_anonymous_ids = self._identities.ambiguous_anonymous_ids
         self.unknown_users = tuple(

@@ -6,6 +6,7 @@ from functools import partial
 from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
 from wootric_map.mapping.filters import not_chosen
 from wootric_map.mapping.property_names import Naming
+from wootric_map.mapping.rewriting import suppressed
 from wootric_map.model import SHARED, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, RejectHistory
 from wootric_map.plan.engine.intake import IntakeOptions, take_in
@@ -120,7 +121,7 @@ def plan_records(
             if taken.stopped_after is None:
                 break
             taken = take_in(part, intake, after=taken.stopped_after)
-    for left_out in plan.close(snapshot, evidence):
+    for left_out in plan.close(snapshot, evidence, reading.suppression):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
     for ref, warning in plan.warnings():
         report.warn(ref.source, ref.line, warning)
@@ -161,7 +162,9 @@ def keep_unidentified(plan: Plan, report: Report, file: RejectsFile) -> None:
 
 def _skip_of(row: SkippedRow) -> Skip:
     """Return why a record is left out once all records are read."""
-    if row.repeated:
+    if row.reason == "suppressed":
+        return suppressed(row.kind)
+    if row.reason == "repeated":
         message = "its messageId was taken already in this run"
         return Skip("duplicate", row.kind, "messageId", message)
     return not_chosen(row.kind)

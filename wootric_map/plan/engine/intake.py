@@ -17,6 +17,7 @@ from wootric_map.mapping.filters import Choice, not_chosen
 from wootric_map.mapping.identity import User, user_of
 from wootric_map.mapping.plain_properties import cannot_warn
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
+from wootric_map.mapping.rewriting import Rewriting, names_suppressed
 from wootric_map.mapping.settings import note_kinds, page_address
 from wootric_map.model import MappingWarning, NamedRule, Rejection, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, KnownRejects, fingerprint, known_reject
@@ -29,6 +30,7 @@ from wootric_map.plan.engine.taken import (
     MENTIONED,
     PAGE,
     QUIET,
+    SUPPRESSED,
     TRACK,
     UNFILED,
     Kept,
@@ -63,10 +65,14 @@ from wootric_map.read.record import (
     unsupported,
 )
 from wootric_map.read.rejects_lines import is_rejects_line
+from wootric_map.read.suppression import Suppression
 from wootric_map.report import Report
 from wootric_map.values import dates
 from wootric_map.values.contact import comparable
 from wootric_map.wootric.address_length import is_short_check, is_short_view, is_surely_short
+
+_MOST_DEVICES: Final = 10_000
+"""anonymousIds of which it is remembered whether they are on a suppression list."""
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
@@ -105,7 +111,8 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     reading = options.reading
     rules, traits_from = reading.rules, reading.traits_from
     passed_over, known = options.choice.passed_over, options.known_rejects
-    rewriting = reading.rewriting()
+    # Who is on a suppression list is known once it is known whose each id is.
+    rewriting = Rewriting(reading.configured)
     number, stopped_after = 0, None
     lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=reading.max_line_bytes)
     for _, number, _, content in lines:
@@ -189,6 +196,9 @@ class _Intake:
         self._others: list[int] = []
         self._facts: list[tuple[int, ...]] = []
         self._raw: list[bytes] = []
+        self._suppression = options.reading.suppression
+        self._suppressed: dict[int, None] = {}
+        self._suppressed_devices: dict[str | None, bool] = {}
         self._naming = options.naming
         self._rounds = options.naming.amounts
         self._kinds = Kinds()
@@ -300,6 +310,8 @@ class _Intake:
         if payload:
             may_be_other = email_from == "properties"
             number, other = self._tie(record, user, may_be_other=may_be_other)
+            if self._suppression and names_suppressed(record, self._suppression):
+                mark |= SUPPRESSED
             if may_be_other and other >= 0:
                 mark |= MENTIONED
                 self._has_mentions = True
@@ -350,6 +362,10 @@ class _Intake:
                 topic = _address(name, properties, context)
                 mark = PAGE | CHOSEN | QUIET if _is_short_page(raw, topic) else PAGE | CHOSEN
             number = self._id(USER, user_id)
+        if self._suppressed and (number in self._suppressed or other in self._suppressed):
+            mark |= SUPPRESSED
+        if anonymous_id and self._suppression and self._is_suppressed_device(anonymous_id):
+            mark |= SUPPRESSED
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
         content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
@@ -441,6 +457,7 @@ class _Intake:
             b"".join(self._records),
             columns(self._facts, map(len, self._raw)),
             b"".join(self._raw),
+            list(self._suppressed),
             self._kinds.masks,
             self._retried,
         )
@@ -497,7 +514,32 @@ class _Intake:
                 self._hints[each, ids[-1]] = None
 
     def _id(self, kind: int, text: str) -> int:
-        return self._names.setdefault(id_name(kind, text), len(self._names))
+        count = len(self._names)
+        number = self._names.setdefault(id_name(kind, text), count)
+        if number == count and self._suppression and is_suppressed(kind, text, self._suppression):
+            self._suppressed[number] = None
+        return number
+
+    def _is_suppressed_device(self, anonymous_id: str) -> bool:
+        found = self._suppressed_devices.get(anonymous_id)
+        if found is None:
+            found = self._suppression.has_id(anonymous_id)
+            if len(self._suppressed_devices) < _MOST_DEVICES:
+                self._suppressed_devices[anonymous_id] = found
+        return found
+
+
+def is_suppressed(kind: int, text: str, suppression: Suppression) -> bool:
+    """Tell whether an id is on a suppression list.
+
+    Args:
+        kind: its kind, as in `people`.
+        text: the id.
+        suppression: the people on the lists.
+    """
+    if kind == EMAIL:
+        return suppression.has_email(text)
+    return suppression.has_phone(text) if kind == PHONE else suppression.has_id(text)
 
 
 def contents(

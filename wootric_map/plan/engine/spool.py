@@ -12,13 +12,13 @@ import marshal
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate, chain, compress, pairwise
 from operator import attrgetter, itemgetter
-from typing import Any, Final, NamedTuple, Self, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from wootric_map.mapping.record_keys import line_digest
 from wootric_map.plan.engine.names import Names
@@ -32,6 +32,7 @@ from wootric_map.plan.engine.taken import (
     IDENTIFY,
     KINDS,
     MENTIONED,
+    SUPPRESSED,
     Columns,
     Taken,
 )
@@ -45,6 +46,7 @@ NOBODY: Final = 2**32 - 1
 _TAKEN: Final = 0
 _REPEATED: Final = 1
 _LEFT_OUT: Final = 2
+_OF_SUPPRESSED: Final = 3
 _FATE: Final = 3
 """Which bits tell that. Beside them:"""
 _SHARES_ID: Final = 4
@@ -92,8 +94,8 @@ class SkippedRow(NamedTuple):
     source: str
     line: int
     kind: str
-    repeated: bool
-    """Whether its `messageId` was taken already; else it was not chosen."""
+    reason: Literal["repeated", "not_chosen", "suppressed"]
+    """Its `messageId` was taken already; it was not chosen; or its user is on a suppression list."""
 
 
 class Noticed(NamedTuple):
@@ -114,6 +116,13 @@ class KeptLine(NamedTuple):
     line: int
     message_id: str | None
     raw: bytes
+
+
+_REASONS: Final[Mapping[int, Literal["repeated", "not_chosen", "suppressed"]]] = {
+    _REPEATED: "repeated",
+    _LEFT_OUT: "not_chosen",
+    _OF_SUPPRESSED: "suppressed",
+}
 
 
 class Rows(Collection[Row]):
@@ -276,6 +285,7 @@ class Spool:
         events_apart: bool,
         users: Iterable[str] = (),
         limit: int | None = None,
+        suppressed: Collection[int] = frozenset(),
     ) -> None:
         """Say that all records are in, and whose each id is; only then may they be read.
 
@@ -286,6 +296,7 @@ class Spool:
             events_apart: whether an end user's track and page records come after all identifies.
             users: names of ids; if there are any, only their end users' records are replayed.
             limit: so many records are replayed at most, the first in time order.
+            suppressed: the roots of the end users of whom nothing is sent, if anybody is suppressed.
         """
         self._events_apart = events_apart
         roots = array("I", map(identities.root, range(len(identities))))
@@ -295,6 +306,7 @@ class Spool:
         self._leave_out_repeated()
         if self._has_mentions:
             filing = filing._replace(identified=self._identified(filing))
+        self._leave_out_suppressed(suppressed, filing)
         names = list(users)
         if names:
             numbers = (self.names.identity(name) for name in names)
@@ -314,9 +326,8 @@ class Spool:
             fates = self._fates_of(part)
             for fate, mark, line in zip(fates, marks, lines, strict=True):
                 if fate & _FATE and mark & CHOSEN:
-                    is_repeated = fate & _FATE == _REPEATED
                     place = part.lines_before + line
-                    yield SkippedRow(part.source, place, KINDS[mark & 3], is_repeated)
+                    yield SkippedRow(part.source, place, KINDS[mark & 3], _REASONS[fate & _FATE])
 
     def sharing_message_ids(self) -> Iterator[Noticed]:
         """The records, of those that are taken, whose message id another message has, with that id."""
@@ -450,7 +461,7 @@ class Spool:
     def _judged(self, fate: int, record: bytes) -> bytes:
         """A record once it is known what becomes of it; nothing where it no longer serves anything."""
         is_left_out = fate & _FATE == _LEFT_OUT
-        if fate & _FATE == _REPEATED:
+        if fate & _FATE in {_REPEATED, _OF_SUPPRESSED}:
             return b""
         time, has_message, tie, mark, *rest = marshal.loads(record)  # noqa: S302 - our own
         if is_left_out and mark & 3 != IDENTIFY:
@@ -553,6 +564,19 @@ class Spool:
         for index, (mark, fate) in enumerate(zip(marks, fates, strict=True)):
             if mark & CHOSEN and fate & _FATE == _TAKEN:
                 yield index
+
+    def _leave_out_suppressed(self, roots: Collection[int], filing: _Filing) -> None:
+        """Leave out every record of these end users, and each that names somebody suppressed itself."""
+        for part in self._parts:
+            marks, fates = self._column(part, "marks"), self._fates_of(part)
+            named = (mark & SUPPRESSED for mark in marks)
+            if not (roots or any(named)):
+                continue
+            numbers, _ = self._filed(part, filing)
+            for index, number in enumerate(numbers):
+                is_theirs = number != NOBODY and filing.roots[number] in roots
+                if (is_theirs or marks[index] & SUPPRESSED) and fates[index] & _FATE == _TAKEN:
+                    self._settle(part.first + index, _OF_SUPPRESSED)
 
     def _leave_out_all_but(self, wanted: Collection[int], filing: _Filing) -> None:
         for part in self._parts:

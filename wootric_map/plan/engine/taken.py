@@ -27,6 +27,9 @@ DETACHED: Final = 32
 """Added to a kind once all records are read: the record belongs to the end user of its email alone, since
 its `userId` or its email is several people's (segment.md 8)."""
 
+SUPPRESSED: Final = 64
+"""Added to a kind: the record itself names somebody on a suppression list."""
+
 EMAIL_IN_TRAITS: Final = "traits"
 """In place of where a track or page record's email stands: nowhere, but in traits that it should not have."""
 
@@ -112,6 +115,8 @@ class Taken(NamedTuple):
     columns: Columns
     raw: bytes
     """The records' lines, one behind the other, if these are kept."""
+    suppressed: list[int]
+    """The places in `names` of the ids that are on a suppression list."""
     kinds: Mapping[str, int] | None
     """The kinds of values that each property's name was seen with, if any are renamed: see `naming.Kinds`."""
     retried: list[bytes]

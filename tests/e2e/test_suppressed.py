@@ -1,0 +1,236 @@
+"""People of whom nothing is sent, by whatever id of theirs a record came."""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import pytest
+from examples import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from replaying import Replay, alias, at, empty_account, identify, page, track
+
+from wootric_map.sandbox import RunningSandbox, run_sandbox
+
+ADA, BYRON = "ada@example.com", "byron@example.com"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[RunningSandbox]:
+    with run_sandbox() as running:
+        yield running
+
+
+def listed(replay: Replay, *entries: str, name: str = "suppressed") -> str:
+    (replay.folder / name).write_text("".join(f"{each}\n" for each in entries))
+    return name
+
+
+def sent(replay: Replay) -> tuple[set[str], int, int]:
+    """The end users in the account, and how many events were sent."""
+    state = replay.sandbox.state
+    return set(replay.users()), len(state.eligibility_checks), len(state.page_views)
+
+
+EXPORT = [
+    at(1, identify("1", ADA, phone="+1 555 1234")),
+    at(2, track("1")),
+    at(3, page("1")),
+    at(4, track("1", anonymousId="d1")),
+    at(5, identify("2", BYRON)),
+    at(6, page("2")),
+]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "1",
+        ADA,
+        " ADA@Example.com ",
+        "15551234",
+        "+1-555-1234",
+        sha256(b"1").hexdigest(),
+        sha256(ADA.encode()).hexdigest().upper(),
+        sha256(b"+15551234").hexdigest(),
+    ],
+)
+def test_nothing_of_somebody_suppressed_is_sent_by_any_of_their_ids(
+    replay: Replay, entry: str
+) -> None:
+    export = replay.write(EXPORT)
+    done = replay.push("--suppress", listed(replay, entry, "nobody@example.com"), export)
+    assert done.returncode == 0, done.stderr
+    assert sent(replay) == ({"2"}, 0, 1)
+    assert "1" not in replay.users()
+    assert "suppressed 4" in done.stdout + done.stderr
+
+
+def test_the_dry_run_counts_them_and_plans_nothing(replay: Replay) -> None:
+    diff = replay.diff("--suppress", listed(replay, ADA), replay.write(EXPORT))
+    assert (diff.skipped("suppressed"), diff.writes, diff.events) == (4, (1, 0), (0, 1))
+
+
+@pytest.mark.parametrize("command", ["map", "validate"])
+def test_commands_that_look_at_records_alone_skip_those_that_name_them(
+    replay: Replay, command: str
+) -> None:
+    listing = listed(replay, "1")
+    done = (
+        replay.run(command, "--format", "json", "--suppress", listing, replay.write(EXPORT))
+        if (command == "validate")
+        else replay.run(command, "--suppress", listing, replay.write(EXPORT))
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"suppressed"') >= 1
+    assert ADA not in done.stdout
+
+
+def test_an_alias_hides_nobody(replay: Replay) -> None:
+    export = replay.write(
+        [at(1, identify("old", None, plan="a")), alias("old", "new"), at(3, identify("new", ADA))]
+    )
+    assert replay.push("--suppress", listed(replay, "old"), export).returncode == 0
+    assert sent(replay)[0] == set()
+
+
+def test_an_id_that_only_an_alias_names_hides_nobody(replay: Replay) -> None:
+    export = replay.write([alias("device", "new"), at(3, identify("new", ADA))])
+    assert replay.push("--suppress", listed(replay, "device"), export).returncode == 0
+    assert sent(replay)[0] == set()
+
+
+def test_a_suppressed_device_loses_its_own_records_alone(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    assert replay.push("--suppress", listed(replay, "d1"), export).returncode == 0
+    assert sent(replay) == ({"1", "2"}, 1, 2)
+
+
+def test_what_only_an_earlier_run_knew_hides_nobody(replay: Replay) -> None:
+    first = replay.write([at(1, identify("1", ADA))], "first.ndjson")
+    assert replay.push(first).returncode == 0
+    second = replay.write([at(2, page("1")), at(3, identify("1", None, plan="x"))], "second.ndjson")
+    assert replay.push("--suppress", listed(replay, ADA), second).returncode == 0
+    assert replay.sandbox.state.page_views == ()
+    assert replay.users()["1"]["properties"] == {}
+
+
+def test_an_address_of_several_people_hides_only_what_names_it(replay: Replay) -> None:
+    help_desk = "help@example.com"
+    export = replay.write(
+        [
+            at(1, identify("1", ADA)),
+            at(2, identify("1", help_desk)),
+            at(3, identify("2", BYRON)),
+            at(4, identify("2", help_desk, plan="x")),
+        ]
+    )
+    assert replay.push("--suppress", listed(replay, help_desk), export).returncode == 0
+    assert {each["email"] for each in replay.users().values()} == {ADA, BYRON}
+
+
+def test_suppressed_people_do_not_count_toward_the_limit(replay: Replay) -> None:
+    diff = replay.diff("--suppress", listed(replay, "1"), "--limit", "1", replay.write(EXPORT))
+    assert diff.writes == (1, 0)
+
+
+# The lists themselves
+
+
+def test_a_csv_file_with_a_header_is_a_list(replay: Replay) -> None:
+    text = '\ufeffName,E-Mail Address,User ID\r\n"Ada, L.",ada@example.com,\r\n,,2\r\n'
+    (replay.folder / "list.csv").write_text(text, newline="")
+    assert replay.push("--suppress", "list.csv", replay.write(EXPORT)).returncode == 0
+    assert sent(replay) == (set(), 0, 0)
+
+
+def test_lists_add_up(replay: Replay) -> None:
+    lists = [
+        f"--suppress={listed(replay, each, name=name)}" for each, name in ((ADA, "a"), ("2", "b"))
+    ]
+    assert replay.push(*lists, replay.write(EXPORT)).returncode == 0
+    assert sent(replay) == (set(), 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        (b"\xff\xfe1\x00", "not UTF-8"),
+        (b"name,age\nAda,36\n", "names no column of people"),
+        (b"x" * (1024 * 1024 + 2), "longer than a megabyte"),
+    ],
+)
+def test_a_list_that_cannot_be_read_whole_ends_the_run(
+    replay: Replay, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (replay.folder / "list").write_bytes(content)
+    for command in ("validate", "map", "dry-run", "push"):
+        done = replay.run(command, "--suppress", "list", replay.write(EXPORT))
+        assert done.returncode == 2, command
+        assert "--suppress list" in done.stderr
+        assert words in done.stderr
+    assert sent(replay) == (set(), 0, 0)
+
+
+# In general
+
+
+_IDS = st.sampled_from(["1", "2", "3"])
+_EMAILS = st.none() | st.sampled_from([ADA, BYRON, "c@example.com"])
+_RECORDS = st.one_of(
+    st.builds(identify, _IDS, _EMAILS),
+    st.builds(track, _IDS),
+    st.builds(page, _IDS),
+    st.builds(alias, _IDS, _IDS),
+    st.builds(lambda email: track("x", properties={"email": email}), _EMAILS.filter(bool)),
+)
+
+
+def named(record: dict[str, Any]) -> set[str]:
+    found = {record["userId"], record.get("previousId")}
+    for place in ("traits", "properties"):
+        found.add((record.get(place) or {}).get("email"))
+    return {each for each in found if each}
+
+
+def tied_to(suppressed: str, records: Iterable[dict[str, Any]]) -> set[str]:
+    """Every id that some chain of records ties to a suppressed one, whoever carries it."""
+    theirs = {suppressed}
+    for _ in range(8):
+        for record in records:
+            if named(record) & theirs:
+                theirs |= named(record)
+    return theirs
+
+
+@examples(40)
+@given(
+    records=st.lists(_RECORDS, min_size=1, max_size=8),
+    suppressed=st.sampled_from(["1", "2", ADA, BYRON]),
+    hashed=st.booleans(),
+)
+def test_no_record_that_names_somebody_suppressed_is_sent_and_nobody_else_s_is_kept_back(
+    sandbox: RunningSandbox, records: list[dict[str, Any]], suppressed: str, hashed: bool
+) -> None:
+    timed = [at(number, record) for number, record in enumerate(records, 1)]
+    with empty_account(sandbox) as replay:
+        entry = sha256(suppressed.encode()).hexdigest() if hashed else suppressed
+        export = replay.write(timed)
+        lines = [
+            orjson.loads(line)
+            for line in replay.run(
+                "dry-run", "--format", "json", "--suppress", listed(replay, entry), export
+            ).stdout.splitlines()
+        ]
+        shown = orjson.dumps(lines[:-1]).decode()
+        assert f'"{suppressed}"' not in shown
+        if suppressed not in {each for record in timed for each in named(record)}:
+            assert lines[-1]["summary"]["skipped"].get("suppressed", 0) == 0
+        untouched = [each for each in timed if not named(each) & tied_to(suppressed, timed)]
+        alone = replay.diff(replay.write(untouched, "untouched.ndjson")).lines[:-1]
+        assert {orjson.dumps(each["end_user"]) for each in alone if "end_user" in each} <= {
+            orjson.dumps(each["end_user"]) for each in lines[:-1] if "end_user" in each
+        }

@@ -1,0 +1,52 @@
+"""Whose records are left out since they are on a suppression list, by whatever id of theirs."""
+
+from collections.abc import Collection, Iterator
+
+from wootric_map.plan.evidence import Evidence
+from wootric_map.plan.identities import Identities
+from wootric_map.plan.people import ANONYMOUS, EMAIL, USER, id_name
+from wootric_map.read.suppression import Suppression
+from wootric_map.values.contact import comparable
+
+
+def suppressed_roots(
+    identities: Identities, suppression: Suppression, evidence: Evidence | None
+) -> Collection[int]:
+    """Return the roots of the end users who have an id on a suppression list.
+
+    Args:
+        identities: the ids of the run, tied.
+        suppression: the people on the lists.
+        evidence: what records of earlier runs say of the ids.
+    """
+    if not suppression:
+        return frozenset()
+    roots = set(map(identities.root, identities.suppressed))
+    roots.update(_of_aliases(identities, suppression))
+    if evidence and identities.earlier_ids:
+        roots.update(_of_earlier_runs(identities, suppression, evidence))
+    return roots
+
+
+def _of_aliases(identities: Identities, suppression: Suppression) -> Iterator[int]:
+    """Yield the roots of suppressed ids that only aliases name, so that no record tells of them."""
+    for pair in identities.names.alias_pairs():
+        for text in filter(suppression.has_id, pair):
+            for kind in (USER, ANONYMOUS):
+                number = identities.names.identity(id_name(kind, text))
+                if number is not None:
+                    yield identities.root(number)
+
+
+def _of_earlier_runs(
+    identities: Identities, suppression: Suppression, evidence: Evidence
+) -> Iterator[int]:
+    """Yield the roots of end users whom earlier runs tied to a suppressed id that this run does not name."""
+    roots = {
+        fingerprint: root for root, found in identities.earlier_ids.items() for fingerprint in found
+    }
+    for text in suppression.entries:
+        for name in (id_name(USER, text), id_name(EMAIL, comparable(text))):
+            root = roots.get(evidence.fingerprint(name))
+            if root is not None:
+                yield root
