@@ -116,6 +116,20 @@ def test_what_only_an_earlier_run_knew_hides_nobody(replay: Replay) -> None:
     assert replay.users()["1"]["properties"] == {}
 
 
+def test_whom_only_the_account_knows_by_a_suppressed_email_is_left_alone(replay: Replay) -> None:
+    replay.holds("1", ADA, plan="old")
+    export = replay.write(
+        [at(1, identify("1", None, plan="new")), at(2, page("1")), at(3, track("1"))]
+    )
+    listing = listed(replay, ADA)
+    done = replay.push("--suppress", listing, export)
+    assert done.returncode == 0, done.stderr
+    assert replay.users()["1"]["properties"] == {"plan": "old"}
+    assert sent(replay) == ({"1"}, 0, 0)
+    diff = replay.diff("--suppress", listing, "--against", "account", export)
+    assert (diff.skipped("suppressed"), diff.writes, diff.events) == (3, (0, 0), (0, 0))
+
+
 def test_an_address_of_several_people_hides_only_what_names_it(replay: Replay) -> None:
     help_desk = "help@example.com"
     export = replay.write(

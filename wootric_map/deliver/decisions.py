@@ -32,6 +32,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.verdicts import Change, change, enrich, needs_look_up, unregistered
 from wootric_map.errors import CallFailedError
+from wootric_map.mapping.rewriting import suppressed
 from wootric_map.model import (
     EligibilityCheck,
     EndUser,
@@ -46,6 +47,12 @@ from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import EarlierStatements, Statement
 from wootric_map.wootric.taken_ids import taken_ids
 
+
+def _is_not(_: EndUser) -> bool:
+    """Return that an end user is on no suppression list."""
+    return False
+
+
 _NOBODY: Final = 0
 _JOURNAL: Final = 1
 _ACCOUNT: Final = 2
@@ -59,6 +66,7 @@ def decide(
     *,
     asks: bool,
     is_other_persons_email: Callable[[str], bool],
+    is_suppressed: Callable[[EndUser], bool] = _is_not,
     recalls: bool = False,
     recalls_statements: bool = False,
     existing: Existing = "update",
@@ -76,6 +84,7 @@ def decide(
         asks: whether end users are looked up; if not, Wootric is taken to hold nobody.
         is_other_persons_email: returns whether an email is somebody else's, as `Plan.is_anothers` says; then
             it is an end user of its own.
+        is_suppressed: returns whether an end user of the account is on a suppression list.
         recalls: whether the deliveries of earlier runs count.
         recalls_statements: whether statements and former ids of earlier runs count.
         existing: which fields of existing end users are sent. Later steps may change what this run has
@@ -88,6 +97,7 @@ def decide(
         end_user,
         registered,
         is_other_persons_email,
+        is_suppressed,
         existing,
         asks,
         recalls,
@@ -113,6 +123,7 @@ class _EndUserDecisions:
     end_user: EndUserPlan
     registered: frozenset[str] | None
     is_other_persons_email: Callable[[str], bool]
+    is_suppressed: Callable[[EndUser], bool]
     existing: Existing
     asks: bool
     recalls: bool
@@ -165,6 +176,8 @@ class _EndUserDecisions:
             yield from self._write(step)
             return
         if verdict is None and isinstance(step, Event):
+            verdict = self._withheld(step)
+        if verdict is None and isinstance(step, Event):
             verdict = _enriched(step, self.end_user, self.held, is_taken=self.is_taken)
         assert verdict is not None  # noqa: S101 - a step is a write or an event
         # What an earlier run has done is neither compared nor put on record again.
@@ -195,9 +208,19 @@ class _EndUserDecisions:
         """Return the decision about a write, by what is known of the end user."""
         left = yield from self._left_of(step)
         asked = self.asks or self.policy.has_looked
-        verdict = change(self.end_user, left, self.held, asked=asked)
+        verdict = self._withheld(step) or change(self.end_user, left, self.held, asked=asked)
         assumes_absent = self.assumed_absent is not None
         return Decision(left, verdict, self.held, assumes_absent=assumes_absent)
+
+    def _withheld(self, step: Step) -> Skip | None:
+        """Return the skip of a step about somebody whom the account holds under a suppressed id."""
+        held = self.held if isinstance(self.held, EndUser) else None
+        is_suppressed = held is not None and self.is_suppressed(held)
+        return (
+            suppressed(step.type if isinstance(step, Event) else "identify")
+            if is_suppressed
+            else None
+        )
 
     def _recalled(self, step: Step) -> Deciding[Verdict | None]:
         """Return the verdict on a step that earlier runs have done; None if it is still to be done."""

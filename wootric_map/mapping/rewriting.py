@@ -113,7 +113,6 @@ def names_suppressed(record: Record, suppression: Suppression) -> bool:
     return (
         suppression.has_id(record.user_id)
         or suppression.has_id(record.anonymous_id)
-        or suppression.has_id(user.wootric_id)
         or suppression.has_email(user.email)
         or suppression.has_phone(user.phone)
     )

@@ -73,6 +73,7 @@ class Plan:
         self._identities = Identities(spool.names)
         self._ids = EndUserIds(self._identities, None)
         self._kinds = Kinds()
+        self._suppression = NOBODY_SUPPRESSED
         self.naming = Naming(self._options.amount_suffix, self._options.array_suffix)
         """How properties are named; after `close`, by all values that each name was seen with."""
         self.has_tracks = False
@@ -137,6 +138,7 @@ class Plan:
             The records that are left out because they are repeated or not chosen.
         """
         choice = self._options.choice
+        self._suppression = suppression
         self.naming = replace(self.naming, kinds=self._kinds.masks or {})
         users = {name: chosen_names(name) for name in sorted(choice.users)}
         self._ids = EndUserIds(self._identities, evidence)
@@ -206,6 +208,15 @@ class Plan:
     def is_shared(self, email: str) -> bool:
         """Tell whether several people carry an email (segment.md 8, rule 3)."""
         return self._ids.is_shared(email)
+
+    def is_suppressed(self, held: EndUser) -> bool:
+        """Tell whether an end user of the account is on a suppression list."""
+        suppression = self._suppression
+        return bool(suppression) and (
+            suppression.has_id(held.external_id)
+            or suppression.has_email(held.email)
+            or suppression.has_phone(held.phone_number)
+        )
 
     def is_anothers(self, end_user: EndUserPlan) -> Callable[[str], bool]:
         """Return a function that tells by an email whether Wootric's end user is somebody else.

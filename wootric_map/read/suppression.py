@@ -20,8 +20,7 @@ _COLUMNS: Final = frozenset(
     {
         "anonymousid", "email", "emailaddress", "emailsha256", "externalid", "hash", "hashedemail",
         "id", "phone", "phonenumber", "previousid", "sha256", "sha256email", "user", "userid",
-        "wootricid", "enduserid",
-    }
+        }
 )  # fmt: skip
 """Spellings of the columns of a CSV file that name people."""
 
@@ -60,7 +59,7 @@ class Suppression:
         return cls(_Lists(tuple(paths)))
 
     def has_id(self, text: str | None) -> bool:
-        """Tell whether a `userId`, `anonymousId`, `previousId` or Wootric's own id is on a list."""
+        """Tell whether a `userId`, `anonymousId` or `previousId` is on a list."""
         return bool(text) and any(map(self._has, _digests_of_id(str(text))))
 
     def has_email(self, text: str | None) -> bool:

@@ -539,7 +539,11 @@ def is_suppressed(kind: int, text: str, suppression: Suppression) -> bool:
     """
     if kind == EMAIL:
         return suppression.has_email(text)
-    return suppression.has_phone(text) if kind == PHONE else suppression.has_id(text)
+    if kind == PHONE:
+        return suppression.has_phone(text)
+    return kind != WOOTRIC and suppression.has_id(
+        text
+    )  # Wootric's numbers may equal anybody's userId
 
 
 def contents(
