@@ -20,7 +20,7 @@ _COLUMNS: Final = frozenset(
     {
         "anonymousid", "email", "emailaddress", "emailsha256", "externalid", "hash", "hashedemail",
         "id", "phone", "phonenumber", "previousid", "sha256", "sha256email", "user", "userid",
-        }
+    }
 )  # fmt: skip
 """Spellings of the columns of a CSV file that name people."""
 
