@@ -241,7 +241,7 @@ class Checker:
                 continue
             data = parse_roughly(content)
             if (
-                is_ordinary(data, rules.traits_from)
+                is_ordinary(data, rules.traits_from, rules.placeholders)
                 and not data["userId"].isspace()
                 and not has_large_number(data)
                 and not rewriting.concerns(data)

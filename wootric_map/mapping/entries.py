@@ -48,7 +48,12 @@ class ReadingOptions:
     @property
     def rules(self) -> Rules:
         """The choices that decide whether a record is valid."""
-        return Rules(self.ignore_integrations, self.traits_from, self.consent_categories)
+        return Rules(
+            self.ignore_integrations,
+            self.traits_from,
+            self.consent_categories,
+            self.configured.identity.all_placeholders,
+        )
 
     def rewriting(self) -> Rewriting:
         """Return what applies the user's rules to records; it notes which rules were met."""
@@ -166,7 +171,7 @@ def read_records(
         on_bytes: called with the number of bytes that were read, before decompression.
     """
     rules, traits_from = options.rules, options.traits_from
-    rewriting = options.rewriting()
+    placeholders, rewriting = rules.placeholders, options.rewriting()
     for source in sources:
         lines = read_lines(
             source, stdin=stdin, max_line_bytes=options.max_line_bytes, on_bytes=on_bytes
@@ -176,7 +181,7 @@ def read_records(
                 yield Located(name, number, b"", content)
                 continue
             data = parse_roughly(content)
-            if is_ordinary(data, traits_from) and not has_large_number(data):
+            if is_ordinary(data, traits_from, placeholders) and not has_large_number(data):
                 yield Located(name, number, content, rewriting.of(ordinary(data)))
                 continue
             for each in unusual_records(name, number, content, data, lines, rules):

@@ -1,6 +1,7 @@
 """Records as the user's rules want them (`rules.MappingRules`)."""
 
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from wootric_map.mapping.identity import user_of
@@ -8,10 +9,12 @@ from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
 from wootric_map.mapping.settings import page_address
 from wootric_map.mapping.trait_rewriting import TraitRewriting
-from wootric_map.model import NamedRule, Rejection, Skip
-from wootric_map.read.record import Identify, Page, Reading, Record, Track
+from wootric_map.model import MappingWarning, NamedRule, Rejection, Skip
+from wootric_map.read.placeholders import placeholder_warning
+from wootric_map.read.record import NO_FIELDS, Fields, Identify, Page, Reading, Record, Track
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values.key_cache import KeyTable
+from wootric_map.values.trait_names import spelled
 
 
 class Rewriting:
@@ -30,6 +33,7 @@ class Rewriting:
             TraitRules(exclude=traits.exclude, include=traits.include)
         )
         self._suppression = suppression
+        self._placeholders = rules.identity.further_placeholders
         self._events = _Names(rules.events)
         self._pages = _Names(rules.pages)
 
@@ -50,7 +54,7 @@ class Rewriting:
             data: the JSON of a record for which `is_ordinary` is true.
         """
         kind = data["type"]
-        if self._suppression:
+        if self._suppression or (self._placeholders and self._may_have_placeholder(data)):
             return True
         if kind == "page":
             return self._pages.any
@@ -68,8 +72,13 @@ class Rewriting:
 
     def of(self, reading: Reading) -> Reading:
         """Return a record as the rules want it; a skip or a rejection as it is."""
-        if isinstance(reading, Skip | Rejection):
+        if isinstance(reading, Rejection):
             return reading
+        if isinstance(reading, Skip):
+            if self._placeholders and reading.withheld is not None:
+                return reading._replace(withheld=self._without_placeholders(reading.withheld))
+            return reading
+        reading = self._without_placeholders(reading) if self._placeholders else reading
         if self._suppression and names_suppressed(reading, self._suppression):
             return suppressed(reading.type)
         if isinstance(reading, Identify):
@@ -81,6 +90,53 @@ class Rewriting:
         if isinstance(reading, Track):
             return self._track(reading)
         return self._page(reading)
+
+    def _may_have_placeholder(self, data: dict[str, Any]) -> bool:
+        """Tell whether any text that may be an id of an ordinary record is a configured placeholder."""
+        context = data.get("context") or NO_FIELDS
+        fields = [data.get("traits"), data.get("properties"), context.get("traits")]
+        texts = [
+            data.get("messageId"),
+            *chain.from_iterable(each.values() for each in fields if each),
+        ]
+        return any(
+            isinstance(each, str) and each.strip().lower() in self._placeholders for each in texts
+        )
+
+    def _without_placeholders(self, record: Record) -> Record:
+        """Return a record without configured placeholders in its message id, emails and phones."""
+        warnings: list[MappingWarning] = []
+        message_id = record.message_id
+        if message_id and message_id.strip().lower() in self._placeholders:
+            warnings.append(placeholder_warning("messageId", message_id))
+            record = record._replace(message_id=None)
+        context = record.context
+        of_context = context.get("traits")
+        if isinstance(of_context, dict):
+            left = self._without(of_context, "context.traits", warnings)
+            if left is not of_context:
+                record = record._replace(context={**context, "traits": left})
+        if isinstance(record, Identify):
+            left = self._without(record.traits, record.parent, warnings)
+            record = record._replace(traits=left)
+        else:
+            record = record._replace(
+                properties=self._without(record.properties, "properties", warnings)
+            )
+        return record._replace(warnings=(*record.warnings, *warnings)) if warnings else record
+
+    def _without(self, fields: Fields, parent: str, warnings: list[MappingWarning]) -> Fields:
+        """Return traits or properties without emails and phones that are configured placeholders."""
+        keys = spelled(fields)
+        wrong = [
+            key
+            for key in (*keys.get("email", ()), *keys.get("phone", ()))
+            if isinstance(fields[key], str) and fields[key].strip().lower() in self._placeholders
+        ]
+        if not wrong:
+            return fields
+        warnings += (placeholder_warning(f"{parent}.{key}", fields[key]) for key in wrong)
+        return {key: value for key, value in fields.items() if key not in wrong}
 
     def _track(self, record: Track) -> Track | Skip:
         if self._events.leaves_out(record.event):

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from wootric_map.errors import UnfitSettingsError
 from wootric_map.model import NamedRule
+from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.values.trait_names import spelling
 
 STANDARD_TRAITS: Final = frozenset({"email", "phone", "created", "createdat", "language"})
@@ -72,7 +73,37 @@ class IdentityRules:
     placeholders: tuple[str, ...] = ()
     """Texts that are no ids, besides those of segment.md 8."""
     real_ids: tuple[str, ...] = ()
-    """Placeholders of segment.md 8 that are real ids all the same."""
+    """Placeholders of segment.md 8 that are real ids of users all the same."""
+
+    def check(self) -> None:
+        """Make sure that the rules can be followed.
+
+        Raises:
+            SettingsError: a text is said to be no placeholder that is none, or to be one and none.
+        """
+        for each in self.real_ids:
+            text = each.strip().lower()
+            if text not in PLACEHOLDERS:
+                raise UnfitSettingsError(
+                    f"the real id {each} is no placeholder, so it needs no rule"
+                )
+            if text in self.further_placeholders:
+                raise UnfitSettingsError(f"{each} is named both a placeholder and a real id")
+        if not all(map(str.strip, self.placeholders)):
+            raise UnfitSettingsError("a placeholder is empty; empty ids count as absent already")
+
+    @property
+    def all_placeholders(self) -> frozenset[str]:
+        """The texts that stand in place of an id of a user, trimmed and in lower case."""
+        if not (self.placeholders or self.real_ids):
+            return PLACEHOLDERS
+        real = {each.strip().lower() for each in self.real_ids}
+        return PLACEHOLDERS - real | self.further_placeholders
+
+    @property
+    def further_placeholders(self) -> frozenset[str]:
+        """The configured placeholders, trimmed and in lower case."""
+        return frozenset(each.strip().lower() for each in self.placeholders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +121,7 @@ class MappingRules:
         Raises:
             SettingsError: a rule contradicts another, or would hide who a record is about.
         """
+        self.identity.check()
         traits = self.traits
         targets = {spelling(key) for key in traits.rename.values()}
         for name in (*traits.exclude, *traits.rename):

@@ -188,13 +188,14 @@ class ShownRecords:
         options, quick = self.reading, self._quick
         lines = read_lines(part, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
         traits_from, rewriting = options.traits_from, self._rewriting
+        placeholders = options.rules.placeholders
         for line in lines:
             _, number, _, content = line
             if not isinstance(content, bytes):
                 yield self._shown(Located(line.source, number, b"", content))
                 continue
             data = parse_roughly(content)
-            if not is_ordinary(data, traits_from):
+            if not is_ordinary(data, traits_from, placeholders):
                 yield from self._unusual(line, content, data, lines)
                 continue
             found = quick.of(data, content) if quick and not rewriting.concerns(data) else None

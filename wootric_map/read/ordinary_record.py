@@ -1,6 +1,6 @@
 """Records of the commonest form are read in half the time, with the same result as `record.read_parsed`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final, TypeGuard
 
 from wootric_map.read.consent import turns_nothing_off
@@ -25,7 +25,11 @@ _OBJECT_OR_LIST: Final = frozenset({dict, list})
 """Types of an empty object: PHP writes a list."""
 
 
-def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dict[str, Any]]:
+def is_ordinary(
+    data: object,
+    traits_from: TraitsFrom = "auto",
+    placeholders: Collection[str] = PLACEHOLDERS,
+) -> TypeGuard[dict[str, Any]]:
     """Tell whether a line's JSON is a record of the commonest form; False in case of doubt.
 
     Such a record is valid, has a userId and no warning, and is the only one on its line. Only the digits of
@@ -34,6 +38,7 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
     Args:
         data: the line's JSON, as `json_lines.parse_roughly` returns it.
         traits_from: the place of an identify's traits.
+        placeholders: the texts that are no ids of users, trimmed and in lower case.
     """
     if not isinstance(data, dict):
         return False
@@ -74,14 +79,14 @@ def is_ordinary(data: object, traits_from: TraitsFrom = "auto") -> TypeGuard[dic
         and "providers" not in data
         and "options" not in data
         and "batch" not in data
-        and user_id.strip().lower() not in PLACEHOLDERS
+        and user_id.strip().lower() not in placeholders
         and (
             message_id is None
             or (type(message_id) is str and message_id.strip().lower() not in PLACEHOLDERS)
         )
         and (
             anonymous_id is None
-            or (type(anonymous_id) is str and anonymous_id.strip().lower() not in PLACEHOLDERS)
+            or (type(anonymous_id) is str and anonymous_id.strip().lower() not in placeholders)
         )
         and time.encode().translate(_ZERO_DIGITS) in _ORDINARY_TIMES
         and dates.is_in_the_calendar(time)

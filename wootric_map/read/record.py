@@ -14,6 +14,7 @@ from wootric_map.read.json_lines import Joined, parse
 from wootric_map.read.json_text import to_json
 from wootric_map.read.other_formats import CALLS, advice
 from wootric_map.read.own_files import own_file_like
+from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.read.record_fields import (
     has_email,
     identity,
@@ -140,6 +141,8 @@ class Rules(NamedTuple):
     """The place of an identify's traits."""
     consent_categories: Collection[str] = ()
     """Categories of consent that a record's user must have agreed to (segment.md 3)."""
+    placeholders: Collection[str] = PLACEHOLDERS
+    """The texts that stand in place of an id of a user, trimmed and in lower case (segment.md 8, rule 1)."""
 
 
 _DEFAULT_RULES: Final = Rules()
@@ -299,8 +302,8 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
         return time
     warnings: list[MappingWarning] = []
     user_id, anonymous_id = (
-        valid_id(data, "userId", warnings),
-        valid_id(data, "anonymousId", warnings),
+        valid_id(data, "userId", warnings, rules.placeholders),
+        valid_id(data, "anonymousId", warnings, rules.placeholders),
     )
     message_id = valid_id(data, "messageId", warnings)
     if kind in _WITHOUT_IDENTITY:
@@ -308,7 +311,7 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
         return skip._replace(warnings=tuple(warnings)) if warnings else skip
     opt_out = _opt_out_place(data, integrations, context, rules)
     if kind == "alias":
-        previous_id = valid_id(data, "previousId", warnings)
+        previous_id = valid_id(data, "previousId", warnings, rules.placeholders)
         ties = (previous_id, user_id) if previous_id and user_id and not opt_out else None
         return unsupported(kind)._replace(ties=ties, warnings=tuple(warnings))
     moment, clock_warnings = time

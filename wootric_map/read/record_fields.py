@@ -1,12 +1,12 @@
 """The fields of a record, each judged by itself (segment.md 1, 2, 5 and 8)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from wootric_map.model import MappingWarning, Rejection
 from wootric_map.read.json_lines import as_object
-from wootric_map.read.placeholders import is_placeholder, placeholder_warning
+from wootric_map.read.placeholders import PLACEHOLDERS, placeholder_warning
 from wootric_map.values import dates
 from wootric_map.values.json_values import decimal_text
 from wootric_map.values.trait_names import find
@@ -38,7 +38,10 @@ def identity(value: object) -> str | None:
 
 
 def valid_id(
-    data: Mapping[str, Any], field: str, warnings: list[MappingWarning] | None = None
+    data: Mapping[str, Any],
+    field: str,
+    warnings: list[MappingWarning] | None = None,
+    placeholders: Collection[str] = PLACEHOLDERS,
 ) -> str | None:
     """Return an id of a record, or None if it is absent or a placeholder (segment.md 8, rule 1).
 
@@ -46,12 +49,13 @@ def valid_id(
         data: the record's JSON.
         field: the name of the id's field, such as `userId`.
         warnings: gets the warning about a placeholder.
+        placeholders: the texts that are no ids, trimmed and in lower case.
     """
     value = data.get(field)
     if value is None:
         return None
     text = identity(value)
-    if text is None or not is_placeholder(text):
+    if text is None or text.strip().lower() not in placeholders:
         return text
     if warnings is not None:
         warnings.append(placeholder_warning(field, text))

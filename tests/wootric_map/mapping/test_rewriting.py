@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.errors import SettingsError
+from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.mapping.rewriting import Rewriting
-from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
+from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, TraitRules
 from wootric_map.mapping.secrets import SECRET_NAMES, is_secret
 from wootric_map.mapping.settings import map_record
 from wootric_map.model import Skip
-from wootric_map.read.record import Identify, Page, Track, read_line
+from wootric_map.read.record import Identify, Page, Track, read_line, read_parsed
+from wootric_map.read.suppression import Suppression
 
 
 def record_of(data: Mapping[str, Any]) -> Identify | Track | Page:
@@ -305,6 +307,53 @@ def test_pages_are_left_out_by_name_or_path() -> None:
     assert (found.name, info["name"]) == ("Home", "Start")
 
 
+# Whose ids are ids
+
+
+@pytest.mark.parametrize("text", ["TEST", " test ", "Test"])
+def test_a_configured_placeholder_is_no_id_wherever_it_stands(text: str) -> None:
+    identity = IdentityRules(placeholders=("test", "000-000"))
+    options = ReadingOptions(configured=MappingRules(identity=identity))
+    data = {
+        "type": "identify", "userId": text, "anonymousId": text, "messageId": text,
+        "traits": {"E-Mail": text, "phone": "000-000", "plan": "test"},
+    }  # fmt: skip
+    [read] = read_parsed(b"", data, options.rules)
+    record = options.rewriting().of(read.reading)
+    assert isinstance(record, Identify)
+    assert record[:3] == (None, None, None)
+    assert record.traits == {"plan": "test"}
+    assert [f"{each.code} {each.field}" for each in record.warnings] == [
+        f"placeholder_id {place}"
+        for place in ("userId", "anonymousId", "messageId", "traits.E-Mail", "traits.phone")
+    ]
+
+
+def test_a_placeholder_of_ours_may_be_a_real_id_of_users() -> None:
+    rules = MappingRules(identity=IdentityRules(real_ids=("Guest", "0")))
+    rules.check()
+    [read] = read_parsed(
+        b"",
+        {"type": "identify", "userId": "guest", "anonymousId": 0, "messageId": "0"},
+        ReadingOptions(configured=rules).rules,
+    )
+    assert isinstance(read.reading, Identify)
+    assert read.reading[:3] == ("guest", "0", None)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        IdentityRules(real_ids=("abc",)),
+        IdentityRules(placeholders=(" ",)),
+        IdentityRules(real_ids=("0",), placeholders=("0",)),
+    ],
+)
+def test_rules_about_ids_that_cannot_be_followed_are_refused(identity: IdentityRules) -> None:
+    with pytest.raises(SettingsError):
+        MappingRules(identity=identity).check()
+
+
 # Rules that nothing is named in
 
 
@@ -340,20 +389,28 @@ _PATTERNS = st.lists(
 )
 
 
-@given(_TRAITS, _PATTERNS, _PATTERNS, st.booleans())
+@given(_TRAITS, _PATTERNS, _PATTERNS, st.booleans(), st.text(min_size=1, max_size=3), st.booleans())
 def test_concerns_tells_whenever_a_record_changes(
-    traits: dict[str, Any], exclude: list[str], only: list[str], flatten: bool
+    traits: dict[str, Any],
+    exclude: list[str],
+    only: list[str],
+    flatten: bool,
+    placeholder: str,
+    suppresses: bool,
 ) -> None:
-    rules = MappingRules(TraitRules(tuple(exclude), only=tuple(only), flatten=flatten))
+    rules = MappingRules(
+        TraitRules(tuple(exclude), only=tuple(only), flatten=flatten),
+        identity=IdentityRules(placeholders=(placeholder,)),
+    )
     for record in (
         {"type": "identify", "userId": "u1", "traits": traits},
         {"type": "track", "userId": "u1", "event": "E", "properties": traits},
     ):
         before = record_of(record)
-        rewriting = Rewriting(rules)
+        rewriting = Rewriting(rules, Suppression(("u2",) if suppresses else ()))
         concerns = rewriting.concerns(record)
         after = rewriting.of(before)
-        assert concerns == (after is not before)
+        assert concerns or after == before
         assert rewriting.of(after) == after, "what is rewritten once stays as it is"
 
 

@@ -110,6 +110,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
     intake = _Intake(source.name, options)
     reading = options.reading
     rules, traits_from = reading.rules, reading.traits_from
+    placeholders = rules.placeholders
     passed_over, known = options.choice.passed_over, options.known_rejects
     # Who is on a suppression list is known once it is known whose each id is.
     rewriting = Rewriting(reading.configured)
@@ -127,7 +128,7 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         data = parse_roughly(content)
         if passed_over and (kind := type_named(data)) in passed_over:
             intake.pass_over(number, kind)
-        elif not is_ordinary(data, traits_from) or has_large_number(data):
+        elif not is_ordinary(data, traits_from, placeholders) or has_large_number(data):
             data = with_exact_numbers(content, data)
             retries = options.retries or is_rejects_line(data)
             for raw, found in read_parsed(content, data, rules):
