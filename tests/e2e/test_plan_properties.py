@@ -154,7 +154,14 @@ CHOICES = [
     ("--user", "1"),
     ("--user", "a@x.io"),
 ]
-LINKING = [(), ("--link-anonymous",)]
+LINKING = [
+    (),
+    ("--link-anonymous",),
+    ("--rename-trait", "plan=tier", "--exclude-trait", "address.city"),
+    ("--rename-trait", "address.zip=plan", "--only-trait", "tags", "--only-trait", "address.*"),
+    ("--link-anonymous", "--rename-trait", "plan=address_city", "--exclude-trait", "phone"),
+]
+"""What else may change whom a record is about, or what is said of them."""
 FOLDING = [(), ("--no-fold",)]
 
 
