@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import click
 
+from cli import run_context
 from cli.login import Login, is_given
 
 if TYPE_CHECKING:
@@ -203,7 +204,9 @@ def _against(values: Values) -> str:
 
 def _reading(values: Values) -> "ReadingOptions":
     from wootric_map.mapping.entries import ReadingOptions
+    from wootric_map.mapping.rules import DEFAULT_RULES
 
+    configuration = run_context.configuration()
     return ReadingOptions(
         max_line_bytes=values["max_line_bytes"],
         ignore_integrations=values["ignore_integrations"],
@@ -211,6 +214,7 @@ def _reading(values: Values) -> "ReadingOptions":
         array_suffix=values["array_suffix"] or values["typed_names"],
         traits_from=values["traits_from"],
         consent_categories=values["consent_categories"],
+        configured=configuration.rules if configuration else DEFAULT_RULES,
     )
 
 
@@ -245,6 +249,8 @@ def _planning(values: Values) -> "PlanOptions":
 
 
 def _login(values: Values) -> Login:
+    configuration = run_context.configuration()
+    commands = configuration.secret_commands if configuration else {}
     return Login(
         account_token=values["account_token"],
         base_url=values["base_url"],
@@ -254,7 +260,16 @@ def _login(values: Values) -> Login:
         password_file=values["password_file"],
         as_client=is_given("client_id", "client_secret_file"),
         as_person=is_given("username", "password_file"),
+        client_secret_command=commands.get("client_secret_command"),
+        password_command=commands.get("password_command"),
     )
+
+
+def _configuration_files() -> tuple[tuple[str, str], ...]:
+    """Return the configuration files, so that a run writes to none of them."""
+    configuration = run_context.configuration()
+    files = configuration.files if configuration else ()
+    return tuple(("the configuration", str(each)) for each in files)
 
 
 def _account(values: Values) -> "AccountSettings":
@@ -265,7 +280,7 @@ def _account(values: Values) -> "AccountSettings":
         account_token=login.account_token,
         base_url=login.base_url,
         credentials=login.credentials,
-        secret_files=login.secret_files,
+        secret_files=(*login.secret_files, *_configuration_files()),
         sandbox=values["sandbox"],
     )
 
