@@ -66,7 +66,7 @@ class Group(click.Group):
             if not isinstance(command, click.Group) and not has_option(
                 command, config_options.OPTION
             ):
-                command.params += config_options.options()
+                command.params += config_options.options(config_options.Loading)
             command.params.append(colour.option())
         return command
 

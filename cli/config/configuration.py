@@ -16,7 +16,7 @@ class Configuration:
     """What the configuration files say for one run of a command."""
 
     options: "Mapping[str, Setting]"
-    """The values of options that count, by their keys; what the command line or environment gives is left out."""
+    """The values of options that count, by their keys, without those that are given otherwise."""
     mapping: "Mapping[tuple[str, str], Setting]"
     """The values about the mapping that count, by the names of table and key."""
     rules: "MappingRules"

@@ -109,7 +109,7 @@ def marks_of(type_: Any) -> tuple[object, ...]:
 def marked(
     data: Mapping[str, Any], mark: type, table: Any = model.Configuration, keys: Keys = ()
 ) -> Iterator[Keys]:
-    """Yield the keys with a mark that stand in a table, or in tables within it; arguments as in `faults_in`."""
+    """Yield the keys with a mark in a table, and in tables within it; arguments as in `faults_in`."""
     known = keys_of(table)
     for key, value in data.items():
         for_type = known.get(key)

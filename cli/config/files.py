@@ -1,7 +1,8 @@
 """Configuration files: where they stand, and what is in them.
 
-Anybody may have put a file into a shared folder. So a file that is found, and not named, is read only if it is its
-user's or root's own, and what decides where data goes is taken only from a file that nobody else can write to.
+Anybody may have put a file into a shared folder. So a file that is found, and not named, is read only if it
+is its user's or root's own; and what decides where data goes is taken only from a file that nobody else can
+write to.
 """
 
 import os
@@ -10,6 +11,7 @@ import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,12 +93,12 @@ def read(path: Path, *, is_named: bool) -> ConfigFile:
         place = path.resolve()
         # Looked at first: to open a device, or a pipe, may do something already.
         _check_plain(path, place.lstat())
-        with open(os.open(place, _FLAGS), "rb") as file:
+        with FileIO(os.open(place, _FLAGS)) as file:
             status = os.fstat(file.fileno())
             _check_plain(path, status)
             if not is_named:
                 _check_owner(path, place, status)
-            content = file.read(_LONGEST + 1)
+            content = _read(file)
         is_trusted = nobody_else_writes(place, status)
     except SettingsError:
         raise
@@ -109,6 +111,15 @@ def read(path: Path, *, is_named: bool) -> ConfigFile:
         raise SettingsError(f"{path} is longer than 1 MiB: that is no configuration")
     text, data = _parsed(path, content)
     return ConfigFile(path, text, data, is_trusted, bool(status.st_mode & _OTHERS_READ))
+
+
+def _read(file: FileIO) -> bytes:
+    """Return what is in a file; of one that is too large a little more than may be."""
+    pieces, left = [], _LONGEST + 1
+    while left and (piece := file.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def _check_plain(path: Path, status: os.stat_result) -> None:

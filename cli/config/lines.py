@@ -20,8 +20,8 @@ _TOKEN: Final = re.compile(
 def lines_of_keys(text: str) -> Mapping[Keys, int]:
     """Return the line on which the statement begins that gives each key first; of a table, its header.
 
-    The keys within an inline table, or within a list, are those of the statement. `tomllib` reads each statement
-    by itself, so that a key in quotes, or with dots, is known as in the whole document.
+    A key within an inline table, or a list, has the line of its statement. `tomllib` reads each statement by
+    itself, so that a key in quotes, or with dots, is known as in the whole document.
 
     Args:
         text: a document that `tomllib` reads, with `\\n` at the end of each line.
@@ -41,7 +41,7 @@ def lines_of_keys(text: str) -> Mapping[Keys, int]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each statement with the number of its first line; blank lines and comments count as statements."""
+    """Yield each statement with the number of its first line; blank lines and comments count, too."""
     line, begin, depth = 1, 0, 0
     for token in _TOKEN.finditer(text):
         depth += (token["open"] is not None) - (token["close"] is not None)

@@ -1,4 +1,4 @@
-"""The configuration of a run: files are read and checked, and their values handed to click and to the settings."""
+"""The configuration of a run: files are read and checked, and their values handed to click."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,9 +11,9 @@ import msgspec
 from cli import colour, redacting, secrets, streams
 from cli.config import model
 from cli.config.configuration import Configuration
-from cli.config.faults import Fault, keys_of
+from cli.config.faults import Fault, keys_of, plain
 from cli.config.files import ConfigFile, read
-from cli.config.options import Choice, places
+from cli.config.options import Choice, Loading, places
 from cli.config.resolve import (
     Setting,
     as_given,
@@ -26,6 +26,7 @@ from cli.config.resolve import (
 )
 from cli.config.secret_command import SecretCommand
 from cli.options.types import Text
+from cli.render.text import printable
 from cli.run_context import RunContext
 from wootric_map.errors import SettingsError
 from wootric_map.mapping.rules import MappingRules
@@ -47,13 +48,7 @@ def load(ctx: click.Context, opts: Mapping[str, Any], choice: Choice) -> None:
     Raises:
         SettingsError: a file can't be read, or something is wrong in it.
     """
-    files = [read(path, is_named=is_named) for path, is_named in places(choice)]
-    faults = [told for each in files for told in faults_of(each, [(_table_of(ctx), ctx.command)])]
-    if faults:
-        more = f" (and {len(faults) - 1} more: {_CHECK})" if len(faults) > 1 else ""
-        raise SettingsError(faults[0] + more)
-    for warning in filter(None, (each.warning() for each in files)):
-        click.echo(f"Warning: {warning}", err=True)
+    files = checked(choice, [ctx])
     configuration = configuration_of(ctx, opts, choice.profile, files)
     names = names_of(ctx.command)
     ctx.default_map = {
@@ -62,6 +57,46 @@ def load(ctx: click.Context, opts: Mapping[str, Any], choice: Choice) -> None:
     context: RunContext = ctx.obj or RunContext(None, None)
     ctx.obj = context._replace(configuration=configuration)
     _change_output(ctx, configuration.options)
+
+
+def checked(choice: Choice, contexts: Iterable[click.Context]) -> list[ConfigFile]:
+    """Return the configuration files, the stronger first, if nothing is wrong in them; warn of public ones.
+
+    Args:
+        choice: which files to read.
+        contexts: contexts of the commands whose options' values are checked.
+
+    Raises:
+        SettingsError: a file can't be read, or something is wrong in it.
+    """
+    contexts = list(contexts)
+    files = [read(path, is_named=is_named) for path, is_named in places(choice)]
+    faults = [told for each in files for told in faults_of(each, contexts)]
+    if faults:
+        more = f" (and {len(faults) - 1} more: {_CHECK})" if len(faults) > 1 else ""
+        raise SettingsError(faults[0] + more)
+    for warning in filter(None, (each.warning() for each in files)):
+        click.echo(f"Warning: {printable(warning, None)}", err=True)
+    return files
+
+
+def all_contexts(root: click.Context) -> Iterator[click.Context]:
+    """Yield a context of each command below the root that takes values of configuration files."""
+    groups = [root]
+    for group in groups:
+        command = group.command
+        if not isinstance(command, click.Group):
+            continue
+        for name in command.list_commands(group):
+            found = command.get_command(group, name)
+            if found is None:
+                continue
+            within = group is not root
+            ctx = click.Context(found, group, f"{group.info_name} {name}" if within else name)
+            if isinstance(found, click.Group):
+                groups.append(ctx)
+            elif any(isinstance(each, Loading) for each in found.params):
+                yield ctx
 
 
 def configuration_of(
@@ -90,29 +125,26 @@ def configuration_of(
     )
 
 
-def faults_of(
-    file: ConfigFile, commands: Iterable[tuple[str | None, click.Command]]
-) -> Iterator[str]:
+def faults_of(file: ConfigFile, contexts: Iterable[click.Context]) -> Iterator[str]:
     """Yield what is wrong in a file, for a person, in the order of lines.
 
     Args:
         file: the file.
-        commands: the commands whose options' values are checked, with the names of their tables.
+        contexts: contexts of the commands whose options' values are checked.
     """
     found = list(file.faults())
     wrong = {each.keys for each in found}
-    for name, command in commands:
-        ctx = click.Context(command)
-        for setting in _settings_for(file, name):
-            option = names_of(command).get(setting.key)
+    for each in contexts:
+        ctx = click.Context(each.command)  # by itself: callbacks may note something in it
+        names = names_of(each.command)
+        for setting in _settings_for(file, _table_of(each)):
+            option = names.get(setting.key)
             if option is None or setting.keys in wrong:
                 continue
-            words = _wrong_value(ctx, option, setting)
+            words = _wrong_value(ctx, option, setting._replace(value=plain(setting.value)))
             if words is not None:
                 wrong.add(setting.keys)
                 found.append(Fault(setting.keys, words))
-    if not found:
-        return
     yield from (file.told(each) for each in sorted(found, key=lambda each: file.line(each.keys)))
 
 
@@ -148,7 +180,7 @@ def _table_of(ctx: click.Context) -> str | None:
 
 
 def _settings_for(file: ConfigFile, command: str | None) -> Iterator[Setting]:
-    """Yield all values of a file that some run of a command may take."""
+    """Yield all values of a file that some run of a command may take, as `tomllib` reads them."""
     for profile in (None, *file.data.get("profile", ())):
         for keys in places_in(file.data, command, profile):
             if profile is None or keys[:1] == ("profile",):
@@ -177,7 +209,7 @@ def _command(setting: Setting) -> SecretCommand:
 
 
 def _change_output(ctx: click.Context, found: Mapping[str, Setting]) -> None:
-    """Have output be coloured, or redacted, as a file says; both are known earlier where the command line says it."""
+    """Have output be coloured, or redacted, as a file says; the command line was heeded before."""
     if "color" in found:
         ctx.color = {colour.ALWAYS: True, colour.NEVER: False}.get(found["color"].value)
     if "redact" in found and found["redact"].value:

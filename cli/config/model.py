@@ -1,7 +1,7 @@
 """The one model of a configuration file: every key that may stand in one, and the type of its value.
 
-A table is a `TypedDict` of which any key may be missing, or a frozen dataclass of the library. The keys of options
-are their long names with `_` for `-`; a test holds them against the options of the commands, and
+A table is a `TypedDict` of which any key may be missing, or a frozen dataclass of the library. The keys of
+options are their long names with `_` for `-`; a test holds them against the options of the commands, and
 `docs/configuration.md` is generated from both.
 """
 
@@ -103,13 +103,11 @@ class Credentials(TypedDict, total=False):
     client_id: Login
     client_secret_file: SecretFile
     client_secret_command: Command
-    """A program, with its arguments, that writes the secret to its standard output; no shell reads it. It is run
-    once, when the secret is needed, in the folder of the configuration file."""
+    """A program, with its arguments, that writes the secret to its standard output; no shell reads it."""
     username: Login
     password_file: SecretFile
     password_command: Command
-    """A program, with its arguments, that writes the password to its standard output, in place of
-    `password_file`."""
+    """A program, with its arguments, that writes the password to its standard output."""
 
 
 class Planning(TypedDict, total=False):
@@ -304,10 +302,10 @@ MAPPING: Final = tuple(MappingTables.__annotations__)
 """The tables about the mapping."""
 
 ELSEWHERE: Final = {
-    "client_secret": "no secret stands in a configuration file: name a file that holds it with "
-    "client_secret_file, or a command that writes it with client_secret_command, or set WOOTRIC_CLIENT_SECRET",
-    "password": "no secret stands in a configuration file: name a file that holds it with password_file, or a "
-    "command that writes it with password_command, or set WOOTRIC_PASSWORD",
+    "client_secret": "no secret stands in a configuration file: name a file that holds it "
+    "(client_secret_file), or a command that writes it (client_secret_command), or set WOOTRIC_CLIENT_SECRET",
+    "password": "no secret stands in a configuration file: name a file that holds it (password_file), or a "
+    "command that writes it (password_command), or set WOOTRIC_PASSWORD",
     "paths": "what is read is named on the command line",
     "plan": "a saved plan is pushed once: name it on the command line",
     "yes": "who deletes a journal says so on the command line",

@@ -15,6 +15,9 @@ NAME: Final = "wootric-replay.toml"
 """The name of a configuration file that is looked for."""
 
 OPTION: Final = "--config"
+_CHOICE: Final = f"{__name__}.choice"
+"""The key under which a context keeps what is chosen."""
+
 _PARAMETERS: Final = ("config", "profile", "no_config")
 
 
@@ -29,19 +32,18 @@ class Choice(NamedTuple):
     """Whether no file is read."""
 
 
-def options(*, loads: bool = True) -> list[click.Option]:
-    """Return the options for a command.
+def options(kind: type[click.Option] = click.Option) -> list[click.Option]:
+    """Return the three options for a command.
 
     Args:
-        loads: whether the files' values are to be those of the command's other options, where these are not given.
+        kind: the class of `--config`.
     """
-    kind = _Loading if loads else click.Option
     return [
         kind(
             [OPTION],
             metavar="FILE",
             envvar="WOOTRIC_REPLAY_CONFIG",
-            expose_value=not loads,
+            expose_value=False,
             is_eager=True,
             help=f"The configuration file, in place of {NAME} in the working folder.  "
             "[env: WOOTRIC_REPLAY_CONFIG]",
@@ -50,25 +52,23 @@ def options(*, loads: bool = True) -> list[click.Option]:
             ["--profile"],
             metavar="NAME",
             envvar="WOOTRIC_REPLAY_PROFILE",
-            expose_value=not loads,
+            expose_value=False,
             help="Take what [profile.NAME] of the configuration says before the rest of it.  "
             "[env: WOOTRIC_REPLAY_PROFILE]",
         ),
         click.Option(
-            ["--no-config"],
-            is_flag=True,
-            expose_value=not loads,
-            help="Read no configuration file.",
+            ["--no-config"], is_flag=True, expose_value=False, help="Read no configuration file."
         ),
     ]
 
 
-class _Loading(click.Option):
+class Loading(click.Option):
     """`--config` of a command; before the command's other options it looks for their values in the files."""
 
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
+        """Take the values of the files, unless help is asked for."""
         result = super().handle_parse_result(ctx, opts, args)
         if not ctx.resilient_parsing and "help" not in opts:
             choice = choice_of(ctx, opts)
@@ -78,6 +78,31 @@ class _Loading(click.Option):
 
                 load(ctx, opts, choice)
         return result
+
+
+class Noting(click.Option):
+    """`--config` of a command about the configuration, which `noted_choice` tells what is chosen."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Note what is chosen."""
+        result = super().handle_parse_result(ctx, opts, args)
+        if "help" not in opts:
+            ctx.meta[_CHOICE] = choice_of(ctx, opts)
+        return result
+
+
+def noted_choice(ctx: click.Context) -> Choice:
+    """Return what a command line with the options of `Noting` says about the files."""
+    choice: Choice = ctx.meta[_CHOICE]
+    return choice
+
+
+def noting_options(command: click.Command) -> click.Command:
+    """Add the three options to a command about the configuration; a decorator."""
+    command.params += options(Noting)
+    return command
 
 
 def choice_of(ctx: click.Context, opts: Mapping[str, Any]) -> Choice:
@@ -120,10 +145,10 @@ def places(choice: Choice) -> list[tuple[Path, bool]]:
 
 
 def _home() -> Path | None:
-    """Return the place of the file in the platform's folder for configuration; None if there is no such folder."""
+    """Return the place of the file in the platform's folder for configuration; None without such a folder."""
     if sys.platform == "linux":
         # As platformdirs has it, which takes an eighth of a start to load.
-        base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - it raises nothing
         folder = Path(base, "wootric-replay")
     else:
         from platformdirs import user_config_path

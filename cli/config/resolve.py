@@ -1,8 +1,8 @@
 """Which value of the configuration files counts.
 
-From strong to weak: the file in the working folder (or that `--config` names), then the one in the home folder.
-Within a file: the profile's table of the command, the profile, the command's table, the top. A value replaces that
-of a weaker place as a whole, also a list or a table of renames.
+From strong to weak: the file in the working folder, or that `--config` names; then the one in the home
+folder. Within a file: the profile's table of the command, the profile, the command's table, the top. A value replaces
+that of a weaker place as a whole, also a list or a table of renames.
 """
 
 import difflib
@@ -69,9 +69,9 @@ def options_of(
         files: the files, the stronger first.
         command: the name of the command's table; None if it has none.
         profile: the name of the profile; None for none.
-        given: the keys of the options that the command line or the environment gives, with `client_secret` and
-            `password` for secrets in the environment. They go before the files; so a file's value is left out
-            if another that excludes it is given.
+        given: the keys of the options that the command line or the environment gives, which go before the
+            files, with `client_secret` and `password` for secrets in the environment. What they exclude is
+            left out, too.
     """
     found: dict[str, Setting] = {}
     for file in files:
@@ -86,7 +86,7 @@ def options_of(
 
 
 def mapping_of(files: Iterable[ConfigFile], profile: str | None) -> dict[tuple[str, str], Setting]:
-    """Return the values about the mapping that count, by the names of table and key; arguments as in `options_of`."""
+    """Return the values about the mapping that count, by the names of table and key."""
     found: dict[tuple[str, str], Setting] = {}
     for file in files:
         for keys in places_in(file.data, None, profile):
@@ -98,7 +98,7 @@ def mapping_of(files: Iterable[ConfigFile], profile: str | None) -> dict[tuple[s
 
 
 def as_given(setting: Setting) -> Any:
-    """Return a value as the command line would give it: texts for numbers, and paths from the file's folder."""
+    """Return a value as the command line gives it: texts for numbers, and paths from the file's folder."""
     value = setting.value
     if isinstance(value, bool):
         return value

@@ -34,16 +34,16 @@ class SecretCommand:
     ) -> str:
         """Run the command and return what it writes, without the last line ending.
 
-        The command gets no standard input, which may be an export; it may ask at the terminal. What it writes to
-        standard error is thrown away, since it might tell the secret.
+        The command gets no standard input, which may be an export; it may ask at the terminal. What it writes
+        to standard error is thrown away, since it might tell the secret.
 
         Args:
             patience: seconds that it may take.
             clock: returns seconds that only grow.
 
         Raises:
-            SettingsError: it can't be run, fails, takes too long, or writes no secret. The message quotes nothing
-                of what it writes.
+            SettingsError: it can't be run, fails, takes too long, or writes no secret. The message quotes
+                nothing of what it writes.
         """
         try:
             process = subprocess.Popen(  # noqa: S603 - that is what the user asks for
@@ -91,7 +91,7 @@ class SecretCommand:
 
 
 def _read(stream: IO[bytes] | None, deadline: float, clock: Callable[[], float]) -> bytes | None:
-    """Return what a pipe gives up to its end, or a little more than the longest secret; None if that takes too long."""
+    """Return what a pipe gives, of too much only the beginning; None if that takes too long."""
     read = b""
     while stream and len(read) <= _LONGEST:
         left = deadline - clock()
