@@ -27,7 +27,7 @@ def run(command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [Path(sys.executable).with_name(program), *arguments],
             cwd=folder,
-            env={**os.environ, "XDG_STATE_HOME": folder},
+            env={**os.environ, "XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder},
             capture_output=True,
             text=True,
             timeout=60,
@@ -57,7 +57,7 @@ def test_a_python_example_prints_what_it_says(code: str) -> None:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             cwd=folder,
-            env={**os.environ, "XDG_STATE_HOME": folder},
+            env={**os.environ, "XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder},
             capture_output=True,
             text=True,
             timeout=60,

@@ -203,8 +203,8 @@ def _wrong_value(ctx: click.Context, option: click.Option, setting: Setting) -> 
 
 def _command(setting: Setting) -> SecretCommand:
     first, *others = setting.value
-    is_path = os.sep in first
-    name = path_beside(setting.file, first) if is_path else first
+    # Absolute, so that what is named beside the file is not looked for in PATH.
+    name = str(Path(path_beside(setting.file, first)).absolute()) if os.sep in first else first
     return SecretCommand((name, *others), Path(setting.file.path).parent, setting.place)
 
 

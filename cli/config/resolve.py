@@ -1,8 +1,8 @@
 """Which value of the configuration files counts.
 
 From strong to weak: the file in the working folder, or that `--config` names; then the one in the home
-folder. Within a file: the profile's table of the command, the profile, the command's table, the top. A value replaces
-that of a weaker place as a whole, also a list or a table of renames.
+folder. Within a file: the profile's table of the command, the profile, the command's table, the top. A value
+replaces that of a weaker place as a whole, also a list or a table of renames.
 """
 
 import difflib
