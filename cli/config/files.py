@@ -24,6 +24,11 @@ from wootric_map.ownership import check_links, is_ours, nobody_else_writes
 _LONGEST: Final = 1024 * 1024
 _OTHERS_READ: Final = stat.S_IRGRP | stat.S_IROTH
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_ENDLESS: Final = re.compile(
+    r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){200}"""
+)
+"""A key of so many parts, which tomllib reads in a time that grows with their square."""
+
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -141,12 +146,16 @@ def _parsed(path: Path, content: bytes) -> tuple[str, dict[str, Any]]:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is no UTF-8 text; save it as UTF-8") from error
+    endless = _ENDLESS.search(text)
+    if endless:
+        line = text.count("\n", 0, endless.start()) + 1
+        raise SettingsError(f"{path}:{line}: no key has 200 parts with dots between them")
     try:
         return text, tomllib.loads(text)
     except RecursionError as error:
         raise SettingsError(f"{path} is nested too deep") from error
     except ValueError as error:  # as also of a number of very many digits
         found = _PLACE.search(str(error))
-        line = found[1] if found and found[1] else text.count("\n") + 1
+        where = found[1] if found and found[1] else text.count("\n") + 1
         words = _PLACE.sub("", str(error))
-        raise SettingsError(f"{path}:{line}: this is no TOML: {words}") from error
+        raise SettingsError(f"{path}:{where}: this is no TOML: {words}") from error

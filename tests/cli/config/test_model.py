@@ -130,6 +130,6 @@ def test_a_dataclass_of_the_library_is_a_table_as_it_stands() -> None:
         rules = keys_of(model.Layer)[name]
         assert set(keys_of(rules)) == {each.name for each in dataclasses.fields(rules)}
         assert list(faults_in({}, rules)) == []
-        assert list(faults_in({"x": 1}, rules))[0] == Fault(
+        assert next(faults_in({"x": 1}, rules)) == Fault(
             ("x",), f"unknown key; there are: {', '.join(sorted(keys_of(rules)))}"
         )

@@ -112,7 +112,7 @@ def test_the_strongest_place_that_gives_a_value_counts(
             assert source == possible[0]
             assert str(found) in (str(expected), "True")
         else:
-            where = home if possible[0].startswith("home") else work
+            file = home if possible[0].startswith("home") else work
             assert source == "file"
-            assert rows[key]["place"].rpartition(":")[0].endswith(where.name)
+            assert rows[key]["place"].rpartition(":")[0].endswith(file.name)
             assert found == expected

@@ -103,7 +103,9 @@ def test_a_named_file_takes_the_place_of_that_of_the_working_folder(
 
 
 def test_a_date_of_toml_is_a_date(run: "Run", write: "Write", configure: Configure) -> None:
-    write("a.ndjson", {**ADA, "timestamp": "2024-01-01T00:00:00Z"}, {**BOB, "timestamp": "2024-03-01"})
+    write(
+        "a.ndjson", {**ADA, "timestamp": "2024-01-01T00:00:00Z"}, {**BOB, "timestamp": "2024-03-01"}
+    )
     configure("since = 2024-02-01\nuntil = 2024-04-01T00:00:00Z")
     done = run("dry-run", "--format", "json", "a.ndjson")
     assert orjson.loads(done.stdout.splitlines()[-1])["summary"]["skipped"] == {"filtered_out": 1}
@@ -138,11 +140,15 @@ def test_the_rules_of_the_files_reach_the_settings(
         found = app.get_command(root, command)
         assert found
         with found.make_context(command, ["x", "--profile", "p"], parent=root) as ctx:
-            made = {"map": settings.map_, "validate": settings.validate, "dry-run": settings.dry_run}
+            made = {
+                "map": settings.map_,
+                "validate": settings.validate,
+                "dry-run": settings.dry_run,
+            }
             how = made[command](ctx.params) if command in made else settings.push(
                 ctx.params, tells=False, warns=False
             )  # fmt: skip
-            assert how.reading.configured == MappingRules(  # type: ignore[attr-defined]
+            assert how.reading.configured == MappingRules(
                 traits=TraitRules(
                     exclude=("work",),
                     only=("kept",),
@@ -248,7 +254,7 @@ FAULTS = {
     "[[traits]]": "1: traits: it is a table: write [traits]",
     "traits = 1": "1: traits: it is a table: write [traits]",
     "profile = 'x'": "1: profile: it is a table: write [profile]",
-    "profile.x = 1": '1: profile.x: it is a table: write [profile.x]',
+    "profile.x = 1": "1: profile.x: it is a table: write [profile.x]",
     "[validate]\nrate = 1": "2: validate.rate: it has no place here; write it at the top of the file",
     "exclude = []": "1: exclude: it has no place here; write it [traits] or [events] or [pages]",
     "[profile.p.push]\n\nin_doubt = 'ask'": "3: profile.p.push.in_doubt: 'ask' is not one of",
@@ -285,7 +291,9 @@ def test_a_fault_is_told_with_its_place(run: "Run", configure: Configure, text: 
     assert FAULTS[text] in shown.stderr
 
 
-def test_a_run_with_a_fault_does_nothing_and_says_where(replay: Replay, configure: Configure) -> None:
+def test_a_run_with_a_fault_does_nothing_and_says_where(
+    replay: Replay, configure: Configure
+) -> None:
     configure("\nrat = 1\nworkers = 0\n")
     done = replay.push(replay.write([ADA]))
     assert done.returncode == 2
@@ -297,7 +305,9 @@ def test_a_run_with_a_fault_does_nothing_and_says_where(replay: Replay, configur
 
 
 def test_a_check_lists_every_fault_in_the_order_of_lines(run: "Run", configure: Configure) -> None:
-    configure("rat = 1\n[push]\nwait = 'long'\n[dry-run]\nnxt = true\nlimit_users = -1\n[traits]\nonly = 1\n")
+    configure(
+        "rat = 1\n[push]\nwait = 'long'\n[dry-run]\nnxt = true\nlimit_users = -1\n[traits]\nonly = 1\n"
+    )
     lines = run("config", "check").stdout.splitlines()
     assert [each.split(": ")[:2] for each in lines[:-1]] == [
         ["wootric-replay.toml:1", "rat"],
@@ -321,7 +331,10 @@ def test_help_is_shown_whatever_the_file(run: "Run", write: "Write", configure: 
     ("arguments", "said"),
     [
         (["--profile", "nihgt"], "no [profile.nihgt] in wootric-replay.toml; did you mean night?"),
-        (["--config", "nowhere.toml"], "the configuration nowhere.toml can't be read: No such file"),
+        (
+            ["--config", "nowhere.toml"],
+            "the configuration nowhere.toml can't be read: No such file",
+        ),
         (["--config", "."], ". is no plain file"),
         (["--config", "/dev/null"], "/dev/null is no plain file"),
         (["--no-config", "--config", "x"], "--no-config reads no file"),
@@ -343,7 +356,9 @@ def test_a_profile_without_any_file_is_an_error(run: "Run") -> None:
     assert "there is no configuration file to take the profile live from" in done.stderr
 
 
-def test_what_editors_of_other_systems_write_is_read(run: "Run", write: "Write", tmp_path: Path) -> None:
+def test_what_editors_of_other_systems_write_is_read(
+    run: "Run", write: "Write", tmp_path: Path
+) -> None:
     write("a.ndjson", ADA, BOB)
     path = tmp_path / "wootric-replay.toml"
     path.write_bytes(b"\xef\xbb\xbf# \xe2\x9c\x93\r\nlimit_users = 1\r\n\r\nrat = 1\r\n")
@@ -363,7 +378,10 @@ def test_each_value_is_shown_with_its_place(run: "Run", configure: Configure) ->
     done = run(
         "config", "show", "--format", "json", "--profile", "p", "push", "--quiet", environment=login
     )
-    found = {key: (each["value"], each["place"] or each["source"]) for key, each in rows(done.stdout).items()}
+    found = {
+        key: (each["value"], each["place"] or each["source"])
+        for key, each in rows(done.stdout).items()
+    }
     assert found["rate"] == ("300/min", "wootric-replay.toml:1")
     assert found["workers"] == (3, "wootric-replay.toml:3")
     assert found["traits.exclude"] == (["a"], "wootric-replay.toml:5")
