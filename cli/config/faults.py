@@ -70,16 +70,22 @@ def faults_in(
             yield Fault(place, _unknown(key, known, keys))
         else:
             yield from _faults_of(value, known[key], place)
+    given = {name_of(key, value): key for key, value in data.items() if is_given(value)}
     for some, others in model.RIVALS:
-        both = [next((key for key in each if is_given(data, key)), None) for each in (some, others)]
-        if all(both) and both[0] in known:
-            one, other = sorted(map(str, both))
+        both = [given[min(each & set(given))] for each in (some, others) if each & set(given)]
+        if len(both) > 1 and both[0] in known:
+            one, other = sorted(both)
             yield Fault((*keys, one), f"{one} and {other} exclude each other: choose one")
 
 
-def is_given(data: Mapping[str, Any], key: str) -> bool:
-    """Return whether a table gives a key a value; a flag that is false is as one that is not there."""
-    return data.get(key, False) is not False
+def is_given(value: Any) -> bool:
+    """Return whether a value is one that excludes others: no table, and no flag that is false."""
+    return value is not False and not isinstance(value, dict)
+
+
+def name_of(key: str, value: Any) -> str:
+    """Return what `model.RIVALS` calls a key with a value."""
+    return model.ASKS if key == "against" and value in ("auto", "account") else key
 
 
 def plain(value: Any) -> Any:

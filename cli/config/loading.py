@@ -11,7 +11,7 @@ import msgspec
 from cli import colour, redacting, secrets, streams
 from cli.config import model
 from cli.config.configuration import Configuration
-from cli.config.faults import Fault, keys_of, plain
+from cli.config.faults import Fault, keys_of, name_of, plain
 from cli.config.files import ConfigFile, read
 from cli.config.options import Choice, Loading, places
 from cli.config.resolve import (
@@ -110,8 +110,14 @@ def configuration_of(
     if profile is not None:
         check_profile(files, profile)
     names = names_of(ctx.command)
-    given = {*_given(ctx, names, opts)}
-    found = options_of(files, _table_of(ctx), profile, given)
+    commands = _COMMANDS if "client_id" in names else ()
+    found = options_of(
+        files,
+        _table_of(ctx),
+        profile,
+        taken={*names, *commands},
+        given={*_given(ctx, names, opts)},
+    )
     mapping = mapping_of(files, profile)
     tables: dict[str, dict[str, Any]] = {}
     for (table, key), setting in mapping.items():
@@ -120,7 +126,7 @@ def configuration_of(
         options={key: each for key, each in found.items() if key in names},
         mapping=mapping,
         rules=msgspec.convert(tables, MappingRules),
-        secret_commands={key: _command(found[key]) for key in _COMMANDS if key in found},
+        secret_commands={key: _command(found[key]) for key in commands if key in found},
         files=tuple(each.path for each in files),
     )
 
@@ -166,7 +172,9 @@ def _given(
 ) -> Iterator[str]:
     """Yield the keys that the command line or the environment gives."""
     for key, option in names.items():
-        if option.name in opts or option.value_from_envvar(ctx) is not None:
+        if option.name in opts:
+            yield from (key, name_of(key, opts[option.name]))
+        elif option.value_from_envvar(ctx) is not None:
             yield key
     yield from (key for name, key in _SECRETS.items() if secrets.given(name))
     if os.environ.get("NO_COLOR") or os.environ.get("FORCE_COLOR"):
@@ -185,6 +193,8 @@ def _settings_for(file: ConfigFile, command: str | None) -> Iterator[Setting]:
         for keys in places_in(file.data, command, profile):
             if profile is None or keys[:1] == ("profile",):
                 for key, value in table_at(file.data, keys).items():
+                    if isinstance(value, dict):
+                        continue  # a table, which may have the name of an option
                     yield Setting(file, (*keys, key), value)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias, TypedDict
 
+import msgspec
+
 from wootric_map.mapping.rules import IdentityRules, NameRules, TraitRules
 
 
@@ -40,7 +42,7 @@ Scalar: TypeAlias = str | int | float
 Texts: TypeAlias = tuple[str, ...]
 WrittenFile: TypeAlias = Annotated[str, File(), Trusted()]
 SecretFile: TypeAlias = Annotated[str, File(words=("-",)), Trusted()]
-Command: TypeAlias = Annotated[Texts, Trusted()]
+Command: TypeAlias = Annotated[Texts, Trusted(), msgspec.Meta(min_length=1)]
 """The words of a command, which no shell reads."""
 Login: TypeAlias = Annotated[str, Trusted(), NamesAccount()]
 
@@ -315,6 +317,9 @@ ELSEWHERE: Final = {
 }
 """What stands in no configuration file, and where it belongs."""
 
+ASKS: Final = "against the account"
+"""What `against` counts as where its value has the account asked."""
+
 RIVALS: Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = (
     (
         frozenset({"client_id", "client_secret_file", "client_secret_command"}),
@@ -323,5 +328,8 @@ RIVALS: Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = (
     (frozenset({"client_secret_file"}), frozenset({"client_secret_command"})),
     (frozenset({"password_file"}), frozenset({"password_command"})),
     (frozenset({"create_only"}), frozenset({"fill_missing"})),
+    (frozenset({"journal", "registered_event"}), frozenset({"sandbox"})),
+    (frozenset({"registered_event"}), frozenset({"no_registered_events"})),
+    (frozenset({"registered_event"}), frozenset({ASKS})),
 )
 """Keys that exclude each other: what counts of two is what stands nearer to the command line."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from cli.config import model
-from cli.config.faults import Keys, is_given, keys_of, marks_of, plain
+from cli.config.faults import Keys, is_given, keys_of, marks_of, name_of, plain
 from cli.config.files import ConfigFile
 from wootric_map.errors import SettingsError
 from wootric_map.read.files import is_remote
@@ -61,7 +61,12 @@ def check_profile(files: Sequence[ConfigFile], profile: str) -> None:
 
 
 def options_of(
-    files: Iterable[ConfigFile], command: str | None, profile: str | None, given: Set[str]
+    files: Iterable[ConfigFile],
+    command: str | None,
+    profile: str | None,
+    *,
+    taken: Set[str],
+    given: Set[str],
 ) -> dict[str, Setting]:
     """Return the values for a command's options that count, by their keys.
 
@@ -69,6 +74,7 @@ def options_of(
         files: the files, the stronger first.
         command: the name of the command's table; None if it has none.
         profile: the name of the profile; None for none.
+        taken: the keys that the command takes.
         given: the keys of the options that the command line or the environment gives, which go before the
             files, with `client_secret` and `password` for secrets in the environment. What they exclude is
             left out, too.
@@ -77,11 +83,11 @@ def options_of(
     for file in files:
         for keys in places_in(file.data, command, profile):
             table = table_at(file.data, keys)
-            taken = {*given, *found}
             for key, value in table.items():
-                if key in taken or _is_replaced(key, given, found) or _is_table(key, value):
+                if key not in taken or key in given or key in found or isinstance(value, dict):
                     continue
-                found[key] = Setting(file, (*keys, key), plain(value))
+                if not _is_replaced(key, value, given, found):
+                    found[key] = Setting(file, (*keys, key), plain(value))
     return found
 
 
@@ -142,17 +148,16 @@ def table_at(data: Mapping[str, Any], keys: Keys) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_replaced(key: str, given: Set[str], found: Mapping[str, Setting]) -> bool:
-    """Return whether a stronger place gives what excludes a key."""
+def _is_replaced(key: str, value: Any, given: Set[str], found: Mapping[str, Setting]) -> bool:
+    """Return whether a stronger place gives what excludes a key with its value."""
     if any(each in given and key in _REPLACED_BY[each] for each in _REPLACED_BY):
         return True
-    stronger = {each for each, setting in found.items() if is_given({each: setting.value}, each)}
+    stronger = {
+        name_of(each, setting.value) for each, setting in found.items() if is_given(setting.value)
+    }
+    name = name_of(key, value)
     for some, others in model.RIVALS:
-        rivals = others if key in some else some if key in others else frozenset[str]()
+        rivals = others if name in some else some if name in others else frozenset[str]()
         if rivals & (stronger | given):
             return True
     return False
-
-
-def _is_table(key: str, value: Any) -> bool:
-    return isinstance(value, dict) or key in model.MAPPING

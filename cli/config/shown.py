@@ -97,11 +97,10 @@ def rows_of(
     found = configuration_of(ctx, opts, profile, files)
     for key, option in names_of(ctx.command).items():
         yield _row(ctx, opts, found, key, option)
-    takes_secrets = "client_id" in names_of(ctx.command)
-    for key, command in found.secret_commands.items() if takes_secrets else ():
+    for key, command in found.secret_commands.items():
         yield Row(ctx.info_name, key, (command.words[0], "…"), "file", command.place)
-    for key, variable in _SECRETS.items() if takes_secrets else ():
-        if secrets.given(variable):
+    for key, variable in _SECRETS.items():
+        if secrets.given(variable) and "client_id" in names_of(ctx.command):
             yield Row(ctx.info_name, key, HIDDEN, "environment", variable)
 
 

@@ -161,6 +161,35 @@ def test_the_rules_of_the_files_reach_the_settings(
             )
 
 
+def test_the_command_line_may_say_what_a_value_of_the_file_excludes(
+    replay: Replay, configure: Configure
+) -> None:
+    configure('[push]\njournal = "own.journal"\n[dry-run]\nregistered_event = ["Signed Up"]\n')
+    export = replay.write([ADA])
+    for arguments in (
+        ("push", "--sandbox"),
+        ("dry-run", "--against", "auto"),
+        ("dry-run", "--sandbox"),
+        ("push",),
+    ):
+        done = replay.run(*arguments, export, against=None)
+        assert done.returncode == 0, done.stderr
+    assert (replay.folder / "own.journal").is_file()
+    configure('[dry-run]\nagainst = "account"\n')
+    done = replay.run("dry-run", "--registered-event", "Signed Up", export, against=None)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_of_the_sandbox_is_not_the_option(run: "Run", configure: Configure) -> None:
+    configure("[sandbox]\nport = 99\n[profile.p]\nsandbox = true\n")
+    assert run("config", "check").returncode == 0
+    shown = rows(run("config", "show", "--format", "json", "sandbox").stdout)
+    assert shown["port"]["value"] == 99
+    shown = rows(run("config", "show", "--format", "json", "--profile", "p", "push").stdout)
+    assert shown["sandbox"]["value"] is True
+    assert shown["sandbox"]["place"] == "wootric-replay.toml:4"
+
+
 @pytest.mark.parametrize("first", ["create_only", "fill_missing"])
 def test_of_two_that_exclude_each_other_the_stronger_counts(
     replay: Replay, configure: Configure, first: str
