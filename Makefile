@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: install check test lint format types bench
+.PHONY: install check test lint format types bench docs
 
 install:
 	python3 -m venv .venv
@@ -23,6 +23,9 @@ format:
 
 types:
 	$(BIN)/mypy
+
+docs:
+	$(BIN)/python docs/generate.py
 
 bench:
 	$(BIN)/python tests/benchmarks/compare.py --rounds 3

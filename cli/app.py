@@ -25,7 +25,6 @@ from wootric_map.errors import (
 
 if TYPE_CHECKING:
     from wootric_map.account import Connect
-    from wootric_map.redaction.redaction import Redaction
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """The errors of a disk that is full or broken."""
@@ -41,6 +40,7 @@ _COMMANDS: Final = {
     "journal": ("journal:journal", "Forget what was delivered."),
     "snapshot": ("snapshot:snapshot", "Write the account's end users to a file."),
     "sandbox": ("sandbox:sandbox", "Run a stand-in Wootric on this machine."),
+    "config": ("config:config", "Show and check the configuration."),
 }
 """Each command's module and function below `cli.commands`, and a line about it."""
 
@@ -101,7 +101,6 @@ def main(connect: "Connect | None" = None) -> NoReturn:
         connect: makes a client of an account; None for the library's own.
     """
     _open_streams()
-    redaction = None
     color = colour.wanted(sys.argv[1:], os.environ)
     try:
         open_files.allow_many()
@@ -124,7 +123,7 @@ def main(connect: "Connect | None" = None) -> NoReturn:
         code = _misused(error, color)
     except Exception as error:  # noqa: BLE001 - the last resort
         meant = foreseen(error)
-        code = _say(*meant) if meant else _unforeseen(error, redaction)
+        code = _say(*meant) if meant else _unforeseen(error)
     sys.exit(code)
 
 
@@ -188,13 +187,13 @@ def _of_the_disk(error: Exception) -> str:
     return f"the disk or output can't be used: {reason}{place}"
 
 
-def _unforeseen(error: Exception, redaction: "Redaction | None") -> int:
+def _unforeseen(error: Exception) -> int:
     """Keep the details in a file that only its owner can read, and say where; return the exit code."""
     try:
         descriptor, name = tempfile.mkstemp(prefix="wootric-replay-", suffix=".log")
         with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
             details = "".join(traceback.format_exception(error))
-            file.write(redaction.text(details) if redaction else details)
+            file.write(streams.redacted(details))
     except OSError as fault:
         details = f"the details could not be kept: {fault.strerror}"
     else:

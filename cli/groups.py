@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from cli import colour
+from cli.config import options as config_options
 from wootric_map.errors import UnfitSettingsError
 
 _HYPHEN: Final = "\ue000"
@@ -46,7 +47,10 @@ class _Context(click.Context):
 
 
 class Group(click.Group):
-    """A group that suggests commands for a wrong name, and adds `--color` to every command."""
+    """A group that suggests commands for a wrong name, and adds the options of every command.
+
+    These are `--color`, and those about the configuration files.
+    """
 
     context_class = _Context
 
@@ -55,10 +59,14 @@ class Group(click.Group):
         self.params.append(colour.option())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command with the option `--color`."""
+        """Return a command with the options that every command has."""
         command = self.find(ctx, cmd_name)
-        if command and not any(colour.OPTION in each.opts for each in command.params):
+        if command and not has_option(command, colour.OPTION):
             command.context_class = _Context
+            if not isinstance(command, click.Group) and not has_option(
+                command, config_options.OPTION
+            ):
+                command.params += config_options.options(config_options.Loading)
             command.params.append(colour.option())
         return command
 
@@ -80,6 +88,11 @@ class Group(click.Group):
             hint = f"Did you mean {likely}?" if close else f"There are: {', '.join(commands)}."
             raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
         return super().resolve_command(ctx, args)
+
+
+def has_option(command: click.Command, name: str) -> bool:
+    """Return whether a command has an option."""
+    return any(name in each.opts for each in command.params)
 
 
 def hint_for(error: click.ClickException) -> str:

@@ -14,6 +14,7 @@ from cli.options.types import NO_TEXT, is_text
 from wootric_map.wootric.regions import bare, services
 
 if TYPE_CHECKING:
+    from cli.config.secret_command import SecretCommand
     from wootric_map.wootric.auth import Credentials
 
 _CLIENT: Final = ("WOOTRIC_CLIENT_ID", "WOOTRIC_CLIENT_SECRET")
@@ -39,7 +40,7 @@ _LONGEST_SECRET: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """The login as the options and the environment name it."""
+    """The login as the options, the environment and the configuration files name it."""
 
     account_token: str | None
     base_url: str | None
@@ -51,6 +52,10 @@ class Login:
     """Whether the command line has an option of a client's login."""
     as_person: bool
     """Whether the command line has an option of a person's login."""
+    client_secret_command: "SecretCommand | None" = None
+    """The command of a configuration file that writes the client secret."""
+    password_command: "SecretCommand | None" = None
+    """The command of a configuration file that writes the password."""
 
     @property
     def secret_files(self) -> tuple[tuple[str, str], ...]:
@@ -65,11 +70,11 @@ class Login:
     def is_given(self) -> bool:
         """Whether there are an account token and credentials, without a question at the terminal."""
         named = (
-            (self.client_id, self.client_secret_file, _CLIENT[1]),
-            (self.username, self.password_file, _PERSON[1]),
+            (self.client_id, self.client_secret_file or self.client_secret_command, _CLIENT[1]),
+            (self.username, self.password_file or self.password_command, _PERSON[1]),
         )
         return bool(self.account_token) and any(
-            name and (file is not None or _is_set(variable)) for name, file, variable in named
+            name and (origin is not None or _is_set(variable)) for name, origin, variable in named
         )
 
     def credentials(self) -> "Credentials":
@@ -90,9 +95,11 @@ class Login:
             raise click.UsageError("two logins: give a client id or a username, not both")
         # The command line counts before the environment.
         if self.client_id and not self.as_person:
-            secret = _secret("client secret", _CLIENT[1], self.client_secret_file)
+            secret = _secret(
+                "client secret", _CLIENT[1], self.client_secret_file, self.client_secret_command
+            )
             return ClientCredentials(self.client_id, secret)
-        secret = _secret("password", _PERSON[1], self.password_file)
+        secret = _secret("password", _PERSON[1], self.password_file, self.password_command)
         return PasswordCredentials(cast("str", self.username), secret)
 
     def _missing(self) -> list[str]:
@@ -107,7 +114,13 @@ class Login:
         variables = _PERSON if as_person else _CLIENT
         owner = self.username if as_person else self.client_id
         file = self.password_file if as_person else self.client_secret_file
-        held = file is not None or _is_set(variables[1]) or _is_asked_for(variables[1], file)
+        command = self.password_command if as_person else self.client_secret_command
+        held = (
+            file is not None
+            or command is not None
+            or _is_set(variables[1])
+            or _is_asked_for(variables[1], file)
+        )
         return [name for name, has in zip(variables, (owner, held), strict=True) if not has]
 
 
@@ -130,8 +143,10 @@ def _all_missing(variables: Sequence[str]) -> str:
     return f"no {' and no '.join(told)}: set {text}; to rehearse without an account, add --sandbox"
 
 
-def _secret(what: str, variable: str, file: str | None) -> str:
-    """Return a secret from a file, a prompt or the environment; never from the command line."""
+def _secret(what: str, variable: str, file: str | None, command: "SecretCommand | None") -> str:
+    """Return a secret from a command, a file, a prompt or the environment; never from the command line."""
+    if command is not None:
+        return _usable(command.secret(), what, variable, "it")
     if file == "-" and not _has_keyboard():
         raise click.UsageError(f"the {what} can only be asked for at a terminal; name a file")
     if _is_asked_for(variable, file):
@@ -145,9 +160,13 @@ def _secret(what: str, variable: str, file: str | None) -> str:
             raise click.UsageError(f"the {what} can't be read from {file}: {reason}") from error
     else:
         secret = secrets.given(variable) or ""
-    secret = bare(str(secret))
+    origin = "it" if file or _is_asked_for(variable, file) else variable
+    return _usable(bare(str(secret)), what, variable, origin)
+
+
+def _usable(secret: str, what: str, variable: str, origin: str) -> str:
+    """Return a secret if it can be one; else raise `click.UsageError`."""
     if not is_text(secret):
-        origin = "it" if file or _is_asked_for(variable, file) else variable
         raise click.UsageError(f"the {what} can't be used: {origin} {NO_TEXT}")
     if "\0" in secret:
         # As in UTF-16 text.

@@ -5,11 +5,13 @@ Each function imports no more than its command needs.
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import click
 
+from cli import run_context
 from cli.login import Login, is_given
 
 if TYPE_CHECKING:
@@ -224,20 +226,23 @@ def _reading(values: Values) -> "ReadingOptions":
 
 
 def _rules(values: Values) -> "MappingRules":
-    """Return the rules of the mapping.
+    """Return the rules of the mapping: those of the configuration files, and those of the command line.
 
     Raises:
         SettingsError: they contradict each other.
     """
-    from wootric_map.mapping.rules import MappingRules, TraitRules
+    from wootric_map.mapping.rules import DEFAULT_RULES
 
-    traits = TraitRules(
-        exclude=values["excluded_traits"],
-        include=values["included_traits"],
-        only=values["only_traits"],
-        rename=values["renamed_traits"],
+    configuration = run_context.configuration()
+    rules = configuration.rules if configuration else DEFAULT_RULES
+    traits = replace(
+        rules.traits,
+        exclude=(*rules.traits.exclude, *values["excluded_traits"]),
+        include=(*rules.traits.include, *values["included_traits"]),
+        only=values["only_traits"] or rules.traits.only,
+        rename={**rules.traits.rename, **values["renamed_traits"]},
     )
-    rules = MappingRules(traits=traits)
+    rules = replace(rules, traits=traits)
     rules.check()
     return rules
 
@@ -273,6 +278,8 @@ def _planning(values: Values) -> "PlanOptions":
 
 
 def _login(values: Values) -> Login:
+    configuration = run_context.configuration()
+    commands = configuration.secret_commands if configuration else {}
     return Login(
         account_token=values["account_token"],
         base_url=values["base_url"],
@@ -282,7 +289,16 @@ def _login(values: Values) -> Login:
         password_file=values["password_file"],
         as_client=is_given("client_id", "client_secret_file"),
         as_person=is_given("username", "password_file"),
+        client_secret_command=commands.get("client_secret_command"),
+        password_command=commands.get("password_command"),
     )
+
+
+def _configuration_files() -> tuple[tuple[str, str], ...]:
+    """Return the configuration files, so that a run writes to none of them."""
+    configuration = run_context.configuration()
+    files = configuration.files if configuration else ()
+    return tuple(("the configuration", str(each)) for each in files)
 
 
 def _account(values: Values) -> "AccountSettings":
@@ -293,7 +309,7 @@ def _account(values: Values) -> "AccountSettings":
         account_token=login.account_token,
         base_url=login.base_url,
         credentials=login.credentials,
-        secret_files=login.secret_files,
+        secret_files=(*login.secret_files, *_configuration_files()),
         sandbox=values["sandbox"],
     )
 

@@ -25,6 +25,13 @@ def change_streams(redaction: "Redaction | None") -> None:
     sys.stderr = _changed(sys.stderr, redaction)
 
 
+def redacted(text: str) -> str:
+    """Return a text as standard error would redact it."""
+    stream = cast("TextIO | None", sys.stderr)
+    redaction = stream.redaction if isinstance(stream, _ChangedStream) else None
+    return redaction.text(text) if redaction else text
+
+
 def standard_input() -> "ByteStream | None":
     """Return standard input as a stream of bytes; None if it is closed."""
     stdin = cast("TextIO | None", sys.stdin)
@@ -48,13 +55,15 @@ def _changed(stream: TextIO, redaction: "Redaction | None") -> TextIO:
     changes: list[_Change] = [redaction.text] if redaction else []
     if stream.isatty():
         changes.append(wrapping.for_terminal(lambda: width_of(stream)))
-    return _ChangedStream(stream, changes) if changes else stream
+    return _ChangedStream(stream, changes, redaction) if changes else stream
 
 
 class _ChangedStream(io.TextIOWrapper):
     """A text stream that changes each text before it is written."""
 
-    def __init__(self, stream: TextIO, changes: Sequence[_Change]) -> None:
+    def __init__(
+        self, stream: TextIO, changes: Sequence[_Change], redaction: "Redaction | None"
+    ) -> None:
         stream.flush()
         # With ASCII, click would write UTF-8 to the underlying stream, past this one.
         encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
@@ -64,6 +73,7 @@ class _ChangedStream(io.TextIOWrapper):
             "backslashreplace",
             line_buffering=True,
         )
+        self.redaction = redaction
         self._changes = changes
         self._stream = stream  # kept, since its end would close the shared buffer
 

@@ -79,6 +79,7 @@ def clean_environment(folder: Path, changes: Mapping[str, str]) -> dict[str, str
     own = {
         "TMPDIR": str(folder),
         "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
         "XDG_RUNTIME_DIR": str(folder / "runtime"),
         "LC_ALL": "C.UTF-8",
     }

@@ -27,7 +27,7 @@ def run(command: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [Path(sys.executable).with_name(program), *arguments],
             cwd=folder,
-            env={**os.environ, "XDG_STATE_HOME": folder},
+            env={**os.environ, "XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder},
             capture_output=True,
             text=True,
             timeout=60,
@@ -57,7 +57,7 @@ def test_a_python_example_prints_what_it_says(code: str) -> None:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             cwd=folder,
-            env={**os.environ, "XDG_STATE_HOME": folder},
+            env={**os.environ, "XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder},
             capture_output=True,
             text=True,
             timeout=60,
@@ -122,11 +122,26 @@ def test_the_line_for_cron_works_with_the_little_that_cron_gives(tmp_path: Path)
         assert [user.to_json()["email"] for user in sandbox.state.end_users] == ["a@example.com"]
 
 
+def test_the_configuration_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "wootric-replay.toml"
+    file.write_text(
+        README.partition("<!-- wootric-replay.toml -->\n```toml\n")[2].partition("```")[0]
+    )
+    file.chmod(0o600)
+    checked = run(f"wootric-replay config check {file}")
+    assert (checked.returncode, checked.stdout) == (0, f"{file}: no faults\n")
+    shown = run(f"wootric-replay config show --config {file} --profile night push").stdout
+    found = {line.split()[0]: line.split()[-1] for line in shown.splitlines() if line[:1].isalpha()}
+    assert found["max_duration"] == f"{file}:6"
+    assert found["reserve"] == f"{file}:1"
+
+
 @pytest.mark.parametrize("command", ["push", "dry-run", "snapshot"])
 def test_every_variable_stands_in_the_help_and_the_readme(command: str) -> None:
     told = run(f"wootric-replay {command} --help").stdout
     names = [
         "ACCOUNT_TOKEN", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "BASE_URL", "REDACT_KEY",
+        "REPLAY_CONFIG", "REPLAY_PROFILE",
     ]  # fmt: skip
     for name in names:
         assert f"`WOOTRIC_{name}`" in README

@@ -29,7 +29,7 @@ class AccountSettings:
     credentials: "Credentials | Callable[[], Credentials] | None" = None
     """The credentials, or a function that returns them once they are needed."""
     secret_files: tuple[tuple[str, str], ...] = ()
-    """The files that `credentials` come from: the name for messages, and the path."""
+    """The files that `credentials` and settings come from: the name for messages, and the path."""
     sandbox: bool = False
     """Whether to work on an embedded sandbox, which is empty; then no other field counts."""
 
@@ -135,7 +135,7 @@ def connected(
 
 
 def uses_of_login(account: AccountSettings, connection: ConnectionSettings) -> Iterator[Use]:
-    """Yield the uses of the files of secrets and certificates."""
+    """Yield the uses of the files of secrets, settings and certificates."""
     for name, path in account.secret_files:
         yield use(name, Path(path))
     if connection.ca_bundle:

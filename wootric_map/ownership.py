@@ -114,6 +114,31 @@ def names_open_file(
     return False
 
 
+def nobody_else_writes(path: Path, status: os.stat_result) -> bool:
+    """Return whether a file is its user's own, or root's, and only they can change what it says.
+
+    Args:
+        path: the place of the file.
+        status: the status of the open file.
+
+    Raises:
+        OSError: the folder can't be looked at.
+    """
+    folder = path.parent.stat()
+    is_own = status.st_uid == _ROOT or is_ours(status, folder, os.geteuid())
+    return is_own and not status.st_mode & _OTHERS_WRITE and not may_be_planted(status, folder)
+
+
+def check_links(path: Path) -> None:
+    """Make sure that no link by which a path leads to its file is somebody else's.
+
+    Raises:
+        NotOursError: a link is.
+        OSError: the path can't be looked at.
+    """
+    names_open_file(path, check=_check_link)
+
+
 def open_special(path: Path) -> int:
     """Open a device or a pipe, which may be open already, to write to it.
 

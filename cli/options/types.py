@@ -104,7 +104,7 @@ class Seconds(click.ParamType[float]):
         try:
             seconds = float(value)
         except ValueError:
-            seconds = 0.0
+            seconds = -1.0
         if not (0 < seconds <= _DAY or (seconds == 0 and self._or_none)):
             least = "0 or more" if self._or_none else "more than 0"
             self.fail(f"write a number of seconds: {least}, and a day (86400) at most", param, ctx)

@@ -89,7 +89,12 @@ class Bench:
         self.chosen = chosen
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("WOOTRIC_")
-        } | {"TMPDIR": str(folder), "XDG_STATE_HOME": str(folder), "LC_ALL": "C.UTF-8"}
+        } | {
+            "TMPDIR": str(folder),
+            "XDG_STATE_HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
+            "LC_ALL": "C.UTF-8",
+        }
 
     def export(self, records: int, users: int) -> Path:
         """An export of this size."""

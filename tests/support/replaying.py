@@ -138,6 +138,7 @@ class Replay:
             "WOOTRIC_CLIENT_SECRET": settings.client_secret,
             "WOOTRIC_BASE_URL": self.sandbox.base_url,
             "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
             "XDG_RUNTIME_DIR": str(self.folder / "runtime"),
             **changes,
         }
