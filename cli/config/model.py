@@ -40,6 +40,7 @@ Text: TypeAlias = str
 Scalar: TypeAlias = str | int | float
 """A text, or a number that is read as its text, as on the command line."""
 Texts: TypeAlias = tuple[str, ...]
+ReadFiles: TypeAlias = Annotated[Texts, File()]
 WrittenFile: TypeAlias = Annotated[str, File(), Trusted()]
 SecretFile: TypeAlias = Annotated[str, File(words=("-",)), Trusted()]
 Command: TypeAlias = Annotated[Texts, Trusted(), msgspec.Meta(min_length=1)]
@@ -78,7 +79,7 @@ class Reading(TypedDict, total=False):
     amount_suffix: Flag
     array_suffix: Flag
     typed_names: Flag
-    suppress: Annotated[Texts, File()]
+    suppress: ReadFiles
     ignore_warning: Texts
 
 

@@ -108,13 +108,15 @@ def as_given(setting: Setting) -> Any:
     value = setting.value
     if isinstance(value, bool):
         return value
-    if isinstance(value, tuple):
-        return tuple(map(str, value))
     marks = marks_of(keys_of(model.Layer).get(setting.key))
     file = next((each for each in marks if isinstance(each, model.File)), None)
-    if file is None or value in file.words or is_remote(value):
-        return str(value)
-    return path_beside(setting.file, value)
+
+    def given(each: Any) -> str:
+        if file is None or each in file.words or is_remote(each):
+            return str(each)
+        return path_beside(setting.file, each)
+
+    return tuple(map(given, value)) if isinstance(value, tuple) else given(value)
 
 
 def path_beside(file: ConfigFile, path: str) -> str:

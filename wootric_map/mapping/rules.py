@@ -68,8 +68,6 @@ class NameRules:
 class IdentityRules:
     """Whose ids are ids (segment.md 8)."""
 
-    external_id: str | None = None
-    """The place of the external id, such as `traits.accountId`, in place of the `userId`."""
     placeholders: tuple[str, ...] = ()
     """Texts that are no ids, besides those of segment.md 8."""
     real_ids: tuple[str, ...] = ()

@@ -128,7 +128,7 @@ def test_the_rules_of_the_files_reach_the_settings(
     monkeypatch.chdir(tmp_path)
     configure(
         '[traits]\nexclude = ["home"]\nonly = ["kept"]\nrename = { a = "b" }\n'
-        '[identity]\nexternal_id = "traits.accountId"\n',
+        '[identity]\nplaceholders = ["test"]\n',
         "config/wootric-replay/wootric-replay.toml",
     )
     configure(
@@ -157,7 +157,7 @@ def test_the_rules_of_the_files_reach_the_settings(
                     constants={"source": "x", "n": 1.5, "b": True},
                 ),
                 events=NameRules(exclude=("E *",)),
-                identity=IdentityRules(external_id="traits.accountId"),
+                identity=IdentityRules(placeholders=("test",)),
             )
 
 
