@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from cli.app import app
 from cli.config import model
 from cli.config.faults import keys_of, marks_of
 from cli.config.loading import all_contexts, names_of
+from wootric_map.mapping.secrets import SECRET_NAMES
 
 PAGE: Final = Path(__file__).with_name("configuration.md")
 _MARKED: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -36,10 +38,21 @@ _FORMS: Final = {
 
 def generated(page: str) -> str:
     """Return a page with the tables between its markers as the code has them today."""
-    tables = {"options": _options, "mapping": _mapping, "elsewhere": _elsewhere}
+    tables = {
+        "options": _options,
+        "mapping": _mapping,
+        "elsewhere": _elsewhere,
+        "secrets": _secrets,
+    }
     return _MARKED.sub(
         lambda found: f"{found[1]}\n" + "\n".join(tables[found[2]]()) + f"\n\n{found[3]}", page
     )
+
+
+def _secrets() -> Iterator[str]:
+    """Yield the names of secrets, a few on a line."""
+    text = ", ".join(f"`{name}`" for name in sorted(SECRET_NAMES))
+    yield from textwrap.wrap(f"{text}.", 120)
 
 
 def _options() -> Iterator[str]:

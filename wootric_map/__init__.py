@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wootric_map.mapping.calls import call_for
     from wootric_map.mapping.entries import Entry, ReadingOptions, read_entries
     from wootric_map.mapping.filters import Choice
+    from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, TraitRules
     from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified
     from wootric_map.model import (
         Call,
@@ -69,12 +70,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "Diff", "DryRun",
     "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert", "Entry", "Failure",
-    "HttpCall", "Identify", "JournalSettings", "KeptRecords", "Map", "MapSettings", "Mapped",
-    "MappedRecord", "MappingWarning", "Outcome", "Page", "PageView", "PasswordCredentials", "Plan",
+    "HttpCall", "Identify", "IdentityRules", "JournalSettings", "KeptRecords", "Map", "MapSettings", "Mapped",
+    "MappedRecord", "MappingRules", "MappingWarning", "NameRules", "Outcome", "Page", "PageView", "PasswordCredentials", "Plan",
     "PlanOptions", "Preview", "Push", "PushObserver", "PushResult", "PushSettings", "ReadingObserver",
     "ReadingOptions", "Record", "Rejection", "RejectsFile", "ReplayError", "Report", "Services",
     "SettingsError", "Skip", "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult",
-    "SnapshotSettings", "Source", "SourceError", "Spool", "Stop", "Track", "Validate",
+    "SnapshotSettings", "Source", "SourceError", "Spool", "Stop", "Track", "TraitRules", "Validate",
     "ValidateSettings", "WootricSettings", "call_for", "discover", "map_record", "plan_records",
     "read_entries", "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
 ]  # fmt: skip
@@ -92,6 +93,7 @@ _NAMES: Final = {
     "mapping.calls": "call_for",
     "mapping.entries": "Entry ReadingOptions read_entries",
     "mapping.filters": "Choice",
+    "mapping.rules": "IdentityRules MappingRules NameRules TraitRules",
     "mapping.settings": "Mapped WootricSettings map_record unidentified",
     "model": "Call EligibilityCheck EndUserUpsert Failure MappingWarning Outcome PageView Rejection Skip",
     "plan.engine.spool": "Spool",
