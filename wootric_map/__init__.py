@@ -68,16 +68,17 @@ if TYPE_CHECKING:
     from wootric_map.wootric.requests import HttpCall, request
 
 __all__ = [
-    "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "Diff", "DryRun",
-    "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert", "Entry", "Failure",
-    "HttpCall", "Identify", "IdentityRules", "JournalSettings", "KeptRecords", "Map", "MapSettings", "Mapped",
-    "MappedRecord", "MappingRules", "MappingWarning", "NameRules", "Outcome", "Page", "PageView", "PasswordCredentials", "Plan",
-    "PlanOptions", "Preview", "Push", "PushObserver", "PushResult", "PushSettings", "ReadingObserver",
-    "ReadingOptions", "Record", "Rejection", "RejectsFile", "ReplayError", "Report", "Services",
-    "SettingsError", "Skip", "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult",
-    "SnapshotSettings", "Source", "SourceError", "Spool", "Stop", "Track", "TraitRules", "Validate",
-    "ValidateSettings", "WootricSettings", "call_for", "discover", "map_record", "plan_records",
-    "read_entries", "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
+    "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "Diff",
+    "DryRun", "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert", "Entry",
+    "Failure", "HttpCall", "Identify", "IdentityRules", "JournalSettings", "KeptRecords", "Map",
+    "MapSettings", "Mapped", "MappedRecord", "MappingRules", "MappingWarning", "NameRules",
+    "Outcome", "Page", "PageView", "PasswordCredentials", "Plan", "PlanOptions", "Preview", "Push",
+    "PushObserver", "PushResult", "PushSettings", "ReadingObserver", "ReadingOptions", "Record",
+    "Rejection", "RejectsFile", "ReplayError", "Report", "Services", "SettingsError", "Skip",
+    "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult", "SnapshotSettings",
+    "Source", "SourceError", "Spool", "Stop", "Track", "TraitRules", "Validate", "ValidateSettings",
+    "WootricSettings", "call_for", "discover", "map_record", "plan_records", "read_entries",
+    "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
 ]  # fmt: skip
 
 _NAMES: Final = {
