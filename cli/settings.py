@@ -52,7 +52,7 @@ _NOT_WITH_PLAN: Final = (
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
-    "renamed_traits",
+    "renamed_traits", "last_surveyed",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -65,8 +65,9 @@ _SINGULAR: Final = {
     "only_traits": "only_trait",
     "renamed_traits": "rename_trait",
     "ignored_warnings": "ignore_warning",
+    "last_surveyed": "set_last_surveyed",
 }
-"""The names of the options that may be given several times, by their parameters."""
+"""The names of the options that are not those of their parameters: most may be given several times."""
 
 
 def validate(values: Values) -> "ValidateSettings":
@@ -258,6 +259,7 @@ def _planning(values: Values) -> "PlanOptions":
         limit=values["limit"],
     )
     choice.check()
+    surveyed = values.get("last_surveyed")
     existing: Existing = "fill" if values["fill_missing"] else "update"
     if values["create_only"]:
         existing = "keep"
@@ -267,6 +269,7 @@ def _planning(values: Values) -> "PlanOptions":
         choice=choice,
         retry_rejects=values.get("retry_rejects", False),
         existing=existing,
+        last_surveyed=None if surveyed is None else surveyed // 1000,
     )
 
 

@@ -109,12 +109,16 @@ class Diff(Generic[T]):
         compared: "Compared",
         steps: StepCounter,
         keep: Callable[[], KeptRecords | None],
+        *,
+        last_surveyed: int | None = None,
     ) -> None:
         self._changes = changes
         self._tally = tally
         self._compared = compared
         self._steps = steps
         self._keep = keep
+        self.last_surveyed = last_surveyed
+        """Unix seconds that whoever is created gets as the time of their last survey; None for none."""
         self.report = report
         """The counts up to now."""
 
@@ -157,6 +161,12 @@ class Diff(Generic[T]):
     def ways(self) -> tuple[Way, ...]:
         """What each way of pushing would cost; for the end of the iteration."""
         return self._steps.ways(self._compared.holds)
+
+    @property
+    def eligible_at_once(self) -> int:
+        """How many end users a push would create for whom no last survey is set, so that Wootric may survey
+        all of them at once; for the end of the iteration."""
+        return self.report.done["create"] if self.last_surveyed is None else 0
 
     @property
     def end_users_in_csv(self) -> int:

@@ -108,6 +108,8 @@ class DryRun:
             WootricError: the account can't be asked.
         """
         settings, report = self._settings, self.report
+        surveyed = settings.planning.last_surveyed
+        settings.planning.check_last_surveyed(self._clock())
         sources, used = self._find_sources()
         stopped: StoppedError | None = None
         with ExitStack() as stack:
@@ -127,7 +129,7 @@ class DryRun:
                 else:
                     found = changes.overviewed(settings.processes)
                 keep = partial(_keep, unidentified, plan)
-                yield Diff(found, report, tally, compared, steps, keep)
+                yield Diff(found, report, tally, compared, steps, keep, last_surveyed=surveyed)
                 if saved:
                     saved.finish()
             except StoppedError as error:

@@ -6,6 +6,7 @@ from cli.options.output import format_option, redact_option
 from cli.options.pace import connection_options, pace_options
 from cli.options.planning import (
     against_option,
+    last_surveyed_option,
     planning_options,
     unidentified_option,
     workers_option,
@@ -30,6 +31,7 @@ __all__ = [
     "ignore_warning_option",
     "journal_option",
     "journal_options",
+    "last_surveyed_option",
     "pace_options",
     "paths_argument",
     "planning_options",

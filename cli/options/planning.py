@@ -77,6 +77,17 @@ planning_options = together(
 """What is replayed, and how records become a plan."""
 
 
+last_surveyed_option = click.option(
+    "--set-last-surveyed",
+    "last_surveyed",
+    type=Moment(filters.since),
+    metavar="TIME",
+    help="Have whoever is created count as last surveyed at this date or time, now, or so long ago, such as "
+    "7d, so that Wootric does not survey all of them at once. Whoever is there already keeps theirs.",
+)
+"""The option that keeps Wootric from surveying all who are created at once."""
+
+
 def against_option(default: str | None = None) -> Callable[[F], F]:
     """Return the option that names what a plan is compared with; without a default it depends on others."""
     otherwise = (

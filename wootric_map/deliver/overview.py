@@ -129,7 +129,7 @@ def overview(
 
 def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
     """Add what a push would do for an end user whose last identify says all; False if only `_tell` can."""
-    if person.kinds & (SEVERAL_PEOPLE | AMBIGUOUS):
+    if person.kinds & (SEVERAL_PEOPLE | AMBIGUOUS) or plan.last_surveyed is not None:
         return False
     row = last_that_repeats(person.identifies)
     if row is None:
