@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from wootric_map.push import PushSettings
     from wootric_map.snapshot.snapshot import SnapshotSettings
     from wootric_map.validate import ValidateSettings
+    from wootric_map.write_csv import WriteCsvSettings
+
+STDOUT: Final = "-"
+"""The name of standard output."""
 
 Values = Mapping[str, Any]
 
@@ -124,6 +128,33 @@ def dry_run(values: Values) -> "DryRunSettings":
         subtract_delivered=values["is_next"],
         journal=values["journal"],
         registered_events=values["registered_events"],
+    )
+
+
+def write_csv(values: Values) -> "WriteCsvSettings":
+    """Return the settings of `export`.
+
+    Raises:
+        SettingsError: options choose nothing.
+    """
+    from wootric_map.write_csv import WriteCsvSettings
+
+    output: Path = values["output"]
+    # What only calls know, and a CSV does not.
+    no_options: Values = {
+        "no_fold": False,
+        "fill_missing": False,
+        "events": (),
+        "registered_events": (),
+        "unidentified": None,
+    }
+    return WriteCsvSettings(
+        **_replay({**values, **no_options}),
+        processes=values["processes"],
+        output=None if str(output) == STDOUT else output,
+        rows=values["rows"],
+        overwrite=values["overwrite"],
+        keep_formulas=values["keep_formulas"],
     )
 
 

@@ -280,7 +280,9 @@ class _SavedEndUser:
 
 def _saved(step: PlannedWrite) -> SavedWrite:
     identifiers = (step.fields, *step.identifiers)
-    to_hold = replace(step.fields, last_surveyed=None)  # which later runs neither compare nor change
+    to_hold = replace(
+        step.fields, last_surveyed=None
+    )  # which later runs neither compare nor change
     return SavedWrite(step, to_hold, identifiers, step.history or NO_HISTORY)
 
 

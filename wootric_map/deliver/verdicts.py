@@ -64,7 +64,9 @@ def change(
     if not (upsert.email or upsert.phone_number):
         return unidentified("identify", end_user)
     # An id of Wootric's own was looked up, and Wootric does not know it.
-    return Change("create", replace(_new(write), wootric_id=None) if upsert.wootric_id else _new(write))
+    return Change(
+        "create", replace(_new(write), wootric_id=None) if upsert.wootric_id else _new(write)
+    )
 
 
 def _new(write: Write) -> EndUserUpsert:
