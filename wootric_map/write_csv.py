@@ -107,6 +107,11 @@ class WriteCsvResult:
         """The exit code of the command line: 1 if anything was rejected."""
         return 0 if self.report.flawless else 1
 
+    @property
+    def harmless_by_property(self) -> list[tuple[str, int]]:
+        """The properties with such cells and the number of these, the most first."""
+        return sorted(self.harmless_cells.items(), key=lambda each: (-each[1], each[0]))
+
     def add(self, row: CsvRow) -> None:
         """Count an end user."""
         if row.omission:

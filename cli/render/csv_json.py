@@ -34,7 +34,7 @@ def _csv(result: WriteCsvResult) -> dict[str, object]:
             "page_views": done["page_view"],
         },
         "made_harmless": {
-            "cells": dict(result.harmless_cells.most_common()),
+            "cells": dict(result.harmless_by_property),
             "columns": list(result.harmless_columns),
         },
         "stale_files": [_text(each) for each in result.stale],

@@ -105,9 +105,8 @@ def _harmless(result: WriteCsvResult) -> Iterator[str]:
         return
     told = []
     if cells:
-        named = ", ".join(
-            f"{printable(name)} {count:,}" for name, count in cells.most_common(_NAMED)
-        )
+        first = result.harmless_by_property[:_NAMED]
+        named = ", ".join(f"{printable(name)} {count:,}" for name, count in first)
         more = " …" if len(cells) > _NAMED else ""
         told.append(f"{plural(cells.total(), 'cell')} ({named}{more})")
     if columns:
