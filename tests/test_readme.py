@@ -68,7 +68,7 @@ def test_a_python_example_prints_what_it_says(code: str) -> None:
     assert done.stdout.splitlines() == said if said else done.stdout
 
 
-@pytest.mark.parametrize("name", ["Push", "DryRun", "Validate", "Snapshot", "Map"])
+@pytest.mark.parametrize("name", ["Push", "DryRun", "Validate", "Snapshot", "Map", "WriteCsv"])
 def test_every_use_case_has_a_python_example(name: str) -> None:
     assert any(f"{name}(" in code for code in PYTHON)
 
@@ -122,7 +122,7 @@ def test_the_line_for_cron_works_with_the_little_that_cron_gives(tmp_path: Path)
         assert [user.to_json()["email"] for user in sandbox.state.end_users] == ["a@example.com"]
 
 
-@pytest.mark.parametrize("command", ["push", "dry-run", "snapshot"])
+@pytest.mark.parametrize("command", ["push", "dry-run", "export", "snapshot"])
 def test_every_variable_stands_in_the_help_and_the_readme(command: str) -> None:
     told = run(f"wootric-replay {command} --help").stdout
     names = [

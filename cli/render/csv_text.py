@@ -95,7 +95,7 @@ def _without_column(result: WriteCsvResult) -> Iterator[str]:
         if done[action]:
             told.append(plural(done[action], one))
     if told:
-        yield f"Not in it, since its columns are properties: {', '.join(told)}"
+        yield f"A CSV holds emails and properties alone. Not in it: {', '.join(told)}"
 
 
 def _harmless(result: WriteCsvResult) -> Iterator[str]:
@@ -129,7 +129,8 @@ def _next(result: WriteCsvResult) -> Iterator[str]:
             f"Of {held} Wootric holds already, all planned properties are there, changed or not; ask Wootric "
             "what an import does to properties that a row leaves empty."
         )
+    it = "it" if len(result.files) < 2 else "them"  # noqa: PLR2004 - several are more than one
     yield (
-        "Next: send it to Wootric's support, who import it, or give it to Wootric's bulk e-mail endpoint. "
-        "Then push the same export: it sends what is not in it."
+        f"Next: send {it} to Wootric's support, who import {it}, or give {it} to Wootric's bulk e-mail "
+        "endpoint. Then push the same export: that sends what a CSV does not hold."
     )

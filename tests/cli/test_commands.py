@@ -691,6 +691,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
                     "page_view": {"calls": 1, "seconds": 0.6},
                 },
             },
+            "eligible_at_once": 1,
             "ways": {
                 "auto": {"least": 4, "most": 4, "least_seconds": 1.2, "seconds": 1.2},
                 "account": {"least": 5, "most": 5, "least_seconds": 1.2, "seconds": 1.2},
