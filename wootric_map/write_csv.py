@@ -153,10 +153,11 @@ class WriteCsv:
         """
         self._settings = settings
         self._stdout = stdout
+        self._stop = stop or Stop()
         self._dry_run = DryRun(
             _compared(settings),
             observer=observer,
-            stop=stop,
+            stop=self._stop,
             stdin=stdin,
             connect=connect,
             clock=clock,
@@ -180,9 +181,12 @@ class WriteCsv:
             raise UnfitSettingsError("there is nowhere to write to: name a file")
         files = CsvFiles(settings.output, overwrite=settings.overwrite) if settings.output else None
         row = partial(csv_row, keeps_formulas=settings.keep_formulas)
-        with files or nullcontext(), tempfile.TemporaryFile() as spool:
-            with self._dry_run.compare_shown(row) as diff:
-                names = _spooled(diff, spool, result)
+        with (
+            files or nullcontext(),
+            tempfile.TemporaryFile() as spool,
+            self._dry_run.compare_shown(row) as diff,
+        ):
+            names = _spooled(diff, spool, result)
             if result.rows:
                 columns = header(names, keeps_formulas=settings.keep_formulas)
                 result.columns = 1 + len(columns)
@@ -215,7 +219,8 @@ class WriteCsv:
             write_rows(self._stdout, next(parts))
             return
         files.write(parts, count)
-        files.finish()
+        with self._stop.held():
+            files.finish()
         sizes = [min(settings.rows, result.rows - nth * settings.rows) for nth in range(count)]
         result.files = tuple(
             CsvFile(path=numbered(settings.output, nth), rows=size)

@@ -96,4 +96,4 @@ def export(style: str, verbose: bool, **values: Any) -> int:
     else:
         csv_text.show(result, to_stream=is_stream)
     csv_text.show_problems(result)
-    return result.exit_code
+    return interruption.exit_code or result.exit_code

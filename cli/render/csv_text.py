@@ -1,7 +1,8 @@
 """The text of an export to CSV."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import click
@@ -60,16 +61,26 @@ def _counts(result: WriteCsvResult) -> Iterator[str]:
     yield from summary.passed_over(report.passed_over)
     yield f"{plural(report.records, 'record')}: {report.mapped:,} mapped"
     yield from summary.left_out(report)
-    columns = plural(result.columns, "column")
-    for each in result.files:
-        rows = plural(each.rows, "end user")
-        yield styled(f"Wrote {printable(str(each.path))}: {rows}, {columns}", bold=True)
+    yield styled(_written(result), bold=True)
+    if result.stale:
+        are, it = ("are", "them") if result.stale[1:] else ("is", "it")
+        yield f"{_names(result.stale)} {are} of an earlier run, and no part of this: delete {it}."
+
+
+def _written(result: WriteCsvResult) -> str:
+    """Return a line about the files, and how many end users are in them."""
     if not result.rows:
-        yield styled("There is nobody to write: no file was made.", bold=True)
-    elif not result.files:
-        yield styled(f"Wrote {plural(result.rows, 'end user')}, {columns}", bold=True)
-    for path in result.stale:
-        yield f"{printable(str(path))} is of an earlier run, and no part of this: delete it."
+        return "There is nobody to write: no file was made."
+    rows, columns = plural(result.rows, "end user"), plural(result.columns, "column")
+    if not result.files:
+        return f"Wrote {rows}, {columns}"
+    return f"Wrote {_names([each.path for each in result.files])}: {rows}, {columns}"
+
+
+def _names(paths: Sequence[Path]) -> str:
+    """Return the name of a file, or the names of the first and the last one of several."""
+    first, last = printable(str(paths[0])), printable(str(paths[-1]))
+    return f"{first} to {last} ({len(paths):,} files)" if paths[1:] else first
 
 
 def _omissions(result: WriteCsvResult) -> Iterator[str]:
@@ -129,7 +140,7 @@ def _next(result: WriteCsvResult) -> Iterator[str]:
             f"Of {held} Wootric holds already, all planned properties are there, changed or not; ask Wootric "
             "what an import does to properties that a row leaves empty."
         )
-    it = "it" if len(result.files) < 2 else "them"  # noqa: PLR2004 - several are more than one
+    it = "them" if result.files[1:] else "it"
     yield (
         f"Next: send {it} to Wootric's support, who import {it}, or give {it} to Wootric's bulk e-mail "
         "endpoint. Then push the same export: that sends what a CSV does not hold."

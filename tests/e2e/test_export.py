@@ -21,6 +21,7 @@ from replaying import NOWHERE, SAMPLES, Replay, at, empty_account, identify, pag
 from somebody import PEOPLE, Somebody, fill
 
 from wootric_map import PlanOptions, WriteCsv, WriteCsvSettings
+from wootric_map.csv_files import CsvFiles
 from wootric_map.errors import SettingsError
 from wootric_map.sandbox import RunningSandbox, run_sandbox
 
@@ -172,8 +173,15 @@ def test_files_of_an_earlier_run_are_named(replay: Replay) -> None:
     assert replay.run(*how, "--rows", "1", replay.write(people(4))).returncode == 0
     (replay.folder / "users-2024.csv").write_text("mine")
     done = replay.run(*how, "--rows", "2", replay.write(people(4)))
-    told = [line for line in done.stdout.splitlines() if "earlier run" in line]
-    assert [line.split()[0] for line in told] == ["users-3.csv", "users-4.csv"]
+    told = done.stdout.splitlines()
+    assert "Wrote users.csv to users-2.csv (2 files): 4 end users, 6 columns" in told
+    stale = "users-3.csv to users-4.csv (2 files) are of an earlier run, and no part of this: delete them."
+    assert stale in told
+    assert (replay.folder / "users-4.csv").exists()
+    (replay.folder / "users-4.csv").unlink()
+    done = replay.run(*how, "--rows", "2", replay.write(people(4)))
+    stale = "users-3.csv is of an earlier run, and no part of this: delete it."
+    assert stale in done.stdout.splitlines()
 
 
 def test_a_disk_that_is_full_leaves_nothing(replay: Replay) -> None:
@@ -199,6 +207,34 @@ def test_a_run_that_is_stopped_leaves_nothing(replay: Replay) -> None:
         _, errors = process.communicate(timeout=60)
         assert process.wait() == 130, errors
     assert files_in(replay.folder) == ["pipe"]
+
+
+def test_what_a_killed_run_has_left_is_removed_by_the_next(replay: Replay) -> None:
+    pipe = replay.folder / "pipe"
+    os.mkfifo(pipe)
+    with replay.start("export", "--against", "nothing", "-o", "users.csv", pipe) as process:
+        with pipe.open("wb") as feed:
+            feed.write(orjson.dumps(ADA) + b"\n")
+            feed.flush()
+            until(lambda: any(each.endswith(".partial") for each in files_in(replay.folder)))
+            process.kill()
+        process.communicate(timeout=60)
+    pipe.unlink()
+    assert len(files_in(replay.folder)) == 1
+    exported(replay, replay.write([ADA]))
+    assert files_in(replay.folder) == ["export.ndjson", "users.csv"]
+
+
+def test_a_move_that_fails_leaves_none(tmp_path: Path) -> None:
+    """As when the disk of the folder breaks between two of the files."""
+    path = tmp_path / "users.csv"
+    with CsvFiles(path, overwrite=False) as files:
+        files.write(iter([[["email"]], [["email"]], [["email"]]]), 3)
+        (left,) = tmp_path.glob(".users-2.csv.*")
+        left.unlink()
+        with pytest.raises(OSError, match="another program has removed"):
+            files.finish()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_many_files_at_once_are_refused_with_what_helps(replay: Replay) -> None:
