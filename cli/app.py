@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "validate": ("validate:validate", "Check every record; say how to mend what is rejected."),
     "map": ("map:map_command", "Show what each record becomes, as JSON lines."),
     "dry-run": ("dry_run:dry_run", "Show what a push would change."),
+    "export": ("export:export", "Write the end users to a CSV for Wootric's people."),
     "push": ("push:push", "Send an export to Wootric."),
     "status": ("status:status", "Show what was delivered, and what is in doubt."),
     "journal": ("journal:journal", "Forget what was delivered."),

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from wootric_map.push import PushSettings
     from wootric_map.snapshot.snapshot import SnapshotSettings
     from wootric_map.validate import ValidateSettings
+    from wootric_map.write_csv import WriteCsvSettings
+
+STDOUT: Final = "-"
+"""The name of standard output."""
 
 Values = Mapping[str, Any]
 
@@ -55,7 +59,7 @@ _NOT_WITH_PLAN: Final = (
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
-    "renamed_traits", "suppress",
+    "renamed_traits", "suppress", "last_surveyed",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -68,8 +72,9 @@ _SINGULAR: Final = {
     "only_traits": "only_trait",
     "renamed_traits": "rename_trait",
     "ignored_warnings": "ignore_warning",
+    "last_surveyed": "set_last_surveyed",
 }
-"""The names of the options that may be given several times, by their parameters."""
+"""The names of the options that are not those of their parameters: most may be given several times."""
 
 
 def validate(values: Values) -> "ValidateSettings":
@@ -126,6 +131,33 @@ def dry_run(values: Values) -> "DryRunSettings":
         subtract_delivered=values["is_next"],
         journal=values["journal"],
         registered_events=values["registered_events"],
+    )
+
+
+def write_csv(values: Values) -> "WriteCsvSettings":
+    """Return the settings of `export`.
+
+    Raises:
+        SettingsError: options choose nothing.
+    """
+    from wootric_map.write_csv import WriteCsvSettings
+
+    output: Path = values["output"]
+    # What only calls know, and a CSV does not.
+    no_options: Values = {
+        "no_fold": False,
+        "fill_missing": False,
+        "events": (),
+        "registered_events": (),
+        "unidentified": None,
+    }
+    return WriteCsvSettings(
+        **_replay({**values, **no_options}),
+        processes=values["processes"],
+        output=None if str(output) == STDOUT else output,
+        rows=values["rows"],
+        overwrite=values["overwrite"],
+        keep_formulas=values["keep_formulas"],
     )
 
 
@@ -265,6 +297,7 @@ def _planning(values: Values) -> "PlanOptions":
         limit=values["limit"],
     )
     choice.check()
+    surveyed = values.get("last_surveyed")
     existing: Existing = "fill" if values["fill_missing"] else "update"
     if values["create_only"]:
         existing = "keep"
@@ -274,6 +307,7 @@ def _planning(values: Values) -> "PlanOptions":
         choice=choice,
         retry_rejects=values.get("retry_rejects", False),
         existing=existing,
+        last_surveyed=None if surveyed is None else surveyed // 1000,
     )
 
 

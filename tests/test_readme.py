@@ -68,7 +68,7 @@ def test_a_python_example_prints_what_it_says(code: str) -> None:
     assert done.stdout.splitlines() == said if said else done.stdout
 
 
-@pytest.mark.parametrize("name", ["Push", "DryRun", "Validate", "Snapshot", "Map"])
+@pytest.mark.parametrize("name", ["Push", "DryRun", "Validate", "Snapshot", "Map", "WriteCsv"])
 def test_every_use_case_has_a_python_example(name: str) -> None:
     assert any(f"{name}(" in code for code in PYTHON)
 
@@ -136,7 +136,7 @@ def test_the_configuration_is_one(tmp_path: Path) -> None:
     assert found["reserve"] == f"{file}:1"
 
 
-@pytest.mark.parametrize("command", ["push", "dry-run", "snapshot"])
+@pytest.mark.parametrize("command", ["push", "dry-run", "export", "snapshot"])
 def test_every_variable_stands_in_the_help_and_the_readme(command: str) -> None:
     told = run(f"wootric-replay {command} --help").stdout
     names = [

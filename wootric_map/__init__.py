@@ -66,19 +66,21 @@ if TYPE_CHECKING:
     from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
     from wootric_map.wootric.regions import Services, services
     from wootric_map.wootric.requests import HttpCall, request
+    from wootric_map.write_csv import CsvFile, WriteCsv, WriteCsvResult, WriteCsvSettings
 
 __all__ = [
-    "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "Diff",
-    "DryRun", "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert", "Entry",
-    "Failure", "HttpCall", "Identify", "IdentityRules", "JournalSettings", "KeptRecords", "Map",
-    "MapSettings", "Mapped", "MappedRecord", "MappingRules", "MappingWarning", "NameRules",
+    "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "CsvFile",
+    "Diff", "DryRun", "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert",
+    "Entry", "Failure", "HttpCall", "Identify", "IdentityRules", "JournalSettings", "KeptRecords",
+    "Map", "MapSettings", "Mapped", "MappedRecord", "MappingRules", "MappingWarning", "NameRules",
     "Outcome", "Page", "PageView", "PasswordCredentials", "Plan", "PlanOptions", "Preview", "Push",
     "PushObserver", "PushResult", "PushSettings", "ReadingObserver", "ReadingOptions", "Record",
     "Rejection", "RejectsFile", "ReplayError", "Report", "Services", "SettingsError", "Skip",
     "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult", "SnapshotSettings",
     "Source", "SourceError", "Spool", "Stop", "Track", "TraitRules", "Validate", "ValidateSettings",
-    "WootricSettings", "call_for", "discover", "map_record", "plan_records", "read_entries",
-    "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
+    "WootricSettings", "WriteCsv", "WriteCsvResult", "WriteCsvSettings", "call_for", "discover",
+    "map_record", "plan_records", "read_entries", "read_line", "read_lines", "rehearse", "request",
+    "services", "unidentified",
 ]  # fmt: skip
 
 _NAMES: Final = {
@@ -113,6 +115,7 @@ _NAMES: Final = {
     "wootric.auth": "ClientCredentials PasswordCredentials",
     "wootric.regions": "Services services",
     "wootric.requests": "HttpCall request",
+    "write_csv": "CsvFile WriteCsv WriteCsvResult WriteCsvSettings",
 }
 """The public names of each module."""
 

@@ -43,6 +43,8 @@ class EndUserChange:
     """Codes and messages of warnings about the end user."""
     left: EndUserUpsert | None = None
     """The ids of the end user, if only the journal knows them, which keeps no values; else None."""
+    wanted: EndUserUpsert = field(default_factory=EndUserUpsert)
+    """All fields that the export states, whether they differ or not."""
 
     @property
     def is_update(self) -> bool:
@@ -65,13 +67,18 @@ class ShapedChange(EndUserChange):
 
     def __reduce__(self) -> tuple[type[EndUserChange], tuple[object, ...]]:
         """Return what another process makes of it: a change that says the same."""
-        parts = self.fields, self.held, self.origins, self.warnings, self.left
+        parts = self.fields, self.held, self.origins, self.warnings, self.left, self.wanted
         return EndUserChange, parts
 
     @property
     def fields(self) -> EndUserUpsert:
         """The fields that would be sent."""
         return self.quick.upsert
+
+    @property
+    def wanted(self) -> EndUserUpsert:
+        """All fields that the export states: those that would be sent."""
+        return self.fields
 
     @property
     def held(self) -> None:
@@ -109,12 +116,16 @@ class Diff(Generic[T]):
         compared: "Compared",
         steps: StepCounter,
         keep: Callable[[], KeptRecords | None],
+        *,
+        last_surveyed: int | None = None,
     ) -> None:
         self._changes = changes
         self._tally = tally
         self._compared = compared
         self._steps = steps
         self._keep = keep
+        self.last_surveyed = last_surveyed
+        """Unix seconds that whoever is created gets as the time of their last survey; None for none."""
         self.report = report
         """The counts up to now."""
 
@@ -159,8 +170,14 @@ class Diff(Generic[T]):
         return self._steps.ways(self._compared.holds)
 
     @property
+    def eligible_at_once(self) -> int:
+        """How many end users a push would create for whom no last survey is set, so that Wootric may survey
+        all of them at once; for the end of the iteration."""
+        return self.report.done["create"] if self.last_surveyed is None else 0
+
+    @property
     def end_users_in_csv(self) -> int:
-        """How many end users to write have an email, by which a CSV names them (wootric.md 8)."""
+        """How many of the end users to write a CSV can hold (wootric.md 8)."""
         return self._steps.end_users_in_csv
 
     def labels(self, action: Action) -> Iterator[tuple[str, int]]:
@@ -297,4 +314,5 @@ def shown(
     left = None
     if isinstance(each.held, RememberedEndUser):
         left = replace(each.step.whole, wootric_id=str(each.held.id))
-    return show(EndUserChange(each.call, before, each.step.origins, warnings, left))
+    origins, wanted = each.step.origins, each.step.upsert
+    return show(EndUserChange(each.call, before, origins, warnings, left, wanted))

@@ -1,7 +1,7 @@
 """DryRun: what a push would change, field by field, sending nothing."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -70,6 +70,7 @@ class DryRun:
         stdin: ByteStream | None = None,
         connect: Connect = connected,
         clock: Callable[[], float] = time.time,
+        also_written: Sequence[run_files.Use] = (),
     ) -> None:
         """Read nothing yet.
 
@@ -80,6 +81,7 @@ class DryRun:
             stdin: standard input, if the settings name it.
             connect: makes a client of the account, if it is asked.
             clock: returns the unix time.
+            also_written: files that the caller writes; none of them may be read.
         """
         self._settings = settings
         self._observer = observer or ReadingObserver()
@@ -87,6 +89,7 @@ class DryRun:
         self._stdin = stdin
         self._connect = connect
         self._clock = clock
+        self._also_written = also_written
         self.report = Report(ignored_warnings=settings.ignored_warnings)
         """The counts up to now."""
 
@@ -108,6 +111,8 @@ class DryRun:
             WootricError: the account can't be asked.
         """
         settings, report = self._settings, self.report
+        surveyed = settings.planning.last_surveyed
+        settings.planning.check_last_surveyed(self._clock())
         sources, used = self._find_sources()
         stopped: StoppedError | None = None
         with ExitStack() as stack:
@@ -127,7 +132,7 @@ class DryRun:
                 else:
                     found = changes.overviewed(settings.processes)
                 keep = partial(_keep, unidentified, plan)
-                yield Diff(found, report, tally, compared, steps, keep)
+                yield Diff(found, report, tally, compared, steps, keep, last_surveyed=surveyed)
                 if saved:
                     saved.finish()
             except StoppedError as error:
@@ -142,7 +147,8 @@ class DryRun:
             OneFileError: the run would use a file in two ways that exclude each other.
         """
         settings, account = self._settings, self._settings.account
-        written = run_files.written(out=settings.out, unidentified=settings.unidentified)
+        own = run_files.written(out=settings.out, unidentified=settings.unidentified)
+        written = [*own.values(), *self._also_written]
         journal = journal_place.uses(
             account.account_token, account.base_url, settings.journal, writes=False
         )
@@ -151,14 +157,14 @@ class DryRun:
             self.report.passed_over,
             stdin=self._stdin,
             clock=self._clock,
-            leave_out=(REJECTS, *run_files.left_out(written.values())),
+            leave_out=(REJECTS, *run_files.left_out(written)),
         )
         uses = [
             *run_files.uses_of_sources(sources),
             *run_files.uses_of_lists(settings.suppress),
             *run_files.read("--against", snapshot_path(settings.against)),
             *uses_of_login(account, settings.connection),
-            *written.values(),
+            *written,
             *run_files.read("push's --rejects", REJECTS),
             *journal,
         ]

@@ -27,6 +27,9 @@ class EndUserUpsert:
     properties: Mapping[str, PropertyValue] = field(default_factory=dict)
     wootric_id: str | None = None
     """Wootric's own id, if it is known; never sent as a field."""
+    last_surveyed: int | None = None
+    """Unix seconds; only in the fields of a call that creates an end user, and only if the user asks for it:
+    it stops surveys (wootric.md 3)."""
 
     def look_up_keys(self) -> Iterator[tuple[LookUpKey, str]]:
         """Yield the fields and values for look-ups, in order; the phone number only if there is no email."""
@@ -51,6 +54,7 @@ class EndUserUpsert:
             "external_id": self.external_id,
             "phone_number": self.phone_number,
             "external_created_at": self.external_created_at,
+            "last_surveyed": self.last_surveyed,
         }
         form = {name: str(value) for name, value in own.items() if value is not None}
         form.update((property_field(name), str(value)) for name, value in self.properties.items())

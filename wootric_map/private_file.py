@@ -128,6 +128,16 @@ class PrivateFile:
             lost.seek(0)
             shutil.copyfileobj(lost, self._file)
 
+    def sync(self) -> None:
+        """Have all that was written on the disk; the file stays where it is.
+
+        Raises:
+            OSError: as in `check`, or it can't be written.
+        """
+        self._flush()
+        self.check()
+        os.fsync(self._file.fileno())
+
     def finish(self) -> None:
         """Put the whole file in its place, once it is on the disk.
 
@@ -135,9 +145,7 @@ class PrivateFile:
             NotOursError: what stands there by now is somebody else's.
             OSError: as in `check`, or it can't be written or moved.
         """
-        self._flush()
-        self.check()
-        os.fsync(self._file.fileno())
+        self.sync()
         place_of_ours(self._place)
         self.path.rename(self._place)
         self._file.close()

@@ -235,6 +235,7 @@ class Push:
         """Open all that the push needs; the stack closes it."""
         settings, report, stop = self._settings, self.report, self._stop
         connection = settings.connection
+        settings.planning.check_last_surveyed(self._clock())
         sources, used, replaces = self._find_sources()
         reading = reading_of(settings)
         rejects = stack.enter_context(_rejects_file(settings, used))

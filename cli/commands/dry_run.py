@@ -23,6 +23,7 @@ EXIT_CHANGES: Final = 3
 @options.reading_options
 @options.ignore_warning_option
 @options.planning_options
+@options.last_surveyed_option
 @options.processes_option
 @options.against_option()
 @click.option(

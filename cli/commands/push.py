@@ -20,6 +20,7 @@ from wootric_map.rejects import REJECTS
 @options.reading_options
 @options.ignore_warning_option
 @options.planning_options
+@options.last_surveyed_option
 @options.against_option(comparison.AUTO)
 @click.option(
     "--plan",

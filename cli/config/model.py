@@ -114,21 +114,27 @@ class Credentials(TypedDict, total=False):
     """A program, with its arguments, that writes the password to its standard output."""
 
 
-class Planning(TypedDict, total=False):
-    """What is replayed, and what it is compared with."""
+class EndUserPlanning(TypedDict, total=False):
+    """Whose end users are planned, and what they are compared with."""
 
-    no_fold: Flag
     link_anonymous: Flag
     since: Scalar
     until: Scalar
     type: Texts
-    event: Texts
     user: Texts
     limit: Scalar
     create_only: Flag
-    fill_missing: Flag
     against: Annotated[str, File(words=("auto", "account", "nothing"))]
+
+
+class Planning(EndUserPlanning, total=False):
+    """What is replayed, and what it is compared with."""
+
+    no_fold: Flag
+    event: Texts
+    fill_missing: Flag
     unidentified: WrittenFile
+    set_last_surveyed: Scalar
 
 
 class Connection(TypedDict, total=False):
@@ -177,6 +183,14 @@ class DryRunAlone(TypedDict, total=False):
     next: Flag
 
 
+class ExportAlone(TypedDict, total=False):
+    """What no command but `export` has."""
+
+    rows: Scalar
+    overwrite: Flag
+    keep_formulas: Flag
+
+
 class PushAlone(TypedDict, total=False):
     """What no command but `push` has."""
 
@@ -190,10 +204,15 @@ class PushAlone(TypedDict, total=False):
     retry_rejects: Flag
 
 
+class Written(TypedDict, total=False):
+    """The file that a command is for."""
+
+    output: WrittenFile
+
+
 class SnapshotAlone(TypedDict, total=False):
     """What no command but `snapshot` has."""
 
-    output: WrittenFile
     update: WrittenFile
 
 
@@ -237,6 +256,24 @@ class DryRun(Replay, Processes, Registered, Rehearsal, DryRunAlone, total=False)
     """The options of `dry-run`."""
 
 
+class Export(
+    Reading,
+    EndUserPlanning,
+    Processes,
+    Account,
+    Credentials,
+    Connection,
+    Workers,
+    Style,
+    Output,
+    Rehearsal,
+    Written,
+    ExportAlone,
+    total=False,
+):
+    """The options of `export`."""
+
+
 class Push(Replay, Progress, Rehearsal, PushAlone, total=False):
     """The options of `push`."""
 
@@ -246,7 +283,15 @@ class Status(Journal, Account, Style, Output, total=False):
 
 
 class Snapshot(
-    Account, Credentials, Connection, Progress, Rehearsal, Output, SnapshotAlone, total=False
+    Account,
+    Credentials,
+    Connection,
+    Progress,
+    Rehearsal,
+    Output,
+    Written,
+    SnapshotAlone,
+    total=False,
 ):
     """The options of `snapshot`."""
 
@@ -270,6 +315,7 @@ Tables = TypedDict(
         "validate": Validate,
         "map": Map,
         "dry-run": DryRun,
+        "export": Export,
         "push": Push,
         "status": Status,
         "snapshot": Snapshot,
@@ -287,6 +333,8 @@ class Layer(
     Progress,
     DryRunAlone,
     PushAlone,
+    ExportAlone,
+    Written,
     SnapshotAlone,
     SandboxAlone,
     Tables,

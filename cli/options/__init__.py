@@ -6,6 +6,8 @@ from cli.options.output import format_option, redact_option
 from cli.options.pace import connection_options, pace_options
 from cli.options.planning import (
     against_option,
+    end_user_planning_options,
+    last_surveyed_option,
     planning_options,
     unidentified_option,
     workers_option,
@@ -26,10 +28,12 @@ __all__ = [
     "against_option",
     "connection_options",
     "credential_options",
+    "end_user_planning_options",
     "format_option",
     "ignore_warning_option",
     "journal_option",
     "journal_options",
+    "last_surveyed_option",
     "pace_options",
     "paths_argument",
     "planning_options",

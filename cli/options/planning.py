@@ -1,7 +1,7 @@
 """Options about what is replayed, and what it is compared with."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -12,18 +12,35 @@ from wootric_map.mapping import filters
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-planning_options = together(
-    click.option(
-        "--fill-missing",
-        is_flag=True,
-        help="Of an end user who is there, send only what Wootric holds nothing of: null, an empty text "
-        "or no such property. No value that is there is changed.",
-    ),
-    click.option(
-        "--create-only",
-        is_flag=True,
-        help="Create end users, and leave those who are there as they are. Events of theirs are sent.",
-    ),
+_NO_FOLD: Final = click.option(
+    "--no-fold",
+    is_flag=True,
+    help="Replay record by record in time order, not each end user's identifies as one.",
+)
+
+_EVENT: Final = click.option(
+    "--event",
+    "events",
+    multiple=True,
+    metavar="NAME",
+    help="Of the track records, replay this event alone; * stands for anything; may be given "
+    "several times.",
+)
+
+_FILL_MISSING: Final = click.option(
+    "--fill-missing",
+    is_flag=True,
+    help="Of an end user who is there, send only what Wootric holds nothing of: null, an empty text "
+    "or no such property. No value that is there is changed.",
+)
+
+_CREATE_ONLY: Final = click.option(
+    "--create-only",
+    is_flag=True,
+    help="Create end users, and leave those who are there as they are. Events of theirs are sent.",
+)
+
+_USERS: Final = together(
     click.option(
         "--limit",
         type=Count(),
@@ -37,14 +54,9 @@ planning_options = together(
         metavar="ID_OR_EMAIL",
         help="Replay this end user alone; may be given several times.",
     ),
-    click.option(
-        "--event",
-        "events",
-        multiple=True,
-        metavar="NAME",
-        help="Of the track records, replay this event alone; * stands for anything; may be given "
-        "several times.",
-    ),
+)
+
+_RECORDS: Final = together(
     click.option(
         "--type",
         "types",
@@ -68,24 +80,39 @@ planning_options = together(
         is_flag=True,
         help="Take an anonymousId for the one user that it was ever seen with.",
     ),
-    click.option(
-        "--no-fold",
-        is_flag=True,
-        help="Replay record by record in time order, not each end user's identifies as one.",
-    ),
 )
+
+planning_options = together(_FILL_MISSING, _CREATE_ONLY, _USERS, _EVENT, _RECORDS, _NO_FOLD)
 """What is replayed, and how records become a plan."""
 
+end_user_planning_options = together(_CREATE_ONLY, _USERS, _RECORDS)
+"""What is replayed where a plan has one row an end user, and no events."""
 
-def against_option(default: str | None = None) -> Callable[[F], F]:
-    """Return the option that names what a plan is compared with; without a default it depends on others."""
+
+last_surveyed_option = click.option(
+    "--set-last-surveyed",
+    "last_surveyed",
+    type=Moment(filters.since),
+    metavar="TIME",
+    help="Have whoever is created count as last surveyed at this date or time, now, or so long ago, such as "
+    "7d, so that Wootric does not survey all of them at once. Whoever is there already keeps theirs.",
+)
+"""The option that keeps Wootric from surveying all who are created at once."""
+
+
+def against_option(
+    default: str | None = None, *, unless: str = "--registered-event or --sandbox"
+) -> Callable[[F], F]:
+    """Return the option that names what a plan is compared with.
+
+    Args:
+        default: the default; None if it depends on other options.
+        unless: the options beside which, without a default, the account is not asked.
+    """
     otherwise = (
         ""
         if default
-        else (
-            "  [default: auto where credentials are given, but not with --registered-event or --sandbox; "
-            "else nothing]"
-        )
+        else f"  [default: auto where credentials are given, but not with {unless}; else nothing]"
     )
     return click.option(
         "--against",

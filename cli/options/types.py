@@ -29,7 +29,8 @@ _PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)%|(0|[1-9][0-9]*(?:\.[0-9]+)
 
 
 class Moment(click.ParamType[int]):
-    """A date or a time, in any form of segment.md 5, or how long ago; gives milliseconds since the epoch."""
+    """A date or a time, in any form of segment.md 5, `now`, or how long ago; gives milliseconds since the
+    epoch."""
 
     name = "DATE|AGO"
 
@@ -50,7 +51,7 @@ class Moment(click.ParamType[int]):
         if isinstance(value, int):
             return value
         text = str(value).strip()
-        moment = filters.ago(text, self._now(ctx))
+        moment = filters.ago("0s" if text.lower() == "now" else text, self._now(ctx))
         if moment is None and not is_like_one(text):
             moment = self._read(text)
         if moment is None:

@@ -12,7 +12,7 @@ from wootric_map.model import EndUser, EndUserUpsert
 if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
-_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at")
+_FIELDS: Final = ("email", "external_id", "phone_number", "external_created_at", "last_surveyed")
 _PROPERTY: Final = "properties."
 WIDEST: Final = 40
 """Characters of a field's name that the text shows."""

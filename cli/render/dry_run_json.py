@@ -42,6 +42,7 @@ def write(diff: Diff[Shown], redaction: "Redaction | None", exit_code: Callable[
     kept = diff.keep_unidentified()
     more = {
         "forecast": forecast,
+        "eligible_at_once": diff.eligible_at_once,
         "ways": ways_as_data(diff.ways, diff.end_users_in_csv, diff.speed),
         "unidentified_file": kept_in(kept),
         "exit_code": exit_code(),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +55,8 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
     for line in (*summary.left_out(report), *summary.unregistered(report)):
         click.echo(line)
     click.echo(styled(_totals(diff), bold=True))
+    for line in _eligible_at_once(diff):
+        click.echo(line)
     if diff.calls.most:
         for line in _costs(diff):
             click.echo(line)
@@ -64,6 +67,25 @@ def _costs(diff: Diff[Shown]) -> Iterator[str]:
     yield f"{takes(diff.forecast)}:"
     yield from each_kind(diff.calls, diff.forecast)
     yield from each_way(diff.ways, diff.end_users_in_csv, diff.speed, to_nobody=diff.is_of_nobody)
+
+
+def _eligible_at_once(diff: Diff[Shown]) -> Iterator[str]:
+    """Yield a line about how many end users Wootric may survey as soon as they are created."""
+    created = diff.report.done["create"]
+    if not created:
+        return
+    if diff.last_surveyed is None:
+        eligible = diff.eligible_at_once
+        yield (
+            f"Eligible for a survey at once: {plural(eligible, 'end user')}, unless --set-last-surveyed says "
+            "when they were last surveyed."
+        )
+    else:
+        moment = datetime.fromtimestamp(diff.last_surveyed, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield (
+            "Eligible for a survey at once: none; whoever is created counts as last surveyed on "
+            f"{moment}."
+        )
 
 
 def _totals(diff: Diff[Shown]) -> str:

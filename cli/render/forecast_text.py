@@ -6,9 +6,10 @@ from typing import Final
 
 from cli.render.text import plural
 from wootric_map.deliver.call_range import KINDS, CallRange, Kind
+from wootric_map.deliver.csv_end_users import csv_files
 from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.push_observer import ForetoldCalls
-from wootric_map.deliver.ways import Way, csv_files
+from wootric_map.deliver.ways import Way
 from wootric_map.values.durations import duration
 
 _NAMES: Final[Mapping[Kind, str]] = {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TEXTS: Final = (
     "events_not_registered", "eligible", "unknown_users", "unknown_events", "unmet_rules", "passed_over",
     "rejected_details", "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
+    "csv",
 )  # fmt: skip
 """The parts of a summary that hold texts of an export, of Wootric or of the command line."""
 

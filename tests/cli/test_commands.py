@@ -75,7 +75,9 @@ def mapped(run: "Run", write: "Write", record: Mapping[str, Any] | bytes) -> dic
 # Help and exit codes
 
 
-@pytest.mark.parametrize("command", ["validate", "map", "dry-run", "push", "status", "sandbox"])
+@pytest.mark.parametrize(
+    "command", ["validate", "map", "dry-run", "export", "push", "status", "sandbox"]
+)
 def test_every_command_has_help_with_an_example(run: "Run", command: str) -> None:
     shown = run(command, "--help")
     assert shown.returncode == 0
@@ -86,7 +88,7 @@ def test_every_command_has_help_with_an_example(run: "Run", command: str) -> Non
 def test_help_lists_the_commands_and_the_exit_codes(run: "Run") -> None:
     shown = run("--help")
     assert shown.returncode == 0
-    for command in ("validate", "map", "dry-run", "push", "sandbox"):
+    for command in ("validate", "map", "dry-run", "export", "push", "sandbox"):
         assert command in shown.stdout
     words = " ".join(shown.stdout.split())
     for code in ("0 all done", "1 finished", "2 wrong usage", "4 signing in", "5 Wootric", "130"):
@@ -691,6 +693,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
                     "page_view": {"calls": 1, "seconds": 0.6},
                 },
             },
+            "eligible_at_once": 1,
             "ways": {
                 "auto": {"least": 4, "most": 4, "least_seconds": 1.2, "seconds": 1.2},
                 "account": {"least": 5, "most": 5, "least_seconds": 1.2, "seconds": 1.2},

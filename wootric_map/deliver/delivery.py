@@ -317,8 +317,9 @@ class _Delivery:
             return calls.update(key, held.id, fields, to_hold, provenance, known)
         if fields.wootric_id is not None:
             # The export gives Wootric's own id, and look-ups are off.
+            changed = replace(fields, last_surveyed=None)
             try:
-                return calls.update(key, int(fields.wootric_id), fields, to_hold, provenance)
+                return calls.update(key, int(fields.wootric_id), changed, to_hold, provenance)
             except CallFailedError as error:
                 if not (is_gone(error.failure) and (fields.email or fields.phone_number)):
                     raise

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from wootric_map.deliver.compare import written
+from wootric_map.deliver.csv_end_users import omission
 from wootric_map.deliver.knowledge import look_ups_that_tell
 from wootric_map.deliver.rehearse import Rehearsed, rehearse_end_user
 from wootric_map.deliver.verdicts import Change, change, enrich, unidentified
@@ -129,7 +130,7 @@ def overview(
 
 def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
     """Add what a push would do for an end user whose last identify says all; False if only `_tell` can."""
-    if person.kinds & (SEVERAL_PEOPLE | AMBIGUOUS):
+    if person.kinds & (SEVERAL_PEOPLE | AMBIGUOUS) or plan.last_surveyed is not None:
         return False
     row = last_that_repeats(person.identifies)
     if row is None:
@@ -150,7 +151,7 @@ def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) 
     told.shown.append(show(quick))
     done = report.done
     done["create"] += 1
-    done["in_csv"] += 1
+    done["in_csv"] += omission(quick.upsert, quick.upsert, None) is None
     if has_more:
         told.sought.append(Sought(person.root, person.kinds, _ids_of(quick.upsert)))
     else:
@@ -212,7 +213,7 @@ def _add(
         report.deliver(write.outcome)
         if isinstance(write.call, EndUserUpsert):
             created = write.call
-            report.done["in_csv"] += bool(created.email)
+            report.done["in_csv"] += omission(created, created, None) is None
             for ref, warning in write.warnings:
                 report.warn(ref.source, ref.line, warning)
             told.shown.append(show(write))

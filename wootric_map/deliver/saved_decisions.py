@@ -244,6 +244,8 @@ class _SavedEndUser:
         """Make a write, again if it got no answer and was not made; return why it failed, or None."""
         action, fields = write.planned.action, write.to_hold
         held = None
+        if action == "create":
+            fields = replace(fields, last_surveyed=write.planned.fields.last_surveyed)
         sent = fields
         if action == "create" and number is not None:
             # The export gives Wootric's own id.
@@ -278,7 +280,10 @@ class _SavedEndUser:
 
 def _saved(step: PlannedWrite) -> SavedWrite:
     identifiers = (step.fields, *step.identifiers)
-    return SavedWrite(step, step.fields, identifiers, step.history or NO_HISTORY)
+    to_hold = replace(
+        step.fields, last_surveyed=None
+    )  # which later runs neither compare nor change
+    return SavedWrite(step, to_hold, identifiers, step.history or NO_HISTORY)
 
 
 def _by_number(number: int) -> RememberedEndUser:

@@ -60,11 +60,20 @@ def change(
             return Change("unchanged" if write.withheld is None else "left", None)
         return Change("update", changes)
     if upsert.wootric_id and not asked:
-        return Change("create", upsert) if upsert.fields() else Change("unchanged", None)
+        return Change("create", _new(write)) if upsert.fields() else Change("unchanged", None)
     if not (upsert.email or upsert.phone_number):
         return unidentified("identify", end_user)
     # An id of Wootric's own was looked up, and Wootric does not know it.
-    return Change("create", replace(upsert, wootric_id=None) if upsert.wootric_id else upsert)
+    return Change(
+        "create", replace(_new(write), wootric_id=None) if upsert.wootric_id else _new(write)
+    )
+
+
+def _new(write: Write) -> EndUserUpsert:
+    """Return the fields of an end user that a write creates."""
+    if write.last_surveyed is None:
+        return write.upsert
+    return replace(write.upsert, last_surveyed=write.last_surveyed)
 
 
 def needs_look_up(step: Step, end_user: EndUserPlan) -> bool:

@@ -6,9 +6,10 @@ from typing import Final, Literal, TypeAlias
 
 from wootric_map.deliver.call_counter import CallCounter
 from wootric_map.deliver.call_range import KINDS, CallRange, Kind
+from wootric_map.deliver.csv_end_users import omission
 from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.rehearse import Rehearsed
-from wootric_map.model import EndUser, Existing
+from wootric_map.model import EndUser, EndUserUpsert, Existing
 from wootric_map.plan.steps import EndUserPlan, Write
 from wootric_map.wootric.listing import PAGES, PER_PAGE
 
@@ -16,9 +17,6 @@ WayName: TypeAlias = Literal["auto", "account", "snapshot_first"]
 
 _WINDOW: Final = PAGES * PER_PAGE
 """End users that can be read before the list is asked for anew, which repeats some."""
-
-CSV_ROWS: Final = 5_000
-"""Rows of a CSV at most (wootric.md 8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +98,11 @@ class StepCounter:
         if self._existing == "fill" and isinstance(step.held, EndUser):
             # Whoever an earlier run has met is looked up once more.
             self._look_ups_again += step.look_ups
-        email = step.end_user.folded.upsert.email if step.end_user.folded else None
-        if step.outcome.action in {"create", "update"} and step.call is not None and email:
-            self._in_csv += step.end_user is not self._last
-            self._last = step.end_user
+        if isinstance(step.call, EndUserUpsert) and step.end_user.folded:
+            wanted = step.end_user.folded.upsert
+            if step.end_user is not self._last and not omission(wanted, step.call, step.held):
+                self._in_csv += 1
+                self._last = step.end_user
 
     def add_created(self, done: Mapping[str, int]) -> None:
         """Add steps of end users who are taken not to be there, by the counts of a report."""
@@ -129,7 +128,7 @@ class StepCounter:
 
     @property
     def end_users_in_csv(self) -> int:
-        """How many end users to write have an email, by which a CSV names them."""
+        """How many of the end users to write a CSV can hold."""
         return self._in_csv
 
     def ways(self, account: Account) -> tuple[Way, ...]:
@@ -175,11 +174,6 @@ def pages_of(end_users: int | None) -> Pages:
         return Pages(1, None)
     least = end_users // PER_PAGE + 1
     return Pages(least, least if end_users < _WINDOW else 2 * least)
-
-
-def csv_files(end_users: int) -> int:
-    """Return how many CSV files so many end users take (wootric.md 8)."""
-    return -(-end_users // CSV_ROWS)
 
 
 def _seconds_of_pages(speed: Speed, pages: int) -> float:

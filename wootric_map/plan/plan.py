@@ -11,7 +11,9 @@ from heapq import merge
 from itertools import chain
 from typing import Final
 
+from wootric_map.errors import UnfitSettingsError
 from wootric_map.mapping.filters import Choice
+from wootric_map.mapping.identity import Origin
 from wootric_map.mapping.property_names import Kinds, Naming
 from wootric_map.model import EndUser, EndUserUpsert, Existing, Ref
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
@@ -36,6 +38,12 @@ from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, 
 from wootric_map.plan.suppressed_people import suppressed_roots
 from wootric_map.plan.tying import tie_ids
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
+from wootric_map.values import dates
+
+LAST_SURVEYED_BY: Final = "--set-last-surveyed"
+"""Where the time of a last survey comes from: never from the export."""
+
+_A_DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,31 @@ class PlanOptions:
     """Take records that earlier runs rejected or saw refused once more, though they are unchanged."""
     existing: Existing = "update"
     """What is done about end users that Wootric already holds."""
+    last_surveyed: int | None = None
+    """Unix seconds that whoever is created gets as the time of their last survey, so that Wootric does not
+    survey them at once; None for none. Whoever is there already keeps theirs."""
+
+    def check_last_surveyed(self, now: float) -> None:
+        """Make sure that `last_surveyed` can be the time of a survey.
+
+        Args:
+            now: the unix time; a day later still passes, since clocks and time zones differ.
+
+        Raises:
+            SettingsError: it lies before the second day of 1970, or in the future.
+        """
+        seconds = self.last_surveyed
+        if seconds is None:
+            return
+        if not dates.is_plausible(seconds):
+            raise UnfitSettingsError(
+                f"{LAST_SURVEYED_BY}: {seconds} is no unix time in seconds at which a survey can have been"
+            )
+        if seconds > now + _A_DAY:
+            raise UnfitSettingsError(
+                f"{LAST_SURVEYED_BY}: the time lies in the future; write when they are to count as last "
+                "surveyed, such as now, 30d or 2024-03-01"
+            )
 
 
 class Plan:
@@ -84,6 +117,8 @@ class Plan:
         """The chosen end users that no record names."""
         self.existing: Final = self._options.existing
         """What is done about end users that Wootric already holds."""
+        self.last_surveyed: Final = self._options.last_surveyed
+        """Unix seconds that whoever is created gets as the time of their last survey; None for none."""
         self.folds: Final = self._options.fold
         """Whether an end user has one write at most."""
 
@@ -282,7 +317,18 @@ class Plan:
     def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
         """Return the write of a fold; `refs` are the identifies."""
         warnings = with_shared_email(folded, self.spool.names, end_user.person.root)
-        return Write(folded.upsert, folded.origins, refs, warnings, folded.key, folded.history)
+        origins, surveyed = folded.origins, self.last_surveyed
+        if surveyed is not None:
+            origins = {**origins, "last_surveyed": Origin(LAST_SURVEYED_BY, surveyed)}
+        return Write(
+            folded.upsert,
+            origins,
+            refs,
+            warnings,
+            folded.key,
+            folded.history,
+            last_surveyed=surveyed,
+        )
 
     def event(self, row: Row) -> Event:
         """Return a track or page record as an event whose key does not matter."""

@@ -8,7 +8,8 @@ same records give the same bytes.
   `snapshot`, or `rejects` in what `plan_rejects.py` makes.
 - `{"end_user": n, "action": "create", "key": …, "fields": {…}, "records": k}` creates an end user out of
   k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id`, which
-  the export itself names, the fields are written to the end user of that id.
+  the export itself names, the fields are written to the end user of that id. Only here may `fields` hold
+  `last_surveyed`, which is not written to an end user who is there already.
 - `{"end_user": n, "action": "update", "key": …, "id": …, "fields": {…}, "records": k}` changes these
   fields. Without an `id` the end user is the one that a line above creates.
 - An update may have `"fills": true`: it must not change a value that Wootric holds when it is sent.
@@ -61,7 +62,7 @@ _KINDS: Final[dict[object, type[EndUserUpsert | EligibilityCheck | PageView]]] =
     "eligibility_check": EligibilityCheck,
     "page_view": PageView,
 }
-_INTEGERS: Final = {"external_created_at", "end_user_created_at", "created_at"}
+_INTEGERS: Final = {"external_created_at", "end_user_created_at", "created_at", "last_surveyed"}
 """The fields of calls that are integers; `properties` is an object, and all others are text."""
 
 
@@ -199,6 +200,7 @@ def planned(line: dict[str, Any], ref: Ref) -> Planned:
             _optional(line, "time", integer),
         )
     written: EndUserUpsert = _call_of(kind, line["fields"])
+    _checked(written.last_surveyed is None or action == "create", written)
     return PlannedWrite(
         ref,
         action,

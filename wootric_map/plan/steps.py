@@ -123,6 +123,9 @@ class Write:
     """The values that Wootric holds in the withheld fields, as far as they are known."""
     existing: Existing = "update"
     """The setting that makes fields withheld."""
+    last_surveyed: int | None = None
+    """Unix seconds that the end user gets as the time of their last survey if this write creates them; None
+    for none. An end user who is there already keeps theirs."""
 
     @property
     def whole(self) -> EndUserUpsert:

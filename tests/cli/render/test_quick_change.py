@@ -17,7 +17,8 @@ IGNORED = st.sampled_from([frozenset[str](), frozenset({"list_without_array"})])
 
 
 def plain(changed: ShapedChange) -> EndUserChange:
-    return EndUserChange(changed.fields, None, changed.origins, changed.warnings)
+    told = changed.fields, None, changed.origins, changed.warnings
+    return EndUserChange(*told, wanted=changed.fields)
 
 
 @given(all_traits=traits_of_one_shape(), ignored=IGNORED, has_user_id=st.booleans())
