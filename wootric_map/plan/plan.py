@@ -15,7 +15,8 @@ from wootric_map.mapping.filters import Choice
 from wootric_map.mapping.property_names import Kinds, Naming
 from wootric_map.model import EndUser, EndUserUpsert, Existing, Ref
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
-from wootric_map.plan.engine.spool import NOBODY, Person, Row, SkippedRow, Spool
+from wootric_map.plan.engine.filing import NOBODY
+from wootric_map.plan.engine.spool import Person, Row, SkippedRow, Spool
 from wootric_map.plan.engine.taken import IDENTIFY, Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded, PlacedWarning, fold, write_of
