@@ -34,6 +34,7 @@ from wootric_map.plan.records import (
     superseding,
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
+from wootric_map.plan.taking_ids import take_ids
 from wootric_map.plan.tying import tie_ids
 
 
@@ -94,22 +95,8 @@ class Plan:
             lines_before: how many lines of the source stand before the part.
         """
         identities = self._identities
-        numbers = identities.numbers(taken.names)
-        for note, pairs in (
-            (identities.claims.add, taken.claims),
-            (identities.withheld.add, taken.withheld),
-            (identities.ties.add, taken.ties),
-            (identities.hint, taken.hints),
-        ):
-            for one, other in pairs:
-                note(numbers[one], numbers[other])
-        if taken.aliases:
-            self.spool.names.keep_aliases(
-                (previous, user, source, lines_before + line)
-                for previous, user, line in taken.aliases
-            )
+        numbers = take_ids(identities, taken, source, lines_before)
         self._kinds.add(taken.kinds)
-        numbers.append(NOBODY)  # in the last place, which index -1 names
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("I", map(numbers.__getitem__, taken.others))
         met = zip(filed, taken.columns.times, strict=True)

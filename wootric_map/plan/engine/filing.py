@@ -27,9 +27,7 @@ class Filing(NamedTuple):
         """Whether any record may be filed under another id than its first."""
         return bool(self.users or self.emails or self.identified)
 
-    def move(
-        self, numbers: "array[int]", others: Sequence[int], marks: Sequence[int]
-    ) -> list[int]:
+    def move(self, numbers: "array[int]", others: Sequence[int], marks: Sequence[int]) -> list[int]:
         """File records under their other ids where their first ids name nobody or several people.
 
         A record whose `userId` or email is several people's goes to its email. A record whose email may be

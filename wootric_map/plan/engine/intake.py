@@ -301,7 +301,7 @@ class Intake:
         else:
             mark = PAGE
             if chosen:
-                topic = _address(record.name, record.properties, record.context)
+                topic = address(record.name, record.properties, record.context)
                 if _is_short_page(raw, (*topic, user.email)):
                     mark |= QUIET
                 payload = email_from, tuple(user), record.anonymous_id, record.name
@@ -357,7 +357,7 @@ class Intake:
             else:
                 name = data.get("name") or None
                 payload = None, user, anonymous_id, name
-                topic = _address(name, properties, context)
+                topic = address(name, properties, context)
                 mark = PAGE | CHOSEN | QUIET if _is_short_page(raw, topic) else PAGE | CHOSEN
             number = self._id(USER, user_id)
         self._report.records += 1
@@ -549,7 +549,7 @@ def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int |
     return hash((user_id, *traits))
 
 
-def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:
+def address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:
     """A page's url, name and path, as a page view has them."""
     return tuple(
         # Nearly always they are texts that say something.
