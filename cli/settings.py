@@ -15,6 +15,7 @@ from cli.login import Login, is_given
 if TYPE_CHECKING:
     from wootric_map.account import AccountSettings, ConnectionSettings
     from wootric_map.dry_run import DryRunSettings
+    from wootric_map.inspection.inspect_export import InspectSettings
     from wootric_map.map_records import MapSettings
     from wootric_map.mapping.entries import ReadingOptions
     from wootric_map.model import Existing
@@ -61,6 +62,20 @@ _SINGULAR: Final = {
     "ignored_warnings": "ignore_warning",
 }
 """The names of the options that may be given several times, by their parameters."""
+
+
+def inspect(values: Values) -> "InspectSettings":
+    """Return the settings of `inspect`."""
+    from wootric_map.inspection.inspect_export import InspectSettings
+
+    return InspectSettings(
+        **_export(values),
+        processes=values["processes"],
+        registered_events=values["registered_events"],
+        ask_account=values["ask_account"],
+        account=_account({**values, "sandbox": False}),
+        connection=_connection({**values, "rate": None, "reserve": 0.0}),
+    )
 
 
 def validate(values: Values) -> "ValidateSettings":

@@ -1,6 +1,7 @@
 """Inspect: what an export holds, before anything is planned."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from typing import Final
 from wootric_map.account import AccountSettings, Connect, ConnectionSettings, connected, opened
 from wootric_map.errors import UnfitSettingsError
 from wootric_map.export import ExportSettings, ReadingObserver, find_sources, stream_of
+from wootric_map.findings import CountedWarnings
 from wootric_map.inspection.end_user_counts import counted, id_counts
 from wootric_map.inspection.inspected_part import inspect_part
 from wootric_map.inspection.inspected_records import InspectedRecords
 from wootric_map.inspection.inspection import Destination, Inspection, TraitSummary
 from wootric_map.inspection.record_counts import RecordCounts
-from wootric_map.inspection.sensitive import SECRET, looks_like
+from wootric_map.inspection.sensitive import NEVER_SHOWN, looks_like, without_secrets
 from wootric_map.inspection.trait_destinations import trait_mappings
 from wootric_map.inspection.trait_table import Path, TraitStats, TraitTable
 from wootric_map.mapping.entries import read_in_parts, worth
@@ -192,6 +194,7 @@ class _Found:
             types=dict(+counts.types),
             rejected=dict(sorted(report.rejected.counts.items())),
             skipped=dict(sorted(skipped.items())),
+            warnings=_records_by_code(report.shown_warnings),
             first=counts.first,
             last=counts.last,
             days=tuple(counts.days()),
@@ -215,8 +218,14 @@ class _Found:
             more_traits=max(self.traits.names.count - len(kept), 0),
             asked_account=asked_account,
             unmet_events=tuple(counts.unmet(registered or frozenset())),
-            ignored_warnings=report.ignored_warnings,
         )
+
+
+def _records_by_code(warnings: CountedWarnings) -> Mapping[str, int]:
+    counts = Counter(warnings.more)
+    for each in warnings:
+        counts[each.code] += each.count
+    return dict(sorted(counts.items()))
 
 
 def _warned(report: Report) -> Mapping[str, Collection[str]]:
@@ -248,7 +257,7 @@ def _summary(
         fill_rate=end_users / identified if identified else 0.0,
         distinct=stats.distinct.count,
         is_distinct_exact=stats.distinct.is_exact,
-        examples=() if what == SECRET else tuple(values[:EXAMPLES]),
+        examples=() if what in NEVER_SHOWN else tuple(map(without_secrets, values[:EXAMPLES])),
         becomes=becomes,
         warnings=tuple(sorted(warnings)),
         looks_like=what,

@@ -1,7 +1,7 @@
 """What an inspection finds: data alone, which text and JSON show."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from wootric_map.inspection.sensitive import Sensitivity
@@ -128,7 +128,8 @@ class TraitSummary:
     is_distinct_exact: bool
     """Whether `distinct` is exact; if not, it is an estimate with a standard error of 3 %."""
     examples: tuple[Any, ...]
-    """Three values at most, as they come out of JSON, long text cut; none of a secret."""
+    """Three values at most, as they come out of JSON, cut if they are long; none of a
+    secret."""
     becomes: tuple[Destination, ...]
     """The fields and properties in Wootric; none if the trait is not sent."""
     warnings: tuple[str, ...]
@@ -152,7 +153,10 @@ class Inspection:
     rejected: Mapping[str, int]
     """How many records are rejected, by code (segment.md 2)."""
     skipped: Mapping[str, int]
-    """How many records are skipped, by code (segment.md 2), as far as records alone tell."""
+    """How many records are skipped, by code (segment.md 2), as far as the export alone tells; `unidentified`
+    and `event_not_registered` are for a dry run to tell."""
+    warnings: Mapping[str, int]
+    """How many records give a warning about whom they name, their time or their consent, by code."""
     first: int | None
     """The earliest time of a record that is fit to be sent, in milliseconds since the epoch."""
     last: int | None
@@ -173,5 +177,3 @@ class Inspection:
     """Whether the account was asked which events it has registered."""
     unmet_events: tuple[str, ...] = ()
     """Registered events that no track record has."""
-    ignored_warnings: frozenset[str] = field(default_factory=frozenset)
-    """Codes of warnings that are not told."""

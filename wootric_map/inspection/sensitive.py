@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from wootric_map.redaction.personal_forms import digits_in, is_email, is_phone
 from wootric_map.redaction.personal_keys import kind_of
@@ -16,6 +16,11 @@ Sensitivity: TypeAlias = Literal[
 
 SECRET: Final = "secret"  # noqa: S105 - a word, no secret
 """What a trait looks like whose values are never shown."""
+
+HIDDEN: Final = "(secret)"
+"""What stands in place of a secret."""
+NEVER_SHOWN: Final = (SECRET, "card")
+"""What values look like that are never shown."""
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[0-9]+")
 """A word of a name: `creditCard`, `credit_card` and `Credit Card` have two."""
@@ -88,6 +93,22 @@ def looks_like(path: Sequence[str], samples: Sequence[object]) -> Sensitivity | 
         if form and forms.count(form) >= _SHARE * len(forms):
             return form
     return _by_name(path)
+
+
+def without_secrets(value: Any) -> Any:
+    """Return an example of a trait that is no secret itself, with what is secret in it left out.
+
+    Args:
+        value: as it comes out of JSON, not very deep.
+    """
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if _is_secret_key(key) else without_secrets(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(each) for each in value]
+    return HIDDEN if _form(value) in NEVER_SHOWN else value
 
 
 def _is_secret_key(key: str) -> bool:

@@ -62,15 +62,11 @@ def _of_trait(path: Path, stats: TraitStats, naming: Naming) -> TraitMapping:
 
 
 def _values(stats: TraitStats) -> Iterable[Any]:
-    """Yield the samples of a trait; for a list that was cut to text, a list in its place."""
+    """Yield the samples of a trait; a list of objects that was cut to text is still one."""
     for kind, samples in stats.samples.items():
         for each in samples:
-            if kind == "list" and isinstance(each.value, str):
-                yield [each.value]
-            elif kind == "list_of_objects" and isinstance(each.value, str):
-                yield [{}]
-            else:
-                yield each.value
+            is_cut = kind == "list_of_objects" and isinstance(each.value, str)
+            yield [{}] if is_cut else each.value
 
 
 def _mapped(values: Mapping[Path, Any], naming: Naming) -> Mapped:

@@ -33,6 +33,10 @@ SAMPLES: Final = 12
 LONGEST: Final = 500
 """Characters of a sample that are kept."""
 
+_MOST_ITEMS: Final = 5
+_LONGEST_ITEM: Final = 50
+"""Items that are kept of a list that is cut, and characters of each."""
+
 _LONGEST_NAME: Final = 1000
 """Characters of a longer name are cut, so that names take bounded memory."""
 _ROWS: Final = 4000
@@ -47,7 +51,7 @@ class Sample(NamedTuple):
     digest: bytes
     """The hash of the value, which is not cut."""
     value: Any
-    """The value as it comes out of JSON; text is cut after `LONGEST` characters, and then ends in `…`."""
+    """The value as it comes out of JSON; what is longer than `LONGEST` is cut, and then ends in `…`."""
 
 
 class TraitStats:
@@ -428,14 +432,21 @@ def _is_nested(text: bytes) -> bool:
 
 
 def _cut(value: Any) -> Any:
-    """Return a sample: text that is cut, and for the JSON of a list the list, or text that is cut."""
-    if isinstance(value, bytes):
-        if len(value) <= LONGEST:
-            return json.loads(value)
-        value = value[: 4 * LONGEST].decode(errors="ignore")
-    if isinstance(value, str) and len(value) > LONGEST:
-        return f"{value[:LONGEST]}…"
-    return value
+    """Return a sample that takes little memory.
+
+    Long text is cut. The JSON of a list becomes the list; a long list is cut, and one with objects or lists
+    in it becomes text.
+    """
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
+    if not isinstance(value, bytes):
+        return value
+    if len(value) <= LONGEST:
+        return json.loads(value)
+    if _is_nested(value):
+        return "[…]"
+    items = [f"{each}"[:_LONGEST_ITEM] for each in json.loads(value)[:_MOST_ITEMS]]
+    return [*items, "…"]
 
 
 def _cut_name(name: str) -> str:
