@@ -13,7 +13,8 @@ from operator import floordiv, sub
 from typing import Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
-from wootric_map.inspection.trait_table import PackedTable, Path, TraitRows, TraitTable
+from wootric_map.inspection.trait_rows import TraitRows
+from wootric_map.inspection.trait_table import PackedTable, Path, TraitTable
 from wootric_map.model import Skip
 from wootric_map.plan.engine.intake import Intake, IntakeOptions, address, contents, read_into
 from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone

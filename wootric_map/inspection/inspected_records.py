@@ -14,7 +14,6 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from wootric_map.inspection.end_user_counts import FILED, TraitSets
 from wootric_map.inspection.inspected_part import (
     COLUMN_CODES,
-    HAS_WOOTRIC_ID,
     IDENTIFIES,
     KIND,
     InspectedPart,
@@ -145,14 +144,9 @@ class InspectedRecords:
         stated = bytearray(len(roots))
         sets = TraitSets(traits, len(roots))
         for part in self._parts:
-            columns, detached = self._filed(part, filing)
-            told = columns.stated
-            for place in detached:
-                if columns.numbers[place] in filing.emails:
-                    # Wootric's own id is the id of whoever the userId is.
-                    told[place] &= ~HAS_WOOTRIC_ID
+            columns = self._filed(part, filing)
             of_records = array("I", map(roots.__getitem__, columns.numbers))
-            for root, each in self._taken(part, zip(of_records, told, strict=True)):
+            for root, each in self._taken(part, zip(of_records, columns.stated, strict=True)):
                 stated[root] |= each | FILED
             sets.add(unpacked(self._file.read(*part.filled)), of_records)
         return stated, sets
@@ -160,18 +154,18 @@ class InspectedRecords:
     def _identified(self, filing: Filing) -> Iterator[int]:
         """Yield the roots of the end users that an identify names."""
         for part in self._parts:
-            columns, _ = self._filed(part, filing)
+            columns = self._filed(part, filing)
             filed = zip(columns.numbers, columns.stated, strict=True)
             for number, stated in self._taken(part, filed):
                 if stated & IDENTIFIES:
                     yield filing.roots[number]
 
-    def _filed(self, part: _Part, filing: Filing) -> tuple[RecordColumns, list[int]]:
-        """Return the records of a part under the ids that they are filed under, and which are detached."""
+    def _filed(self, part: _Part, filing: Filing) -> RecordColumns:
+        """Return the records of a part under the ids that they are filed under."""
         columns = self._columns(part)
-        if not filing.may_move:
-            return columns, []
-        return columns, filing.move(columns.numbers, columns.others, columns.marks)
+        if filing.may_move:
+            filing.move(columns.numbers, columns.others, columns.marks)
+        return columns
 
     def _taken(self, part: _Part, of_records: Iterable[T]) -> Iterable[T]:
         """Return what belongs to the records of a part that are no repeats."""

@@ -62,11 +62,10 @@ def _of_trait(path: Path, stats: TraitStats, naming: Naming) -> TraitMapping:
 
 
 def _values(stats: TraitStats) -> Iterable[Any]:
-    """Yield the samples of a trait; a list of objects that was cut to text is still one."""
-    for kind, samples in stats.samples.items():
+    """Yield the samples of a trait."""
+    for _, samples in sorted(stats.samples.items()):
         for each in samples:
-            is_cut = kind == "list_of_objects" and isinstance(each.value, str)
-            yield [{}] if is_cut else each.value
+            yield each.value
 
 
 def _mapped(values: Mapping[Path, Any], naming: Naming) -> Mapped:
