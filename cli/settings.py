@@ -72,8 +72,8 @@ def inspect(values: Values) -> "InspectSettings":
         **_export(values),
         processes=values["processes"],
         registered_events=values["registered_events"],
-        ask_account=values["ask_account"],
-        account=_account({**values, "sandbox": False}),
+        ask_account=values["ask_account"] or values["sandbox"],
+        account=_account(values),
         connection=_connection({**values, "rate": None, "reserve": 0.0}),
     )
 

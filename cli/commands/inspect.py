@@ -8,7 +8,7 @@ import click
 from cli import options, redacting, settings, streams
 from cli.render import inspect_json, inspect_text
 from cli.render.calls import connect
-from cli.render.next_commands import next_commands
+from cli.render.next_commands import hints, next_commands
 from cli.render.progress import ReadingProgress
 from wootric_map.inspection.inspect_export import Inspect
 
@@ -33,6 +33,7 @@ from wootric_map.inspection.inspect_export import Inspect
     is_flag=True,
     help="Ask the account which events it has registered. Without this no connection is opened.",
 )
+@click.option("--sandbox", is_flag=True, help="Ask an embedded sandbox which events it knows.")
 @options.account_options
 @options.credential_options
 @options.connection_options
@@ -62,6 +63,7 @@ def inspect(style: str, verbose: bool, **values: Any) -> int:
     else:
         width = streams.width_of(sys.stdout)
         encoding = (sys.__stdout__ or sys.stdout).encoding
-        for line in inspect_text.lines(found, commands, width, encoding, redaction):
+        told = hints(found, values)
+        for line in inspect_text.lines(found, commands, told, width, encoding, redaction):
             click.echo(line)
     return 0

@@ -7,7 +7,8 @@
 | `first`, `last`, `days`, `undated` | times in ISO 8601, UTC; the records of each day by type |
 | `end_users`, `ids` | counts, as `EndUserCounts` and `IdCounts` have them |
 | `events`, `pages` | `names` with `name`, `records` and `is_registered`; `more` and `more_records` |
-| `traits`, `more_traits` | each trait as `TraitSummary` has it |
+| `traits` | each trait as `TraitSummary` has it |
+| `more_traits`, `is_more_traits_exact` | how many further traits there are, or about how many |
 | `asked_account`, `unmet_events` | whether the account was asked; registered events without a record |
 | `commands` | the commands to go on with: `command` and `what` |
 """
@@ -69,6 +70,7 @@ def as_data(
         "pages": _names(found.pages, text),
         "traits": traits,
         "more_traits": found.more_traits,
+        "is_more_traits_exact": found.is_more_traits_exact,
         "asked_account": found.asked_account,
         "unmet_events": [text(each) for each in found.unmet_events],
         "commands": [{"command": text(each.command), "what": text(each.what)} for each in commands],

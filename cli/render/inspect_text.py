@@ -34,13 +34,17 @@ _NAMES: Final = 15
 _TRAITS: Final = 100
 """Traits that are shown."""
 _PLACEHOLDERS: Final = 5
+_LISTED: Final = 60
+"""Characters of a trait's name in a list of names."""
+_EMPTY: Final = '""'
+"""What is shown of an empty name."""
 _MOST_BARS: Final = 31
 """Lines of the chart: of more days weeks are shown, of more weeks months, of more months years."""
 _LONGEST_BAR: Final = 50
 _OPT_OUTS: Final = frozenset({"integration_disabled", "consent_withheld", "suppressed"})
 """The codes of skips that somebody asked for."""
 
-_TYPES: Final = {"list_of_objects": "list of objects"}
+_TYPES: Final = {"list_of_objects": "object list"}
 _LOOKS: Final = {
     "ip_address": "IP address",
     "birth_date": "date of birth",
@@ -91,6 +95,7 @@ def _if_known(text: str, encoding: str, otherwise: str) -> str:
 def lines(
     found: Inspection,
     commands: Sequence[NextCommand],
+    hints: Sequence[str],
     width: int,
     encoding: str,
     redaction: "Redaction | None",
@@ -100,6 +105,7 @@ def lines(
     Args:
         found: what was found.
         commands: the commands to go on with.
+        hints: what to know of these commands.
         width: the columns of the terminal; 0 for none.
         encoding: the encoding of the output, which may lack characters for charts.
         redaction: the redaction, if one is asked for.
@@ -122,9 +128,8 @@ def lines(
     for each in commands:
         yield f"  {printable(each.command, None)}"
         yield f"      {styled(each.what, dim=True)}"
-    if found.warnings.get("consent_not_judged"):
-        told = plural(found.warnings["consent_not_judged"], "record tells", "records tell")
-        yield f"  {told} of consent by category: add --consent-category NAME for each that counts."
+    for hint in hints:
+        yield f"  {hint}"
 
 
 def _records(found: Inspection) -> Iterator[str]:
@@ -218,10 +223,14 @@ def _end_users(counts: EndUserCounts) -> Iterator[str]:
     yield from _counts([each[:2] for each in shown], [each[2] for each in shown])
     identified = by_number(counts.identified, "has", "have")
     written = (
-        "all of them" if counts.written == counts.identified else f"{counts.written:,} of them"
+        "all"
+        if counts.written == counts.identified
+        else f"{counts.written:,}"
+        if counts.written
+        else "none"
     )
     if counts.identified:
-        yield f"  {counts.identified:,} {identified} an identify; a push writes {written}."
+        yield f"  {counts.identified:,} {identified} an identify; a push writes {written} of them."
 
 
 def _ids(ids: IdCounts) -> Iterator[str]:
@@ -286,13 +295,14 @@ def _traits(found: Inspection, page: _Page, redaction: "Redaction | None") -> It
     yield ""
     total = len(found.traits) + found.more_traits
     identified = plural(found.end_users.identified, "end user that has", "end users that have")
-    yield styled(f"Traits: {total:,}", bold=True) + f" (of {identified} an identify)"
+    about = "" if found.is_more_traits_exact else "about "
+    yield styled(f"Traits: {about}{total:,}", bold=True) + f" (of {identified} an identify)"
     # The fullest first, so that what is hidden is the rarest.
     ordered = sorted(found.traits, key=lambda each: (-each.end_users, each.name))[:_TRAITS]
     yield from _table([_row(each, redaction) for each in ordered], page)
     hidden = total - len(ordered)
     if hidden:
-        yield f"  {page.cut} and {hidden:,} more, in fewer end users; --format json has most of them"
+        yield f"  {page.cut} and {about}{hidden:,} more; --format json has most of them"
     if not all(each.is_distinct_exact for each in ordered):
         yield f"  ~ about: more than {EXACT - 1:,} values are estimated, give or take 3 %"
     yield from _marked(found.traits)
@@ -309,7 +319,7 @@ def _marked(traits: Sequence[TraitSummary]) -> Iterator[str]:
     if secret:
         yield f"  {styled('! Looks secret', fg='red')}, values are never shown: {_listed(secret)}"
     personal = [
-        f"{each.name} ({_LOOKS.get(each.looks_like, each.looks_like)})"
+        f"{printable(each.name, _LISTED)} ({_LOOKS.get(each.looks_like, each.looks_like)})"
         for each in traits
         if each.looks_like and each.looks_like != "secret"
     ]
@@ -319,7 +329,7 @@ def _marked(traits: Sequence[TraitSummary]) -> Iterator[str]:
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _NAMES
-    shown = [printable(each) for each in names[:_NAMES]]
+    shown = [printable(each, _LISTED) or _EMPTY for each in names[:_NAMES]]
     return ", ".join([*shown, f"{more:,} more"] if more > 0 else shown)
 
 
@@ -330,13 +340,14 @@ def _row(trait: TraitSummary, redaction: "Redaction | None") -> _Row:
     types = " or ".join(_TYPES.get(each, each) for each in trait.types)
     about = "" if trait.is_distinct_exact else "~"
     is_secret = trait.looks_like == "secret"
+    otherwise = "(flattened)" if "object" in trait.types else "(not sent)"
     return _Row(
         "!" if is_secret else "*" if trait.looks_like else " ",
-        printable(trait.name),
+        printable(trait.name) or _EMPTY,
         _percent(trait.fill_rate),
         f"{about}{trait.distinct:,}",
         types,
-        ", ".join(printable(each.name) for each in trait.becomes) or "(not sent)",
+        ", ".join(printable(each.name) for each in trait.becomes) or otherwise,
         ", ".join(examples),
     )
 

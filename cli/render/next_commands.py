@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from cli.render.text import plural
 from wootric_map.inspection.inspection import Inspection
 from wootric_map.read.lines import MAX_LINE_BYTES
 
@@ -56,6 +57,20 @@ def next_commands(found: Inspection, values: Mapping[str, Any]) -> list[NextComm
         ),
         NextCommand(_command("push", *reading, *mapping, *paths), "send it"),
     ]
+
+
+def hints(found: Inspection, values: Mapping[str, Any]) -> list[str]:
+    """Return what to know of the commands; the arguments are those of `next_commands`."""
+    told = []
+    if "-" in values["paths"]:
+        told.append("- is standard input: pipe the export in again.")
+    unjudged = found.warnings.get("consent_not_judged", 0)
+    if unjudged:
+        records = plural(unjudged, "record tells", "records tell")
+        told.append(
+            f"{records} of consent by category: add --consent-category NAME for each that Wootric needs."
+        )
+    return told
 
 
 def _command(*words: str) -> str:

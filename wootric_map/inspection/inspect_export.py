@@ -94,8 +94,9 @@ class Inspect:
         """
         settings, report = self._settings, Report(ignored_warnings=self._settings.ignored_warnings)
         if settings.ask_account and settings.registered_events:
+            beside = "--sandbox" if settings.account.sandbox else "--account"
             raise UnfitSettingsError(
-                "--registered-event has no place beside --account, which is asked for them"
+                f"--registered-event has no place beside {beside}, which is asked for them"
             )
         sources = find_sources(settings, report.passed_over, stdin=self._stdin, clock=self._clock)
         reading = settings.reading
@@ -216,6 +217,7 @@ class _Found:
                 for path, stats in kept.items()
             ),
             more_traits=max(self.traits.names.count - len(kept), 0),
+            is_more_traits_exact=self.traits.names.is_exact,
             asked_account=asked_account,
             unmet_events=tuple(counts.unmet(registered or frozenset())),
         )

@@ -131,7 +131,8 @@ class TraitSummary:
     """Three values at most, as they come out of JSON, cut if they are long; none of a
     secret."""
     becomes: tuple[Destination, ...]
-    """The fields and properties in Wootric; none if the trait is not sent."""
+    """The fields and properties in Wootric; none if the trait is not sent, or is an `object`, of which each
+    value becomes a property of its own."""
     warnings: tuple[str, ...]
     """The codes of warnings that values of the trait give."""
     looks_like: Sensitivity | None
@@ -172,7 +173,9 @@ class Inspection:
     traits: tuple[TraitSummary, ...]
     """In the order of their names."""
     more_traits: int
-    """How many further traits there are, which have longer names; about, if there are many."""
+    """How many further traits there are, which have longer names."""
+    is_more_traits_exact: bool
+    """Whether `more_traits` is exact; if not, it is an estimate."""
     asked_account: bool = False
     """Whether the account was asked which events it has registered."""
     unmet_events: tuple[str, ...] = ()

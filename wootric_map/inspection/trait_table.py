@@ -168,13 +168,15 @@ class PackedTable(NamedTuple):
 
 
 def json_of(value: list[Any]) -> bytes:
+    """Return a list as JSON; of one that is nested too deep for any writer, text that is long."""
     try:
         return to_json(value)
     except RecursionError:
-        return b"[" * (LONGEST + 1)  # nested too deep for any writer, and so a long list
+        return b"[" * (LONGEST + 1)
 
 
 def is_nested(value: list[Any]) -> bool:
+    """Tell whether there are objects or lists in a list."""
     return any(isinstance(each, dict | list) for each in value)
 
 
