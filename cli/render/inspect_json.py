@@ -4,6 +4,7 @@
 | --- | --- |
 | `files`, `passed_over` | how many files were read; `count` and names of those that were not |
 | `records`, `types`, `rejected`, `skipped`, `warnings` | counts of records, by type or code |
+| `broken_off` | the first few files that broke off, so that records are missing |
 | `first`, `last`, `days`, `undated` | times in ISO 8601, UTC; the records of each day by type |
 | `end_users`, `ids` | counts, as `EndUserCounts` and `IdCounts` have them |
 | `events`, `pages` | `names` with `name`, `records` and `is_registered`; `more` and `more_records` |
@@ -58,6 +59,7 @@ def as_data(
         "records": found.records,
         "types": dict(sorted(found.types.items())),
         "rejected": dict(found.rejected),
+        "broken_off": [text(each) for each in found.broken_off],
         "skipped": dict(found.skipped),
         "warnings": dict(found.warnings),
         "first": iso_time(found.first),

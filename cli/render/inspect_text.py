@@ -148,6 +148,9 @@ def _records(found: Inspection) -> Iterator[str]:
     if found.rejected:
         rejected = sum(found.rejected.values())
         yield styled(f"Rejected: {rejected:,}", fg="red") + f" ({_codes(found.rejected)})"
+    if found.broken_off:
+        named = ", ".join(map(printable, found.broken_off))
+        yield styled(f"Broken off, so that records are missing: {named}", fg="red")
     if found.warnings:
         yield f"Warnings about records: {_codes(found.warnings)}"
     yield from passed_over(found.passed_over)

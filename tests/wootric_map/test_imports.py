@@ -39,7 +39,9 @@ MAY_IMPORT: Final = {
 """Of each early step what it may import beside itself. `deliver` and the use cases put them together."""
 
 
-USE_CASES: Final = frozenset({"validate", "map_records", "dry_run", "push", "snapshot.snapshot"})
+USE_CASES: Final = frozenset(
+    {"validate", "map_records", "dry_run", "push", "snapshot.snapshot", "inspection.inspect_export"}
+)
 """They put the steps together, and know nothing of each other."""
 
 SHARED_BY_USE_CASES: Final = {
@@ -117,15 +119,15 @@ def test_a_command_only_builds_settings_calls_and_shows() -> None:
     """What opens, locks, plans and sends is the library's."""
     inner = {"plan", "read", "mapping", "wootric"}
     for path in Path(cli.__file__).parent.joinpath("commands").glob("*.py"):
-        if path.stem in {"validate", "map", "dry_run", "push", "snapshot"}:
+        if path.stem in {"inspect", "validate", "map", "dry_run", "push", "snapshot"}:
             assert not {each.split(".")[0] for each in modules_known_to(path)} & inner, path
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 150, path
 
 
-@pytest.mark.parametrize("command", ["validate", "map", "dry_run"])
+@pytest.mark.parametrize("command", ["inspect", "validate", "map", "dry_run"])
 def test_a_command_loads_nothing_that_only_others_need(command: str) -> None:
     slow = {"requests", "tenacity", "rich", "platformdirs", "starlette"}
-    if command != "dry_run":  # whose plan is kept in a database
+    if command not in {"inspect", "dry_run"}:  # which keep names in a database
         slow.add("sqlite3")
     program = f"import sys, cli.commands.{command}; print(*sys.modules)"
     done = subprocess.run(

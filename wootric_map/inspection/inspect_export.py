@@ -194,6 +194,11 @@ class _Found:
             records=report.records,
             types=dict(+counts.types),
             rejected=dict(sorted(report.rejected.counts.items())),
+            broken_off=tuple(
+                dict.fromkeys(each.source for each in report.rejected.places["truncated_input"])
+            )
+            if report.rejected.counts["truncated_input"]
+            else (),
             skipped=dict(sorted(skipped.items())),
             warnings=_records_by_code(report.shown_warnings),
             first=counts.first,

@@ -153,6 +153,8 @@ class Inspection:
     """How many records there are of each type, without rejected ones and repeats."""
     rejected: Mapping[str, int]
     """How many records are rejected, by code (segment.md 2)."""
+    broken_off: tuple[str, ...]
+    """The first few files that broke off (`truncated_input`), so that records of theirs are not counted."""
     skipped: Mapping[str, int]
     """How many records are skipped, by code (segment.md 2), as far as the export alone tells; `unidentified`
     and `event_not_registered` are for a dry run to tell."""
