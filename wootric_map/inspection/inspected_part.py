@@ -269,8 +269,7 @@ class _Inspecting(Intake):
             )
         )
         rows = self._rows
-        records, numbers = (array("I", each) for each in _transposed(rows.pairs, 2))
-        filled = rows.paths, list(rows.filled), records.tobytes(), numbers.tobytes()
+        filled = rows.paths, list(rows.filled), rows.keys.tobytes(), rows.sets.tobytes()
         kinds = columns.kinds()
         days = [time // DAY for time in columns.times]
         return InspectedPart(

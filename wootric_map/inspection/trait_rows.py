@@ -3,8 +3,11 @@
 That is several times quicker than record by record.
 """
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any, Final
 
 from wootric_map.inspection.distinct import hash_of, hashes_of
@@ -21,6 +24,8 @@ from wootric_map.values.json_values import decimal_text
 
 _LONGEST_NAME: Final = 1000
 """Characters of a longer name are cut, so that names take bounded memory."""
+_LONGEST_DATE: Final = 40
+"""Characters of a text for which it is remembered whether it is a date."""
 _ROWS: Final = 4000
 """Records that are held before they are looked at."""
 _HELD_BYTES: Final = 4 * 1024 * 1024
@@ -38,8 +43,10 @@ class TraitRows:
         self._paths: dict[Path, int] = {}
         self.filled: dict[tuple[int, ...], int] = {}
         """Each set of traits that a record has values for, as their places in `paths`, with its number."""
-        self.pairs: dict[tuple[int, int], None] = {}
-        """A key that `add` was given, and the number of a set of traits."""
+        self.keys = array("I")
+        """What records were added by, beside"""
+        self.sets = array("I")
+        """the number of the set of traits that the record has values for."""
 
     @property
     def paths(self) -> list[Path]:
@@ -51,7 +58,7 @@ class TraitRows:
 
         Args:
             traits: the traits.
-            key: what the record is known by in `pairs`.
+            key: what the record is known by in `keys`.
             size: the bytes of the record.
         """
         names = tuple(traits)
@@ -73,12 +80,11 @@ class TraitRows:
             found = _Filled()
             self._object((), names, values, None, found)
             if not found.of_some:
-                filled = self._number(found.of_all)
-                self.pairs.update(dict.fromkeys((key, filled) for key in keys))
-                continue
-            for row, key in enumerate(keys):
-                filled = self._number([*found.of_all, *found.of_some.get(row, ())])
-                self.pairs[key, filled] = None
+                self.sets.extend(repeat(self._number(found.of_all), len(keys)))
+            else:
+                some = (found.of_some.get(row, ()) for row in range(len(keys)))
+                self.sets.extend(self._number([*found.of_all, *each]) for each in some)
+            self.keys.extend(keys)
 
     def _number(self, traits: Iterable[int]) -> int:
         return self.filled.setdefault(tuple(traits), len(self.filled))
@@ -119,16 +125,15 @@ class TraitRows:
             column, rows = _apart(column, rows, lambda value: type(value) is not dict)
         if not column:
             return
-        of_type: dict[type, list[Any]] = {}
-        for value in column:
-            of_type.setdefault(type(value), []).append(value)
+        of_type = _by_type(column, types)
         texts = Counter(of_type.get(str, ()))
         texts.pop("", 0)
         self._see_texts(path, texts)
         self._see_numbers(path, [*of_type.get(int, ()), *of_type.get(float, ())])
         self._see_booleans(path, of_type.get(bool, []))
         self._see_lists(path, [each for each in of_type.get(list, ()) if each])
-        self._fill(path, column, rows, found, is_whole=types <= {int, float, bool})
+        is_whole = types <= {int, float, bool} or (types == {list} and all(column))
+        self._fill(path, column, rows, found, is_whole=is_whole)
 
     def _fill(
         self,
@@ -159,6 +164,12 @@ class TraitRows:
         self, path: Path, column: Sequence[Any], rows: Sequence[int] | None, found: "_Filled"
     ) -> None:
         """Look at the objects among the values of one key."""
+        if set(map(type, column)) == {dict} and len(path) < DEEPEST:
+            every = set(map(tuple, column))
+            if len(every) == 1 and (names := every.pop()):
+                values = list(map(tuple, map(dict.values, column)))
+                self._object(path, names, values, rows, found)
+                return
         by_names: dict[Path, tuple[list[tuple[object, ...]], list[int]]] = {}
         places = range(len(column)) if rows is None else rows
         for row, value in zip(places, column, strict=True):
@@ -171,11 +182,8 @@ class TraitRows:
                 self._see(path, "object", {b"": len(own)}, bytes, {b"": {}})
                 self._fill(path, [True] * len(own), own, found, is_whole=True)
             return
-        is_all = rows is None and len(by_names) == 1
         for names, (values, own) in by_names.items():
-            self._object(
-                path, names, values, None if is_all and len(own) == len(column) else own, found
-            )
+            self._object(path, names, values, own, found)
 
     def _see(
         self,
@@ -204,15 +212,13 @@ class TraitRows:
         if not texts:
             return
         dated = {
-            text: count
-            for text, count in texts.items()
-            if text[4:5] == "-" and dates.parse_iso_day(text) is not None
+            text: count for text, count in texts.items() if text[4:5] == "-" and _is_date(text)
         }
         if len(dated) < len(texts):
             plain = {each: texts[each] for each in texts if each not in dated} if dated else texts
-            self._see(path, "text", plain, _encoded)
+            self._see(path, "text", plain, str.encode)
         if dated:
-            self._see(path, "date", dated, _encoded)
+            self._see(path, "date", dated, str.encode)
 
     def _see_numbers(self, path: Path, numbers: Sequence[int | float]) -> None:
         whole: Counter[int | float] = Counter()
@@ -228,6 +234,10 @@ class TraitRows:
             self._see(path, "boolean", Counter(values), b"\0b%d".__mod__)
 
     def _see_lists(self, path: Path, lists: Sequence[list[Any]]) -> None:
+        if set(map(type, chain.from_iterable(lists))) == {str}:
+            counts = Counter(map(tuple, lists))
+            self._see(path, "list", counts, _list_text, {each: list(each) for each in counts})
+            return
         texts = list(map(json_of, lists))
         by_text = dict(zip(texts, lists, strict=True))
         flat = Counter(texts)
@@ -248,8 +258,31 @@ class _Filled:
         """The traits that a record has besides."""
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
+def _is_date(text: str) -> bool:
+    """Tell whether a text is a date wherever it stands (segment.md 5, last paragraph)."""
+    return _cached_is_date(text) if len(text) <= _LONGEST_DATE else _read_as_date(text)
+
+
+def _read_as_date(text: str) -> bool:
+    return dates.parse_iso_day(text) is not None
+
+
+_cached_is_date: Final = lru_cache(maxsize=8192)(_read_as_date)
+"""Dates come again, in the records of one end user and of one day."""
+
+
+def _by_type(column: Sequence[Any], types: Collection[type]) -> dict[type, Sequence[Any]]:
+    """Return the values of a column by their types."""
+    if len(types) == 1:
+        return dict.fromkeys(types, column)
+    found: dict[type, list[Any]] = {}
+    for value in column:
+        found.setdefault(type(value), []).append(value)
+    return dict(found)
+
+
+def _list_text(texts: tuple[str, ...]) -> bytes:
+    return b"\0l" + json_of(list(texts))
 
 
 def _number_text(number: float) -> bytes:

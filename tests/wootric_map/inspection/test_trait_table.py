@@ -60,7 +60,7 @@ def test_each_record_has_values_for_what_it_holds(records: list[dict[str, Any]])
     _, rows = table_of(records)
     sets = list(rows.filled)
     held: dict[int, set[Path]] = {}
-    for number, filled in rows.pairs:
+    for number, filled in zip(rows.keys, rows.sets, strict=True):
         held[number] = {rows.paths[place] for place in sets[filled]}
     assert held == {number: one_by_one(record) for number, record in enumerate(records)}
 
