@@ -4,6 +4,7 @@
 | --- | --- |
 | `files`, `passed_over` | how many files were read; `count` and names of those that were not |
 | `records`, `types`, `rejected`, `skipped`, `warnings` | counts of records, by type or code |
+| `ignored_warnings` | how many warnings are not told because their code is ignored |
 | `broken_off` | the first few files that broke off, so that records are missing |
 | `first`, `last`, `days`, `undated` | times in ISO 8601, UTC; the records of each day by type |
 | `end_users`, `ids` | counts, as `EndUserCounts` and `IdCounts` have them |
@@ -62,6 +63,7 @@ def as_data(
         "broken_off": [text(each) for each in found.broken_off],
         "skipped": dict(found.skipped),
         "warnings": dict(found.warnings),
+        "ignored_warnings": found.ignored_warnings,
         "first": iso_time(found.first),
         "last": iso_time(found.last),
         "days": [asdict(each) for each in found.days],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.render.inspect_json import iso_time
 from cli.render.next_commands import NextCommand
-from cli.render.summary import passed_over
+from cli.render.summary import ignored, passed_over
 from cli.render.text import by_number, plural, printable, quoted, styled
 from cli.wrapping import columns
 from wootric_map.inspection.distinct import EXACT
@@ -153,6 +153,8 @@ def _records(found: Inspection) -> Iterator[str]:
         yield styled(f"Broken off, so that records are missing: {named}", fg="red")
     if found.warnings:
         yield f"Warnings about records: {_codes(found.warnings)}"
+    if found.ignored_warnings:
+        yield ignored(found.ignored_warnings)
     yield from passed_over(found.passed_over)
 
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from operator import attrgetter
@@ -15,14 +15,14 @@ from wootric_map.errors import UnfitSettingsError
 from wootric_map.export import ExportSettings, ReadingObserver, find_sources, stream_of
 from wootric_map.findings import CountedWarnings
 from wootric_map.inspection.end_user_counts import counted, id_counts
-from wootric_map.inspection.inspected_part import inspect_part
+from wootric_map.inspection.inspected_part import InspectedPart, inspect_part
 from wootric_map.inspection.inspected_records import InspectedRecords
 from wootric_map.inspection.inspection import Destination, Inspection, TraitSummary
 from wootric_map.inspection.record_counts import RecordCounts
 from wootric_map.inspection.sensitive import NEVER_SHOWN, looks_like, without_secrets
 from wootric_map.inspection.trait_destinations import trait_mappings
 from wootric_map.inspection.trait_table import Path, TraitStats, TraitTable
-from wootric_map.mapping.entries import read_in_parts, worth
+from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
 from wootric_map.mapping.filters import Choice
 from wootric_map.mapping.property_names import Kinds, Naming
 from wootric_map.plan.engine.intake import IntakeOptions
@@ -30,7 +30,6 @@ from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.scratch_file import ScratchFile
 from wootric_map.plan.engine.taken import PAGE, TRACK
 from wootric_map.read.blocks import ByteStream
-from wootric_map.read.files import Source
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.report import Report
 from wootric_map.stopping import Stop
@@ -92,30 +91,18 @@ class Inspect:
             SourceError: a path is missing or can't be read, or is no export.
             WootricError: the account can't be asked.
         """
-        settings, report = self._settings, Report(ignored_warnings=self._settings.ignored_warnings)
+        settings, reading = self._settings, self._settings.reading
         if settings.ask_account and settings.registered_events:
             beside = "--sandbox" if settings.account.sandbox else "--account"
             raise UnfitSettingsError(
                 f"--registered-event has no place beside {beside}, which is asked for them"
             )
+        report = Report(ignored_warnings=settings.ignored_warnings)
         sources = find_sources(settings, report.passed_over, stdin=self._stdin, clock=self._clock)
-        reading = settings.reading
-        naming = Naming(reading.amount_suffix, reading.array_suffix)
-        options = IntakeOptions(
-            reading,
-            Choice(),
-            link_anonymous=False,
-            keep_lines=False,
-            keep_rejected=False,
-            naming=naming,
-        )
+        work = partial(inspect_part, options=_options(reading))
         with ExitStack() as stack:
             # The processes are forked before anything starts a thread.
-            workers = stack.enter_context(
-                SideBySide(
-                    partial(inspect_part, options=options), worth(settings.processes, sources)
-                )
-            )
+            workers = stack.enter_context(SideBySide(work, worth(settings.processes, sources)))
             registered = self._registered()
             names = stack.enter_context(Names())
             found = _Found(names, stack.enter_context(ScratchFile()), report)
@@ -127,12 +114,9 @@ class Inspect:
                 max_line_bytes=reading.max_line_bytes,
                 on_bytes=on_bytes,
             ):
-                report.add(inspected.taken.report, lines)
-                found.counts.add(inspected)
-                found.records.take(inspected, part.name, lines)
-                found.traits.include(inspected.traits)
-                found.kinds.add(inspected.taken.kinds)
-            return found.inspection(sources, naming, registered, asked_account=settings.ask_account)
+                found.add(inspected, part.name, lines)
+            inspection = found.inspection(reading.naming, registered)
+        return replace(inspection, files=len(sources), asked_account=settings.ask_account)
 
     def _registered(self) -> frozenset[str] | None:
         """Return the registered events; None if nobody knows them."""
@@ -161,21 +145,26 @@ class _Found:
         self.traits = TraitTable()
         self.kinds = Kinds()
 
-    def inspection(
-        self,
-        sources: list[Source],
-        naming: Naming,
-        registered: frozenset[str] | None,
-        *,
-        asked_account: bool,
-    ) -> Inspection:
+    def add(self, part: InspectedPart, source: str, lines_before: int) -> None:
+        """Add the next part.
+
+        Args:
+            part: the part.
+            source: the name of the part's source.
+            lines_before: how many lines of the source stand before the part.
+        """
+        self.report.add(part.taken.report, lines_before)
+        self.counts.add(part)
+        self.records.take(part, source, lines_before)
+        self.traits.include(part.traits)
+        self.kinds.add(part.taken.kinds)
+
+    def inspection(self, naming: Naming, registered: frozenset[str] | None) -> Inspection:
         """Return what all parts came to.
 
         Args:
-            sources: what was read.
-            naming: how properties are named, without kinds.
+            naming: how properties are named, as far as the options tell.
             registered: the registered events; None if nobody knows them.
-            asked_account: whether the account told them.
         """
         report, counts, records = self.report, self.counts, self.records
         skipped = report.skipped.counts.copy()
@@ -184,23 +173,19 @@ class _Found:
             skipped["duplicate"] += 1
         kept = self.traits.kept()
         stated, sets = records.by_end_user(list(kept))
-        end_users, filled = counted(records.identities, stated), sets.end_users(stated)
-        naming = Naming(naming.amounts, naming.arrays, self.kinds.masks or {})
-        mappings = trait_mappings(kept, naming)
-        told = _warned(report)
+        end_users = counted(records.identities, stated)
+        filled = sets.end_users(stated)
+        traits, ignored = self._traits(kept, filled, end_users.identified, naming)
+        broken_off = (each.source for each in report.rejected.places.get("truncated_input", ()))
         return Inspection(
-            files=len(sources),
             passed_over=report.passed_over,
             records=report.records,
             types=dict(+counts.types),
             rejected=dict(sorted(report.rejected.counts.items())),
-            broken_off=tuple(
-                dict.fromkeys(each.source for each in report.rejected.places["truncated_input"])
-            )
-            if report.rejected.counts["truncated_input"]
-            else (),
+            broken_off=tuple(dict.fromkeys(broken_off)),
             skipped=dict(sorted(skipped.items())),
             warnings=_records_by_code(report.shown_warnings),
+            ignored_warnings=report.shown_warnings.ignored + ignored,
             first=counts.first,
             last=counts.last,
             days=tuple(counts.days()),
@@ -209,23 +194,50 @@ class _Found:
             ids=id_counts(records.identities, stated, report.warnings),
             events=counts.names(TRACK, registered),
             pages=counts.names(PAGE),
-            traits=tuple(
-                _summary(
-                    path,
-                    stats,
-                    mappings[path].becomes,
-                    {*mappings[path].warnings, *told.get(".".join(path), ())}
-                    - report.ignored_warnings,
-                    filled[path],
-                    end_users.identified,
-                )
-                for path, stats in kept.items()
-            ),
+            traits=traits,
             more_traits=max(self.traits.names.count - len(kept), 0),
             is_more_traits_exact=self.traits.names.is_exact,
-            asked_account=asked_account,
             unmet_events=tuple(counts.unmet(registered or frozenset())),
         )
+
+    def _traits(
+        self,
+        kept: Mapping[Path, TraitStats],
+        filled: Mapping[Path, int],
+        identified: int,
+        naming: Naming,
+    ) -> tuple[tuple[TraitSummary, ...], int]:
+        """Return the traits, and how many of their warnings are ignored.
+
+        Args:
+            kept: what is known of each trait.
+            filled: how many end users have a value for each.
+            identified: how many end users have an identify.
+            naming: how properties are named, as far as the options tell.
+        """
+        mappings = trait_mappings(kept, replace(naming, kinds=self.kinds.masks or {}))
+        told = _warned(self.report)
+        codes_to_ignore = self.report.ignored_warnings
+        traits, ignored = [], 0
+        for path, stats in kept.items():
+            becomes, codes = mappings[path]
+            own = told.get(".".join(path), set())
+            ignored += len(codes_to_ignore.intersection(codes) - own)
+            shown = {*codes, *own} - codes_to_ignore
+            traits.append(_summary(path, stats, becomes, shown, filled[path], identified))
+        return tuple(traits), ignored
+
+
+def _options(reading: ReadingOptions) -> IntakeOptions:
+    """Return the options with which parts are read: those of a plan of everything."""
+    return IntakeOptions(
+        reading,
+        Choice(),
+        link_anonymous=False,
+        keep_lines=False,
+        keep_rejected=False,
+        naming=reading.naming,
+    )
 
 
 def _records_by_code(warnings: CountedWarnings) -> Mapping[str, int]:
@@ -235,7 +247,7 @@ def _records_by_code(warnings: CountedWarnings) -> Mapping[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _warned(report: Report) -> Mapping[str, Collection[str]]:
+def _warned(report: Report) -> Mapping[str, set[str]]:
     """Return the codes of the warnings that records gave about each trait at the top level."""
     found: dict[str, set[str]] = {}
     for warning in report.warnings:
@@ -253,6 +265,16 @@ def _summary(
     end_users: int,
     identified: int,
 ) -> TraitSummary:
+    """Return what is told of a trait.
+
+    Args:
+        path: the keys that lead to it.
+        stats: what its values are.
+        becomes: what it becomes.
+        warnings: the codes of its warnings.
+        end_users: how many end users have a value for it.
+        identified: how many end users have an identify.
+    """
     samples = sorted(chain.from_iterable(stats.samples.values()), key=attrgetter("digest"))
     values = [each.value for each in samples]
     what = looks_like(path, values)

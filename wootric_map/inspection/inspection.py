@@ -48,7 +48,8 @@ class EndUserCounts:
     identified: int
     """End users that have an identify; fill rates are shares of these."""
     written: int
-    """End users that a push writes, as a dry run against nothing counts them."""
+    """End users that a push writes, as a dry run against nothing counts them; somebody who is known by
+    a phone alone, which a later identify takes out again, is still counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,6 @@ class TraitSummary:
 class Inspection:
     """What an export holds."""
 
-    files: int
-    """How many files were read."""
     passed_over: PassedOver
     """The files that were not read."""
     records: int
@@ -160,6 +159,8 @@ class Inspection:
     and `event_not_registered` are for a dry run to tell."""
     warnings: Mapping[str, int]
     """How many records give a warning about whom they name, their time or their consent, by code."""
+    ignored_warnings: int
+    """How many warnings are not told because their code is ignored."""
     first: int | None
     """The earliest time of a record that is fit to be sent, in milliseconds since the epoch."""
     last: int | None
@@ -178,6 +179,8 @@ class Inspection:
     """How many further traits there are, which have longer names."""
     is_more_traits_exact: bool
     """Whether `more_traits` is exact; if not, it is an estimate."""
+    files: int = 0
+    """How many files were read."""
     asked_account: bool = False
     """Whether the account was asked which events it has registered."""
     unmet_events: tuple[str, ...] = ()

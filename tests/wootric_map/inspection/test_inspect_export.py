@@ -312,14 +312,18 @@ def test_two_traits_of_one_name_collide(tmp_path: Path) -> None:
 
 
 def test_what_records_warn_of_is_told_of_the_trait(tmp_path: Path) -> None:
-    records = [identify(f"{nth}", email=f"{nth}@b.co", createdAt="2018-08-03") for nth in range(50)]
+    records = [
+        identify(f"{nth}", email=f"{nth}@b.co", createdAt="2018-08-03") for nth in range(1, 51)
+    ]
     records += [identify("x", email="none at all", createdAt="someday")]
     path = write(tmp_path / "export.ndjson", records)
     found = traits_of(inspect(path))
     assert found["email"].warnings == ("invalid_email",)
     assert found["createdAt"].warnings == ("invalid_created_at",)
     ignoring = InspectSettings(paths=[str(path)], ignored_warnings=frozenset({"invalid_email"}))
-    assert traits_of(Inspect(ignoring).run())["email"].warnings == ()
+    quiet = Inspect(ignoring).run()
+    assert (traits_of(quiet)["email"].warnings, quiet.ignored_warnings) == ((), 1)
+    assert quiet.warnings == {"invalid_created_at": 1}
 
 
 def test_a_fill_rate_is_a_share_of_end_users_and_not_of_records(tmp_path: Path) -> None:
