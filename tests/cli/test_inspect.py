@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from replaying import Replay
 
 from cli.wrapping import columns
 
@@ -311,3 +312,19 @@ def test_values_of_megabytes_and_deep_nesting_are_taken(run: "Run", write: "Writ
     assert len(json.dumps(found)) < 20_000
     assert found["end_users"]["identified"] == 1
     assert run("inspect", "--max-line-bytes", "9000000", path).returncode == 0
+
+
+def test_the_account_tells_which_events_are_registered(replay: Replay) -> None:
+    path = replay.write([track("1", "Signed Up"), track("1", "Nobody Knows This")])
+    done = replay.run("inspect", "--account", path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  1  * Signed Up" in done.stdout
+    assert "  1    Nobody Knows This" in done.stdout
+    assert "Registered, but in no record: Order Completed" in done.stdout
+
+
+def test_without_the_option_an_account_that_is_given_is_not_asked(replay: Replay) -> None:
+    path = replay.write([track("1", "Signed Up")])
+    done = replay.run("inspect", path, env={"WOOTRIC_BASE_URL": "http://127.0.0.1:9"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "registered" not in done.stdout
