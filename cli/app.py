@@ -32,6 +32,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 EXIT_BROKEN_PIPE: Final = 141
 
 _COMMANDS: Final = {
+    "inspect": ("inspect:inspect", "Show what is in an export."),
     "validate": ("validate:validate", "Check every record; say how to mend what is rejected."),
     "map": ("map:map_command", "Show what each record becomes, as JSON lines."),
     "dry-run": ("dry_run:dry_run", "Show what a push would change."),

@@ -17,6 +17,7 @@ from cli.login import Login, is_given
 if TYPE_CHECKING:
     from wootric_map.account import AccountSettings, ConnectionSettings
     from wootric_map.dry_run import DryRunSettings
+    from wootric_map.inspection.inspect_export import InspectSettings
     from wootric_map.map_records import MapSettings
     from wootric_map.mapping.entries import ReadingOptions
     from wootric_map.mapping.rules import MappingRules
@@ -75,6 +76,20 @@ _SINGULAR: Final = {
     "last_surveyed": "set_last_surveyed",
 }
 """The names of the options that are not those of their parameters: most may be given several times."""
+
+
+def inspect(values: Values) -> "InspectSettings":
+    """Return the settings of `inspect`."""
+    from wootric_map.inspection.inspect_export import InspectSettings
+
+    return InspectSettings(
+        **_export(values),
+        processes=values["processes"],
+        registered_events=values["registered_events"],
+        ask_account=values["ask_account"] or values["sandbox"],
+        account=_account(values),
+        connection=_connection({**values, "rate": None, "reserve": 0.0}),
+    )
 
 
 def validate(values: Values) -> "ValidateSettings":

@@ -1,6 +1,7 @@
 """Long lines at a terminal, broken at blanks, since the terminal would break words."""
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +19,8 @@ _PASTED: Final = re.compile(r"(convert it[^:]*: )(.*?> users\.ndjson)|(export [A
 """Commands to be pasted, which must stay one line."""
 _COMMAND: Final = re.compile(r" *wootric-replay ")
 """The beginning of an example command, whose lines end in a backslash if it is broken."""
+_QUOTED: Final = re.compile(r"""'[^']*'|"'\"""")
+"""A quoted part of a command, as `shlex.quote` writes it."""
 
 KEPT: Final = "\x00"
 """Stands for a blank at which no line is broken."""
@@ -40,10 +43,22 @@ def _fitted(line: str, width: int) -> str:
         return line
     indent = _INDENT.match(line)[0]  # type: ignore[index]
     hanging = indent + _DEEPER if indent else ""
-    if _COMMAND.match(click.unstyle(line)) and "'" not in line:
-        return " \\\n".join(broken(line, width - len(" \\"), hanging or _DEEPER))
+    if _is_command(click.unstyle(line)):
+        kept = _QUOTED.sub(lambda quoted: quoted[0].replace(" ", KEPT), line)
+        return " \\\n".join(broken(kept, width - len(" \\"), hanging or _DEEPER))
     line = _PASTED.sub(_kept, line)
     return "\n".join(broken(line, width, hanging))
+
+
+def _is_command(line: str) -> bool:
+    """Tell whether a line is a command that a shell takes."""
+    if not _COMMAND.match(line):
+        return False
+    try:
+        shlex.split(line)
+    except ValueError:
+        return False  # an apostrophe: it is a sentence
+    return True
 
 
 def _kept(found: re.Match[str]) -> str:

@@ -68,7 +68,9 @@ def test_a_python_example_prints_what_it_says(code: str) -> None:
     assert done.stdout.splitlines() == said if said else done.stdout
 
 
-@pytest.mark.parametrize("name", ["Push", "DryRun", "Validate", "Snapshot", "Map", "WriteCsv"])
+@pytest.mark.parametrize(
+    "name", ["Push", "DryRun", "Validate", "Snapshot", "Map", "WriteCsv", "Inspect"]
+)
 def test_every_use_case_has_a_python_example(name: str) -> None:
     assert any(f"{name}(" in code for code in PYTHON)
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from wootric_map.dry_run import DryRun, DryRunSettings
     from wootric_map.errors import ReplayError, SettingsError, SourceError
     from wootric_map.export import ReadingObserver
+    from wootric_map.inspection.inspect_export import Inspect, InspectSettings
+    from wootric_map.inspection.inspection import Inspection, TraitSummary
     from wootric_map.map_records import Map, MappedRecord, MapSettings
     from wootric_map.mapping.calls import call_for
     from wootric_map.mapping.entries import Entry, ReadingOptions, read_entries
@@ -71,13 +73,14 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "CsvFile",
     "Diff", "DryRun", "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert",
-    "Entry", "Failure", "HttpCall", "Identify", "IdentityRules", "JournalSettings", "KeptRecords",
-    "Map", "MapSettings", "Mapped", "MappedRecord", "MappingRules", "MappingWarning", "NameRules",
-    "Outcome", "Page", "PageView", "PasswordCredentials", "Plan", "PlanOptions", "Preview", "Push",
-    "PushObserver", "PushResult", "PushSettings", "ReadingObserver", "ReadingOptions", "Record",
-    "Rejection", "RejectsFile", "ReplayError", "Report", "Services", "SettingsError", "Skip",
-    "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult", "SnapshotSettings",
-    "Source", "SourceError", "Spool", "Stop", "Track", "TraitRules", "Validate", "ValidateSettings",
+    "Entry", "Failure", "HttpCall", "Identify", "IdentityRules", "Inspect", "InspectSettings",
+    "Inspection", "JournalSettings", "KeptRecords", "Map", "MapSettings", "Mapped", "MappedRecord",
+    "MappingRules", "MappingWarning", "NameRules", "Outcome", "Page", "PageView",
+    "PasswordCredentials", "Plan", "PlanOptions", "Preview", "Push", "PushObserver", "PushResult",
+    "PushSettings", "ReadingObserver", "ReadingOptions", "Record", "Rejection", "RejectsFile",
+    "ReplayError", "Report", "Services", "SettingsError", "Skip", "Snapshot", "SnapshotObserver",
+    "SnapshotReader", "SnapshotResult", "SnapshotSettings", "Source", "SourceError", "Spool",
+    "Stop", "Track", "TraitRules", "TraitSummary", "Validate", "ValidateSettings",
     "WootricSettings", "WriteCsv", "WriteCsvResult", "WriteCsvSettings", "call_for", "discover",
     "map_record", "plan_records", "read_entries", "read_line", "read_lines", "rehearse", "request",
     "services", "unidentified",
@@ -92,6 +95,8 @@ _NAMES: Final = {
     "dry_run": "DryRun DryRunSettings",
     "errors": "ReplayError SettingsError SourceError",
     "export": "ReadingObserver",
+    "inspection.inspect_export": "Inspect InspectSettings",
+    "inspection.inspection": "Inspection TraitSummary",
     "map_records": "Map MapSettings MappedRecord",
     "mapping.calls": "call_for",
     "mapping.entries": "Entry ReadingOptions read_entries",

@@ -137,17 +137,22 @@ class Planning(EndUserPlanning, total=False):
     set_last_surveyed: Scalar
 
 
-class Connection(TypedDict, total=False):
-    """How fast calls go, and how long faults are tolerated."""
+class Patience(TypedDict, total=False):
+    """How long faults are tolerated."""
 
-    rate: Scalar
-    reserve: Scalar
     retries: Scalar
     connect_timeout: Scalar
     read_timeout: Scalar
     deadline: Scalar
     give_up_after: Scalar
     verbose: Flag
+
+
+class Connection(Patience, total=False):
+    """How fast calls go, and how long faults are tolerated."""
+
+    rate: Scalar
+    reserve: Scalar
 
 
 class Workers(TypedDict, total=False):
@@ -181,6 +186,12 @@ class DryRunAlone(TypedDict, total=False):
     limit_users: Scalar
     detailed_exitcode: Flag
     next: Flag
+
+
+class InspectAlone(TypedDict, total=False):
+    """What no command but `inspect` has."""
+
+    account: Flag
 
 
 class ExportAlone(TypedDict, total=False):
@@ -256,6 +267,22 @@ class DryRun(Replay, Processes, Registered, Rehearsal, DryRunAlone, total=False)
     """The options of `dry-run`."""
 
 
+class Inspect(
+    Reading,
+    Processes,
+    Account,
+    Credentials,
+    Patience,
+    Registered,
+    Rehearsal,
+    Style,
+    Output,
+    InspectAlone,
+    total=False,
+):
+    """The options of `inspect`."""
+
+
 class Export(
     Reading,
     EndUserPlanning,
@@ -312,6 +339,7 @@ class MappingTables(TypedDict, total=False):
 Tables = TypedDict(
     "Tables",
     {
+        "inspect": Inspect,
         "validate": Validate,
         "map": Map,
         "dry-run": DryRun,
@@ -333,6 +361,7 @@ class Layer(
     Progress,
     DryRunAlone,
     PushAlone,
+    InspectAlone,
     ExportAlone,
     Written,
     SnapshotAlone,

@@ -207,6 +207,13 @@ def command_rows(bench: Bench) -> Iterator[Figures]:
             1.3,
             summed_up,
         ),
+        "inspect": lambda: Row(
+            "`inspect`, 2 processes, beside `validate`",
+            (COMMAND, "inspect", *_processes("inspect"), "--format", "json", str(plain())),
+            (COMMAND, "validate", *_processes("validate"), "--format", "json", str(plain())),
+            1.3,
+            partial(_is_inspected, records=records, users=users),
+        ),
         "map": lambda: Row(
             "`map`",
             (COMMAND, "map", *_processes("map"), str(plain())),
@@ -363,6 +370,12 @@ def _processes(command: str) -> tuple[str, ...]:
     return ("--processes", "2") if b"--processes" in shown else ()
 
 
+def _is_inspected(output: IO[bytes], records: int, users: int) -> bool:
+    """Whether the JSON of `inspect` counts all records and end users."""
+    found = orjson.loads(output.read())
+    return bool(found["records"] == records and found["end_users"]["written"] == users)
+
+
 def _is_validated(output: IO[bytes], records: int) -> bool:
     found = orjson.loads(output.read())
     return bool(found["records"] == records and not found["rejected"])
@@ -407,7 +420,9 @@ def machine() -> str:
     )
 
 
-ROWS: Final = ("validate", "dry-run", "gz", "map", "identify", "odd", "start-up", "push")
+ROWS: Final = (
+    "validate", "inspect", "dry-run", "gz", "map", "identify", "odd", "start-up", "push",
+)  # fmt: skip
 
 
 def options() -> argparse.ArgumentParser:

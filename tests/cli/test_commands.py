@@ -76,7 +76,7 @@ def mapped(run: "Run", write: "Write", record: Mapping[str, Any] | bytes) -> dic
 
 
 @pytest.mark.parametrize(
-    "command", ["validate", "map", "dry-run", "export", "push", "status", "sandbox"]
+    "command", ["inspect", "validate", "map", "dry-run", "export", "push", "status", "sandbox"]
 )
 def test_every_command_has_help_with_an_example(run: "Run", command: str) -> None:
     shown = run(command, "--help")
@@ -88,7 +88,7 @@ def test_every_command_has_help_with_an_example(run: "Run", command: str) -> Non
 def test_help_lists_the_commands_and_the_exit_codes(run: "Run") -> None:
     shown = run("--help")
     assert shown.returncode == 0
-    for command in ("validate", "map", "dry-run", "export", "push", "sandbox"):
+    for command in ("inspect", "validate", "map", "dry-run", "export", "push", "sandbox"):
         assert command in shown.stdout
     words = " ".join(shown.stdout.split())
     for code in ("0 all done", "1 finished", "2 wrong usage", "4 signing in", "5 Wootric", "130"):
@@ -108,7 +108,7 @@ def test_the_version_is_told(run: "Run") -> None:
     assert any(character.isdigit() for character in shown.stdout)
 
 
-@pytest.mark.parametrize("command", ["validate", "map", "dry-run"])
+@pytest.mark.parametrize("command", ["inspect", "validate", "map", "dry-run"])
 def test_an_export_that_is_well_ends_in_0(run: "Run", write: "Write", command: str) -> None:
     write("a.ndjson", *MIXED[:6])
     done = run(command, "a.ndjson")
@@ -116,7 +116,7 @@ def test_an_export_that_is_well_ends_in_0(run: "Run", write: "Write", command: s
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["validate", "map", "dry-run"])
+@pytest.mark.parametrize("command", ["inspect", "validate", "map", "dry-run"])
 def test_an_empty_export_ends_in_0(run: "Run", write: "Write", command: str) -> None:
     write("a.ndjson")
     assert run(command, "a.ndjson").returncode == 0

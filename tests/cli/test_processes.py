@@ -222,6 +222,8 @@ def finish(process: Forked) -> tuple[int, bytes]:
         ("dry-run", signal.SIGTERM, 143),
         ("dry-run", signal.SIGHUP, 129),
         ("validate", signal.SIGINT, 130),
+        ("inspect", signal.SIGINT, 130),
+        ("inspect", signal.SIGTERM, -signal.SIGTERM),
         ("validate", signal.SIGTERM, -signal.SIGTERM),
     ],
 )
@@ -241,7 +243,7 @@ def test_a_signal_ends_all_processes(
     assert finish(process)[0] == code
 
 
-@pytest.mark.parametrize("command", ["dry-run", "validate"])
+@pytest.mark.parametrize("command", ["dry-run", "inspect", "validate"])
 def test_nothing_is_left_of_a_run_that_is_killed(
     reading: Callable[..., Forked], command: str
 ) -> None:
@@ -255,7 +257,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists children there")
-@pytest.mark.parametrize("command", ["dry-run", "validate"])
+@pytest.mark.parametrize("command", ["dry-run", "inspect", "validate"])
 def test_a_process_that_is_killed_ends_the_run_with_a_word(
     reading: Callable[..., Forked], command: str
 ) -> None:

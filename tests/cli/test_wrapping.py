@@ -1,5 +1,7 @@
 """Lines that are broken at blanks, for a terminal."""
 
+import shlex
+
 import click
 import pytest
 from hypothesis import given
@@ -57,3 +59,23 @@ def test_a_command_of_an_example_is_broken_as_a_shell_takes_it() -> None:
     broken = fitted(command, 30)
     assert broken.replace(" \\\n   ", "") == command
     assert all(columns(line) <= 30 for line in broken.split("\n"))
+
+
+def test_a_command_is_broken_outside_of_what_is_quoted_and_is_still_the_same() -> None:
+    words = [
+        "wootric-replay",
+        "push",
+        "--exclude-trait",
+        "first name",
+        "it's a folder",
+        "b c d e f g",
+    ]
+    broken = fitted(f"  {shlex.join(words)}", 30)
+    assert "\n" in broken
+    assert shlex.split(broken.replace("\\\n", "")) == words
+
+
+def test_a_sentence_that_begins_as_a_command_does_is_no_command() -> None:
+    assert "\\" not in fitted(
+        "wootric-replay doesn't read addresses, but files on this machine", 20
+    )

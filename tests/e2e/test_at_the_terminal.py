@@ -457,6 +457,7 @@ ESCAPE = "\x1b"
 ODD = (SAMPLES / "broken", SAMPLES / "messy", SAMPLES / "segment-logs")
 COMMANDS = (
     "",
+    "inspect",
     "validate",
     "map",
     "dry-run",
@@ -679,7 +680,8 @@ def test_every_command_takes_a_colour(replay: Replay, command: str) -> None:
         (["journal", "forgt"], "Did you mean 'wootric-replay journal forget'?"),
         (
             ["frobnicate"],
-            "There are: validate, map, dry-run, export, push, status, journal, snapshot, sandbox, config.",
+            "There are: inspect, validate, map, dry-run, export, push, status, journal, snapshot, sandbox, "
+            "config.",
         ),
         (["push", "--dry-run", "in"], "Did you mean the command 'wootric-replay dry-run'?"),
         (["push", "--dryrun", "in"], "Did you mean the command 'wootric-replay dry-run'?"),

@@ -265,7 +265,7 @@ def test_map_leaves_ignored_warnings_out_of_each_record(replay: Replay, processe
     assert len(expected) == len(before.stdout.splitlines()) - 1 == 4
 
 
-@pytest.mark.parametrize("command", ["validate", "map", "dry-run", "push"])
+@pytest.mark.parametrize("command", ["inspect", "validate", "map", "dry-run", "push"])
 def test_a_code_that_there_is_not_is_wrong_usage_and_lists_those_that_there_are(
     replay: Replay, command: str
 ) -> None:

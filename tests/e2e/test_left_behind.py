@@ -421,7 +421,9 @@ def test_a_lock_that_is_deleted_during_a_run_is_named_as_the_cause(replay: Repla
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("command", ["validate", "map", "dry-run", "push --sandbox", "status"])
+@pytest.mark.parametrize(
+    "command", ["inspect", "validate", "map", "dry-run", "push --sandbox", "status"]
+)
 def test_an_output_that_is_full_is_named(replay: Replay, command: str) -> None:
     export = replay.write([ADA])
     assert replay.push(export).returncode == 0

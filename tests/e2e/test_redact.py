@@ -27,6 +27,8 @@ ADA = identify("1", "ada@example.com", phone="+442079460001", firstName="Augusta
 PERSONAL = ("ada@example.com", "442079460001", "Augusta")
 
 PRINTING = (
+    ("inspect",),
+    ("inspect", "--format", "json"),
     ("validate",),
     ("validate", "--format", "json"),
     ("map",),
@@ -133,7 +135,7 @@ def test_nothing_personal_is_printed_by_any_command(
     file = replay.write(records, "of+442079460001 ada@example.com.ndjson")
     for command in PRINTING:
         done = replay.run(*command, "--redact", file)
-        assert done.returncode == 1, done.stderr
+        assert done.returncode == (0 if "inspect" in command else 1), done.stderr
         shown = unquote_plus(done.stdout + done.stderr).lower()
         assert not re.search(r"[^\s:]@\S", shown), command
         for person in [*found, Person("ada@example.com", "+442079460001", "Ada Lovelace")]:

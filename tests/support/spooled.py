@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from wootric_map.plan.engine.spool import NOBODY, Row, Spool
+from wootric_map.plan.engine.filing import NOBODY
+from wootric_map.plan.engine.spool import Row, Spool
 from wootric_map.plan.engine.taken import (
     CHOSEN,
     IDENTIFY,

@@ -40,7 +40,15 @@ MAY_IMPORT: Final = {
 
 
 USE_CASES: Final = frozenset(
-    {"validate", "map_records", "dry_run", "push", "snapshot.snapshot", "write_csv"}
+    {
+        "validate",
+        "map_records",
+        "dry_run",
+        "push",
+        "snapshot.snapshot",
+        "write_csv",
+        "inspection.inspect_export",
+    }
 )
 """They put the steps together, and know nothing of each other."""
 
@@ -124,15 +132,15 @@ def test_a_command_only_builds_settings_calls_and_shows() -> None:
     """What opens, locks, plans and sends is the library's."""
     inner = {"plan", "read", "mapping", "wootric"}
     for path in Path(cli.__file__).parent.joinpath("commands").glob("*.py"):
-        if path.stem in {"validate", "map", "dry_run", "export", "push", "snapshot"}:
+        if path.stem in {"inspect", "validate", "map", "dry_run", "export", "push", "snapshot"}:
             assert not {each.split(".")[0] for each in modules_known_to(path)} & inner, path
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 150, path
 
 
-@pytest.mark.parametrize("command", ["validate", "map", "dry_run", "export"])
+@pytest.mark.parametrize("command", ["inspect", "validate", "map", "dry_run", "export"])
 def test_a_command_loads_nothing_that_only_others_need(command: str) -> None:
     slow = {"requests", "tenacity", "rich", "platformdirs", "starlette"}
-    if command not in {"dry_run", "export"}:  # whose plan is kept in a database
+    if command not in {"inspect", "dry_run", "export"}:  # whose plan is kept in a database
         slow.add("sqlite3")
     program = f"import sys, cli.commands.{command}; print(*sys.modules)"
     done = subprocess.run(

@@ -17,7 +17,8 @@ from wootric_map.mapping.identity import Origin
 from wootric_map.mapping.property_names import Kinds, Naming
 from wootric_map.model import EndUser, EndUserUpsert, Existing, Ref
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
-from wootric_map.plan.engine.spool import NOBODY, Person, Row, SkippedRow, Spool
+from wootric_map.plan.engine.filing import NOBODY
+from wootric_map.plan.engine.spool import Person, Row, SkippedRow, Spool
 from wootric_map.plan.engine.taken import IDENTIFY, Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded, PlacedWarning, fold, write_of
@@ -36,6 +37,7 @@ from wootric_map.plan.records import (
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
 from wootric_map.plan.suppressed_people import suppressed_roots
+from wootric_map.plan.taking_ids import take_ids
 from wootric_map.plan.tying import tie_ids
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values import dates
@@ -131,23 +133,8 @@ class Plan:
             lines_before: how many lines of the source stand before the part.
         """
         identities = self._identities
-        numbers = identities.numbers(taken.names)
-        for note, pairs in (
-            (identities.claims.add, taken.claims),
-            (identities.withheld.add, taken.withheld),
-            (identities.ties.add, taken.ties),
-            (identities.hint, taken.hints),
-        ):
-            for one, other in pairs:
-                note(numbers[one], numbers[other])
-        if taken.aliases:
-            self.spool.names.keep_aliases(
-                (previous, user, source, lines_before + line)
-                for previous, user, line in taken.aliases
-            )
+        numbers = take_ids(identities, taken, source, lines_before)
         self._kinds.add(taken.kinds)
-        identities.suppressed.update(numbers[each] for each in taken.suppressed)
-        numbers.append(NOBODY)  # in the last place, which index -1 names
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("I", map(numbers.__getitem__, taken.others))
         met = zip(filed, taken.columns.times, strict=True)

@@ -9,7 +9,7 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from wootric_map.mapping.calls import plain
 from wootric_map.mapping.entries import ReadingOptions
@@ -77,6 +77,9 @@ _MOST_DEVICES: Final = 10_000
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """What is taken in at once: a batch lends each of its elements a context, and so may grow large."""
 
+_AnyUser: TypeAlias = tuple[str | None, str | None, str | None, str | None, int | None, str | None]
+"""The fields of a `User`, which is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class IntakeOptions:
@@ -107,7 +110,25 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         options: how.
         after: the line after which to begin.
     """
-    intake = _Intake(source.name, options)
+    intake = Intake(source.name, options)
+    return intake.taken(*read_into(intake, source, options, after=after))
+
+
+def read_into(
+    intake: "Intake", source: Source, options: IntakeOptions, *, after: int = 0
+) -> tuple[int, int | None]:
+    """Hand each record of a source, or of a part of one, to an intake.
+
+    Args:
+        intake: takes the records.
+        source: a file, or a part that was read already.
+        options: how records are taken in.
+        after: the line after which to begin.
+
+    Returns:
+        How many lines there are; and the line after which reading stopped because `intake` has grown large,
+        or None.
+    """
     reading = options.reading
     rules, traits_from = reading.rules, reading.traits_from
     placeholders = rules.placeholders
@@ -166,11 +187,14 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
         if intake.size > _MOST_BYTES:
             stopped_after = number
     intake.note_met(rewriting.met)
-    return intake.taken(number, stopped_after)
+    return number, stopped_after
 
 
-class _Intake:
-    """What was taken in of a part so far."""
+class Intake:
+    """What was taken in of a part so far.
+
+    A subclass may keep something else of each record: it overrides `_keep`.
+    """
 
     def __init__(self, source: str, options: IntakeOptions) -> None:
         self.size = 0
@@ -304,7 +328,7 @@ class _Intake:
             mark = PAGE
             if chosen:
                 name = record.sent_as or record.name
-                topic = _address(name, record.properties, record.context)
+                topic = address(name, record.properties, record.context)
                 if _is_short_page(raw, (*topic, user.email)):
                     mark |= QUIET
                 payload = email_from, tuple(user), record.anonymous_id, record.name
@@ -322,7 +346,7 @@ class _Intake:
             mark |= CHOSEN
         content = hash(contents(record.type, user.user_id, record.anonymous_id, _name_of(record)))
         facts = line, record.time, record.message_id, content, mark, number
-        self._keep(raw, facts, topic, payload, other)
+        self._keep(raw, facts, topic, payload, user, other)
 
     def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
         """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
@@ -336,6 +360,7 @@ class _Intake:
         anonymous_id = data.get("anonymousId") or None
         topic: Any
         payload: Any
+        user: _AnyUser
         name: str | None = None
         other = -1
         if kind == "identify":
@@ -343,6 +368,7 @@ class _Intake:
             named = named_by_email(user_id, context, traits)
             if named is None:
                 return False
+            user = named
             topic, payload = _topic(user_id, None, traits), (user_id, None, traits, "traits")
             number, other = self._id(USER, user_id), self._id(EMAIL, comparable(named.email))
             self._claims[number, other] = None
@@ -360,7 +386,7 @@ class _Intake:
             else:
                 name = data.get("name") or None
                 payload = None, user, anonymous_id, name
-                topic = _address(name, properties, context)
+                topic = address(name, properties, context)
                 mark = PAGE | CHOSEN | QUIET if _is_short_page(raw, topic) else PAGE | CHOSEN
             number = self._id(USER, user_id)
         if self._suppressed and (number in self._suppressed or other in self._suppressed):
@@ -370,7 +396,7 @@ class _Intake:
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
         content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
-        self._keep(raw, (line, time, message, content, mark, number), topic, payload, other)
+        self._keep(raw, (line, time, message, content, mark, number), topic, payload, user, other)
         return True
 
     def _is_quiet(self, raw: bytes, texts: Sequence[str], properties: Fields) -> bool:
@@ -403,7 +429,8 @@ class _Intake:
         facts: tuple[int, int | None, str | None, int, int, int],
         topic: Any,
         payload: Any,
-        other: int = -1,
+        user: _AnyUser,
+        other: int,
     ) -> None:
         """Keep what there is of a record, and its facts in the columns.
 
@@ -413,6 +440,7 @@ class _Intake:
                 mark, and the id it is filed under.
             topic: as in `Kept`.
             payload: as in `Kept`, not packed yet.
+            user: whom it names, for subclasses.
             other: an id to file it under if the first names nobody or several people, or -1.
         """
         line, time, message, content, mark, number = facts
@@ -584,7 +612,7 @@ def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int |
     return hash((user_id, *traits))
 
 
-def _address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:
+def address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:
     """A page's url, name and path, as a page view has them."""
     return tuple(
         # Nearly always they are texts that say something.

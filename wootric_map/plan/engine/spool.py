@@ -21,6 +21,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from wootric_map.mapping.record_keys import line_digest
+from wootric_map.plan.engine.filing import NOBODY, Filing
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.repeats import Messages, repeats
 from wootric_map.plan.engine.runs import Runs
@@ -31,16 +32,12 @@ from wootric_map.plan.engine.taken import (
     DETACHED,
     IDENTIFY,
     KINDS,
-    MENTIONED,
     SUPPRESSED,
     Columns,
     Taken,
 )
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import NEVER, NO_TIME
-
-NOBODY: Final = 2**32 - 1
-"""In place of the id that a record is filed under: no more is kept than that its message was met."""
 
 # What becomes of a record once all are in.
 _TAKEN: Final = 0
@@ -190,19 +187,6 @@ class _Part:
     """Where the lines begin, if they are kept."""
 
 
-class _Filing(NamedTuple):
-    """What decides which of its ids a record is filed under."""
-
-    roots: "array[int]"
-    """Of each id the number that all of its end user share."""
-    users: Collection[int] = frozenset()
-    """The userIds that several people carry."""
-    emails: Collection[int] = frozenset()
-    """The emails that several people carry."""
-    identified: Collection[int] = frozenset()
-    """The roots of whom an identify names, where it matters."""
-
-
 @dataclass(slots=True)
 class _Stretch:
     """So many end users in their order, and where their records lie in the other file."""
@@ -300,7 +284,7 @@ class Spool:
         """
         self._events_apart = events_apart
         roots = array("I", map(identities.root, range(len(identities))))
-        filing = _Filing(roots, identities.ambiguous_users, identities.ambiguous_emails)
+        filing = Filing(roots, identities.ambiguous_users, identities.ambiguous_emails)
         if filing.users or filing.emails:
             identities.see_anew(self._met(filing))
         self._leave_out_repeated()
@@ -492,30 +476,15 @@ class Spool:
     def _array(self, code: str, where: tuple[int, int]) -> "array[int]":
         return array(code, self._intake.read(*where))
 
-    def _filed(self, part: _Part, filing: _Filing) -> tuple["array[int]", list[int]]:
-        """The ids that a part's records are filed under, and the places of those that are detached.
-
-        A record whose userId or email is several people's goes to its email. One whose email is perhaps
-        somebody else's goes there if nobody is identified by its userId.
-        """
+    def _filed(self, part: _Part, filing: Filing) -> tuple["array[int]", list[int]]:
+        """The ids that a part's records are filed under, and the places of those that are detached."""
         numbers = self._column(part, "numbers")
-        detached: list[int] = []
-        roots, users, emails, identified = filing
-        if not (users or emails or identified):
-            return numbers, detached
-        marks = self._column(part, "marks")
-        for place, other in enumerate(self._array("I", part.others)):
-            if other == NOBODY:
-                continue
-            number = numbers[place]
-            if number in users or (other in emails and not marks[place] & MENTIONED):
-                numbers[place] = other
-                detached.append(place)
-            elif identified and roots[number] not in identified and roots[other] in identified:
-                numbers[place] = other
-        return numbers, detached
+        if not filing.may_move:
+            return numbers, []
+        others, marks = self._array("I", part.others), self._column(part, "marks")
+        return numbers, filing.move(numbers, others, marks)
 
-    def _met(self, filing: _Filing) -> Iterator[tuple[int, int]]:
+    def _met(self, filing: Filing) -> Iterator[tuple[int, int]]:
         """Of each record the id that it is filed under, and when it happened."""
         for part in self._parts:
             numbers, _ = self._filed(part, filing)
@@ -545,7 +514,7 @@ class Spool:
             self._fates = bytearray(self._count)
         self._fates[number] |= fate
 
-    def _identified(self, filing: _Filing) -> frozenset[int]:
+    def _identified(self, filing: Filing) -> frozenset[int]:
         """The roots of whom an identify names."""
         identified: set[int] = set()
         for part in self._parts:
@@ -565,7 +534,7 @@ class Spool:
             if mark & CHOSEN and fate & _FATE == _TAKEN:
                 yield index
 
-    def _leave_out_suppressed(self, roots: Collection[int], filing: _Filing) -> None:
+    def _leave_out_suppressed(self, roots: Collection[int], filing: Filing) -> None:
         """Leave out every record of these end users, and each that names somebody suppressed itself."""
         for part in self._parts:
             marks, fates = self._column(part, "marks"), self._fates_of(part)
@@ -578,7 +547,7 @@ class Spool:
                 if (is_theirs or marks[index] & SUPPRESSED) and fates[index] & _FATE == _TAKEN:
                     self._settle(part.first + index, _OF_SUPPRESSED)
 
-    def _leave_out_all_but(self, wanted: Collection[int], filing: _Filing) -> None:
+    def _leave_out_all_but(self, wanted: Collection[int], filing: Filing) -> None:
         for part in self._parts:
             numbers, _ = self._filed(part, filing)
             for index in list(self._choosable(part)):
@@ -637,7 +606,7 @@ class Spool:
         ordered = iter(self.names.by_least_name(are_tied, roots, firsts))
         met[:] = [next(ordered) if firsts[root] in tied else root for root in met]
 
-    def _gather(self, places: "array[int]", filing: _Filing) -> None:
+    def _gather(self, places: "array[int]", filing: Filing) -> None:
         """Bring each end user's records together."""
         weights = array("Q", bytes(8 * len(self._people)))
         for part in self._parts:

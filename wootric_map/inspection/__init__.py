@@ -1,0 +1,1 @@
+"""What an export holds, found out without a plan and without a connection."""
