@@ -72,6 +72,16 @@ def test_the_dry_run_counts_them_and_plans_nothing(replay: Replay) -> None:
     assert (diff.skipped("suppressed"), diff.writes, diff.events) == (4, (1, 0), (0, 1))
 
 
+def test_an_inspection_counts_them(replay: Replay) -> None:
+    export = replay.write([*EXPORT, *EXPORT[:1]])
+    done = replay.run("inspect", "--format", "json", "--suppress", listed(replay, ADA), export)
+    found = orjson.loads(done.stdout)
+    assert (
+        found["skipped"] == {"duplicate": 0, "suppressed": 5} or found["skipped"]["suppressed"] == 5
+    )
+    assert found["end_users"]["total"] == 1
+
+
 @pytest.mark.parametrize("command", ["map", "validate"])
 def test_commands_that_look_at_records_alone_skip_those_that_name_them(
     replay: Replay, command: str

@@ -168,9 +168,9 @@ class _Found:
         """
         report, counts, records = self.report, self.counts, self.records
         skipped = report.skipped.counts.copy()
-        for repeat in records.close():
-            counts.take_back(*repeat)
-            skipped["duplicate"] += 1
+        for left_out in records.close(reading.suppression):
+            counts.take_back(left_out)
+            skipped[left_out.code] += 1
         kept = self.traits.kept()
         stated, sets = records.by_end_user(list(kept))
         end_users = counted(records.identities, stated)

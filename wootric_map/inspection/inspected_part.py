@@ -18,7 +18,7 @@ from wootric_map.inspection.trait_table import PackedTable, Path, TraitTable
 from wootric_map.model import Skip
 from wootric_map.plan.engine.intake import Intake, IntakeOptions, address, contents, read_into
 from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
-from wootric_map.plan.engine.taken import IDENTIFY, MENTIONED, PAGE, TRACK, Taken
+from wootric_map.plan.engine.taken import IDENTIFY, MENTIONED, PAGE, SUPPRESSED, TRACK, Taken
 from wootric_map.plan.people import EMAIL, NO_TIME, USER
 from wootric_map.plan.steps import page_label
 from wootric_map.read.files import Source
@@ -75,7 +75,7 @@ class RecordColumns(NamedTuple):
     """The id to file the record under if the first names nobody or several people; `NOBODY` is none, and
     -1 before ids have their numbers in the run."""
     marks: "array[int]"
-    """`IDENTIFY`, `TRACK` or `PAGE`, and `MENTIONED` if that is so."""
+    """`IDENTIFY`, `TRACK` or `PAGE`, and `MENTIONED` and `SUPPRESSED` if that is so."""
     stated: "array[int]"
     """Which of `IDENTIFIES` and the others hold."""
     labels: "array[int]"
@@ -172,7 +172,7 @@ class _Inspecting(Intake):
         Most of the work is left for later, when it is done for many records at once.
         """
         kind, user_id, message = data["type"], data["userId"], data.get("messageId")
-        if kind not in self._quick_types or not message:
+        if kind not in self._quick_types or not message or self._suppression:
             return False
         context, anonymous_id = data.get("context") or NO_FIELDS, data.get("anonymousId") or None
         if kind == "identify":
@@ -230,7 +230,7 @@ class _Inspecting(Intake):
             if phone:
                 stated |= EVENT_HAS_PHONE
             label = self._label(topic if kind == TRACK else page_label(*topic))
-        ids = number, other, mark & (KIND | MENTIONED), stated
+        ids = number, other, mark & (KIND | MENTIONED | SUPPRESSED), stated
         self._note(raw, time, message, content, ids, label)
 
     def _note(

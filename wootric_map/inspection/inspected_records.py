@@ -6,10 +6,11 @@ and the rest is counted end user by end user.
 
 import marshal
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import NamedTuple, TypeAlias, TypeVar
+from operator import not_
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from wootric_map.inspection.end_user_counts import FILED, TraitSets
 from wootric_map.inspection.inspected_part import (
@@ -25,11 +26,22 @@ from wootric_map.plan.engine.filing import Filing
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.repeats import Messages, repeats
 from wootric_map.plan.engine.scratch_file import ScratchFile
+from wootric_map.plan.engine.taken import SUPPRESSED
 from wootric_map.plan.identities import Identities
+from wootric_map.plan.suppressed_people import suppressed_roots
 from wootric_map.plan.taking_ids import take_ids
 from wootric_map.plan.tying import tie_ids
+from wootric_map.read.suppression import Suppression
 
 T = TypeVar("T")
+
+_REPEATED: Final = 1
+_SUPPRESSED: Final = 2
+_CODES: Final[Mapping[int, Literal["duplicate", "suppressed"]]] = {
+    _REPEATED: "duplicate",
+    _SUPPRESSED: "suppressed",
+}
+"""Why a record is skipped, by the number for it."""
 
 _Place: TypeAlias = tuple[int, int]
 """Offset and length of something in the file."""
@@ -48,9 +60,11 @@ class _Part:
     filled: _Place
 
 
-class Repeat(NamedTuple):
-    """A record that repeats another one."""
+class LeftOut(NamedTuple):
+    """A record that is left out once all records are in."""
 
+    code: Literal["duplicate", "suppressed"]
+    """Why it is skipped: it repeats another record, or its user is on a suppression list."""
     kind: int
     """`IDENTIFY`, `TRACK` or `PAGE`."""
     time: int
@@ -75,8 +89,8 @@ class InspectedRecords:
         self._parts: list[_Part] = []
         self._count = 0
         self._has_mentions = False
-        self._repeated = bytearray()
-        """Of each record whether it is a repeat; empty if none is."""
+        self._left_out = bytearray()
+        """Of each record whether it is left out: `_REPEATED`, `_SUPPRESSED`, or 0; empty if none is."""
 
     def take(self, part: InspectedPart, source: str, lines_before: int) -> None:
         """Add the records of the next part.
@@ -104,27 +118,57 @@ class InspectedRecords:
         )
         self._count += len(columns.times)
 
-    def close(self) -> Iterator[Repeat]:
-        """Take no more parts: tie the ids, and tell repeats apart.
+    def close(self, suppression: Suppression) -> Iterator[LeftOut]:
+        """Take no more parts: tie the ids, and tell what is left out.
+
+        Args:
+            suppression: the people of whom nothing is sent.
 
         Yields:
-            Each record that repeats another one.
+            Each record that repeats another one, or is about somebody suppressed.
         """
         tie_ids(self.identities)
         for met in repeats(self._messages, self._count):
             if met.repeats:
-                self._repeated = self._repeated or bytearray(self._count)
-                self._repeated[met.number] = 1
-        if not self._repeated:
+                self._leave_out(met.number, _REPEATED)
+        if suppression:
+            self._leave_out_suppressed(suppression)
+        if not self._left_out:
             return
         for part in self._parts:
-            repeated = self._repeated[part.first : part.first + part.count]
-            if any(repeated):
+            left_out = self._left_out[part.first : part.first + part.count]
+            if any(left_out):
                 columns = self._columns(part)
                 labels = marshal.loads(self._file.read(*part.labels))  # noqa: S302 - our own
-                for place in compress(range(part.count), repeated):
+                for place in compress(range(part.count), left_out):
                     name = labels[columns.labels[place]]
-                    yield Repeat(columns.marks[place] & KIND, columns.times[place], name)
+                    kind, time = columns.marks[place] & KIND, columns.times[place]
+                    yield LeftOut(_CODES[left_out[place]], kind, time, name)
+
+    def _leave_out_suppressed(self, suppression: Suppression) -> None:
+        roots = suppressed_roots(self.identities, suppression, None)
+        filing = self._filing()
+        for part in self._parts:
+            columns = self._filed(part, filing)
+            for place, (number, mark) in enumerate(
+                zip(columns.numbers, columns.marks, strict=True), part.first
+            ):
+                if mark & SUPPRESSED or filing.roots[number] in roots:
+                    self._leave_out(place, _SUPPRESSED)
+
+    def _leave_out(self, number: int, why: int) -> None:
+        """Leave a record out, unless it is left out already."""
+        self._left_out = self._left_out or bytearray(self._count)
+        self._left_out[number] = self._left_out[number] or why
+
+    def _filing(self) -> Filing:
+        """Return what decides under which id each record is filed."""
+        identities = self.identities
+        roots = array("I", map(identities.root, range(len(identities))))
+        filing = Filing(roots, identities.ambiguous_users, identities.ambiguous_emails)
+        if self._has_mentions:
+            filing = filing._replace(identified=frozenset(self._identified(filing)))
+        return filing
 
     def by_end_user(self, traits: Sequence[Path]) -> tuple[bytearray, TraitSets]:
         """Bring together what records state, once `close` has tied the ids.
@@ -136,11 +180,8 @@ class InspectedRecords:
             By the root of each end user what records state, and `FILED` if any record is filed there; and
             the traits that each end user has values for.
         """
-        identities = self.identities
-        roots = array("I", map(identities.root, range(len(identities))))
-        filing = Filing(roots, identities.ambiguous_users, identities.ambiguous_emails)
-        if self._has_mentions:
-            filing = filing._replace(identified=frozenset(self._identified(filing)))
+        filing = self._filing()
+        roots = filing.roots
         stated = bytearray(len(roots))
         sets = TraitSets(traits, len(roots))
         for part in self._parts:
@@ -168,11 +209,9 @@ class InspectedRecords:
         return columns
 
     def _taken(self, part: _Part, of_records: Iterable[T]) -> Iterable[T]:
-        """Return what belongs to the records of a part that are no repeats."""
-        repeated = self._repeated[part.first : part.first + part.count]
-        if not any(repeated):
-            return of_records
-        return compress(of_records, map((1).__sub__, repeated))
+        """Return what belongs to the records of a part that are not left out."""
+        left_out = self._left_out[part.first : part.first + part.count]
+        return compress(of_records, map(not_, left_out)) if any(left_out) else of_records
 
     def _columns(self, part: _Part) -> RecordColumns:
         return RecordColumns(

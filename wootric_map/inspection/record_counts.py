@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wootric_map.inspection.inspected_part import DAY, InspectedPart
+from wootric_map.inspection.inspected_records import LeftOut
 from wootric_map.inspection.inspection import DayCount, NameCount, NameCounts
 from wootric_map.plan.engine.names import Names, Tally
 from wootric_map.plan.engine.taken import IDENTIFY, KINDS, PAGE, TRACK
@@ -51,14 +52,9 @@ class RecordCounts:
             self.first = times[0] if self.first is None else min(self.first, times[0])
             self.last = times[-1] if self.last is None else max(self.last, times[-1])
 
-    def take_back(self, kind: int, time: int, name: str) -> None:
-        """Take a repeat back, which `add` has counted.
-
-        Args:
-            kind: the kind of the record.
-            time: the time of the record, or `NO_TIME`.
-            name: the name of the event or page.
-        """
+    def take_back(self, left_out: LeftOut) -> None:
+        """Take a record back that `add` has counted."""
+        _, kind, time, name = left_out
         self.types[KINDS[kind]] -= 1
         self._add_day(kind, time // DAY, -1)
         if kind != IDENTIFY:
