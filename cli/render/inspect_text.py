@@ -236,6 +236,11 @@ def _end_users(counts: EndUserCounts) -> Iterator[str]:
     )
     if counts.identified:
         yield f"  {counts.identified:,} {identified} an identify; a push writes {written} of them."
+    if counts.written:
+        yield (
+            f"  Eligible for a survey at once, as far as they are new: {counts.written:,}, unless "
+            "--set-last-surveyed says when they were last surveyed."
+        )
 
 
 def _ids(ids: IdCounts) -> Iterator[str]:
