@@ -26,7 +26,7 @@ class File:
 class Trusted:
     """Marks a value that is taken only from a file that nobody else can write to.
 
-    It decides where data goes, which program runs, or which file is written.
+    It decides where data goes, who said no, which program runs, or which file is written.
     """
 
 
@@ -40,7 +40,7 @@ Text: TypeAlias = str
 Scalar: TypeAlias = str | int | float
 """A text, or a number that is read as its text, as on the command line."""
 Texts: TypeAlias = tuple[str, ...]
-ReadFiles: TypeAlias = Annotated[Texts, File()]
+ReadFiles: TypeAlias = Annotated[Texts, File(), Trusted()]
 WrittenFile: TypeAlias = Annotated[str, File(), Trusted()]
 SecretFile: TypeAlias = Annotated[str, File(words=("-",)), Trusted()]
 Command: TypeAlias = Annotated[Texts, Trusted(), msgspec.Meta(min_length=1)]
@@ -73,9 +73,9 @@ class Reading(TypedDict, total=False):
 
     max_line_bytes: Scalar
     min_age: Scalar
-    ignore_integrations: Flag
+    ignore_integrations: Annotated[Flag, Trusted()]
     traits_from: Text
-    consent_category: Texts
+    consent_category: Annotated[Texts, Trusted()]
     amount_suffix: Flag
     array_suffix: Flag
     typed_names: Flag

@@ -140,6 +140,78 @@ def test_whom_only_the_account_knows_by_a_suppressed_email_is_left_alone(replay:
     assert (diff.skipped("suppressed"), diff.writes, diff.events) == (3, (0, 0), (0, 0))
 
 
+@pytest.mark.parametrize(
+    ("entry", "rules"),
+    [
+        ("+1 555 1234", ("--exclude-trait", "phone")),
+        (ADA, ("--rename-trait", "email=old", "--rename-trait", "mail=email")),
+    ],
+)
+def test_a_rule_hides_no_id_from_a_list(replay: Replay, entry: str, rules: tuple[str, ...]) -> None:
+    export = replay.write(
+        [at(1, identify("1", ADA, mail=BYRON, phone="+1 555 1234")), at(2, page("1"))]
+    )
+    assert replay.push("--suppress", listed(replay, entry), *rules, export).returncode == 0
+    assert sent(replay) == (set(), 0, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--event", "Signed Up"),
+        ("--type", "identify"),
+        ("--since", "2024-01-01T12:00:00Z"),
+        ("--no-fold",),
+        ("--link-anonymous",),
+        ("--events-first",),
+    ],
+)
+def test_a_record_that_is_not_replayed_still_tells_whose_an_id_is(
+    replay: Replay, options: tuple[str, ...]
+) -> None:
+    told = {"context": {"traits": {"email": ADA}}}
+    export = replay.write(
+        [at(1, track("1", "Other", **told)), at(2, identify("1", BYRON)), at(3, page("1"))]
+    )
+    assert replay.push("--suppress", listed(replay, ADA), *options, export).returncode == 0
+    assert sent(replay) == (set(), 0, 0)
+
+
+def test_an_opted_out_identify_still_tells_whose_an_id_is(replay: Replay) -> None:
+    out = {"integrations": {"Wootric": False}}
+    export = replay.write([at(1, {**identify("1", ADA), **out}), at(2, identify("1", BYRON))])
+    assert replay.push("--suppress", listed(replay, ADA), export).returncode == 0
+    assert sent(replay) == (set(), 0, 0)
+
+
+@pytest.mark.parametrize("against", ["auto", "account"])
+def test_no_event_of_whom_only_the_account_knows_is_sent(replay: Replay, against: str) -> None:
+    replay.holds("1", ADA)
+    export = replay.write([at(1, identify("1", BYRON)), at(2, track("1")), at(3, page("1"))])
+    done = replay.push("--suppress", listed(replay, ADA), "--against", against, export)
+    assert done.returncode == 0, done.stderr
+    assert sent(replay) == ({"1"}, 0, 0)
+    assert replay.users()["1"]["email"] == ADA
+
+
+@pytest.mark.parametrize("against", ["auto", "account"])
+@pytest.mark.parametrize("hashed", [False, True])
+def test_who_is_suppressed_after_a_first_push_is_left_alone(
+    replay: Replay, against: str, hashed: bool
+) -> None:
+    first = replay.write([at(1, identify("1", ADA, plan="a"))], "first.ndjson")
+    assert replay.push(first).returncode == 0
+    second = replay.write(
+        [at(2, identify("1", BYRON, plan="b")), at(3, track("1")), at(4, page("1"))], "second"
+    )
+    entry = sha256(ADA.encode()).hexdigest() if hashed else ADA
+    done = replay.push("--suppress", listed(replay, entry), "--against", against, second)
+    assert done.returncode == 0, done.stderr
+    assert sent(replay) == ({"1"}, 0, 0)
+    assert replay.users()["1"]["properties"] == {"plan": "a"}
+    assert replay.users()["1"]["email"] == ADA
+
+
 def test_an_address_of_several_people_hides_only_what_names_it(replay: Replay) -> None:
     help_desk = "help@example.com"
     export = replay.write(
@@ -183,6 +255,8 @@ def test_lists_add_up(replay: Replay) -> None:
         (None, "No such file"),
         (b"\xff\xfe1\x00", "not UTF-8"),
         (b"name,age\nAda,36\n", "names no column of people"),
+        (b"", "holds no entry"),
+        (b"1\n2;x\n", "line 2 is no single entry"),
         (b"x" * (1024 * 1024 + 2), "longer than a megabyte"),
     ],
 )

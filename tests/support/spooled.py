@@ -149,6 +149,7 @@ class Filling:
             claims=[],
             withheld=[],
             suppressed=[],
+            named=[],
             ties=[],
             hints=[],
             others=array("I", others),

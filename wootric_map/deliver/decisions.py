@@ -47,12 +47,6 @@ from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import EarlierStatements, Statement
 from wootric_map.wootric.taken_ids import taken_ids
 
-
-def _is_not(_: EndUser) -> bool:
-    """Return that an end user is on no suppression list."""
-    return False
-
-
 _NOBODY: Final = 0
 _JOURNAL: Final = 1
 _ACCOUNT: Final = 2
@@ -66,7 +60,7 @@ def decide(
     *,
     asks: bool,
     is_other_persons_email: Callable[[str], bool],
-    is_suppressed: Callable[[EndUser], bool] = _is_not,
+    is_suppressed: Callable[[EndUser], bool] | None = None,
     recalls: bool = False,
     recalls_statements: bool = False,
     existing: Existing = "update",
@@ -84,7 +78,8 @@ def decide(
         asks: whether end users are looked up; if not, Wootric is taken to hold nobody.
         is_other_persons_email: returns whether an email is somebody else's, as `Plan.is_anothers` says; then
             it is an end user of its own.
-        is_suppressed: returns whether an end user of the account is on a suppression list.
+        is_suppressed: returns whether an end user of the account is on a suppression list; None without a
+            list. With one, everybody is looked up in the account before anything is sent of them.
         recalls: whether the deliveries of earlier runs count.
         recalls_statements: whether statements and former ids of earlier runs count.
         existing: which fields of existing end users are sent. Later steps may change what this run has
@@ -123,7 +118,7 @@ class _EndUserDecisions:
     end_user: EndUserPlan
     registered: frozenset[str] | None
     is_other_persons_email: Callable[[str], bool]
-    is_suppressed: Callable[[EndUser], bool]
+    is_suppressed: Callable[[EndUser], bool] | None
     existing: Existing
     asks: bool
     recalls: bool
@@ -167,7 +162,7 @@ class _EndUserDecisions:
             done = verdict is not None
         if verdict is None and isinstance(step, Event):
             verdict = failure_after(self.refused)
-        if verdict is None and needs_look_up(step, self.end_user):
+        if verdict is None and (needs_look_up(step, self.end_user) or self._withholds):
             try:
                 yield from self._look_up(step)
             except CallFailedError as error:
@@ -214,13 +209,15 @@ class _EndUserDecisions:
 
     def _withheld(self, step: Step) -> Skip | None:
         """Return the skip of a step about somebody whom the account holds under a suppressed id."""
-        held = self.held if isinstance(self.held, EndUser) else None
-        is_suppressed = held is not None and self.is_suppressed(held)
-        return (
-            suppressed(step.type if isinstance(step, Event) else "identify")
-            if is_suppressed
-            else None
-        )
+        if not (self.is_suppressed and isinstance(self.held, EndUser)):
+            return None
+        kind = step.type if isinstance(step, Event) else "identify"
+        return suppressed(kind) if self.is_suppressed(self.held) else None
+
+    @property
+    def _withholds(self) -> bool:
+        """Whether the account must be asked about everybody, since somebody may be on a suppression list."""
+        return self.asks and self.is_suppressed is not None
 
     def _recalled(self, step: Step) -> Deciding[Verdict | None]:
         """Return the verdict on a step that earlier runs have done; None if it is still to be done."""
@@ -235,7 +232,7 @@ class _EndUserDecisions:
     def _look_up(self, step: Step) -> Deciding[None]:
         """Look the end user up, as far as the step needs that and it was not done before."""
         # For a comparison, the journal is enough.
-        compares = isinstance(step, Write)
+        compares = isinstance(step, Write) and not self._withholds
         if self.asked < min(_JOURNAL if compares else _ACCOUNT, self._most):
             yield from self._find(step)
         if isinstance(step, Write):
@@ -248,7 +245,8 @@ class _EndUserDecisions:
         If nobody is assumed to have the ids of now, and another id finds somebody, or is somebody else's, it
         is made certain after all: Wootric goes by the ids of now first, and refuses no create without them.
         """
-        compares = isinstance(step, Write)
+        is_write = isinstance(step, Write)
+        compares = is_write and not self._withholds
         held, is_taken, assumed = None, False, None
         tried: list[EndUserUpsert] = []
         for wanted in self.end_user.identifiers():
@@ -261,7 +259,7 @@ class _EndUserDecisions:
                 held = answer
                 break
             tried.append(wanted)
-        if held is None and compares and self.recalls_statements and tried:
+        if held is None and is_write and self.recalls_statements and tried:
             elsewhere = self.end_user.earlier_ids
             known = yield RecallFormerId(tuple(tried), elsewhere, journal_only=not self.asks)
             held = known if isinstance(known, RememberedEndUser) else None

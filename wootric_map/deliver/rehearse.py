@@ -180,7 +180,7 @@ def _decisions(
         registered,
         asks=asks,
         is_other_persons_email=plan.is_anothers(end_user),
-        is_suppressed=plan.is_suppressed,
+        is_suppressed=plan.is_suppressed if plan.suppresses else None,
         recalls=memory is not None and memory.remembers,
         recalls_statements=memory is not None and memory.may_have_end_users,
         existing=plan.existing,

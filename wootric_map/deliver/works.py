@@ -39,7 +39,7 @@ class PlanWorks:
             self.registered,
             asks=account.find is not None,
             is_other_persons_email=plan.is_anothers(end_user),
-            is_suppressed=plan.is_suppressed,
+            is_suppressed=plan.is_suppressed if plan.suppresses else None,
             recalls=journal.remembers,
             recalls_statements=journal.may_have_end_users,
             existing=plan.existing,

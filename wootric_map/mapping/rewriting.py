@@ -1,5 +1,6 @@
 """Records as the user's rules want them (`rules.MappingRules`)."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -32,6 +33,9 @@ class Rewriting:
         self._properties = TraitRewriting(
             TraitRules(exclude=traits.exclude, include=traits.include)
         )
+        # What of `context.traits` is sent: email, phone, creation date. Other traits there go nowhere.
+        has_rules = bool(traits.exclude or traits.rename or traits.as_date or traits.as_amount)
+        self._of_context = TraitRewriting(replace(traits, constants={})) if has_rules else None
         self._suppression = suppression
         self._placeholders = rules.identity.further_placeholders
         self._events = _Names(rules.events)
@@ -41,7 +45,9 @@ class Rewriting:
     def met(self) -> set[NamedRule]:
         """The rules that something was named in, up to now."""
         found = {
-            "trait": self._traits.met | self._properties.met,
+            "trait": self._traits.met
+            | self._properties.met
+            | (self._of_context.met if self._of_context else set()),
             "event": self._events.met,
             "page": self._pages.met,
         }
@@ -53,7 +59,9 @@ class Rewriting:
         Args:
             data: the JSON of a record for which `is_ordinary` is true.
         """
-        kind = data["type"]
+        kind, context = data["type"], data.get("context")
+        if self._of_context and context and context.get("traits") and kind != "identify":
+            return True
         if self._suppression or (self._placeholders and self._may_have_placeholder(data)):
             return True
         if kind == "page":
@@ -87,9 +95,12 @@ class Rewriting:
                 return reading
             warnings = (*reading.warnings, *rewritten.warnings)
             return reading._replace(traits=rewritten.fields, warnings=warnings)
-        if isinstance(reading, Track):
-            return self._track(reading)
-        return self._page(reading)
+        if self._of_context and isinstance(of_context := reading.context.get("traits"), dict):
+            rewritten = self._of_context.rewritten(of_context, "context.traits")
+            if rewritten:
+                context = {**reading.context, "traits": rewritten.fields}
+                reading = reading._replace(context=context)
+        return self._track(reading) if isinstance(reading, Track) else self._page(reading)
 
     def _may_have_placeholder(self, data: dict[str, Any]) -> bool:
         """Tell whether any text that may be an id of an ordinary record is a configured placeholder."""

@@ -133,6 +133,13 @@ class MappingRules:
                 raise UnfitSettingsError(
                     f"a rule gives a trait a name that is empty or longer than {_LONGEST_KEY} characters"
                 )
+        if "id" in traits.rename.values():
+            raise UnfitSettingsError(
+                "no trait becomes id: that is the userId; rename it to something else"
+            )
+        old_names = [spelling(name) for name in traits.rename]
+        if len({*old_names}) < len(old_names):
+            raise UnfitSettingsError("one trait is renamed twice, in two spellings; name it once")
         for key in traits.constants:
             if spelling(key) in STANDARD_TRAITS or key == "id":
                 raise UnfitSettingsError(

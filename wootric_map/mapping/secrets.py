@@ -1,6 +1,7 @@
 """Names of traits that are secrets, or the most personal data: what no survey tool should ever hold."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,6 +31,25 @@ _MOST_WORDS: Final = 4
 _ABOUT_A_SECRET: Final = frozenset({"has", "is", "needs", "no", "uses", "with", "without"})
 """First words of names that tell about a secret, as `has_password` does, and hold none."""
 
+_BEHIND: Final = frozenset(
+    {
+        "confirmation", "digest", "encrypted", "hash", "hashed", "last", "new", "no", "num", "number", "old",
+        "pem", "plain", "raw", "salt", "text", "value",
+    }
+)  # fmt: skip
+"""Words behind a secret's name that make it no less secret."""
+
+_WITHIN: Final = (
+    "password",
+    "passwd",
+    "token",
+    "apikey",
+    "creditcard",
+    "secretkey",
+    "privatekey",
+)
+"""Names that may also be the end of a word, as in `userpassword`."""
+
 _LONGEST: Final = 500
 """Characters at the end of a name that are looked at: a hostile export may have megabytes of them."""
 
@@ -42,8 +62,28 @@ def is_secret(path: Sequence[str]) -> bool:
     Args:
         path: the keys from the traits down to the trait.
     """
-    words = [each.lower() for key in path[-_MOST_WORDS:] for each in _find_words(key[-_LONGEST:])]
-    if not words or words[0] in _ABOUT_A_SECRET:
+    own = _words_of(path[-1])
+    if not own or own[0] in _ABOUT_A_SECRET:
         return False
+    words = [word for key in path[-_MOST_WORDS:-1] for word in _words_of(key)] + own
+    while not _ends_in_secret(words):
+        if len(words) == 1 or not (words[-1] in _BEHIND or words[-1].isdigit()):
+            return False
+        words.pop()
+    return True
+
+
+def _ends_in_secret(words: Sequence[str]) -> bool:
+    """Tell whether the last of some words are a secret's name, in singular or plural."""
     last = words[-_MOST_WORDS:]
-    return any("".join(last[at:]) in SECRET_NAMES for at in range(len(last)))
+    joined = ["".join(last[at:]) for at in range(len(last))]
+    singular = [each.removesuffix("s") for each in joined]
+    return not SECRET_NAMES.isdisjoint((*joined, *singular)) or singular[-1].endswith(_WITHIN)
+
+
+def _words_of(key: str) -> list[str]:
+    """Return the words of a key in lower case."""
+    text = key[-_LONGEST:]
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return [each.lower() for each in _find_words(text)]

@@ -4,6 +4,7 @@ A record whose traits are rewritten is mapped, planned and delivered like one th
 """
 
 import re
+import unicodedata
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ class TraitRewriting:
             return None
         kept, moved, warnings = self._walked(fields, parent)
         for path, key, value in moved:
-            if kept.get(key) is None:
+            if not _is_there(key, kept):
                 kept[key] = value
             elif value is not None:
                 message = f"renamed to {key}, which another trait is; left out"
@@ -184,8 +185,10 @@ class TraitRewriting:
 
     def _change(self, path: Path, *, is_object: bool) -> _Change | None:
         """Return what becomes of a trait; None if it stays as it is."""
+        # A key with dots goes under the name that an object would give.
+        path = tuple(part for key in path for part in key.split("."))
         names = _names_of(path)
-        if self._has(names, "exclude", path):
+        if self._has_above(path, "exclude"):
             return _Change(is_left_out=True)
         if is_secret(path) and not self._has_above(path, "include"):
             return _Change(is_left_out=True, is_secret=True)
@@ -210,8 +213,7 @@ class TraitRewriting:
         found = [
             written
             for written, spelled in self._patterns[rule]
-            if any(matches(name, spelled) for name in names)
-            and not ("*" in written and _is_standard(path))
+            if _is_named(names, spelled) and not ("*" in written and _is_standard(path))
         ]
         self.met.update(found)
         return bool(found)
@@ -228,15 +230,36 @@ _NO_CHANGE: Final = _Change()
 _NO_CHANGES: Final = _Changes(None, None)
 
 
+def _reduced(key: str) -> str:
+    """Return what the spellings of a key share, also those that differ in how they are encoded."""
+    return spelling(key if key.isascii() else unicodedata.normalize("NFKC", key).casefold())
+
+
 def _spelled(name: str) -> str:
     """Return a name, or pattern, as names are compared: each key of its path reduced to its spelling."""
-    return ".".join("*".join(map(spelling, key.split("*"))) for key in name.split("."))
+    return ".".join("*".join(map(_reduced, key.split("*"))) for key in name.split("."))
 
 
 def _names_of(path: Path) -> tuple[str, ...]:
     """Return the names that stand for a trait: its keys with dots between them, and without."""
-    keys = [*map(spelling, path)]
+    keys = [*map(_reduced, path)]
     return (".".join(keys),) if len(keys) == 1 else (".".join(keys), "".join(keys))
+
+
+def _is_there(key: str, fields: Fields) -> bool:
+    """Tell whether traits have a value under a key; a standard trait is one in any spelling."""
+    if fields.get(key) is not None:
+        return True
+    name = spelling(key)
+    return name in STANDARD_TRAITS and any(
+        value is not None and spelling(each) == name for each, value in fields.items()
+    )
+
+
+def _is_named(names: Sequence[str], pattern: str) -> bool:
+    """Tell whether a pattern, in its spelling, stands for a trait that has these names."""
+    without_dots = pattern.replace(".", "") if "." in pattern and "*" not in pattern else None
+    return without_dots in names or any(matches(name, pattern) for name in names)
 
 
 def _is_standard(path: Path) -> bool:

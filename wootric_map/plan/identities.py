@@ -60,6 +60,8 @@ class Identities:
         self.ties = Pairs()
         """Ids that a track or page record names together; they tie unless several people carry
         one of them."""
+        self.named = Pairs()
+        """Ids that any record names together, if there is a suppression list; they tie nobody."""
         self.suppressed: set[int] = set()
         """The ids that are on a suppression list."""
         self.ambiguous_users: Mapping[int, int] = {}

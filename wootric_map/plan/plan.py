@@ -231,10 +231,15 @@ class Plan:
         """Tell whether several people carry an email (segment.md 8, rule 3)."""
         return self._ids.is_shared(email)
 
+    @property
+    def suppresses(self) -> bool:
+        """Whether anybody is on a suppression list."""
+        return bool(self._suppression)
+
     def is_suppressed(self, held: EndUser) -> bool:
         """Tell whether an end user of the account is on a suppression list."""
         suppression = self._suppression
-        return bool(suppression) and (
+        return (
             suppression.has_id(held.external_id)
             or suppression.has_email(held.email)
             or suppression.has_phone(held.phone_number)

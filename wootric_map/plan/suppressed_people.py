@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.identities import Identities
-from wootric_map.plan.people import ANONYMOUS, EMAIL, USER, id_name
+from wootric_map.plan.people import AMBIGUOUS, ANONYMOUS, EMAIL, USER, id_name
 from wootric_map.read.suppression import Suppression
 from wootric_map.values.contact import comparable
 
@@ -25,7 +25,29 @@ def suppressed_roots(
     roots.update(_of_aliases(identities, suppression))
     if evidence and identities.earlier_ids:
         roots.update(_of_earlier_runs(identities, suppression, evidence))
-    return roots
+    return _with_all_named(identities, roots)
+
+
+def _with_all_named(identities: Identities, roots: set[int]) -> set[int]:
+    """Return suppressed roots, and those that any records tie to them, be these replayed or not.
+
+    Ids of several people tie nobody (segment.md 8).
+    """
+    several = identities.ambiguous_users.keys() | identities.ambiguous_emails.keys()
+    beside: dict[int, set[int]] = {}
+    for pair in identities.named:
+        one, other = map(identities.root, pair)
+        if one == other or several.intersection(pair):
+            continue
+        if not (identities.group_kinds[one] | identities.group_kinds[other]) & AMBIGUOUS:
+            beside.setdefault(one, set()).add(other)
+            beside.setdefault(other, set()).add(one)
+    found, waiting = set(roots), list(roots)
+    while waiting:
+        further = beside.get(waiting.pop(), set()) - found
+        found |= further
+        waiting += further
+    return found
 
 
 def _of_aliases(identities: Identities, suppression: Suppression) -> Iterator[int]:
@@ -45,7 +67,7 @@ def _of_earlier_runs(
     roots = {
         fingerprint: root for root, found in identities.earlier_ids.items() for fingerprint in found
     }
-    for text in suppression.entries:
+    for text, _ in suppression.entries:
         for name in (id_name(USER, text), id_name(EMAIL, comparable(text))):
             root = roots.get(evidence.fingerprint(name))
             if root is not None:

@@ -25,6 +25,7 @@ def take_ids(identities: Identities, taken: Taken, source: str, lines_before: in
         (identities.withheld.add, taken.withheld),
         (identities.ties.add, taken.ties),
         (identities.hint, taken.hints),
+        (identities.named.add, taken.named),
     ):
         for one, other in pairs:
             note(numbers[one], numbers[other])

@@ -10,44 +10,61 @@ from functools import partial
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 from wootric_map.errors import SourceError
 from wootric_map.values.contact import comparable, phone_in
 from wootric_map.values.trait_names import spelling
 
-_COLUMNS: Final = frozenset(
-    {
-        "anonymousid", "email", "emailaddress", "emailsha256", "externalid", "hash", "hashedemail",
-        "id", "phone", "phonenumber", "previousid", "sha256", "sha256email", "user", "userid",
-    }
-)  # fmt: skip
-"""Spellings of the columns of a CSV file that name people."""
+Kind: TypeAlias = Literal["any", "id", "email", "phone"]
+"""What an entry may be; a list without a header does not say."""
 
+_IDS: Final = frozenset(
+    {"userid", "anonymousid", "externalid", "previousid", "customerid", "segmentuserid", "user"}
+)
+"""Spellings of the columns of a CSV file that hold ids."""
+_LONE_IDS: Final = frozenset({"id", "sha256", "hash", "value", "identifier"})
+"""Spellings of columns that count only where no other column names people: else they may be row numbers."""
+
+_DELIMITERS: Final = ",;\t"
 _LONGEST_LINE: Final = 1024 * 1024
+_SHA256_PREFIX: Final = "sha256:"
 _is_sha256: Final = re.compile(r"[0-9A-Fa-f]{64}").fullmatch
+
+
+class Entry(NamedTuple):
+    """One entry of a list."""
+
+    text: str
+    """An id, an email, a phone number, or the SHA-256 of one, without white space around it."""
+    kind: Kind = "any"
 
 
 class Suppression:
     """The people on suppression lists.
 
-    Eight bytes are kept of the digest of each id, so that ten million lines take 80 MB. Of a million ids that
-    are on no list, none is taken for one on a list of a million, but in one of ten million such exports.
+    Eight bytes are kept of each digest, so that ten million lines take 80 MB. Of a million ids that are on no
+    list, one is taken for one on a list of a million in one of ten million such exports.
     """
 
-    def __init__(self, entries: Iterable[str] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
         """Take the entries of lists.
 
         Args:
-            entries: ids, emails, phone numbers, and SHA-256 of these; may be gone through more than once.
+            entries: what stands on the lists; may be gone through more than once.
         """
         self.entries = entries
         """The entries as they are written."""
-        self._digests = array("Q", sorted(chain.from_iterable(map(_digests_of_entry, entries))))
+        self._ids, self._emails, self._phones = array("Q"), array("Q"), array("Q")
+        for entry in entries:
+            self._add(entry)
+        self._ids, self._emails, self._phones = (
+            array("Q", sorted(each)) for each in (self._ids, self._emails, self._phones)
+        )
 
     def __bool__(self) -> bool:
         """Tell whether there is anybody on the lists."""
-        return bool(self._digests)
+        return bool(self._ids or self._emails or self._phones)
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Self:
@@ -60,19 +77,31 @@ class Suppression:
 
     def has_id(self, text: str | None) -> bool:
         """Tell whether a `userId`, `anonymousId` or `previousId` is on a list."""
-        return bool(text) and any(map(self._has, _digests_of_id(str(text))))
+        if not text:
+            return False
+        return _has(self._ids, _digest(text.strip())) or ("@" in text and self.has_email(text))
 
     def has_email(self, text: str | None) -> bool:
         """Tell whether an email is on a list, in any case."""
-        return bool(text) and self._has(_digest(comparable(text)))
+        return bool(text) and _has(self._emails, _digest(comparable(text)))
 
     def has_phone(self, text: str | None) -> bool:
         """Tell whether a phone number is on a list, however it is written."""
-        return bool(text) and any(map(self._has, _digests_of_phone(str(text))))
+        phones = self._phones
+        return bool(text) and any(_has(phones, each) for each in _digests_of_phone(str(text)))
 
-    def _has(self, digest: int) -> bool:
-        at = bisect_left(self._digests, digest)
-        return at < len(self._digests) and self._digests[at] == digest
+    def _add(self, entry: Entry) -> None:
+        """Add the digests by which an entry is found."""
+        text, kind = entry
+        bare = text.removeprefix(_SHA256_PREFIX)
+        hashed = [int(bare[:16], 16)] if _is_sha256(bare) else []
+        if kind in ("any", "id"):
+            self._ids.extend((_digest(text), *hashed))
+        if kind != "phone":
+            self._emails.extend((_digest(comparable(text)), *hashed) if "@" in text else hashed)
+        if kind in ("any", "phone"):
+            phone = _digests_of_phone(text) if phone_in(text) else ()
+            self._phones.extend((*phone, *hashed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,41 +110,73 @@ class _Lists:
 
     paths: tuple[Path, ...]
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Entry]:
         return chain.from_iterable(map(entries_in, self.paths))
 
 
-def entries_in(path: Path) -> Iterator[str]:
-    """Yield the entries of a list, without surrounding white space.
+def entries_in(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a list.
 
     Raises:
-        SourceError: the list can't be read whole, or no column names people.
+        SourceError: the list can't be read whole, or has a line that is no entry, no column of people,
+            or no entry at all.
     """
+    count = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = _short_lines(iter(partial(file.readline, _LONGEST_LINE + 1), ""), path)
-            first = next(lines, "")
-            columns = _columns_of(next(csv.reader([first]), []), path)
-            if columns:
-                rows = csv.reader(lines)
-                cells = (row[at].strip() for row in rows for at in columns if at < len(row))
-                yield from filter(None, cells)
-            else:
-                yield from filter(None, map(str.strip, chain([first], lines)))
+            lines = iter(partial(file.readline, _LONGEST_LINE + 1), "")
+            for number, entry in _numbered(lines, path):
+                reason = _why_none(entry)
+                if reason:
+                    raise _unreadable(path, f"line {number} {reason}")
+                count += 1
+                yield entry
     except UnicodeDecodeError as error:
         raise _unreadable(path, "it is not UTF-8; convert it, so that nobody is missed") from error
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise _unreadable(path, reason) from error
+    except csv.Error as error:
+        raise _unreadable(path, f"it is no CSV: {error}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    if not count:
+        raise _unreadable(path, "it holds no entry; leave the option out if nobody is suppressed")
 
 
-def _columns_of(row: Sequence[str], path: Path) -> list[int]:
-    """Return the places of the columns that name people; none if the first line is no header.
+def _numbered(lines: Iterator[str], path: Path) -> Iterator[tuple[int, Entry]]:
+    """Yield each entry with the number of its line."""
+    columns: list[tuple[int, Kind]] | None = None
+    delimiter = ","
+    for number, line in enumerate(lines, 1):
+        if len(line) > _LONGEST_LINE:
+            raise _unreadable(path, f"line {number} is longer than a megabyte; is it a list?")
+        text = line.strip("\r\n").lstrip("\ufeff")
+        if not text.strip():
+            continue
+        if columns is None:
+            delimiter = max(_DELIMITERS, key=text.count)
+            columns = _columns_of(next(csv.reader([text], delimiter=delimiter, strict=True)), path)
+            if columns:
+                continue
+        if not columns:
+            yield number, Entry(_unquoted(text.strip()))
+            continue
+        [row] = csv.reader([text], delimiter=delimiter, strict=True)
+        for at, kind in columns:
+            if at < len(row) and row[at].strip():
+                yield number, Entry(row[at].strip(), kind)
+
+
+def _columns_of(row: Sequence[str], path: Path) -> list[tuple[int, Kind]]:
+    """Return the places and the kinds of the columns that name people; none if the first line is no header.
 
     Raises:
         SourceError: the file has several columns, and none is known to name people.
     """
-    found = [at for at, name in enumerate(row) if spelling(name) in _COLUMNS]
+    kinds = [_kind_of(spelling(name)) for name in row]
+    found = [(at, kind) for at, kind in enumerate(kinds) if kind]
+    if not found:
+        found = [(at, "any") for at, name in enumerate(row) if spelling(name) in _LONE_IDS]
     if not found and len(row) > 1:
         raise _unreadable(
             path,
@@ -125,41 +186,38 @@ def _columns_of(row: Sequence[str], path: Path) -> list[int]:
     return found
 
 
-def _short_lines(lines: Iterable[str], path: Path) -> Iterator[str]:
-    """Yield the lines of a list without the blank ones in front of all.
+def _kind_of(spelled: str) -> Kind | None:
+    """Return what a column holds, by the spelling of its name; None if it is not known to name people."""
+    if "mail" in spelled and "@" not in spelled:
+        return "email"
+    if "phone" in spelled or "mobile" in spelled:
+        return "phone"
+    return "id" if spelled in _IDS else None
 
-    Raises:
-        SourceError: a line is longer.
-    """
-    has_begun = False
-    for number, line in enumerate(lines, 1):
-        if len(line) > _LONGEST_LINE:
-            raise _unreadable(path, f"line {number} is longer than a megabyte; is it a list?")
-        has_begun = has_begun or bool(line.strip())
-        if has_begun:
-            yield line
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
+def _why_none(entry: Entry) -> str | None:
+    """Return why a text is no entry of a list; None if it may be one."""
+    text = entry.text
+    if not text.isprintable():
+        return "holds a control or invisible character; is the list UTF-8, one entry a line?"
+    if entry.kind == "any" and any(each in text for each in (",", ";", '"', "<", "{")):
+        return "is no single entry; keep one a line, or give the columns of a CSV file a header"
+    if "@" in text and (text.count("@") > 1 or " " in text):
+        return "is no email alone; keep one entry a line"
+    return None
 
 
 def _unreadable(path: Path, reason: str) -> SourceError:
     return SourceError(f"--suppress {path}: {reason}")
 
 
-def _digests_of_entry(text: str) -> Iterator[int]:
-    """Yield the digests by which an entry is found, whatever it is."""
-    yield _digest(text)
-    if _is_sha256(text):
-        yield int(text[:16], 16)
-    if "@" in text:
-        yield _digest(comparable(text))
-    elif phone_in(text):
-        yield from _digests_of_phone(text)
-
-
-def _digests_of_id(text: str) -> Iterator[int]:
-    """Yield the digests by which an id is found; one that is an email may be listed as one."""
-    yield _digest(text.strip())
-    if "@" in text:
-        yield _digest(comparable(text))
+def _has(digests: Sequence[int], digest: int) -> bool:
+    at = bisect_left(digests, digest)
+    return at < len(digests) and digests[at] == digest
 
 
 def _digests_of_phone(text: str) -> Iterator[int]:

@@ -60,7 +60,7 @@ def planted(path: Path, text: str) -> Path:
 def test_a_file_of_somebody_else_that_is_found_is_no_configuration(
     run: "Run", shared: Path
 ) -> None:
-    planted(shared, "ignore_integrations = true")
+    planted(shared, "amount_suffix = true")
     done = run("validate", "a.ndjson")
     assert done.returncode == 2
     assert "wootric-replay.toml belongs to another user (uid 65534)" in done.stderr

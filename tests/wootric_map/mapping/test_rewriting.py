@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from wootric_map.errors import SettingsError
 from wootric_map.mapping.entries import ReadingOptions
+from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.rewriting import Rewriting
 from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, TraitRules
 from wootric_map.mapping.secrets import SECRET_NAMES, is_secret
 from wootric_map.mapping.settings import map_record
 from wootric_map.model import Skip
 from wootric_map.read.record import Identify, Page, Track, read_line, read_parsed
-from wootric_map.read.suppression import Suppression
+from wootric_map.read.suppression import Entry, Suppression
 
 
 def record_of(data: Mapping[str, Any]) -> Identify | Track | Page:
@@ -52,6 +53,8 @@ def sent(traits: Mapping[str, Any], **rules: Any) -> dict[str, Any]:
         "password", "Password", "user_password", "reset-password-token", "ssn", "userSSN", "SSN",
         "creditCard", "credit_card", "CREDITCARD", "billingCreditCardNumber", "apiKey", "APIKey",
         "token", "stripeToken", "password_hash", "cvv2", "clientSecret", "card.number",
+        "accesstoken", "userpassword", "password2", "passwords", "api_keys", "password_old",
+        "ssn_number", "ssnLast4", "creditCardNo", "tokens", "\uff50assword",
     ],
 )  # fmt: skip
 def test_a_secret_is_left_out_and_said(name: str) -> None:
@@ -112,6 +115,7 @@ def test_a_word_before_a_secret_s_name_makes_it_no_less_secret(name: str, before
     for written in (name, f"{before}_{name}", f"{before}.{name}", f"{before}{name.capitalize()}"):
         assert is_secret((written,)), written
     assert is_secret((before, name))
+    assert is_secret(("has_account", name))
 
 
 # What the user leaves out
@@ -134,6 +138,35 @@ def test_a_word_before_a_secret_s_name_makes_it_no_less_secret(name: str, before
 def test_excluded_traits_are_left_out(exclude: tuple[str, ...], left: dict[str, Any]) -> None:
     traits = {"plan": "a", "plan_name": "b", "address": {"city": "Rome", "geo": {"x": 1}}, "n": 1}
     assert rewritten(traits, exclude=exclude) == (left, [])
+
+
+@pytest.mark.parametrize("name", ["address.city", "address_city", "ADDRESS CITY"])
+@pytest.mark.parametrize("key", ["address.city", "address_city", "Address City"])
+def test_all_keys_that_give_one_property_are_excluded_together(name: str, key: str) -> None:
+    assert rewritten({key: "Rome", "a": 1}, exclude=(name,)) == ({"a": 1}, [])
+
+
+def test_an_excluded_object_takes_keys_with_dots_along() -> None:
+    assert rewritten({"address.city": "Rome", "a": 1}, exclude=("address",)) == ({"a": 1}, [])
+
+
+@pytest.mark.parametrize(("name", "key"), [("é", "e\u0301"), ("straße", "STRASSE")])
+def test_names_are_compared_however_they_are_encoded(name: str, key: str) -> None:
+    assert rewritten({key: 1}, exclude=(name,)) == ({}, [])
+
+
+@pytest.mark.parametrize("kind", ["track", "page"])
+def test_an_excluded_phone_is_not_taken_from_the_context_either(kind: str) -> None:
+    data = {
+        "type": kind, "userId": "u", "event": "E", "timestamp": "2024-01-01T00:00:00Z",
+        "context": {"traits": {"phone": "+15550199999", "createdAt": "2018-01-01", "mail": "a@b.co"}},
+    }  # fmt: skip
+    rules = MappingRules(TraitRules(exclude=("phone", "created_at"), rename={"mail": "email"}))
+    rewriting = Rewriting(rules)
+    assert rewriting.concerns(data)
+    found = rewriting.of(record_of(data))
+    assert isinstance(found, Track | Page)
+    assert user_of(found).user[1:5] == ("a@b.co", None, None, None)
 
 
 def test_a_pattern_leaves_the_traits_alone_that_tell_who_somebody_is() -> None:
@@ -194,6 +227,22 @@ def test_a_trait_that_is_spelled_so_from_the_start_wins_over_a_renamed_one() -> 
         ["key_collision traits.plan"],
     )
     assert rewritten({"plan": "a", "tier": None}, rename={"plan": "tier"}) == ({"tier": "a"}, [])
+
+
+@pytest.mark.parametrize("key", ["email", "Email", "E-MAIL"])
+def test_a_standard_trait_that_is_there_wins_in_any_spelling(key: str) -> None:
+    assert rewritten({key: "a@b.co", "mail": "x@y.z"}, rename={"mail": "email"}) == (
+        {key: "a@b.co"},
+        ["key_collision traits.mail"],
+    )
+
+
+@pytest.mark.parametrize(
+    "rename", [{"uid": "id"}, {"aB": "b", "a_b": "c"}, {"a*": "b"}, {"a": " "}]
+)
+def test_renames_that_cannot_be_followed_are_refused(rename: dict[str, str]) -> None:
+    with pytest.raises(SettingsError):
+        MappingRules(traits=TraitRules(rename=rename)).check()
 
 
 def test_traits_may_swap_their_names() -> None:
@@ -407,7 +456,7 @@ def test_concerns_tells_whenever_a_record_changes(
         {"type": "track", "userId": "u1", "event": "E", "properties": traits},
     ):
         before = record_of(record)
-        rewriting = Rewriting(rules, Suppression(("u2",) if suppresses else ()))
+        rewriting = Rewriting(rules, Suppression((Entry("u2"),) if suppresses else ()))
         concerns = rewriting.concerns(record)
         after = rewriting.of(before)
         assert concerns or after == before

@@ -133,6 +133,9 @@ def read_into(
     rules, traits_from = reading.rules, reading.traits_from
     placeholders = rules.placeholders
     passed_over, known = options.choice.passed_over, options.known_rejects
+    suppresses = bool(reading.suppression)
+    if suppresses:
+        passed_over = frozenset()  # what is not replayed may tell an id of somebody on a list
     # Who is on a suppression list is known once it is known whose each id is.
     rewriting = Rewriting(reading.configured)
     number, stopped_after = 0, None
@@ -153,6 +156,7 @@ def read_into(
             data = with_exact_numbers(content, data)
             retries = options.retries or is_rejects_line(data)
             for raw, found in read_parsed(content, data, rules):
+                is_suppressed = suppresses and intake.note_named(found)
                 each = rewriting.of(found)
                 if passed_over and (kind := _type_of(raw, each)) in passed_over:
                     intake.pass_over(number, kind)
@@ -167,7 +171,7 @@ def read_into(
                 elif isinstance(each, Skip):
                     intake.skip(number, each)
                 else:
-                    intake.add(number, raw, each)
+                    intake.add(number, raw, each, is_suppressed=is_suppressed)
         elif (
             known
             and (state := known.state_of(content)) is not None
@@ -176,14 +180,14 @@ def read_into(
             )
         ):
             pass
-        elif rewriting.concerns(data):
-            rewritten = rewriting.of(ordinary(data))
+        elif rewriting.concerns(data) or not intake.add_quickly(number, content, data):
+            record = ordinary(data)
+            is_suppressed = suppresses and intake.note_named(record)
+            rewritten = rewriting.of(record)
             if isinstance(rewritten, Skip):
                 intake.skip(number, rewritten)
             elif not isinstance(rewritten, Rejection):
-                intake.add(number, content, rewritten)
-        elif not intake.add_quickly(number, content, data):
-            intake.add(number, content, ordinary(data))
+                intake.add(number, content, rewritten, is_suppressed=is_suppressed)
         if intake.size > _MOST_BYTES:
             stopped_after = number
     intake.note_met(rewriting.met)
@@ -223,6 +227,7 @@ class Intake:
         self._raw: list[bytes] = []
         self._suppression = options.reading.suppression
         self._suppressed: dict[int, None] = {}
+        self._named: dict[tuple[int, int], None] = {}
         self._suppressed_devices: dict[str | None, bool] = {}
         self._naming = options.naming
         self._rounds = options.naming.amounts
@@ -288,7 +293,42 @@ class Intake:
             self.add(line, raw, reading, left_out=known_reject(reading.type, state))
         return True
 
-    def add(self, line: int, raw: bytes, record: Record, *, left_out: Skip | None = None) -> None:
+    def note_named(self, reading: Reading) -> bool:
+        """Note which ids a record ties, whatever becomes of it, to find people on suppression lists by them.
+
+        Args:
+            reading: the record as it was read, before the user's rules.
+
+        Returns:
+            Whether the record itself names somebody on a list.
+        """
+        record = reading.withheld if isinstance(reading, Skip) else reading
+        if record is None or isinstance(record, Rejection):
+            return False
+        named = user_of(record)
+        user = named.user
+        ids = [
+            self._id(kind, text)
+            for kind, text in (
+                (USER, user.user_id),
+                (EMAIL, None if named.may_be_other else comparable(user.email)),
+                (PHONE, user.phone),
+                (WOOTRIC, user.wootric_id),
+            )
+            if text
+        ]
+        self._named.update(((ids[0], other), None) for other in ids[1:])
+        return names_suppressed(record, self._suppression)
+
+    def add(
+        self,
+        line: int,
+        raw: bytes,
+        record: Record,
+        *,
+        left_out: Skip | None = None,
+        is_suppressed: bool = False,
+    ) -> None:
         """Take a record; one that is not chosen serves to know who is who, or is met again later.
 
         Args:
@@ -296,6 +336,7 @@ class Intake:
             raw: its own line.
             record: the record.
             left_out: why it is left out, whatever is chosen.
+            is_suppressed: whether it names somebody on a suppression list.
         """
         self._report.records += 1
         chosen = left_out is None and self._options.choice.takes(record)
@@ -335,7 +376,7 @@ class Intake:
         if payload:
             may_be_other = email_from == "properties"
             number, other = self._tie(record, user, may_be_other=may_be_other)
-            if self._suppression and names_suppressed(record, self._suppression):
+            if is_suppressed:
                 mark |= SUPPRESSED
             if may_be_other and other >= 0:
                 mark |= MENTIONED
@@ -487,6 +528,7 @@ class Intake:
             columns(self._facts, map(len, self._raw)),
             b"".join(self._raw),
             list(self._suppressed),
+            list(self._named),
             self._kinds.masks,
             self._retried,
         )

@@ -117,6 +117,8 @@ class Taken(NamedTuple):
     """The records' lines, one behind the other, if these are kept."""
     suppressed: list[int]
     """The places in `names` of the ids that are on a suppression list."""
+    named: list[tuple[int, int]]
+    """Pairs of ids that any record names together, if there is a suppression list: they tie nobody."""
     kinds: Mapping[str, int] | None
     """The kinds of values that each property's name was seen with, if any are renamed: see `naming.Kinds`."""
     retried: list[bytes]
