@@ -52,7 +52,7 @@ _NOT_WITH_PLAN: Final = (
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
-    "renamed_traits",
+    "renamed_traits", "response_event", "response_score", "response_text", "decline_event",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -227,7 +227,7 @@ def _rules(values: Values) -> "MappingRules":
     Raises:
         SettingsError: they contradict each other.
     """
-    from wootric_map.mapping.rules import MappingRules, TraitRules
+    from wootric_map.mapping.rules import MappingRules, ResponseRules, TraitRules
 
     traits = TraitRules(
         exclude=values["excluded_traits"],
@@ -235,7 +235,19 @@ def _rules(values: Values) -> "MappingRules":
         only=values["only_traits"],
         rename=values["renamed_traits"],
     )
-    rules = MappingRules(traits=traits)
+    places = {
+        name: values[f"response_{name}"]
+        for name in ("score", "text")
+        if values[f"response_{name}"] is not None
+    }
+    if places and values["response_event"] is None:
+        raise click.UsageError(
+            f"--response-{next(iter(places))} says where it stands in a --response-event: name that, too"
+        )
+    responses = ResponseRules(
+        event=values["response_event"], decline_event=values["decline_event"], **places
+    )
+    rules = MappingRules(traits=traits, responses=responses)
     rules.check()
     return rules
 

@@ -29,6 +29,7 @@ from wootric_map.plan.engine.taken import (
     MENTIONED,
     PAGE,
     QUIET,
+    SURVEY,
     TRACK,
     UNFILED,
     Kept,
@@ -151,7 +152,9 @@ def take_in(source: Source, options: IntakeOptions, *, after: int = 0) -> Taken:
             rewritten = rewriting.of(ordinary(data))
             if isinstance(rewritten, Skip):
                 intake.skip(number, rewritten)
-            elif not isinstance(rewritten, Rejection):
+            elif isinstance(rewritten, Rejection):
+                intake.reject(number, lines.fitted(rewritten, number), content)
+            else:
                 intake.add(number, content, rewritten)
         elif not intake.add_quickly(number, content, data):
             intake.add(number, content, ordinary(data))
@@ -179,6 +182,7 @@ class _Intake:
         self._retried: list[bytes] = []
         self._aliases: list[tuple[str, str, int]] = []
         self._has_tracks = False
+        self._has_surveys = False
         self._has_mentions = False
         self._names: dict[str, int] = {}
         self._claims: dict[tuple[int, int], None] = {}
@@ -278,25 +282,10 @@ class _Intake:
         if isinstance(record, Identify):
             topic = _topic(record.user_id, user.wootric_id, record.traits)
             payload = record.user_id, user.wootric_id, record.traits, record.parent
-        elif isinstance(record, Track):
-            mark = TRACK
-            if chosen:
-                self._has_tracks = True
-                topic = record.sent_as or record.event
-                payload = email_from, tuple(user), record.anonymous_id, record.properties
-                if record.sent_as:
-                    payload = (*payload, record.event)
-                texts = topic, record.user_id or "", user.email or "", user.phone or ""
-                if self._is_quiet(raw, texts, record.properties):
-                    mark |= QUIET
+        elif not chosen:
+            mark = _mark_of(record)
         else:
-            mark = PAGE
-            if chosen:
-                name = record.sent_as or record.name
-                topic = _address(name, record.properties, record.context)
-                if _is_short_page(raw, (*topic, user.email)):
-                    mark |= QUIET
-                payload = email_from, tuple(user), record.anonymous_id, record.name
+            mark, topic, payload = self._event(raw, record, user, email_from)
         if payload:
             may_be_other = email_from == "properties"
             number, other = self._tie(record, user, may_be_other=may_be_other)
@@ -310,6 +299,29 @@ class _Intake:
         content = hash(contents(record.type, user.user_id, record.anonymous_id, _name_of(record)))
         facts = line, record.time, record.message_id, content, mark, number
         self._keep(raw, facts, topic, payload, other)
+
+    def _event(
+        self, raw: bytes, record: Track | Page, user: User, email_from: str | None
+    ) -> tuple[int, Any, Any]:
+        """Return the mark, topic and payload of a track or page record that is replayed."""
+        mark = _mark_of(record)
+        if isinstance(record, Page):
+            name = record.sent_as or record.name
+            topic = _address(name, record.properties, record.context)
+            if _is_short_page(raw, (*topic, user.email)):
+                mark |= QUIET
+            return mark, topic, (email_from, tuple(user), record.anonymous_id, record.name)
+        of_user = email_from, tuple(user), record.anonymous_id
+        if record.survey:
+            self._has_surveys = True
+            return mark, None, (*of_user, tuple(record.survey), record.event)
+        self._has_tracks = True
+        event = record.sent_as or record.event
+        texts = event, record.user_id or "", user.email or "", user.phone or ""
+        if self._is_quiet(raw, texts, record.properties):
+            mark |= QUIET
+        renamed = (record.event,) if record.sent_as else ()
+        return mark, event, (*of_user, record.properties, *renamed)
 
     def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
         """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
@@ -430,6 +442,7 @@ class _Intake:
             self._rejected,
             self._aliases,
             self._has_tracks,
+            self._has_surveys,
             list(self._names),
             list(self._claims),
             list(self._withheld),
@@ -512,6 +525,13 @@ def contents(
         name: the event of a track record, the name of a page record.
     """
     return kind, user_id, anonymous_id, name
+
+
+def _mark_of(record: Track | Page) -> int:
+    """Return the kind of a track or page record."""
+    if isinstance(record, Page):
+        return PAGE
+    return SURVEY if record.survey else TRACK
 
 
 def _name_of(record: Record) -> str | None:
