@@ -60,7 +60,8 @@ _NOT_WITH_PLAN: Final = (
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
-    "renamed_traits", "suppress", "last_surveyed",
+    "renamed_traits", "suppress", "last_surveyed", "response_event", "response_score", "response_text",
+    "decline_event",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -289,7 +290,21 @@ def _rules(values: Values) -> "MappingRules":
         only=values["only_traits"] or rules.traits.only,
         rename={**rules.traits.rename, **values["renamed_traits"]},
     )
-    rules = replace(rules, traits=traits)
+    responses = rules.responses
+    places = {name: values[f"response_{name}"] for name in ("score", "text")}
+    given = {name: place for name, place in places.items() if place is not None}
+    event, decline_event = values["response_event"], values["decline_event"]
+    if given and (event or responses.event) is None:
+        raise click.UsageError(
+            f"--response-{next(iter(given))} says where it stands in a --response-event: name that, too"
+        )
+    responses = replace(
+        responses,
+        event=event or responses.event,
+        decline_event=decline_event or responses.decline_event,
+        **given,
+    )
+    rules = replace(rules, traits=traits, responses=responses)
     rules.check()
     return rules
 

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     )
     from wootric_map.snapshot.snapshot_reader import SnapshotReader
     from wootric_map.stopping import Stop
+    from wootric_map.survey_calls import SurveyDecline, SurveyResponse
     from wootric_map.validate import Validate, ValidateSettings
     from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
     from wootric_map.wootric.regions import Services, services
@@ -80,10 +81,10 @@ __all__ = [
     "PushSettings", "ReadingObserver", "ReadingOptions", "Record", "Rejection", "RejectsFile",
     "ReplayError", "Report", "Services", "SettingsError", "Skip", "Snapshot", "SnapshotObserver",
     "SnapshotReader", "SnapshotResult", "SnapshotSettings", "Source", "SourceError", "Spool",
-    "Stop", "Track", "TraitRules", "TraitSummary", "Validate", "ValidateSettings",
-    "WootricSettings", "WriteCsv", "WriteCsvResult", "WriteCsvSettings", "call_for", "discover",
-    "map_record", "plan_records", "read_entries", "read_line", "read_lines", "rehearse", "request",
-    "services", "unidentified",
+    "Stop", "SurveyDecline", "SurveyResponse", "Track", "TraitRules", "TraitSummary", "Validate",
+    "ValidateSettings", "WootricSettings", "WriteCsv", "WriteCsvResult", "WriteCsvSettings",
+    "call_for", "discover", "map_record", "plan_records", "read_entries", "read_line", "read_lines",
+    "rehearse", "request", "services", "unidentified",
 ]  # fmt: skip
 
 _NAMES: Final = {
@@ -116,6 +117,7 @@ _NAMES: Final = {
     "snapshot.snapshot": "Snapshot SnapshotObserver SnapshotResult SnapshotSettings",
     "snapshot.snapshot_reader": "SnapshotReader",
     "stopping": "Stop",
+    "survey_calls": "SurveyDecline SurveyResponse",
     "validate": "Validate ValidateSettings",
     "wootric.auth": "ClientCredentials PasswordCredentials",
     "wootric.regions": "Services services",

@@ -10,7 +10,7 @@ from wootric_map.deliver.fingerprints import RememberedEndUser
 from wootric_map.deliver.forecast import ForecastRange, Speed
 from wootric_map.deliver.knowledge import Knowledge
 from wootric_map.deliver.overview import Show, overview
-from wootric_map.deliver.rehearse import Rehearsed, rehearse, rehearse_end_user
+from wootric_map.deliver.rehearse import Rehearsed, SurveysOf, rehearse, rehearse_end_user
 from wootric_map.deliver.ways import Account, StepCounter, Way
 from wootric_map.mapping.identity import Origin
 from wootric_map.model import Action, EndUser, EndUserUpsert
@@ -207,6 +207,8 @@ class Compared:
     """Returns how fast calls to the account may go."""
     knowledge: Knowledge | None = None
     """What is known of the account without a call; None if it is taken to hold nobody."""
+    surveys: SurveysOf | None = None
+    """Lists the survey responses and declines of end users; None if the account is not asked."""
     looks_up_each: bool = False
     """Whether each end user is looked up."""
     holds: Account = field(default_factory=Account)
@@ -246,6 +248,7 @@ class Changes(Generic[T]):
             look_ups_are_free=not asks,
             memory=memory if memory and memory.remembers else None,
             knowledge=compared.knowledge,
+            surveys=compared.surveys,
         ):
             self.steps.add(each)
             if saved:

@@ -271,6 +271,7 @@ class _Comparison:
             memory,
             lambda: speed_of(pace, limits),
             Knowledge.none(_met(memory)),
+            surveys=wootric.list_surveys,
             looks_up_each=True,
             holds=Account(is_whole=False, holds=None),
         )

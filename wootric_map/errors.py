@@ -137,6 +137,17 @@ class UnreachableError(WootricError, PassingError):
 class NoAnswerError(WootricError, PassingError):
     """A call that must not be repeated was sent, and no answer came: Wootric may have done it."""
 
+    def __init__(self, message: str, *, may_be_under_way: bool = False) -> None:
+        """Describe what came in place of an answer.
+
+        Args:
+            message: the message for a person.
+            may_be_under_way: whether Wootric may still be at work on the call, since it was this side or a
+                gateway that stopped waiting.
+        """
+        super().__init__(message)
+        self.may_be_under_way = may_be_under_way
+
 
 class CallFailedError(WootricError, RecordError):
     """Wootric answered that it will not do this; trying again would not help."""

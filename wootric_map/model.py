@@ -4,12 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
+from wootric_map.survey_calls import Pairs, SurveyDecline, SurveyResponse
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import PropertyValue
-
-Pairs: TypeAlias = list[tuple[str, str]]
-"""Names and values in the order in which they are sent."""
-
 
 LookUpKey: TypeAlias = Literal["id", "external_id", "email", "phone_number"]
 """A field by which Wootric can look an end user up."""
@@ -125,11 +122,14 @@ class PageView:
     path: str | None = None
 
 
-Call: TypeAlias = EndUserUpsert | EligibilityCheck | PageView
+RecordCall: TypeAlias = EligibilityCheck | PageView | SurveyResponse | SurveyDecline
+"""The call for a track or page record."""
+
+Call: TypeAlias = EndUserUpsert | RecordCall
 
 
-def event_name(call: EligibilityCheck | PageView) -> str | None:
-    """Return the name of the event in an eligibility check; None for a page view."""
+def event_name(call: RecordCall) -> str | None:
+    """Return the name of the event in an eligibility check; None for any other call."""
     return call.event_name if isinstance(call, EligibilityCheck) else None
 
 
@@ -191,7 +191,7 @@ class MappingWarning(NamedTuple):
 
 
 Action: TypeAlias = Literal[
-    "create", "update", "unchanged", "left", "eligibility_check", "page_view"
+    "create", "update", "unchanged", "left", "eligibility_check", "page_view", "response", "decline"
 ]
 """The action for an end user or an event.
 
@@ -199,7 +199,9 @@ Action: TypeAlias = Literal[
 """
 
 
-CALLS: Final[tuple[Action, ...]] = ("create", "update", "eligibility_check", "page_view")
+CALLS: Final[tuple[Action, ...]] = (
+    "create", "update", "eligibility_check", "page_view", "response", "decline",
+)  # fmt: skip
 """The actions that make a call."""
 
 
@@ -249,10 +251,11 @@ REJECTIONS: Final = frozenset(
         "invalid_context",
         "invalid_integrations",
         "invalid_timestamp",
+        "invalid_score",
         "truncated_input",
     }
 )
-"""All codes of rejections (segment.md 2)."""
+"""All codes of rejections (segment.md 2; `invalid_score`: wootric.md 7)."""
 
 
 class Rejection(NamedTuple):
@@ -304,7 +307,7 @@ class Outcome(NamedTuple):
     result: Skip | Failure | None
     """None if the call was delivered, or there was nothing to do."""
     key: str | None = None
-    """For an eligibility check or page view, the key of its record (`mapping.record_keys`)."""
+    """For the call of a track or page record, the key of the record (`mapping.record_keys`)."""
     event: str | None = None
     """For an eligibility check, the name of the event."""
     is_eligible: bool = False
@@ -317,11 +320,16 @@ UNKNOWN_USER: Final = "unknown_user"
 """The reason of an unidentified record whose user the export names by an id only."""
 
 
+NO_END_USER: Final = "no_end_user"
+"""The reason of an unidentified survey response or decline whose end user neither the export writes nor the
+account holds, as far as is known."""
+
+
 EMAIL_NOT_LOOKED_FOR: Final = "email_in_traits"
 """The reason of an unidentified track or page record whose own `traits` hold an email (segment.md 4)."""
 
 
-UNKNOWN: Final = frozenset({UNKNOWN_USER, EMAIL_NOT_LOOKED_FOR})
+UNKNOWN: Final = frozenset({UNKNOWN_USER, NO_END_USER, EMAIL_NOT_LOOKED_FOR})
 """The reasons of unidentified records whose user the account may hold all the same."""
 
 

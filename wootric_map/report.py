@@ -41,6 +41,8 @@ class Report:
     """Track records skipped as `event_not_registered`, by event."""
     delivered_before: int = 0
     """Track and page records that an earlier run delivered."""
+    doubtful_events: int = 0
+    """Eligibility checks and page views of this run that got no answer, and can't be asked after."""
     unknown_users: tuple[str, ...] = ()
     """Chosen end users that no record names."""
     met_events: set[str] = field(default_factory=set)
@@ -87,7 +89,7 @@ class Report:
 
     @property
     def api_calls(self) -> int:
-        """The number of calls that change something: writes, eligibility checks and page views."""
+        """The number of calls that change something: writes, and what records of events make."""
         return sum(self.done[action] for action in CALLS)
 
     @property
@@ -157,6 +159,8 @@ class Report:
             elif isinstance(outcome.result, Failure):
                 place = Place(ref.source, ref.line, None, outcome.result.message)
                 self.failed.add(outcome.result.code, place)
+                if outcome.result.code == "in_doubt":
+                    self.doubtful_events += outcome.action in {"eligibility_check", "page_view"}
 
     def summary(self) -> dict[str, object]:
         """Return the counts as data for programs."""
@@ -177,6 +181,8 @@ class Report:
             "left": self.done["left"],
             "eligibility_checks": self.done["eligibility_check"],
             "page_views": self.done["page_view"],
+            "responses": self.done["response"],
+            "declines": self.done["decline"],
             "api_calls": self.api_calls,
             "events_not_registered": [
                 {"event": name, "count": count} for name, count in self.unregistered.most_common()

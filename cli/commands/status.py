@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from cli import options, redacting
-from cli.render.text import json_line, plural, printable, styled
+from cli.render.text import json_line, plural, printable, styled, surveys
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import current_holder, describe_holder
 from wootric_map.deliver.journal_contents import Contents, Run, contents
@@ -25,6 +25,8 @@ _NAMES: Final = {
     "write": "end user write",
     "eligibility_check": "eligibility check",
     "page_view": "page view",
+    "response": "survey response",
+    "decline": "survey decline",
 }
 
 
@@ -125,5 +127,7 @@ def _run(run: Run, *, is_under_way: bool) -> str:
         f"{name}, {lasted}, exit {run.exit_code}: {run.created or 0:,} created, "
         f"{run.updated or 0:,} updated, {run.unchanged or 0:,} unchanged; "
         f"{plural(run.eligibility_checks or 0, 'eligibility check')}, "
-        f"{plural(run.page_views or 0, 'page view')}; {run.failed or 0:,} failed"
+        f"{plural(run.page_views or 0, 'page view')}"
+        f"{surveys({'response': run.responses or 0, 'decline': run.declines or 0})}; "
+        f"{run.failed or 0:,} failed"
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Final, TypeAlias, TypedDict
 
 import msgspec
 
-from wootric_map.mapping.rules import IdentityRules, NameRules, TraitRules
+from wootric_map.mapping.rules import IdentityRules, NameRules, ResponseRules, TraitRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +334,7 @@ class MappingTables(TypedDict, total=False):
     events: NameRules
     pages: NameRules
     identity: IdentityRules
+    responses: ResponseRules
 
 
 Tables = TypedDict(
@@ -397,6 +398,10 @@ ELSEWHERE: Final = {
     "include_trait": "write it in [traits], as include",
     "only_trait": "write it in [traits], as only",
     "rename_trait": "write it in [traits], as rename",
+    "response_event": "write it in [responses], as event",
+    "response_score": "write it in [responses], as score",
+    "response_text": "write it in [responses], as text",
+    "decline_event": "write it in [responses], as decline_event",
 }
 """What stands in no configuration file, and where it belongs."""
 

@@ -34,6 +34,27 @@ def _renamed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
 
 reading_options = together(
     click.option(
+        "--decline-event",
+        metavar="NAME",
+        help="The track records of this name say that a survey was declined, and are sent as declines.",
+    ),
+    click.option(
+        "--response-text",
+        metavar="PLACE",
+        help="Where the text of a --response-event stands, such as properties.comment.",
+    ),
+    click.option(
+        "--response-score",
+        metavar="PLACE",
+        help="Where the score of a --response-event stands.  [default: properties.score]",
+    ),
+    click.option(
+        "--response-event",
+        metavar="NAME",
+        help="The track records of this name are survey responses, and are sent as such; * stands for "
+        "anything. Those that RudderStack marks as responses or declines always are.",
+    ),
+    click.option(
         "--suppress",
         multiple=True,
         type=LocalPath(),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _LABELS: Final[tuple[tuple[Action, str], ...]] = (
     ("eligibility_check", "event_name"),
     ("page_view", "path"),
+    ("response", "score"),
+    ("decline", "origin_url"),
 )
 
 

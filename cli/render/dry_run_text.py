@@ -11,7 +11,7 @@ import click
 from cli.render import summary
 from cli.render.diff import Shown
 from cli.render.forecast_text import each_kind, each_way, takes
-from cli.render.text import plural, printable, styled
+from cli.render.text import plural, printable, styled, surveys
 from wootric_map.diff import Diff
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
         note if diff.counts_all_events else "",
     )
     _write_tally("Page views", diff.labels("page_view"), "")
+    _write_tally("Survey responses", diff.labels("response"), "by score")
+    _write_tally("Survey declines", diff.labels("decline"), "by page")
     if report.warnings.counts:
         for line in summary.warnings(report.shown_warnings):
             click.echo(line)
@@ -97,7 +99,8 @@ def _totals(diff: Diff[Shown]) -> str:
         f"Plan: {done['create']:,} to create, {done['update']:,} to update, "
         f"{done['unchanged']:,} unchanged{left}; "
         f"{plural(done['eligibility_check'], 'eligibility check')}, "
-        f"{plural(done['page_view'], 'page view')}; {plural(report.api_calls, 'API call')}"
+        f"{plural(done['page_view'], 'page view')}{surveys(done)}; "
+        f"{plural(report.api_calls, 'API call')}"
     )
     look_ups = diff.calls.most_by_kind.get("look_up", 0)
     at_most = "" if look_ups == diff.calls.least_by_kind.get("look_up", 0) else "at most "

@@ -18,8 +18,12 @@ _NAMES: Final[Mapping[Kind, str]] = {
     "update": "end user to update",
     "eligibility_check": "eligibility check",
     "page_view": "page view",
+    "survey_list": "list of survey responses or declines",
+    "response": "survey response",
+    "decline": "survey decline",
 }
 _PLURALS: Final[Mapping[Kind, str]] = {
+    "survey_list": "lists of survey responses or declines",
     "create": "end users to create",
     "update": "end users to update",
 }

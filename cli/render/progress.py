@@ -35,6 +35,8 @@ _COUNTED: Final[Mapping[str, str]] = {
     "eligibility_check": "checked",
     "eligible": "eligible",
     "page_view": "viewed",
+    "response": "responses",
+    "decline": "declines",
     "failed": "failed",
 }
 """The names of the counts, in the order in which they are shown."""

@@ -41,6 +41,8 @@ def show(result: PushResult, seconds: float) -> None:
         *([("Left as they are", done["left"], "end users who differ")] if done["left"] else ()),
         ("Eligibility checks", done["eligibility_check"], ""),
         ("Page views", done["page_view"], ""),
+        *([("Survey responses", done["response"], "")] if done["response"] else ()),
+        *([("Survey declines", done["decline"], "")] if done["decline"] else ()),
         ("Skipped", report.skipped.counts.total(), summary.codes(report.skipped)),
         *(
             [("Delivered before", report.delivered_before, "of these, by an earlier run")]
@@ -137,7 +139,7 @@ def _on_rejects(result: PushResult) -> Iterator[str]:
             "what did not go through."
         )
         return
-    count, doubtful = result.rejects.count, result.report.failed.counts["in_doubt"]
+    count, doubtful = result.rejects.count, result.report.doubtful_events
     yield f"Mend {by_number(count, 'it', 'them')} there, then push that file."
     if doubtful:
         they, are = by_number(doubtful, "it", "they"), by_number(doubtful, "is", "are")

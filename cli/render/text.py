@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import click
@@ -55,6 +56,20 @@ def quoted(value: object) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun: `1 record`, `2 records`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def surveys(counts: Mapping[str, int]) -> str:
+    """Return how many survey responses and declines there are, to go on a list with; empty if there are none.
+
+    Args:
+        counts: the numbers of `response` and `decline`.
+    """
+    found = (
+        plural(counts[kind], name)
+        for kind, name in (("response", "survey response"), ("decline", "survey decline"))
+        if counts[kind]
+    )
+    return "".join(f", {each}" for each in found)
 
 
 def by_number(count: int, one: str, many: str) -> str:

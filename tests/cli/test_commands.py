@@ -186,6 +186,7 @@ def test_the_broken_sample_shows_every_rejection(run: "Run") -> None:
         "invalid_context",
         "invalid_integrations",
         "invalid_timestamp",
+        "invalid_score",
         "truncated_input",
     }
 
@@ -658,6 +659,8 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "left": 0,
             "eligibility_checks": 1,
             "page_views": 1,
+            "responses": 0,
+            "declines": 0,
             "api_calls": 3,
             "events_not_registered": [],
             "unknown_users": [],

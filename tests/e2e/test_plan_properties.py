@@ -114,16 +114,37 @@ PAGES = made_of(
     MESSAGE,
     CONTEXTS,
 )
+SURVEYS = made_of(
+    st.sampled_from(
+        [
+            {"event": "Survey", "properties": {"feedbackScore": 9}},
+            {"event": "Survey", "properties": {"feedbackScore": "3", "email": "c@x.io"}},
+            {"event": "Other", "properties": {"feedbackScore": 9, "feedbackText": "é"}},
+        ]
+    ).map(lambda fields: {"type": "track", **fields}),
+    st.sampled_from(["create response", "create decline"]).map(
+        lambda kind: {"integrations": {"Wootric": {"eventType": kind}}}
+    ),
+    WHO,
+    st.sampled_from(TIMES[1:]),  # without a time they would be rejected
+    MESSAGE,
+)
+ALIASES: st.SearchStrategy[dict[str, Any]] = st.tuples(
+    st.sampled_from(["1", "2", "d", "e"]), st.sampled_from(["1", "2", "3"])
+).map(lambda ids: alias(*ids))
 OTHERS = made_of(
-    st.tuples(st.sampled_from(["1", "2", "d", "e"]), st.sampled_from(["1", "2", "3"])).map(
-        lambda ids: alias(*ids)
-    )
-    | st.just({"type": "screen", "userId": "1"}),
+    ALIASES | st.just({"type": "screen", "userId": "1"}),
     WHEN,
     MESSAGE,
 )
 EXPORTS = st.lists(
-    IDENTIFIES | IDENTIFIES | made_of(IDENTIFIES, CONTEXTS) | TRACKS | PAGES | OTHERS,
+    IDENTIFIES
+    | IDENTIFIES
+    | made_of(IDENTIFIES, CONTEXTS)
+    | TRACKS
+    | PAGES
+    | made_of(SURVEYS, CONTEXTS)
+    | OTHERS,
     min_size=1,
     max_size=10,
 )
@@ -262,7 +283,7 @@ HELD_APART = state_of_users(
         {"external_id": "9", "email": "z@x.io", "phone_number": "+44 1111"},
     ]
 )
-PEOPLE = st.lists(IDENTIFIES, min_size=1, max_size=8)
+PEOPLE = st.lists(IDENTIFIES | IDENTIFIES | SURVEYS, min_size=1, max_size=8)
 
 
 def assert_nothing_is_left_to_do(replay: Replay, *args: str | Path) -> None:
@@ -270,6 +291,9 @@ def assert_nothing_is_left_to_do(replay: Replay, *args: str | Path) -> None:
     for against in ("account", replay.snapshot("after")):
         diff = replay.diff("--against", against, *args)
         assert diff.writes == (0, 0), (against, diff.lines)
+        if against == "account":
+            surveys = diff.summary["responses"], diff.summary["declines"]
+            assert surveys == (0, 0), diff.lines
 
 
 @examples(10)
@@ -346,6 +370,43 @@ def test_a_push_leaves_in_the_account_what_the_dry_run_showed(
     assert sorted(map(sorted, map(dict.items, held))) == sorted(
         map(sorted, map(dict.items, wanted))
     )
+
+
+@examples(10)
+@given(
+    held=HELD_APART,
+    records=st.lists(
+        IDENTIFIES | made_of(SURVEYS, CONTEXTS) | TRACKS | ALIASES, min_size=1, max_size=8
+    ),
+    linking=st.sampled_from(LINKING),
+    folding=st.sampled_from(FOLDING),
+    against=st.sampled_from(["account", "auto", "snapshot"]),
+    saves=st.booleans(),
+)
+def test_a_push_sends_the_survey_responses_that_the_dry_run_promised_and_then_none(
+    sandbox: RunningSandbox,
+    held: Records,
+    records: Records,
+    linking: tuple[str, ...],
+    folding: tuple[str, ...],
+    against: str,
+    *,
+    saves: bool,
+) -> None:
+    with empty_account(sandbox) as replay:
+        for user in held:
+            replay.holds(**user)
+        way = replay.snapshot("before") if against == "snapshot" else against
+        export = replay.write(records)
+        options: Options = ("--against", way, *linking, *folding, export)
+        diff = replay.diff(*options)
+        promised = diff.summary["responses"], diff.summary["declines"]
+        sent = replay.sends("--plan", replay.plan(*options)) if saves else replay.sends(*options)
+        assume(sent)  # an email or id that somebody else in the account has is refused
+        state = sandbox.state
+        assert (len(state.responses), len(state.declines)) == promised
+        assert replay.sends(*options)
+        assert (len(state.responses), len(state.declines)) == promised
 
 
 def without_warnings(diff: Diff) -> list[dict[str, Any]]:

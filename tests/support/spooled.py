@@ -145,6 +145,7 @@ class Filling:
             rejected=[],
             aliases=[],
             has_tracks=False,
+            has_surveys=False,
             names=[],
             claims=[],
             withheld=[],

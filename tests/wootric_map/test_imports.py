@@ -16,14 +16,18 @@ import wootric_map
 LIBRARY: Final = Path(wootric_map.__file__).parent
 
 BASE: Final = frozenset(
-    {"values", "errors", "model", "ownership", "private_file", "temporary_database"}
-)
+    {
+        "values", "errors", "model", "ownership", "private_file", "survey_calls",
+        "temporary_database",
+    }
+)  # fmt: skip
 """What anything may import."""
 
 MAY_IMPORT: Final = {
     "values": frozenset[str](),
     "errors": frozenset({"model"}),
-    "model": frozenset({"values"}),
+    "model": frozenset({"survey_calls", "values"}),
+    "survey_calls": frozenset[str](),
     "ownership": frozenset({"errors"}),
     "private_file": frozenset({"errors", "ownership"}),
     "temporary_database": frozenset[str](),

@@ -353,6 +353,8 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "left",
         "eligibility_checks",
         "page_views",
+        "responses",
+        "declines",
         "api_calls",
         "events_not_registered",
         "unknown_users",

@@ -16,6 +16,7 @@ from wootric_map.deliver.questions import (
     Answer,
     AssumedAbsent,
     Decisions,
+    ListSurveys,
     LookAtAccount,
     LookUp,
     LookUpAgain,
@@ -101,6 +102,9 @@ class Answers:
                 return self._find(asked.wanted)
             case LookUpEmailOwner():
                 return self._email_owner(asked)
+            case ListSurveys():
+                self._lock.take(asked.number)
+                return self._wootric.list_surveys(asked.number, asked.kind, asked.at)
             case LookUp():
                 return self._looked_up(asked)
 

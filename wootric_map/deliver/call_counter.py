@@ -11,7 +11,7 @@ from math import inf
 from typing import Final
 
 from wootric_map.deliver.call_range import CallRange, Kind, RangeSum, kind_of
-from wootric_map.deliver.decisions import skip_if_sent
+from wootric_map.deliver.earlier_runs import skip_if_sent
 from wootric_map.deliver.fingerprints import Delivered, PastDelivery
 from wootric_map.deliver.forecast import Foretold
 from wootric_map.deliver.journal import Journal
@@ -21,8 +21,8 @@ from wootric_map.deliver.saved_decisions import PastRuns
 from wootric_map.deliver.verdicts import unregistered
 from wootric_map.model import EndUserUpsert, Existing, Skip
 from wootric_map.plan.plan_file import PlanFile
-from wootric_map.plan.plan_lines import PlannedWrite
-from wootric_map.plan.steps import EndUserPlan, Write
+from wootric_map.plan.plan_lines import PlannedCall, PlannedWrite
+from wootric_map.plan.steps import SURVEY_ACTIONS, EndUserPlan, Write
 
 _NOTHING: Final = CallRange()
 
@@ -98,6 +98,8 @@ def _certain(step: Rehearsed, *, is_checked: bool) -> CallRange:
     """
     checks = CallRange.exactly({"look_up": step.asked.checks}) if step.asked.checks else _NOTHING
     action, call = step.outcome.action, step.call
+    if step.outcome.action in SURVEY_ACTIONS:
+        return checks.plus(_of_survey(step, is_open=False))
     if not isinstance(step.step, Write):
         return checks if call is None else checks.plus(CallRange.exactly({kind_of(action): 1}))
     if is_checked:
@@ -133,12 +135,38 @@ def _open_write(step: Rehearsed, asked: Asked) -> CallRange:
 
 def _open_event(step: Rehearsed, asked: Asked) -> CallRange:
     """Return the calls of an event of an end user of whom only the account can tell."""
+    look_ups = CallRange({"look_up": asked.least}, {"look_up": asked.most}, asked.least, asked.most)
+    if step.outcome.action in SURVEY_ACTIONS:
+        return look_ups.plus(_of_survey(step, is_open=True))
     result, kind = step.outcome.result, kind_of(step.outcome.action)
     least = int(step.call is not None)
     # The account may know what the export does not.
     most = max(least, int(isinstance(result, Skip) and result.code == "unidentified"))
-    look_ups = CallRange({"look_up": asked.least}, {"look_up": asked.most}, asked.least, asked.most)
     return look_ups.plus(CallRange({kind: least}, {kind: most}, least, most))
+
+
+def _of_survey(step: Rehearsed, *, is_open: bool) -> CallRange:
+    """Return the calls of a survey response or decline: a list, if need be, and it if it is not there.
+
+    Args:
+        step: the step.
+        is_open: whether only the account can tell who the end user is.
+    """
+    kind, lists = kind_of(step.outcome.action), step.asked.lists
+    result = step.outcome.result
+    may_be_sent = step.call is not None or (
+        is_open and isinstance(result, Skip) and result.code == "unidentified"
+    )
+    may_be_there = is_open or step.asked.may_be_there
+    least = int(step.call is not None and not may_be_there)
+    most_lists = max(lists, int(is_open and may_be_sent))
+    least_lists = 0 if is_open else lists
+    return CallRange(
+        {"survey_list": least_lists, kind: least},
+        {"survey_list": most_lists, kind: int(may_be_sent)},
+        least_lists + least,
+        most_lists + int(may_be_sent),
+    )
 
 
 def saved_calls(plan: PlanFile, registered: frozenset[str], journal: Journal) -> CallRange:
@@ -162,6 +190,8 @@ def saved_calls(plan: PlanFile, registered: frozenset[str], journal: Journal) ->
                 past = journal.past_delivery(step.key, step.former_key, step.time)
             if isinstance(step, PlannedWrite):
                 calls.add(saved.write(step, past))
+            elif step.action in SURVEY_ACTIONS:
+                calls.add(saved.survey(step, past))
             elif not (unregistered(step.call, registered) or skip_if_sent(step.type, past)):
                 calls.add(CallRange.exactly({kind_of(step.action): 1}))
     return calls.sum
@@ -178,6 +208,8 @@ class _SavedEndUser:
         self._is_known = False
         """Whether Wootric's own id of the end user is known by then."""
         self._is_checked = False
+        self._is_created = False
+        """Whether this push creates the end user."""
 
     def write(self, step: PlannedWrite, past: PastDelivery | None) -> CallRange:
         """Return the calls of a write; `past` is what an earlier run has done about it."""
@@ -190,6 +222,7 @@ class _SavedEndUser:
             look_ups = self._look_ups(step.fields) if is_looked_for else 0
             return CallRange({}, {"look_up": look_ups}, 0, look_ups)
         if step.action == "create":
+            self._is_created = step.id is None
             return _saved_creation(step)
         if is_number_missing:
             look_ups = self._look_ups(step.identifiers[0]) if step.identifiers else 0
@@ -201,6 +234,17 @@ class _SavedEndUser:
         may_be_outdated = step.history is not None and self._journal.may_have_end_users
         least = int(not step.fills and not may_be_outdated)
         return check.plus(CallRange({"update": least}, {"update": 1}, least, 1))
+
+    def survey(self, step: PlannedCall, past: PastDelivery | None) -> CallRange:
+        """Return the calls of a survey response or decline."""
+        if isinstance(past, Delivered):
+            return _NOTHING
+        kind = kind_of(step.action)
+        if self._is_created and past is None:
+            return CallRange.exactly({kind: 1})
+        # If it is not known who the end user is, they are looked up.
+        most: dict[Kind, int] = {"look_up": 3, "survey_list": 1, kind: 1}
+        return CallRange({}, most, 0, 5)
 
     def _look_ups(self, wanted: EndUserUpsert) -> int:
         """Return how many look-ups tell Wootric's own id of an end user, at most."""

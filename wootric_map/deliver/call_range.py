@@ -4,12 +4,21 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal, Self, TypeAlias, cast
+from typing import Final, Literal, Self, TypeAlias, cast, get_args
 
-Kind: TypeAlias = Literal["look_up", "create", "update", "eligibility_check", "page_view"]
+Kind: TypeAlias = Literal[
+    "look_up",
+    "create",
+    "update",
+    "eligibility_check",
+    "page_view",
+    "survey_list",
+    "response",
+    "decline",
+]
 """A kind of call; each kind has a limit of its own."""
 
-KINDS: Final[tuple[Kind, ...]] = ("look_up", "create", "update", "eligibility_check", "page_view")
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 ENDPOINTS: Final[Mapping[Kind, str]] = {
     "look_up": "end_users/{}",
@@ -17,11 +26,17 @@ ENDPOINTS: Final[Mapping[Kind, str]] = {
     "update": "end_users/update",
     "eligibility_check": "eligible",
     "page_view": "pixel",
+    "survey_list": "responses/list",
+    "response": "responses/create",
+    "decline": "declines/create",
 }
 """The name of each kind's endpoint in the pace."""
 
 LOOK_UP_BY_PHONE: Final = "end_users/phone_number/{}"
 """The name of the other endpoint that takes look-ups."""
+
+LIST_OF_DECLINES: Final = "declines/list"
+"""The name of the other endpoint that lists what end users did with surveys."""
 
 _NONE: Final[Mapping[Kind, int]] = MappingProxyType({})
 
@@ -119,4 +134,5 @@ def made_by_kind(made: Mapping[str, int]) -> dict[Kind, int]:
     """
     counts = {kind: made.get(name, 0) for kind, name in ENDPOINTS.items()}
     counts["look_up"] += made.get(LOOK_UP_BY_PHONE, 0)
+    counts["survey_list"] += made.get(LIST_OF_DECLINES, 0)
     return counts

@@ -27,14 +27,24 @@ class CarriedOver:
     """Whether somebody else has the external id of the end user."""
     asked: int = 0
     """Who has been asked about the end user, as a number of `decisions`; 0 if nobody has."""
+    is_new: bool = False
+    """Whether this run has created the end user."""
 
-    def matters(self, folded: Folded | None) -> bool:
+    def matters(self, folded: Folded | None, *, has_surveys: bool) -> bool:
         """Return whether events would be decided otherwise without this.
 
         Args:
             folded: what the export says about the end user; None if it holds no identify of theirs.
+            has_surveys: whether survey responses or declines are among the events, which need to know who
+                the end user is.
         """
-        if folded is None or not folded.upsert.email or self.refused is not None or self.is_taken:
+        if (
+            has_surveys
+            or folded is None
+            or not folded.upsert.email
+            or self.refused is not None
+            or self.is_taken
+        ):
             return self != NOTHING_CARRIED_OVER
         return self.held is not None and _adds(self.held, folded)
 
@@ -55,7 +65,7 @@ class CarriedOver:
                 held.external_created_at,
             )
         refused = (self.refused.code, self.refused.message) if self.refused else None
-        return marshal.dumps((refused, fields, language, self.is_taken, self.asked))
+        return marshal.dumps((refused, fields, language, self.is_taken, self.asked, self.is_new))
 
 
 NOTHING_CARRIED_OVER: Final = CarriedOver()
@@ -64,13 +74,13 @@ NOTHING_CARRIED_OVER: Final = CarriedOver()
 
 def unpacked(packed: bytes) -> CarriedOver:
     """Return what `CarriedOver.packed` made bytes of."""
-    refused, fields, language, is_taken, asked = marshal.loads(packed)  # noqa: S302 - our own
+    refused, fields, language, is_taken, asked, is_new = marshal.loads(packed)  # noqa: S302 - our own
     held = None
     if fields:
         number, email, external_id, phone, created_at = fields
         properties = {"language": language} if language else {}
         held = EndUser(number, email, external_id, phone, created_at, properties)
-    return CarriedOver(Failure(*refused) if refused else None, held, is_taken, asked)
+    return CarriedOver(Failure(*refused) if refused else None, held, is_taken, asked, is_new)
 
 
 def _adds(held: EndUser, folded: Folded) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 
 from wootric_map.deliver.attempts import Attempts, may_be_retried
 from wootric_map.deliver.carried_over import NOTHING_CARRIED_OVER, CarriedOver
+from wootric_map.deliver.earlier_runs import failure_after, past_of, skip_if_sent, still_holds
 from wootric_map.deliver.existing_policy import ExistingPolicy
 from wootric_map.deliver.fingerprints import (
     Delivered,
@@ -30,21 +31,29 @@ from wootric_map.deliver.questions import (
     RecallStatements,
     Verdict,
 )
-from wootric_map.deliver.verdicts import Change, change, enrich, needs_look_up, unregistered
+from wootric_map.deliver.survey_decisions import SurveyDecisions
+from wootric_map.deliver.verdicts import (
+    Change,
+    change,
+    compares,
+    enriched,
+    needs_look_up,
+    survey_call_of,
+    unregistered,
+)
 from wootric_map.errors import CallFailedError
 from wootric_map.mapping.rewriting import suppressed
 from wootric_map.model import (
-    EligibilityCheck,
     EndUser,
     EndUserUpsert,
     Existing,
     Failure,
     LookUpKey,
-    PageView,
     Skip,
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
 from wootric_map.plan.trait_history import EarlierStatements, Statement
+from wootric_map.survey_calls import SurveyDecline, SurveyResponse
 from wootric_map.wootric.taken_ids import taken_ids
 
 _NOBODY: Final = 0
@@ -103,12 +112,13 @@ def decide(
         begin.is_taken,
         begin.refused,
         begin.asked,
+        is_new=begin.is_new,
     )
     for step in steps:
         yield from deciding.decide_step(step)
     held = deciding.held if isinstance(deciding.held, EndUser) else None
     refused = None if deciding.is_there else deciding.refused
-    return CarriedOver(refused, held, deciding.is_taken, deciding.asked)
+    return CarriedOver(refused, held, deciding.is_taken, deciding.asked, deciding.is_new)
 
 
 @dataclass(slots=True)
@@ -140,6 +150,9 @@ class _EndUserDecisions:
     stated: dict[str, Statement] = field(default_factory=dict)
     created: int | None = None
     """Wootric's id of the end user, if this run has created them."""
+    is_new: bool = False
+    """Whether this run has surely created the end user: Wootric said so in its first answer."""
+    surveys: SurveyDecisions = field(default_factory=SurveyDecisions)
     assumed_absent: EndUserUpsert | None = None
     """The ids that nobody is assumed to have, though nobody was asked; None if nothing is assumed."""
 
@@ -152,6 +165,9 @@ class _EndUserDecisions:
 
     def decide_step(self, step: Step) -> Deciding[None]:
         """Decide about the next step."""
+        if isinstance(step, Event) and isinstance(step.call, SurveyResponse | SurveyDecline):
+            yield from self._survey(step)
+            return
         verdict: Verdict | None = None
         done = False
         if isinstance(step, Event):
@@ -173,7 +189,7 @@ class _EndUserDecisions:
         if verdict is None and isinstance(step, Event):
             verdict = self._withheld(step)
         if verdict is None and isinstance(step, Event):
-            verdict = _enriched(step, self.end_user, self.held, is_taken=self.is_taken)
+            verdict = enriched(step, self.end_user, self.held, is_taken=self.is_taken)
         assert verdict is not None  # noqa: S101 - a step is a write or an event
         # What an earlier run has done is neither compared nor put on record again.
         decision = Decision(step, verdict, None if done else self.held)
@@ -181,6 +197,29 @@ class _EndUserDecisions:
             yield from self._written(decision, step)
         else:
             yield decision
+
+    def _survey(self, step: Event) -> Deciding[None]:
+        """Decide about a survey response or decline."""
+        past = past_of((yield _recall(step)) if self.recalls else None)
+        if isinstance(past, Delivered):
+            yield Decision(step, skip_if_sent(step.type, past) or step.call, None)
+            return
+        verdict: Verdict | None = failure_after(self.refused)
+        if self.held is None and self.asked == _JOURNAL:
+            self.asked = _NOBODY  # whom the journal knows is not carried over from the writes
+        if verdict is None:
+            try:
+                yield from self._look_up(step)
+            except CallFailedError as error:
+                verdict = error.failure
+        if verdict is None:
+            verdict = survey_call_of(step, self.end_user, self.held, asked=self.asks)
+        if not isinstance(verdict, SurveyResponse | SurveyDecline):
+            yield Decision(step, verdict, self.held)
+            return
+        if self.is_taken:
+            verdict = replace(verdict, external_id=None)
+        yield from self.surveys.decide(step, verdict, self.held, past, is_new=self.is_new)
 
     def _write(self, step: Write) -> Deciding[None]:
         """Have an end user written as far as they differ, looked up only now if wrongly assumed absent."""
@@ -221,7 +260,7 @@ class _EndUserDecisions:
 
     def _recalled(self, step: Step) -> Deciding[Verdict | None]:
         """Return the verdict on a step that earlier runs have done; None if it is still to be done."""
-        answer = yield RecallDelivery(step.key, step.former_key, step.time)
+        answer = yield _recall(step)
         if isinstance(step, Event):
             return skip_if_sent(step.type, answer)
         verdict = Change("unchanged", None) if still_holds(answer, self.latest) else None
@@ -231,9 +270,9 @@ class _EndUserDecisions:
 
     def _look_up(self, step: Step) -> Deciding[None]:
         """Look the end user up, as far as the step needs that and it was not done before."""
-        # For a comparison, the journal is enough.
-        compares = isinstance(step, Write) and not self._withholds
-        if self.asked < min(_JOURNAL if compares else _ACCOUNT, self._most):
+        # For a comparison, or to know who it is, the journal is enough.
+        is_compared = compares(step) and not self._withholds
+        if self.asked < min(_JOURNAL if is_compared else _ACCOUNT, self._most):
             yield from self._find(step)
         if isinstance(step, Write):
             self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
@@ -245,13 +284,12 @@ class _EndUserDecisions:
         If nobody is assumed to have the ids of now, and another id finds somebody, or is somebody else's, it
         is made certain after all: Wootric goes by the ids of now first, and refuses no create without them.
         """
-        is_write = isinstance(step, Write)
-        compares = is_write and not self._withholds
+        is_compared = compares(step) and not self._withholds
         held, is_taken, assumed = None, False, None
         tried: list[EndUserUpsert] = []
         for wanted in self.end_user.identifiers():
             may_assume = not tried and self._may_be_created_first(step, wanted)
-            answer, is_anothers_id = yield from self._found(LookUp(wanted, compares, may_assume))
+            answer, is_anothers_id = yield from self._found(LookUp(wanted, is_compared, may_assume))
             is_taken = is_taken or is_anothers_id
             if isinstance(answer, AssumedAbsent):
                 assumed = wanted
@@ -259,12 +297,12 @@ class _EndUserDecisions:
                 held = answer
                 break
             tried.append(wanted)
-        if held is None and is_write and self.recalls_statements and tried:
+        if held is None and compares(step) and self.recalls_statements and tried:
             elsewhere = self.end_user.earlier_ids
             known = yield RecallFormerId(tuple(tried), elsewhere, journal_only=not self.asks)
             held = known if isinstance(known, RememberedEndUser) else None
         if assumed and (held or is_taken):
-            surest, is_anothers_id = yield from self._found(LookUp(assumed, compares))
+            surest, is_anothers_id = yield from self._found(LookUp(assumed, is_compared))
             if isinstance(surest, EndUser | RememberedEndUser):
                 held, is_taken = surest, is_anothers_id
             is_taken, assumed = is_taken or is_anothers_id, None
@@ -351,6 +389,9 @@ class _EndUserDecisions:
             self.created = attempts.created
         elif decision.action == "create" and isinstance(answer, EndUser):
             self.created = answer.id
+            self.is_new = isinstance(verdict, Change) and not (
+                verdict.fields and verdict.fields.wootric_id
+            )
         failure = answer if isinstance(answer, Failure) else None
         self.refused = verdict if isinstance(verdict, Failure) else failure
         if isinstance(verdict, Change) and failure is None:
@@ -364,6 +405,10 @@ class _EndUserDecisions:
         return None
 
 
+def _recall(step: Step) -> RecallDelivery:
+    return RecallDelivery(step.key, step.former_key, step.time)
+
+
 def _asked(held: Held, most: int) -> int:
     """Return how far the look-up counts as done, by the end user that was found.
 
@@ -372,37 +417,3 @@ def _asked(held: Held, most: int) -> int:
     if isinstance(held, EndUser):
         return _ACCOUNT
     return _JOURNAL if isinstance(held, RememberedEndUser) else most
-
-
-def _enriched(
-    event: Event, end_user: EndUserPlan, held: Held, *, is_taken: bool
-) -> EligibilityCheck | PageView | Skip:
-    """Enrich an event, without an external id that somebody else has."""
-    call = enrich(event, end_user, held if isinstance(held, EndUser) else None)
-    return (
-        replace(call, external_id=None) if is_taken and isinstance(call, EligibilityCheck) else call
-    )
-
-
-def still_holds(verdict: object, latest: float) -> bool:
-    """Return whether a write was delivered, and no earlier write of the plan was delivered after it."""
-    return isinstance(verdict, Delivered) and verdict.run >= latest
-
-
-def skip_if_sent(kind: str, verdict: object) -> Skip | None:
-    """Return the skip of an event that an earlier run has sent; None if none has."""
-    if isinstance(verdict, Delivered):
-        message = "an earlier run has delivered it"
-        return Skip("delivered_before", kind, "messageId", message)
-    if verdict == "in_doubt":
-        message = "an earlier run sent it and saw no answer; sent again it may count twice"
-        return Skip("in_doubt", kind, "messageId", message)
-    return None
-
-
-def failure_after(refused: Failure | None) -> Failure | None:
-    """Return the failure of a call whose end user could not be written; None if they could."""
-    if refused is None:
-        return None
-    message = f"not sent, since its end user could not be written: {refused.message}"
-    return Failure("end_user_failed", message)

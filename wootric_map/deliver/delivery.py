@@ -28,7 +28,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.saved_decisions import PastRuns
 from wootric_map.deliver.teams import teams_of
-from wootric_map.deliver.verdicts import Change
+from wootric_map.deliver.verdicts import Change, Settled
 from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.deliver.works import PlanFileWorks, PlanWorks
 from wootric_map.errors import CallFailedError, JournalFailedError, NoAnswerError
@@ -42,17 +42,22 @@ from wootric_map.model import (
     Skip,
     event_name,
 )
+from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.people import EMAIL
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_lines import PlannedCall
 from wootric_map.plan.steps import Event, Part, Write
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
 from wootric_map.wootric.client import Wootric
 
 T = TypeVar("T")
 
 _ATTEMPTS: Final = 3
 """How often a write is tried that gets no answer, or is refused as out of date."""
+
+_SURVEY_ATTEMPTS: Final = 2
+"""How often a survey response or decline is sent that gets no answer, and that the account does not hold."""
 
 
 def deliver(
@@ -99,7 +104,9 @@ def deliver(
             lambda person: person.number,
             lambda person: person.has_replayed_identifies,
             lambda person: person.has_events,
-            needs_no_look_up=lambda person: account.is_read_whole or bool(person.kinds & EMAIL),
+            needs_no_look_up=lambda person: (
+                account.is_read_whole or _needs_no_look_up(plan, person)
+            ),
         )
         yield from _carry_out(
             end_users,
@@ -112,6 +119,16 @@ def deliver(
             events_first=events_first,
             may_send_beside=may_send_beside,
         )
+
+
+def _needs_no_look_up(plan: Plan, person: Person) -> bool:
+    """Return whether the events of an end user take no look-up, as far as their ids tell.
+
+    The address of a survey response names the end user, which their write tells if there is one.
+    """
+    if not person.kinds & EMAIL:
+        return False
+    return person.has_replayed_identifies or not (plan.has_surveys and person.has_surveys)
 
 
 def deliver_file(
@@ -224,6 +241,8 @@ class _Delivery:
         """Carry out a decision; return no outcome for a write that is tried again."""
         step, verdict, action = decision.step, decision.verdict, decision.action
         if isinstance(step, Event | PlannedCall):
+            if isinstance(verdict, SurveyResponse | SurveyDecline):
+                return self._send_survey(step, verdict)
             return self._send_event(step, decision), None
         if isinstance(verdict, Change):
             return self._write(step, verdict, decision)
@@ -237,6 +256,9 @@ class _Delivery:
         verdict, action = decision.verdict, decision.action
         key = step.key if isinstance(step, Event) else None
         outcome = Outcome(action, step.refs, None, key, event_name(step.call))
+        if isinstance(verdict, Settled):
+            self._journal.deliveries.delivered(step.key, action, step.former_key)
+            return outcome._replace(result=verdict.skip)
         if isinstance(verdict, EligibilityCheck | PageView):
             sent = self._calls.send(step.key, action, verdict, step.former_key)
             if isinstance(sent, Failure):
@@ -246,6 +268,27 @@ class _Delivery:
             self._calls.failed(step.key, action, verdict)
         assert isinstance(verdict, Skip | Failure)  # noqa: S101 - nothing is written of an event
         return outcome._replace(result=verdict)
+
+    def _send_survey(
+        self, step: Event | PlannedCall, survey: SurveyCall
+    ) -> tuple[Outcome | None, Answer]:
+        """Send a survey response or decline; return no outcome if it got no answer."""
+        key = step.key if isinstance(step, Event) else None
+        outcome = Outcome(step.action, step.refs, None, key)
+        self._lock.take(int(survey.wootric_id or 0))
+        self._attempts += 1
+        try:
+            self._calls.add_survey(step.key, step.action, survey, step.former_key)
+        except NoAnswerError as error:
+            # What comes to be there later would be there twice: the next run sees.
+            is_last = self._attempts == _SURVEY_ATTEMPTS or error.may_be_under_way
+            message = f"{error}; the next run looks whether the account holds it"
+            failure = Failure("in_doubt", message)
+            return None, Inconclusive(failure, is_unanswered=True, is_last=is_last)
+        except CallFailedError as error:
+            failure = self._calls.failed(step.key, step.action, error.failure)
+            return outcome._replace(result=failure), failure
+        return outcome, None
 
     def _write(
         self, step: WriteStep, change: Change, decision: Decision

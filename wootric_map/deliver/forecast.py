@@ -20,7 +20,7 @@ _TRIES: Final = 60
 
 _PASSES: Final[tuple[tuple[Kind, ...], ...]] = (
     ("look_up", "create", "update"),
-    ("eligibility_check", "page_view"),
+    ("eligibility_check", "page_view", "survey_list", "response", "decline"),
 )
 """The kinds of calls of each pass through a plan (passes.py)."""
 

@@ -20,8 +20,17 @@ from wootric_map.deliver.journal_watch import COMPANIONS
 from wootric_map.errors import JournalError, NotOursError
 from wootric_map.ownership import check_is_ours, place_of_ours
 
-KINDS: Final = ("write", "eligibility_check", "page_view")
+KINDS: Final[Mapping[int, str]] = {
+    0: "write",
+    1: "eligibility_check",
+    2: "page_view",
+    4: "response",
+    5: "decline",
+}
 """The kinds of deliveries, by their numbers in the journal."""
+
+MARK: Final = 3
+"""The number of a mark, which stands among the deliveries and does not count as one."""
 
 
 class Run(NamedTuple):
@@ -38,6 +47,8 @@ class Run(NamedTuple):
     unchanged: int | None
     eligibility_checks: int | None
     page_views: int | None
+    responses: int | None
+    declines: int | None
     failed: int | None
 
 
@@ -112,7 +123,7 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
 def _counts(database: sqlite3.Connection, table: str) -> dict[str, int]:
     query = f"SELECT kind, count(*) FROM {table} GROUP BY kind ORDER BY kind"  # noqa: S608
     found = dict(database.execute(query))
-    return {name: found.get(kind, 0) for kind, name in enumerate(KINDS)}
+    return {name: found.get(kind, 0) for kind, name in KINDS.items()}
 
 
 def check_is_there(path: Path) -> None:

@@ -14,7 +14,7 @@ from wootric_map.deliver.fingerprints import (
     packed,
     unpacked,
 )
-from wootric_map.deliver.journal_contents import KINDS
+from wootric_map.deliver.journal_contents import KINDS, MARK
 from wootric_map.deliver.journal_session import Session
 from wootric_map.errors import JournalFailedError, StoppedError
 from wootric_map.model import Action, EndUserUpsert
@@ -22,20 +22,18 @@ from wootric_map.model import Action, EndUserUpsert
 NOWHERE: Final = Provenance()
 """The provenance of a write about which nothing is known."""
 
-WRITE: Final = 0
-ELIGIBILITY_CHECK: Final = 1
-PAGE_VIEW: Final = 2
-
-MARK: Final = len(KINDS)
-"""The kind of a mark, which stands among the deliveries and does not count as one."""
+_NUMBERS: Final = {name: number for number, name in KINDS.items()}
+WRITE: Final = _NUMBERS["write"]
 
 KIND_OF: Final[Mapping[Action, int]] = {
     "create": WRITE,
     "update": WRITE,
     "unchanged": WRITE,
     "left": WRITE,
-    "eligibility_check": ELIGIBILITY_CHECK,
-    "page_view": PAGE_VIEW,
+    "eligibility_check": _NUMBERS["eligibility_check"],
+    "page_view": _NUMBERS["page_view"],
+    "response": _NUMBERS["response"],
+    "decline": _NUMBERS["decline"],
 }
 
 _KEY: Final = 16
@@ -187,6 +185,14 @@ class Deliveries:
         """Put on record that a delivery was not carried out; one in doubt from an earlier run stays so."""
         query = "DELETE FROM in_flight WHERE key = ? AND run = ?"
         self._commits.enqueue(query, (key_of(key), self._run))
+
+    def settled(self, key: str, former_key: str | None = None) -> None:
+        """Put on record that a delivery in doubt from an earlier run was not carried out."""
+        if self._doubts:
+            names = [key_of(each) for each in (key, former_key) if each is not None]
+            some = ", ".join("?" * len(names))
+            query = f"DELETE FROM in_flight WHERE key IN ({some}) AND run < ?"  # noqa: S608
+            self._commits.enqueue(query, (*names, self._run))
 
     def delivered(self, key: str, action: Action, former_key: str | None = None) -> None:
         """Put on record that an event was delivered; arguments as in `past_delivery`."""

@@ -92,6 +92,10 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     CREATE INDEX alias_by_user ON alias (user);
     """,
+    """
+    ALTER TABLE run ADD COLUMN responses INTEGER;
+    ALTER TABLE run ADD COLUMN declines INTEGER;
+    """,
 )
 """The statements that bring a journal from each version to the next, the first from an empty file."""
 
@@ -99,7 +103,8 @@ _LAST_SECOND: Final = 253_402_300_799
 """The last second of the year 9999, in unix time: a later one can't be shown."""
 
 _COUNTS: Final = (
-    "exit_code", "created", "updated", "unchanged", "eligibility_checks", "page_views", "failed",
+    "exit_code", "created", "updated", "unchanged", "eligibility_checks", "page_views", "responses",
+    "declines", "failed",
 )  # fmt: skip
 """The columns of a run that are whole numbers, or empty."""
 

@@ -7,6 +7,7 @@ from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.journal_deliveries import NOWHERE
 from wootric_map.errors import CallFailedError, NoAnswerError
 from wootric_map.model import Action, EligibilityCheck, EndUser, EndUserUpsert, Failure, PageView
+from wootric_map.survey_calls import SurveyCall
 from wootric_map.wootric.client import Wootric
 
 
@@ -73,6 +74,25 @@ class JournaledCalls:
             return self.failed(key, action, Failure("in_doubt", message))
         self.journal.deliveries.delivered(key, action, former_key)
         return is_eligible
+
+    def add_survey(
+        self, key: str, action: Action, survey: SurveyCall, former_key: str | None = None
+    ) -> None:
+        """Add a survey response or decline of which it is certain that the account does not hold it.
+
+        Args:
+            key: the key of the delivery.
+            action: the action.
+            survey: the response or decline.
+            former_key: as in `send`.
+
+        Raises:
+            NoAnswerError, CallFailedError, WootricError: as in `Wootric.add_survey`.
+        """
+        deliveries = self.journal.deliveries
+        deliveries.settled(key, former_key)
+        self._wootric.add_survey(survey, _TrackedCall(self.journal, key, action))
+        deliveries.delivered(key, action, former_key)
 
     def failed(
         self, key: str, action: Action, failure: Failure, wanted: EndUserUpsert | None = None

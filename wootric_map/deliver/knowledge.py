@@ -54,6 +54,10 @@ class Asked(NamedTuple):
     """Whether the end user may be created without a look-up before."""
     checks: int = 0
     """The number of look-ups of an end user who is known, to see what they lack."""
+    lists: int = 0
+    """How many lists of survey responses, or of declines, are asked for."""
+    may_be_there: bool = False
+    """Whether only the account can tell whether it holds the survey response or decline already."""
 
     def opened(self, wanted: EndUserUpsert, unasked: EndUserUpsert, *, may_create: bool) -> "Asked":
         """Return what is asked if an end user has to be looked up as well.

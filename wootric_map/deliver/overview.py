@@ -16,7 +16,15 @@ from wootric_map.deliver.csv_end_users import omission
 from wootric_map.deliver.knowledge import look_ups_that_tell
 from wootric_map.deliver.rehearse import Rehearsed, rehearse_end_user
 from wootric_map.deliver.verdicts import Change, change, enrich, unidentified
-from wootric_map.model import UNKNOWN, Action, EndUserUpsert, Outcome, Skip
+from wootric_map.model import (
+    UNKNOWN,
+    Action,
+    EligibilityCheck,
+    EndUserUpsert,
+    Outcome,
+    PageView,
+    Skip,
+)
 from wootric_map.plan.change_shapes import QuickChange
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.engine.taken import IDENTIFY, KINDS, QUIET
@@ -115,6 +123,10 @@ def overview(
         return [plan.spool.first_of(stretch)]
     last: Overview[T] | None = None
     for person in plan.spool.people_of(stretch):
+        if plan.has_surveys and person.has_surveys:
+            told.append(person.number)  # an event of theirs may lack an end user
+            last = None
+            continue
         if last is None:
             noted = UnidentifiedRecords() if keeps_unidentified else None
             last = Overview.empty(noted)
@@ -277,6 +289,7 @@ def _count(
     loud = (each for each in found if not (may_be_quiet and each[3] & QUIET))
     for each in loud:
         event = plan.event(person.replayed_rows.row(each))
+        assert isinstance(event.call, EligibilityCheck | PageView)  # noqa: S101 - as `overview` sees to
         warnings = event.warnings
         if not (may_be_quiet and has_room(event.call)):
             upsert = created()

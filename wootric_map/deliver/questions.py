@@ -15,20 +15,13 @@ from wootric_map.deliver.fingerprints import (
     RememberedEndUser,
     RememberedStatements,
 )
-from wootric_map.deliver.verdicts import Change
+from wootric_map.deliver.verdicts import Change, Settled
 from wootric_map.errors import CallFailedError
-from wootric_map.model import (
-    Action,
-    EligibilityCheck,
-    EndUserUpsert,
-    Failure,
-    PageView,
-    Ref,
-    Skip,
-)
+from wootric_map.model import Action, EndUserUpsert, Failure, RecordCall, Ref, Skip
 from wootric_map.plan.plan_lines import PlannedCall
 from wootric_map.plan.steps import Event
 from wootric_map.plan.trait_history import TraitHistory
+from wootric_map.survey_calls import HeldSurveys, SurveyKind
 
 
 class RecallDelivery(NamedTuple):
@@ -121,6 +114,19 @@ class LookAtAccount(NamedTuple):
         return EndUserUpsert(wootric_id=str(self.remembered.id))
 
 
+class ListSurveys(NamedTuple):
+    """Asks the account for the survey responses, or declines, of an end user.
+
+    The answer is None if the account can't be asked.
+    """
+
+    number: int
+    """Wootric's own id of the end user."""
+    kind: SurveyKind
+    at: int | None
+    """The only time that matters, in unix seconds; None for all."""
+
+
 Question: TypeAlias = (
     RecallDelivery
     | RecallCreation
@@ -131,6 +137,7 @@ Question: TypeAlias = (
     | LookUpAgain
     | LookUpEmailOwner
     | LookAtAccount
+    | ListSurveys
 )
 
 
@@ -158,7 +165,7 @@ class WriteStep(Protocol):
 
 
 AnyStep: TypeAlias = WriteStep | Event | PlannedCall
-Verdict: TypeAlias = Change | EligibilityCheck | PageView | Skip | Failure
+Verdict: TypeAlias = Change | RecordCall | Settled | Skip | Failure
 """What is to be written or sent for a step, or why nothing is."""
 
 
@@ -185,7 +192,10 @@ class Decision(NamedTuple):
 
 
 class Inconclusive(NamedTuple):
-    """The answer to a write that may have been made, or was refused as out of date."""
+    """The answer to a write that may have been made, or was refused as out of date.
+
+    So is that to a survey response or decline that may have been added.
+    """
 
     failure: Failure
     is_unanswered: bool
@@ -195,7 +205,13 @@ class Inconclusive(NamedTuple):
 
 
 Answer: TypeAlias = (
-    Held | RememberedStatements | Inconclusive | Failure | PastDelivery | AssumedAbsent
+    Held
+    | RememberedStatements
+    | Inconclusive
+    | Failure
+    | PastDelivery
+    | AssumedAbsent
+    | HeldSurveys
 )
 Decisions: TypeAlias = Generator[Question | Decision, Answer, CarriedOver]
 """Decides about steps of an end user, and returns what later steps of the end user need to know."""

@@ -1,10 +1,10 @@
 """The rehearsal of a plan: what a push would do, without sending anything."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from wootric_map.deliver.compare import written
 from wootric_map.deliver.decisions import decide
@@ -21,6 +21,7 @@ from wootric_map.deliver.questions import (
     Answer,
     Decision,
     Decisions,
+    ListSurveys,
     LookAtAccount,
     LookUp,
     Question,
@@ -30,7 +31,7 @@ from wootric_map.deliver.questions import (
     RecallStatements,
     next_decision,
 )
-from wootric_map.deliver.verdicts import Change, needs_look_up
+from wootric_map.deliver.verdicts import Change, Settled, needs_look_up
 from wootric_map.model import (
     EligibilityCheck,
     EndUser,
@@ -39,12 +40,17 @@ from wootric_map.model import (
     MappingWarning,
     Outcome,
     PageView,
+    RecordCall,
     Skip,
     event_name,
 )
 from wootric_map.plan.folding import PlacedWarning
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Step, Write
+from wootric_map.survey_calls import HeldSurveys, SurveyDecline, SurveyKind, SurveyResponse
+
+SurveysOf: TypeAlias = Callable[[int, SurveyKind, int | None], HeldSurveys]
+"""Lists the survey responses, or declines, of an end user, as `Wootric.list_surveys` does."""
 
 
 class Rehearsed(NamedTuple):
@@ -53,7 +59,7 @@ class Rehearsed(NamedTuple):
     end_user: EndUserPlan
     step: Step
     outcome: Outcome
-    call: EndUserUpsert | EligibilityCheck | PageView | None
+    call: EndUserUpsert | RecordCall | None
     """The call that would be sent; None if there is none."""
     held: Held
     """The end user before the step, as Wootric would hold them or an earlier run left them."""
@@ -76,6 +82,7 @@ def rehearse(
     look_ups_are_free: bool = False,
     memory: Memory | None = None,
     knowledge: Knowledge | None = None,
+    surveys: SurveysOf | None = None,
 ) -> Iterator[Rehearsed]:
     """Yield what a push would do, step by step.
 
@@ -89,12 +96,14 @@ def rehearse(
         memory: what earlier runs did, if that counts; then no end user is looked up ahead.
         knowledge: what is known of the account without a call; `find` is for whoever is not known by that,
             and without `find` they are taken not to be there.
+        surveys: lists the survey responses and declines of end users who are there; None if that is not to
+            be asked: then they are taken to have none.
     """
     if find is None or workers == 1 or memory:
         look = None if look_ups_are_free else find
         for end_user in plan:
             for each in rehearse_end_user(
-                plan, end_user, registered, find, memory, None, look, knowledge
+                plan, end_user, registered, find, memory, None, look, knowledge, surveys
             ):
                 if find and look_ups_are_free and isinstance(each.call, EndUserUpsert):
                     taken = tuple(_taken(each, each.call, find))
@@ -106,7 +115,14 @@ def rehearse(
         try:
             for end_user, found in _looked_up_ahead(plan, find, pool, 2 * workers):
                 yield from rehearse_end_user(
-                    plan, end_user, registered, find, None, found, knowledge=knowledge
+                    plan,
+                    end_user,
+                    registered,
+                    find,
+                    None,
+                    found,
+                    knowledge=knowledge,
+                    surveys=surveys,
                 )
         finally:
             pool.shutdown(cancel_futures=True)
@@ -136,11 +152,12 @@ def rehearse_end_user(
     found: Future[EndUser | None] | None = None,
     look: Find | None = None,
     knowledge: Knowledge | None = None,
+    surveys: SurveysOf | None = None,
 ) -> Iterator[Rehearsed]:
     """Yield what a push would do for one end user.
 
     Args:
-        plan, registered, find, memory, knowledge: as in `rehearse`.
+        plan, registered, find, memory, knowledge, surveys: as in `rehearse`.
         end_user: the end user.
         found: the result of the first look-up, which is under way already.
         look: looks an end user up in the account itself.
@@ -148,7 +165,7 @@ def rehearse_end_user(
     asks = find is not None or knowledge is not None
     decisions = _decisions(plan, end_user, registered, memory, knowledge, asks=asks)
     stale = Staleness(end_user, plan.existing, knowledge.is_met, True) if knowledge else None
-    answers = _Answers(find, memory, found, look, knowledge, stale)
+    answers = _Answers(find, memory, found, look, knowledge, stale, surveys)
     answer: Answer = None
     expected = 0
     while True:
@@ -159,7 +176,8 @@ def rehearse_end_user(
         if not asks and not expected:
             answers.look_ups = expected = _expected_look_ups(end_user, decision)
         rehearsed = _rehearsed(end_user, decision, answers.look_ups)
-        yield rehearsed._replace(is_provisional=answers.is_provisional, asked=answers.asked)
+        asked = answers.asked._replace(may_be_there=answers.surveys_are_unknown)
+        yield rehearsed._replace(is_provisional=answers.is_provisional, asked=asked)
         answer = _afterwards(decision)
         answers.look_ups, answers.is_provisional, answers.asked = 0, False, NOT_ASKED
 
@@ -199,6 +217,7 @@ class _Answers:
         look: Find | None,
         knowledge: Knowledge | None,
         stale: Staleness | None,
+        surveys: SurveysOf | None,
     ) -> None:
         self._find = find
         self._memory = memory
@@ -206,6 +225,9 @@ class _Answers:
         self._look = look
         self._knowledge = knowledge
         self._stale = stale
+        self._surveys = surveys
+        self.surveys_are_unknown = False
+        """Whether a push would list survey responses or declines, which a rehearsal can't."""
         self.asked = NOT_ASKED
         """What a push would ask the account before the current step."""
         self.look_ups = 0
@@ -219,6 +241,10 @@ class _Answers:
         Raises:
             CallFailedError: a look-up failed.
         """
+        if isinstance(asked, ListSurveys):
+            self.asked = self.asked._replace(lists=self.asked.lists + 1)
+            self.surveys_are_unknown = self.surveys_are_unknown or self._surveys is None
+            return self._surveys(*asked) if self._surveys else None
         if isinstance(asked, LookAtAccount) and not self._look:
             # The snapshot may be older than what the journal knows.
             self.is_provisional = True
@@ -295,10 +321,15 @@ def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehe
     if isinstance(verdict, Skip | Failure):
         outcome = Outcome(decision.action, refs, verdict, event=event)
         return Rehearsed(end_user, step, outcome, None, held, look_ups)
+    if isinstance(verdict, Settled):
+        outcome = Outcome(decision.action, refs, verdict.skip)
+        return Rehearsed(end_user, step, outcome, None, held, look_ups)
     call = verdict.fields if isinstance(verdict, Change) else verdict
     outcome = Outcome(decision.action, refs, None, event=event)
     warnings: tuple[PlacedWarning, ...] = ()
-    if isinstance(step, Event) and isinstance(call, EligibilityCheck | PageView):
+    if isinstance(step, Event) and isinstance(
+        call, EligibilityCheck | PageView | SurveyResponse | SurveyDecline
+    ):
         warnings = step.warnings_of(call)
     elif call is not None:
         warnings = step.warnings

@@ -9,7 +9,7 @@ from math import inf
 
 from wootric_map.deliver.carried_over import NOTHING_CARRIED_OVER, CarriedOver
 from wootric_map.deliver.compare import difference, restrict
-from wootric_map.deliver.decisions import failure_after, skip_if_sent, still_holds
+from wootric_map.deliver.earlier_runs import failure_after, past_of, skip_if_sent, still_holds
 from wootric_map.deliver.fingerprints import (
     Delivered,
     Fingerprints,
@@ -30,12 +30,14 @@ from wootric_map.deliver.questions import (
     RecallStatements,
     RecallWritten,
 )
+from wootric_map.deliver.survey_decisions import SurveyDecisions
 from wootric_map.deliver.verdicts import Change, unregistered
 from wootric_map.errors import CallFailedError
 from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Failure, Ref
 from wootric_map.plan.people import EMAIL, USER, id_name
-from wootric_map.plan.plan_lines import Planned, PlannedWrite
+from wootric_map.plan.plan_lines import Planned, PlannedCall, PlannedWrite
 from wootric_map.plan.trait_history import NO_HISTORY, TraitHistory, without_outdated
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
 from wootric_map.values.contact import comparable
 
 
@@ -125,34 +127,67 @@ def decide_saved(
         past_runs: what earlier runs did.
         begin: what is known after earlier steps of the end user, if `steps` are only the events.
     """
-    end_user = _SavedEndUser(past_runs, begin.refused)
+    end_user = _SavedEndUser(past_runs, begin)
     for step in steps:
         past = yield RecallDelivery(step.key, step.former_key, step.time)
         if isinstance(step, PlannedWrite):
             yield from end_user.write(step, past)
+        elif isinstance(step.call, SurveyResponse | SurveyDecline):
+            yield from end_user.survey(step, step.call, past_of(past))
         else:
             skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
             yield Decision(step, skip or failure_after(end_user.refused) or step.call, None)
-    return CarriedOver(None if end_user.is_there else end_user.refused)
+    return end_user.carried_over()
 
 
 class _SavedEndUser:
     """The state of the decisions about an end user of a saved plan."""
 
-    def __init__(self, past_runs: PastRuns, refused: Failure | None) -> None:
+    def __init__(self, past_runs: PastRuns, begin: CarriedOver) -> None:
         self._past_runs = past_runs
-        self.refused = refused
+        self.refused = begin.refused
         """Why the last write of the end user failed; None if it did not."""
         self.is_there = False
         """Whether any write of the end user went through."""
         self._has_failed = False
         """Whether any write of the end user failed."""
-        self._number: int | None = None
+        self._number = begin.held.id if begin.held else None
         """Wootric's id of the end user, once it is known."""
+        self._is_new = begin.is_new
+        """Whether this run has surely created the end user: Wootric said so in its first answer."""
+        self._surveys = SurveyDecisions()
         self._before: EndUser | None = None
         """With `fill`, the end user before the writes of the plan."""
         self._latest: float = 0
         """The run that made the writes up to here; infinite for this run."""
+
+    def carried_over(self) -> CarriedOver:
+        """Return what the events of the end user need to know."""
+        refused = None if self.is_there else self.refused
+        held = None if self._number is None else replace(NOBODY, id=self._number)
+        return CarriedOver(refused, held, is_new=self._is_new)
+
+    def survey(
+        self, step: PlannedCall, call: SurveyCall, past: PastDelivery | None
+    ) -> Deciding[None]:
+        """Decide about a survey response or decline; `past` is what an earlier run has done about it."""
+        if isinstance(past, Delivered):
+            yield Decision(step, skip_if_sent(step.type, past) or call, None)
+            return
+        failure = failure_after(self.refused)
+        number = int(call.wootric_id) if call.wootric_id else self._number
+        if failure is None and number is None:
+            wanted = EndUserUpsert(call.email, call.external_id, call.phone_number)
+            number = self._number = yield from _number_of(wanted)
+        if number is None:
+            failure = failure or Failure(
+                "end_user_failed", "the account does not hold its end user"
+            )
+        if failure or number is None:
+            yield Decision(step, failure or call, None)
+            return
+        call = replace(call, wootric_id=str(number))
+        yield from self._surveys.decide(step, call, None, past, is_new=self._is_new)
 
     def write(self, step: PlannedWrite, past: Answer) -> Deciding[None]:
         """Decide about a write; `past` is what an earlier run has done about it."""
@@ -246,7 +281,7 @@ class _SavedEndUser:
         held = None
         if action == "create":
             fields = replace(fields, last_surveyed=write.planned.fields.last_surveyed)
-        sent = fields
+        sent, is_first = fields, True
         if action == "create" and number is not None:
             # The export gives Wootric's own id.
             sent = replace(fields, wootric_id=str(number))
@@ -255,7 +290,10 @@ class _SavedEndUser:
         while True:
             answer = yield Decision(write, Change(action, sent), held)
             if not isinstance(answer, Inconclusive):
+                is_created = action == "create" and isinstance(answer, EndUser)
+                self._is_new = self._is_new or (is_created and number is None and is_first)
                 break
+            is_first = False
             failure = answer.failure
             if answer.is_unanswered:
                 sent = fields  # the end user was to be created, also if the export gives an id

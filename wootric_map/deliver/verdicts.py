@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from wootric_map.deliver.compare import difference
-from wootric_map.deliver.fingerprints import RememberedEndUser
+from wootric_map.deliver.fingerprints import Held, RememberedEndUser
 from wootric_map.model import (
     EMAIL_NOT_LOOKED_FOR,
+    NO_END_USER,
     NOBODY,
     UNKNOWN_USER,
     Action,
@@ -14,14 +15,23 @@ from wootric_map.model import (
     EndUser,
     EndUserUpsert,
     PageView,
+    RecordCall,
     Skip,
 )
 from wootric_map.plan.engine.taken import EMAIL_IN_TRAITS
 from wootric_map.plan.folding import NOTHING_KNOWN
 from wootric_map.plan.people import EMAIL, PHONE, SEVERAL_PEOPLE, USER, WOOTRIC
 from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import first
+
+
+class Settled(NamedTuple):
+    """The verdict on a survey response or decline that the account holds: nothing is sent."""
+
+    skip: Skip | None
+    """What it is counted as; None if it was sent in this run, and so counts as delivered."""
 
 
 class Change(NamedTuple):
@@ -77,18 +87,22 @@ def _new(write: Write) -> EndUserUpsert:
 
 
 def needs_look_up(step: Step, end_user: EndUserPlan) -> bool:
-    """Return whether the verdict on a step takes a look-up: a write does, and an event without an email."""
-    if isinstance(step, Write):
+    """Return whether the verdict on a step takes a look-up.
+
+    A write does, so does a survey response or decline, since its address names the end user, and so does an
+    event without an email.
+    """
+    if isinstance(step, Write) or isinstance(step.call, SurveyResponse | SurveyDecline):
         return True
     folded = end_user.folded
     return not (step.call.email or (folded and folded.upsert.email))
 
 
-def unregistered(
-    call: EligibilityCheck | PageView, registered: frozenset[str] | None
-) -> Skip | None:
+def unregistered(call: RecordCall, registered: frozenset[str] | None) -> Skip | None:
     """Return the skip of a track record whose event is not registered (wootric.md 5); None if it is."""
-    if registered is None or isinstance(call, PageView) or call.event_name in registered:
+    if registered is None or not isinstance(call, EligibilityCheck):
+        return None
+    if call.event_name in registered:
         return None
     message = "the account has not registered this event for Targeted Sampling"
     return Skip("event_not_registered", "track", "event", message)
@@ -148,6 +162,7 @@ def enrich(
         The call, or the skip if nobody can be identified.
     """
     call, folded = event.call, end_user.folded
+    assert isinstance(call, EligibilityCheck | PageView)  # noqa: S101 - `survey_call_of` has the others
     if end_user.is_ambiguous:
         return unidentified(event.type, end_user, event.email_from)
     state = folded.state_at(event.time) if folded else NOTHING_KNOWN
@@ -177,3 +192,81 @@ def enrich(
         end_user_created_at=first(call.end_user_created_at, *created_at),
         language=call.language or state.language or held.properties.get("language"),
     )
+
+
+def survey_call_of(
+    event: Event, end_user: EndUserPlan, held: EndUser | RememberedEndUser | None, *, asked: bool
+) -> SurveyCall | Skip:
+    """Return the call of a survey response or decline, with all that tells whose it is.
+
+    Args:
+        event: the response or decline.
+        end_user: the record's user.
+        held: the end user as Wootric holds them, or as an earlier run left them; None if nobody is found.
+        asked: whether Wootric was asked; if not, the end user with an id of Wootric's own is taken to exist.
+
+    Returns:
+        The call, or the skip if it is not known who has responded or declined.
+    """
+    call, folded = event.call, end_user.folded
+    assert isinstance(call, SurveyResponse | SurveyDecline)  # noqa: S101 - `enrich` has the others
+    if end_user.is_ambiguous:
+        return unidentified(event.type, end_user, event.email_from)
+    state = folded.state_at(event.time) if folded else NOTHING_KNOWN
+    upsert = folded.upsert if folded else EndUserUpsert()
+    number = held.id if held else 0
+    if held is None:
+        named = None if asked else next(end_user.identifiers(), EndUserUpsert()).wootric_id
+        if named is None:
+            return _without_end_user(event, end_user)
+        number = int(named)
+    if event.email_from == "properties" and not _is_theirs(call.email, state.email, held):
+        message = (
+            "the email in its properties is not that of its user, so that it is not certain who has "
+            "responded; leave the email out, or identify the user with it"
+        )
+        return Skip("unidentified", event.type, "properties.email", message, "another_email")
+    theirs = held if isinstance(held, EndUser) else NOBODY
+    return replace(
+        call,
+        wootric_id=str(number) if number else None,
+        email=upsert.email or theirs.email or call.email,
+        external_id=upsert.external_id or theirs.external_id or call.external_id,
+        phone_number=upsert.phone_number or theirs.phone_number or call.phone_number,
+    )
+
+
+def _is_theirs(
+    email: str | None, stated: str | None, held: EndUser | RememberedEndUser | None
+) -> bool:
+    """Return whether an email is that of an end user, as identifies state it or Wootric holds it."""
+    if email is None or comparable(email) == comparable(stated):
+        return True
+    return held is not None and held.holds("email", email)
+
+
+def _without_end_user(event: Event, end_user: EndUserPlan) -> Skip:
+    """Return the skip of a survey response or decline whose end user is not known to be in the account."""
+    skip = unidentified(event.type, end_user, event.email_from)
+    if not end_user.person.kinds & (USER | EMAIL | WOOTRIC | PHONE):
+        return skip
+    message = (
+        "it needs an end user in the account, and neither an identify of the export nor the account has one "
+        "for it: push an identify of theirs with it"
+    )
+    return skip._replace(message=message, reason=NO_END_USER)
+
+
+def enriched(
+    event: Event, end_user: EndUserPlan, held: Held, *, is_taken: bool
+) -> EligibilityCheck | PageView | Skip:
+    """Enrich an event, without an external id that somebody else has."""
+    call = enrich(event, end_user, held if isinstance(held, EndUser) else None)
+    return (
+        replace(call, external_id=None) if is_taken and isinstance(call, EligibilityCheck) else call
+    )
+
+
+def compares(step: Step) -> bool:
+    """Return whether the journal's knowledge of the end user is enough for a step."""
+    return isinstance(step, Write) or isinstance(step.call, SurveyResponse | SurveyDecline)

@@ -91,6 +91,7 @@ class StepCounter:
         if step.call is not None:
             for kind in KINDS:
                 self._sent[kind] += kind == step.outcome.action
+        self._sent["survey_list"] += step.asked.lists
         self._look_ups += step.look_ups
         self._asked += step.look_ups > 0
         if _is_phone_asked(step):

@@ -62,7 +62,10 @@ class PlanWorks:
     def _carry_over(self, end_user: EndUserPlan, part: Part, carried: CarriedOver) -> None:
         """Keep what is known after the writes, if there are events that would be decided otherwise."""
         person = end_user.person
-        if part == "writes" and person.has_events and carried.matters(end_user.folded):
+        if part != "writes" or not person.has_events:
+            return
+        has_surveys = self.plan.has_surveys and person.has_surveys
+        if carried.matters(end_user.folded, has_surveys=has_surveys):
             self.kept.keep(person.number, carried)
 
 
@@ -86,6 +89,11 @@ class PlanFileWorks:
         )
 
     def _carry_over(self, index: int, part: Part, carried: CarriedOver) -> None:
-        """Keep why the last write failed, if there are events that must not be sent then."""
-        if part == "writes" and self.plan.has_events(index) and carried.refused:
+        """Keep why the last write failed, if there are events that must not be sent then.
+
+        Survey responses and declines need to know who the end user is, too.
+        """
+        if part != "writes" or not self.plan.has_events(index):
+            return
+        if carried.refused or (carried.held and self.plan.has_surveys(index)):
             self.kept.keep(index, carried)

@@ -18,7 +18,15 @@ from wootric_map.inspection.trait_table import PackedTable, Path, TraitTable
 from wootric_map.model import Skip
 from wootric_map.plan.engine.intake import Intake, IntakeOptions, address, contents, read_into
 from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
-from wootric_map.plan.engine.taken import IDENTIFY, MENTIONED, PAGE, SUPPRESSED, TRACK, Taken
+from wootric_map.plan.engine.taken import (
+    IDENTIFY,
+    MENTIONED,
+    PAGE,
+    SUPPRESSED,
+    SURVEY,
+    TRACK,
+    Taken,
+)
 from wootric_map.plan.people import EMAIL, NO_TIME, USER
 from wootric_map.plan.steps import page_label
 from wootric_map.read.files import Source
@@ -216,6 +224,8 @@ class _Inspecting(Intake):
         _, time, message, content, mark, number = facts
         _, email, phone, wootric_id, _, _ = user
         kind, label, stated = mark & KIND, 0, 0
+        if kind == SURVEY:  # a track record that says what somebody answered
+            kind, topic, mark = TRACK, payload[-1], mark - SURVEY + TRACK
         if kind == IDENTIFY:
             stated = (
                 IDENTIFIES

@@ -4,7 +4,8 @@ import hashlib
 
 from wootric_map.mapping.settings import Mapped
 from wootric_map.model import Call, EligibilityCheck, EndUserUpsert, PageView
-from wootric_map.read.record import Identify, Track
+from wootric_map.read.record import Identify, Survey, Track
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
 from wootric_map.values.contact import trimmed
 from wootric_map.values.json_values import decimal_text
 
@@ -27,6 +28,14 @@ def call_for(mapped: Mapped, key: str) -> Call:
             properties=mapped.stored,
             wootric_id=user.wootric_id,
         )
+    if isinstance(record, Track) and record.survey:
+        return survey_call(
+            record.survey,
+            wootric_id=user.wootric_id,
+            email=email,
+            external_id=user.user_id,
+            phone_number=user.phone,
+        )
     if isinstance(record, Track):
         return EligibilityCheck(
             event_name=record.sent_as or record.event,
@@ -46,6 +55,30 @@ def call_for(mapped: Mapped, key: str) -> Call:
         name=info.get("name"),
         path=info.get("path"),
     )
+
+
+def survey_call(
+    survey: Survey,
+    *,
+    wootric_id: str | None = None,
+    email: str | None = None,
+    external_id: str | None = None,
+    phone_number: str | None = None,
+) -> SurveyCall:
+    """Return the call that a survey response or decline makes.
+
+    Args:
+        survey: what the record says.
+        wootric_id: Wootric's own id of the end user, if it is known.
+        email: the end user's email.
+        external_id: the end user's external id.
+        phone_number: the end user's phone number.
+    """
+    kind, created_at, score, text, ip_address, origin_url = survey
+    ids = (wootric_id, email, external_id, phone_number)
+    if kind == "decline" or score is None:
+        return SurveyDecline(created_at, origin_url, *ids)
+    return SurveyResponse(score, created_at, text, ip_address, origin_url, *ids)
 
 
 def page_view(

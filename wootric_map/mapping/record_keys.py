@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 
 from wootric_map.read.record import Page, Track
+from wootric_map.survey_calls import SurveyKind
 
 _LONGEST_KEY: Final = 200
 """Characters of a message id that is its record's key; a longer one is replaced by a digest."""
@@ -22,6 +23,23 @@ def event_key_of(record: Track | Page, line: bytes) -> str:
         return record_key(None, line_digest(line))
     name = record.event if isinstance(record, Track) else record.name
     return event_key(record.message_id, record.type, record.user_id, record.anonymous_id, name)
+
+
+def survey_key(kind: SurveyKind, key: str) -> str:
+    """Return the key of a survey response or decline whose record has no `messageId`.
+
+    It differs from the key of the eligibility check that the record may have been before.
+
+    Args:
+        kind: what the record is.
+        key: the key of the record, as `record_key` returns it.
+    """
+    return f"{kind}:{key}"
+
+
+def former_survey_key(kind: SurveyKind, message_id: str) -> str | None:
+    """Return the key of a survey record whose `messageId` it is, as in a rejects file; else None."""
+    return record_key(message_id, b"") if message_id.startswith(survey_key(kind, "")) else None
 
 
 def record_key(message_id: str | None, digest: bytes) -> str:
@@ -45,7 +63,7 @@ def event_key(
 
     Args:
         message_id: the record's `messageId`.
-        kind: the record's type, `track` or `page`.
+        kind: the record's type, `track` or `page`; or `response` or `decline`, if a track record is that.
         user_id: the record's `userId`.
         anonymous_id: the record's `anonymousId`.
         name: the name of the event or page.

@@ -149,6 +149,8 @@ class WarningsOfRecords:
             return map_record(record._replace(warnings=()), naming=self._naming).warnings
         if isinstance(record, Identify):
             kind, fields = self._traits, record.traits
+        elif record.survey:
+            return user_of(record).warnings  # its properties go nowhere
         else:
             kind, fields = self._properties, record.properties
         return [*user_of(record).warnings, *kind.warnings(fields, kind.names[tuple(fields)])]

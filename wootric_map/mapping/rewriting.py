@@ -9,6 +9,7 @@ from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
 from wootric_map.mapping.settings import page_address
+from wootric_map.mapping.survey_answers import SurveyRecords
 from wootric_map.mapping.trait_rewriting import TraitRewriting
 from wootric_map.model import MappingWarning, NamedRule, Rejection, Skip
 from wootric_map.read.placeholders import placeholder_warning
@@ -40,6 +41,8 @@ class Rewriting:
         self._placeholders = rules.identity.further_placeholders
         self._events = _Names(rules.events)
         self._pages = _Names(rules.pages)
+        self._surveys = SurveyRecords(rules.responses)
+        self._concerns_events = self._events.any or self._surveys.any
 
     @property
     def met(self) -> set[NamedRule]:
@@ -48,7 +51,7 @@ class Rewriting:
             "trait": self._traits.met
             | self._properties.met
             | (self._of_context.met if self._of_context else set()),
-            "event": self._events.met,
+            "event": self._events.met | self._surveys.met,
             "page": self._pages.met,
         }
         return {NamedRule(kind, name) for kind, names in found.items() for name in names}
@@ -69,7 +72,7 @@ class Rewriting:
         if kind == "identify":
             fields, rewriting = data.get("traits"), self._traits
         else:
-            if self._events.any and self._events.concerns(data["event"]):
+            if self._concerns_events and self._concerns_event(data["event"]):
                 return True
             fields, rewriting = data.get("properties"), self._properties
         if not fields:
@@ -78,8 +81,16 @@ class Rewriting:
             dict in map(type, fields.values()) and rewriting.touches(fields)
         )
 
+    def _concerns_event(self, name: str) -> bool:
+        return self._surveys.named(name) is not None or (
+            self._events.any and self._events.concerns(name)
+        )
+
     def of(self, reading: Reading) -> Reading:
-        """Return a record as the rules want it; a skip or a rejection as it is."""
+        """Return a record as the rules want it; a skip or a rejection as it is.
+
+        A track record that is a survey response or decline says what it says as one, or is rejected.
+        """
         if isinstance(reading, Rejection):
             return reading
         if isinstance(reading, Skip):
@@ -149,14 +160,19 @@ class Rewriting:
         warnings += (placeholder_warning(f"{parent}.{key}", fields[key]) for key in wrong)
         return {key: value for key, value in fields.items() if key not in wrong}
 
-    def _track(self, record: Track) -> Track | Skip:
-        if self._events.leaves_out(record.event):
+    def _track(self, record: Track) -> Track | Skip | Rejection:
+        survey = self._surveys.kind_of(record)
+        # An event that the rules name as a response or decline is not meant by those for other events.
+        is_named = survey is not None and self._surveys.named(record.event) is not None
+        if not is_named and self._events.leaves_out(record.event):
             return _left_out(record, "event", "events")
         sent_as = self._events.new_name(record.event)
         rewritten = self._properties.rewritten(record.properties, "properties")
         if rewritten:
             warnings = (*record.warnings, *rewritten.warnings)
             record = record._replace(properties=rewritten.fields, warnings=warnings)
+        if survey:
+            return self._surveys.read(record, survey)
         return record._replace(sent_as=sent_as) if sent_as else record
 
     def _page(self, record: Page) -> Page | Skip:

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from wootric_map.errors import UnfitSettingsError
+from wootric_map.mapping.patterns import matches
 from wootric_map.model import NamedRule
 from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.values.trait_names import spelling
@@ -105,6 +106,46 @@ class IdentityRules:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseRules:
+    """Which track records are survey responses and declines (wootric.md 7), in place of eligibility checks.
+
+    Names are compared letter for letter; `*` in a name stands for any text. A place is written with dots, and
+    begins with `properties.` or `context.`.
+    """
+
+    event: str | None = None
+    """The event that is a response; None for none."""
+    score: str = "properties.score"
+    """The place of the score of such an event."""
+    text: str | None = None
+    """The place of the text of such an event; None for no text."""
+    decline_event: str | None = None
+    """The event that is a decline; None for none."""
+    by_event_type: bool = True
+    """Whether a record is a response or decline, too, if its `integrations` say so as RudderStack writes it:
+    `{"Wootric": {"eventType": "create response"}}`."""
+
+    def check(self) -> None:
+        """Make sure that the rules can be followed; raise `SettingsError` if not."""
+        for name in (self.event, self.decline_event):
+            if name is not None and not name.strip():
+                raise UnfitSettingsError(
+                    "the event that is a survey response or decline has no name"
+                )
+        if self.event is not None and self.event == self.decline_event:
+            raise UnfitSettingsError(
+                f"{self.event} would be both a survey response and a decline; name two events"
+            )
+        for place in (self.score, self.text):
+            parent, _, rest = (place or "properties.text").partition(".")
+            if parent not in {"properties", "context"} or not rest.strip(". "):
+                raise UnfitSettingsError(
+                    f"{place} is no place in a survey response: it begins with properties. or context., "
+                    "as in properties.score"
+                )
+
+
+@dataclass(frozen=True, slots=True)
 class MappingRules:
     """What a user configures about the mapping."""
 
@@ -112,6 +153,7 @@ class MappingRules:
     events: NameRules = field(default_factory=NameRules)
     pages: NameRules = field(default_factory=NameRules)
     identity: IdentityRules = field(default_factory=IdentityRules)
+    responses: ResponseRules = field(default_factory=ResponseRules)
 
     def check(self) -> None:
         """Make sure that the rules can be followed.
@@ -155,14 +197,22 @@ class MappingRules:
                 raise UnfitSettingsError(
                     "an event or page is renamed to nothing; exclude it instead"
                 )
+        self.responses.check()
+        for survey in (self.responses.event, self.responses.decline_event):
+            if survey is not None and any(matches(survey, each) for each in self.events.exclude):
+                raise UnfitSettingsError(
+                    f"the rules for events leave {survey} out, which is to be sent as a survey response or "
+                    "decline"
+                )
 
     def named(self) -> Iterator[NamedRule]:
         """Yield the names and patterns that something should have; a misspelt one lets things pass."""
-        traits, events, pages = self.traits, self.events, self.pages
+        traits, events, pages, responses = self.traits, self.events, self.pages, self.responses
+        surveys = filter(None, (responses.event, responses.decline_event))
         converted = chain(traits.as_date, traits.as_amount, traits.as_array)
         for kind, names in (
             ("trait", chain(traits.exclude, traits.only, traits.rename, converted)),
-            ("event", chain(events.exclude, events.only, events.rename)),
+            ("event", chain(events.exclude, events.only, events.rename, surveys)),
             ("page", chain(pages.exclude, pages.only, pages.rename)),
         ):
             yield from (NamedRule(kind, name) for name in names)

@@ -136,7 +136,8 @@ def _map_track(record: Track, naming: Naming) -> Mapped:
     properties = None if naming.kinds else plain_properties(record.properties, omit=_omit)
     if properties is None:
         found, more = event_properties(record.properties, naming=naming)
-        warnings += more
+        if record.survey is None:  # else its properties go nowhere
+            warnings += more
         properties = {each.name: each.value for each in found}
     settings = WootricSettings(
         None, user.email, None, user.language, record.sent_as or record.event, properties, None
@@ -256,8 +257,8 @@ def unidentified(mapped: Mapped) -> Skip | None:
 
 
 def note_kinds(record: Identify | Track, kinds: Kinds) -> None:
-    """Add the kinds of values of a record's properties to `kinds` (wootric.md 6)."""
+    """Add the kinds of values of a record's properties to `kinds`, if they are sent (wootric.md 6)."""
     if isinstance(record, Identify):
         kinds.see(record.traits, omitted(has_user_id=bool(record.user_id)))
-    else:
+    elif record.survey is None:
         kinds.see(record.properties, omitted(has_user_id=False))

@@ -19,7 +19,7 @@ from wootric_map.model import EndUser, EndUserUpsert, Existing, Ref
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
 from wootric_map.plan.engine.filing import NOBODY
 from wootric_map.plan.engine.spool import Person, Row, SkippedRow, Spool
-from wootric_map.plan.engine.taken import IDENTIFY, Taken
+from wootric_map.plan.engine.taken import IDENTIFY, SURVEY, Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded, PlacedWarning, fold, write_of
 from wootric_map.plan.id_warnings import id_warnings, with_shared_email
@@ -113,6 +113,8 @@ class Plan:
         """How properties are named; after `close`, by all values that each name was seen with."""
         self.has_tracks = False
         """Whether any eligibility check is planned."""
+        self.has_surveys = False
+        """Whether any survey response or decline is planned."""
         self.ambiguous_anonymous_ids = 0
         """How many anonymousIds tie nobody because they were seen with several end users."""
         self.unknown_users: tuple[str, ...] = ()
@@ -140,6 +142,7 @@ class Plan:
         met = zip(filed, taken.columns.times, strict=True)
         identities.see((each for each in met if each[0] != NOBODY) if NOBODY in filed else met)
         self.has_tracks = self.has_tracks or taken.has_tracks
+        self.has_surveys = self.has_surveys or taken.has_surveys
         columns = taken.columns._replace(numbers=filed)
         self.spool.take(taken._replace(columns=columns, others=others), source, lines_before)
 
@@ -292,12 +295,17 @@ class Plan:
         return self._ids.surely_named_by(held)
 
     def steps(self, end_user: EndUserPlan, part: Part = "all") -> Iterator[Step]:
-        """Yield what is to be done about an end user, or a part of that, in order."""
+        """Yield what is to be done about an end user, or a part of that, in order.
+
+        Survey responses and declines come last, since only an end user who is there can have them.
+        """
         folded, person = end_user.folded, end_user.person
         if part != "events" and self._options.fold and folded and folded.replayed:
             yield self._write(end_user, folded, ReplayedRefs(person.identifies, folded.replayed))
         keys = RepeatedKeys()
         for row in person.replayed_rows:
+            if row.kind == SURVEY:
+                continue
             if row.kind != IDENTIFY:
                 if part != "writes":
                     yield event(row, self.naming, keys)
@@ -305,6 +313,9 @@ class Plan:
                 identify = identified(row)
                 own = write_of(identify, folded, naming=self.naming)
                 yield self._write(end_user, own, (identify.ref,))
+        if self.has_surveys and part != "writes":
+            surveys = (row for row in person.replayed_rows if row.kind == SURVEY)
+            yield from (event(row, self.naming, keys) for row in surveys)
 
     def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
         """Return the write of a fold; `refs` are the identifies."""

@@ -20,11 +20,12 @@ from wootric_map.plan.plan_lines import (
     planned,
 )
 from wootric_map.plan.plan_rejects import Origin
-from wootric_map.plan.steps import Part
+from wootric_map.plan.steps import SURVEY_ACTIONS, Part
 from wootric_map.private_file import LONGEST_LINE
 
 _HAS_WRITES: Final = 1
 _HAS_EVENTS: Final = 2
+_HAS_SURVEYS: Final = 4
 """Flags of an end user in the plan."""
 
 
@@ -57,11 +58,10 @@ class PlanFile:
         self.checks: Counter[str] = Counter()
         """How many eligibility checks the plan holds, by the event's name."""
         self.has_look_ups = False
-        """Whether a write of the plan may take look-ups, or more than one attempt."""
+        """Whether a step of the plan may take look-ups, or more than one attempt."""
         self._file: BinaryIO = path.open("rb")
         self._lock = threading.Lock()
-        # For each end user: the offset of their first line, the number of that line, and `_HAS_WRITES` and
-        # `_HAS_EVENTS` added up.
+        # For each end user: the offset and the number of their first line, and their flags added up.
         self._offsets = array("q")
         self._lines = array("q")
         self._parts = bytearray()
@@ -93,6 +93,10 @@ class PlanFile:
     def has_events(self, index: int) -> bool:
         """Return whether an end user has events or page views; `index` as in `steps`."""
         return bool(self._parts[index] & _HAS_EVENTS)
+
+    def has_surveys(self, index: int) -> bool:
+        """Return whether an end user has survey responses or declines; `index` as in `steps`."""
+        return bool(self._parts[index] & _HAS_SURVEYS)
 
     def steps(self, index: int, part: Part = "all") -> Iterator[Planned]:
         """Yield what is to be sent for one end user, or a part of that, in order.
@@ -149,6 +153,9 @@ class PlanFile:
                 self._lines.append(number)
                 self._parts.append(0)
             self._parts[-1] |= _HAS_EVENTS if isinstance(step, PlannedCall) else _HAS_WRITES
+            if step.action in SURVEY_ACTIONS:
+                self._parts[-1] |= _HAS_SURVEYS
+                self.has_look_ups = True
             self.counts[step.action] += 1
             offset = self._file.tell()
         raise self._wrong(number, "it is cut short: its last line is missing")

@@ -22,8 +22,10 @@ same records give the same bytes.
 - `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` sends a
   call, and so does a line with the action `page_view`. `former_key` is the key of earlier releases, if they
   may have sent the call, and `time` is when it happened, in milliseconds since the epoch.
+- `{"end_user": n, "action": "response", "key": …, "id": …, "call": {…}}` sends a survey response, and so
+  does `decline` a decline, to the end user of that id; without an `id`, to the one that a line above creates.
 - `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
-  counts the lines between the first and the last.
+  counts the lines between the first and the last; with responses or declines, also these.
 
 `key` tells each delivery from all others, so that a journal recognises it. The lines of one end user stand
 together, in the order in which they are sent.
@@ -31,7 +33,7 @@ together, in the order in which they are sent.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import orjson
@@ -47,8 +49,9 @@ from wootric_map.model import (
     Ref,
 )
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.steps import EndUserPlan, Event, EventCall, Step, Write
+from wootric_map.plan.steps import SURVEY_ACTIONS, EndUserPlan, Event, EventCall, Step, Write
 from wootric_map.plan.trait_history import Group, Order, TraitHistory, grouped, ungrouped
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
 
 T = TypeVar("T")
 
@@ -56,13 +59,18 @@ VERSION: Final = 1
 HEADER: Final = "wootric_replay_plan"
 """The first member of the first line."""
 
-_KINDS: Final[dict[object, type[EndUserUpsert | EligibilityCheck | PageView]]] = {
+_KINDS: Final[dict[object, type[Call]]] = {
     "create": EndUserUpsert,
     "update": EndUserUpsert,
     "eligibility_check": EligibilityCheck,
     "page_view": PageView,
+    "response": SurveyResponse,
+    "decline": SurveyDecline,
 }
-_INTEGERS: Final = {"external_created_at", "end_user_created_at", "created_at", "last_surveyed"}
+_HIGHEST_SCORE: Final = 10
+_INTEGERS: Final = {
+    "external_created_at", "end_user_created_at", "created_at", "last_surveyed", "score",
+}  # fmt: skip
 """The fields of calls that are integers; `properties` is an object, and all others are text."""
 
 
@@ -92,7 +100,7 @@ class PlannedWrite(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall(EventCall):
-    """An eligibility check or page view; `time` is None in a plan of an earlier release."""
+    """The call for a track or page record; `time` is None in a plan of an earlier release."""
 
 
 Planned: TypeAlias = PlannedWrite | PlannedCall
@@ -134,7 +142,10 @@ def header(account: str | None, against: str) -> dict[str, object]:
 
 def ending(counts: Counter[str]) -> dict[str, object]:
     """Return the last line of a plan, by the number of lines of each action."""
-    return {"end": {action: counts[action] for action in CALLS}}
+    counted = (
+        action for action in CALLS if counts[action] or action not in SURVEY_ACTIONS
+    )  # as before them
+    return {"end": {action: counts[action] for action in counted}}
 
 
 def dump(line: object) -> bytes:
@@ -173,6 +184,8 @@ def line_of(prepared: Prepared, call: Call, *, fills: bool) -> dict[str, object]
     elif isinstance(step, Event):
         if step.former_key is not None:
             line |= {"former_key": step.former_key, "time": step.time}
+        if isinstance(call, SurveyResponse | SurveyDecline) and call.wootric_id:
+            line["id"] = int(call.wootric_id)
         line["call"] = _fields_of(call)
     return line
 
@@ -191,6 +204,8 @@ def planned(line: dict[str, Any], ref: Ref) -> Planned:
     kind = _KINDS[action]
     if kind is not EndUserUpsert:
         call = _call_of(kind, line["call"])
+        if isinstance(call, SurveyResponse | SurveyDecline):
+            return _planned_survey(line, ref, call)
         by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
         return PlannedCall(
             ref,
@@ -211,6 +226,22 @@ def planned(line: dict[str, Any], ref: Ref) -> Planned:
         _history(line),
         tuple(map(_other_id, line.get("known_as", ()))),
         line.get("fills") is True,
+    )
+
+
+def _planned_survey(line: dict[str, Any], ref: Ref, call: SurveyCall) -> PlannedCall:
+    """Return the survey response or decline that a line holds."""
+    number = _optional(line, "id", _wootric_id)
+    if number is not None:
+        call = replace(call, wootric_id=str(number))
+    if isinstance(call, SurveyResponse):
+        _checked(0 <= call.score <= _HIGHEST_SCORE, call)
+    return PlannedCall(
+        ref,
+        _text(line["key"]),
+        _checked(number or call.email or call.external_id or call.phone_number, call),
+        _optional(line, "former_key", _text),
+        _optional(line, "time", integer),
     )
 
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Collection, Iterator
 
-from wootric_map.mapping.calls import page_view
+from wootric_map.mapping.calls import page_view, survey_call
 from wootric_map.mapping.identity import Named, User, user_of
 from wootric_map.mapping.property_names import Naming
-from wootric_map.mapping.record_keys import event_key, record_key
+from wootric_map.mapping.record_keys import (
+    event_key,
+    former_survey_key,
+    record_key,
+    survey_key,
+)
 from wootric_map.mapping.settings import event_properties
 from wootric_map.model import EligibilityCheck, MappingWarning, PageView, Ref
 from wootric_map.plan.engine.spool import Person, Row, Rows
-from wootric_map.plan.engine.taken import CHOSEN, IDENTIFY, KINDS, PAGE
+from wootric_map.plan.engine.taken import CHOSEN, IDENTIFY, KINDS, PAGE, SURVEY
 from wootric_map.plan.folding import PlacedWarning
 from wootric_map.plan.identified import Identified
 from wootric_map.plan.steps import Event
-from wootric_map.read.record import Identify
+from wootric_map.read.record import Identify, Survey
 from wootric_map.values.contact import trimmed
 from wootric_map.values.trait_names import spelled
 
@@ -128,6 +133,8 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
         naming: how properties are named.
         keys: gives a record without a message id its key; None if the key does not matter.
     """
+    if row.kind == SURVEY:
+        return _survey_event(row, keys)
     email_from, user, anonymous_id, own, *renamed = row.payload
     user_id, email, phone, _, created_at, language = user
     # A record keeps its key when the user renames its event, so that it is not sent once more.
@@ -162,6 +169,26 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
     ref = ref_of(row)
     placed = tuple(PlacedWarning(ref, warning) for warning in warnings)
     return Event(ref, key, call, former_key, row.time, email_from, placed, sources)
+
+
+def _survey_event(row: Row, keys: RepeatedKeys | None) -> Event:
+    """Return a survey response or decline as an event; arguments as in `event`."""
+    email_from, user, anonymous_id, told, name = row.payload
+    user_id, email, phone, _, _, _ = user
+    survey = Survey(*told)
+    kind, former_key = survey.kind, None
+    if row.message_id is None:
+        key = survey_key(kind, keys.key(row.digest)) if keys else ""
+    else:
+        key = event_key(row.message_id, kind, user_id, anonymous_id, name)
+        former_key = former_survey_key(kind, row.message_id)
+    call = survey_call(
+        survey,
+        email=trimmed(email),
+        external_id=None if row.detached else user_id,
+        phone_number=phone,
+    )
+    return Event(ref_of(row), key, call, former_key, row.time, email_from)
 
 
 class ReplayedRefs(Collection[Ref]):

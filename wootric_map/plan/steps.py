@@ -14,6 +14,7 @@ from wootric_map.model import (
     EndUserUpsert,
     Existing,
     PageView,
+    RecordCall,
     Ref,
 )
 from wootric_map.plan.engine.spool import Person
@@ -25,6 +26,7 @@ from wootric_map.plan.trait_history import (
     TraitHistory,
     without_outdated,
 )
+from wootric_map.survey_calls import SurveyDecline, SurveyResponse
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import first
 from wootric_map.wootric.address_length import too_long
@@ -214,6 +216,17 @@ class Write:
         return digest.hexdigest()
 
 
+_ACTIONS: Final[Mapping[type, Action]] = {
+    EligibilityCheck: "eligibility_check",
+    PageView: "page_view",
+    SurveyResponse: "response",
+    SurveyDecline: "decline",
+}
+
+
+SURVEY_ACTIONS: Final[frozenset[Action]] = frozenset({"response", "decline"})
+
+
 @dataclass(frozen=True, slots=True)
 class EventCall:
     """The call that a track or page record makes."""
@@ -222,7 +235,7 @@ class EventCall:
     """Where the record stands, or its line in a saved plan."""
     key: str
     """The text that tells this record from every other one, whatever file holds it."""
-    call: EligibilityCheck | PageView
+    call: RecordCall
     former_key: str | None = None
     """The key that releases before journal version 4 gave this record, if they may have sent it."""
     time: int | None = None
@@ -236,12 +249,12 @@ class EventCall:
     @property
     def type(self) -> str:
         """The record's type: `track` or `page`."""
-        return "track" if isinstance(self.call, EligibilityCheck) else "page"
+        return "page" if isinstance(self.call, PageView) else "track"
 
     @property
     def action(self) -> Action:
         """What the call is counted as."""
-        return "eligibility_check" if isinstance(self.call, EligibilityCheck) else "page_view"
+        return _ACTIONS[type(self.call)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,16 +268,22 @@ class Event(EventCall):
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where in the record each property of the call stands, by the property's name."""
 
-    def warnings_of(self, call: EligibilityCheck | PageView) -> tuple[PlacedWarning, ...]:
+    def warnings_of(self, call: RecordCall) -> tuple[PlacedWarning, ...]:
         """Return the warnings about the record and about its call, once the end user has added to `call`."""
+        if isinstance(call, SurveyResponse | SurveyDecline):
+            return self.warnings  # the call has a form, so that its address is short
         long = too_long(call, self.sources)
         return (*self.warnings, PlacedWarning(self.ref, long)) if long else self.warnings
 
     @property
     def label(self) -> str:
-        """What the call is listed under: the event's name, or the page's path."""
+        """What the call is listed under: the event's name, the page's path, the score, or where it was."""
         if isinstance(self.call, EligibilityCheck):
             return self.call.event_name
+        if isinstance(self.call, SurveyResponse):
+            return str(self.call.score)
+        if isinstance(self.call, SurveyDecline):
+            return self.call.origin_url or "(no page)"
         return page_label(self.call.url, self.call.name, self.call.path)
 
 

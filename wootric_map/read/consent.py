@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from wootric_map.model import MappingWarning, Skip
 from wootric_map.read.json_lines import as_object
+from wootric_map.read.survey_records import EVENT_TYPE
 from wootric_map.values.trait_names import spelling
 
 _Verdict: TypeAlias = Literal["no", "yes"] | None
@@ -126,11 +127,15 @@ def opt_out_skip(kind: str, place: str) -> Skip:
     return Skip("integration_disabled", kind, place, message)
 
 
-def turns_nothing_off(integrations: Mapping[str, Any]) -> bool:
-    """Tell whether a quick look shows that `integrations` turn no destination off; False in case of doubt."""
+def says_nothing(integrations: Mapping[str, Any]) -> bool:
+    """Tell whether a quick look shows that `integrations` do not matter; False in case of doubt.
+
+    They matter if they turn a destination off, or say that the record is a survey response or decline.
+    """
     for value in integrations.values():
         if value is not True and not (
-            type(value) is dict and not any("abled" in spelling(key) for key in value)
+            type(value) is dict
+            and not any("abled" in name or name == EVENT_TYPE for name in map(spelling, value))
         ):
             return False
     return True

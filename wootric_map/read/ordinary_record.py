@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any, Final, TypeGuard
 
-from wootric_map.read.consent import turns_nothing_off
+from wootric_map.read.consent import says_nothing
 from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.read.record import NO_FIELDS, Identify, Page, Record, Track, TraitsFrom
 from wootric_map.values import dates
@@ -74,7 +74,7 @@ def is_ordinary(
         and (
             integrations is None
             or (type(integrations) in _OBJECT_OR_LIST and not integrations)
-            or (type(integrations) is dict and turns_nothing_off(integrations))
+            or (type(integrations) is dict and says_nothing(integrations))
         )
         and "providers" not in data
         and "options" not in data

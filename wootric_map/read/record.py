@@ -26,6 +26,8 @@ from wootric_map.read.record_fields import (
     with_traits_as_object,
 )
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
+from wootric_map.read.survey_records import survey_kind
+from wootric_map.survey_calls import SurveyKind
 
 Fields: TypeAlias = Mapping[str, Any]
 """A JSON object as the parser gives it."""
@@ -52,6 +54,19 @@ class Identify(NamedTuple):
         return "identify"
 
 
+class Survey(NamedTuple):
+    """What a track record says that is a survey response or decline (wootric.md 7)."""
+
+    kind: SurveyKind
+    created_at: int
+    """When the end user responded or declined, in unix seconds."""
+    score: int | None = None
+    """From 0 to 10; None for a decline."""
+    text: str | None = None
+    ip_address: str | None = None
+    origin_url: str | None = None
+
+
 class Track(NamedTuple):
     """A valid track record: something that a user did."""
 
@@ -69,6 +84,10 @@ class Track(NamedTuple):
     """Whether the record's own `traits`, from which no email is taken, hold one (segment.md 4)."""
     sent_as: str | None = None
     """The name under which the event is sent; None for `event`."""
+    survey_kind: SurveyKind | None = None
+    """What the record's `integrations` say that it is (wootric.md 7)."""
+    survey: Survey | None = None
+    """What the record says as a survey response or decline; None if it is neither."""
 
     @property
     def type(self) -> Literal["track"]:
@@ -324,7 +343,14 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
         traits, parent = _traits(traits, common[-1], rules.traits_from)
         record = Identify(*common, traits, parent, all_warnings)
     elif kind == "track":
-        record = Track(*common, data["event"], properties, all_warnings, has_email(traits))
+        record = Track(
+            *common,
+            data["event"],
+            properties,
+            all_warnings,
+            has_email(traits),
+            survey_kind=survey_kind(integrations) if integrations else None,
+        )
     else:
         name, category = identity(data.get("name")), identity(data.get("category"))
         record = Page(*common, name, category, properties, all_warnings, has_email(traits))

@@ -117,7 +117,8 @@ class Caller:
             return retrying(self._attempt, call, tries)
         except (NotSentError, NoAnswerError, ServerFaultError, UnreachableError) as fault:
             if tries.in_doubt and not call.idempotent:
-                raise NoAnswerError(str(fault)) from fault
+                under_way = isinstance(fault, NoAnswerError) and fault.may_be_under_way
+                raise NoAnswerError(str(fault), may_be_under_way=under_way) from fault
             if isinstance(fault, UnreachableError):
                 raise
             if self._outage.seconds >= self._give_up_after:

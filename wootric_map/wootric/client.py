@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from wootric_map.errors import CallFailedError, NoAnswerError
 from wootric_map.model import EligibilityCheck, EndUser, EndUserUpsert, PageView
+from wootric_map.survey_calls import HeldSurveys, SurveyCall, SurveyKind
 from wootric_map.wootric import retry
 from wootric_map.wootric.auth import Credentials, Grant, SignIn
 from wootric_map.wootric.call_tracker import NO_TRACKER, CallTracker
@@ -27,6 +28,7 @@ from wootric_map.wootric.replies import (
 from wootric_map.wootric.reply_meaning import ApiCall, bad_reply
 from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
 from wootric_map.wootric.secret_mask import SecretMask
+from wootric_map.wootric.surveys import add_survey, list_surveys
 
 ABOUT_SANDBOX: Final = "_sandbox/about"
 """The endpoint at which a sandbox tells about itself, and which Wootric does not have."""
@@ -255,6 +257,14 @@ class Wootric:
         """
         http = request(event, self._services, self._account_token)
         return send_event(self._caller, event, http, tracker, resends=resends)
+
+    def add_survey(self, survey: SurveyCall, tracker: CallTracker = NO_TRACKER) -> None:
+        """Add a survey response or decline to an end user; arguments and exceptions as in `surveys`."""
+        add_survey(self._caller, self._services, survey, tracker)
+
+    def list_surveys(self, number: int, kind: SurveyKind, at: int | None = None) -> HeldSurveys:
+        """Return an end user's responses, or declines; arguments and exceptions as in `surveys`."""
+        return list_surveys(self._caller, self._services, number, kind, at)
 
     def _ask_for_token(self, grant: Grant) -> Any:
         """Send the form that asks for a token, and return the JSON of the reply."""

@@ -94,10 +94,10 @@ def place_of(row: Mapping[str, Any]) -> Place:
     Raises:
         ValueError: the id or the time is missing or can't be read.
     """
-    number = _integer(row.get("id"))
+    number = integer(row.get("id"))
     if number is None:
         raise ValueError("its id is missing or no whole number")
-    created_at = _seconds(row.get("created_at"))
+    created_at = seconds(row.get("created_at"))
     if created_at is None:
         raise ValueError("its created_at is missing or no time")
     return Place(created_at, number)
@@ -105,13 +105,13 @@ def place_of(row: Mapping[str, Any]) -> Place:
 
 def _number(value: object) -> int:
     """Return Wootric's own id of an end user; raise ValueError if the value is no such id."""
-    number = _integer(value)
+    number = integer(value)
     if number is None or number < 1:
         raise ValueError("its id is no positive whole number")
     return number
 
 
-def _integer(value: object) -> int | None:
+def integer(value: object) -> int | None:
     """Return a whole number, which may be told as text; None if the value is no such number."""
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
@@ -120,15 +120,15 @@ def _integer(value: object) -> int | None:
     return value
 
 
-def _seconds(value: object) -> int | None:
+def seconds(value: object) -> int | None:
     """Return a time as unix seconds; None if the value is no time."""
-    seconds = _integer(value)
-    if seconds is None and isinstance(value, float) and isfinite(value):
-        seconds = floor(value)
-    if seconds is None and isinstance(value, str):
+    told = integer(value)
+    if told is None and isinstance(value, float) and isfinite(value):
+        told = floor(value)
+    if told is None and isinstance(value, str):
         milliseconds = parse_iso_day(_ZONE.sub(lambda zone: zone[1] or "Z", value.strip()))
-        seconds = None if milliseconds is None else milliseconds // 1000
-    return None if seconds is None or abs(seconds) > _LAST_SECOND else seconds
+        told = None if milliseconds is None else milliseconds // 1000
+    return None if told is None or abs(told) > _LAST_SECOND else told
 
 
 def _held_text(value: object) -> str | None:

@@ -184,7 +184,8 @@ def _failure(error: Exception, host: str) -> WootricError:
             f"{host} can't be trusted: its TLS certificate was refused; "
             "REQUESTS_CA_BUNDLE names a certificate authority of your own"
         )
-    if any(isinstance(each, TimeoutError | ReadTimeoutError) for each in chain):
+    timed_out = any(isinstance(each, TimeoutError | ReadTimeoutError) for each in chain)
+    if timed_out:
         reason = "it timed out"
     else:
         reasons = (each.strerror for each in chain if isinstance(each, OSError) and each.strerror)
@@ -194,7 +195,7 @@ def _failure(error: Exception, host: str) -> WootricError:
     # For urllib3, a refused connection is a kind of connect timeout.
     if any(isinstance(each, ConnectTimeoutError | InvalidURL | InvalidSchema) for each in chain):
         return NotSentError(f"no connection to {host} ({reason})")
-    return NoAnswerError(f"no answer from {host} ({reason})")
+    return NoAnswerError(f"no answer from {host} ({reason})", may_be_under_way=timed_out)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -101,7 +101,7 @@ def content(call: ApiCall, reply: Reply, mask: Mask) -> Any:
     message = f"Wootric failed with {status}: {words}"
     if not (call.repeatable or was_not_taken(status)):
         # The reply is a gateway's, and Wootric behind it may have taken the call.
-        raise NoAnswerError(message)
+        raise NoAnswerError(message, may_be_under_way=status == codes.gateway_timeout)
     fault = ServerFaultError("server_error", message, status, _shown(reply, mask))
     fault.retry_after = number(reply.headers.get("Retry-After")) or 0.0
     raise fault

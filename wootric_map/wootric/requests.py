@@ -6,10 +6,20 @@ from typing import Final, NamedTuple
 from urllib.parse import quote_plus
 
 from wootric_map.model import Call, EligibilityCheck, EndUserUpsert, PageView, property_field
+from wootric_map.survey_calls import (
+    SurveyCall,
+    SurveyDecline,
+    SurveyKind,
+    SurveyResponse,
+    kind_of_survey,
+)
 from wootric_map.wootric.regions import Services
 
 USUAL_RATE: Final = 100.0
 """Calls a minute that many endpoints allow an account (wootric.md 4)."""
+
+SURVEYS: Final[Mapping[SurveyKind, str]] = {"response": "responses", "decline": "declines"}
+"""The last part of the address of an end user's responses, and of their declines (wootric.md 7)."""
 
 _CACHEABLE: Final = 128
 """Characters of the longest text whose encoded form is kept."""
@@ -38,6 +48,8 @@ def request(call: Call, services: Services, account_token: str | None) -> HttpCa
     """
     if isinstance(call, EndUserUpsert):
         return create_end_user(call, services)
+    if isinstance(call, SurveyResponse | SurveyDecline):
+        return create_survey(call, services)
     if isinstance(call, EligibilityCheck):
         return _eligibility_check(call, services, account_token)
     return _page_view(call, services, account_token)
@@ -51,6 +63,16 @@ def create_end_user(end_user: EndUserUpsert, services: Services) -> HttpCall:
 def update_end_user(changes: EndUserUpsert, services: Services, wootric_id: int) -> HttpCall:
     """Return the request that changes the end user with this id."""
     return HttpCall("PUT", f"{services.rest}/end_users/{wootric_id}", dict(changes.fields()))
+
+
+def create_survey(survey: SurveyCall, services: Services) -> HttpCall:
+    """Return the request that adds a response or decline to an end user.
+
+    If Wootric's own id of the end user is not known, `{id}` stands for it in the address.
+    """
+    last = SURVEYS[kind_of_survey(survey)]
+    address = f"{services.rest}/end_users/{survey.wootric_id or '{id}'}/{last}"
+    return HttpCall("POST", address, dict(survey.fields()))
 
 
 def form_encoded(pairs: Iterable[tuple[str, str | int]]) -> str:

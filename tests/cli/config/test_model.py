@@ -94,33 +94,23 @@ class RollupRules:
     sum: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseRules:
-    event: str | None = None
-    score: str | None = None
-
-
 class ToCome(TypedDict, total=False):
     rollup: Mapping[str, RollupRules]
-    responses: ResponseRules
     surveys_disabled: model.Text
 
 
 def test_tables_to_come_need_nothing_but_their_types() -> None:
     good = {
         "rollup": {"Order Completed": {"count": "orders", "sum": {"revenue": "revenue"}}},
-        "responses": {"event": "Survey Answered", "score": "properties.score"},
         "surveys_disabled": "traits.unsubscribed",
     }
     assert list(faults_in(good, ToCome)) == []
     bad = {
         "rollup": {"Order Completed": {"cuont": "orders"}, "Signed Up": {"sum": {}}},
-        "responses": {"event": 1},
     }
     found = {each.keys: each.words for each in faults_in(bad, ToCome)}
     assert found["rollup", "Order Completed", "cuont"] == "unknown key; did you mean count?"
     assert "count" in found["rollup", "Signed Up"]
-    assert found["responses", "event"] == "write a text, in quotation marks"
 
 
 def test_a_dataclass_of_the_library_is_a_table_as_it_stands() -> None:

@@ -33,7 +33,7 @@ from wootric_map.inspection import inspected_part
 from wootric_map.inspection.inspection import DayCount, IdCounts, Placeholder
 from wootric_map.inspection.record_counts import MOST_NAMES
 from wootric_map.mapping.entries import PART_BYTES
-from wootric_map.plan.engine.taken import PAGE, TRACK
+from wootric_map.plan.engine.taken import PAGE, SURVEY, TRACK
 from wootric_map.plan.people import ANONYMOUS, USER
 from wootric_map.plan.steps import EndUserPlan, page_label
 from wootric_map.report import Report
@@ -81,7 +81,9 @@ def check_people(found: Inspection, users: Sequence[EndUserPlan]) -> None:
     assert counts.user_id_alone <= sum(bool(each & USER) for each in told)
     rows = [row for each in users for row in each.person.replayed_rows]
     assert {each.name: each.records for each in found.events.names} == Counter(
-        row.topic for row in rows if row.kind == TRACK
+        row.topic if row.kind == TRACK else row.payload[-1]
+        for row in rows
+        if row.kind in {TRACK, SURVEY}
     )
     assert {each.name: each.records for each in found.pages.names} == Counter(
         page_label(*row.topic) for row in rows if row.kind == PAGE

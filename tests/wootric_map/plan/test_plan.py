@@ -525,7 +525,7 @@ def test_the_amount_suffix_is_given_where_asked(plan_of: PlanOf) -> None:
         for fold in (True, False):
             made = plan_of(*records, options=PlanOptions(fold=fold, amount_suffix=asked))
             (write,), (event,) = made.writes(), made.events()
-            assert not isinstance(event.call, PageView)
+            assert isinstance(event.call, EligibilityCheck)
             assert {*write.upsert.properties, *event.call.properties} == names
 
 

@@ -31,6 +31,7 @@ from wootric_map.plan.engine.taken import (
     PAGE,
     QUIET,
     SUPPRESSED,
+    SURVEY,
     TRACK,
     UNFILED,
     Kept,
@@ -166,12 +167,9 @@ def read_into(
                     and intake.leave_out_known(number, raw, each, state, retries=retries)
                 ):
                     pass
-                elif isinstance(each, Rejection):
-                    intake.reject(number, lines.fitted(each, number), raw)
-                elif isinstance(each, Skip):
-                    intake.skip(number, each)
                 else:
-                    intake.add(number, raw, each, is_suppressed=is_suppressed)
+                    fitted = lines.fitted(each, number) if isinstance(each, Rejection) else each
+                    intake.take(number, raw, fitted, is_suppressed=is_suppressed)
         elif (
             known
             and (state := known.state_of(content)) is not None
@@ -184,10 +182,7 @@ def read_into(
             record = ordinary(data)
             is_suppressed = suppresses and intake.note_named(record)
             rewritten = rewriting.of(record)
-            if isinstance(rewritten, Skip):
-                intake.skip(number, rewritten)
-            elif not isinstance(rewritten, Rejection):
-                intake.add(number, content, rewritten, is_suppressed=is_suppressed)
+            intake.take(number, content, rewritten, is_suppressed=is_suppressed)
         if intake.size > _MOST_BYTES:
             stopped_after = number
     intake.note_met(rewriting.met)
@@ -215,6 +210,7 @@ class Intake:
         self._retried: list[bytes] = []
         self._aliases: list[tuple[str, str, int]] = []
         self._has_tracks = False
+        self._has_surveys = False
         self._has_mentions = False
         self._names: dict[str, int] = {}
         self._claims: dict[tuple[int, int], None] = {}
@@ -293,6 +289,22 @@ class Intake:
             self.add(line, raw, reading, left_out=known_reject(reading.type, state))
         return True
 
+    def take(self, line: int, raw: bytes, reading: Reading, *, is_suppressed: bool) -> None:
+        """Take note of a record, whatever became of it.
+
+        Args:
+            line: where it stands.
+            raw: its own line.
+            reading: what became of it.
+            is_suppressed: whether it names somebody on a suppression list.
+        """
+        if isinstance(reading, Rejection):
+            self.reject(line, reading, raw)
+        elif isinstance(reading, Skip):
+            self.skip(line, reading)
+        else:
+            self.add(line, raw, reading, is_suppressed=is_suppressed)
+
     def note_named(self, reading: Reading) -> bool:
         """Note which ids a record ties, whatever becomes of it, to find people on suppression lists by them.
 
@@ -354,25 +366,10 @@ class Intake:
         if isinstance(record, Identify):
             topic = _topic(record.user_id, user.wootric_id, record.traits)
             payload = record.user_id, user.wootric_id, record.traits, record.parent
-        elif isinstance(record, Track):
-            mark = TRACK
-            if chosen:
-                self._has_tracks = True
-                topic = record.sent_as or record.event
-                payload = email_from, tuple(user), record.anonymous_id, record.properties
-                if record.sent_as:
-                    payload = (*payload, record.event)
-                texts = topic, record.user_id or "", user.email or "", user.phone or ""
-                if self._is_quiet(raw, texts, record.properties):
-                    mark |= QUIET
+        elif not chosen:
+            mark = _mark_of(record)
         else:
-            mark = PAGE
-            if chosen:
-                name = record.sent_as or record.name
-                topic = address(name, record.properties, record.context)
-                if _is_short_page(raw, (*topic, user.email)):
-                    mark |= QUIET
-                payload = email_from, tuple(user), record.anonymous_id, record.name
+            mark, topic, payload = self._event(raw, record, user, email_from)
         if payload:
             may_be_other = email_from == "properties"
             number, other = self._tie(record, user, may_be_other=may_be_other)
@@ -388,6 +385,29 @@ class Intake:
         content = hash(contents(record.type, user.user_id, record.anonymous_id, _name_of(record)))
         facts = line, record.time, record.message_id, content, mark, number
         self._keep(raw, facts, topic, payload, user, other)
+
+    def _event(
+        self, raw: bytes, record: Track | Page, user: User, email_from: str | None
+    ) -> tuple[int, Any, Any]:
+        """Return the mark, topic and payload of a track or page record that is replayed."""
+        mark = _mark_of(record)
+        if isinstance(record, Page):
+            name = record.sent_as or record.name
+            topic = address(name, record.properties, record.context)
+            if _is_short_page(raw, (*topic, user.email)):
+                mark |= QUIET
+            return mark, topic, (email_from, tuple(user), record.anonymous_id, record.name)
+        of_user = email_from, tuple(user), record.anonymous_id
+        if record.survey:
+            self._has_surveys = True
+            return mark, None, (*of_user, tuple(record.survey), record.event)
+        self._has_tracks = True
+        event = record.sent_as or record.event
+        texts = event, record.user_id or "", user.email or "", user.phone or ""
+        if self._is_quiet(raw, texts, record.properties):
+            mark |= QUIET
+        renamed = (record.event,) if record.sent_as else ()
+        return mark, event, (*of_user, record.properties, *renamed)
 
     def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
         """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
@@ -516,6 +536,7 @@ class Intake:
             self._rejected,
             self._aliases,
             self._has_tracks,
+            self._has_surveys,
             list(self._names),
             list(self._claims),
             list(self._withheld),
@@ -629,6 +650,13 @@ def contents(
         name: the event of a track record, the name of a page record.
     """
     return kind, user_id, anonymous_id, name
+
+
+def _mark_of(record: Track | Page) -> int:
+    """Return the kind of a track or page record."""
+    if isinstance(record, Page):
+        return PAGE
+    return SURVEY if record.survey else TRACK
 
 
 def _name_of(record: Record) -> str | None:

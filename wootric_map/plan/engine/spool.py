@@ -33,6 +33,7 @@ from wootric_map.plan.engine.taken import (
     IDENTIFY,
     KINDS,
     SUPPRESSED,
+    SURVEY,
     Columns,
     Taken,
 )
@@ -69,7 +70,7 @@ class Row(NamedTuple):
     number: int
     """Counted from 1 in the order in which records were read."""
     kind: int
-    """`IDENTIFY`, `TRACK` or `PAGE`."""
+    """`IDENTIFY`, `TRACK`, `PAGE` or `SURVEY`."""
     chosen: bool
     """Whether it is replayed; else it only serves to know who is who."""
     time: int | None
@@ -164,6 +165,11 @@ class Person(NamedTuple):
     def has_events(self) -> bool:
         """Whether any track or page record of theirs is replayed."""
         return any(each[3] & 3 != IDENTIFY for each in self.replayed_rows.found)
+
+    @property
+    def has_surveys(self) -> bool:
+        """Whether any survey response or decline of theirs is replayed."""
+        return any(each[3] & 3 == SURVEY for each in self.replayed_rows.found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from wootric_map.report import Report
 IDENTIFY: Final = 0
 TRACK: Final = 1
 PAGE: Final = 2
-KINDS: Final = ("identify", "track", "page")
+SURVEY: Final = 3
+"""A track record that is a survey response or decline (wootric.md 7)."""
+KINDS: Final = ("identify", "track", "page", "track")
 """The records' types, each in the place of its number."""
 
 CHOSEN: Final = 4
@@ -93,6 +95,7 @@ class Taken(NamedTuple):
     aliases: list[tuple[str, str, int]]
     """Of each alias its `previousId`, its `userId` and its line."""
     has_tracks: bool
+    has_surveys: bool
     names: list[str]
     """The names of all ids, which are known by their places here."""
     claims: list[tuple[int, int]]
