@@ -213,6 +213,7 @@ class _Delivery:
                 except StopIteration as end:
                     if self._answers.creation:
                         self._journal.deliveries.unmark_creation(self._answers.creation)
+                    self._journal.fills.unmark(self._answers.fills)
                     self._work.carry_over(end.value)
                     return
                 outcome, answer = self._carry_out_decision(decision)
@@ -313,6 +314,9 @@ class _Delivery:
         calls, key, to_hold = self._calls, step.key, step.to_hold
         provenance = self._provenance(step)
         if held is not None:
+            if self._work.fills(step) and not self._answers.creation:
+                self._answers.fills.add(key)
+                self._journal.fills.mark(key, fields)
             known = held if isinstance(held, EndUser) else None
             return calls.update(key, held.id, fields, to_hold, provenance, known)
         if fields.wootric_id is not None:

@@ -13,6 +13,7 @@ from wootric_map.deliver.fingerprints import (
     Held,
     PastDelivery,
     RememberedEndUser,
+    RememberedFill,
     RememberedStatements,
 )
 from wootric_map.deliver.verdicts import Change
@@ -45,6 +46,13 @@ class RecallCreation(NamedTuple):
     """Asks whether an earlier run created an end user with a write and was then cut short."""
 
     key: str
+
+
+class RecallFill(NamedTuple):
+    """Asks what runs which were cut short have filled in with a write of an end user who was there."""
+
+    keys: tuple[str, ...]
+    """The keys that the write may have had."""
 
 
 class RecallStatements(NamedTuple):
@@ -124,6 +132,7 @@ class LookAtAccount(NamedTuple):
 Question: TypeAlias = (
     RecallDelivery
     | RecallCreation
+    | RecallFill
     | RecallStatements
     | RecallFormerId
     | RecallWritten
@@ -195,7 +204,13 @@ class Inconclusive(NamedTuple):
 
 
 Answer: TypeAlias = (
-    Held | RememberedStatements | Inconclusive | Failure | PastDelivery | AssumedAbsent
+    Held
+    | RememberedStatements
+    | RememberedFill
+    | Inconclusive
+    | Failure
+    | PastDelivery
+    | AssumedAbsent
 )
 Decisions: TypeAlias = Generator[Question | Decision, Answer, CarriedOver]
 """Decides about steps of an end user, and returns what later steps of the end user need to know."""

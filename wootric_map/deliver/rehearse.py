@@ -13,6 +13,7 @@ from wootric_map.deliver.fingerprints import (
     Memory,
     PastDelivery,
     RememberedEndUser,
+    RememberedFill,
     RememberedStatements,
 )
 from wootric_map.deliver.knowledge import NOT_ASKED, Asked, Knowledge, look_ups_that_tell
@@ -26,6 +27,7 @@ from wootric_map.deliver.questions import (
     Question,
     RecallCreation,
     RecallDelivery,
+    RecallFill,
     RecallFormerId,
     RecallStatements,
     next_decision,
@@ -257,12 +259,14 @@ class _Answers:
 
 def _recalled(
     asked: Question, memory: Memory | None
-) -> PastDelivery | RememberedEndUser | RememberedStatements | None:
+) -> PastDelivery | RememberedEndUser | RememberedFill | RememberedStatements | None:
     """Return the answer of earlier runs to a question; None if they have none."""
     if memory is None:
         return None
     if isinstance(asked, RecallDelivery | RecallCreation):
         return memory.past_delivery(*asked)
+    if isinstance(asked, RecallFill):
+        return memory.filled_in(asked.keys)
     if isinstance(asked, RecallStatements):
         return memory.statements_of(asked.number)
     if isinstance(asked, RecallFormerId):
