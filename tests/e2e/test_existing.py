@@ -334,10 +334,10 @@ def test_a_push_record_by_record_goes_on_with_whom_it_has_created(
     assert held(replay, "1")["properties"] == {"plan": "p2"}
 
 
-@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("way", ["auto", "account", "nothing", "snapshot", "plan"])
 @pytest.mark.parametrize("by_hand", [None, "by hand"])
 def test_a_push_record_by_record_goes_on_with_what_it_has_filled_in(
-    replaying: Replaying, saved: bool, by_hand: str | None
+    replaying: Replaying, way: str, by_hand: str | None
 ) -> None:
     """What was there before it began stays, and so does what somebody else has given since."""
     down = [True]
@@ -351,7 +351,10 @@ def test_a_push_record_by_record_goes_on_with_what_it_has_filled_in(
     history = [at(day, identify("1", ADA, plan=f"p{day}", city=f"c{day}")) for day in (1, 2)]
     export = replay.write(history)
     how = ("--no-fold", FILL, export)
-    again = ("--plan", replay.plan("--against", "account", *how)) if saved else how
+    compared = replay.snapshot() if way == "snapshot" else way
+    again: tuple[str | Path, ...] = ("--against", compared, *how)
+    if way == "plan":
+        again = ("--plan", replay.plan("--against", "account", *how))
     assert replay.push(*GIVING_UP, *again).returncode == 5
     assert held(replay, "1")["properties"] == {"plan": "p1", "city": "c1"}
     down[0] = False
