@@ -390,6 +390,29 @@ def test_a_push_killed_after_all_has_been_filled_in_leaves_nothing_to_go_on_with
     assert held(replay, "1")["properties"] == {"plan": "p1"}
 
 
+@EITHER
+def test_a_push_that_goes_on_knows_again_whose_user_id_is_somebody_elses(
+    replaying: Replaying, option: str
+) -> None:
+    """Clara has Ada's `userId` in Wootric, and the run that is cut short has not come to her yet."""
+    down = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        return Fault(ResetConnection()) if request.method == "PUT" and down[0] else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    replay.holds("1", CLARA)
+    history = [at(day, identify("1", ADA, plan=f"p{day}")) for day in (1, 2)]
+    export = replay.write([*history, at(3, identify("4", CLARA))])
+    how = ("--no-fold", option, "--workers", "1", export)
+    assert replay.push(*GIVING_UP, *how).returncode == 5
+    down[0] = False
+    pushed(replay, *how)
+    users = {user["email"]: user for user in replay.users().values()}
+    assert users.keys() == {ADA, CLARA}
+    assert (users[ADA]["external_id"], users[ADA]["properties"]) == (None, {"plan": "p2"})
+
+
 # Who comes to be there meanwhile.
 
 

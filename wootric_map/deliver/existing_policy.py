@@ -46,6 +46,11 @@ class ExistingPolicy:
         """Whether the account was asked about the end user."""
 
     @property
+    def continues(self) -> bool:
+        """Whether this run goes on with an end user of a run that was cut short."""
+        return self._is_ours or bool(self._filled)
+
+    @property
     def _may_change(self) -> bool:
         return self._existing == "update" or self._is_ours
 

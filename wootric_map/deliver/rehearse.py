@@ -24,6 +24,7 @@ from wootric_map.deliver.questions import (
     Decisions,
     LookAtAccount,
     LookUp,
+    LookUpAgain,
     Question,
     RecallCreation,
     RecallDelivery,
@@ -225,6 +226,8 @@ class _Answers:
             self.is_provisional = True
             self.asked = self.asked._replace(checks=self.asked.checks + 1)
             return asked.remembered
+        if isinstance(asked, LookUpAgain):
+            return self._found_again(asked)
         answer = _recalled(asked, self._memory)
         if answer or not isinstance(asked, LookUp | LookAtAccount):
             return answer
@@ -234,6 +237,16 @@ class _Answers:
             return self._look(asked.wanted) if self._look else None
         told = self._known(asked, self._knowledge) if self._knowledge else self._told(asked.wanted)
         self.look_ups += look_ups_that_tell(asked.wanted, told)
+        return told
+
+    def _found_again(self, asked: LookUpAgain) -> EndUser | None:
+        """Return an end user as the account itself holds them, as far as a rehearsal asks it."""
+        wanted = asked.wanted
+        self.is_provisional = self._find is None
+        if self._knowledge:
+            self.asked = self.asked.opened(wanted, wanted, may_create=False)
+        told = self._told(wanted)
+        self.look_ups += look_ups_that_tell(wanted, told)
         return told
 
     def _told(self, wanted: EndUserUpsert) -> EndUser | None:

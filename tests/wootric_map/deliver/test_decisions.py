@@ -416,7 +416,12 @@ def test_a_fill_that_was_cut_short_may_change_what_it_has_filled_in(
     left_by_an_earlier_run = RememberedEndUser(
         7, fingerprints.of(EndUserUpsert("a@b.co", "1", properties=properties)), fingerprints
     )
-    by_question = {RecallDelivery: None, RecallFill: None, LookUp: left_by_an_earlier_run}
+    by_question = {
+        RecallDelivery: None,
+        RecallFill: None,
+        LookUp: left_by_an_earlier_run,
+        LookUpAgain: None,
+    }
     answers: list[Answer] = [None, Delivered(1), None, filled]
     asked = [way.send(answer) for answer in answers]
     assert isinstance(asked[-1], Decision)
