@@ -26,7 +26,7 @@ from faulty import (
     unlisted,
 )
 from forking import Forked
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up import RECORDS
 from made_up_accounts import ACCOUNTS, MEDDLING, MadeUpAccount, Meddling, SetClock
@@ -432,7 +432,19 @@ def run_to_the_end(
 KILLS: Final = st.lists(st.builds(Kill, st.integers(0, 9), st.booleans()), min_size=1, max_size=3)
 
 
+FILLED_TWICE: Final = OnePush(
+    [at(day, identify("1", "a@b.co", plan=plan)) for day, plan in ((1, "free"), (2, "pro"))],
+    ("--no-fold", "--fill-missing"),
+)
+"""A push that fills a property in, and then changes what it has filled in."""
+
+
 @examples(8)
+@example(
+    account=MadeUpAccount(({"external_id": "1", "email": "a@b.co"},), 0, 0, 1),
+    push=FILLED_TWICE,
+    kills=[Kill(after=3, carried_out=False)],
+)
 @given(
     account=ACCOUNTS, push=PUSHES.filter(lambda push: "--again" not in push.options), kills=KILLS
 )

@@ -334,6 +334,85 @@ def test_a_push_record_by_record_goes_on_with_whom_it_has_created(
     assert held(replay, "1")["properties"] == {"plan": "p2"}
 
 
+@pytest.mark.parametrize("way", ["auto", "account", "nothing", "snapshot", "plan"])
+@pytest.mark.parametrize("by_hand", [None, "by hand"])
+def test_a_push_record_by_record_goes_on_with_what_it_has_filled_in(
+    replaying: Replaying, way: str, by_hand: str | None
+) -> None:
+    """What was there before it began stays, and so does what somebody else has given since."""
+    down = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        is_second = request.method == "PUT" and request.form.get("properties[plan]") == "p2"
+        return Fault(ResetConnection()) if is_second and down[0] else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    replay.holds("1", ADA, city="c1")
+    history = [at(day, identify("1", ADA, plan=f"p{day}", city=f"c{day}")) for day in (1, 2)]
+    export = replay.write(history)
+    how = ("--no-fold", FILL, export)
+    compared = replay.snapshot() if way == "snapshot" else way
+    again: tuple[str | Path, ...] = ("--against", compared, *how)
+    if way == "plan":
+        again = ("--plan", replay.plan("--against", "account", *how))
+    assert replay.push(*GIVING_UP, *again).returncode == 5
+    assert held(replay, "1")["properties"] == {"plan": "p1", "city": "c1"}
+    down[0] = False
+    if by_hand:
+        change_by_hand(replay, held(replay, "1")["id"], plan=by_hand)
+    pushed(replay, *again)
+    expected = {"plan": by_hand or "p2", "city": "c1"}
+    assert held(replay, "1")["properties"] == expected
+    # From then on the values are somebody's who is there.
+    more = replay.write([at(3, identify("1", ADA, plan="p3", city="c3"))], "more.ndjson")
+    pushed(replay, *how, more)
+    assert held(replay, "1")["properties"] == expected
+
+
+def test_a_push_killed_after_all_has_been_filled_in_leaves_nothing_to_go_on_with(
+    replaying: Replaying,
+) -> None:
+    down = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        is_lost = request.method == "PUT" and down[0]
+        return Fault(ResetConnection(), carried_out=True) if is_lost else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    replay.holds("1", ADA)
+    export = replay.write([at(1, identify("1", ADA, plan="p1"))])
+    how = ("--no-fold", FILL)
+    assert replay.push(*GIVING_UP, *how, export).returncode == 5
+    down[0] = False
+    pushed(replay, *how, export)
+    more = replay.write([at(2, identify("1", ADA, plan="p2"))], "more.ndjson")
+    pushed(replay, *how, export, more)
+    assert held(replay, "1")["properties"] == {"plan": "p1"}
+
+
+@EITHER
+def test_a_push_that_goes_on_knows_again_whose_user_id_is_somebody_elses(
+    replaying: Replaying, option: str
+) -> None:
+    """Clara has Ada's `userId` in Wootric, and the run that is cut short has not come to her yet."""
+    down = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        return Fault(ResetConnection()) if request.method == "PUT" and down[0] else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    replay.holds("1", CLARA)
+    history = [at(day, identify("1", ADA, plan=f"p{day}")) for day in (1, 2)]
+    export = replay.write([*history, at(3, identify("4", CLARA))])
+    how = ("--no-fold", option, "--workers", "1", export)
+    assert replay.push(*GIVING_UP, *how).returncode == 5
+    down[0] = False
+    pushed(replay, *how)
+    users = {user["email"]: user for user in replay.users().values()}
+    assert users.keys() == {ADA, CLARA}
+    assert (users[ADA]["external_id"], users[ADA]["properties"]) == (None, {"plan": "p2"})
+
+
 # Who comes to be there meanwhile.
 
 

@@ -336,6 +336,18 @@ def test_no_fold_writes_a_value_that_comes_back(replay: Replay) -> None:
     assert sent(replay) == [("POST", "free"), ("PUT", "pro"), ("PUT", "free")]
 
 
+@pytest.mark.parametrize("others", [[], [identify("9", "other@example.com")]])
+def test_no_fold_keeps_the_order_of_one_time_where_one_has_the_email_of_a_later_one(
+    replay: Replay, others: list[dict[str, Any]]
+) -> None:
+    """Without message ids their bytes tell the order, whether or not the journal knows anybody yet."""
+    assert replay.sends(replay.write(others, "others.ndjson"))
+    records = [identify("1", ADA), identify("1"), identify("2", ADA), identify("3", ADA)]
+    assert replay.sends("--no-fold", replay.write(at(1, each) for each in records))
+    (ada,) = [user for user in replay.users().values() if user["email"] == ADA]
+    assert ada["external_id"] == "3"
+
+
 def test_no_fold_carries_a_change_of_email_out_as_an_update(replay: Replay) -> None:
     records = [at(2, identify("1", "new@example.com")), at(1, identify("1", ADA))]
     replay.push("--no-fold", replay.write(records))

@@ -41,6 +41,7 @@ def _made() -> bytes:
             journal.deliveries.failed("e1", "eligibility_check")
             journal.runs.note_limits({"end_users/create": 60.0})
             journal.deliveries.mark_creation("b")
+            journal.fills.mark("w2", _BOB)
             journal.runs.end(0, {"create": 1}, 0)
         return path.read_bytes()
 
@@ -56,6 +57,7 @@ _TABLES: Final = {
     "end_user": ("external_id", "email", "phone", "fields", "met", "said", "run"),
     "failed": ("key", "kind"),
     "former_id": ("name", "end_user"),
+    "filled": ("key", "fields"),
     "pace": ("endpoint", "per_minute"),
     "witness": ("nonce",),
 }  # fmt: skip
@@ -130,6 +132,7 @@ def _ask(journal: Journal) -> None:
     for wanted in (_ADA, _BOB, EndUserUpsert("new@example.com")):
         journal.find(wanted)
         journal.find_by_former_id([wanted], [5], journal_only=True)
+    journal.filled_in(["w2", "none"])
     for number in (7, 8):
         journal.statements_of(number)
         journal.end_users.has_met(number)

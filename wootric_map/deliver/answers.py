@@ -8,7 +8,7 @@ from functools import partial
 from wootric_map.deliver.attempts import is_gone
 from wootric_map.deliver.carried_over import CarriedOver
 from wootric_map.deliver.end_user_locks import LockedEndUser
-from wootric_map.deliver.fingerprints import Held, PastDelivery, RememberedEndUser
+from wootric_map.deliver.fingerprints import Held, PastDelivery, RememberedEndUser, RememberedFill
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.known_end_users import KnownEndUsers
 from wootric_map.deliver.questions import (
@@ -24,6 +24,7 @@ from wootric_map.deliver.questions import (
     Question,
     RecallCreation,
     RecallDelivery,
+    RecallFill,
     RecallFormerId,
     RecallStatements,
     RecallWritten,
@@ -52,6 +53,9 @@ class Work:
     """Whether an end user that this run leaves unchanged counts as written by this run."""
     marks_creation: bool = False
     """Whether the journal marks end users as created, for the run that goes on if this one stops."""
+    fills: Callable[[WriteStep], bool] = lambda _: False
+    """Returns whether a write of an end user who is there fills in what is empty, and later writes may change
+    that, also those of the run that goes on if this one stops."""
     carry_over: Callable[[CarriedOver], None] = lambda _: None
     """Keeps what is known of the end user after the last step, for the end user's events."""
 
@@ -70,6 +74,8 @@ class Answers:
         """The greatest number of look-ups for the current step."""
         self.creation: str | None = None
         """The key of the journal's mark that the end user was created and more is to be written."""
+        self.fills: set[str] = set()
+        """The keys of deliveries by which the journal has values that were filled in."""
 
     def answer(self, asked: Question) -> Answer:
         """Return the answer to a question.
@@ -86,6 +92,8 @@ class Answers:
                 creation = journal.past_delivery(asked.key)
                 self.creation = asked.key if creation else None
                 return creation
+            case RecallFill():
+                return self._recalled_fill(asked)
             case RecallStatements():
                 self._lock.take(asked.number)
                 return journal.statements_of(asked.number)
@@ -107,6 +115,12 @@ class Answers:
                 return self._wootric.list_surveys(asked.number, asked.kind, asked.at)
             case LookUp():
                 return self._looked_up(asked)
+
+    def _recalled_fill(self, asked: RecallFill) -> RememberedFill | None:
+        filled = self._journal.filled_in(asked.keys)
+        if filled:
+            self.fills.update(asked.keys)
+        return filled
 
     def _email_owner(self, asked: LookUpEmailOwner) -> EndUser | None:
         met = self._journal.end_users.has_met

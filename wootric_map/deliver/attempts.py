@@ -5,13 +5,12 @@ from http import HTTPStatus
 
 from wootric_map.deliver.compare import restrict_write
 from wootric_map.deliver.fingerprints import Held, RememberedStatements
-from wootric_map.deliver.look_ups import look_up
+from wootric_map.deliver.look_ups import find_in_account
 from wootric_map.deliver.questions import (
     Answer,
     Deciding,
     Decision,
     Inconclusive,
-    LookUpAgain,
     LookUpEmailOwner,
     RecallStatements,
 )
@@ -138,16 +137,12 @@ class Attempts:
         Returns:
             The end user, and whether somebody else has their external id.
         """
-        is_taken = False
         whole = self._end_user.looked_up(write.whole)
-        for wanted in (whole, *self._end_user.identifiers()):
-            answer, is_anothers_id = yield from look_up(
-                LookUpAgain(wanted), LookUpAgain, self._is_other_persons_email
+        return (
+            yield from find_in_account(
+                (whole, *self._end_user.identifiers()), self._is_other_persons_email
             )
-            is_taken = is_taken or is_anothers_id
-            if isinstance(answer, EndUser):
-                return answer, is_taken
-        return None, is_taken
+        )
 
 
 def _is_anothers_value(failure: Failure, before: Held, held: EndUser) -> bool:

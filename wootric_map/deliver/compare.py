@@ -1,10 +1,11 @@
 """The difference between an end user as an export wants them and as Wootric holds them."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from wootric_map.deliver.fingerprints import RememberedEndUser
-from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Existing
+from wootric_map.deliver.fingerprints import RememberedEndUser, RememberedFill
+from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Existing, property_field
 from wootric_map.plan.steps import Write
 from wootric_map.values.json_values import first
 
@@ -68,6 +69,30 @@ def restrict(
             properties=there,
         ),
     )
+
+
+def without_filled(held: EndUser, fills: Collection[RememberedFill]) -> EndUser:
+    """Return an end user as they were before runs which were cut short filled anything in.
+
+    A value that somebody else has given since stays.
+
+    Args:
+        held: the end user as Wootric holds them.
+        fills: what these runs have filled in.
+    """
+
+    def is_filled(field: str, value: object) -> bool:
+        return value is not None and any(each.holds(field, str(value)) for each in fills)
+
+    emptied: dict[str, Any] = dict.fromkeys(
+        name for name in _OWN_FIELDS if is_filled(name, getattr(held, name))
+    )
+    properties = {
+        name: text
+        for name, text in held.properties.items()
+        if not is_filled(property_field(name), text)
+    }
+    return replace(held, **emptied, properties=properties)
 
 
 def restrict_write(write: Write, held: EndUser | RememberedEndUser, existing: Existing) -> Write:

@@ -18,7 +18,7 @@ from wootric_map.deliver.fingerprints import (
     RememberedEndUser,
     RememberedStatements,
 )
-from wootric_map.deliver.look_ups import look_up
+from wootric_map.deliver.look_ups import find_in_account, look_up
 from wootric_map.deliver.questions import (
     AssumedAbsent,
     Deciding,
@@ -274,6 +274,8 @@ class _EndUserDecisions:
         is_compared = compares(step) and not self._withholds
         if self.asked < min(_JOURNAL if is_compared else _ACCOUNT, self._most):
             yield from self._find(step)
+            if self.asks and self.policy.continues:
+                yield from self._find_again()
         if isinstance(step, Write):
             self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
         self.asked = _asked(self.held, self._most)
@@ -307,6 +309,15 @@ class _EndUserDecisions:
                 held, is_taken = surest, is_anothers_id
             is_taken, assumed = is_taken or is_anothers_id, None
         self.held, self.is_taken, self.assumed_absent = held, is_taken, assumed
+
+    def _find_again(self) -> Deciding[None]:
+        """Ask the account about an end user of the journal, which may not know whose the external id is."""
+        known = self.held
+        if isinstance(known, RememberedEndUser):
+            identifiers, is_others = self.end_user.identifiers(), self.is_other_persons_email
+            found, is_taken = yield from find_in_account(identifiers, is_others)
+            self.is_taken = self.is_taken or is_taken
+            self.held = found if found and found.id == known.id else known
 
     def _found(self, question: LookUp) -> Deciding[tuple[Held | AssumedAbsent, bool]]:
         """Look the end user up; return the answer, and whether somebody else has their external id."""

@@ -228,8 +228,8 @@ class _Delivery:
                 try:
                     decision = next_decision(self._work.decisions, answer, self._answers.answer)
                 except StopIteration as end:
-                    if self._answers.creation:
-                        self._journal.deliveries.unmark_creation(self._answers.creation)
+                    self._unmark_creation()
+                    self._journal.fills.unmark(self._answers.fills)
                     self._work.carry_over(end.value)
                     return
                 outcome, answer = self._carry_out_decision(decision)
@@ -356,6 +356,9 @@ class _Delivery:
         calls, key, to_hold = self._calls, step.key, step.to_hold
         provenance = self._provenance(step)
         if held is not None:
+            if self._work.fills(step) and not self._answers.creation:
+                self._answers.fills.add(key)
+                self._journal.fills.mark(key, fields)
             known = held if isinstance(held, EndUser) else None
             return calls.update(key, held.id, fields, to_hold, provenance, known)
         if fields.wootric_id is not None:
@@ -369,9 +372,19 @@ class _Delivery:
         if self._work.marks_creation and isinstance(step, Write):
             self._answers.creation = step.key_where("begun")
             self._journal.deliveries.mark_creation(self._answers.creation)
-        created = calls.create(key, fields, to_hold, provenance)
+        try:
+            created = calls.create(key, fields, to_hold, provenance)
+        except CallFailedError:
+            self._unmark_creation()  # a later run must not take who is there for the runs' own
+            raise
         self._lock.take(created.id)
         return created
+
+    def _unmark_creation(self) -> None:
+        """Delete the journal's mark that the end user was created and more is to be written."""
+        if self._answers.creation:
+            self._journal.deliveries.unmark_creation(self._answers.creation)
+            self._answers.creation = None
 
 
 def _as_sent(told: EndUser, sent: EndUserUpsert, before: Held) -> EndUser:

@@ -1,12 +1,19 @@
 """What may be written of an end user who exists already: all, what is empty, or nothing."""
 
-from wootric_map.deliver.compare import restrict_write
-from wootric_map.deliver.fingerprints import Delivered, Fingerprints, Held, RememberedEndUser
+from wootric_map.deliver.compare import restrict_write, without_filled
+from wootric_map.deliver.fingerprints import (
+    Delivered,
+    Fingerprints,
+    Held,
+    RememberedEndUser,
+    RememberedFill,
+)
 from wootric_map.deliver.questions import (
     Deciding,
     LookAtAccount,
     RecallCreation,
     RecallDelivery,
+    RecallFill,
     Verdict,
 )
 from wootric_map.deliver.verdicts import Change
@@ -31,10 +38,17 @@ class ExistingPolicy:
         self._existing: Existing = existing
         self._before: Held = None
         """The end user before this run wrote anything."""
+        self._filled: list[RememberedFill] = []
+        """What the run that this one continues has filled in."""
         self._is_ours = False
         """Whether this run, or the run that it continues, has created the end user."""
         self.has_looked = False
         """Whether the account was asked about the end user."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether this run goes on with an end user of a run that was cut short."""
+        return self._is_ours or bool(self._filled)
 
     @property
     def _may_change(self) -> bool:
@@ -46,9 +60,13 @@ class ExistingPolicy:
             return verdict
         if verdict is not None:
             self._is_ours = (yield RecallCreation(write.key_where("begun"))) is not None
-            return verdict
-        answer = yield RecallDelivery(write.key_where(self._existing), None, None)
-        return Change("left", None) if isinstance(answer, Delivered) else None
+        else:
+            answer = yield RecallDelivery(write.key_where(self._existing), None, None)
+            verdict = Change("left", None) if isinstance(answer, Delivered) else None
+        if not self._may_change and self._existing == "fill":
+            filled = yield RecallFill((write.key, write.key_where("fill")))
+            self._filled += [filled] if isinstance(filled, RememberedFill) else []
+        return verdict
 
     def seen(self, write: Write, held: Held, *, asks: bool) -> Deciding[Held]:
         """Ask the account if that is needed to know what may be written; return the end user."""
@@ -64,7 +82,8 @@ class ExistingPolicy:
     def _unseen(self, write: Write, held: Held, *, asks: bool) -> RememberedEndUser | None:
         """Return the end user to ask the account about; None if enough is known."""
         if isinstance(held, RememberedEndUser):
-            return held if self._existing == "fill" and held.may_lack(write.whole) else None
+            may_fill = bool(self._filled) or held.may_lack(write.whole)
+            return held if self._existing == "fill" and may_fill else None
         number = write.whole.wootric_id
         if held is None and not asks and number:
             # Look-ups are off: the end user with this id is taken to exist.
@@ -76,7 +95,7 @@ class ExistingPolicy:
         if held is None or self._is_ours:
             return write
         if self._before is None or isinstance(self._before, RememberedEndUser):
-            self._before = held
+            self._before = without_filled(held, self._filled) if isinstance(held, EndUser) else held
         return restrict_write(write, self._before, self._existing)
 
     def written(self, change: Change, found: Held) -> None:

@@ -1,7 +1,7 @@
 """Fingerprints of what runs left of end users in Wootric, so that a journal holds no personal data."""
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -162,6 +162,19 @@ class RememberedEndUser:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RememberedFill:
+    """The values that runs which were cut short have filled in of an end user."""
+
+    values: frozenset[bytes]
+    """The fingerprint of each value in its field."""
+    fingerprints: Fingerprints
+
+    def holds(self, field: str, value: str) -> bool:
+        """Return whether a field was filled in with a value."""
+        return self.fingerprints.value(field, value) in self.values
+
+
 Held: TypeAlias = EndUser | RememberedEndUser | None
 """An end user as Wootric holds them, or as an earlier run left them; None if there is none."""
 
@@ -210,6 +223,9 @@ class Memory(Protocol):
         self, key: str, former_key: str | None = None, time: int | None = None
     ) -> PastDelivery | None:
         """Return what an earlier run has done about a delivery; None if it is still to be made."""
+
+    def filled_in(self, keys: Collection[str]) -> RememberedFill | None:
+        """Return the values that deliveries of runs which were cut short have filled in, or None."""
 
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """Return an end user as an earlier run left them in Wootric; None if none did."""

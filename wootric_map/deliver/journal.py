@@ -9,7 +9,7 @@ undoes nothing (segment.md 8, rule 7), and which `userId`s and emails end users 
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -18,6 +18,7 @@ from wootric_map.deliver.fingerprints import (
     Fingerprints,
     PastDelivery,
     RememberedEndUser,
+    RememberedFill,
     RememberedStatements,
 )
 from wootric_map.deliver.group_commit import GroupCommit
@@ -25,6 +26,7 @@ from wootric_map.deliver.journal_claims import Claims
 from wootric_map.deliver.journal_deliveries import Deliveries
 from wootric_map.deliver.journal_end_users import EndUsers
 from wootric_map.deliver.journal_file import copy_of, explained, open_file
+from wootric_map.deliver.journal_fills import Fills
 from wootric_map.deliver.journal_former_ids import FormerIds
 from wootric_map.deliver.journal_rejects import RejectedRecords
 from wootric_map.deliver.journal_runs import Runs
@@ -75,6 +77,7 @@ class Journal:
         self.claims: Final = Claims(session)
         self.rejects: Final = RejectedRecords(session)
         self.deliveries: Final = Deliveries(session)
+        self.fills: Final = Fills(session)
         self.end_users: Final = EndUsers(session, self.claims)
         self.writes: Final = Writes(session, self.deliveries, self.end_users)
         self.remembers: Final = recalls and bool(self.deliveries.are_any or met)
@@ -189,6 +192,10 @@ class Journal:
         """Return what an earlier run has done about a delivery; see `Deliveries.past_delivery`."""
         return self.deliveries.past_delivery(key, former_key, time)
 
+    def filled_in(self, keys: Collection[str]) -> RememberedFill | None:
+        """Return the values that runs which were cut short have filled in; see `Fills.recalled`."""
+        return self.fills.recalled(keys)
+
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """Return an end user that an earlier write left in Wootric; see `EndUsers.find`."""
         return self.end_users.find(wanted)
@@ -213,6 +220,6 @@ class Journal:
         """Delete what earlier runs did."""
         for table in (
             "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "tie", "alias", "reject",
-            "pace",
+            "filled", "pace",
         ):  # fmt: skip
             self._commits.enqueue(f"DELETE FROM {table}", ())  # noqa: S608

@@ -222,7 +222,7 @@ class Deliveries:
         self._commits.enqueue(query, (key_of(key), MARK, self._run))
 
     def unmark_creation(self, key: str) -> None:
-        """Delete the mark, since all writes of the end user were made."""
+        """Delete the mark: all writes of the end user were made, or the end user was not created."""
         self._commits.enqueue("DELETE FROM delivered WHERE key = ?", (key_of(key),))
 
     def _taken(self, key: bytes, kind: int, former: bytes | None) -> None:

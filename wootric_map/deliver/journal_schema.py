@@ -95,6 +95,7 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE run ADD COLUMN responses INTEGER;
     ALTER TABLE run ADD COLUMN declines INTEGER;
+    CREATE TABLE filled (key BLOB PRIMARY KEY, fields BLOB NOT NULL) WITHOUT ROWID;
     """,
 )
 """The statements that bring a journal from each version to the next, the first from an empty file."""
@@ -131,6 +132,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "alias": "typeof(previous) = 'integer' AND typeof(user) = 'integer'",
     "claim": "typeof(user) = 'integer' AND typeof(email) = 'integer' AND typeof(ties) = 'integer'",
     "reject": "typeof(record) = 'blob' AND typeof(crc) = 'integer' AND typeof(state) = 'integer'",
+    "filled": "typeof(key) = 'blob' AND typeof(fields) = 'blob'",
     "witness": "typeof(nonce) = 'blob'",
     "pace": "typeof(endpoint) = 'text' "
     "AND (per_minute IS NULL OR typeof(per_minute) = 'real' AND per_minute > 0 AND per_minute < 9e999)",

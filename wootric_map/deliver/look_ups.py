@@ -1,6 +1,6 @@
 """The results of look-ups: the end user, somebody else, or an outdated state of the end user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from wootric_map.deliver.compare import difference, restrict
@@ -36,6 +36,29 @@ def look_up(
         rest = replace(wanted, external_id=None)
         answer = (yield again(rest)) if any(rest.look_up_keys()) else None
     return (answer if isinstance(answer, EndUser | RememberedEndUser) else None), is_taken
+
+
+def find_in_account(
+    identifiers: Iterable[EndUserUpsert], is_other_persons_email: Callable[[str], bool]
+) -> Deciding[tuple[EndUser | None, bool]]:
+    """Look an end user up in the account itself, by each of these ids until one finds somebody.
+
+    Args:
+        identifiers: the ids of the end user, the surest first.
+        is_other_persons_email: as in `decide`.
+
+    Returns:
+        The end user, and whether somebody else has their external id.
+    """
+    is_taken = False
+    for wanted in identifiers:
+        answer, is_anothers_id = yield from look_up(
+            LookUpAgain(wanted), LookUpAgain, is_other_persons_email
+        )
+        is_taken = is_taken or is_anothers_id
+        if isinstance(answer, EndUser):
+            return answer, is_taken
+    return None, is_taken
 
 
 def is_anothers(

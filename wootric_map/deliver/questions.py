@@ -13,6 +13,7 @@ from wootric_map.deliver.fingerprints import (
     Held,
     PastDelivery,
     RememberedEndUser,
+    RememberedFill,
     RememberedStatements,
 )
 from wootric_map.deliver.verdicts import Change, Settled
@@ -38,6 +39,13 @@ class RecallCreation(NamedTuple):
     """Asks whether an earlier run created an end user with a write and was then cut short."""
 
     key: str
+
+
+class RecallFill(NamedTuple):
+    """Asks what runs which were cut short have filled in with a write of an end user who was there."""
+
+    keys: tuple[str, ...]
+    """The keys that the write may have had."""
 
 
 class RecallStatements(NamedTuple):
@@ -130,6 +138,7 @@ class ListSurveys(NamedTuple):
 Question: TypeAlias = (
     RecallDelivery
     | RecallCreation
+    | RecallFill
     | RecallStatements
     | RecallFormerId
     | RecallWritten
@@ -207,6 +216,7 @@ class Inconclusive(NamedTuple):
 Answer: TypeAlias = (
     Held
     | RememberedStatements
+    | RememberedFill
     | Inconclusive
     | Failure
     | PastDelivery

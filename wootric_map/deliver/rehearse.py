@@ -13,6 +13,7 @@ from wootric_map.deliver.fingerprints import (
     Memory,
     PastDelivery,
     RememberedEndUser,
+    RememberedFill,
     RememberedStatements,
 )
 from wootric_map.deliver.knowledge import NOT_ASKED, Asked, Knowledge, look_ups_that_tell
@@ -24,9 +25,11 @@ from wootric_map.deliver.questions import (
     ListSurveys,
     LookAtAccount,
     LookUp,
+    LookUpAgain,
     Question,
     RecallCreation,
     RecallDelivery,
+    RecallFill,
     RecallFormerId,
     RecallStatements,
     next_decision,
@@ -250,6 +253,8 @@ class _Answers:
             self.is_provisional = True
             self.asked = self.asked._replace(checks=self.asked.checks + 1)
             return asked.remembered
+        if isinstance(asked, LookUpAgain):
+            return self._found_again(asked)
         answer = _recalled(asked, self._memory)
         if answer or not isinstance(asked, LookUp | LookAtAccount):
             return answer
@@ -259,6 +264,16 @@ class _Answers:
             return self._look(asked.wanted) if self._look else None
         told = self._known(asked, self._knowledge) if self._knowledge else self._told(asked.wanted)
         self.look_ups += look_ups_that_tell(asked.wanted, told)
+        return told
+
+    def _found_again(self, asked: LookUpAgain) -> EndUser | None:
+        """Return an end user as the account itself holds them, as far as a rehearsal asks it."""
+        wanted = asked.wanted
+        self.is_provisional = self._find is None
+        if self._knowledge:
+            self.asked = self.asked.opened(wanted, wanted, may_create=False)
+        told = self._told(wanted)
+        self.look_ups += look_ups_that_tell(wanted, told)
         return told
 
     def _told(self, wanted: EndUserUpsert) -> EndUser | None:
@@ -284,12 +299,14 @@ class _Answers:
 
 def _recalled(
     asked: Question, memory: Memory | None
-) -> PastDelivery | RememberedEndUser | RememberedStatements | None:
+) -> PastDelivery | RememberedEndUser | RememberedFill | RememberedStatements | None:
     """Return the answer of earlier runs to a question; None if they have none."""
     if memory is None:
         return None
     if isinstance(asked, RecallDelivery | RecallCreation):
         return memory.past_delivery(*asked)
+    if isinstance(asked, RecallFill):
+        return memory.filled_in(asked.keys)
     if isinstance(asked, RecallStatements):
         return memory.statements_of(asked.number)
     if isinstance(asked, RecallFormerId):

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from wootric_map.deliver.carried_over import NOTHING_CARRIED_OVER, CarriedOver
-from wootric_map.deliver.compare import difference, restrict
+from wootric_map.deliver.compare import difference, restrict, without_filled
 from wootric_map.deliver.earlier_runs import failure_after, past_of, skip_if_sent, still_holds
 from wootric_map.deliver.fingerprints import (
     Delivered,
     Fingerprints,
     PastDelivery,
     RememberedEndUser,
+    RememberedFill,
     RememberedStatements,
 )
 from wootric_map.deliver.journal import Journal
@@ -27,6 +28,7 @@ from wootric_map.deliver.questions import (
     LookAtAccount,
     LookUpAgain,
     RecallDelivery,
+    RecallFill,
     RecallStatements,
     RecallWritten,
 )
@@ -99,6 +101,11 @@ class SavedWrite:
         return self.planned.key
 
     @property
+    def fills(self) -> bool:
+        """Whether the write only fills in what is empty of an end user who was there before the plan."""
+        return self.planned.fills and self.planned.id is not None
+
+    @property
     def refs(self) -> Collection[Ref]:
         """The line of the write in the plan."""
         return (self.planned.ref,)
@@ -158,6 +165,8 @@ class _SavedEndUser:
         self._surveys = SurveyDecisions()
         self._before: EndUser | None = None
         """With `fill`, the end user before the writes of the plan."""
+        self._recalled: list[RememberedFill] = []
+        """What the run that this one continues has filled in."""
         self._latest: float = 0
         """The run that made the writes up to here; infinite for this run."""
 
@@ -191,6 +200,9 @@ class _SavedEndUser:
 
     def write(self, step: PlannedWrite, past: Answer) -> Deciding[None]:
         """Decide about a write; `past` is what an earlier run has done about it."""
+        if _saved(step).fills:
+            recalled = yield RecallFill((step.key,))
+            self._recalled += [recalled] if isinstance(recalled, RememberedFill) else []
         if isinstance(past, Delivered) and self._past_runs.still_holds(step, past, self._latest):
             self._latest = past.run
             self.refused = None
@@ -212,11 +224,12 @@ class _SavedEndUser:
     def _filled(self, step: PlannedWrite) -> Deciding[Failure | None]:
         """Make a write, with `fill` without the fields that are no longer empty; return why it failed."""
         write = _saved(step)
-        if not step.fills or step.id is None:
+        if step.id is None or not write.fills:
             return (yield from self._made(write))
         if self._before is None:
             answer = yield LookAtAccount(_by_number(step.id))
-            self._before = answer if isinstance(answer, EndUser) else NOBODY
+            held = answer if isinstance(answer, EndUser) else NOBODY
+            self._before = without_filled(held, self._recalled)
         filled = restrict(step.fields, self._before, "fill")
         if not filled.withheld:
             return (yield from self._made(write))

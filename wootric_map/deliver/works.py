@@ -56,6 +56,7 @@ class PlanWorks:
             known=account.known,
             counts_as_written=plan.existing == "update",
             marks_creation=not may_create_first(plan),
+            fills=lambda _: plan.existing == "fill" and not plan.folds,
             carry_over=partial(self._carry_over, end_user, part),
         )
 
@@ -85,6 +86,7 @@ class PlanFileWorks:
         return Work(
             decide_saved(steps, self.registered, self.past_runs, begin),
             lambda write: cast("SavedWrite", write).identifiers,
+            fills=lambda write: cast("SavedWrite", write).fills,
             carry_over=partial(self._carry_over, index, part),
         )
 

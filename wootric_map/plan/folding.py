@@ -131,11 +131,18 @@ def write_of(identified: Identified, folded: Folded, *, naming: Naming = AS_WRIT
 
 
 def _with_email_of(whole: LazyHistory, own: LazyHistory) -> TraitHistory:
-    """Return the history of one identify, with the email's history from `whole`, where `own` has none."""
-    history = own()
-    by_name = whole().statements.by_name
-    email = {name: by_name[name] for name in STATED_AS["email"] if name in by_name}
-    statements = replace(history.statements, by_name={**email, **history.statements.by_name})
+    """Return the history of one identify, with the email's history from `whole`, where `own` has none.
+
+    The identify that states the email may be of the same time, and come behind identifies that `own` does not
+    know: then `whole` tells the place of each.
+    """
+    history, told = own(), whole().statements
+    email = {name: told.by_name[name] for name in STATED_AS["email"] if name in told.by_name}
+    times = {each.order.time for each in email.values() if not each.order.has_message}
+    statements = Statements(
+        {**email, **history.statements.by_name},
+        {**history.statements.unmarked, **{time: told.unmarked[time] for time in times}},
+    )
     return replace(history, statements=statements)
 
 

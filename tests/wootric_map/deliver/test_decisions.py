@@ -1,5 +1,7 @@
 """The decide of an end user, driven by hand: what is asked for, and what follows from the answers."""
 
+from dataclasses import replace
+
 import pytest
 from planned import PlanOf, identify, millis, page, track, wootric_id
 
@@ -9,6 +11,7 @@ from wootric_map.deliver.fingerprints import (
     Delivered,
     Fingerprints,
     RememberedEndUser,
+    RememberedFill,
     RememberedStatements,
 )
 from wootric_map.deliver.questions import (
@@ -20,6 +23,7 @@ from wootric_map.deliver.questions import (
     LookUpAgain,
     RecallCreation,
     RecallDelivery,
+    RecallFill,
     RecallFormerId,
     RecallStatements,
 )
@@ -371,8 +375,62 @@ def test_what_an_earlier_run_left_is_known_by_a_key_of_its_own(
         )
         assert [way.send(None), *(way.send(each) for each in answers)] == expected
         decision = way.send(None if answers[0] else Delivered(1))
+        if existing == "fill":
+            assert decision == RecallFill((write.key, write.key_where("fill")))
+            decision = way.send(None)
         assert isinstance(decision, Decision)
         assert decision.verdict == Change("unchanged" if answers[0] else "left", None)
+
+
+@pytest.mark.parametrize(
+    ("plan", "city", "expected"),
+    [
+        ("p1", "Rome", Change("update", EndUserUpsert(properties={"plan": "p2"}))),
+        ("p3", "Rome", Change("left", None)),
+        (None, "Rome", Change("update", EndUserUpsert(properties={"plan": "p2"}))),
+        ("p1", None, Change("update", EndUserUpsert(properties={"plan": "p2", "city": "Oslo"}))),
+    ],
+)
+def test_a_fill_that_was_cut_short_may_change_what_it_has_filled_in(
+    plan_of: PlanOf, plan: str | None, city: str | None, expected: Change
+) -> None:
+    """What the account held before, or has been given since, stays."""
+    made = plan_of(
+        identify(minute=1, email="a@b.co", plan="p1"),
+        identify(minute=2, email="a@b.co", plan="p2", city="Oslo"),
+        options=PlanOptions(fold=False),
+    )
+    fingerprints = Fingerprints(bytes(32))
+    filled = RememberedFill(frozenset({fingerprints.value("properties[plan]", "p1")}), fingerprints)
+    properties = {name: text for name, text in (("plan", plan), ("city", city)) if text}
+    held = replace(HELD, properties=properties)
+    way = decide(
+        made.user,
+        made.plan.steps(made.user),
+        None,
+        is_other_persons_email=made.plan.is_shared,
+        asks=True,
+        recalls=True,
+        existing="fill",
+    )
+    left_by_an_earlier_run = RememberedEndUser(
+        7, fingerprints.of(EndUserUpsert("a@b.co", "1", properties=properties)), fingerprints
+    )
+    by_question = {
+        RecallDelivery: None,
+        RecallFill: None,
+        LookUp: left_by_an_earlier_run,
+        LookUpAgain: None,
+    }
+    answers: list[Answer] = [None, Delivered(1), None, filled]
+    asked = [way.send(answer) for answer in answers]
+    assert isinstance(asked[-1], Decision)
+    question = way.send(None)
+    while not isinstance(question, LookAtAccount):
+        question = way.send(by_question[type(question)])
+    decision = way.send(held)
+    assert isinstance(decision, Decision)
+    assert decision.verdict == expected
 
 
 # A write that may have been made all the same, or met another end user than was known.

@@ -151,6 +151,35 @@ def test_a_mark_is_known_until_it_is_taken_off_and_counts_as_no_delivery(
     assert reopened().past_delivery("m") is None
 
 
+def test_what_is_filled_in_is_known_until_all_is_written_and_counts_as_no_delivery(
+    path: Path, reopened: Open
+) -> None:
+    journal = reopened()
+    journal.fills.mark("a", EndUserUpsert(phone_number="+44 1", properties={"plan": "free"}))
+    journal.fills.mark("b", EndUserUpsert(properties={"plan": "pro", "seats": 5}))
+    journal = reopened()
+    assert not any(contents(path).delivered.values())
+    filled = journal.filled_in(["a", "b", "c"])
+    assert filled
+    for field, value, is_filled in (
+        ("properties[plan]", "free", True),
+        ("properties[plan]", "pro", True),
+        ("properties[plan]", "max", False),
+        ("properties[seats]", "5", True),
+        ("phone_number", "+44 1", True),
+        ("phone_number", "free", False),
+    ):
+        assert filled.holds(field, value) is is_filled
+    assert journal.filled_in(["c"]) is None
+    assert reopened(recalls=False).filled_in(["a"]) is None
+    reopened().fills.unmark(["a", "c"])
+    journal = reopened()
+    assert journal.filled_in(["a"]) is None
+    assert journal.filled_in(["b"])
+    journal.forget_all()
+    assert reopened().filled_in(["b"]) is None
+
+
 def test_later_writes_add_to_what_is_known(reopened: Open) -> None:
     journal = reopened()
     journal.writes.written("a", 7, ADA)
@@ -636,6 +665,20 @@ def test_a_journal_of_the_third_version_is_brought_up_to_date(path: Path, reopen
     assert not reopened().deliveries.is_without_statements(reopened().past_delivery("w"))
 
 
+def test_a_journal_of_the_seventh_version_is_brought_up_to_date(path: Path, reopened: Open) -> None:
+    with sqlite3.connect(path) as old:
+        old.executescript(f"{FIRST_VERSION};{';'.join(MIGRATIONS[1:7])};PRAGMA user_version = 7;")
+        name = blake2b(b"w", digest_size=16).digest()
+        old.execute("INSERT INTO account (account, secret) VALUES (?, ?)", (ACCOUNT, bytes(32)))
+        old.execute("INSERT INTO delivered VALUES (?, 0, 1)", (name,))
+    old.close()
+    journal = reopened()
+    assert journal.past_delivery("w") == Delivered(1)
+    assert journal.filled_in(["w"]) is None
+    journal.fills.mark("w", ADA)
+    assert reopened().filled_in(["w"])
+
+
 @pytest.mark.parametrize("nth", range(20))
 def test_it_is_brought_up_to_date_once_however_many_are_at_it(path: Path, nth: int) -> None:
     with sqlite3.connect(path) as old:
@@ -758,6 +801,7 @@ def test_an_answer_that_can_not_be_written_down_keeps_all_else_from_leaving(
         "UPDATE witness SET nonce = 5",
         "INSERT INTO reject VALUES (x'00', 'x', 1)",
         "INSERT INTO claim VALUES (1, 2, 'x')",
+        "INSERT INTO filled VALUES (x'00', 'x')",
     ],
 )
 def test_a_journal_with_a_value_of_another_type_is_refused(

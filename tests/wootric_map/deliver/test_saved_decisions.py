@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wootric_map import EndUserUpsert
-from wootric_map.deliver.fingerprints import Delivered
+from wootric_map.deliver.fingerprints import Delivered, Fingerprints, RememberedFill
 from wootric_map.deliver.questions import (
     Answer,
     Decision,
@@ -15,6 +15,7 @@ from wootric_map.deliver.questions import (
     LookUpAgain,
     Question,
     RecallDelivery,
+    RecallFill,
     RecallWritten,
 )
 from wootric_map.deliver.saved_decisions import PastRuns, decide_saved
@@ -28,6 +29,7 @@ HELD = EndUser(7, "ada@example.com", "1", None, None, {"plan": "pro"})
 OTHERWISE = EndUser(7, "ada@example.com", "1", None, None, {"plan": "free"})
 CREATE = PlannedWrite(Ref(0, "plan", 2), "create", None, ADA, "create")
 UPDATE = PlannedWrite(Ref(9, "plan", 3), "update", None, ADA, "update")
+FINGERPRINTS = Fingerprints(bytes(32))
 VIEW = PlannedCall(Ref(20, "plan", 4), "view", PageView("view", "ada@example.com"))
 IN_DOUBT = Failure("in_doubt", "no answer")
 UNANSWERED = Inconclusive(IN_DOUBT, is_unanswered=True, is_last=False)
@@ -140,6 +142,32 @@ def test_an_id_of_several_people_ties_nobody() -> None:
     ],
 )
 def test_one_who_is_to_be_filled_in_is_looked_at_first(there: EndUser, expected: Change) -> None:
-    found = decided([UPDATE._replace(id=7, fills=True)], None, there)
-    assert isinstance(found[1], LookAtAccount)
+    found = decided([UPDATE._replace(id=7, fills=True)], None, None, there)
+    assert found[1] == RecallFill(("update",))
+    assert isinstance(found[2], LookAtAccount)
     assert verdicts(found) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ("free", Change("update", EndUserUpsert(properties={"plan": "pro"}))),
+        ("max", Change("left", None)),
+    ],
+)
+def test_what_a_run_that_was_cut_short_has_filled_in_may_be_changed(
+    plan: str, expected: Change
+) -> None:
+    """Only if the account still holds what that run has left."""
+    first, second = (
+        UPDATE._replace(
+            key=key, id=7, fills=True, fields=EndUserUpsert(properties={"plan": wanted})
+        )
+        for key, wanted in (("first", "free"), ("second", "pro"))
+    )
+    filled = RememberedFill(
+        frozenset({FINGERPRINTS.value("properties[plan]", "free")}), FINGERPRINTS
+    )
+    held = EndUser(7, "ada@example.com", "1", None, None, {"plan": plan})
+    found = decided([first, second], Delivered(1), filled, None, None, None, held)
+    assert verdicts(found) == [Change("unchanged", None), expected]
