@@ -54,6 +54,10 @@ def others_of_set(path: Path) -> list[Path]:
     return [each for _, each in sorted(found)]
 
 
+_BEGINNING: Final = b"email"
+"""How every file begins: with the name of its first column."""
+
+
 class CsvFiles:
     """The files of one set; a context that throws them away unless `finish` has put them in their places."""
 
@@ -151,3 +155,17 @@ class CsvFiles:
                 f"--output {place}: there is a file already; choose another name, or replace it with "
                 "--overwrite"
             )
+        if place.exists() and not _is_ours(place):
+            raise UnfitSettingsError(
+                f"--output {place}: what is there does not begin as a CSV of end users does, so it is not "
+                "replaced; choose another name"
+            )
+
+
+def _is_ours(place: Path) -> bool:
+    """Tell whether a file is empty, or begins as those that are written here."""
+    try:
+        with place.open("rb") as file:
+            return file.read(len(_BEGINNING)) in (b"", _BEGINNING)
+    except OSError as error:
+        raise UnfitSettingsError(f"--output {place}: {error.strerror or error}") from error

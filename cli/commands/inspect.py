@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cli import options, redacting, settings, streams
+from cli.config.options import noted_choice, words_for
 from cli.render import inspect_json, inspect_text
 from cli.render.calls import connect
 from cli.render.next_commands import hints, next_commands
@@ -56,7 +57,8 @@ def inspect(style: str, verbose: bool, **values: Any) -> int:
         stdin=streams.standard_input(),
         connect=connect(verbose=verbose),
     ).run()
-    commands = next_commands(found, values)
+    ctx = click.get_current_context()
+    commands = next_commands(found, values, words_for(noted_choice(ctx)))
     redaction = redacting.current()
     if style == "json":
         inspect_json.write(found, commands, redaction)

@@ -1,6 +1,6 @@
 """`push`: plan an export, and carry out the plan."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,6 +13,11 @@ from cli.render.summary_json import PushSummary
 from wootric_map import comparison
 from wootric_map.push import Push
 from wootric_map.rejects import REJECTS
+
+_PLANNED_BEFORE: Final = (
+    "Warning: a suppression list counts when a plan is made, not when it is pushed: if the list has changed "
+    "since, make the plan anew."
+)
 
 
 @click.command()
@@ -94,6 +99,8 @@ def push(style: str, quiet: bool, no_progress: bool, verbose: bool, **values: An
     """
     as_json = style == "json"
     how = settings.push(values, tells=not quiet, warns=not quiet or as_json)
+    if how.plan and how.suppress:
+        click.echo(_PLANNED_BEFORE, err=True)
     interruption = Interruption()
     shown = not (quiet or no_progress)
     redaction = redacting.current()

@@ -71,7 +71,7 @@ class Loading(click.Option):
         """Take the values of the files, unless help is asked for."""
         result = super().handle_parse_result(ctx, opts, args)
         if not ctx.resilient_parsing and "help" not in opts:
-            choice = choice_of(ctx, opts)
+            choice = ctx.meta[_CHOICE] = choice_of(ctx, opts)
             found = places(choice)
             if found or choice.profile:
                 from cli.config.loading import load
@@ -94,9 +94,17 @@ class Noting(click.Option):
 
 
 def noted_choice(ctx: click.Context) -> Choice:
-    """Return what a command line with the options of `Noting` says about the files."""
+    """Return what a command line says about the files."""
     choice: Choice = ctx.meta[_CHOICE]
     return choice
+
+
+def words_for(choice: Choice) -> list[str]:
+    """Return the options with which another command reads the same files."""
+    if choice.no_config:
+        return ["--no-config"]
+    named = (("--config", choice.config), ("--profile", choice.profile))
+    return [word for option, value in named if value is not None for word in (option, value)]
 
 
 def noting_options(command: click.Command) -> click.Command:

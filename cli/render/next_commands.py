@@ -1,7 +1,7 @@
 """The commands to go on with once an export was inspected."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from cli.render.text import plural
@@ -44,14 +44,17 @@ class NextCommand(NamedTuple):
     what: str
 
 
-def next_commands(found: Inspection, values: Mapping[str, Any]) -> list[NextCommand]:
+def next_commands(
+    found: Inspection, values: Mapping[str, Any], of_files: Sequence[str] = ()
+) -> list[NextCommand]:
     """Return the commands, in their order.
 
     Args:
         found: what the export holds.
         values: the values of the options of `inspect`, which the commands take over.
+        of_files: the options that name the configuration files.
     """
-    reading = list(_reading(values))
+    reading = [*of_files, *_reading(values)]
     mapping = [*_typed_names(found, values), *_excluded(found)]
     registered = [
         word for name in values["registered_events"] for word in ("--registered-event", name)
@@ -77,7 +80,7 @@ def next_commands(found: Inspection, values: Mapping[str, Any]) -> list[NextComm
 
 
 def hints(found: Inspection, values: Mapping[str, Any]) -> list[str]:
-    """Return what to know of the commands; the arguments are those of `next_commands`."""
+    """Return what to know of the commands; the first arguments of `next_commands`."""
     told = []
     if "-" in values["paths"]:
         told.append("- is standard input: pipe the export in again.")

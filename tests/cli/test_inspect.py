@@ -47,6 +47,18 @@ def commands_in(text: str) -> list[list[str]]:
     return [shlex.split(each) for each in told if each.startswith("  wootric-replay")]
 
 
+def test_the_commands_to_go_on_with_read_the_same_configuration(run: "Run", tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("[profile.p.traits]\nexclude = ['plan']\n")
+    done = run("inspect", "--config", file, "--profile", "p", SAMPLES)
+    assert done.returncode == 0, done.stderr
+    for command in commands_in(done.stdout):
+        assert "--config" in command
+        assert "--profile" in command
+    done = run("inspect", "--no-config", SAMPLES)
+    assert all("--no-config" in command for command in commands_in(done.stdout))
+
+
 def test_it_tells_of_records_end_users_events_pages_and_traits(run: "Run") -> None:
     done = run("inspect", SAMPLES)
     assert (done.returncode, done.stderr) == (0, "")

@@ -151,7 +151,7 @@ def files_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("there", ["users.csv", "users-2.csv"])
-@pytest.mark.parametrize("content", ["", "mine"])
+@pytest.mark.parametrize("content", ["", "email,plan\n"])
 def test_a_file_that_is_there_is_replaced_only_if_told_to(
     replay: Replay, there: str, content: str
 ) -> None:
@@ -254,8 +254,18 @@ def test_no_file_is_read_and_written(replay: Replay, option: str) -> None:
     for more in ((), ("--overwrite",)):
         done = replay.run("export", "--against", "nothing", option, export, *more, export)
         assert done.returncode == 2
-    assert "name one file" in done.stderr
+    assert "name one file" in done.stderr or "is not replaced" in done.stderr
     assert export.read_bytes() == before
+
+
+def test_what_is_no_csv_of_end_users_is_never_replaced(replay: Replay) -> None:
+    export = replay.write([ADA])
+    (replay.folder / "passwords").write_text("root:x:0:0\n")
+    (replay.folder / "users.csv").symlink_to("passwords")
+    done = replay.run("export", "--against", "nothing", "-o", "users.csv", "--overwrite", export)
+    assert done.returncode == 2
+    assert "users.csv: what is there does not begin as a CSV of end users does" in done.stderr
+    assert (replay.folder / "passwords").read_text() == "root:x:0:0\n"
 
 
 def test_a_numbered_file_that_is_read_is_not_replaced(replay: Replay) -> None:

@@ -185,13 +185,33 @@ def test_an_opted_out_identify_still_tells_whose_an_id_is(replay: Replay) -> Non
 
 
 @pytest.mark.parametrize("against", ["auto", "account"])
-def test_no_event_of_whom_only_the_account_knows_is_sent(replay: Replay, against: str) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--create-only",), ("--fill-missing",), ("--no-fold",), ("--events-first",)],
+)
+def test_no_event_of_whom_only_the_account_knows_is_sent(
+    replay: Replay, against: str, options: tuple[str, ...]
+) -> None:
     replay.holds("1", ADA)
-    export = replay.write([at(1, identify("1", BYRON)), at(2, track("1")), at(3, page("1"))])
-    done = replay.push("--suppress", listed(replay, ADA), "--against", against, export)
+    for number in range(60):  # so many that some would be created without a look-up before
+        replay.holds(f"other {number}", f"{number}@example.com")
+    told = {"context": {"traits": {"email": BYRON}}}
+    export = replay.write(
+        [
+            at(1, identify("1", BYRON)),
+            at(2, track("1")),
+            at(3, page("1")),
+            at(4, track("1", **told)),
+        ]
+    )
+    listing = listed(replay, ADA)
+    done = replay.push("--suppress", listing, "--against", against, *options, export)
     assert done.returncode == 0, done.stderr
-    assert sent(replay) == ({"1"}, 0, 0)
+    assert sent(replay)[1:] == (0, 0)
+    assert len(replay.users()) == 61
     assert replay.users()["1"]["email"] == ADA
+    written = [each for each in replay.sandbox.requests if each["method"] in {"POST", "PUT"}]
+    assert {each["path"] for each in written} == {"/oauth/token"}
 
 
 @pytest.mark.parametrize("against", ["auto", "account"])

@@ -28,7 +28,8 @@ def may_create_first(plan: Plan) -> bool:
     They may not where the journal marks end users as created, for a run that goes on: a refused create would
     leave a mark that a later run could believe.
     """
-    return plan.existing == "update" or plan.folds
+    # With a suppression list, nobody is written before it is known who they are.
+    return not plan.suppresses and (plan.existing == "update" or plan.folds)
 
 
 class ExistingPolicy:

@@ -205,7 +205,7 @@ def _decisions(
         recalls=memory is not None and memory.remembers,
         recalls_statements=memory is not None and memory.may_have_end_users,
         existing=plan.existing,
-        creates_first=knowledge is not None and knowledge.creates_first,
+        creates_first=(knowledge is not None and knowledge.creates_first and not plan.suppresses),
     )
 
 
