@@ -195,7 +195,7 @@ def test_no_event_of_whom_only_the_account_knows_is_sent(
     replay.holds("1", ADA)
     for number in range(60):  # so many that some would be created without a look-up before
         replay.holds(f"other {number}", f"{number}@example.com")
-    told = {"context": {"traits": {"email": BYRON}}}
+    told: dict[str, Any] = {"context": {"traits": {"email": BYRON}}}
     export = replay.write(
         [
             at(1, identify("1", BYRON)),
