@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -111,7 +111,8 @@ def lines(
         redaction: the redaction, if one is asked for.
     """
     page = _Page.of(width, encoding)
-    traits = list(_traits(found, page, redaction))  # first, since they tell what is to be hidden
+    found = _hidden(found, redaction) if redaction else found
+    traits = list(_traits(found, page))
     yield from _records(found)
     yield from _days(found.days, page)
     yield from _end_users(found.end_users)
@@ -130,6 +131,30 @@ def lines(
         yield f"      {styled(each.what, dim=True)}"
     for hint in hints:
         yield f"  {hint}"
+
+
+def _hidden(found: Inspection, redaction: "Redaction") -> Inspection:
+    """Return what was found with personal data hidden, before any name is cut: half an email is one, too."""
+    examples = {  # first, since they tell what is to be hidden
+        each.name: tuple(redaction.value(each.name, example) for example in each.examples)
+        for each in found.traits
+    }
+    traits = tuple(
+        replace(
+            each,
+            name=redaction.text(each.name),
+            examples=examples[each.name],
+            becomes=tuple(replace(to, name=redaction.text(to.name)) for to in each.becomes),
+        )
+        for each in found.traits
+    )
+    events, pages = (
+        replace(
+            kind, names=tuple(replace(each, name=redaction.text(each.name)) for each in kind.names)
+        )
+        for kind in (found.events, found.pages)
+    )
+    return replace(found, traits=traits, events=events, pages=pages)
 
 
 def _records(found: Inspection) -> Iterator[str]:
@@ -299,7 +324,7 @@ class _Row:
     examples: str
 
 
-def _traits(found: Inspection, page: _Page, redaction: "Redaction | None") -> Iterator[str]:
+def _traits(found: Inspection, page: _Page) -> Iterator[str]:
     if not found.traits:
         return
     yield ""
@@ -309,7 +334,7 @@ def _traits(found: Inspection, page: _Page, redaction: "Redaction | None") -> It
     yield styled(f"Traits: {about}{total:,}", bold=True) + f" (of {identified} an identify)"
     # The fullest first, so that what is hidden is the rarest.
     ordered = sorted(found.traits, key=lambda each: (-each.end_users, each.name))[:_TRAITS]
-    yield from _table([_row(each, redaction) for each in ordered], page)
+    yield from _table([_row(each) for each in ordered], page)
     hidden = total - len(ordered)
     if hidden:
         yield f"  {page.cut} and {about}{hidden:,} more; --format json has most of them"
@@ -343,10 +368,8 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join([*shown, f"{more:,} more"] if more > 0 else shown)
 
 
-def _row(trait: TraitSummary, redaction: "Redaction | None") -> _Row:
-    examples = [
-        quoted(redaction.value(trait.name, each) if redaction else each) for each in trait.examples
-    ]
+def _row(trait: TraitSummary) -> _Row:
+    examples = map(quoted, trait.examples)
     types = " or ".join(_TYPES.get(each, each) for each in trait.types)
     about = "" if trait.is_distinct_exact else "~"
     is_secret = trait.looks_like == "secret"

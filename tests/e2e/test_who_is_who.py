@@ -604,13 +604,13 @@ def test_what_was_once_a_members_email_brings_nobody_their_help_desks_tickets(
     nights = [
         [at(2, identify("m-2", HELP, ticket="2")), at(3, identify("m-1", OWN))],
         [at(3, identify("m-2", OTHER))],
-        [at(1, identify("m-1", HELP, secret="of a ticket"))],
+        [at(1, identify("m-1", HELP, note="of a ticket"))],
     ]
     for night in nights:
         assert replay.push(replay.write(night)).returncode == 0
     users = held(replay)
-    assert users[HELP] == (None, {"secret": "of a ticket"})
-    assert "secret" not in users[OWN][1] | users[OTHER][1]
+    assert users[HELP] == (None, {"note": "of a ticket"})
+    assert "note" not in users[OWN][1] | users[OTHER][1]
 
 
 def test_a_saved_plan_that_knew_no_agent_makes_nobody_the_agent(replay: Replay) -> None:
