@@ -233,10 +233,21 @@ def _export(values: Values) -> _Export:
     return {
         "paths": values["paths"],
         "reading": _reading(values),
-        "suppress": values["suppress"],
+        "suppress": _suppress(values),
         "min_age": values["min_age"],
         "ignored_warnings": frozenset(values["ignored_warnings"]),
     }
+
+
+def _suppress(values: Values) -> tuple[Path, ...]:
+    """Return the suppression lists of the configuration files and of the command line, which add up."""
+    configuration = run_context.configuration()
+    setting = configuration.options.get("suppress") if configuration else None
+    if setting is None:
+        return tuple(values["suppress"])
+    from cli.config.resolve import as_given
+
+    return tuple(dict.fromkeys((*map(Path, as_given(setting)), *values["suppress"])))
 
 
 def _replay(values: Values) -> _Replay:

@@ -230,6 +230,7 @@ class Checker:
         report = checking.report
         number = count = 0
         rules, rewriting = options.rules, options.rewriting()
+        unusual_ids = rules.unusual_ids
         lines = read_lines(source, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
         for _, number, _, content in lines:
             if isinstance(content, Rejection):
@@ -241,7 +242,7 @@ class Checker:
                 continue
             data = parse_roughly(content)
             if (
-                is_ordinary(data, rules.traits_from, rules.placeholders)
+                is_ordinary(data, rules.traits_from, unusual_ids)
                 and not data["userId"].isspace()
                 and not has_large_number(data)
                 and not rewriting.concerns(data)

@@ -172,7 +172,7 @@ def _given(
 ) -> Iterator[str]:
     """Yield the keys that the command line or the environment gives."""
     for key, option in names.items():
-        if option.name in opts:
+        if option.name in opts and key not in model.ADD_UP:
             yield from (key, name_of(key, opts[option.name]))
         elif option.value_from_envvar(ctx) is not None:
             yield key

@@ -405,6 +405,9 @@ ELSEWHERE: Final = {
 }
 """What stands in no configuration file, and where it belongs."""
 
+ADD_UP: Final = frozenset({"suppress"})
+"""Options whose values of the files and of the command line add up: nobody on any list is sent."""
+
 ASKS: Final = "against the account"
 """What `against` counts as where its value has the account asked."""
 

@@ -1,5 +1,7 @@
 """What a user leaves out and renames, through dry run, plan, push and a second push."""
 
+from typing import Any
+
 import pytest
 from replaying import Replay, at, identify, page, track
 
@@ -92,6 +94,22 @@ def test_a_change_of_rules_sends_the_difference_and_only_that(replay: Replay) ->
         each for each in replay.sandbox.requests[before:] if each["method"] in {"POST", "PUT"}
     ]
     assert {each["path"] for each in writes} <= {"/oauth/token"}
+
+
+@pytest.mark.parametrize("rule", ['placeholders = ["kiosk"]', 'real_ids = ["guest"]'])
+def test_a_change_of_whose_ids_are_ids_sends_no_event_twice(replay: Replay, rule: str) -> None:
+    told: dict[str, Any] = {"context": {"traits": {"email": ADA}}}
+    events = [
+        {**page(user, "/p", **told), "messageId": f"m-{user}", "anonymousId": "a"}
+        for user in ("1", "kiosk", "guest")
+    ]
+    export = replay.write([at(1, identify("1", ADA)), *(at(2, each) for each in events)])
+    assert replay.push(export).returncode == 0
+    assert len(replay.sandbox.state.page_views) == 3
+    (replay.folder / "own.toml").write_text(f"[identity]\n{rule}\n")
+    done = replay.push("--config", "own.toml", export)
+    assert done.returncode == 0, done.stderr
+    assert len(replay.sandbox.state.page_views) == 3
 
 
 def test_a_rule_that_nothing_is_named_in_is_said(replay: Replay) -> None:

@@ -269,6 +269,17 @@ def test_lists_add_up(replay: Replay) -> None:
     assert sent(replay) == (set(), 0, 0)
 
 
+def test_lists_of_a_configuration_file_and_of_the_command_line_add_up(replay: Replay) -> None:
+    (replay.folder / "own.toml").write_text(f'suppress = ["{listed(replay, ADA)}"]\n')
+    (replay.folder / "own.toml").chmod(0o600)
+    other = listed(replay, "2", name="other")
+    export = replay.write(EXPORT)
+    assert replay.push("--config", "own.toml", "--suppress", other, export).returncode == 0
+    assert sent(replay) == (set(), 0, 0)
+    assert replay.push("--config", "own.toml", export).returncode == 0
+    assert sent(replay)[0] == {"2"}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

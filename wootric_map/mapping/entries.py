@@ -171,7 +171,7 @@ def read_records(
         on_bytes: called with the number of bytes that were read, before decompression.
     """
     rules, traits_from = options.rules, options.traits_from
-    placeholders, rewriting = rules.placeholders, options.rewriting()
+    placeholders, rewriting = rules.unusual_ids, options.rewriting()
     for source in sources:
         lines = read_lines(
             source, stdin=stdin, max_line_bytes=options.max_line_bytes, on_bytes=on_bytes

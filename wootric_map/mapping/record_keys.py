@@ -22,7 +22,8 @@ def event_key_of(record: Track | Page, line: bytes) -> str:
     if record.message_id is None:
         return record_key(None, line_digest(line))
     name = record.event if isinstance(record, Track) else record.name
-    return event_key(record.message_id, record.type, record.user_id, record.anonymous_id, name)
+    user_id, anonymous_id = record.known_as or (record.user_id, record.anonymous_id)
+    return event_key(record.message_id, record.type, user_id, anonymous_id, name)
 
 
 def survey_key(kind: SurveyKind, key: str) -> str:

@@ -188,7 +188,7 @@ class ShownRecords:
         options, quick = self.reading, self._quick
         lines = read_lines(part, stdin=io.BytesIO(), max_line_bytes=options.max_line_bytes)
         traits_from, rewriting = options.traits_from, self._rewriting
-        placeholders = options.rules.placeholders
+        placeholders = options.rules.unusual_ids
         for line in lines:
             _, number, _, content = line
             if not isinstance(content, bytes):

@@ -110,6 +110,18 @@ def contacts_in_events(person: Person) -> Iterator[Identified]:
                 )
 
 
+def _ids_of_key(
+    user_id: str | None, kept: str | tuple[str | None, str | None] | None
+) -> tuple[str | None, str | None]:
+    """Return the `userId` and `anonymousId` in the key of a record.
+
+    Args:
+        user_id: the record's `userId`.
+        kept: the record's `anonymousId`; or both, if configured placeholders make others of them.
+    """
+    return kept if isinstance(kept, tuple) else (user_id, kept)
+
+
 class RepeatedKeys:
     """Gives records without a message id keys of their own, also if their lines are equal."""
 
@@ -143,7 +155,8 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
     if row.message_id is None:
         key = keys.key(row.digest) if keys else ""
     else:
-        key = event_key(row.message_id, KINDS[row.kind], user_id, anonymous_id, name)
+        ids = _ids_of_key(user_id, anonymous_id)
+        key = event_key(row.message_id, KINDS[row.kind], *ids, name)
         former_key = record_key(row.message_id, b"")
     if row.detached:
         user_id = None
@@ -180,7 +193,7 @@ def _survey_event(row: Row, keys: RepeatedKeys | None) -> Event:
     if row.message_id is None:
         key = survey_key(kind, keys.key(row.digest)) if keys else ""
     else:
-        key = event_key(row.message_id, kind, user_id, anonymous_id, name)
+        key = event_key(row.message_id, kind, *_ids_of_key(user_id, anonymous_id), name)
         former_key = former_survey_key(kind, row.message_id)
     call = survey_call(
         survey,

@@ -38,7 +38,7 @@ def is_ordinary(
     Args:
         data: the line's JSON, as `json_lines.parse_roughly` returns it.
         traits_from: the place of an identify's traits.
-        placeholders: the texts that are no ids of users, trimmed and in lower case.
+        placeholders: the texts that may be no ids of users, trimmed and in lower case.
     """
     if not isinstance(data, dict):
         return False

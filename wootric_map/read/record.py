@@ -84,6 +84,8 @@ class Track(NamedTuple):
     """Whether the record's own `traits`, from which no email is taken, hold one (segment.md 4)."""
     sent_as: str | None = None
     """The name under which the event is sent; None for `event`."""
+    known_as: tuple[str | None, str | None] | None = None
+    """The `userId` and `anonymousId` in the record's key, if configured placeholders make others of them."""
     survey_kind: SurveyKind | None = None
     """What the record's `integrations` say that it is (wootric.md 7)."""
     survey: Survey | None = None
@@ -113,6 +115,8 @@ class Page(NamedTuple):
     """Whether the record's own `traits`, from which no email is taken, hold one (segment.md 4)."""
     sent_as: str | None = None
     """The name under which the page is sent; None for `name`."""
+    known_as: tuple[str | None, str | None] | None = None
+    """The `userId` and `anonymousId` in the record's key, if configured placeholders make others of them."""
 
     @property
     def type(self) -> Literal["page"]:
@@ -162,6 +166,13 @@ class Rules(NamedTuple):
     """Categories of consent that a record's user must have agreed to (segment.md 3)."""
     placeholders: Collection[str] = PLACEHOLDERS
     """The texts that stand in place of an id of a user, trimmed and in lower case (segment.md 8, rule 1)."""
+
+    @property
+    def unusual_ids(self) -> Collection[str]:
+        """The texts that are placeholders, or would be without the user's choices."""
+        if self.placeholders is PLACEHOLDERS:
+            return PLACEHOLDERS
+        return PLACEHOLDERS.union(self.placeholders)
 
 
 _DEFAULT_RULES: Final = Rules()
@@ -354,6 +365,10 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
     else:
         name, category = identity(data.get("name")), identity(data.get("category"))
         record = Page(*common, name, category, properties, all_warnings, has_email(traits))
+    if rules.placeholders is not PLACEHOLDERS and not isinstance(record, Identify):
+        known_as = valid_id(data, "userId"), valid_id(data, "anonymousId")
+        if known_as != (user_id, anonymous_id):
+            record = record._replace(known_as=known_as)
     if opt_out is None:
         return record
     withheld = record if isinstance(record, Identify) else None

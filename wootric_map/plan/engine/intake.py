@@ -132,7 +132,7 @@ def read_into(
     """
     reading = options.reading
     rules, traits_from = reading.rules, reading.traits_from
-    placeholders = rules.placeholders
+    placeholders = rules.unusual_ids
     passed_over, known = options.choice.passed_over, options.known_rejects
     suppresses = bool(reading.suppression)
     if suppresses:
@@ -396,8 +396,8 @@ class Intake:
             topic = address(name, record.properties, record.context)
             if _is_short_page(raw, (*topic, user.email)):
                 mark |= QUIET
-            return mark, topic, (email_from, tuple(user), record.anonymous_id, record.name)
-        of_user = email_from, tuple(user), record.anonymous_id
+            return mark, topic, (email_from, tuple(user), _ids_of_key(record), record.name)
+        of_user = email_from, tuple(user), _ids_of_key(record)
         if record.survey:
             self._has_surveys = True
             return mark, None, (*of_user, tuple(record.survey), record.event)
@@ -636,6 +636,11 @@ def is_suppressed(kind: int, text: str, suppression: Suppression) -> bool:
     return kind != WOOTRIC and suppression.has_id(
         text
     )  # Wootric's numbers may equal anybody's userId
+
+
+def _ids_of_key(record: Track | Page) -> str | tuple[str | None, str | None] | None:
+    """Return what a record's key holds: its `anonymousId` beside the `userId`; or, if they differ, both."""
+    return record.known_as or record.anonymous_id
 
 
 def contents(
