@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wootric_map.dry_run import DryRunSettings
     from wootric_map.map_records import MapSettings
     from wootric_map.mapping.entries import ReadingOptions
-    from wootric_map.mapping.rules import MappingRules
+    from wootric_map.mapping.rules import MappingRules, Rollup
     from wootric_map.model import Existing
     from wootric_map.plan.plan import PlanOptions
     from wootric_map.push import PushSettings
@@ -53,7 +53,8 @@ _NOT_WITH_PLAN: Final = (
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
-    "renamed_traits", "suppress",
+    "renamed_traits", "suppress", "group_prefix",
+    "rollups",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -65,9 +66,11 @@ _SINGULAR: Final = {
     "included_traits": "include_trait",
     "only_traits": "only_trait",
     "renamed_traits": "rename_trait",
+    "group_prefix": "group_traits",
+    "rollups": "rollup",
     "ignored_warnings": "ignore_warning",
 }
-"""The names of the options that may be given several times, by their parameters."""
+"""The names of the options that their parameters have another name than, by these."""
 
 
 def validate(values: Values) -> "ValidateSettings":
@@ -237,9 +240,25 @@ def _rules(values: Values) -> "MappingRules":
         only=values["only_traits"],
         rename=values["renamed_traits"],
     )
-    rules = MappingRules(traits=traits)
+    rules = MappingRules(
+        traits=traits, group_prefix=values["group_prefix"], rollups=_rollups(values)
+    )
     rules.check()
     return rules
+
+
+def _rollups(values: Values) -> "Mapping[str, Rollup]":
+    """Return the roll-ups that options name, by event."""
+    from wootric_map.mapping.rules import Rollup
+
+    told: dict[str, dict[str, Any]] = {}
+    for event, what, key, name in values["rollups"]:
+        of_event = told.setdefault(event, {})
+        if key:
+            of_event.setdefault(what, {})[key] = name
+        else:
+            of_event[what] = name
+    return {event: Rollup(**parts) for event, parts in told.items()}
 
 
 def _planning(values: Values) -> "PlanOptions":

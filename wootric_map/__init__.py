@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wootric_map.mapping.calls import call_for
     from wootric_map.mapping.entries import Entry, ReadingOptions, read_entries
     from wootric_map.mapping.filters import Choice
+    from wootric_map.mapping.rules import MappingRules, Rollup
     from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified
     from wootric_map.model import (
         Call,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from wootric_map.push import Push, PushResult, PushSettings
     from wootric_map.read.files import Source, discover
     from wootric_map.read.lines import read_lines
-    from wootric_map.read.record import Identify, Page, Record, Track, read_line
+    from wootric_map.read.record import Group, Identify, Page, Record, Track, read_line
     from wootric_map.rejects import KeptRecords, RejectsFile
     from wootric_map.report import Report
     from wootric_map.snapshot.snapshot import (
@@ -67,16 +68,17 @@ if TYPE_CHECKING:
     from wootric_map.wootric.requests import HttpCall, request
 
 __all__ = [
-    "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "Diff", "DryRun",
-    "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert", "Entry", "Failure",
-    "HttpCall", "Identify", "JournalSettings", "KeptRecords", "Map", "MapSettings", "Mapped",
-    "MappedRecord", "MappingWarning", "Outcome", "Page", "PageView", "PasswordCredentials", "Plan",
-    "PlanOptions", "Preview", "Push", "PushObserver", "PushResult", "PushSettings", "ReadingObserver",
-    "ReadingOptions", "Record", "Rejection", "RejectsFile", "ReplayError", "Report", "Services",
-    "SettingsError", "Skip", "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult",
-    "SnapshotSettings", "Source", "SourceError", "Spool", "Stop", "Track", "Validate",
-    "ValidateSettings", "WootricSettings", "call_for", "discover", "map_record", "plan_records",
-    "read_entries", "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
+    "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "Diff",
+    "DryRun", "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert", "Entry",
+    "Failure", "Group", "HttpCall", "Identify", "JournalSettings", "KeptRecords", "Map",
+    "MapSettings", "Mapped", "MappedRecord", "MappingRules", "MappingWarning", "Outcome", "Page",
+    "PageView", "PasswordCredentials", "Plan", "PlanOptions", "Preview", "Push", "PushObserver",
+    "PushResult", "PushSettings", "ReadingObserver", "ReadingOptions", "Record", "Rejection",
+    "RejectsFile", "ReplayError", "Report", "Rollup", "Services", "SettingsError", "Skip",
+    "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult", "SnapshotSettings",
+    "Source", "SourceError", "Spool", "Stop", "Track", "Validate", "ValidateSettings",
+    "WootricSettings", "call_for", "discover", "map_record", "plan_records", "read_entries",
+    "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
 ]  # fmt: skip
 
 _NAMES: Final = {
@@ -92,6 +94,7 @@ _NAMES: Final = {
     "mapping.calls": "call_for",
     "mapping.entries": "Entry ReadingOptions read_entries",
     "mapping.filters": "Choice",
+    "mapping.rules": "MappingRules Rollup",
     "mapping.settings": "Mapped WootricSettings map_record unidentified",
     "model": "Call EligibilityCheck EndUserUpsert Failure MappingWarning Outcome PageView Rejection Skip",
     "plan.engine.spool": "Spool",
@@ -100,7 +103,7 @@ _NAMES: Final = {
     "push": "Push PushResult PushSettings",
     "read.files": "Source discover",
     "read.lines": "read_lines",
-    "read.record": "Identify Page Record Track read_line",
+    "read.record": "Group Identify Page Record Track read_line",
     "rejects": "KeptRecords RejectsFile",
     "report": "Report",
     "snapshot.snapshot": "Snapshot SnapshotObserver SnapshotResult SnapshotSettings",

@@ -49,8 +49,8 @@ planning_options = together(
         "--type",
         "types",
         multiple=True,
-        type=click.Choice(["identify", "track", "page"]),
-        help="Replay records of this type alone; may be given several times.",
+        type=click.Choice(["identify", "track", "page", "group"]),
+        help="Replay records of this type alone; may be given several times. group takes --group-traits.",
     ),
     click.option(
         "--until",

@@ -3,13 +3,14 @@
 from functools import cache
 from typing import Any
 
+from wootric_map.mapping.group_rewriting import GroupRewriting
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
 from wootric_map.mapping.settings import page_address
 from wootric_map.mapping.trait_rewriting import TraitRewriting
 from wootric_map.model import NamedRule, Rejection, Skip
-from wootric_map.read.record import Identify, Page, Reading, Record, Track
+from wootric_map.read.record import Group, Identify, Page, Reading, Record, Track
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values.key_cache import KeyTable
 
@@ -29,6 +30,7 @@ class Rewriting:
         self._properties = TraitRewriting(
             TraitRules(exclude=traits.exclude, include=traits.include)
         )
+        self._groups = GroupRewriting(rules)
         self._suppression = suppression
         self._events = _Names(rules.events)
         self._pages = _Names(rules.pages)
@@ -37,7 +39,7 @@ class Rewriting:
     def met(self) -> set[NamedRule]:
         """The rules that something was named in, up to now."""
         found = {
-            "trait": self._traits.met | self._properties.met,
+            "trait": self._traits.met | self._properties.met | self._groups.met,
             "event": self._events.met,
             "page": self._pages.met,
         }
@@ -80,6 +82,8 @@ class Rewriting:
             return reading._replace(traits=rewritten.fields, warnings=warnings)
         if isinstance(reading, Track):
             return self._track(reading)
+        if isinstance(reading, Group):
+            return self._groups.rewritten(reading)
         return self._page(reading)
 
     def _track(self, record: Track) -> Track | Skip:

@@ -25,6 +25,7 @@ from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id
 from wootric_map.plan.engine.taken import (
     CHOSEN,
     EMAIL_IN_TRAITS,
+    GROUP,
     IDENTIFY,
     KINDS,
     MENTIONED,
@@ -47,6 +48,7 @@ from wootric_map.plan.people import (
     WOOTRIC,
     id_name,
 )
+from wootric_map.plan.rolling_up import RollingUp, names_of_latest, omit_nothing, unfit_values
 from wootric_map.read.exact_numbers import with_exact_numbers
 from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse, parse_roughly
@@ -55,17 +57,18 @@ from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordi
 from wootric_map.read.record import (
     NO_FIELDS,
     Fields,
+    Group,
     Identify,
     Page,
     Reading,
     Record,
     Track,
     read_parsed,
-    type_named,
-    unsupported,
 )
+from wootric_map.read.record_fields import type_named
 from wootric_map.read.rejects_lines import is_rejects_line
 from wootric_map.read.suppression import Suppression
+from wootric_map.read.useless import unsupported
 from wootric_map.report import Report
 from wootric_map.values import dates
 from wootric_map.values.contact import comparable
@@ -202,6 +205,7 @@ class _Intake:
         self._naming = options.naming
         self._rounds = options.naming.amounts
         self._kinds = Kinds()
+        self._rolled = RollingUp(options.reading.configured).rolled
 
     def reject(self, line: int, rejection: Rejection, raw: bytes) -> None:
         """Take note of a rejected record."""
@@ -213,6 +217,15 @@ class _Intake:
     def note_met(self, rules: set[NamedRule]) -> None:
         """Take note of the user's rules that something had."""
         self._report.met_rules |= rules
+
+    def _note_rolled(self, line: int, event: str, properties: Fields) -> None:
+        """Take note that an event is rolled up, and of values in it whose type is wrong for that."""
+        self._report.met_rules.add(NamedRule("event", event))
+        rolled = self._rolled[event]
+        if self._naming.renames:
+            self._kinds.see(names_of_latest(rolled, properties), omit_nothing)
+        for warning in unfit_values(rolled, properties):
+            self._report.warn(self._source, line, warning)
 
     def warn(self, line: int, warning: MappingWarning) -> None:
         """Take note of a warning about the source, which is no record."""
@@ -233,7 +246,9 @@ class _Intake:
 
     def pass_over(self, line: int, kind: str) -> None:
         """Take note of a record of a type that is left out, and at which nobody looked any further."""
-        self.skip(line, not_chosen(kind) if kind in KINDS else unsupported(kind))
+        takes_groups = self._options.reading.configured.group_prefix is not None
+        is_of_use = kind in KINDS or (kind == "group" and takes_groups)
+        self.skip(line, not_chosen(kind) if is_of_use else unsupported(kind))
 
     def leave_out_known(
         self, line: int, raw: bytes, reading: Reading, state: int, *, retries: bool
@@ -280,33 +295,12 @@ class _Intake:
             self._report.met_events.update(self._options.choice.patterns_of(record.event))
         user, email_from, warnings = self._user(record)
         self._report.warn_of_record(self._source, line, warnings)
-        mark, number, other = IDENTIFY, UNFILED, -1
-        if self._naming.renames and not isinstance(record, Page):
+        if self._naming.renames:
             note_kinds(record, self._kinds)
-        topic: Any = None
-        payload: Any = None
-        if isinstance(record, Identify):
-            topic = _topic(record.user_id, user.wootric_id, record.traits)
-            payload = record.user_id, user.wootric_id, record.traits, record.parent
-        elif isinstance(record, Track):
-            mark = TRACK
-            if chosen:
-                self._has_tracks = True
-                topic = record.sent_as or record.event
-                payload = email_from, tuple(user), record.anonymous_id, record.properties
-                if record.sent_as:
-                    payload = (*payload, record.event)
-                texts = topic, record.user_id or "", user.email or "", user.phone or ""
-                if self._is_quiet(raw, texts, record.properties):
-                    mark |= QUIET
-        else:
-            mark = PAGE
-            if chosen:
-                name = record.sent_as or record.name
-                topic = _address(name, record.properties, record.context)
-                if _is_short_page(raw, (*topic, user.email)):
-                    mark |= QUIET
-                payload = email_from, tuple(user), record.anonymous_id, record.name
+        if chosen and isinstance(record, Track) and record.event in self._rolled:
+            self._note_rolled(line, record.event, record.properties)
+        number, other = UNFILED, -1
+        mark, topic, payload = self._told_by(record, user, email_from, raw, chosen=chosen)
         if payload:
             may_be_other = email_from == "properties"
             number, other = self._tie(record, user, may_be_other=may_be_other)
@@ -322,6 +316,43 @@ class _Intake:
         content = hash(contents(record.type, user.user_id, record.anonymous_id, _name_of(record)))
         facts = line, record.time, record.message_id, content, mark, number
         self._keep(raw, facts, topic, payload, other)
+
+    def _told_by(
+        self, record: Record, user: User, email_from: str | None, raw: bytes, *, chosen: bool
+    ) -> tuple[int, Any, Any]:
+        """Return the mark of a record, and its topic and payload as in `Kept`; None for what is not kept.
+
+        Args:
+            record: the record.
+            user: whom it names.
+            email_from: where their email stands.
+            raw: its own line.
+            chosen: whether it is chosen.
+        """
+        if isinstance(record, Identify):
+            topic = _topic(record.user_id, user.wootric_id, record.traits)
+            return IDENTIFY, topic, (record.user_id, user.wootric_id, record.traits, record.parent)
+        mark = PAGE if isinstance(record, Page) else TRACK
+        if isinstance(record, Group):
+            mark = IDENTIFY | GROUP
+        if not chosen:
+            return mark, None, None
+        if isinstance(record, Group):
+            payload = record.user_id, None, NO_FIELDS, "traits", record.traits
+            return mark, record.group_id, payload
+        about = email_from, tuple(user), record.anonymous_id
+        if isinstance(record, Track):
+            self._has_tracks = True
+            name = record.sent_as or record.event
+            texts = name, record.user_id or "", user.email or "", user.phone or ""
+            if self._is_quiet(raw, texts, record.properties):
+                mark |= QUIET
+            own_name = (record.event,) if record.sent_as else ()
+            return mark, name, (*about, record.properties, *own_name)
+        address = _address(record.sent_as or record.name, record.properties, record.context)
+        if _is_short_page(raw, (*address, user.email)):
+            mark |= QUIET
+        return mark, address, (*about, record.name)
 
     def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
         """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
@@ -366,6 +397,8 @@ class _Intake:
             mark |= SUPPRESSED
         if anonymous_id and self._suppression and self._is_suppressed_device(anonymous_id):
             mark |= SUPPRESSED
+        if kind == "track" and topic in self._rolled:
+            self._note_rolled(line, topic, properties)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
         content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
@@ -390,9 +423,12 @@ class _Intake:
     def _user(self, record: Record) -> tuple[User, str | None, Sequence[MappingWarning]]:
         """Whom a record names, where their email stands, and the warnings about the record alone."""
         elsewhere = None
-        if not isinstance(record, Identify) and record.has_email_elsewhere:
+        if isinstance(record, Track | Page) and record.has_email_elsewhere:
             elsewhere = EMAIL_IN_TRAITS
         named = user_of(record)
+        if isinstance(record, Group):
+            # A group call names its user by nothing but a userId or an anonymousId.
+            named = named._replace(user=named.user._replace(wootric_id=None))
         email_from = named.email_from if named.user.email else elsewhere
         return named.user, email_from, [*record.warnings, *named.warnings]
 
@@ -561,9 +597,11 @@ def contents(
 
 
 def _name_of(record: Record) -> str | None:
-    """The event of a track record, the name of a page record; None of an identify."""
+    """The event of a track record, the name of a page record, the group of a group call; else None."""
     if isinstance(record, Track):
         return record.event
+    if isinstance(record, Group):
+        return record.group_id
     return None if isinstance(record, Identify) else record.name
 
 
