@@ -137,7 +137,9 @@ def as_it_was_left_before(replay: Replay) -> None:
     (path,) = (replay.folder / "state").rglob("*.journal")
     with closing(sqlite3.connect(path)) as journal:
         journal.executescript(
-            "DROP TABLE witness; DROP TABLE tie; DROP TABLE alias; PRAGMA user_version = 5;"
+            "DROP TABLE witness; DROP TABLE tie; DROP TABLE alias; DROP TABLE group_trait; "
+            "DROP TABLE membership; DROP TABLE rolled_event; DROP TABLE rolled_up; "
+            "PRAGMA user_version = 5;"
         )
 
 
