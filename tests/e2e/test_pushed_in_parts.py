@@ -138,6 +138,7 @@ def as_it_was_left_before(replay: Replay) -> None:
     with closing(sqlite3.connect(path)) as journal:
         journal.executescript(
             "DROP TABLE witness; DROP TABLE tie; DROP TABLE alias; DROP TABLE filled; "
+            "ALTER TABLE run DROP COLUMN responses; ALTER TABLE run DROP COLUMN declines; "
             "PRAGMA user_version = 5;"
         )
 

@@ -49,6 +49,31 @@ class TraitRules:
     flatten: bool = True
     """Whether objects are flattened; else they are left out."""
 
+    def __post_init__(self) -> None:
+        """Make sure that the rules can be followed.
+
+        Raises:
+            SettingsError: a rule names nothing, or one trait twice.
+        """
+        for key in (*self.rename.values(), *self.constants):
+            if not key.strip() or len(key) > _LONGEST_KEY:
+                raise UnfitSettingsError(
+                    f"a rule gives a trait a name that is empty or longer than {_LONGEST_KEY} characters"
+                )
+        if "id" in self.rename.values():
+            raise UnfitSettingsError(
+                "no trait becomes id: that is the userId; rename it to something else"
+            )
+        old_names = [spelling(name) for name in self.rename]
+        if len({*old_names}) < len(old_names):
+            raise UnfitSettingsError("one trait is renamed twice, in two spellings; name it once")
+        for key in self.constants:
+            if spelling(key) in STANDARD_TRAITS or key == "id":
+                raise UnfitSettingsError(
+                    f"the constant {key} would be one for all end users; name another property"
+                )
+        _check_no_patterns(self.rename)
+
 
 @dataclass(frozen=True, slots=True)
 class NameRules:
@@ -64,6 +89,16 @@ class NameRules:
     rename: Mapping[str, str] = field(default_factory=dict)
     """The new name by the old one; no patterns."""
 
+    def __post_init__(self) -> None:
+        """Make sure that the rules can be followed.
+
+        Raises:
+            SettingsError: something is renamed to nothing, or by a pattern.
+        """
+        _check_no_patterns(self.rename)
+        if not all(map(str.strip, self.rename.values())):
+            raise UnfitSettingsError("an event or page is renamed to nothing; exclude it instead")
+
 
 @dataclass(frozen=True, slots=True)
 class IdentityRules:
@@ -74,7 +109,7 @@ class IdentityRules:
     real_ids: tuple[str, ...] = ()
     """Placeholders of segment.md 8 that are real ids of users all the same."""
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Make sure that the rules can be followed.
 
         Raises:
@@ -125,7 +160,7 @@ class ResponseRules:
     """Whether a record is a response or decline, too, if its `integrations` say so as RudderStack writes it:
     `{"Wootric": {"eventType": "create response"}}`."""
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Make sure that the rules can be followed; raise `SettingsError` if not."""
         for name in (self.event, self.decline_event):
             if name is not None and not name.strip():
@@ -159,45 +194,16 @@ class MappingRules:
         """Make sure that the rules can be followed.
 
         Raises:
-            SettingsError: a rule contradicts another, or would hide who a record is about.
+            SettingsError: the email is left out, by which end users are known; or an event that is to be a
+                survey response. What a rule says alone is checked when it is made.
         """
-        self.identity.check()
-        traits = self.traits
-        targets = {spelling(key) for key in traits.rename.values()}
-        for name in (*traits.exclude, *traits.rename):
+        targets = {spelling(key) for key in self.traits.rename.values()}
+        for name in (*self.traits.exclude, *self.traits.rename):
             if spelling(name) == "email" and "*" not in name and "email" not in targets:
                 raise UnfitSettingsError(
                     f"the rules for traits leave {name} out, by which Wootric knows end users: rename "
                     "another trait to email beside it, or leave the email in"
                 )
-        for key in (*traits.rename.values(), *traits.constants):
-            if not key.strip() or len(key) > _LONGEST_KEY:
-                raise UnfitSettingsError(
-                    f"a rule gives a trait a name that is empty or longer than {_LONGEST_KEY} characters"
-                )
-        if "id" in traits.rename.values():
-            raise UnfitSettingsError(
-                "no trait becomes id: that is the userId; rename it to something else"
-            )
-        old_names = [spelling(name) for name in traits.rename]
-        if len({*old_names}) < len(old_names):
-            raise UnfitSettingsError("one trait is renamed twice, in two spellings; name it once")
-        for key in traits.constants:
-            if spelling(key) in STANDARD_TRAITS or key == "id":
-                raise UnfitSettingsError(
-                    f"the constant {key} would be one for all end users; name another property"
-                )
-        for written in (*traits.rename, *self.events.rename, *self.pages.rename):
-            if "*" in written:
-                raise UnfitSettingsError(
-                    f"rename {written}: one name is renamed to one other; * has no place in it"
-                )
-        for new in (*self.events.rename.values(), *self.pages.rename.values()):
-            if not new.strip():
-                raise UnfitSettingsError(
-                    "an event or page is renamed to nothing; exclude it instead"
-                )
-        self.responses.check()
         for survey in (self.responses.event, self.responses.decline_event):
             if survey is not None and any(matches(survey, each) for each in self.events.exclude):
                 raise UnfitSettingsError(
@@ -216,6 +222,14 @@ class MappingRules:
             ("page", chain(pages.exclude, pages.only, pages.rename)),
         ):
             yield from (NamedRule(kind, name) for name in names)
+
+
+def _check_no_patterns(rename: Mapping[str, str]) -> None:
+    for written in rename:
+        if "*" in written:
+            raise UnfitSettingsError(
+                f"rename {written}: one name is renamed to one other; * has no place in it"
+            )
 
 
 DEFAULT_RULES: Final = MappingRules()

@@ -391,16 +391,16 @@ def test_a_placeholder_of_ours_may_be_a_real_id_of_users() -> None:
 
 
 @pytest.mark.parametrize(
-    "identity",
+    "rules",
     [
-        IdentityRules(real_ids=("abc",)),
-        IdentityRules(placeholders=(" ",)),
-        IdentityRules(real_ids=("0",), placeholders=("0",)),
+        {"real_ids": ("abc",)},
+        {"placeholders": (" ",)},
+        {"real_ids": ("0",), "placeholders": ("0",)},
     ],
 )
-def test_rules_about_ids_that_cannot_be_followed_are_refused(identity: IdentityRules) -> None:
+def test_rules_about_ids_that_cannot_be_followed_are_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
-        MappingRules(identity=identity).check()
+        IdentityRules(**rules)
 
 
 # Rules that nothing is named in
