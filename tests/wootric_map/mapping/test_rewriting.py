@@ -438,7 +438,14 @@ _PATTERNS = st.lists(
 )
 
 
-@given(_TRAITS, _PATTERNS, _PATTERNS, st.booleans(), st.text(min_size=1, max_size=3), st.booleans())
+@given(
+    _TRAITS,
+    _PATTERNS,
+    _PATTERNS,
+    st.booleans(),
+    st.text(min_size=1, max_size=3).filter(str.strip),
+    st.booleans(),
+)
 def test_concerns_tells_whenever_a_record_changes(
     traits: dict[str, Any],
     exclude: list[str],
