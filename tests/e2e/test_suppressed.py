@@ -215,6 +215,26 @@ def test_no_event_of_whom_only_the_account_knows_is_sent(
 
 
 @pytest.mark.parametrize("against", ["auto", "account"])
+def test_no_answer_of_whom_only_the_account_knows_is_sent(replay: Replay, against: str) -> None:
+    replay.holds("1", ADA)
+    answer: dict[str, Any] = {
+        "integrations": {"Wootric": {"eventType": "create response"}},
+        "properties": {"feedbackScore": 9},
+    }
+    for records in (
+        [at(1, track("1", **answer))],
+        [at(1, identify("1", BYRON)), at(2, track("1", **answer))],
+    ):
+        export = replay.write(records)
+        done = replay.push("--suppress", listed(replay, ADA), "--against", against, export)
+        assert done.returncode == 0, done.stderr
+    written = [each for each in replay.sandbox.requests if each["method"] in {"POST", "PUT"}]
+    assert {each["path"] for each in written} == {"/oauth/token"}
+    assert replay.push(export).returncode == 0
+    assert any(str(path).endswith("/responses") for path in replay.paths("POST"))
+
+
+@pytest.mark.parametrize("against", ["auto", "account"])
 @pytest.mark.parametrize("hashed", [False, True])
 def test_who_is_suppressed_after_a_first_push_is_left_alone(
     replay: Replay, against: str, hashed: bool

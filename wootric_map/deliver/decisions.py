@@ -213,6 +213,8 @@ class _EndUserDecisions:
             except CallFailedError as error:
                 verdict = error.failure
         if verdict is None:
+            verdict = self._withheld(step)
+        if verdict is None:
             verdict = survey_call_of(step, self.end_user, self.held, asked=self.asks)
         if not isinstance(verdict, SurveyResponse | SurveyDecline):
             yield Decision(step, verdict, self.held)
