@@ -180,7 +180,7 @@ class _Inspecting(Intake):
         Most of the work is left for later, when it is done for many records at once.
         """
         kind, user_id, message = data["type"], data["userId"], data.get("messageId")
-        if kind not in self._quick_types or not message or self._suppression:
+        if kind not in self._quick_types or not message or self._suppresses:
             return False
         context, anonymous_id = data.get("context") or NO_FIELDS, data.get("anonymousId") or None
         if kind == "identify":

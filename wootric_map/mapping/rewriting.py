@@ -37,7 +37,7 @@ class Rewriting:
         # What of `context.traits` is sent: email, phone, creation date. Other traits there go nowhere.
         has_rules = bool(traits.exclude or traits.rename or traits.as_date or traits.as_amount)
         self._of_context = TraitRewriting(replace(traits, constants={})) if has_rules else None
-        self._suppression = suppression
+        self._suppression = suppression or None
         self._placeholders = rules.identity.further_placeholders
         self._events = _Names(rules.events)
         self._pages = _Names(rules.pages)
@@ -62,24 +62,22 @@ class Rewriting:
         Args:
             data: the JSON of a record for which `is_ordinary` is true.
         """
-        kind, context = data["type"], data.get("context")
-        if self._of_context and context and context.get("traits") and kind != "identify":
+        kind = data["type"]
+        if (
+            self._of_context
+            and kind != "identify"
+            and (data.get("context") or NO_FIELDS).get("traits")
+        ):
             return True
         if self._suppression or (self._placeholders and self._may_have_placeholder(data)):
             return True
         if kind == "page":
             return self._pages.any
         if kind == "identify":
-            fields, rewriting = data.get("traits"), self._traits
-        else:
-            if self._concerns_events and self._concerns_event(data["event"]):
-                return True
-            fields, rewriting = data.get("properties"), self._properties
-        if not fields:
-            return rewriting.adds
-        return rewriting.touches_keys[tuple(fields)] or (
-            dict in map(type, fields.values()) and rewriting.touches(fields)
-        )
+            return self._traits.touches(data.get("traits") or NO_FIELDS)
+        if self._concerns_events and self._concerns_event(data["event"]):
+            return True
+        return self._properties.touches(data.get("properties") or NO_FIELDS)
 
     def _concerns_event(self, name: str) -> bool:
         return self._surveys.named(name) is not None or (
@@ -121,15 +119,17 @@ class Rewriting:
             data.get("messageId"),
             *chain.from_iterable(each.values() for each in fields if each),
         ]
-        return any(
-            isinstance(each, str) and each.strip().lower() in self._placeholders for each in texts
-        )
+        return any(map(self._is_placeholder, texts))
+
+    def _is_placeholder(self, value: object) -> bool:
+        """Tell whether a value is a configured placeholder."""
+        return isinstance(value, str) and value.strip().lower() in self._placeholders
 
     def _without_placeholders(self, record: Record) -> Record:
         """Return a record without configured placeholders in its message id, emails and phones."""
         warnings: list[MappingWarning] = []
         message_id = record.message_id
-        if message_id and message_id.strip().lower() in self._placeholders:
+        if message_id and self._is_placeholder(message_id):
             warnings.append(placeholder_warning("messageId", message_id))
             record = record._replace(message_id=None)
         context = record.context
@@ -153,7 +153,7 @@ class Rewriting:
         wrong = [
             key
             for key in (*keys.get("email", ()), *keys.get("phone", ()))
-            if isinstance(fields[key], str) and fields[key].strip().lower() in self._placeholders
+            if self._is_placeholder(fields[key])
         ]
         if not wrong:
             return fields

@@ -81,9 +81,7 @@ class TraitRewriting:
                 (_ARRAY, rules.as_array),
             )
         }
-        self.adds = bool(rules.constants)
-        """Whether traits are added to all."""
-        self.touches_keys: KeyTable[bool] = KeyTable(self._touches_some)
+        self._touches_keys: KeyTable[bool] = KeyTable(self._touches_some)
         """Whether any of the keys of traits would not stay as it is with a value that is no object."""
         self.met: set[str] = set()
         """The patterns and names in the rules that some trait had, up to now."""
@@ -108,7 +106,7 @@ class TraitRewriting:
 
     def touches(self, fields: Fields) -> bool:
         """Tell whether anything in traits may not stay as it is; quick for most."""
-        if self.touches_keys[tuple(fields)]:
+        if self._touches_keys[tuple(fields)]:
             return True
         if dict not in map(type, fields.values()):
             return False
@@ -162,8 +160,9 @@ class TraitRewriting:
         return top, moved, warnings
 
     def _touches_some(self, keys: tuple[str, ...]) -> bool:
-        """Return the entry of `touches_keys` for the keys of traits."""
-        return self.adds or any(each.value for each in self._by_keys[("0", *keys)].values())
+        """Return the entry of `_touches_keys` for the keys of traits."""
+        changes = self._by_keys[("0", *keys)].values()
+        return bool(self._rules.constants) or any(each.value for each in changes)
 
     def _changes_of(self, keys: tuple[str, ...]) -> Mapping[str, _Changes]:
         """Return what becomes of keys; those that stay as they are, whatever their values, are not in it.

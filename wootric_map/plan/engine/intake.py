@@ -222,6 +222,7 @@ class Intake:
         self._facts: list[tuple[int, ...]] = []
         self._raw: list[bytes] = []
         self._suppression = options.reading.suppression
+        self._suppresses = bool(self._suppression)
         self._suppressed: dict[int, None] = {}
         self._named: dict[tuple[int, int], None] = {}
         self._suppressed_devices: dict[str | None, bool] = {}
@@ -452,7 +453,7 @@ class Intake:
             number = self._id(USER, user_id)
         if self._suppressed and (number in self._suppressed or other in self._suppressed):
             mark |= SUPPRESSED
-        if anonymous_id and self._suppression and self._is_suppressed_device(anonymous_id):
+        if self._suppresses and anonymous_id and self._is_suppressed_device(anonymous_id):
             mark |= SUPPRESSED
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
@@ -608,7 +609,7 @@ class Intake:
     def _id(self, kind: int, text: str) -> int:
         count = len(self._names)
         number = self._names.setdefault(id_name(kind, text), count)
-        if number == count and self._suppression and is_suppressed(kind, text, self._suppression):
+        if self._suppresses and number == count and is_suppressed(kind, text, self._suppression):
             self._suppressed[number] = None
         return number
 
@@ -633,9 +634,8 @@ def is_suppressed(kind: int, text: str, suppression: Suppression) -> bool:
         return suppression.has_email(text)
     if kind == PHONE:
         return suppression.has_phone(text)
-    return kind != WOOTRIC and suppression.has_id(
-        text
-    )  # Wootric's numbers may equal anybody's userId
+    # A number of Wootric's may be anybody's userId.
+    return kind != WOOTRIC and suppression.has_id(text)
 
 
 def _ids_of_key(record: Track | Page) -> str | tuple[str | None, str | None] | None:

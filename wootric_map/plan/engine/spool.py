@@ -86,14 +86,18 @@ class Row(NamedTuple):
     """Whether it belongs to the end user of its email alone (segment.md 8)."""
 
 
+Reason: TypeAlias = Literal["repeated", "not_chosen", "suppressed"]
+"""Why a record is left out: its `messageId` was taken already; it was not chosen; or its user is on a
+suppression list."""
+
+
 class SkippedRow(NamedTuple):
     """A record that was found to be left out once all were read."""
 
     source: str
     line: int
     kind: str
-    reason: Literal["repeated", "not_chosen", "suppressed"]
-    """Its `messageId` was taken already; it was not chosen; or its user is on a suppression list."""
+    reason: Reason
 
 
 class Noticed(NamedTuple):
@@ -116,7 +120,7 @@ class KeptLine(NamedTuple):
     raw: bytes
 
 
-_REASONS: Final[Mapping[int, Literal["repeated", "not_chosen", "suppressed"]]] = {
+_REASONS: Final[Mapping[int, Reason]] = {
     _REPEATED: "repeated",
     _LEFT_OUT: "not_chosen",
     _OF_SUPPRESSED: "suppressed",
