@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wootric_map.inspection.inspect_export import InspectSettings
     from wootric_map.map_records import MapSettings
     from wootric_map.mapping.entries import ReadingOptions
-    from wootric_map.mapping.rules import MappingRules
+    from wootric_map.mapping.rules import MappingRules, Rollup
     from wootric_map.model import Existing
     from wootric_map.plan.plan import PlanOptions
     from wootric_map.push import PushSettings
@@ -61,7 +61,7 @@ _NOT_WITH_PLAN: Final = (
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
     "renamed_traits", "suppress", "last_surveyed", "response_event", "response_score", "response_text",
-    "decline_event",
+    "decline_event", "group_prefix", "rollups",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -73,6 +73,8 @@ _SINGULAR: Final = {
     "included_traits": "include_trait",
     "only_traits": "only_trait",
     "renamed_traits": "rename_trait",
+    "group_prefix": "group_traits",
+    "rollups": "rollup",
     "ignored_warnings": "ignore_warning",
     "last_surveyed": "set_last_surveyed",
 }
@@ -315,9 +317,41 @@ def _rules(values: Values) -> "MappingRules":
         decline_event=decline_event or responses.decline_event,
         **given,
     )
-    rules = replace(rules, traits=traits, responses=responses)
+    rules = replace(
+        rules,
+        traits=traits,
+        responses=responses,
+        group_prefix=values["group_prefix"],
+        rollup=_rollups(values, rules.rollup),
+    )
     rules.check()
     return rules
+
+
+def _rollups(values: Values, configured: "Mapping[str, Rollup]") -> "Mapping[str, Rollup]":
+    """Return the roll-ups by event: what options name is added to what the configuration has.
+
+    Raises:
+        SettingsError: a roll-up can't be followed.
+    """
+    from wootric_map.errors import SettingsError, UnfitSettingsError
+    from wootric_map.mapping.rules import Rollup
+
+    told: dict[str, dict[str, Any]] = {}
+    for event, what, key, name in values["rollups"]:
+        of_event = told.setdefault(event, {})
+        if key:
+            of_event.setdefault(what, {})[key] = name
+        else:
+            of_event[what] = name
+    found = dict(configured)
+    for event, parts in told.items():
+        before = configured.get(event)
+        try:
+            found[event] = before.with_parts(parts) if before else Rollup(**parts)
+        except SettingsError as error:
+            raise UnfitSettingsError(f"--rollup {event}: {error}") from error
+    return found
 
 
 def _planning(values: Values) -> "PlanOptions":

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 import click
 
@@ -78,8 +78,10 @@ def _options() -> Iterator[str]:
 def _mapping() -> Iterator[str]:
     """Yield a table of keys for each table about the mapping."""
     for name in model.MAPPING:
-        rules = keys_of(model.Layer)[name]
-        yield f"### `[{name}]`"
+        rules, heading = keys_of(model.Layer)[name], name
+        if get_origin(rules) is Mapping:
+            rules, heading = get_args(rules)[1], f'{name}."NAME"'
+        yield f"### `[{heading}]`"
         yield ""
         yield str(inspect.getdoc(rules))
         yield ""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wootric_map.mapping.calls import call_for
     from wootric_map.mapping.entries import Entry, ReadingOptions, read_entries
     from wootric_map.mapping.filters import Choice
-    from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, TraitRules
+    from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, Rollup, TraitRules
     from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified
     from wootric_map.model import (
         Call,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from wootric_map.push import Push, PushResult, PushSettings
     from wootric_map.read.files import Source, discover
     from wootric_map.read.lines import read_lines
-    from wootric_map.read.record import Identify, Page, Record, Track, read_line
+    from wootric_map.read.record import Group, Identify, Page, Record, Track, read_line
     from wootric_map.rejects import KeptRecords, RejectsFile
     from wootric_map.report import Report
     from wootric_map.snapshot.snapshot import (
@@ -74,17 +74,17 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountSettings", "Call", "Choice", "ClientCredentials", "ConnectionSettings", "CsvFile",
     "Diff", "DryRun", "DryRunSettings", "EligibilityCheck", "EndUserChange", "EndUserUpsert",
-    "Entry", "Failure", "HttpCall", "Identify", "IdentityRules", "Inspect", "InspectSettings",
-    "Inspection", "JournalSettings", "KeptRecords", "Map", "MapSettings", "Mapped", "MappedRecord",
-    "MappingRules", "MappingWarning", "NameRules", "Outcome", "Page", "PageView",
-    "PasswordCredentials", "Plan", "PlanOptions", "Preview", "Push", "PushObserver", "PushResult",
-    "PushSettings", "ReadingObserver", "ReadingOptions", "Record", "Rejection", "RejectsFile",
-    "ReplayError", "Report", "Services", "SettingsError", "Skip", "Snapshot", "SnapshotObserver",
-    "SnapshotReader", "SnapshotResult", "SnapshotSettings", "Source", "SourceError", "Spool",
-    "Stop", "SurveyDecline", "SurveyResponse", "Track", "TraitRules", "TraitSummary", "Validate",
-    "ValidateSettings", "WootricSettings", "WriteCsv", "WriteCsvResult", "WriteCsvSettings",
-    "call_for", "discover", "map_record", "plan_records", "read_entries", "read_line", "read_lines",
-    "rehearse", "request", "services", "unidentified",
+    "Entry", "Failure", "Group", "HttpCall", "Identify", "IdentityRules", "Inspect",
+    "InspectSettings", "Inspection", "JournalSettings", "KeptRecords", "Map", "MapSettings",
+    "Mapped", "MappedRecord", "MappingRules", "MappingWarning", "NameRules", "Outcome", "Page",
+    "PageView", "PasswordCredentials", "Plan", "PlanOptions", "Preview", "Push", "PushObserver",
+    "PushResult", "PushSettings", "ReadingObserver", "ReadingOptions", "Record", "Rejection",
+    "RejectsFile", "ReplayError", "Report", "Rollup", "Services", "SettingsError", "Skip",
+    "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult", "SnapshotSettings",
+    "Source", "SourceError", "Spool", "Stop", "SurveyDecline", "SurveyResponse", "Track",
+    "TraitRules", "TraitSummary", "Validate", "ValidateSettings", "WootricSettings", "WriteCsv",
+    "WriteCsvResult", "WriteCsvSettings", "call_for", "discover", "map_record", "plan_records",
+    "read_entries", "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
 ]  # fmt: skip
 
 _NAMES: Final = {
@@ -102,7 +102,7 @@ _NAMES: Final = {
     "mapping.calls": "call_for",
     "mapping.entries": "Entry ReadingOptions read_entries",
     "mapping.filters": "Choice",
-    "mapping.rules": "IdentityRules MappingRules NameRules TraitRules",
+    "mapping.rules": "IdentityRules MappingRules NameRules Rollup TraitRules",
     "mapping.settings": "Mapped WootricSettings map_record unidentified",
     "model": "Call EligibilityCheck EndUserUpsert Failure MappingWarning Outcome PageView Rejection Skip",
     "plan.engine.spool": "Spool",
@@ -111,7 +111,7 @@ _NAMES: Final = {
     "push": "Push PushResult PushSettings",
     "read.files": "Source discover",
     "read.lines": "read_lines",
-    "read.record": "Identify Page Record Track read_line",
+    "read.record": "Group Identify Page Record Track read_line",
     "rejects": "KeptRecords RejectsFile",
     "report": "Report",
     "snapshot.snapshot": "Snapshot SnapshotObserver SnapshotResult SnapshotSettings",

@@ -27,7 +27,7 @@ from wootric_map.plan.planning import intake_workers, plan_records
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import REJECTS, KeptRecords
-from wootric_map.replay_settings import ReplaySettings, plan_options
+from wootric_map.replay_settings import ReplaySettings, check_choice, plan_options
 from wootric_map.report import Report
 from wootric_map.stopping import Stop
 from wootric_map.unidentified_file import UnidentifiedFile
@@ -55,7 +55,7 @@ class DryRunSettings(ReplaySettings):
     """The registered events, letter for letter; if there are none, all events count."""
 
     def __post_init__(self) -> None:
-        self.planning.choice.check()
+        check_choice(self)
 
 
 class DryRun:
@@ -186,7 +186,10 @@ class DryRun:
             saved = None
             if settings.out:
                 fills = options.existing == "fill"
-                writer = _plan_file(settings.out, compared, settings.against, fills=fills)
+                tells = options.rules.derives
+                writer = _plan_file(
+                    settings.out, compared, settings.against, fills=fills, tells=tells
+                )
                 saved = stack.enter_context(writer)
             with self._observer.reading(sources) as on_bytes:
                 plan = plan_records(
@@ -199,9 +202,12 @@ class DryRun:
                     workers=None if memory else workers,
                     snapshot=None if compared.asks else compared.find,
                     evidence=memory.claims if memory else None,
+                    histories=memory.histories if memory else None,
                     history=memory.rejects if memory else None,
                     on_bytes=on_bytes,
                 )
+        if saved and plan.derives:
+            saved.tell(plan.told())
         return plan, compared.complete(plan), saved
 
 
@@ -339,8 +345,11 @@ def _keep(file: UnidentifiedFile, plan: Plan) -> KeptRecords | None:
     return file.kept
 
 
-def _plan_file(out: Path, compared: Compared, against: str, *, fills: bool) -> PlanWriter:
+def _plan_file(
+    out: Path, compared: Compared, against: str, *, fills: bool, tells: bool
+) -> PlanWriter:
+    account, name = compared.account, name_of(against)
     try:
-        return PlanWriter(out, account=compared.account, against=name_of(against), fills=fills)
+        return PlanWriter(out, account=account, against=name, fills=fills, tells=tells)
     except OSError as error:
         raise UnfitSettingsError(f"--out {out}: {error.strerror or error}") from error

@@ -314,6 +314,8 @@ class Outcome(NamedTuple):
     """For a delivered eligibility check, whether Wootric would survey the user."""
     look_ups: int = 0
     """The greatest number of look-ups that were made for the end user."""
+    about: tuple[Ref, ...] = ()
+    """For a write of no record, a record that makes for it."""
 
 
 UNKNOWN_USER: Final = "unknown_user"

@@ -32,7 +32,7 @@ from wootric_map.plan.plan_rejects import holds_plan_lines
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile
-from wootric_map.replay_settings import ReplaySettings, plan_options
+from wootric_map.replay_settings import ReplaySettings, check_choice, plan_options
 from wootric_map.report import Report
 from wootric_map.saved_plan import open_plan, uses_of_plan
 from wootric_map.stopping import Stop, time_limit
@@ -71,7 +71,7 @@ class PushSettings(ReplaySettings):
     """What is to be known before the first call, which takes a further pass through the plan."""
 
     def __post_init__(self) -> None:
-        self.planning.choice.check()
+        check_choice(self)
         if self.plan and self.paths:
             raise UnfitSettingsError("--plan takes no PATHS: the plan says all that is sent")
         if not (self.plan or self.paths):

@@ -150,7 +150,8 @@ class Report:
                 if outcome.is_eligible:
                     self.eligible.add(outcome.event)
             return
-        for ref in outcome.refs:
+        failed = isinstance(outcome.result, Failure)
+        for ref in outcome.refs or (outcome.about if failed else ()):
             if isinstance(outcome.result, Skip):
                 if outcome.result.code == "event_not_registered" and outcome.event is not None:
                     self.unregistered.add(outcome.event)

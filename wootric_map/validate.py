@@ -23,7 +23,7 @@ from wootric_map.read.json_lines import parse_roughly
 from wootric_map.read.lines import read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.process_pool import SideBySide
-from wootric_map.read.record import NO_FIELDS, Identify, Reading, Record, read_parsed
+from wootric_map.read.record import NO_FIELDS, Page, Reading, Record, Track, read_parsed
 from wootric_map.report import Report
 
 K = TypeVar("K", bound=Hashable)
@@ -313,7 +313,7 @@ class _Checking:
                 self._places.add_warning(found.key, line)
 
     def _of_call(self, raw: bytes, record: Record) -> Sequence[MappingWarning]:
-        properties = NO_FIELDS if isinstance(record, Identify) else record.properties
+        properties = record.properties if isinstance(record, Track | Page) else NO_FIELDS
         if has_short_call(raw, record.type, properties):
             return ()
         return of_call(record, self._naming)

@@ -119,13 +119,10 @@ def configuration_of(
         given={*_given(ctx, names, opts)},
     )
     mapping = mapping_of(files, profile)
-    tables: dict[str, dict[str, Any]] = {}
-    for (table, key), setting in mapping.items():
-        tables.setdefault(table, {})[key] = setting.value
     return Configuration(
         options={key: each for key, each in found.items() if key in names},
         mapping=mapping,
-        rules=msgspec.convert(tables, MappingRules),
+        rules=_rules_of(mapping),
         secret_commands={key: _command(found[key]) for key in commands if key in found},
         files=tuple(each.path for each in files),
     )
@@ -139,6 +136,8 @@ def faults_of(file: ConfigFile, contexts: Iterable[click.Context]) -> Iterator[s
         contexts: contexts of the commands whose options' values are checked.
     """
     found = list(file.faults())
+    if not found:
+        found += dict.fromkeys(_contradictions(file))
     wrong = {each.keys for each in found}
     for each in contexts:
         ctx = click.Context(each.command)  # by itself: callbacks may note something in it
@@ -154,9 +153,27 @@ def faults_of(file: ConfigFile, contexts: Iterable[click.Context]) -> Iterator[s
     yield from (file.told(each) for each in sorted(found, key=lambda each: file.line(each.keys)))
 
 
+def _rules_of(mapping: Mapping[tuple[str, str], Setting]) -> MappingRules:
+    """Return the rules that values about the mapping make, whose types are right."""
+    tables: dict[str, dict[str, Any]] = {}
+    for (table, key), setting in mapping.items():
+        tables.setdefault(table, {})[key] = setting.value
+    return msgspec.convert(tables, MappingRules)
+
+
+def _contradictions(file: ConfigFile) -> Iterator[Fault]:
+    """Yield where the rules of a file contradict each other, by themselves and with each profile."""
+    for profile in (None, *file.data.get("profile", ())):
+        mapping = mapping_of([file], profile)
+        for (table, key, *within), words in _rules_of(mapping).contradictions():
+            yield Fault((*mapping[table, key].keys, *within), words)
+
+
 def names_of(command: click.Command) -> dict[str, click.Option]:
     """Return the options of a command that may stand in a file, by their keys."""
-    known = keys_of(model.Layer)
+    known = keys_of(model.Layer).keys() - set(
+        model.MAPPING
+    )  # a table may have the name of an option
     found = {key_of(each): each for each in command.params if isinstance(each, click.Option)}
     return {key: each for key, each in found.items() if key in known}
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final, TypeAlias, TypedDict
 
 import msgspec
 
-from wootric_map.mapping.rules import IdentityRules, NameRules, ResponseRules, TraitRules
+from wootric_map.mapping.rules import IdentityRules, NameRules, ResponseRules, Rollup, TraitRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class Reading(TypedDict, total=False):
     array_suffix: Flag
     typed_names: Flag
     suppress: ReadFiles
+    group_traits: Text
     ignore_warning: Texts
 
 
@@ -335,6 +336,7 @@ class MappingTables(TypedDict, total=False):
     pages: NameRules
     identity: IdentityRules
     responses: ResponseRules
+    rollup: Mapping[str, Rollup]
 
 
 Tables = TypedDict(

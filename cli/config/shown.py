@@ -108,6 +108,9 @@ def mapping_rows(found: Configuration) -> Iterator[Row]:
     """Yield the values about the mapping."""
     for table in model.MAPPING:
         rules = getattr(found.rules, table)
+        if isinstance(rules, Mapping):
+            yield from _rows_by_name(table, rules, found)
+            continue
         for field in dataclasses.fields(rules):
             setting = found.mapping.get((table, field.name))
             name, value = dotted((table, field.name)), getattr(rules, field.name)
@@ -115,6 +118,17 @@ def mapping_rows(found: Configuration) -> Iterator[Row]:
                 yield Row(None, name, value, "default")
             else:
                 yield Row(None, name, value, "file", setting.place)
+
+
+def _rows_by_name(table: str, rules: Mapping[str, Any], found: Configuration) -> Iterator[Row]:
+    """Yield the values of rules that each have a name, as far as they are given."""
+    if not rules:
+        yield Row(None, table, rules, "default")
+    for name, rule in rules.items():
+        setting = found.mapping[table, name]
+        for key in setting.value:
+            place = setting.file.place((*setting.keys, key))
+            yield Row(None, dotted((table, name, key)), getattr(rule, key), "file", place)
 
 
 def together(rows: Iterable[Row]) -> list[Row]:

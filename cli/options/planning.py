@@ -61,8 +61,8 @@ _RECORDS: Final = together(
         "--type",
         "types",
         multiple=True,
-        type=click.Choice(["identify", "track", "page"]),
-        help="Replay records of this type alone; may be given several times.",
+        type=click.Choice(["identify", "track", "page", "group"]),
+        help="Replay records of this type alone; may be given several times. group takes --group-traits.",
     ),
     click.option(
         "--until",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
@@ -30,6 +30,65 @@ def _renamed(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
         if found.setdefault(old, new) != new:
             raise click.BadParameter(f"{old} is renamed to two names: {found[old]} and {new}")
     return found
+
+
+_ONE_OF_ALL: Final = ("count", "first", "last")
+_OF_PROPERTY: Final = ("sum", "min", "max", "latest")
+"""What the history of an event can give: one value of all events, or one of each property of theirs."""
+
+
+class RollupPart(NamedTuple):
+    """One property that the history of an event becomes, as an option names it."""
+
+    event: str
+    what: str
+    """One of `_ONE_OF_ALL` or of `_OF_PROPERTY`."""
+    key: str
+    """The property of the event; empty for a value of all events."""
+    name: str
+    """The name of the property that it becomes."""
+
+
+def _rolled_up(
+    _: click.Context, __: click.Parameter, given: tuple[str, ...]
+) -> tuple[RollupPart, ...]:
+    """Return the parts of roll-ups.
+
+    Raises:
+        click.BadParameter: one is no part, or one part has two names.
+    """
+    found: dict[tuple[str, str, str], str] = {}
+    for each in given:
+        place, _equals, name = each.rpartition("=")
+        event, _colon, told = place.rpartition(":")
+        what, dot, key = told.partition(".")
+        fits = what in _OF_PROPERTY and key if dot else what in _ONE_OF_ALL
+        if not (event.strip() and fits and name.strip()):
+            raise click.BadParameter(
+                f"{each} is no EVENT:WHAT=NAME, such as 'Order Completed:count=orders_amount' or 'Order "
+                "Completed:sum.revenue=revenue_amount'; WHAT is count, first or last, or sum, min, max or "
+                "latest with a dot and a property behind it"
+            )
+        if found.setdefault((event, what, key), name) != name:
+            raise click.BadParameter(f"{place} has two names: {found[event, what, key]} and {name}")
+    return tuple(RollupPart(*place, name) for place, name in found.items())
+
+
+def _prefix(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """Return the prefix for the traits of groups.
+
+    Raises:
+        click.BadParameter: no property's name can begin with it.
+    """
+    if given is not None:
+        from wootric_map.errors import SettingsError
+        from wootric_map.mapping.rules import MappingRules
+
+        try:
+            MappingRules(group_prefix=given)
+        except SettingsError as error:
+            raise click.BadParameter(str(error)) from error
+    return given
 
 
 reading_options = together(
@@ -61,6 +120,24 @@ reading_options = together(
         metavar="FILE",
         help="Send nothing of the people on this list, by whatever id of theirs a record came: ids, emails, "
         "phones or their SHA-256, one a line, or CSV with a header; may be given several times.",
+    ),
+    click.option(
+        "--group-traits",
+        "group_prefix",
+        metavar="PREFIX",
+        callback=_prefix,
+        help="Take group records: the traits of the latest group that a user was in become properties of "
+        "theirs, such as company_name with the prefix company.",
+    ),
+    click.option(
+        "--rollup",
+        "rollups",
+        multiple=True,
+        metavar="EVENT:WHAT=NAME",
+        callback=_rolled_up,
+        help="Make a property of the history of an event: count, first, last, or sum.PROPERTY, min.PROPERTY, "
+        "max.PROPERTY, latest.PROPERTY, as in 'Order Completed:count=orders_amount'; may be given several "
+        "times.",
     ),
     click.option(
         "--rename-trait",

@@ -68,7 +68,7 @@ def _json_form(changed: ShapedChange) -> _Draw[bytes]:
     """Return what draws all changes of the shape of a change as lines of JSON."""
     quick = changed.quick
     shape, count = quick.shape, len(quick.shape.fields)
-    fills = [place for place, _ in shape.fills]
+    fills = [*(place for place, _ in shape.fills), *shape.shown]
     ids = [name for name in _IDS if name in shape.fields]
     own = [(f"{_json(name)}:", shape.fields.index(name)) for name in ids]
     begin = '{"action":"create","end_user":{' + ",".join(_part(text) for text, _ in own)
@@ -113,7 +113,7 @@ def _text_form(changed: ShapedChange) -> _Draw[str]:
     """Return what draws all changes of the shape of a change as text."""
     shape = changed.quick.shape
     names, sources = shape.fields, shape.sources
-    fills = [place for place, _ in shape.fills]
+    fills = [*(place for place, _ in shape.fills), *shape.shown]
     ids = [(name, names.index(name)) for name in _IDS if name in names]
     wide = max(len(printable(name, WIDEST)) for name in names)
     mark, arrow = styled("+", fg="green"), styled("  ← %s", dim=True)

@@ -39,6 +39,7 @@ from wootric_map.model import (
     Failure,
     Outcome,
     PageView,
+    Ref,
     Skip,
     event_name,
 )
@@ -102,7 +103,7 @@ def deliver(
         end_users = EndUsers(
             plan.spool.people,
             lambda person: person.number,
-            lambda person: person.has_replayed_identifies,
+            plan.is_written,
             lambda person: person.has_events,
             needs_no_look_up=lambda person: (
                 account.is_read_whole or _needs_no_look_up(plan, person)
@@ -249,7 +250,7 @@ class _Delivery:
         if isinstance(verdict, Failure):
             self._calls.failed(step.key, action, verdict, step.whole)
         assert isinstance(verdict, Skip | Failure)  # noqa: S101 - a write makes no other call
-        return Outcome(action, step.refs, verdict), None
+        return Outcome(action, step.refs, verdict, about=_about(step)), None
 
     def _send_event(self, step: Event | PlannedCall, decision: Decision) -> Outcome:
         """Send an event, or return why it is not sent."""
@@ -295,7 +296,7 @@ class _Delivery:
     ) -> tuple[Outcome | None, Answer]:
         """Make a write, or put on record that nothing is left to write."""
         held, answers = decision.held, self._answers
-        outcome = Outcome(change.action, step.refs, None)
+        outcome = Outcome(change.action, step.refs, None, about=_about(step))
         if change.fields is None:
             self._note(step, held)
             return outcome, held
@@ -385,6 +386,11 @@ class _Delivery:
         if self._answers.creation:
             self._journal.deliveries.unmark_creation(self._answers.creation)
             self._answers.creation = None
+
+
+def _about(step: WriteStep) -> tuple[Ref, ...]:
+    """Return a record that makes for a write of no record."""
+    return step.about if isinstance(step, Write) else ()
 
 
 def _as_sent(told: EndUser, sent: EndUserUpsert, before: Held) -> EndUser:

@@ -28,6 +28,7 @@ from wootric_map.deliver.journal_end_users import EndUsers
 from wootric_map.deliver.journal_file import copy_of, explained, open_file
 from wootric_map.deliver.journal_fills import Fills
 from wootric_map.deliver.journal_former_ids import FormerIds
+from wootric_map.deliver.journal_histories import JournalHistories
 from wootric_map.deliver.journal_rejects import RejectedRecords
 from wootric_map.deliver.journal_runs import Runs
 from wootric_map.deliver.journal_schema import migrate, spoilt
@@ -84,6 +85,7 @@ class Journal:
         """Whether the journal knows anything of earlier runs that counts."""
         self.may_have_end_users: Final = bool(self.deliveries.has_doubts or met)
         """Whether earlier runs met any end user, or may have; also if their deliveries do not count."""
+        self.histories: Final = JournalHistories(session, self.claims)
         self._former_ids = FormerIds(
             session, self.claims, may_have_end_users=self.may_have_end_users
         )
@@ -220,6 +222,6 @@ class Journal:
         """Delete what earlier runs did."""
         for table in (
             "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "tie", "alias", "reject",
-            "filled", "pace",
+            "filled", "pace", "group_trait", "membership", "rolled_event", "rolled_up",
         ):  # fmt: skip
             self._commits.enqueue(f"DELETE FROM {table}", ())  # noqa: S608

@@ -170,6 +170,11 @@ class Claims:
         return identity is not None and short(identity) in self._several
 
     @property
+    def several(self) -> Mapping[int, int]:
+        """The ids that several people carry, each with the number of ids that it was seen with."""
+        return self._several
+
+    @property
     def _several(self) -> Mapping[int, int]:
         """The result of `shared_ids`, kept until the claims change."""
         return self.shared_ids() if self._shared is None else self._shared

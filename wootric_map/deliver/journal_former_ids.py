@@ -123,11 +123,11 @@ def _by_claim(
         f"UNION SELECT {_COLUMNS} FROM end_user WHERE email BETWEEN ?1 AND ?2"
     )
     for shortened in earlier_ids:
-        for row in database.execute(query, _prints_of(shortened)):
+        for row in database.execute(query, prints_of(shortened)):
             yield None, _Row(*row)
 
 
-def _prints_of(shortened: int) -> tuple[bytes, bytes]:
+def prints_of(shortened: int) -> tuple[bytes, bytes]:
     """Return the least and the greatest fingerprint that `short` shortens to a number."""
     start = shortened.to_bytes(8, signed=True)
     return start + bytes(8), start + b"\xff" * 8

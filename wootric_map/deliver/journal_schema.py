@@ -97,6 +97,21 @@ MIGRATIONS: Final = (
     ALTER TABLE run ADD COLUMN declines INTEGER;
     CREATE TABLE filled (key BLOB PRIMARY KEY, fields BLOB NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE group_trait (grp BLOB PRIMARY KEY, packed TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE membership (
+        user INTEGER NOT NULL, email INTEGER NOT NULL, time INTEGER NOT NULL,
+        has_message INTEGER NOT NULL, tie TEXT NOT NULL, grp BLOB NOT NULL, PRIMARY KEY (user, email)
+    ) WITHOUT ROWID;
+    CREATE INDEX membership_by_email ON membership (email);
+    CREATE INDEX membership_by_group ON membership (grp);
+    CREATE TABLE rolled_event (number INTEGER PRIMARY KEY);
+    CREATE TABLE rolled_up (
+        user INTEGER NOT NULL, email INTEGER NOT NULL, spec BLOB NOT NULL, packed TEXT NOT NULL,
+        PRIMARY KEY (user, email, spec)
+    ) WITHOUT ROWID;
+    CREATE INDEX rolled_up_by_email ON rolled_up (email);
+    """,
 )
 """The statements that bring a journal from each version to the next, the first from an empty file."""
 
@@ -133,6 +148,12 @@ _FORMS: Final[Mapping[str, str]] = {
     "claim": "typeof(user) = 'integer' AND typeof(email) = 'integer' AND typeof(ties) = 'integer'",
     "reject": "typeof(record) = 'blob' AND typeof(crc) = 'integer' AND typeof(state) = 'integer'",
     "filled": "typeof(key) = 'blob' AND typeof(fields) = 'blob'",
+    "group_trait": "typeof(grp) = 'blob' AND typeof(packed) = 'text'",
+    "membership": "typeof(user) = 'integer' AND typeof(email) = 'integer' AND typeof(time) = 'integer' "
+    "AND typeof(has_message) = 'integer' AND typeof(tie) = 'text' AND typeof(grp) = 'blob'",
+    "rolled_event": "typeof(number) = 'integer'",
+    "rolled_up": "typeof(user) = 'integer' AND typeof(email) = 'integer' AND typeof(spec) = 'blob' "
+    "AND typeof(packed) = 'text'",
     "witness": "typeof(nonce) = 'blob'",
     "pace": "typeof(endpoint) = 'text' "
     "AND (per_minute IS NULL OR typeof(per_minute) = 'real' AND per_minute > 0 AND per_minute < 9e999)",

@@ -147,7 +147,7 @@ def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) 
     row = last_that_repeats(person.identifies)
     if row is None:
         return False
-    user_id, wootric_id, traits, parent = row.payload
+    user_id, wootric_id, traits, parent, *_ = row.payload
     # An email is needed, so that these are all ids that the identify may state.
     ids = 1 + has_user_id(user_id, detached=row.detached)
     has_more = plan.may_have_more_ids_than(ids, person)
@@ -157,6 +157,12 @@ def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) 
     quick = plan.quick_changes.of(user_id, traits, detached=row.detached, parent=parent)
     if quick is None:
         return False
+    derived = plan.derived(person) if plan.derives else None
+    if derived:
+        more = quick.with_derived(derived)
+        if more is None:
+            return False
+        quick = more
     report = told.report
     for warning in quick.warnings:
         report.warn(row.source, row.line, warning)
@@ -184,6 +190,8 @@ def _tell(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
         return False
     # An end user with an id of Wootric's own is taken to exist, but may not be there.
     if upsert.wootric_id:
+        return False
+    if not end_user.is_written and plan.derives and plan.is_written(person):
         return False
     is_sent = bool(upsert.email) and not end_user.is_ambiguous
     if not (is_sent or _names_nobody(person, upsert)):

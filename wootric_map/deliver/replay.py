@@ -28,6 +28,7 @@ from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.plan import Plan, PlanOptions
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.planning import plan_records
+from wootric_map.plan.told import remember
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.rejects import RejectsFile
@@ -145,6 +146,7 @@ class Replay:
                 stdin=stdin,
                 snapshot=self.account.snapshot,
                 evidence=self.journal.claims,
+                histories=self.journal.histories,
                 rejects=self.rejects,
                 history=self.journal.rejects,
                 on_bytes=on_bytes,
@@ -178,6 +180,7 @@ class Replay:
     def deliver_plan(self, saved: PlanFile) -> Ending:
         """Deliver a saved plan."""
         total = self.report.records = saved.counts.total()
+        remember(saved.told(), self.journal.claims, self.journal.histories)
         registered = self._registered(has_tracks=saved.has_tracks)
         calls = None
         if self.preview.calls:

@@ -4,7 +4,7 @@ import hashlib
 
 from wootric_map.mapping.settings import Mapped
 from wootric_map.model import Call, EligibilityCheck, EndUserUpsert, PageView
-from wootric_map.read.record import Identify, Survey, Track
+from wootric_map.read.record import Group, Identify, Survey, Track
 from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
 from wootric_map.values.contact import trimmed
 from wootric_map.values.json_values import decimal_text
@@ -19,7 +19,7 @@ def call_for(mapped: Mapped, key: str) -> Call:
     """
     record, settings, user = mapped.record, mapped.settings, mapped.user
     email = trimmed(user.email)
-    if isinstance(record, Identify):
+    if isinstance(record, Identify | Group):
         return EndUserUpsert(
             email=email,
             external_id=user.user_id,

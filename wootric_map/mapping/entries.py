@@ -20,7 +20,7 @@ from wootric_map.read.lines import MAX_LINE_BYTES, Lines, read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.parts import parts
 from wootric_map.read.process_pool import SideBySide
-from wootric_map.read.record import Identify, Reading, Rules, Track, TraitsFrom, read_parsed
+from wootric_map.read.record import Group, Identify, Reading, Rules, Track, TraitsFrom, read_parsed
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 
 
@@ -52,7 +52,8 @@ class ReadingOptions:
             self.ignore_integrations,
             self.traits_from,
             self.consent_categories,
-            self.configured.identity.all_placeholders,
+            placeholders=self.configured.identity.all_placeholders,
+            takes_groups=self.configured.group_prefix is not None,
         )
 
     def rewriting(self) -> Rewriting:
@@ -274,6 +275,6 @@ def _kinds_in_part(part: Source, *, options: ReadingOptions) -> _KindsOfPart:
     kinds, lines = Kinds(), 0
     for each in read_records([part], options, stdin=io.BytesIO()):
         lines = each.line
-        if isinstance(each.reading, Identify | Track):
+        if isinstance(each.reading, Identify | Track | Group):
             note_kinds(each.reading, kinds)
     return _KindsOfPart(kinds.masks, lines)

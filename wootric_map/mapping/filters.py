@@ -33,7 +33,7 @@ class Choice:
     until: int | None = None
     """The time that a record must be earlier than, in milliseconds since the epoch."""
     types: frozenset[str] = frozenset()
-    """Record types: `identify`, `track`, `page`. An empty set stands for all."""
+    """Record types: `identify`, `track`, `page`, `group`. An empty set stands for all."""
     events: tuple[str, ...] = ()
     """Patterns for the event names of track records; `*` stands for any text. No pattern stands for all."""
     users: frozenset[str] = frozenset()

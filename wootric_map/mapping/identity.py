@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from wootric_map.model import MappingWarning, WarningCode
 from wootric_map.read.placeholders import is_placeholder, placeholder_warning
-from wootric_map.read.record import NO_FIELDS, Fields, Identify, Record, Track
+from wootric_map.read.record import NO_FIELDS, Fields, Group, Identify, Record, Track
 from wootric_map.values import dates
 from wootric_map.values.contact import email_in, phone_in, plain_email
 from wootric_map.values.json_values import decimal_text
@@ -87,6 +87,8 @@ def user_of(record: Record) -> Named:
         language_fields = traits = record.traits
         parent = record.parent
         email = _email(traits, parent, origins, warnings)
+    elif isinstance(record, Group):
+        parent, email = "traits", None  # its traits are the group's
     else:
         of_context = context.get("traits")
         if of_context and isinstance(of_context, dict):

@@ -17,7 +17,7 @@ from wootric_map.mapping.property_names import Naming
 from wootric_map.mapping.settings import event_properties, map_record, traits_as_properties
 from wootric_map.model import EligibilityCheck, MappingWarning, PageView
 from wootric_map.read.ordinary_record import ordinary
-from wootric_map.read.record import NO_FIELDS, Fields, Identify, Page, Record, Track
+from wootric_map.read.record import NO_FIELDS, Fields, Group, Identify, Page, Record, Track
 from wootric_map.values.key_cache import KeyTable
 from wootric_map.values.trait_names import spelled
 from wootric_map.wootric.address_length import is_short_check, is_short_view, too_long
@@ -145,7 +145,9 @@ class WarningsOfRecords:
 
     def of_record(self, record: Record) -> Sequence[MappingWarning]:
         """Return the warnings about a record whose userId is neither absent nor white space."""
-        if isinstance(record, Page) or (isinstance(record, Identify) and record.parent != "traits"):
+        if isinstance(record, Page | Group) or (
+            isinstance(record, Identify) and record.parent != "traits"
+        ):
             return map_record(record._replace(warnings=()), naming=self._naming).warnings
         if isinstance(record, Identify):
             kind, fields = self._traits, record.traits
@@ -166,7 +168,7 @@ def has_short_call(line: bytes, kind: str, properties: Fields) -> bool:
     """
     if kind == "track":
         return is_short_check(line, properties) and stay_short(properties)
-    return kind == "identify" or is_short_view(line)
+    return kind in {"identify", "group"} or is_short_view(line)
 
 
 def of_call(record: Record, naming: Naming) -> Sequence[MappingWarning]:

@@ -5,6 +5,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+from wootric_map.mapping.group_rewriting import GroupRewriting
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
@@ -13,7 +14,16 @@ from wootric_map.mapping.survey_answers import SurveyRecords
 from wootric_map.mapping.trait_rewriting import TraitRewriting
 from wootric_map.model import MappingWarning, NamedRule, Rejection, Skip
 from wootric_map.read.placeholders import placeholder_warning
-from wootric_map.read.record import NO_FIELDS, Fields, Identify, Page, Reading, Record, Track
+from wootric_map.read.record import (
+    NO_FIELDS,
+    Fields,
+    Group,
+    Identify,
+    Page,
+    Reading,
+    Record,
+    Track,
+)
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values.key_cache import KeyTable
 from wootric_map.values.trait_names import spelled
@@ -37,6 +47,7 @@ class Rewriting:
         # What of `context.traits` is sent: email, phone, creation date. Other traits there go nowhere.
         has_rules = bool(traits.exclude or traits.rename or traits.as_date or traits.as_amount)
         self._of_context = TraitRewriting(replace(traits, constants={})) if has_rules else None
+        self._groups = GroupRewriting(rules)
         self._suppression = suppression or None
         self._placeholders = rules.identity.further_placeholders
         self._events = _Names(rules.events)
@@ -50,6 +61,7 @@ class Rewriting:
         found = {
             "trait": self._traits.met
             | self._properties.met
+            | self._groups.met
             | (self._of_context.met if self._of_context else set()),
             "event": self._events.met | self._surveys.met,
             "page": self._pages.met,
@@ -104,6 +116,8 @@ class Rewriting:
                 return reading
             warnings = (*reading.warnings, *rewritten.warnings)
             return reading._replace(traits=rewritten.fields, warnings=warnings)
+        if isinstance(reading, Group):
+            return self._groups.rewritten(reading)
         if self._of_context and isinstance(of_context := reading.context.get("traits"), dict):
             rewritten = self._of_context.rewritten(of_context, "context.traits")
             if rewritten:
@@ -141,7 +155,7 @@ class Rewriting:
         if isinstance(record, Identify):
             left = self._without(record.traits, record.parent, warnings)
             record = record._replace(traits=left)
-        else:
+        elif isinstance(record, Track | Page):
             record = record._replace(
                 properties=self._without(record.properties, "properties", warnings)
             )

@@ -1,12 +1,13 @@
 """What a user configures about the mapping: what is left out, renamed, converted or added."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from wootric_map.errors import UnfitSettingsError
 from wootric_map.mapping.patterns import matches
+from wootric_map.mapping.property_names import name_of
 from wootric_map.model import NamedRule
 from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.values.trait_names import spelling
@@ -16,6 +17,11 @@ STANDARD_TRAITS: Final = frozenset({"email", "phone", "created", "createdat", "l
 
 _LONGEST_KEY: Final = 200
 """Characters of the name that a rule gives a property."""
+_LONGEST_PREFIX: Final = 50
+"""Characters of the prefix of properties that groups give."""
+
+Place: TypeAlias = tuple[str, ...]
+"""Where a rule stands: the names of its table, and of its key in it."""
 
 Constant: TypeAlias = str | int | float | bool
 """The value of a property that all end users get."""
@@ -99,6 +105,12 @@ class NameRules:
         if not all(map(str.strip, self.rename.values())):
             raise UnfitSettingsError("an event or page is renamed to nothing; exclude it instead")
 
+    def leaves_out(self, name: str) -> bool:
+        """Return whether an event, or a page of this name or path, is not sent."""
+        if any(matches(name, each) for each in self.exclude):
+            return True
+        return bool(self.only) and not any(matches(name, each) for each in self.only)
+
 
 @dataclass(frozen=True, slots=True)
 class IdentityRules:
@@ -181,6 +193,81 @@ class ResponseRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollup:
+    """Which properties of an end user the history of one event becomes.
+
+    A name ends as the type of its values demands (wootric.md 6). `sum`, `min`, `max` and `latest` are by the
+    name of a property of the event, at the top level and letter for letter.
+    """
+
+    count: str | None = None
+    """The name for the number of the events; ends in `_amount`."""
+    first: str | None = None
+    """The name for the time of the first event; ends in `_date`."""
+    last: str | None = None
+    """The name for the time of the last event; ends in `_date`."""
+    sum: Mapping[str, str] = field(default_factory=dict)
+    """The names for sums of numbers, rounded to integers; they end in `_amount`."""
+    min: Mapping[str, str] = field(default_factory=dict)
+    """The names for the least values: numbers under a name in `_amount`, dates under one in `_date`."""
+    max: Mapping[str, str] = field(default_factory=dict)
+    """The names for the greatest values: numbers under a name in `_amount`, dates under one in `_date`."""
+    latest: Mapping[str, str] = field(default_factory=dict)
+    """The names for the values of the latest events that have one; like traits, they may be of any type."""
+
+    def __post_init__(self) -> None:
+        """Make sure that the rules can be followed.
+
+        Raises:
+            SettingsError: no property is named, two have one name, or a name is not fit for its property.
+        """
+        places: dict[str, str] = {}
+        for what, name, endings in self.named():
+            _check_rollup_name(what, name, endings)
+            if places.setdefault(name, what) != what:
+                raise UnfitSettingsError(
+                    f"{what} and {places[name]} are both named {name}; each property takes a name of its own"
+                )
+        if not places:
+            raise UnfitSettingsError("it gives no property; add one, such as count = orders_amount")
+
+    def with_parts(self, parts: Mapping[str, Any]) -> "Rollup":
+        """Return the roll-up with further properties, which stand in place of its own of the same kind.
+
+        Args:
+            parts: the values of fields, by their names.
+
+        Raises:
+            SettingsError: the two together can't be followed.
+        """
+        both: dict[str, Any] = {
+            name: {**getattr(self, name), **part} if isinstance(part, Mapping) else part
+            for name, part in parts.items()
+        }
+        return replace(self, **both)
+
+    def named(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """Yield of each property what it is, its name, and the endings that its name may have.
+
+        No endings stand for any.
+        """
+        for what, name, ending in (
+            ("count", self.count, "_amount"),
+            ("first", self.first, "_date"),
+            ("last", self.last, "_date"),
+        ):
+            if name is not None:
+                yield what, name, (ending,)
+        for what, names, endings in (
+            ("sum", self.sum, ("_amount",)),
+            ("min", self.min, ("_amount", "_date")),
+            ("max", self.max, ("_amount", "_date")),
+            ("latest", self.latest, ()),
+        ):
+            yield from ((f"{what}.{key}", name, endings) for key, name in names.items())
+
+
+@dataclass(frozen=True, slots=True)
 class MappingRules:
     """What a user configures about the mapping."""
 
@@ -189,36 +276,94 @@ class MappingRules:
     pages: NameRules = field(default_factory=NameRules)
     identity: IdentityRules = field(default_factory=IdentityRules)
     responses: ResponseRules = field(default_factory=ResponseRules)
+    rollup: Mapping[str, Rollup] = field(default_factory=dict)
+    """What the history of an event becomes, by the event's name in the export, letter for letter."""
+    group_prefix: str | None = None
+    """How the properties are named that the traits of groups become in their members: `PREFIX_name`. None
+    leaves group records out."""
+
+    def __post_init__(self) -> None:
+        """Make sure that the prefix for the traits of groups can be one; else raise `SettingsError`."""
+        if self.group_prefix is not None:
+            _check_prefix(self.group_prefix)
+
+    @property
+    def derives(self) -> bool:
+        """Whether end users get properties that are no traits: of groups, or of the history of events."""
+        return bool(self.rollup) or self.group_prefix is not None
 
     def check(self) -> None:
-        """Make sure that the rules can be followed.
+        """Make sure that the rules can be followed together.
 
         Raises:
-            SettingsError: the email is left out, by which end users are known; or an event that is to be a
-                survey response. What a rule says alone is checked when it is made.
+            SettingsError: they contradict each other. What a rule says alone is checked when it is made.
+        """
+        for _, words in self.contradictions():
+            raise UnfitSettingsError(words)
+
+    def contradictions(self) -> Iterator[tuple[Place, str]]:
+        """Yield where rules contradict each other, and what to do about it.
+
+        The email may not be left out, by which end users are known, nor an event that is a survey response
+        or is rolled up; and each property that history becomes takes a name of its own.
         """
         targets = {spelling(key) for key in self.traits.rename.values()}
-        for name in (*self.traits.exclude, *self.traits.rename):
-            if spelling(name) == "email" and "*" not in name and "email" not in targets:
-                raise UnfitSettingsError(
-                    f"the rules for traits leave {name} out, by which Wootric knows end users: rename "
-                    "another trait to email beside it, or leave the email in"
-                )
-        for survey in (self.responses.event, self.responses.decline_event):
-            if survey is not None and any(matches(survey, each) for each in self.events.exclude):
-                raise UnfitSettingsError(
+        for rule, names in (("exclude", self.traits.exclude), ("rename", self.traits.rename)):
+            for name in names:
+                if spelling(name) == "email" and "*" not in name and "email" not in targets:
+                    yield (
+                        ("traits", rule),
+                        f"the rules for traits leave {name} out, by which Wootric knows end users: rename "
+                        "another trait to email beside it, or leave the email in",
+                    )
+        for survey in self._surveys:
+            if any(matches(survey, each) for each in self.events.exclude):
+                yield (
+                    ("events", "exclude"),
                     f"the rules for events leave {survey} out, which is to be sent as a survey response or "
-                    "decline"
+                    "decline",
                 )
+        yield from self._contradictions_of_rollups()
+
+    @property
+    def _surveys(self) -> Iterator[str]:
+        """The events that are survey responses or declines."""
+        return filter(None, (self.responses.event, self.responses.decline_event))
+
+    def _contradictions_of_rollups(self) -> Iterator[tuple[Place, str]]:
+        """Yield what `contradictions` yields of roll-ups."""
+        taken = dict.fromkeys(
+            (*self.traits.constants, *self.traits.rename.values()), "another rule"
+        )
+        for event, rollup in self.rollup.items():
+            place = "rollup", event
+            if not event.strip():
+                yield place, "a roll-up is of an event without a name; name the event"
+            if any(matches(event, each) for each in self._surveys):
+                yield (
+                    place,
+                    f"{event} is a survey response or decline, which is no part of a history: take it out of "
+                    "the roll-ups",
+                )
+            elif self.events.leaves_out(event):
+                yield place, f"the rules for events leave {event} out, which is to be rolled up"
+            for what, name, _ in rollup.named():
+                if name in taken:
+                    yield (
+                        (*place, what.partition(".")[0]),
+                        f"the roll-up {what} of {event} is named {name}, and so is {taken[name]}; each "
+                        "property takes a name of its own",
+                    )
+                taken.setdefault(name, f"{what} of {event}")
 
     def named(self) -> Iterator[NamedRule]:
         """Yield the names and patterns that something should have; a misspelt one lets things pass."""
-        traits, events, pages, responses = self.traits, self.events, self.pages, self.responses
-        surveys = filter(None, (responses.event, responses.decline_event))
+        traits, events, pages = self.traits, self.events, self.pages
         converted = chain(traits.as_date, traits.as_amount, traits.as_array)
+        of_events = chain(events.exclude, events.only, events.rename, self._surveys, self.rollup)
         for kind, names in (
             ("trait", chain(traits.exclude, traits.only, traits.rename, converted)),
-            ("event", chain(events.exclude, events.only, events.rename, surveys)),
+            ("event", of_events),
             ("page", chain(pages.exclude, pages.only, pages.rename)),
         ):
             yield from (NamedRule(kind, name) for name in names)
@@ -230,6 +375,46 @@ def _check_no_patterns(rename: Mapping[str, str]) -> None:
             raise UnfitSettingsError(
                 f"rename {written}: one name is renamed to one other; * has no place in it"
             )
+
+
+def _check_prefix(prefix: str) -> None:
+    """Make sure that the properties of groups can have a prefix; else raise `UnfitSettingsError`."""
+    if not prefix.strip() or prefix != prefix.strip() or len(prefix) > _LONGEST_PREFIX:
+        raise UnfitSettingsError(
+            f"the prefix for the traits of groups is empty, has blanks at an end, or is longer than "
+            f"{_LONGEST_PREFIX} characters; write one such as company"
+        )
+    if name_of(prefix) != prefix:
+        raise UnfitSettingsError(
+            "the prefix for the traits of groups holds a character that no property's name may hold "
+            "(wootric.md 6); write one such as company"
+        )
+    spelled = spelling(prefix)
+    standard = next((each for each in sorted(STANDARD_TRAITS) if each.startswith(spelled)), None)
+    if standard is not None:
+        raise UnfitSettingsError(
+            f"the prefix {prefix} for the traits of groups is the standard trait {standard}, or makes one "
+            "of a group's trait; choose another, such as company"
+        )
+
+
+def _check_rollup_name(what: str, name: str, endings: tuple[str, ...]) -> None:
+    """Make sure that a property that history becomes can have its name; else raise `UnfitSettingsError`."""
+    if not name.strip() or len(name) > _LONGEST_KEY or name_of(name) != name:
+        raise UnfitSettingsError(
+            f"{what} has a name that is empty, is longer than {_LONGEST_KEY} characters, or holds a "
+            "character that no property's name may hold (wootric.md 6)"
+        )
+    if spelling(name) in STANDARD_TRAITS or name == "id":
+        raise UnfitSettingsError(
+            f"{what} is named {name}, which is a standard trait; choose another name"
+        )
+    if endings and not name.endswith(endings):
+        better = " or ".join(f"{name}{each}" for each in endings)
+        raise UnfitSettingsError(
+            f"{what} is named {name}, and Wootric takes its type only under a name that ends in "
+            f"{' or '.join(endings)}: write {better}"
+        )
 
 
 DEFAULT_RULES: Final = MappingRules()

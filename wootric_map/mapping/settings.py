@@ -12,12 +12,17 @@ from wootric_map.mapping.plain_properties import plain_properties
 from wootric_map.mapping.properties import Property, map_properties, stored
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.model import MappingWarning, Skip
-from wootric_map.read.record import NO_FIELDS, Fields, Identify, Page, Record, Track
+from wootric_map.read.record import NO_FIELDS, Fields, Group, Identify, Page, Record, Track
 from wootric_map.values.json_values import PropertyValue
 from wootric_map.values.trait_names import spelled, spelling
 
 _LEFT_OUT: Final = frozenset({"email", "created", "createdat"})
 """Spellings of traits that are settings of their own, and so not properties (segment.md 6)."""
+
+GROUP_TRAITS: Final = "group traits"
+"""The place of a group's traits, as it is shown: `group traits.name`."""
+_NO_GROUP_PROPERTIES: Final = _LEFT_OUT | {"phone"}
+"""Spellings of names that no property of a group may have, since they are fields of its members."""
 
 _CONTAINERS: Final = (dict, list)
 _DEEPEST: Final = 100
@@ -35,6 +40,8 @@ class WootricSettings(NamedTuple):
     event_name: str | None = None
     properties: Mapping[str, str | int] | None = None
     page_info: Mapping[str, object] | None = None
+    group_info: Mapping[str, str | int] | None = None
+    """Of a group record, the properties that its traits become in the members (wootric.md 8)."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings that have a value, by name."""
@@ -51,7 +58,8 @@ class Mapped(NamedTuple):
     settings: WootricSettings
     user: User
     stored: Mapping[str, PropertyValue]
-    """For an identify, the properties that its end user keeps (`properties.stored`); else empty."""
+    """For an identify, the properties that its end user keeps (`properties.stored`); for a group record,
+    those that the group gives; else empty."""
     warnings: tuple[MappingWarning, ...]
 
 
@@ -66,6 +74,8 @@ def map_record(record: Record, *, naming: Naming = AS_WRITTEN) -> Mapped:
         mapped = _map_identify(record, naming)
     elif isinstance(record, Track):
         mapped = _map_track(record, naming)
+    elif isinstance(record, Group):
+        mapped = _map_group(record, naming)
     else:
         mapped = _map_page(record)
     if record.warnings:
@@ -143,6 +153,45 @@ def _map_track(record: Track, naming: Naming) -> Mapped:
         None, user.email, None, user.language, record.sent_as or record.event, properties, None
     )
     return Mapped(record, settings, user, NO_FIELDS, tuple(warnings))
+
+
+def group_properties(
+    traits: Fields, prefix: str, *, naming: Naming
+) -> tuple[list[Property], list[MappingWarning]]:
+    """Turn the traits of a group into properties of its members (wootric.md 6 and 8).
+
+    Args:
+        traits: the traits, as `Group.traits` has them once the user's rules are applied.
+        prefix: how their names begin.
+        naming: which properties get an ending for the type of their values.
+
+    Returns:
+        The properties in the traits' order, and the warnings; places are those in a group record.
+    """
+    found, warnings = map_properties(traits, GROUP_TRAITS, omit=_omit_of_group, naming=naming)
+    return (
+        [each._replace(source=shown_group_place(each.source, prefix)) for each in found],
+        [each._replace(field=shown_group_place(each.field, prefix)) for each in warnings],
+    )
+
+
+def shown_group_place(place: str, prefix: str) -> str:
+    """Return where a property of a group stands in the group's own record.
+
+    Args:
+        place: where it stands among the traits that have the prefix: `group traits.company_name`.
+        prefix: the prefix.
+    """
+    begin = f"{GROUP_TRAITS}.{prefix}_"
+    return f"{GROUP_TRAITS}.{place.removeprefix(begin)}" if place.startswith(begin) else place
+
+
+def _map_group(record: Group, naming: Naming) -> Mapped:
+    user, _, warnings = user_of(record)
+    found, more = group_properties(record.traits, record.prefix, naming=naming)
+    info = {each.name: each.value for each in found}
+    settings = WootricSettings(segment_user_id=user.user_id or record.anonymous_id, group_info=info)
+    return Mapped(record, settings, user, info, (*warnings, *more))
 
 
 def _map_page(record: Page) -> Mapped:
@@ -224,6 +273,10 @@ def _omit_with_id(key: str) -> bool:
     return key == "id" or spelling(key) in _LEFT_OUT
 
 
+def _omit_of_group(key: str) -> bool:
+    return key == "id" or spelling(key) in _NO_GROUP_PROPERTIES
+
+
 def _unless_too_deep(value: object) -> object:
     """Return a page's value, or None if it is nested too deep to be written."""
     return None if _is_too_deep(value) else value
@@ -256,9 +309,11 @@ def unidentified(mapped: Mapped) -> Skip | None:
     return Skip("unidentified", mapped.record.type, "userId", message)
 
 
-def note_kinds(record: Identify | Track, kinds: Kinds) -> None:
+def note_kinds(record: Record, kinds: Kinds) -> None:
     """Add the kinds of values of a record's properties to `kinds`, if they are sent (wootric.md 6)."""
     if isinstance(record, Identify):
         kinds.see(record.traits, omitted(has_user_id=bool(record.user_id)))
-    elif record.survey is None:
+    elif isinstance(record, Track) and record.survey is None:
         kinds.see(record.properties, omitted(has_user_id=False))
+    elif isinstance(record, Group):
+        kinds.see(record.traits, _omit_of_group)

@@ -3,13 +3,10 @@
 A record whose traits are rewritten is mapped, planned and delivered like one that came so.
 """
 
-import re
 import unicodedata
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from math import isfinite
 from typing import Any, Final, NamedTuple
 
 from wootric_map.mapping.patterns import matches
@@ -18,6 +15,7 @@ from wootric_map.mapping.secrets import is_secret
 from wootric_map.model import MappingWarning
 from wootric_map.read.record import Fields
 from wootric_map.values import dates
+from wootric_map.values.amounts import number_in
 from wootric_map.values.json_values import rounded
 from wootric_map.values.key_cache import KeyTable
 from wootric_map.values.trait_names import spelling
@@ -28,8 +26,6 @@ _MOST_LEVELS: Final = 32
 _DATE: Final = "_date"
 _AMOUNT: Final = "_amount"
 _ARRAY: Final = "_array"
-
-_is_number: Final = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?").fullmatch
 
 Path = tuple[str, ...]
 """The keys from the traits down to a trait."""
@@ -297,11 +293,7 @@ def _converted(value: object, ending: str, place: str) -> tuple[object, MappingW
 
 
 def _as_amount(value: object, place: str) -> tuple[object, MappingWarning | None]:
-    number: Decimal | int | float | None = None
-    if isinstance(value, str) and _is_number(value.strip()):
-        number = Decimal(value.strip())
-    elif isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
-        number = value
+    number = number_in(value)
     if number is None:
         return None, _unfit(place, "no number")
     whole = int(number) if number == int(number) else None

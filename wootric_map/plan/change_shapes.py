@@ -1,12 +1,13 @@
 """What follows from the shape of an identify's traits, as the fold of one end user shows it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from wootric_map.mapping.identity import Origin, user_of
 from wootric_map.mapping.property_names import Naming
 from wootric_map.model import EndUserUpsert, MappingWarning, Ref
+from wootric_map.plan.derived import Derived
 from wootric_map.plan.fills import Fill, fill_of
 from wootric_map.plan.folding import Folded, fold
 from wootric_map.plan.identified import Identified
@@ -26,6 +27,9 @@ _PHONES: Final = frozenset({str, int, type(None)})
 
 _BY_VALUE: Final = frozenset({"key_collision", "unsupported_value"})
 """Codes of warnings that may depend on more than the shape."""
+
+_MOST_EXTENDED: Final = 64
+"""Of each shape, so many are remembered that have further properties."""
 
 _NOWHERE: Final = Ref(0, "", 0)
 
@@ -47,6 +51,39 @@ class ChangeShape:
     """The place of the trait `language` among all values of the traits; -1 if it is no text."""
     lends: tuple[int, ...]
     """The fields, by their place in `fields`, that may be added to the calls of events."""
+    shown: tuple[int, ...] = ()
+    """The fields, by their place in `fields`, that are derived; their values may have any form."""
+    _extended: dict[tuple[tuple[str, ...], tuple[str, ...]], "ChangeShape | None"] = field(
+        default_factory=dict, repr=False
+    )
+    """The shapes with derived properties, by the names of these and their places."""
+
+    def extended(self, names: tuple[str, ...], sources: tuple[str, ...]) -> "ChangeShape | None":
+        """Return the shape with derived properties; None if traits have the name of one.
+
+        Args:
+            names: the fields.
+            sources: where the values come from.
+        """
+        key = names, sources
+        try:
+            return self._extended[key]
+        except KeyError:
+            pass
+        if len(self._extended) >= _MOST_EXTENDED:
+            self._extended.clear()
+        count = len(self.fields)
+        shape = None
+        if not set(names).intersection(self.fields):
+            shape = replace(
+                self,
+                fields=(*self.fields, *names),
+                sources=(*self.sources, *sources),
+                shown=tuple(range(count, count + len(names))),
+                _extended={},
+            )
+        self._extended[key] = shape
+        return shape
 
 
 class QuickChange(NamedTuple):
@@ -61,6 +98,21 @@ class QuickChange(NamedTuple):
     """How many look-ups show that the account does not hold the end user."""
     language: str | None
     """The language of the end user."""
+
+    def with_derived(self, derived: Derived) -> "QuickChange | None":
+        """Return the change with derived properties; None if there is anything to warn of."""
+        properties = derived.properties
+        names = tuple([f"{PROPERTY}{each.name}" for each in properties])
+        if derived.warnings or len(set(names)) < len(names):
+            return None
+        shape = self.shape.extended(names, tuple([each.source for each in properties]))
+        if shape is None:
+            return None
+        return self._replace(
+            shape=shape,
+            sent=[*self.sent, *[each.value for each in properties]],
+            originals=[*self.originals, *[each.original for each in properties]],
+        )
 
     @property
     def upsert(self) -> EndUserUpsert:

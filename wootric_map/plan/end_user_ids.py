@@ -1,6 +1,7 @@
 """The ids of a plan's end users: which to look an end user up by, and which are somebody else's."""
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Final
@@ -23,6 +24,7 @@ from wootric_map.plan.people import (
     id_name,
 )
 from wootric_map.plan.steps import EndUserPlan, Find
+from wootric_map.plan.told import Named
 from wootric_map.values.contact import comparable
 
 _USER_ID_AND_EMAIL: Final = 2
@@ -126,6 +128,37 @@ class EndUserIds:
                         yield wanted
         if not kinds & EMAIL:
             yield from aliases
+
+    def prints(self, person: Person) -> frozenset[int]:
+        """Return the fingerprints of all ids of an end user, in this run and in earlier ones."""
+        roots, numbers = self._by_root
+        first = bisect_left(roots, person.root)
+        past = bisect_right(roots, person.root, first)
+        own = map(self._identities.prints.__getitem__, numbers[first:past])
+        return frozenset(own).union(self._identities.earlier_ids.get(person.root, ()))
+
+    def is_theirs(self, person: Person, user_id: str) -> bool:
+        """Tell whether a `userId` is an end user's."""
+        number = self._names.identity(id_name(USER, user_id))
+        return number is not None and self._identities.root(number) == person.root
+
+    def remembered_id(self, person: Person) -> Named:
+        """Return a `userId` of an end user, else an email; nothing if this run names neither."""
+        names = [name for name, _ in self._names.of(person.root)]
+        for kind in (USER, EMAIL):
+            for name in names:
+                text = name.removeprefix(PREFIXES[kind])
+                if text != name and not text.startswith(DIGEST):
+                    return Named(text, None) if kind == USER else Named(None, text)
+        return Named(None, None)
+
+    @cached_property
+    def _by_root(self) -> "tuple[array[int], array[int]]":
+        """The ids that have a fingerprint, by the roots of their end users: these, and the ids' numbers."""
+        identities = self._identities
+        remembered = [number for number, print_ in enumerate(identities.prints) if print_]
+        remembered.sort(key=identities.root)
+        return array("I", map(identities.root, remembered)), array("I", remembered)
 
     def may_have_other_ids(self, person: Person, last: EndUserUpsert | None) -> bool:
         """Return whether an end user may have more ids than `last`, the last ones; None for no identify."""

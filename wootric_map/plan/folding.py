@@ -86,6 +86,11 @@ class Folded:
     history: LazyHistory = field(default=TraitHistory, compare=False)
     """Returns when the fields of `upsert` were stated last."""
 
+    @classmethod
+    def empty(cls, last: Ref) -> "Folded":
+        """Return the fold of identifies that state nothing; `last` is where the last one stands."""
+        return cls(EndUserUpsert(), 0, {}, (), array("q"), (), last, (), b"")
+
     def state_at(self, time: int | None) -> State:
         """Return the state at a time, or the first state if all states begin later."""
         index = bisect_right(self.times, NO_TIME if time is None else time) - 1

@@ -32,6 +32,8 @@ class Identified(NamedTuple):
     """Whether this is a track or page record, which states an email or phone that no identify states."""
     parent: str = "traits"
     """Where the traits stand in the record: `traits` or `context.traits`."""
+    group_id: str | None = None
+    """For a group call, which states no trait of its user, the group that the user is in."""
 
     @property
     def order(self) -> Order:

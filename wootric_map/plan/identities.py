@@ -80,6 +80,10 @@ class Identities:
         """By the root of an end user, the fingerprints of further ids that records of earlier runs tie to
         this end user, and that no record of this run is filed under; filled by `tie_ids`."""
 
+        self.prints = array("q")
+        """With evidence of earlier runs, the fingerprint of each `userId` and email, by its number; 0 for ids
+        of other kinds, and none for the last ids. Filled by `tie_ids`."""
+
     def __len__(self) -> int:
         """Return how many ids there are; their numbers begin at 0."""
         return len(self._parents)

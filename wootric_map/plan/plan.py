@@ -15,18 +15,23 @@ from wootric_map.errors import UnfitSettingsError
 from wootric_map.mapping.filters import Choice
 from wootric_map.mapping.identity import Origin
 from wootric_map.mapping.property_names import Kinds, Naming
+from wootric_map.mapping.rules import DEFAULT_RULES, MappingRules
 from wootric_map.model import EndUser, EndUserUpsert, Existing, Ref
+from wootric_map.plan.derived import Derived, only_derived, with_derived, with_own_names
+from wootric_map.plan.deriving import Deriving
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
 from wootric_map.plan.engine.filing import NOBODY
 from wootric_map.plan.engine.spool import Person, Row, SkippedRow, Spool
 from wootric_map.plan.engine.taken import IDENTIFY, SURVEY, Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded, PlacedWarning, fold, write_of
+from wootric_map.plan.histories import Histories
 from wootric_map.plan.id_warnings import id_warnings, with_shared_email
 from wootric_map.plan.identified import Identified
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import EMAIL, NO_TIME, PHONE
 from wootric_map.plan.quick_changes import QuickChanges
+from wootric_map.plan.reached_members import reached_members
 from wootric_map.plan.records import (
     RepeatedKeys,
     ReplayedRefs,
@@ -38,6 +43,7 @@ from wootric_map.plan.records import (
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
 from wootric_map.plan.suppressed_people import suppressed_roots
 from wootric_map.plan.taking_ids import take_ids
+from wootric_map.plan.told import Told
 from wootric_map.plan.tying import tie_ids
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values import dates
@@ -94,6 +100,9 @@ class PlanOptions:
                 "surveyed, such as now, 30d or 2024-03-01"
             )
 
+    rules: MappingRules = DEFAULT_RULES
+    """What the user configures about the mapping: groups and roll-ups give end users properties."""
+
 
 class Plan:
     """Everything that is to be sent, end user by end user.
@@ -109,6 +118,7 @@ class Plan:
         self._ids = EndUserIds(self._identities, None)
         self._kinds = Kinds()
         self._suppression = NOBODY_SUPPRESSED
+        self._deriving = Deriving(self._options.rules, spool)
         self.naming = Naming(self._options.amount_suffix, self._options.array_suffix)
         """How properties are named; after `close`, by all values that each name was seen with."""
         self.has_tracks = False
@@ -151,6 +161,7 @@ class Plan:
         find: Find | None = None,
         evidence: Evidence | None = None,
         suppression: Suppression = NOBODY_SUPPRESSED,
+        histories: Histories | None = None,
     ) -> Iterator[SkippedRow]:
         """Take no more records, and tie the ids together.
 
@@ -158,6 +169,7 @@ class Plan:
             find: looks an end user up in a snapshot, which may tell that two ids are one end user's.
             evidence: what identifies of earlier runs claimed; it shows ids of several people.
             suppression: the people of whom nothing is sent.
+            histories: what earlier runs read of groups; gets what this run says.
 
         Yields:
             The records that are left out because they are repeated or not chosen.
@@ -167,6 +179,8 @@ class Plan:
         self.naming = replace(self.naming, kinds=self._kinds.masks or {})
         users = {name: chosen_names(name) for name in sorted(choice.users)}
         self._ids = EndUserIds(self._identities, evidence)
+        if evidence and histories and self._deriving.takes_groups:
+            self._reach_members(evidence, histories)
         find_id = partial(wootric_id, find, self.is_shared) if find else None
         tie_ids(self._identities, find_id, evidence)
         self.spool.names.keep_members(self._identities.members)
@@ -176,6 +190,15 @@ class Plan:
             users=chain.from_iterable(users.values()),
             limit=choice.limit,
             suppressed=suppressed_roots(self._identities, suppression, evidence),
+        )
+        if not self.derives:
+            self._identities.prints = array("q")  # the steps to come need the memory
+        self._deriving.close(
+            self.naming,
+            self._ids,
+            of_left_out=choice.limit is None,
+            evidence=evidence,
+            histories=histories,
         )
         self.ambiguous_anonymous_ids = self._identities.ambiguous_anonymous_ids
         self.unknown_users = tuple(
@@ -218,6 +241,13 @@ class Plan:
 
     def _planned(self, person: Person, folded: Folded | None) -> EndUserPlan:
         """Return an end user with the fold of their identifies and all their ids."""
+        derived = None
+        if self._deriving.is_asked_for:
+            derived = self._deriving.of(person, folded)
+            if folded:
+                folded = with_own_names(folded, self._deriving.may_name)
+            if derived and folded and folded.replayed and self.folds:
+                folded = with_derived(folded, derived)
         upsert = folded.upsert if folded else EndUserUpsert()
         # A phone is looked up only where there is no email.
         phone = None if upsert.email else upsert.phone_number
@@ -228,6 +258,26 @@ class Plan:
             self._identities.earlier_ids.get(person.root, ()),
             person.root in self._identities.misidentified,
             bool(phone and self._ids.is_shared_phone(phone)),
+            derived,
+        )
+
+    def told(self) -> Iterator[Told]:
+        """Yield what groups and events tell that later runs have to know, for a closed plan."""
+        return self._deriving.told(self._ids, of_left_out=self._options.choice.limit is None)
+
+    @property
+    def derives(self) -> bool:
+        """Whether groups or the history of events give end users properties."""
+        return self._deriving.is_asked_for
+
+    def derived(self, person: Person) -> Derived | None:
+        """Return the derived properties of an end user who has identifies; None if there are none."""
+        return self._deriving.of(person, None)
+
+    def is_written(self, person: Person) -> bool:
+        """Tell whether an end user has a write: an identify is replayed, or properties may be derived."""
+        return person.has_replayed_identifies or (
+            self._deriving.is_asked_for and self._deriving.is_due(person)
         )
 
     def is_shared(self, email: str) -> bool:
@@ -302,6 +352,8 @@ class Plan:
         folded, person = end_user.folded, end_user.person
         if part != "events" and self._options.fold and folded and folded.replayed:
             yield self._write(end_user, folded, ReplayedRefs(person.identifies, folded.replayed))
+        elif part != "events" and end_user.derived and self._is_due(end_user):
+            yield self._derived_write(end_user, end_user.derived)
         keys = RepeatedKeys()
         for row in person.replayed_rows:
             if row.kind == SURVEY:
@@ -312,10 +364,46 @@ class Plan:
             elif part != "events" and row.chosen and folded:
                 identify = identified(row)
                 own = write_of(identify, folded, naming=self.naming)
+                if self.derives:
+                    own = with_own_names(own, self._deriving.may_name)
                 yield self._write(end_user, own, (identify.ref,))
+        if part != "events" and end_user.derived and end_user.is_written and not self.folds:
+            yield self._derived_write(end_user, end_user.derived)
         if self.has_surveys and part != "writes":
             surveys = (row for row in person.replayed_rows if row.kind == SURVEY)
             yield from (event(row, self.naming, keys) for row in surveys)
+
+    def _is_due(self, end_user: EndUserPlan) -> bool:
+        """Return whether the derived properties of an end user are written though no identify is replayed."""
+        return not end_user.is_written and self._deriving.is_due(end_user.person)
+
+    def _derived_write(self, end_user: EndUserPlan, derived: Derived) -> Write:
+        """Return a write of derived properties alone, which creates nobody."""
+        base = end_user.folded
+        own = only_derived(derived, base)
+        return replace(
+            Write(own.upsert, own.origins, (), own.warnings, own.key, own.history),
+            about=(derived.last,),
+        )
+
+    def _reach_members(self, evidence: Evidence, histories: Histories) -> None:
+        """File something under each member, known from earlier runs, of the groups that this run tells of.
+
+        Where only some records are replayed, these are those of the members themselves.
+        """
+        choice = self._options.choice
+        if choice.users or choice.limit is not None:
+            return
+        reached = reached_members(
+            self.spool,
+            self._identities,
+            evidence,
+            histories,
+            # Of others it is not known whether they are on a suppression list.
+            only_named=bool(self._suppression),
+        )
+        if reached:
+            self.take(reached, "", 0)
 
     def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
         """Return the write of a fold; `refs` are the identifies."""

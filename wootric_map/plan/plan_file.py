@@ -21,6 +21,7 @@ from wootric_map.plan.plan_lines import (
 )
 from wootric_map.plan.plan_rejects import Origin
 from wootric_map.plan.steps import SURVEY_ACTIONS, Part
+from wootric_map.plan.told import Told, told_by
 from wootric_map.private_file import LONGEST_LINE
 
 _HAS_WRITES: Final = 1
@@ -65,6 +66,8 @@ class PlanFile:
         self._offsets = array("q")
         self._lines = array("q")
         self._parts = bytearray()
+        # Where the lines begin that tell of groups and events, and where those behind them do.
+        self._first_told = self._past_told = 0
         try:
             self._check()
         except BaseException:
@@ -121,6 +124,29 @@ class PlanFile:
                 yield step
             number += 1
 
+    @property
+    def tells(self) -> bool:
+        """Whether the plan tells of groups or events that later runs have to know."""
+        return self._past_told > self._first_told
+
+    def told(self) -> Iterator[Told]:
+        """Yield what groups and events tell that later runs have to know."""
+        offset, number = self._first_told, 1
+        while offset < self._past_told:
+            with self._lock:
+                self._file.seek(offset)
+                raw = self._file.readline(LONGEST_LINE)
+                offset = self._file.tell()
+            number += 1
+            yield self._told(self._parse(raw, number), number)
+
+    def _told(self, line: dict[str, Any], number: int) -> Told:
+        """Return what a line tells."""
+        try:
+            return told_by(line["told"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._wrong(number, "the line is no part of a plan") from error
+
     def raw(self, ref: Ref) -> bytes:
         """Return a line of the plan file without its line end."""
         with self._lock:
@@ -131,6 +157,7 @@ class PlanFile:
         """Read the file through, count its calls, and note where each end user begins."""
         self._check_header()
         last, number, offset = 0, 1, self._file.tell()
+        self._first_told = self._past_told = offset
         while raw := self._file.readline(LONGEST_LINE):
             number += 1
             line = self._parse(raw, number)
@@ -138,6 +165,10 @@ class PlanFile:
                 if line["end"] != ending(self.counts)["end"] or self._file.read(1):
                     raise self._wrong(number, "its last line does not count what stands before it")
                 return
+            if "told" in line and self._past_told == offset:
+                self._told(line, number)
+                offset = self._past_told = self._file.tell()
+                continue
             step = self._step(line, offset, number)
             if isinstance(step, PlannedCall) and isinstance(step.call, EligibilityCheck):
                 self.checks[step.call.event_name] += 1

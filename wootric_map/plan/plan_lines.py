@@ -1,11 +1,16 @@
 """The lines of a saved plan: how they are written and read.
 
-The file is newline-delimited JSON, version 1. It names neither the files it was made from nor the time: the
-same records give the same bytes.
+The file is newline-delimited JSON, version 1, or 2 if it has `told` lines. It names neither the files
+it was made from nor the time: the same records give the same bytes.
 
 - `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
   (regions.py), or null if the plan is for any account; `against` is `nothing`, `account`,
   `snapshot`, or `rejects` in what `plan_rejects.py` makes.
+- `{"told": {"group": …, "user_id": …, "email": …, "order": [time, has a message id, tie], "traits": …}}`
+  tells who is in a group, and what was stated of it; `{"told": {"event": …, "user_id": …, "email": …,
+  "keys": […], "key": …, "history": …}}` tells of an event that is rolled up (told.py). Nothing is sent for
+  these lines, which stand before all others: a journal remembers them, so that pushes of other parts go on
+  from there.
 - `{"end_user": n, "action": "create", "key": …, "fields": {…}, "records": k}` creates an end user out of
   k identifies. `fields` are those of `POST /end_users`, with `properties` as an object. With an `id`, which
   the export itself names, the fields are written to the end user of that id. Only here may `fields` hold
@@ -17,8 +22,9 @@ same records give the same bytes.
   of `[time, has a message id, the message id or a digest, [names that count], [other names]]`, one for each
   identify that made the last statement about a trait, or shows the order of such identifies
   (trait_history.py). `traits` is an object with the trait of each property that is not spelled like its
-  trait. `known_as` is a list of objects with the further `external_id`s and `email`s that the end user has
-  or had. A plan without these parts is sent as it stands.
+  trait. `derived` is a list of the properties that are no traits, but come from groups or from the history
+  of events. `known_as` is a list of objects with the further `external_id`s and `email`s that the end user
+  has or had. A plan without these parts is sent as it stands.
 - `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` sends a
   call, and so does a line with the action `page_view`. `former_key` is the key of earlier releases, if they
   may have sent the call, and `time` is when it happened, in milliseconds since the epoch.
@@ -55,7 +61,8 @@ from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
 
 T = TypeVar("T")
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""The newest version that is read; a plan without `told` lines is of version 1."""
 HEADER: Final = "wootric_replay_plan"
 """The first member of the first line."""
 
@@ -135,9 +142,15 @@ class Prepared(Protocol):
         """The end user in Wootric, or as an earlier run left the end user; None if neither is known."""
 
 
-def header(account: str | None, against: str) -> dict[str, object]:
-    """Return the first line of a plan, by the account's fingerprint and what the plan was compared with."""
-    return {HEADER: VERSION, "account": account, "against": against}
+def header(account: str | None, against: str, *, tells: bool = False) -> dict[str, object]:
+    """Return the first line of a plan.
+
+    Args:
+        account: the fingerprint of the account; None for any.
+        against: what the plan was compared with.
+        tells: whether lines follow that tell of groups and events.
+    """
+    return {HEADER: VERSION if tells else 1, "account": account, "against": against}
 
 
 def ending(counts: Counter[str]) -> dict[str, object]:
@@ -258,6 +271,7 @@ def _provenance(write: Write, sent: EndUserUpsert, end_user: EndUserPlan) -> dic
     members: dict[str, object] = {
         "said": [[*order, *names] for order, *names in grouped(history.statements)],
         "traits": history.traits,
+        "derived": sorted(history.derived),
         "known_as": [given for each in ids if (given := _fields_of(each))],
     }
     return {name: member for name, member in members.items() if member}
@@ -265,16 +279,22 @@ def _provenance(write: Write, sent: EndUserUpsert, end_user: EndUserPlan) -> dic
 
 def _history(line: dict[str, Any]) -> TraitHistory | None:
     """Return when the fields of a line were stated; None if the line does not tell."""
-    if "said" not in line:
+    if "said" not in line and "derived" not in line:
         return None
     groups: list[Group[str]] = []
-    for time, has_message, tie, *names in line["said"]:
+    for time, has_message, tie, *names in line.get("said", ()):
         _checked(NO_TIME <= integer(time) < -NO_TIME and isinstance(has_message, bool), time)
         counting, others = (list(map(_text, each)) for each in names)
         groups.append(Group(Order(time, has_message, _text(tie)), counting, others))
     traits = line.get("traits", {})
     _checked(isinstance(traits, dict), traits)
-    return TraitHistory(ungrouped(groups), {name: _text(key) for name, key in traits.items()})
+    derived = line.get("derived", [])
+    _checked(isinstance(derived, list), derived)
+    return TraitHistory(
+        ungrouped(groups),
+        {name: _text(key) for name, key in traits.items()},
+        frozenset(map(_text, derived)),
+    )
 
 
 def _other_id(values: Any) -> EndUserUpsert:

@@ -1,11 +1,14 @@
 """Saving a plan as a file, so that a push can send exactly what the plan holds."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Self
 
 from wootric_map.ownership import place_of_ours
 from wootric_map.plan.plan_lines import HEADER, Prepared, dump, ending, header, line_of, load
+from wootric_map.plan.told import Told
+from wootric_map.plan.told import line_of as line_of_told
 from wootric_map.private_file import LONGEST_LINE, PrivateFile
 
 _BUFFER: Final = 64 * 1024
@@ -15,7 +18,13 @@ class PlanWriter:
     """Saves a plan as it is rehearsed; the file comes to its place only when it is whole."""
 
     def __init__(
-        self, path: Path, *, account: str | None, against: str, fills: bool = False
+        self,
+        path: Path,
+        *,
+        account: str | None,
+        against: str,
+        fills: bool = False,
+        tells: bool = False,
     ) -> None:
         """Begin a plan file.
 
@@ -24,6 +33,7 @@ class PlanWriter:
             account: the account's fingerprint; None if the plan is for any account.
             against: what the plan was compared with: `nothing`, `account` or `snapshot`.
             fills: whether updates may only set fields that are empty in Wootric.
+            tells: whether `tell` is to be called.
 
         Raises:
             NotOursError: another user owns the file that is there.
@@ -35,7 +45,7 @@ class PlanWriter:
         self._fills = fills
         self._file = PrivateFile.beside(place, buffer=_BUFFER)
         self._counts: Counter[str] = Counter()
-        self._file.write(dump(header(account, against)))
+        self._file.write(dump(header(account, against, tells=tells)))
 
     def __enter__(self) -> Self:
         return self
@@ -43,6 +53,11 @@ class PlanWriter:
     def __exit__(self, *_: object) -> None:
         if not self._file.is_closed:
             self._file.discard()
+
+    def tell(self, told: Iterable[Told]) -> None:
+        """Write what groups and events tell; before anything is added."""
+        for each in told:
+            self._file.write(dump({"told": line_of_told(each)}))
 
     def add(self, prepared: Prepared) -> None:
         """Write what a push would send for a step; nothing if it would send nothing."""

@@ -13,6 +13,7 @@ from wootric_map.plan.engine.intake import IntakeOptions, take_in
 from wootric_map.plan.engine.spool import SkippedRow, Spool
 from wootric_map.plan.engine.taken import Taken
 from wootric_map.plan.evidence import Evidence
+from wootric_map.plan.histories import Histories
 from wootric_map.plan.plan import Plan, PlanOptions
 from wootric_map.plan.steps import Find
 from wootric_map.read.blocks import ByteStream
@@ -75,6 +76,7 @@ def plan_records(
     workers: SideBySide[Source, Taken] | None = None,
     snapshot: Find | None = None,
     evidence: Evidence | None = None,
+    histories: Histories | None = None,
     rejects: RejectsFile | None = None,
     history: RejectHistory | None = None,
     on_bytes: Callable[[int], object] = int,
@@ -92,6 +94,7 @@ def plan_records(
             process.
         snapshot: looks an end user up without a call; None if there is no snapshot.
         evidence: what the identifies of earlier runs claimed; None uses this run alone.
+        histories: what earlier runs read of groups; None uses this run alone.
         rejects: gets the rejected records.
         history: the records that earlier runs rejected or saw refused, which are left out; None leaves
             none out.
@@ -121,7 +124,7 @@ def plan_records(
             if taken.stopped_after is None:
                 break
             taken = take_in(part, intake, after=taken.stopped_after)
-    for left_out in plan.close(snapshot, evidence, reading.suppression):
+    for left_out in plan.close(snapshot, evidence, reading.suppression, histories):
         report.skip(left_out.source, left_out.line, _skip_of(left_out))
     for ref, warning in plan.warnings():
         report.warn(ref.source, ref.line, warning)

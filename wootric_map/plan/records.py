@@ -14,7 +14,7 @@ from wootric_map.mapping.record_keys import (
 from wootric_map.mapping.settings import event_properties
 from wootric_map.model import EligibilityCheck, MappingWarning, PageView, Ref
 from wootric_map.plan.engine.spool import Person, Row, Rows
-from wootric_map.plan.engine.taken import CHOSEN, IDENTIFY, KINDS, PAGE, SURVEY
+from wootric_map.plan.engine.taken import CHOSEN, GROUP, IDENTIFY, KINDS, PAGE, SURVEY
 from wootric_map.plan.folding import PlacedWarning
 from wootric_map.plan.identified import Identified
 from wootric_map.plan.steps import Event
@@ -35,7 +35,7 @@ def identified(row: Row, named: Named | None = None) -> Identified:
         row: the identify.
         named: the end user that `named_by` finds in `row`, if the caller has it already.
     """
-    _, wootric_id, traits, parent = row.payload
+    _, wootric_id, traits, parent, *_ = row.payload
     user, origins, _ = named or named_by(row)
     return Identified(
         ref_of(row),
@@ -47,12 +47,13 @@ def identified(row: Row, named: Named | None = None) -> Identified:
         record_key(row.message_id, row.digest),
         row.message_id is not None,
         parent=parent,
+        group_id=row.topic if row.is_group else None,
     )
 
 
 def named_by(row: Row) -> Named:
     """Return the end user that an identify names; its `userId` only if that is one person's."""
-    user_id, _, traits, parent = row.payload
+    user_id, _, traits, parent, *_ = row.payload
     named = user_of(Identify(user_id, None, None, row.time, {}, traits, parent))
     if not row.detached:
         return named
@@ -63,9 +64,10 @@ def named_by(row: Row) -> Named:
 def last_that_repeats(identifies: Rows) -> Row | None:
     """Return the last identify if it states all that those before it do, or is the only one; else None.
 
-    A value that is not what it should be leaves the value before it all the same.
+    A value that is not what it should be leaves the value before it all the same. Group calls are passed
+    over, since they state nothing of their user.
     """
-    found = identifies.found
+    found = [each for each in identifies.found if not each[3] & GROUP]
     if len(found) > 1:
         topics = {each[6] if each[3] & CHOSEN else None for each in found}
         if len(topics) > 1 or None in topics:
@@ -79,11 +81,12 @@ def last_that_repeats(identifies: Rows) -> Row | None:
 def superseding(identifies: Rows) -> Identified | None:
     """Return the last identify if it replaces everything that the identifies before it state; else None."""
     row = last_that_repeats(identifies)
-    if row is None or (len(identifies.found) == 1 and row.topic is None):
+    is_only = sum(not each[3] & GROUP for each in identifies.found) == 1
+    if row is None or (is_only and row.topic is None):
         return None
     named = named_by(row)
     latest = identified(row, named)
-    if len(identifies.found) > 1:
+    if not is_only:
         keys = spelled(latest.traits)
         if named.warnings or ("created" in keys and "createdat" in keys):
             # A value of the last that can't be sent leaves the value before it, and each of two creation

@@ -17,6 +17,7 @@ from wootric_map.model import (
     RecordCall,
     Ref,
 )
+from wootric_map.plan.derived import Derived
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.folding import Folded, PlacedWarning
 from wootric_map.plan.people import AMBIGUOUS, SEVERAL_PEOPLE, UNIQUE
@@ -57,6 +58,8 @@ class EndUserPlan:
     """Whether earlier runs may have written this end user as somebody else."""
     has_shared_phone: bool = False
     """Whether several end users of the plan have the phone of this one, which is not looked up then."""
+    derived: Derived | None = None
+    """Properties that come from groups or from the history of events; None if there are none."""
 
     @property
     def is_ambiguous(self) -> bool:
@@ -128,6 +131,8 @@ class Write:
     last_surveyed: int | None = None
     """Unix seconds that the end user gets as the time of their last survey if this write creates them; None
     for none. An end user who is there already keeps theirs."""
+    about: tuple[Ref, ...] = ()
+    """For a write of no identify, a record that makes for it, and is named if the write fails."""
 
     @property
     def whole(self) -> EndUserUpsert:

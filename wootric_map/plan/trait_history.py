@@ -60,6 +60,9 @@ class TraitHistory:
     """The statements; each name is one of `STATED_AS`, or one that `trait` returns."""
     traits: Mapping[str, str] = field(default_factory=dict)
     """The key of the trait of each property that is not spelled like its trait."""
+    derived: frozenset[str] = frozenset()
+    """The names of the properties that are no traits, but come from groups or the history of events. Each
+    gives way to a trait that is spelled like it, whenever that was stated."""
 
     def of_fields(self, written: EndUserUpsert) -> "TraitHistory":
         """Return the history of the fields in `written` alone."""
@@ -170,6 +173,9 @@ def _is_outdated(names: tuple[str, ...], history: TraitHistory, others: OtherSta
 
 def _is_property_outdated(name: str, history: TraitHistory, others: OtherStatements) -> bool:
     """Tell whether other identifies state a property's trait later, or a trait spelled like the property."""
+    if name in history.derived:
+        own = others.of(trait(name))
+        return own is not None and own.counts
     own_key = history.traits.get(name)
     if _is_stated_later(trait(name if own_key is None else own_key), history, others):
         return True

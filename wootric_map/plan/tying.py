@@ -58,6 +58,7 @@ def tie_ids(
         find_ambiguous_ids(identities)
     else:
         findings = EvidenceFindings(identities, evidence)
+        identities.prints = findings.prints
     identities.withheld = Pairs()
     mark_ambiguous_users(identities)
     _tie_pairs(identities)

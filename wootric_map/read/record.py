@@ -4,7 +4,6 @@ Faults are judged in the order of segment.md 2, so that a record with several al
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from functools import cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from wootric_map.model import MappingWarning, Rejection, Skip
@@ -18,6 +17,7 @@ from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.read.record_fields import (
     has_email,
     identity,
+    in_lower_case,
     kind_of,
     objects_of,
     quoted,
@@ -27,6 +27,7 @@ from wootric_map.read.record_fields import (
 )
 from wootric_map.read.rejects_lines import is_rejects_line, kept_line
 from wootric_map.read.survey_records import survey_kind
+from wootric_map.read.useless import unsupported, without_group
 from wootric_map.survey_calls import SurveyKind
 
 Fields: TypeAlias = Mapping[str, Any]
@@ -124,7 +125,30 @@ class Page(NamedTuple):
         return "page"
 
 
-Record: TypeAlias = Identify | Track | Page
+class Group(NamedTuple):
+    """A valid group record: the group that a user is in, and what the customer knows of the group."""
+
+    user_id: str | None
+    anonymous_id: str | None
+    message_id: str | None
+    time: int | None
+    """Milliseconds since the epoch; None if the record has no time."""
+    context: Fields
+    group_id: str
+    traits: Fields
+    """The traits of the group; once the user's rules are applied, each under `prefix` and an underscore."""
+    warnings: tuple[MappingWarning, ...] = ()
+    """Warnings about the record as it was read."""
+    prefix: str = ""
+    """How the names of the properties begin that the traits become in the group's members."""
+
+    @property
+    def type(self) -> Literal["group"]:
+        """The record's type, as Segment spells it."""
+        return "group"
+
+
+Record: TypeAlias = Identify | Track | Page | Group
 Reading: TypeAlias = Record | Skip | Rejection
 """What became of a record: it is valid, skipped or rejected."""
 
@@ -166,6 +190,8 @@ class Rules(NamedTuple):
     """Categories of consent that a record's user must have agreed to (segment.md 3)."""
     placeholders: Collection[str] = PLACEHOLDERS
     """The texts that stand in place of an id of a user, trimmed and in lower case (segment.md 8, rule 1)."""
+    takes_groups: bool = False
+    """Whether Wootric has a use for group records: their traits become properties of the members."""
 
     @property
     def unusual_ids(self) -> Collection[str]:
@@ -202,17 +228,6 @@ def read_line(
     """
     rules = Rules(ignore_integrations, traits_from, consent_categories)
     return read_parsed(line, parse(line), rules)
-
-
-def type_named(data: object) -> str | None:
-    """Return the type that a record's JSON names, in lower case, even if the record is not valid."""
-    named = data.get("type") if isinstance(data, dict) else None
-    return _in_lower_case(named) if isinstance(named, str) else None
-
-
-def _in_lower_case(named: str) -> str:
-    # Only ASCII: `lower` would turn the Kelvin sign into a k.
-    return named.lower() if named.isascii() else named
 
 
 def read_parsed(line: bytes, data: object, rules: Rules = _DEFAULT_RULES) -> Iterator[Read]:
@@ -297,7 +312,7 @@ def _read(line: bytes, data: object, rules: Rules, *, is_element: bool = False) 
             message = 'name the call in "type": identify, track or page'
             message += advice(data, line, is_element=is_element)
         return Rejection("missing_type", "type", message)
-    kind = _in_lower_case(named)
+    kind = in_lower_case(named)
     if kind not in CALLS:
         message = f"{quoted(named)} is no Segment call; use identify, track or page"
         return Rejection(
@@ -336,7 +351,10 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
         valid_id(data, "anonymousId", warnings, rules.placeholders),
     )
     message_id = valid_id(data, "messageId", warnings)
-    if kind in _WITHOUT_IDENTITY:
+    group_id = None
+    if kind == "group" and rules.takes_groups:
+        group_id = valid_id(data, "groupId", warnings, rules.unusual_ids)
+    if kind in _WITHOUT_IDENTITY and not (kind == "group" and rules.takes_groups):
         skip = unsupported(kind)
         return skip._replace(warnings=tuple(warnings)) if warnings else skip
     opt_out = _opt_out_place(data, integrations, context, rules)
@@ -362,10 +380,14 @@ def _read_call(kind: str, data: Fields, rules: Rules) -> Reading:
             has_email(traits),
             survey_kind=survey_kind(integrations) if integrations else None,
         )
+    elif kind == "group":
+        if opt_out is None and group_id is None:
+            return without_group(all_warnings)
+        record = Group(*common, group_id or "", traits, all_warnings)
     else:
         name, category = identity(data.get("name")), identity(data.get("category"))
         record = Page(*common, name, category, properties, all_warnings, has_email(traits))
-    if rules.placeholders is not PLACEHOLDERS and not isinstance(record, Identify):
+    if rules.placeholders is not PLACEHOLDERS and isinstance(record, Track | Page):
         known_as = valid_id(data, "userId"), valid_id(data, "anonymousId")
         if known_as != (user_id, anonymous_id):
             record = record._replace(known_as=known_as)
@@ -397,12 +419,6 @@ def _traits(own: Fields, context: Fields, traits_from: TraitsFrom) -> tuple[Fiel
     if not (isinstance(of_context, dict) and of_context):
         return (own, "traits") if traits_from == "auto" else (NO_FIELDS, "context.traits")
     return of_context, "context.traits"
-
-
-@cache
-def unsupported(kind: str) -> Skip:
-    """Return the skip of a record of a type that Wootric has no use for (segment.md 2)."""
-    return Skip("unsupported_type", kind, "type", f"Wootric has no use for {kind} records")
 
 
 def _read_element(element: object, rules: Rules) -> Read:

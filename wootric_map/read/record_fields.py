@@ -37,6 +37,18 @@ def identity(value: object) -> str | None:
     return None
 
 
+def type_named(data: object) -> str | None:
+    """Return the type that a record's JSON names, in lower case, even if the record is not valid."""
+    named = data.get("type") if isinstance(data, dict) else None
+    return in_lower_case(named) if isinstance(named, str) else None
+
+
+def in_lower_case(named: str) -> str:
+    """Return the type that a record names in lower case."""
+    # Only ASCII: `lower` would turn the Kelvin sign into a k.
+    return named.lower() if named.isascii() else named
+
+
 def valid_id(
     data: Mapping[str, Any],
     field: str,

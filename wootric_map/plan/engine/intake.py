@@ -25,6 +25,7 @@ from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id
 from wootric_map.plan.engine.taken import (
     CHOSEN,
     EMAIL_IN_TRAITS,
+    GROUP,
     IDENTIFY,
     KINDS,
     MENTIONED,
@@ -48,6 +49,7 @@ from wootric_map.plan.people import (
     WOOTRIC,
     id_name,
 )
+from wootric_map.plan.rolling_up import RollingUp, names_of_latest, omit_nothing, unfit_values
 from wootric_map.read.exact_numbers import with_exact_numbers
 from wootric_map.read.files import Source
 from wootric_map.read.json_lines import parse, parse_roughly
@@ -56,17 +58,18 @@ from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordi
 from wootric_map.read.record import (
     NO_FIELDS,
     Fields,
+    Group,
     Identify,
     Page,
     Reading,
     Record,
     Track,
     read_parsed,
-    type_named,
-    unsupported,
 )
+from wootric_map.read.record_fields import type_named
 from wootric_map.read.rejects_lines import is_rejects_line
 from wootric_map.read.suppression import Suppression
+from wootric_map.read.useless import unsupported
 from wootric_map.report import Report
 from wootric_map.values import dates
 from wootric_map.values.contact import comparable
@@ -229,6 +232,7 @@ class Intake:
         self._naming = options.naming
         self._rounds = options.naming.amounts
         self._kinds = Kinds()
+        self._rolled = RollingUp(options.reading.configured).rolled
 
     def reject(self, line: int, rejection: Rejection, raw: bytes) -> None:
         """Take note of a rejected record."""
@@ -240,6 +244,15 @@ class Intake:
     def note_met(self, rules: set[NamedRule]) -> None:
         """Take note of the user's rules that something had."""
         self._report.met_rules |= rules
+
+    def _note_rolled(self, line: int, event: str, properties: Fields) -> None:
+        """Take note that an event is rolled up, and of values in it whose type is wrong for that."""
+        self._report.met_rules.add(NamedRule("event", event))
+        rolled = self._rolled[event]
+        if self._naming.renames:
+            self._kinds.see(names_of_latest(rolled, properties), omit_nothing)
+        for warning in unfit_values(rolled, properties):
+            self._report.warn(self._source, line, warning)
 
     def warn(self, line: int, warning: MappingWarning) -> None:
         """Take note of a warning about the source, which is no record."""
@@ -260,7 +273,9 @@ class Intake:
 
     def pass_over(self, line: int, kind: str) -> None:
         """Take note of a record of a type that is left out, and at which nobody looked any further."""
-        self.skip(line, not_chosen(kind) if kind in KINDS else unsupported(kind))
+        takes_groups = self._options.reading.configured.group_prefix is not None
+        is_of_use = kind in KINDS or (kind == "group" and takes_groups)
+        self.skip(line, not_chosen(kind) if is_of_use else unsupported(kind))
 
     def leave_out_known(
         self, line: int, raw: bytes, reading: Reading, state: int, *, retries: bool
@@ -359,18 +374,17 @@ class Intake:
             self._report.met_events.update(self._options.choice.patterns_of(record.event))
         user, email_from, warnings = self._user(record)
         self._report.warn_of_record(self._source, line, warnings)
-        mark, number, other = IDENTIFY, UNFILED, -1
-        if self._naming.renames and not isinstance(record, Page):
+        if self._naming.renames:
             note_kinds(record, self._kinds)
-        topic: Any = None
-        payload: Any = None
-        if isinstance(record, Identify):
-            topic = _topic(record.user_id, user.wootric_id, record.traits)
-            payload = record.user_id, user.wootric_id, record.traits, record.parent
-        elif not chosen:
-            mark = _mark_of(record)
-        else:
-            mark, topic, payload = self._event(raw, record, user, email_from)
+        if (
+            chosen
+            and isinstance(record, Track)
+            and not record.survey
+            and record.event in self._rolled
+        ):
+            self._note_rolled(line, record.event, record.properties)
+        mark, topic, payload = self._told_by(record, user, email_from, raw, chosen=chosen)
+        number, other = UNFILED, -1
         if payload:
             may_be_other = email_from == "properties"
             number, other = self._tie(record, user, may_be_other=may_be_other)
@@ -409,6 +423,31 @@ class Intake:
             mark |= QUIET
         renamed = (record.event,) if record.sent_as else ()
         return mark, event, (*of_user, record.properties, *renamed)
+
+    def _told_by(
+        self, record: Record, user: User, email_from: str | None, raw: bytes, *, chosen: bool
+    ) -> tuple[int, Any, Any]:
+        """Return the mark of a record, and its topic and payload as in `Kept`; None for what is not kept.
+
+        Args:
+            record: the record.
+            user: whom it names.
+            email_from: where their email stands.
+            raw: its own line.
+            chosen: whether it is chosen.
+        """
+        if isinstance(record, Identify):
+            topic = _topic(record.user_id, user.wootric_id, record.traits)
+            return IDENTIFY, topic, (record.user_id, user.wootric_id, record.traits, record.parent)
+        if isinstance(record, Group):
+            mark, payload = (
+                IDENTIFY | GROUP,
+                (record.user_id, None, NO_FIELDS, "traits", record.traits),
+            )
+            return (mark, record.group_id, payload) if chosen else (mark, None, None)
+        return (
+            self._event(raw, record, user, email_from) if chosen else (_mark_of(record), None, None)
+        )
 
     def add_quickly(self, line: int, raw: bytes, data: dict[str, Any]) -> bool:
         """`add` the record of which `is_ordinary` says yes, if it tells of its user no more than most do.
@@ -455,6 +494,8 @@ class Intake:
             mark |= SUPPRESSED
         if self._suppresses and anonymous_id and self._is_suppressed_device(anonymous_id):
             mark |= SUPPRESSED
+        if kind == "track" and topic in self._rolled:
+            self._note_rolled(line, topic, properties)
         self._report.records += 1
         time = dates.parse_common(data["timestamp"])
         content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
@@ -479,9 +520,12 @@ class Intake:
     def _user(self, record: Record) -> tuple[User, str | None, Sequence[MappingWarning]]:
         """Whom a record names, where their email stands, and the warnings about the record alone."""
         elsewhere = None
-        if not isinstance(record, Identify) and record.has_email_elsewhere:
+        if isinstance(record, Track | Page) and record.has_email_elsewhere:
             elsewhere = EMAIL_IN_TRAITS
         named = user_of(record)
+        if isinstance(record, Group):
+            # A group call names its user by nothing but a userId or an anonymousId.
+            named = named._replace(user=named.user._replace(wootric_id=None))
         email_from = named.email_from if named.user.email else elsewhere
         return named.user, email_from, [*record.warnings, *named.warnings]
 
@@ -665,9 +709,11 @@ def _mark_of(record: Track | Page) -> int:
 
 
 def _name_of(record: Record) -> str | None:
-    """The event of a track record, the name of a page record; None of an identify."""
+    """The event of a track record, the name of a page record, the group of a group call; else None."""
     if isinstance(record, Track):
         return record.event
+    if isinstance(record, Group):
+        return record.group_id
     return None if isinstance(record, Identify) else record.name
 
 

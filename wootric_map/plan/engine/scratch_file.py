@@ -24,6 +24,10 @@ class ScratchFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the file."""
         if self._file:
             self._file.close()
 

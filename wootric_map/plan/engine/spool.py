@@ -12,7 +12,7 @@ import marshal
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,7 @@ from wootric_map.plan.engine.taken import (
     CHOSEN,
     CODES,
     DETACHED,
+    GROUP,
     IDENTIFY,
     KINDS,
     SUPPRESSED,
@@ -84,6 +85,8 @@ class Row(NamedTuple):
     payload: Any
     detached: bool = False
     """Whether it belongs to the end user of its email alone (segment.md 8)."""
+    is_group: bool = False
+    """Whether it is a group call."""
 
 
 Reason: TypeAlias = Literal["repeated", "not_chosen", "suppressed"]
@@ -246,6 +249,10 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
+    def closes(self, also: Callable[[], object]) -> None:
+        """Have something else closed when the spool is."""
+        self._open.callback(also)
+
     def take(self, taken: Taken, source: str, lines_before: int) -> None:
         """Take a part in.
 
@@ -346,6 +353,27 @@ class Spool:
                     if each in ids:
                         yield Noticed(part.source, part.lines_before + line, each)
 
+    def group_calls(self, *, of_left_out: bool) -> Iterator[Found]:
+        """The group calls that are taken, in the order in which they were read, marked if replayed.
+
+        Args:
+            of_left_out: whether those count that were found to be left out since they are not chosen.
+        """
+        counting = {_TAKEN, _LEFT_OUT} if of_left_out else {_TAKEN}
+        for of, part in enumerate(self._parts):
+            marks = self._column(part, "marks")
+            wanted = GROUP | CHOSEN
+            if not any(mark & wanted == wanted for mark in marks):
+                continue
+            fates, records = self._fates_of(part), self._split(part)
+            for index, mark in enumerate(marks):
+                fate = fates[index] & _FATE
+                if mark & wanted == wanted and records[index] and fate in counting:
+                    time, has_message, tie, mark_, *rest = marshal.loads(records[index])  # noqa: S302 - our own
+                    if fate == _LEFT_OUT:
+                        mark_ &= ~CHOSEN
+                    yield (time, has_message, tie, mark_, *rest, of)
+
     @property
     def stretches(self) -> int:
         """How many stretches there are, counted from 0."""
@@ -406,6 +434,7 @@ class Spool:
             topic,
             marshal.loads(payload),  # noqa: S302 - our own
             bool(mark & DETACHED),
+            bool(mark & GROUP),
         )
 
     def raw(self, number: int) -> bytes:
@@ -533,7 +562,7 @@ class Spool:
             identified.update(
                 filing.roots[number]
                 for number, mark, fate in zip(numbers, marks, fates, strict=True)
-                if not mark & 3 and number != NOBODY and fate & _FATE != _REPEATED
+                if not mark & (3 | GROUP) and number != NOBODY and fate & _FATE != _REPEATED
             )
         return frozenset(identified)
 

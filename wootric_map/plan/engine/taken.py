@@ -35,6 +35,10 @@ SUPPRESSED: Final = 64
 EMAIL_IN_TRAITS: Final = "traits"
 """In place of where a track or page record's email stands: nowhere, but in traits that it should not have."""
 
+GROUP: Final = 128
+"""Added to `IDENTIFY`: the record is a group call. It tells that its user is a member of a group, and states
+traits of that group, but none of the user."""
+
 UNFILED: Final = -1
 """In place of the id that a record is filed under: no more is kept than that its message was met."""
 
@@ -44,7 +48,8 @@ line, its kind (and `CHOSEN`, `QUIET`), its line number in the part, its number 
 packed payload, and a digest of its line where it has a message id. A plain tuple, which `marshal` takes.
 The first three and the last put an end user's records in their order.
 
-The topic is the little that tells it from others at a glance: see `intake`. Most payloads are never unpacked.
+The topic of a group call is the `groupId`. Else it is the little that tells a record from others at a glance:
+see `intake`. Most payloads are never unpacked.
 """
 
 
