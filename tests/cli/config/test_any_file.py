@@ -12,9 +12,13 @@ from in_process import run_in_process
 from cli.config import model
 from cli.config.faults import keys_of
 from tests.conftest import clean_environment
+from wootric_map.mapping.rules import Rollup
 
 TABLES = sorted({*keys_of(model.Tables), *model.MAPPING})
-INNER = sorted({key for name in model.MAPPING for key in keys_of(keys_of(model.Layer)[name])})
+INNER = sorted(
+    {key for name in model.MAPPING for key in keys_of(keys_of(model.Layer)[name])}
+    | {*keys_of(Rollup)}
+)
 WORDS = [
     "",
     "auto",
@@ -55,7 +59,15 @@ VALUES = st.recursive(
 )
 KEYS = st.sampled_from(sorted({*keys_of(model.Layer), *INNER, *model.ELSEWHERE, "profile", "rat"}))
 PLACES = st.sampled_from(
-    ["", *(f"[{each}]" for each in TABLES), "[profile.p]", "[profile.p.push]", "[profile.p.traits]"]
+    [
+        "",
+        *(f"[{each}]" for each in TABLES),
+        "[profile.p]",
+        "[profile.p.push]",
+        "[profile.p.traits]",
+        "[rollup.x]",
+        "[profile.p.rollup.'a b']",
+    ]
 )
 DOCUMENTS = st.dictionaries(PLACES, st.dictionaries(KEYS, VALUES, max_size=3), max_size=3)
 

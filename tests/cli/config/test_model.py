@@ -3,9 +3,8 @@
 import dataclasses
 import runpy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, get_args
+from typing import Any, TypedDict, get_args, get_origin
 
 import click
 import pytest
@@ -24,7 +23,8 @@ OF_FILES_ALONE = {"client_secret_command", "password_command"}
 def options_of(name: str) -> dict[str, click.Option]:
     params = CONTEXTS[name].command.params
     found = {key_of(each): each for each in params if isinstance(each, click.Option)}
-    return {key: each for key, each in found.items() if key not in {*model.ELSEWHERE, *ABOUT_FILES}}
+    elsewhere = {*model.ELSEWHERE, *model.MAPPING, *ABOUT_FILES}
+    return {key: each for key, each in found.items() if key not in elsewhere}
 
 
 def plain(type_: Any) -> Any:
@@ -83,39 +83,40 @@ def test_the_page_of_all_keys_is_of_today() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert generate["generated"](page) == page, "run: make docs"
     for key in keys_of(model.Layer):
-        assert f"`{key}`" in page or f"`[{key}]`" in page or key in keys_of(model.Tables), key
-
-
-@dataclass(frozen=True, slots=True)
-class RollupRules:
-    """A table to come: what is made of all events of a name."""
-
-    count: str
-    sum: Mapping[str, str] = field(default_factory=dict)
+        assert f"`{key}`" in page or f"`[{key}" in page or key in keys_of(model.Tables), key
 
 
 class ToCome(TypedDict, total=False):
-    rollup: Mapping[str, RollupRules]
     surveys_disabled: model.Text
 
 
-def test_tables_to_come_need_nothing_but_their_types() -> None:
-    good = {
-        "rollup": {"Order Completed": {"count": "orders", "sum": {"revenue": "revenue"}}},
-        "surveys_disabled": "traits.unsubscribed",
-    }
-    assert list(faults_in(good, ToCome)) == []
+def test_keys_to_come_need_nothing_but_their_types() -> None:
+    assert list(faults_in({"surveys_disabled": "traits.unsubscribed"}, ToCome)) == []
+
+
+def test_roll_ups_are_tables_by_the_events_names() -> None:
+    good = {"rollup": {"Order Completed": {"count": "n_amount", "sum": {"x": "x_amount"}}}}
+    assert list(faults_in(good)) == []
     bad = {
-        "rollup": {"Order Completed": {"cuont": "orders"}, "Signed Up": {"sum": {}}},
+        "rollup": {
+            "Order Completed": {"cuont": "orders"},
+            "Signed Up": {"sum": {}},
+            "Page.Read": {"first": "first"},
+            "Left": 1,
+        }
     }
-    found = {each.keys: each.words for each in faults_in(bad, ToCome)}
+    found = {each.keys: each.words for each in faults_in(bad)}
     assert found["rollup", "Order Completed", "cuont"] == "unknown key; did you mean count?"
     assert "count" in found["rollup", "Signed Up"]
+    assert "first_date" in found["rollup", "Page.Read"]
+    assert found["rollup", "Left"] == "it is a table: write [rollup.Left]"
+    assert len(found) == len(bad["rollup"])
 
 
 def test_a_dataclass_of_the_library_is_a_table_as_it_stands() -> None:
     for name in model.MAPPING:
-        rules = keys_of(model.Layer)[name]
+        type_ = keys_of(model.Layer)[name]
+        rules = get_args(type_)[1] if get_origin(type_) is Mapping else type_
         assert set(keys_of(rules)) == {each.name for each in dataclasses.fields(rules)}
         assert list(faults_in({}, rules)) == []
         assert next(faults_in({"x": 1}, rules)) == Fault(

@@ -6,7 +6,7 @@ import pytest
 
 from wootric_map.errors import SettingsError
 from wootric_map.mapping.entries import ReadingOptions
-from wootric_map.mapping.rules import MappingRules, Rollup, TraitRules
+from wootric_map.mapping.rules import MappingRules, NameRules, ResponseRules, Rollup, TraitRules
 from wootric_map.mapping.settings import map_record
 from wootric_map.read.record import Group, Rules, read_parsed
 
@@ -16,32 +16,53 @@ from wootric_map.read.record import Group, Rules, read_parsed
 )
 def test_a_prefix_that_makes_no_good_names_is_refused(prefix: str) -> None:
     with pytest.raises(SettingsError, match="prefix"):
-        MappingRules(group_prefix=prefix).check()
+        MappingRules(group_prefix=prefix)
 
 
 @pytest.mark.parametrize(
-    "rollup",
+    "parts",
     [
-        Rollup(),
-        Rollup(count="orders"),
-        Rollup(count="orders_date"),
-        Rollup(first="first_amount"),
-        Rollup(last="last"),
-        Rollup(sum={"revenue": "revenue"}),
-        Rollup(min={"revenue": "least"}),
-        Rollup(latest={"plan": "email"}),
-        Rollup(latest={"plan": "created_at"}),
-        Rollup(latest={"plan": "id"}),
-        Rollup(latest={"plan": ""}),
-        Rollup(latest={"plan": "a.b"}),
-        Rollup(latest={"plan": "last", "tier": "last"}),
-        Rollup(count="fixed_amount"),
+        {},
+        {"count": "orders"},
+        {"count": "orders_date"},
+        {"first": "first_amount"},
+        {"last": "last"},
+        {"sum": {"revenue": "revenue"}},
+        {"min": {"revenue": "least"}},
+        {"latest": {"plan": "email"}},
+        {"latest": {"plan": "created_at"}},
+        {"latest": {"plan": "id"}},
+        {"latest": {"plan": ""}},
+        {"latest": {"plan": "a.b"}},
+        {"latest": {"plan": "last", "tier": "last"}},
     ],
 )
-def test_a_roll_up_without_a_name_of_its_own_and_of_its_type_is_refused(rollup: Rollup) -> None:
-    traits = TraitRules(constants={"fixed_amount": 1})
-    with pytest.raises(SettingsError, match="roll-up"):
-        MappingRules(traits=traits, rollup={"Order": rollup}).check()
+def test_a_roll_up_without_a_name_of_its_own_and_of_its_type_is_refused(
+    parts: dict[str, Any],
+) -> None:
+    with pytest.raises(SettingsError):
+        Rollup(**parts)
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"traits": TraitRules(constants={"fixed_amount": 1})}, "fixed_amount"),
+        ({"traits": TraitRules(rename={"x": "fixed_amount"})}, "fixed_amount"),
+        ({"events": NameRules(exclude=("Ord*",))}, "leave Order out"),
+        ({"events": NameRules(only=("Signed Up",))}, "leave Order out"),
+        ({"responses": ResponseRules(event="Ord*")}, "survey response"),
+        ({"responses": ResponseRules(decline_event="Order")}, "survey response"),
+    ],
+)
+def test_a_roll_up_that_other_rules_contradict_is_refused(
+    others: dict[str, Any], words: str
+) -> None:
+    rules = MappingRules(rollup={"Order": Rollup(count="fixed_amount")}, **others)
+    with pytest.raises(SettingsError, match=words):
+        rules.check()
+    ((place, _),) = rules.contradictions()
+    assert place[:2] == ("rollup", "Order")
 
 
 def test_two_events_may_not_share_a_name() -> None:
@@ -118,7 +139,7 @@ def test_the_rules_for_traits_hold_for_the_traits_of_groups(
 
 
 def test_a_property_of_a_group_is_never_a_field_of_its_members() -> None:
-    renamed = {f"company_{key}": key for key in ("email", "id", "phone", "created_at")}
+    renamed = {f"company_{key}": key for key in ("email", "phone", "created_at")}
     rules = MappingRules(TraitRules(rename=renamed), group_prefix="company")
-    data = GROUP | {"traits": {"email": "o@b.co", "id": 5, "phone": "+44 1111", "created_at": 7}}
+    data = GROUP | {"traits": {"email": "o@b.co", "phone": "+44 1111", "created_at": 7}}
     assert map_record(read(data, rules)).stored == {}
