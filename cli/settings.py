@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from wootric_map.inspection.inspect_export import InspectSettings
     from wootric_map.map_records import MapSettings
     from wootric_map.mapping.entries import ReadingOptions
-    from wootric_map.mapping.rules import MappingRules, Rollup
+    from wootric_map.mapping.rules import MappingRules
     from wootric_map.model import Existing
-    from wootric_map.plan.plan import PlanOptions
+    from wootric_map.plan.plan_options import PlanOptions
     from wootric_map.push import PushSettings
     from wootric_map.snapshot.snapshot import SnapshotSettings
     from wootric_map.validate import ValidateSettings
@@ -292,6 +292,7 @@ def _rules(values: Values) -> "MappingRules":
     Raises:
         SettingsError: they contradict each other.
     """
+    from wootric_map.mapping.derived_rules import with_rollups
     from wootric_map.mapping.rules import DEFAULT_RULES
 
     configuration = run_context.configuration()
@@ -322,41 +323,15 @@ def _rules(values: Values) -> "MappingRules":
         traits=traits,
         responses=responses,
         group_prefix=values["group_prefix"],
-        rollup=_rollups(values, rules.rollup),
+        rollup=with_rollups(rules.rollup, values["rollups"]),
     )
     rules.check()
     return rules
 
 
-def _rollups(values: Values, configured: "Mapping[str, Rollup]") -> "Mapping[str, Rollup]":
-    """Return the roll-ups by event: what options name is added to what the configuration has.
-
-    Raises:
-        SettingsError: a roll-up can't be followed.
-    """
-    from wootric_map.errors import SettingsError, UnfitSettingsError
-    from wootric_map.mapping.rules import Rollup
-
-    told: dict[str, dict[str, Any]] = {}
-    for event, what, key, name in values["rollups"]:
-        of_event = told.setdefault(event, {})
-        if key:
-            of_event.setdefault(what, {})[key] = name
-        else:
-            of_event[what] = name
-    found = dict(configured)
-    for event, parts in told.items():
-        before = configured.get(event)
-        try:
-            found[event] = before.with_parts(parts) if before else Rollup(**parts)
-        except SettingsError as error:
-            raise UnfitSettingsError(f"--rollup {event}: {error}") from error
-    return found
-
-
 def _planning(values: Values) -> "PlanOptions":
     from wootric_map.mapping.filters import Choice
-    from wootric_map.plan.plan import PlanOptions
+    from wootric_map.plan.plan_options import PlanOptions
 
     if values["create_only"] and values["fill_missing"]:
         raise click.UsageError(

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from wootric_map.inspection.inspection import Inspection, TraitSummary
     from wootric_map.map_records import Map, MappedRecord, MapSettings
     from wootric_map.mapping.calls import call_for
+    from wootric_map.mapping.derived_rules import Rollup
     from wootric_map.mapping.entries import Entry, ReadingOptions, read_entries
     from wootric_map.mapping.filters import Choice
-    from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, Rollup, TraitRules
+    from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, TraitRules
     from wootric_map.mapping.settings import Mapped, WootricSettings, map_record, unidentified
     from wootric_map.model import (
         Call,
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
         Skip,
     )
     from wootric_map.plan.engine.spool import Spool
-    from wootric_map.plan.plan import Plan, PlanOptions
+    from wootric_map.plan.plan import Plan
+    from wootric_map.plan.plan_options import PlanOptions
     from wootric_map.plan.planning import plan_records
     from wootric_map.push import Push, PushResult, PushSettings
     from wootric_map.read.files import Source, discover
@@ -100,13 +102,15 @@ _NAMES: Final = {
     "inspection.inspection": "Inspection TraitSummary",
     "map_records": "Map MapSettings MappedRecord",
     "mapping.calls": "call_for",
+    "mapping.derived_rules": "Rollup",
     "mapping.entries": "Entry ReadingOptions read_entries",
     "mapping.filters": "Choice",
-    "mapping.rules": "IdentityRules MappingRules NameRules Rollup TraitRules",
+    "mapping.rules": "IdentityRules MappingRules NameRules TraitRules",
     "mapping.settings": "Mapped WootricSettings map_record unidentified",
     "model": "Call EligibilityCheck EndUserUpsert Failure MappingWarning Outcome PageView Rejection Skip",
     "plan.engine.spool": "Spool",
-    "plan.plan": "Plan PlanOptions",
+    "plan.plan": "Plan",
+    "plan.plan_options": "PlanOptions",
     "plan.planning": "plan_records",
     "push": "Push PushResult PushSettings",
     "read.files": "Source discover",

@@ -7,7 +7,7 @@ from wootric_map.account import AccountSettings, ConnectionSettings
 from wootric_map.comparison import NOTHING
 from wootric_map.errors import UnfitSettingsError
 from wootric_map.export import ExportSettings
-from wootric_map.plan.plan import PlanOptions
+from wootric_map.plan.plan_options import PlanOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

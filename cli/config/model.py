@@ -11,7 +11,8 @@ from typing import Annotated, Final, TypeAlias, TypedDict
 
 import msgspec
 
-from wootric_map.mapping.rules import IdentityRules, NameRules, ResponseRules, Rollup, TraitRules
+from wootric_map.mapping.derived_rules import Rollup
+from wootric_map.mapping.rules import IdentityRules, NameRules, ResponseRules, TraitRules
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -37,27 +37,15 @@ _OF_PROPERTY: Final = ("sum", "min", "max", "latest")
 """What the history of an event can give: one value of all events, or one of each property of theirs."""
 
 
-class RollupPart(NamedTuple):
-    """One property that the history of an event becomes, as an option names it."""
-
-    event: str
-    what: str
-    """One of `_ONE_OF_ALL` or of `_OF_PROPERTY`."""
-    key: str
-    """The property of the event; empty for a value of all events."""
-    name: str
-    """The name of the property that it becomes."""
-
-
 def _rolled_up(
     _: click.Context, __: click.Parameter, given: tuple[str, ...]
-) -> tuple[RollupPart, ...]:
-    """Return the parts of roll-ups.
+) -> dict[str, dict[str, Any]]:
+    """Return by event the parts of roll-ups: the name of each value, or its names by properties.
 
     Raises:
         click.BadParameter: one is no part, or one part has two names.
     """
-    found: dict[tuple[str, str, str], str] = {}
+    found: dict[str, dict[str, Any]] = {}
     for each in given:
         place, _equals, name = each.rpartition("=")
         event, _colon, told = place.rpartition(":")
@@ -69,9 +57,11 @@ def _rolled_up(
                 "Completed:sum.revenue=revenue_amount'; WHAT is count, first or last, or sum, min, max or "
                 "latest with a dot and a property behind it"
             )
-        if found.setdefault((event, what, key), name) != name:
-            raise click.BadParameter(f"{place} has two names: {found[event, what, key]} and {name}")
-    return tuple(RollupPart(*place, name) for place, name in found.items())
+        parts = found.setdefault(event, {})
+        named, key = (parts.setdefault(what, {}), key) if dot else (parts, what)
+        if named.setdefault(key, name) != name:
+            raise click.BadParameter(f"{place} has two names: {named[key]} and {name}")
+    return found
 
 
 def _prefix(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
@@ -82,10 +72,10 @@ def _prefix(_: click.Context, __: click.Parameter, given: str | None) -> str | N
     """
     if given is not None:
         from wootric_map.errors import SettingsError
-        from wootric_map.mapping.rules import MappingRules
+        from wootric_map.mapping.derived_rules import check_prefix
 
         try:
-            MappingRules(group_prefix=given)
+            check_prefix(given)
         except SettingsError as error:
             raise click.BadParameter(str(error)) from error
     return given

@@ -11,7 +11,7 @@ from replaying import Replay, at, empty_account, identify, page, track
 from somebody import PEOPLE, Somebody, fill
 
 from wootric_map.errors import SettingsError
-from wootric_map.plan.plan import PlanOptions
+from wootric_map.plan.plan_options import PlanOptions
 from wootric_map.sandbox import (
     Fault,
     FaultRule,

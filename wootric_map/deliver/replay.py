@@ -25,8 +25,9 @@ from wootric_map.errors import CallFailedError, StoppedError
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.model import Outcome, Skip
 from wootric_map.plan.engine.spool import Spool
-from wootric_map.plan.plan import Plan, PlanOptions
+from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
+from wootric_map.plan.plan_options import PlanOptions
 from wootric_map.plan.planning import plan_records
 from wootric_map.plan.told import remember
 from wootric_map.read.blocks import ByteStream

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from wootric_map.mapping.derived_rules import STANDARD_TRAITS
 from wootric_map.mapping.patterns import matches
-from wootric_map.mapping.rules import STANDARD_TRAITS, TraitRules
+from wootric_map.mapping.rules import TraitRules
 from wootric_map.mapping.secrets import is_secret
 from wootric_map.model import MappingWarning
 from wootric_map.read.record import Fields

@@ -14,7 +14,8 @@ from wootric_map.plan.engine.spool import SkippedRow, Spool
 from wootric_map.plan.engine.taken import Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.histories import Histories
-from wootric_map.plan.plan import Plan, PlanOptions
+from wootric_map.plan.plan import Plan
+from wootric_map.plan.plan_options import PlanOptions
 from wootric_map.plan.steps import Find
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from wootric_map.mapping.derived_rules import Rollup
 from wootric_map.mapping.properties import Property, map_properties
 from wootric_map.mapping.property_names import Naming
 from wootric_map.mapping.record_keys import event_key, record_key
-from wootric_map.mapping.rules import MappingRules, Rollup
+from wootric_map.mapping.rules import MappingRules
 from wootric_map.model import MappingWarning
 from wootric_map.plan.engine.spool import Found, Person, Row
 from wootric_map.plan.engine.taken import KINDS, TRACK

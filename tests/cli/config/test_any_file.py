@@ -12,7 +12,7 @@ from in_process import run_in_process
 from cli.config import model
 from cli.config.faults import keys_of
 from tests.conftest import clean_environment
-from wootric_map.mapping.rules import Rollup
+from wootric_map.mapping.derived_rules import Rollup
 
 TABLES = sorted({*keys_of(model.Tables), *model.MAPPING})
 INNER = sorted(

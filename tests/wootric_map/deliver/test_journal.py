@@ -26,6 +26,8 @@ from wootric_map.deliver.journal_schema import MIGRATIONS, connected
 from wootric_map.errors import JournalError, JournalFailedError, StoppedError
 from wootric_map.model import EndUser, EndUserUpsert
 from wootric_map.plan.earlier_rejects import REJECTED
+from wootric_map.plan.group_traits import stated
+from wootric_map.plan.told import Named, ToldCall, remember
 from wootric_map.plan.trait_history import Order, Statement, Statements, TraitHistory
 
 ACCOUNT = "0123456789ab"
@@ -677,6 +679,35 @@ def test_a_journal_of_the_seventh_version_is_brought_up_to_date(path: Path, reop
     assert journal.filled_in(["w"]) is None
     journal.fills.mark("w", ADA)
     assert reopened().filled_in(["w"])
+
+
+def test_a_journal_of_the_eighth_version_is_brought_up_to_date(path: Path, reopened: Open) -> None:
+    with sqlite3.connect(path) as old:
+        old.executescript(f"{FIRST_VERSION};{';'.join(MIGRATIONS[1:8])};PRAGMA user_version = 8;")
+        name = blake2b(b"w", digest_size=16).digest()
+        old.execute("INSERT INTO account (account, secret) VALUES (?, ?)", (ACCOUNT, bytes(32)))
+        old.execute("INSERT INTO delivered VALUES (?, 0, 1)", (name,))
+    old.close()
+    journal = reopened()
+    assert journal.past_delivery("w") == Delivered(1)
+    assert not journal.histories.has_members
+    group = journal.histories.group_print("acme")
+    assert journal.histories.group_traits(group) == {}
+    fold = stated({"plan": "pro"}, 5, has_message=True, tie="m")
+    call = ToldCall(Named("1", None), (5, True, "m"), "acme", fold)
+    remember([call], journal.claims, journal.histories)
+    journal = reopened()
+    assert journal.histories.has_members
+    assert journal.histories.group_traits(group) == fold
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (9,)
+
+
+def test_the_steps_of_released_versions_stay_as_they_were() -> None:
+    """Journals of these versions are about: a step that changed would leave them without a table."""
+    told = blake2b("".join(MIGRATIONS[:8]).encode(), digest_size=8).hexdigest()
+    assert told == "a4697ac3c36e51e4"
+    assert len(MIGRATIONS) == 9
 
 
 @pytest.mark.parametrize("nth", range(20))

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from wootric_map.errors import SettingsError
+from wootric_map.mapping.derived_rules import Rollup
 from wootric_map.mapping.entries import ReadingOptions
-from wootric_map.mapping.rules import MappingRules, NameRules, ResponseRules, Rollup, TraitRules
+from wootric_map.mapping.rules import MappingRules, NameRules, ResponseRules, TraitRules
 from wootric_map.mapping.settings import map_record
 from wootric_map.read.record import Group, Rules, read_parsed
 
