@@ -11,6 +11,7 @@
 | `events`, `pages` | `names` with `name`, `records` and `is_registered`; `more` and `more_records` |
 | `traits` | each trait as `TraitSummary` has it |
 | `more_traits`, `is_more_traits_exact` | how many further traits there are, or about how many |
+| `group_traits` | each trait of groups as `GroupTraitSummary` has it |
 | `asked_account`, `unmet_events` | whether the account was asked; registered events without a record |
 | `commands` | the commands to go on with: `command` and `what` |
 """
@@ -52,7 +53,10 @@ def as_data(
     """Return an inspection as data for JSON; the arguments are those of `write`."""
     text: Callable[[str], str] = redaction.text if redaction else str
     # The traits tell names, which are hidden in all that follows, too.
-    traits = [_trait(asdict(each), redaction) for each in found.traits]
+    traits, group_traits = (
+        [_trait(asdict(each), redaction) for each in traits]
+        for traits in (found.traits, found.group_traits)
+    )
     passed_over = found.passed_over.as_data()
     return {
         "files": found.files,
@@ -75,6 +79,7 @@ def as_data(
         "traits": traits,
         "more_traits": found.more_traits,
         "is_more_traits_exact": found.is_more_traits_exact,
+        "group_traits": group_traits,
         "asked_account": found.asked_account,
         "unmet_events": [text(each) for each in found.unmet_events],
         "commands": [{"command": text(each.command), "what": text(each.what)} for each in commands],

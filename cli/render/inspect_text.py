@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cli.render.inspect_json import iso_time
 from cli.render.next_commands import NextCommand
@@ -19,11 +19,13 @@ from wootric_map.inspection.inspection import (
     IdCounts,
     Inspection,
     NameCounts,
-    TraitSummary,
+    TraitFacts,
 )
 
 if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
+
+T = TypeVar("T", bound=TraitFacts)
 
 _WIDTH: Final = 100
 """Columns where there is no terminal."""
@@ -112,7 +114,7 @@ def lines(
     """
     page = _Page.of(width, encoding)
     found = _hidden(found, redaction) if redaction else found
-    traits = list(_traits(found, page))
+    traits = [*_traits(found, page), *_group_traits(found, page)]
     yield from _records(found)
     yield from _days(found.days, page)
     yield from _end_users(found.end_users)
@@ -135,26 +137,32 @@ def lines(
 
 def _hidden(found: Inspection, redaction: "Redaction") -> Inspection:
     """Return what was found with personal data hidden, before any name is cut: half an email is one, too."""
-    examples = {  # first, since they tell what is to be hidden
-        each.name: tuple(redaction.value(each.name, example) for example in each.examples)
-        for each in found.traits
-    }
-    traits = tuple(
-        replace(
-            each,
-            name=redaction.text(each.name),
-            examples=examples[each.name],
-            becomes=tuple(replace(to, name=redaction.text(to.name)) for to in each.becomes),
-        )
-        for each in found.traits
-    )
+    traits = _hidden_traits(found.traits, redaction)
+    group_traits = _hidden_traits(found.group_traits, redaction)
     events, pages = (
         replace(
             kind, names=tuple(replace(each, name=redaction.text(each.name)) for each in kind.names)
         )
         for kind in (found.events, found.pages)
     )
-    return replace(found, traits=traits, events=events, pages=pages)
+    return replace(found, traits=traits, group_traits=group_traits, events=events, pages=pages)
+
+
+def _hidden_traits(traits: Sequence[T], redaction: "Redaction") -> tuple[T, ...]:
+    """Return traits with personal data hidden."""
+    examples = {  # first, since they tell what is to be hidden
+        each.name: tuple(redaction.value(each.name, example) for example in each.examples)
+        for each in traits
+    }
+    return tuple(
+        replace(
+            each,
+            name=redaction.text(each.name),
+            examples=examples[each.name],
+            becomes=tuple(replace(to, name=redaction.text(to.name)) for to in each.becomes),
+        )
+        for each in traits
+    )
 
 
 def _records(found: Inspection) -> Iterator[str]:
@@ -332,24 +340,40 @@ def _traits(found: Inspection, page: _Page) -> Iterator[str]:
     identified = plural(found.end_users.identified, "end user that has", "end users that have")
     about = "" if found.is_more_traits_exact else "about "
     yield styled(f"Traits: {about}{total:,}", bold=True) + f" (of {identified} an identify)"
+    yield from _trait_table(found.traits, total, about, page)
+
+
+def _group_traits(found: Inspection, page: _Page) -> Iterator[str]:
+    if not found.group_traits:
+        return
+    total, records = len(found.group_traits), plural(found.types.get("group", 0), "group record")
+    yield ""
+    yield styled(f"Group traits: {total:,}", bold=True) + f" (of {records})"
+    yield from _trait_table(found.group_traits, total, "", page)
+
+
+def _trait_table(
+    traits: Sequence[TraitFacts], total: int, about: str, page: _Page
+) -> Iterator[str]:
+    """Yield the lines of traits; `total` is how many there are, `about` tells if that is an estimate."""
     # The fullest first, so that what is hidden is the rarest.
-    ordered = sorted(found.traits, key=lambda each: (-each.end_users, each.name))[:_TRAITS]
+    ordered = sorted(traits, key=lambda each: (-each.fill_rate, each.name))[:_TRAITS]
     yield from _table([_row(each) for each in ordered], page)
     hidden = total - len(ordered)
     if hidden:
         yield f"  {page.cut} and {about}{hidden:,} more; --format json has most of them"
     if not all(each.is_distinct_exact for each in ordered):
         yield f"  ~ about: more than {EXACT - 1:,} values are estimated, give or take 3 %"
-    yield from _marked(found.traits)
+    yield from _marked(traits)
     by_code: dict[str, list[str]] = {}
-    for each in found.traits:
+    for each in traits:
         for code in each.warnings:
             by_code.setdefault(code, []).append(each.name)
     for code, names in sorted(by_code.items()):
         yield f"  {styled(code, fg='yellow')}: {_listed(names)}"
 
 
-def _marked(traits: Sequence[TraitSummary]) -> Iterator[str]:
+def _marked(traits: Sequence[TraitFacts]) -> Iterator[str]:
     secret = [each.name for each in traits if each.looks_like == "secret"]
     if secret:
         yield f"  {styled('! Looks secret', fg='red')}, values are never shown: {_listed(secret)}"
@@ -368,7 +392,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join([*shown, f"{more:,} more"] if more > 0 else shown)
 
 
-def _row(trait: TraitSummary) -> _Row:
+def _row(trait: TraitFacts) -> _Row:
     examples = map(quoted, trait.examples)
     types = " or ".join(_TYPES.get(each, each) for each in trait.types)
     about = "" if trait.is_distinct_exact else "~"

@@ -34,6 +34,14 @@ _OF_LISTS: Final = (
     ("--only-trait", "only_traits"),
 )
 """Options about reading that may be given several times, with the names of their parameters."""
+_OF_TEXTS: Final = (
+    ("--group-traits", "group_prefix"),
+    ("--response-event", "response_event"),
+    ("--response-score", "response_score"),
+    ("--response-text", "response_text"),
+    ("--decline-event", "decline_event"),
+)
+"""Options about the mapping that are one text, with the names of their parameters."""
 
 
 class NextCommand(NamedTuple):
@@ -114,16 +122,31 @@ def _reading(values: Mapping[str, Any]) -> Iterator[str]:
             yield from (option, str(each))
     for old, new in values["renamed_traits"].items():
         yield from ("--rename-trait", f"{old}={new}")
+    for option, name in _OF_TEXTS:
+        if values[name] is not None:
+            yield from (option, values[name])
+    yield from _rollups(values["rollups"])
     if values["max_line_bytes"] != MAX_LINE_BYTES:
         yield from ("--max-line-bytes", str(values["max_line_bytes"]))
     if values["min_age"]:
         yield from ("--min-age", f"{values['min_age']:g}s")
 
 
+def _rollups(given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the options about roll-ups, by what `--rollup` became."""
+    for event, parts in given.items():
+        for what, named in parts.items():
+            by_key = named if isinstance(named, dict) else {None: named}
+            for key, name in by_key.items():
+                place = what if key is None else f"{what}.{key}"
+                yield from ("--rollup", f"{event}:{place}={name}")
+
+
 def _typed_names(found: Inspection, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield the options that name properties after their types: those given, or those that fit."""
     amounts, arrays = values["amount_suffix"], values["array_suffix"]
-    told = any(not _TYPED.isdisjoint(each.warnings) for each in found.traits)
+    every = (*found.traits, *found.group_traits)
+    told = any(not _TYPED.isdisjoint(each.warnings) for each in every)
     if values["typed_names"] or (amounts and arrays) or (told and not (amounts or arrays)):
         yield "--typed-names"
     elif amounts:
@@ -134,6 +157,7 @@ def _typed_names(found: Inspection, values: Mapping[str, Any]) -> Iterator[str]:
 
 def _excluded(found: Inspection) -> Iterator[str]:
     """Yield the options that leave out traits that look personal."""
-    names = [each.name for each in found.traits if each.looks_like in _LEFT_OUT and each.becomes]
+    every = (*found.traits, *found.group_traits)
+    names = [each.name for each in every if each.looks_like in _LEFT_OUT and each.becomes]
     for name in names[:_MOST_EXCLUDED]:
         yield from ("--exclude-trait", name)

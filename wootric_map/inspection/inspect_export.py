@@ -2,13 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from wootric_map.account import AccountSettings, Connect, ConnectionSettings, connected, opened
 from wootric_map.errors import UnfitSettingsError
@@ -17,10 +17,15 @@ from wootric_map.findings import CountedWarnings
 from wootric_map.inspection.end_user_counts import counted, id_counts
 from wootric_map.inspection.inspected_part import InspectedPart, inspect_part
 from wootric_map.inspection.inspected_records import InspectedRecords
-from wootric_map.inspection.inspection import Destination, Inspection, TraitSummary
+from wootric_map.inspection.inspection import (
+    Destination,
+    GroupTraitSummary,
+    Inspection,
+    TraitSummary,
+)
 from wootric_map.inspection.record_counts import RecordCounts
 from wootric_map.inspection.sensitive import NEVER_SHOWN, looks_like, without_secrets
-from wootric_map.inspection.trait_destinations import trait_mappings
+from wootric_map.inspection.trait_destinations import group_trait_mappings, own_path, trait_mappings
 from wootric_map.inspection.trait_table import Path, TraitStats, TraitTable
 from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
 from wootric_map.mapping.filters import Choice
@@ -143,6 +148,7 @@ class _Found:
         self.counts = RecordCounts(names)
         self.records = InspectedRecords(names, file)
         self.traits = TraitTable()
+        self.group_traits = TraitTable()
         self.kinds = Kinds()
 
     def add(self, part: InspectedPart, source: str, lines_before: int) -> None:
@@ -157,6 +163,7 @@ class _Found:
         self.counts.add(part)
         self.records.take(part, source, lines_before)
         self.traits.include(part.traits)
+        self.group_traits.include(part.group_traits)
         self.kinds.add(part.taken.kinds)
 
     def inspection(self, reading: ReadingOptions, registered: frozenset[str] | None) -> Inspection:
@@ -198,6 +205,7 @@ class _Found:
             more_traits=max(self.traits.names.count - len(kept), 0),
             is_more_traits_exact=self.traits.names.is_exact,
             unmet_events=tuple(counts.unmet(registered or frozenset())),
+            group_traits=tuple(self._group_traits(reading)),
         )
 
     def _traits(
@@ -225,8 +233,26 @@ class _Found:
             own = told.get(".".join(path), set())
             ignored += len(codes_to_ignore.intersection(codes) - own)
             shown = {*codes, *own} - codes_to_ignore
-            traits.append(_summary(path, stats, becomes, shown, filled[path], identified))
+            share = filled[path] / identified if identified else 0.0
+            facts = _facts(path, stats, becomes, shown, share, path)
+            traits.append(TraitSummary(end_users=filled[path], **facts))
         return tuple(traits), ignored
+
+    def _group_traits(self, reading: ReadingOptions) -> Iterator[GroupTraitSummary]:
+        """Yield the traits of groups; `reading` is how a run would read and map the records."""
+        rules, naming = reading.configured, replace(reading.naming, kinds=self.kinds.masks or {})
+        kept = self.group_traits.kept()
+        records = self.counts.types["group"]
+        mappings = group_trait_mappings(kept, naming, rules)
+        for path, stats in kept.items():
+            becomes, codes = mappings[path]
+            filled = min(sum(stats.types.values()), records)
+            own = own_path(path, rules)
+            shown = set(codes) - self.report.ignored_warnings
+            yield GroupTraitSummary(
+                records=filled,
+                **_facts(path, stats, becomes, shown, filled / records if records else 0.0, own),
+            )
 
 
 def _with_secrets(reading: ReadingOptions) -> ReadingOptions:
@@ -265,37 +291,38 @@ def _warned(report: Report) -> Mapping[str, set[str]]:
     return found
 
 
-def _summary(
+def _facts(
     path: Path,
     stats: TraitStats,
     becomes: tuple[Destination, ...],
     warnings: Collection[str],
-    end_users: int,
-    identified: int,
-) -> TraitSummary:
-    """Return what is told of a trait.
+    fill_rate: float,
+    own: Path,
+) -> dict[str, Any]:
+    """Return what is told of a trait, as `TraitFacts` has it.
 
     Args:
         path: the keys that lead to it.
         stats: what its values are.
         becomes: what it becomes.
         warnings: the codes of its warnings.
-        end_users: how many end users have a value for it.
-        identified: how many end users have an identify.
+        fill_rate: as in `TraitFacts`.
+        own: the keys that lead to it in its own records.
     """
     samples = sorted(chain.from_iterable(stats.samples.values()), key=attrgetter("digest"))
     values = [each.value for each in samples]
     what = looks_like(path, values)
+    if what not in NEVER_SHOWN:
+        what = looks_like(own, values) or what
     ordered = sorted(stats.types.items(), key=lambda item: (-item[1], item[0]))
-    return TraitSummary(
-        name=".".join(path),
-        types=dict(ordered),
-        end_users=end_users,
-        fill_rate=end_users / identified if identified else 0.0,
-        distinct=stats.distinct.count,
-        is_distinct_exact=stats.distinct.is_exact,
-        examples=() if what in NEVER_SHOWN else tuple(map(without_secrets, values[:EXAMPLES])),
-        becomes=becomes,
-        warnings=tuple(sorted(warnings)),
-        looks_like=what,
-    )
+    return {
+        "name": ".".join(path),
+        "types": dict(ordered),
+        "fill_rate": fill_rate,
+        "distinct": stats.distinct.count,
+        "is_distinct_exact": stats.distinct.is_exact,
+        "examples": () if what in NEVER_SHOWN else tuple(map(without_secrets, values[:EXAMPLES])),
+        "becomes": becomes,
+        "warnings": tuple(sorted(warnings)),
+        "looks_like": what,
+    }

@@ -19,6 +19,7 @@ from wootric_map.model import Skip
 from wootric_map.plan.engine.intake import Intake, IntakeOptions, address, contents, read_into
 from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
 from wootric_map.plan.engine.taken import (
+    GROUP,
     IDENTIFY,
     MENTIONED,
     PAGE,
@@ -83,11 +84,11 @@ class RecordColumns(NamedTuple):
     """The id to file the record under if the first names nobody or several people; `NOBODY` is none, and
     -1 before ids have their numbers in the run."""
     marks: "array[int]"
-    """`IDENTIFY`, `TRACK` or `PAGE`, and `MENTIONED` and `SUPPRESSED` if that is so."""
+    """`IDENTIFY`, `TRACK`, `PAGE` or `GROUP_CALL`, and `MENTIONED` and `SUPPRESSED` if that is so."""
     stated: "array[int]"
     """Which of `IDENTIFIES` and the others hold."""
     labels: "array[int]"
-    """The number of the event's or page's name; 0 for an identify."""
+    """The number of the event's or page's name; 0 for an identify or a group call."""
 
     def kinds(self) -> list[int]:
         """Return the kind of each record."""
@@ -96,6 +97,10 @@ class RecordColumns(NamedTuple):
 
 KIND: Final = 3
 """The bits of a mark that are the kind."""
+GROUP_CALL: Final = 3
+"""The kind of a group call."""
+TYPES: Final = ("identify", "track", "page", "group")
+"""The records' types, each in the place of the number of its kind."""
 
 _CODES_IN_PART: Final = ("q", "I", "q", "I", "q", "i", "i", "B", "B", "I")
 COLUMN_CODES: Final = ("q", "I", "q", "I", "q", "I", "I", "B", "B", "I")
@@ -126,6 +131,8 @@ class InspectedPart(NamedTuple):
     filled: bytes
     """`Filled`, packed."""
     traits: PackedTable
+    group_traits: PackedTable
+    """The traits of groups, under the names of their members' properties."""
     days: Mapping[tuple[int, int], int]
     """The number of records by kind and day since the epoch."""
     names: Mapping[tuple[int, int], int]
@@ -164,6 +171,8 @@ class _Inspecting(Intake):
         super().__init__(source, options)
         self._table = TraitTable()
         self._rows = TraitRows(self._table)
+        self._group_table = TraitTable()
+        self._group_rows = TraitRows(self._group_table)
         self._labels: dict[str, int] = {"": 0}
         self._noted: list[_Noted] = []
         self._quick: list[_Quick] = []
@@ -225,8 +234,11 @@ class _Inspecting(Intake):
         _, email, phone, wootric_id, _, _ = user
         kind, label, stated = mark & KIND, 0, 0
         if kind == SURVEY:  # a track record that says what somebody answered
-            kind, topic, mark = TRACK, payload[-1], mark - SURVEY + TRACK
-        if kind == IDENTIFY:
+            kind, topic = TRACK, payload[-1]
+        if mark & GROUP:
+            kind = GROUP_CALL
+            self._group_rows.add(payload[-1], 0, len(raw))
+        elif kind == IDENTIFY:
             stated = (
                 IDENTIFIES
                 | (HAS_EMAIL if email else 0)
@@ -240,7 +252,7 @@ class _Inspecting(Intake):
             if phone:
                 stated |= EVENT_HAS_PHONE
             label = self._label(topic if kind == TRACK else page_label(*topic))
-        ids = number, other, mark & (KIND | MENTIONED | SUPPRESSED), stated
+        ids = number, other, kind | mark & (MENTIONED | SUPPRESSED), stated
         self._note(raw, time, message, content, ids, label)
 
     def _note(
@@ -267,6 +279,7 @@ class _Inspecting(Intake):
         """Return what it all came to; `lines` is how many lines were read."""
         self._report.records += len(self._quick)
         self._rows.flush()
+        self._group_rows.flush()
         columns = RecordColumns(
             *(
                 array(code, chain(*each))
@@ -288,6 +301,7 @@ class _Inspecting(Intake):
             list(self._labels),
             marshal.dumps(filled, 2),
             self._table.packed(),
+            self._group_table.packed(),
             dict(Counter(zip(kinds, days, strict=True))),
             dict(Counter(zip(kinds, columns.labels, strict=True))),
             self._skipped_types,

@@ -66,7 +66,7 @@ class LeftOut(NamedTuple):
     code: Literal["duplicate", "suppressed"]
     """Why it is skipped: it repeats another record, or its user is on a suppression list."""
     kind: int
-    """`IDENTIFY`, `TRACK` or `PAGE`."""
+    """`IDENTIFY`, `TRACK`, `PAGE` or `GROUP_CALL`."""
     time: int
     """Milliseconds since the epoch, or `NO_TIME`."""
     name: str

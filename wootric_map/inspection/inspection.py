@@ -21,11 +21,13 @@ class DayCount:
     identify: int
     track: int
     page: int
+    group: int = 0
+    """Group records count if they are taken."""
 
     @property
     def records(self) -> int:
         """All records of the day."""
-        return self.identify + self.track + self.page
+        return self.identify + self.track + self.page + self.group
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +113,17 @@ class Destination:
     kind: PropertyKind
 
 
-@dataclass(frozen=True, slots=True)
-class TraitSummary:
-    """A trait of identifies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraitFacts:
+    """What is known of a trait, be it of users or of groups."""
 
     name: str
     """The trait's key; within objects the keys with dots between them."""
     types: Mapping[str, int]
     """How many values have each type, the commonest type first: `text`, `date`, `integer`, `number`,
     `boolean`, `list`, `list_of_objects`, and `object` for one that is nested too deep to look into."""
-    end_users: int
-    """How many end users have an identify with a value; null and empty text are none."""
     fill_rate: float
-    """The share of `EndUserCounts.identified` that `end_users` is, from 0 to 1."""
+    """The share of all that could have a value, from 0 to 1; null and empty text are none."""
     distinct: int
     """How many distinct values there are."""
     is_distinct_exact: bool
@@ -138,6 +138,23 @@ class TraitSummary:
     """The codes of warnings that values of the trait give."""
     looks_like: Sensitivity | None
     """What the trait looks like: a secret, or what it tells of a person; None for neither."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraitSummary(TraitFacts):
+    """A trait of identifies."""
+
+    end_users: int
+    """How many end users have an identify with a value; `fill_rate` is the share of
+    `EndUserCounts.identified` that this is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupTraitSummary(TraitFacts):
+    """A trait of groups, under the name of the property that it is to become in the members."""
+
+    records: int
+    """How many group records have a value; `fill_rate` is the share of all group records that this is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +196,8 @@ class Inspection:
     """How many further traits there are, which have longer names."""
     is_more_traits_exact: bool
     """Whether `more_traits` is exact; if not, it is an estimate."""
+    group_traits: tuple[GroupTraitSummary, ...] = ()
+    """The traits of groups, if their records are taken, in the order of their names."""
     files: int = 0
     """How many files were read."""
     asked_account: bool = False

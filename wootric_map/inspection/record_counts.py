@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from wootric_map.inspection.inspected_part import DAY, InspectedPart
+from wootric_map.inspection.inspected_part import DAY, GROUP_CALL, TYPES, InspectedPart
 from wootric_map.inspection.inspected_records import LeftOut
 from wootric_map.inspection.inspection import DayCount, NameCount, NameCounts
 from wootric_map.plan.engine.names import Names, Tally
-from wootric_map.plan.engine.taken import IDENTIFY, KINDS, PAGE, TRACK
+from wootric_map.plan.engine.taken import IDENTIFY, PAGE, TRACK
 from wootric_map.plan.people import NO_TIME
 
 MOST_NAMES: Final = 1000
 """Events, and pages, that are told; further ones are only counted."""
+
+_NAMED: Final = (TRACK, PAGE)
+"""The kinds of records that have names."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PAST_DAYS: Final = (datetime(2100, 1, 1, tzinfo=UTC) - _EPOCH).days
@@ -44,9 +47,9 @@ class RecordCounts:
             self._add_day(kind, day, count)
         self.types.update(part.skipped_types)
         for (kind, label), count in part.names.items():
-            self.types[KINDS[kind]] += count
-            if kind != IDENTIFY:
-                self._tally.add(KINDS[kind], part.labels[label], count)
+            self.types[TYPES[kind]] += count
+            if kind in _NAMED:
+                self._tally.add(TYPES[kind], part.labels[label], count)
         times = sorted({max(columns.times, default=NO_TIME), _earliest(columns.times)} - {NO_TIME})
         if times:
             self.first = times[0] if self.first is None else min(self.first, times[0])
@@ -55,15 +58,15 @@ class RecordCounts:
     def take_back(self, left_out: LeftOut) -> None:
         """Take a record back that `add` has counted."""
         _, kind, time, name = left_out
-        self.types[KINDS[kind]] -= 1
+        self.types[TYPES[kind]] -= 1
         self._add_day(kind, time // DAY, -1)
-        if kind != IDENTIFY:
-            self._tally.add(KINDS[kind], name, -1)
+        if kind in _NAMED:
+            self._tally.add(TYPES[kind], name, -1)
 
     def days(self) -> Iterator[DayCount]:
         """Yield the days that have records, in order."""
         for day in sorted({day for _, day in +self._days}):
-            counts = (self._days[kind, day] for kind in (IDENTIFY, TRACK, PAGE))
+            counts = (self._days[kind, day] for kind in (IDENTIFY, TRACK, PAGE, GROUP_CALL))
             yield DayCount((_EPOCH + timedelta(days=day)).date().isoformat(), *counts)
 
     def names(self, kind: int, registered: frozenset[str] | None = None) -> NameCounts:
@@ -75,7 +78,7 @@ class RecordCounts:
         """
         told: list[NameCount] = []
         more = more_records = 0
-        for name, count in self._tally.most_common(KINDS[kind]):
+        for name, count in self._tally.most_common(TYPES[kind]):
             if count <= 0:
                 continue
             if len(told) < MOST_NAMES:
@@ -88,7 +91,7 @@ class RecordCounts:
 
     def unmet(self, registered: frozenset[str]) -> Iterator[str]:
         """Yield the registered events that no record has, in order."""
-        met = {name for name, _ in self._tally.most_common(KINDS[TRACK]) if name in registered}
+        met = {name for name, _ in self._tally.most_common(TYPES[TRACK]) if name in registered}
         yield from sorted(registered - met)
 
     def _add_day(self, kind: int, day: int, count: int) -> None:

@@ -8,11 +8,13 @@ from wootric_map.inspection.trait_table import Path, TraitStats
 from wootric_map.mapping.property_names import Naming
 from wootric_map.mapping.rewriting import Rewriting
 from wootric_map.mapping.rules import MappingRules, TraitRules
-from wootric_map.mapping.settings import map_record
-from wootric_map.read.record import Identify
+from wootric_map.mapping.settings import group_properties, map_record
+from wootric_map.read.record import Group, Identify
 
 _USER_ID: Final = "u"
 """The `userId` of the samples; it looks like no email."""
+_GROUP_ID: Final = "g"
+"""The `groupId` of the samples."""
 
 _KINDS: Final[Mapping[str, PropertyKind]] = {
     "_amount": "amount",
@@ -46,6 +48,52 @@ def trait_mappings(
     return found
 
 
+def group_trait_mappings(
+    traits: Mapping[Path, TraitStats], naming: Naming, rules: MappingRules
+) -> Mapping[Path, TraitMapping]:
+    """Return what each trait of groups becomes in the members; nothing if groups are not taken.
+
+    Args:
+        traits: the traits, with samples of their values, rewritten by the user's rules but for secrets.
+        naming: how properties are named.
+        rules: the user's rules.
+    """
+    included = TraitRules(include=rules.traits.include)
+    rewriting = Rewriting(MappingRules(included, group_prefix=rules.group_prefix))
+    found = {}
+    for path, stats in traits.items():
+        becomes: dict[Destination, None] = {}
+        codes: set[str] = set()
+        for value in _values(stats):
+            own = _nested({own_path(path, rules): value})
+            sent = rewriting.of(Group(_USER_ID, None, None, None, {}, _GROUP_ID, own))
+            if not isinstance(sent, Group):
+                continue
+            codes.update(each.code for each in sent.warnings)
+            if group_properties(sent.traits, sent.prefix, naming=naming)[0]:  # it is no secret
+                fields = _nested({path: value})
+                properties, more = group_properties(fields, sent.prefix, naming=naming)
+                becomes |= {
+                    Destination(each.name, _kind_of(each.name)): None for each in properties
+                }
+                codes.update(each.code for each in more)
+        found[path] = TraitMapping(tuple(becomes), tuple(sorted(codes)))
+    return found
+
+
+def own_path(path: Path, rules: MappingRules) -> Path:
+    """Return the keys of a group's trait in the group's own records.
+
+    Args:
+        path: the keys once the user's rules are applied.
+        rules: the user's rules.
+    """
+    top, *within = path
+    renamed = {new: old.split(".") for old, new in rules.traits.rename.items()}
+    top, *above = renamed.get(top, [top])
+    return (top.removeprefix(f"{rules.group_prefix}_"), *above, *within)
+
+
 def _of_trait(path: Path, stats: TraitStats, naming: Naming, rewriting: Rewriting) -> TraitMapping:
     becomes: dict[Destination, None] = {}
     warnings: set[str] = set()
@@ -77,6 +125,11 @@ def _values(stats: TraitStats) -> Iterable[Any]:
 
 def _identify(values: Mapping[Path, Any]) -> Identify:
     """Return an identify with these traits alone."""
+    return Identify(_USER_ID, None, None, None, {}, _nested(values), "traits", ())
+
+
+def _nested(values: Mapping[Path, Any]) -> dict[str, Any]:
+    """Return traits as an object, by the keys that lead to them."""
     traits: dict[str, Any] = {}
     for path, value in values.items():
         within = traits
@@ -84,7 +137,7 @@ def _identify(values: Mapping[Path, Any]) -> Identify:
             inner = within.setdefault(key, {})
             within = inner if isinstance(inner, dict) else {}
         within[path[-1]] = value
-    return Identify(_USER_ID, None, None, None, {}, traits, "traits", ())
+    return traits
 
 
 def _kind_of(name: str) -> PropertyKind:

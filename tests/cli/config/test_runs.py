@@ -14,6 +14,8 @@ from replaying import Replay, identify
 
 from cli import settings
 from cli.app import app
+from cli.config import model
+from wootric_map.mapping.derived_rules import Rollup
 from wootric_map.mapping.rules import IdentityRules, MappingRules, NameRules, TraitRules
 
 if TYPE_CHECKING:
@@ -63,8 +65,83 @@ def test_the_sample_file_has_everything_in_it() -> None:
     for rules in (TraitRules, NameRules, IdentityRules):
         for name in rules.__dataclass_fields__:
             assert f"{name} =" in text, name
-    for table in ("[traits]", "[events]", "[pages]", "[identity]", "[push]", "[profile.night]"):
-        assert table in text
+    for name in Rollup.__dataclass_fields__:
+        assert f"\n{name} =" in text or f"\n{name}." in text, name
+    assert "\ngroup_traits = " in text
+    for table in (*model.MAPPING, "push", "profile.night"):
+        assert f"\n[{table}" in text, table
+
+
+def test_groups_and_roll_ups_of_a_file_are_those_of_the_command_line(
+    replay: Replay, configure: Configure
+) -> None:
+    export = replay.write(
+        [
+            ADA,
+            {"type": "group", "userId": ADA["userId"], "groupId": "g", "traits": {"plan": "pro"}},
+            {"type": "track", "userId": ADA["userId"], "event": "Order", "properties": {"n": 5}},
+        ]
+    )
+    given = (
+        "--group-traits",
+        "co",
+        "--rollup",
+        "Order:sum.n=n_amount",
+        "--rollup",
+        "Order:count=c_amount",
+    )
+    by_options = replay.run("dry-run", "--format", "json", *given, export).stdout
+    configure('group_traits = "co"\n[rollup.Order]\nsum.n = "n_amount"\ncount = "c_amount"\n')
+    assert replay.run("dry-run", "--format", "json", export).stdout == by_options
+    assert b'"properties.co_plan"' in by_options.encode()
+    # What the command line names is added, and stands in place of the same.
+    more = ("--rollup", "Order:count=all_amount", "--rollup", "Order:max.n=most_amount")
+    done = replay.run("dry-run", "--format", "json", *more, export).stdout
+    for name, is_there in (
+        ("n_amount", True), ("most_amount", True), ("all_amount", True), ("c_amount", False)
+    ):  # fmt: skip
+        assert (f'"properties.{name}"' in done) == is_there, name
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('[rollup.Order]\nfirst = "x"', 1, "write x_date"),
+        ('[rollup.Order]\ncuont = "x"', 2, "did you mean count?"),
+        ("[rollup.Order]", 1, "gives no property"),
+        ('rollup = "x"', 1, "it is a table"),
+        ('group_traits = "created"', 1, "standard trait"),
+        ('[rollup.A]\ncount = "n_amount"\n[rollup.B]\ncount = "n_amount"', 4, "a name of its own"),
+        ('[events]\nexclude = ["A*"]\n[rollup.Ab]\ncount = "n_amount"', 3, "leave Ab out"),
+        (
+            '[responses]\nevent = "A"\n[profile.p.rollup.A]\ncount = "n_amount"',
+            3,
+            "survey response",
+        ),
+        ('[traits]\nexclude = ["email"]', 2, "email"),
+    ],
+)
+def test_what_is_wrong_with_groups_and_roll_ups_is_told_with_its_line(
+    run: "Run", configure: Configure, text: str, line: int, words: str
+) -> None:
+    configure(text)
+    checked = run("config", "check")
+    assert checked.returncode == 2
+    assert f"wootric-replay.toml:{line}: " in checked.stdout
+    assert words in checked.stdout
+
+
+def test_the_values_of_roll_ups_are_shown_with_their_lines(
+    run: "Run", configure: Configure
+) -> None:
+    assert rows(run("config", "show", "--format", "json", "push").stdout)["rollup"]["value"] == {}
+    configure('[rollup."A b"]\ncount = "n_amount"\nsum.x = "x_amount"\n')
+    shown = rows(run("config", "show", "--format", "json", "push").stdout)
+    assert shown['rollup."A b".count']["value"] == "n_amount"
+    assert shown['rollup."A b".count']["place"] == "wootric-replay.toml:2"
+    assert shown['rollup."A b".sum']["value"] == {"x": "x_amount"}
+    text = run("config", "show", "push").stdout
+    assert '[rollup."A b"]' in text
 
 
 def test_a_value_counts_for_all_commands_and_a_table_for_one(
