@@ -185,6 +185,72 @@ def test_secrets_are_never_shown(run: "Run", write: "Write") -> None:
     assert "! password" in run("inspect", path).stdout
 
 
+GROUP_RECORDS = [
+    identify("1", email="a@b.co"),
+    {
+        "type": "group",
+        "userId": "2",
+        "groupId": "g",
+        "traits": {
+            "name": "Acme",
+            "api_key": "sk-very-secret",
+            "seats": 5,
+            "owner": {"ssn": "078-05-1120", "email": "owner@b.co"},
+        },
+    },
+    {"type": "group", "userId": "3", "groupId": "g", "traits": {"name": "Acme"}},
+]
+
+
+def test_the_traits_of_groups_are_told_if_their_records_are_taken(
+    run: "Run", write: "Write"
+) -> None:
+    export = write("groups.ndjson", *GROUP_RECORDS)
+    without = as_json(run, export)
+    assert (without["group_traits"], without["types"]["group"]) == ([], 2)
+    rename = ("--rename-trait", "company_api_key=tier")
+    found = as_json(run, "--group-traits", "company", *rename, export)
+    assert found["types"] == {"identify": 1, "group": 2}
+    # Whoever only a group record names has no identify.
+    assert (found["end_users"]["identified"], found["end_users"]["total"]) == (1, 3)
+    assert [each["name"] for each in found["traits"]] == ["email"]
+    told = {each["name"]: each for each in found["group_traits"]}
+    becomes = {name: [to["name"] for to in each["becomes"]] for name, each in told.items()}
+    assert becomes == {
+        "company_name": ["company_name"],
+        "company_seats": ["company_seats"],
+        "company_owner.email": ["company_owner_email"],
+        "company_owner.ssn": [],
+        "tier": [],
+    }
+    assert (told["company_name"]["records"], told["company_name"]["fill_rate"]) == (2, 1.0)
+    assert told["company_seats"]["warnings"] == ["integer_without_amount"]
+    for secret in ("tier", "company_owner.ssn"):
+        assert (told[secret]["looks_like"], told[secret]["examples"]) == ("secret", [])
+        assert told[secret]["warnings"] == ["secret_left_out"]
+    included = as_json(
+        run, "--group-traits", "company", "--include-trait", "api_key", *rename, export
+    )
+    (tier,) = (each for each in included["group_traits"] if each["name"] == "tier")
+    assert (tier["becomes"][0]["name"], tier["examples"]) == ("tier", [])
+    text = run("inspect", "--group-traits", "company", "--redact", export).stdout
+    assert "Group traits: 5 (of 2 group records)" in text
+    for hidden in ("very-secret", "078-05", "owner@b.co"):
+        assert hidden not in text
+
+
+def test_the_commands_to_go_on_with_take_groups_and_roll_ups_over(
+    run: "Run", write: "Write"
+) -> None:
+    given = ["--group-traits", "company", "--rollup", "A b:sum.x.y=x_amount"]
+    given += ["--rollup", "A b:count=n_amount"]
+    done = run("inspect", *given, write("groups.ndjson", *GROUP_RECORDS))
+    for command in commands_in(done.stdout):
+        assert [each for each in given if each not in command] == []
+        if "push" not in command:
+            assert run(*command[1:]).returncode == 0
+
+
 def test_redact_hides_who_it_is(run: "Run", write: "Write") -> None:
     records = [
         identify("1", email="ada@example.com", name="Ada Lovelace", phone="+44 20 7946 0001"),
