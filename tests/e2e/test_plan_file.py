@@ -478,3 +478,15 @@ def test_rejects_of_a_plan_are_placed_where_somebody_can_look(
     done = replay.push(rejects)
     assert done.returncode == 2, done.stderr
     assert f"{rejects}:{len(mended)}: the line is no part of a plan" in done.stderr
+
+
+@pytest.mark.parametrize("folding", [(), ("--no-fold",)])
+def test_whom_the_journal_knows_is_updated_after_an_event_too(
+    replay: Replay, folding: tuple[str, ...]
+) -> None:
+    assert replay.sends(replay.write([at(1, identify("1", ADA))], "first"))
+    rest = replay.write([at(2, track("1")), at(3, identify("1", plan="pro"))], "rest")
+    plan = replay.plan("--next", *folding, rest)
+    assert actions(plan).count("update") == 1
+    assert replay.sends("--plan", plan)
+    assert replay.users()["1"]["properties"] == {"plan": "pro"}

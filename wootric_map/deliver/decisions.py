@@ -280,7 +280,8 @@ class _EndUserDecisions:
                 yield from self._find_again()
         if isinstance(step, Write):
             self.held = yield from self.policy.seen(step, self.held, asks=self.asks)
-        self.asked = _asked(self.held, self._most)
+        if is_compared or self.asks:  # about an event the journal is not asked
+            self.asked = _asked(self.held, self._most)
 
     def _find(self, step: Step) -> Deciding[None]:
         """Look the end user up by the ids of now, by earlier ids, then by ids that only the journal knows.
