@@ -217,6 +217,20 @@ def test_orders_of_whom_wootric_holds_are_counted_without_an_identify(replay: Re
     assert_sends_nothing(replay, *ROLLUPS, replay.write(records))
 
 
+@pytest.mark.parametrize("folding", [(), ("--no-fold",)])
+def test_two_whose_events_came_to_the_same_both_get_it(
+    replay: Replay, folding: tuple[str, ...]
+) -> None:
+    for user in "12":
+        replay.holds(user, f"{user}@b.co")
+    whole = [at(2, order("1", revenue=1)), at(2, order("2", revenue=1))]
+    for nth, record in enumerate(whole):
+        assert replay.sends(*ROLLUPS, *folding, replay.write([record], f"part-{nth}"))
+    counts = {user: held["orders_amount"] for user, held in properties(replay).items()}
+    assert counts == {"1": "1", "2": "1"}
+    assert_sends_nothing(replay, *ROLLUPS, *folding, replay.write(whole))
+
+
 def test_a_message_that_is_read_twice_counts_once(replay: Replay) -> None:
     records = [at(1, identify("1", "a@b.co")), at(2, order("1")) | {"messageId": "m"}]
     for name in ("first", "second"):

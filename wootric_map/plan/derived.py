@@ -81,12 +81,13 @@ def with_own_names(folded: Folded, may_be_derived: Callable[[str], bool]) -> Fol
     return replace(folded, history=lambda: _with_own_names(history(), may_be_derived))
 
 
-def only_derived(derived: Derived, base: Folded | None) -> Folded:
+def only_derived(derived: Derived, base: Folded | None, name: str) -> Folded:
     """Return derived properties in the form in which an end user is written, with nothing else.
 
     Args:
         derived: the end user's derived properties.
         base: the identifies of the end user, written or not; an own trait of theirs of one name counts.
+        name: tells the end user from others, whose events may have come to the same.
     """
     own = base.upsert.properties if base else {}
     added, warnings = _without_collisions(derived, own)
@@ -97,7 +98,9 @@ def only_derived(derived: Derived, base: Folded | None) -> Folded:
         upsert=replace(empty.upsert, properties={each.name: each.value for each in added}),
         origins={f"properties.{each.name}": Origin(each.source, each.original) for each in added},
         warnings=tuple(warnings),
-        key=blake2b(derived.state, digest_size=16).digest(),
+        key=blake2b(
+            name.encode(errors="surrogatepass") + b"\0" + derived.state, digest_size=16
+        ).digest(),
         history=lambda: TraitHistory(derived=names),
     )
 

@@ -152,6 +152,15 @@ class EndUserIds:
                     return Named(text, None) if kind == USER else Named(None, text)
         return Named(None, None)
 
+    def surest_name(self, person: Person) -> str:
+        """Return the name of an id of an end user that tells them from others, the same in most runs."""
+        names = [name for name, _ in self._names.of(person.root)]
+        for kind in (USER, EMAIL, WOOTRIC):
+            for name in names:
+                if name.startswith(PREFIXES[kind]):
+                    return name
+        return next(iter(names), "")
+
     @cached_property
     def _by_root(self) -> "tuple[array[int], array[int]]":
         """The ids that have a fingerprint, by the roots of their end users: these, and the ids' numbers."""

@@ -322,7 +322,7 @@ class Plan:
     def _derived_write(self, end_user: EndUserPlan, derived: Derived) -> Write:
         """Return a write of derived properties alone, which creates nobody."""
         base = end_user.folded
-        own = only_derived(derived, base)
+        own = only_derived(derived, base, self._ids.surest_name(end_user.person))
         return replace(
             Write(own.upsert, own.origins, (), own.warnings, own.key, own.history),
             about=(derived.last,),
