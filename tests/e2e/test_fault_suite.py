@@ -94,7 +94,8 @@ def rejected(replay: Replay) -> dict[str, str]:
 def _message_id(line: dict[str, Any]) -> str:
     """That of a record; a line of a plan stands for the last of its own."""
     if "fields" in line:
-        return f"identify {line['fields']['properties']['mark']}"
+        message_id: str = line["said"][-1][2]
+        return message_id
     return str(line.get("messageId") or line["former_key"])
 
 
@@ -186,8 +187,11 @@ class Cell:
         return place(request) == self.where
 
 
-def _ways() -> Iterator[tuple[str, str, bool, bool, bool]]:
-    """The places, the faults, whether they are carried out, whether they last, and who is known by phone."""
+Way = tuple[str, str, bool, bool, bool]
+"""A place, a fault, whether it is carried out, whether it lasts, whether the end user is known by phone."""
+
+
+def _ways() -> Iterator[Way]:
     ways = product((LOOK_UP, CREATE, UPDATE, CHECK, VIEW), FAULTS, (False, True), (False, True))
     for where, fault, carried_out, lasts in ways:
         if lasts and (where, fault) == (CREATE, "silence"):
@@ -214,21 +218,30 @@ def _held(where: str, against: str, *, by_phone: bool) -> tuple[bool, ...]:
 
 
 def _cells(against: str) -> Iterator[Cell]:
-    """All cells, those whose end users are there already spread evenly among the others.
+    """All cells, numbered from the number of newcomers on.
 
-    Where most are there, nobody would be created first.
+    First come those of end users who are there and whose create a fault meets. They are too few to make a
+    look-up first the cheaper way, so they are created first, in whatever order the replies come. Any order of
+    the others will do.
     """
     drawn = [
         (is_held, way) for way in _ways() for is_held in _held(way[0], against, by_phone=way[-1])
     ]
-    sizes = Counter(is_held for is_held, _ in drawn)
-    turns = {is_held: count() for is_held in sizes}
-    drawn.sort(key=lambda each: next(turns[each[0]]) / sizes[each[0]])
-    for number, (is_held, (where, fault, carried_out, lasts, by_phone)) in enumerate(drawn):
+    drawn.sort(key=lambda each: not _is_created_though_there(*each))
+    created = sum(_is_created_though_there(*each) for each in drawn)
+    assert created < 35, "half of the replies that count would be about those who are there"
+    for number, (is_held, way) in enumerate(drawn, start=NEWCOMERS):
+        where, fault, carried_out, lasts, by_phone = way
         yield Cell(Person(number, by_phone, is_held), fault, where, carried_out, lasts)
 
 
+def _is_created_though_there(is_held: bool, way: Way) -> bool:
+    return is_held and way[0] == CREATE
+
+
 WORKERS: Final = 64
+NEWCOMERS: Final = 2 * WORKERS
+"""How many end users whom no fault meets come first where end users are created first; they are new."""
 CELLS: Final = {against: tuple(_cells(against)) for against in ("account", "auto")}
 TABLES: Final = tuple(product((False, True), CELLS))
 """Whether events in doubt are sent again, and against what a push compares."""
@@ -254,29 +267,16 @@ class Table:
     """How often the first push sent something, by end user and place."""
 
 
-def _with_newcomers(cells: Sequence[Cell]) -> Iterator[Person]:
-    """The end users of the cells, and among them some whom no fault meets.
-
-    These are new, and as many as there are workers come first: so whoever may be there is created first, in
-    whatever order the replies come.
-    """
-    for nth in range(WORKERS):
-        yield Person(2 * len(cells) + nth)
-    for nth, cell in enumerate(cells):
-        yield cell.person
-        yield Person(len(cells) + nth)
-
-
 @contextmanager
 def _table(folder: Path, *, resends: bool, against: str) -> Iterator[Table]:
     is_bad = [True]
-    cells = CELLS[against]
+    cells = {cell.person.number: cell for cell in CELLS[against]}
     struck: set[int] = set()
     sent: Counter[tuple[int | None, str]] = Counter()
 
     def rule(request: SandboxRequest) -> Fault | None:
         number = whose(request)
-        if not is_bad or number is None or number >= len(cells):
+        if not is_bad or number not in cells:
             return None
         sent[number, place(request)] += 1
         cell = cells[number]
@@ -287,9 +287,8 @@ def _table(folder: Path, *, resends: bool, against: str) -> Iterator[Table]:
 
     with run_sandbox(SandboxSettings(faults=(unlisted, rule))) as sandbox:
         replay = Replay(folder, sandbox, forks=True)
-        people = list(
-            _with_newcomers(cells) if against == "auto" else (each.person for each in cells)
-        )
+        newcomers = map(Person, range(NEWCOMERS if against == "auto" else 0))
+        people = [*newcomers, *(cell.person for cell in cells.values())]
         put_into(replay, people)
         push: tuple[str | Path, ...] = (
             replay.write(all_records(people)),
@@ -306,7 +305,7 @@ def _table(folder: Path, *, resends: bool, against: str) -> Iterator[Table]:
             *(("--in-doubt", "resend") if resends else ()),
         )
         first = replay.push(*push)
-        assert struck == {cell.person.number for cell in cells}, first.stderr
+        assert struck == cells.keys(), first.stderr
         rejects = rejected(replay)
         is_bad.clear()
         second = replay.push(*once_more(push))

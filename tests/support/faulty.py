@@ -96,7 +96,7 @@ def unlisted(request: SandboxRequest) -> Fault | None:
 
 @dataclass(frozen=True)
 class Person:
-    """An end user of an export; each of their requests tells their number."""
+    """An end user of an export; each of their requests tells their number. They are pushed in its order."""
 
     number: int
     by_phone: bool = False
@@ -106,7 +106,7 @@ class Person:
 
     @property
     def name(self) -> str:
-        return f"u{self.number}"
+        return f"u{self.number:05}"
 
     @property
     def names(self) -> dict[str, str]:
@@ -158,7 +158,7 @@ def whose(request: SandboxRequest) -> int | None:
 
 def event(request: SandboxRequest) -> str:
     """The `messageId` of the record that an eligibility check or page view was made from."""
-    return f"{'track' if place(request) == CHECK else 'page'} u{whose(request)}"
+    return f"{'track' if place(request) == CHECK else 'page'} u{whose(request):05}"
 
 
 def taken(state: SandboxState) -> Counter[str]:
