@@ -344,7 +344,7 @@ def test_no_order_of_lines_changes_the_plan(
         assert planned(other, "other") == planned(records, "one")
 
 
-@examples(20)
+@examples(12)
 @given(records=dated(), data=st.data(), options=configurations())
 def test_parts_pushed_in_any_order_come_to_the_whole(
     sandbox: RunningSandbox,
@@ -366,9 +366,139 @@ def test_parts_pushed_in_any_order_come_to_the_whole(
         assert_sends_nothing(replay, *options, replay.write(whole))
     with empty_account(sandbox) as replay:
         for nth, part in enumerate(parts):
-            assert replay.sends(*options, replay.write(part, f"part-{nth}"))
+            export = replay.write(part, f"part-{nth}")
+            if data.draw(st.booleans()):
+                plan = replay.plan("--next", *options, export, name=f"plan-{nth}")
+                assert replay.sends("--plan", plan)
+            else:
+                assert replay.sends(*options, export)
         split = properties(replay)
         for user, wanted in expected.items():
             # Wootric deletes no property: what an earlier part has sent may stay beside what is right.
             assert {name: split[user].get(name) for name in wanted} == wanted
         assert_sends_nothing(replay, *options, replay.write(whole))
+
+
+@examples(15)
+@given(
+    records=dated(),
+    options=configurations(),
+    user=USERS,
+    by_email=st.booleans(),
+    opted_out=st.sets(st.integers(0, 11)),
+)
+def test_who_said_no_tells_nothing_and_gets_nothing(
+    sandbox: RunningSandbox,
+    records: list[dict[str, Any]],
+    options: tuple[str, ...],
+    user: str,
+    by_email: bool,
+    opted_out: set[int],
+) -> None:
+    whole = [*KEPT_ALWAYS, *records]
+    refused = [
+        each | {"integrations": {"All": False}} if nth in opted_out else each
+        for nth, each in enumerate(records)
+    ]
+    with empty_account(sandbox) as replay:
+        listed = replay.folder / "listed"
+        listed.write_text(f"u{user}@b.co\n" if by_email else f"{user}\n")
+        export = replay.write([*KEPT_ALWAYS, *refused])
+        assert replay.sends(*options, "--suppress", listed, export)
+        held = properties(replay)
+        assert user not in held
+        assert_sends_nothing(replay, *options, "--suppress", listed, export)
+    with empty_account(sandbox) as replay:
+        others = [
+            each
+            for nth, each in enumerate(whole, -len(KEPT_ALWAYS))
+            if each["userId"] != user and nth not in opted_out
+        ]
+        assert replay.sends(*options, replay.write(others))
+        assert properties(replay) == held
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_two_user_ids_of_one_person_have_one_group_and_one_history(
+    replay: Replay, nth: int
+) -> None:
+    whole = [
+        at(1, identify("1", "a@b.co")),
+        at(2, order("1", revenue=1)),
+        at(3, group("2", "g", name="Acme")),
+        at(4, order("2", revenue=2)),
+        at(5, identify("2", "a@b.co")),
+        at(2, group("1", "old", name="Old", plan="free")),
+    ]
+    for parts in ((whole,), (whole[:nth], whole[nth:]), (whole[nth:], whole[:nth])):
+        replay.sandbox.state.reset()
+        replay.run("journal", "forget", "--yes")
+        for number, records in enumerate(parts):
+            assert replay.sends(*BOTH, replay.write(records, f"part-{number}.ndjson"))
+        assert_sends_nothing(replay, *BOTH, replay.write(whole))
+        (held,) = properties(replay).values()
+        wanted = {"company_name": "Acme", "orders_amount": "2", "revenue_amount": "3"}
+        assert {name: held.get(name) for name in wanted} == wanted
+
+
+def test_other_rules_send_only_what_they_change(replay: Replay) -> None:
+    export = replay.write(WHOLE)
+    assert replay.sends(export)
+    sent: list[set[str]] = []
+    for options in (GROUPS, BOTH, (*GROUPS, *ROLLUPS[:2]), BOTH, ()):
+        before = len(replay.sandbox.requests)
+        assert replay.sends(*options, export)
+        forms = [
+            each["form"] for each in replay.sandbox.requests[before:] if each["method"] == "PUT"
+        ]
+        sent.append({name for form in forms for name in form if name.startswith("properties")})
+    assert sent[0] == {f"properties[{name}]" for name in OF_GROUP}
+    assert sent[1] == {f"properties[{name}]" for name in ROLLED}
+    assert sent[2:] == [set(), set(), set()]
+
+
+def test_hostile_groups_and_values_end_in_a_plan(replay: Replay) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(200):
+        deep = {"a": deep}
+    values: Sequence[Any] = (
+        1e308,
+        -1e-308,
+        "9" * 400,
+        "NaN",
+        "\uff11\uff12",
+        True,
+        [],
+        {},
+        deep,
+        "\0",
+        2**62,
+    )
+    records = [
+        at(1, identify("1", "a@b.co")),
+        *(at(2, group("1", each, name="x")) for each in ("g" * 500_000, "\0\x1b[31m", "null", "")),
+        *(
+            at(3, group("1", "g", **traits))
+            for traits in (
+                {"deep": deep},
+                {"big": "x" * 500_000},
+                {
+                    "email": "c@acme.co",
+                    "phone": "+44 20 7946 0001",
+                    "id": 9,
+                    "createdAt": "2020-01-01",
+                },
+                {"$a": "\x1b[31m", "n.m": [{"x": 1}], **{f"k{nth}": nth for nth in range(1000)}},
+            )
+        ),
+        *(at(4, order("1", revenue=value, plan=value)) for value in values),
+    ]
+    done = replay.push(*BOTH, "--format", "json", replay.write(records))
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    held = replay.users()["1"]
+    assert (held["email"], held["phone_number"]) == ("a@b.co", None)
+    assert held["properties"]["orders_amount"] == "11"
+    # Of the numbers below 2**63 the fraction is nothing once all is rounded.
+    assert held["properties"]["revenue_amount"] == str(2**62)
+    assert_sends_nothing(replay, *BOTH, replay.folder / "export.ndjson")
