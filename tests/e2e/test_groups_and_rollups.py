@@ -448,13 +448,56 @@ def test_other_rules_send_only_what_they_change(replay: Replay) -> None:
     for options in (GROUPS, BOTH, (*GROUPS, *ROLLUPS[:2]), BOTH, ()):
         before = len(replay.sandbox.requests)
         assert replay.sends(*options, export)
-        forms = [
-            each["form"] for each in replay.sandbox.requests[before:] if each["method"] == "PUT"
-        ]
+        requests: Any = replay.sandbox.requests
+        forms = [each["form"] for each in requests[before:] if each["method"] == "PUT"]
         sent.append({name for form in forms for name in form if name.startswith("properties")})
     assert sent[0] == {f"properties[{name}]" for name in OF_GROUP}
     assert sent[1] == {f"properties[{name}]" for name in ROLLED}
     assert sent[2:] == [set(), set(), set()]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--group-traits", "org"), {"org_name": "Acme", "org_plan": "pro", "org_seats": "5"}),
+        ((*GROUPS, "--exclude-trait", "plan"), {"company_name": "Acme", "company_seats": "5"}),
+        (
+            (*GROUPS, "--exclude-trait", "company_plan"),
+            {"company_name": "Acme", "company_seats": "5"},
+        ),
+        (
+            (*GROUPS, "--rename-trait", "company_plan=tier"),
+            {"company_name": "Acme", "tier": "pro", "company_seats": "5"},
+        ),
+        ((*GROUPS, "--only-trait", "company_name"), {"company_name": "Acme"}),
+    ],
+)
+def test_the_rules_of_today_hold_for_what_earlier_runs_read_of_a_group(
+    replay: Replay, options: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    first = [
+        at(1, identify("1", "a@b.co")),
+        at(2, group("1", "g", name="Acme", plan="pro", token="x")),
+    ]
+    # A secret was asked for in the first run alone.
+    assert replay.sends(*GROUPS, "--include-trait", "token", replay.write(first, "first"))
+    later = replay.write([at(1, identify("2", "b@b.co")), at(3, group("2", "g", seats="5"))])
+    assert replay.sends(*options, later)
+    assert properties(replay)["2"] == expected
+
+
+def test_the_rules_of_today_hold_for_what_earlier_runs_read_of_events(replay: Replay) -> None:
+    rollups: tuple[str, ...] = ("--rollup", "Order:latest.card=card")
+    rollups += ("--rollup", "Order:sum.cost=cost_amount", "--rollup", "Order:count=n_amount")
+    card = {"brand": "V", "cvv": "123"}
+    first = [at(2, track("1", "Order", properties={"card": card, "cost": 7}))]
+    assert replay.sends(*rollups, "--include-trait", "cvv", replay.write(first, "first"))
+    later = replay.write([at(1, identify("1", "a@b.co"))])
+    assert replay.sends(*rollups, "--exclude-trait", "cost", later)
+    assert properties(replay)["1"] == {"card_brand": "V", "n_amount": "1"}
+    renamed = ("--rollup", "Order:count=orders_amount")
+    assert replay.sends(*renamed, replay.write(first, "first"))
+    assert properties(replay)["1"]["orders_amount"] == "1"
 
 
 def test_hostile_groups_and_values_end_in_a_plan(replay: Replay) -> None:

@@ -15,6 +15,7 @@ from zlib import crc32
 
 from wootric_map.inspection.trait_rows import TraitRows
 from wootric_map.inspection.trait_table import PackedTable, Path, TraitTable
+from wootric_map.mapping.group_rewriting import GroupRewriting
 from wootric_map.model import Skip
 from wootric_map.plan.engine.intake import Intake, IntakeOptions, address, contents, read_into
 from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
@@ -173,6 +174,7 @@ class _Inspecting(Intake):
         self._rows = TraitRows(self._table)
         self._group_table = TraitTable()
         self._group_rows = TraitRows(self._group_table)
+        self._groups = GroupRewriting(options.reading.configured)
         self._labels: dict[str, int] = {"": 0}
         self._noted: list[_Noted] = []
         self._quick: list[_Quick] = []
@@ -237,7 +239,7 @@ class _Inspecting(Intake):
             kind, topic = TRACK, payload[-1]
         if mark & GROUP:
             kind = GROUP_CALL
-            self._group_rows.add(payload[-1], 0, len(raw))
+            self._group_rows.add(self._groups.of_group(payload[-1]), 0, len(raw))
         elif kind == IDENTIFY:
             stated = (
                 IDENTIFIES

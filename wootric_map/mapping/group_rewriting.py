@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from wootric_map.mapping.rules import MappingRules, TraitRules
 from wootric_map.mapping.settings import GROUP_TRAITS, shown_group_place
-from wootric_map.mapping.trait_rewriting import TraitRewriting
-from wootric_map.read.record import Group
+from wootric_map.mapping.trait_rewriting import Rewritten, TraitRewriting
+from wootric_map.read.record import Fields, Group
 
 
 class GroupRewriting:
@@ -32,17 +32,33 @@ class GroupRewriting:
 
     def rewritten(self, record: Group) -> Group:
         """Return a group record with its traits under the names of properties, as far as they are sent."""
-        warnings = record.warnings
-        traits = record.traits
-        own = self._own.rewritten(traits, GROUP_TRAITS)
-        if own:
-            traits, warnings = own.fields, (*warnings, *own.warnings)
-        traits = {f"{self._prefix}_{key}": value for key, value in traits.items()}
+        warnings, own = record.warnings, record.traits
+        left = self._own.rewritten(own, GROUP_TRAITS)
+        if left:
+            own, warnings = left.fields, (*warnings, *left.warnings)
+        named = self._named(own)
+        warnings = (*warnings, *named.warnings)
+        return record._replace(traits=named.fields, own=own, warnings=warnings, prefix=self._prefix)
+
+    def of_group(self, traits: Fields) -> Fields:
+        """Return traits that a journal or a plan has of a group as `rewritten` returns those of a record.
+
+        The rules may have been others when they were read.
+
+        Args:
+            traits: the traits, as `Group.own` has them.
+        """
+        left = self._own.rewritten(traits, GROUP_TRAITS)
+        return self._named(left.fields if left else traits).fields
+
+    def _named(self, own: Fields) -> Rewritten:
+        """Return traits under the names of properties, as the rules for these want them."""
+        traits = {f"{self._prefix}_{key}": value for key, value in own.items()}
         prefixed = self._prefixed.rewritten(traits, GROUP_TRAITS)
-        if prefixed:
-            placed = (
-                each._replace(field=shown_group_place(each.field, self._prefix))
-                for each in prefixed.warnings
-            )
-            traits, warnings = prefixed.fields, (*warnings, *placed)
-        return record._replace(traits=traits, warnings=warnings, prefix=self._prefix)
+        if prefixed is None:
+            return Rewritten(traits, ())
+        placed = (
+            each._replace(field=shown_group_place(each.field, self._prefix))
+            for each in prefixed.warnings
+        )
+        return Rewritten(prefixed.fields, tuple(placed))

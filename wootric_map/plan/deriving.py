@@ -27,8 +27,9 @@ class Deriving:
             spool: keeps the records.
         """
         prefix = rules.group_prefix
-        self._prefix = prefix
-        self._groups = None if prefix is None else MemberGroups(prefix, spool)
+        self._names = () if prefix is None else (f"{prefix}_", *rules.traits.rename.values())
+        """How the names of properties may begin that groups give."""
+        self._groups = None if prefix is None else MemberGroups(rules, spool)
         self._events = RolledEvents(rules, spool) if rules.rollup else None
         self._ids: IdsOf | None = None
         """Tells of the ids of end users, if there are histories."""
@@ -71,7 +72,7 @@ class Deriving:
 
     def may_name(self, name: str) -> bool:
         """Return whether any end user may have a derived property of a name."""
-        if self._prefix is not None and name.startswith(f"{self._prefix}_"):
+        if name.startswith(self._names):
             return True
         return self._events is not None and self._events.may_name(name)
 
@@ -103,5 +104,7 @@ class Deriving:
         for each in filter(None, told):
             properties += each.properties
             warnings += (PlacedWarning(each.ref or ref, warning) for warning in each.warnings)
-            state += each.state
+            # Under other rules the same becomes other properties.
+            named = repr([(found.name, found.value) for found in each.properties])
+            state += each.state + named.encode(errors="surrogatepass")
         return Derived(properties, warnings, state, ref) if properties or warnings else None

@@ -5,9 +5,11 @@ from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+from wootric_map.mapping.group_rewriting import GroupRewriting
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.property_names import AS_WRITTEN, Naming
 from wootric_map.mapping.record_keys import line_digest, record_key
+from wootric_map.mapping.rules import MappingRules
 from wootric_map.mapping.settings import group_properties
 from wootric_map.model import Ref
 from wootric_map.plan.derived import Given
@@ -44,14 +46,15 @@ class _Call(NamedTuple):
 class MemberGroups:
     """The groups of a run, or of all runs: `close` once all records are in, then ask."""
 
-    def __init__(self, prefix: str, spool: Spool) -> None:
+    def __init__(self, rules: MappingRules, spool: Spool) -> None:
         """Know no group yet.
 
         Args:
-            prefix: how the names of the properties begin.
+            rules: what the user configures, checked; it has a prefix for the traits of groups.
             spool: keeps the records.
         """
-        self._prefix = prefix
+        self._prefix = rules.group_prefix or ""
+        self._rewriting = GroupRewriting(rules)
         self._spool = spool
         self._naming = AS_WRITTEN
         self._traits = GroupTraits()
@@ -162,7 +165,8 @@ class MemberGroups:
             fold = self._traits.of(group)
         elif self._histories:
             fold = self._histories.group_traits(group)
-        found, warnings = group_properties(traits_of(fold), self._prefix, naming=self._naming)
+        traits = self._rewriting.of_group(traits_of(fold))
+        found, warnings = group_properties(traits, self._prefix, naming=self._naming)
         state = blake2b(packed_fold(dict(sorted(fold.items()))).encode()).digest()
         return Given(found, warnings, state, None)
 

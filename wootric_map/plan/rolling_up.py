@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -9,7 +10,8 @@ from wootric_map.mapping.derived_rules import Rollup
 from wootric_map.mapping.properties import Property, map_properties
 from wootric_map.mapping.property_names import Naming
 from wootric_map.mapping.record_keys import event_key, record_key
-from wootric_map.mapping.rules import MappingRules
+from wootric_map.mapping.rules import MappingRules, TraitRules
+from wootric_map.mapping.trait_rewriting import TraitRewriting
 from wootric_map.model import MappingWarning
 from wootric_map.plan.engine.spool import Found, Person, Row
 from wootric_map.plan.engine.taken import KINDS, TRACK
@@ -22,6 +24,7 @@ from wootric_map.plan.event_history import (
     date_of,
     event_history,
 )
+from wootric_map.plan.group_traits import json_text
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.records import RepeatedKeys
 from wootric_map.values import dates
@@ -66,6 +69,8 @@ class RollingUp:
             event: _rolled(event, rollup) for event, rollup in rules.rollup.items()
         }
         """Each event that is rolled up, by its name in the export."""
+        traits = rules.traits
+        self._rewriting = TraitRewriting(TraitRules(exclude=traits.exclude, include=traits.include))
         renamed = rules.events.rename
         self._topics = frozenset(renamed.get(event, event) for event in rules.rollup)
         self._names = frozenset(
@@ -120,12 +125,31 @@ class RollingUp:
             history = histories.get(event)
             if history and history.count:
                 state.append(f"{event}\0{history.packed()}\0")
+                history = replace(history, properties=self._sent(history))
                 found += _plain(rolled, history)
                 for key, name in rolled.rollup.latest.items():
                     more, wrong = _latest(rolled, key, name, history, naming)
                     found += more
                     warnings += wrong
         return found, warnings, "".join(state)
+
+    def _sent(self, history: EventHistory) -> dict[str, PropertyHistory]:
+        """Return what properties of events have come to, as far as the user's rules leave them in.
+
+        The rules may have been others when earlier runs read the events.
+        """
+        sent = {}
+        for key, told in history.properties.items():
+            latest = told.latest
+            value = json.loads(latest.value) if latest else None
+            left = self._rewriting.rewritten({key: value}, "properties")
+            if left is None:
+                sent[key] = told
+            elif key in left.fields:
+                text = json_text(left.fields[key])
+                kept = latest._replace(value=text) if latest and text is not None else None
+                sent[key] = replace(told, latest=kept)
+        return sent
 
 
 _NOT_RENAMED: Final = 4

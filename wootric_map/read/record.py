@@ -4,6 +4,7 @@ Faults are judged in the order of segment.md 2, so that a record with several al
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from wootric_map.model import MappingWarning, Rejection, Skip
@@ -141,6 +142,8 @@ class Group(NamedTuple):
     """Warnings about the record as it was read."""
     prefix: str = ""
     """How the names of the properties begin that the traits become in the group's members."""
+    own: Fields = MappingProxyType({})
+    """The traits under the group's own names, without those that the user's rules leave out."""
 
     @property
     def type(self) -> Literal["group"]:

@@ -442,7 +442,7 @@ class Intake:
         if isinstance(record, Group):
             mark, payload = (
                 IDENTIFY | GROUP,
-                (record.user_id, None, NO_FIELDS, "traits", record.traits),
+                (record.user_id, None, NO_FIELDS, "traits", record.own),
             )
             return (mark, record.group_id, payload) if chosen else (mark, None, None)
         return (
