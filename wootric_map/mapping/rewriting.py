@@ -161,6 +161,7 @@ class Rewriting:
         return {key: value for key, value in fields.items() if key not in wrong}
 
     def _track(self, record: Track) -> Track | Skip | Rejection:
+        scored = record
         survey = self._surveys.kind_of(record)
         # An event that the rules name as a response or decline is not meant by those for other events.
         is_named = survey is not None and self._surveys.named(record.event) is not None
@@ -172,7 +173,7 @@ class Rewriting:
             warnings = (*record.warnings, *rewritten.warnings)
             record = record._replace(properties=rewritten.fields, warnings=warnings)
         if survey:
-            return self._surveys.read(record, survey)
+            return self._surveys.read(record, survey, scored)
         return record._replace(sent_as=sent_as) if sent_as else record
 
     def _page(self, record: Page) -> Page | Skip:
