@@ -1,9 +1,10 @@
 """Records as the user's rules want them (`rules.MappingRules`)."""
 
+import re
 from dataclasses import replace
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from wootric_map.mapping.identity import user_of
 from wootric_map.mapping.patterns import matches
@@ -17,6 +18,9 @@ from wootric_map.read.record import NO_FIELDS, Fields, Identify, Page, Reading, 
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values.key_cache import KeyTable
 from wootric_map.values.trait_names import spelled
+
+_AROUND_PATH: Final = re.compile(r"\A(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[?#].*", re.DOTALL)
+"""What stands before and after the path in a url, however odd that is."""
 
 
 class Rewriting:
@@ -179,11 +183,18 @@ class Rewriting:
     def _page(self, record: Page) -> Page | Skip:
         if not self._pages.any:
             return record
-        _, name, path = page_address(record.name, record.properties, record.context)
+        url, name, path = page_address(record.name, record.properties, record.context)
+        if path in (None, "") and isinstance(url, str):
+            path = _path_in(url)
         if self._pages.leaves_out(*(each for each in (name, path) if isinstance(each, str))):
             return _left_out(record, "name", "pages")
         sent_as = self._pages.new_name(name) if isinstance(name, str) else None
         return record._replace(sent_as=sent_as) if sent_as else record
+
+
+def _path_in(url: str) -> str:
+    """Return the path in a url, which may be none; `/` if there is no path in it."""
+    return _AROUND_PATH.sub("", url) or "/"
 
 
 def _left_out(record: Track | Page, field: str, rules: str) -> Skip:
