@@ -185,6 +185,23 @@ def test_secrets_are_never_shown(run: "Run", write: "Write") -> None:
     assert "! password" in run("inspect", path).stdout
 
 
+def test_what_people_on_a_list_are_like_is_shown_nowhere(
+    run: "Run", write: "Write", tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("ada@example.com\n")
+    export = write(
+        "export.ndjson",
+        identify("1", email="ada@example.com", nick="Countess"),
+        identify("2", email="bob@example.com", nick="Bob"),
+    )
+    for form in ("text", "json"):
+        done = run("inspect", "--format", form, "--suppress", tmp_path / "list.txt", export)
+        assert done.returncode == 0, done.stderr
+        assert "Bob" in done.stdout
+        assert "Countess" not in done.stdout
+        assert "ada@" not in done.stdout
+
+
 def test_redact_hides_who_it_is(run: "Run", write: "Write") -> None:
     records = [
         identify("1", email="ada@example.com", name="Ada Lovelace", phone="+44 20 7946 0001"),

@@ -233,7 +233,8 @@ class _Inspecting(Intake):
                 | (HAS_PHONE if phone else 0)
                 | (HAS_WOOTRIC_ID if wootric_id else 0)
             )
-            self._rows.add(payload[2], len(self._noted), len(raw))
+            if not mark & SUPPRESSED:  # what somebody on a list is like is shown nowhere
+                self._rows.add(payload[2], len(self._noted), len(raw))
         else:
             if email and payload[0] == "context.traits":
                 stated |= EVENT_HAS_EMAIL
