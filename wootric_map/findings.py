@@ -111,9 +111,9 @@ class CountedWarning:
 
     key: WarningKey
     field: str
-    """The field of the first warning; empty if it is about no single field."""
+    """The field at the first place; empty if the warning is about no single field."""
     message: str
-    """The message of the first warning."""
+    """The message at the first place."""
     subject: str | None
     """The id that the warnings are about, if they are about one."""
     count: int
@@ -126,8 +126,16 @@ class CountedWarning:
         """The code of the warnings."""
         return self.key[0]
 
-    def see(self, place: tuple[str, int]) -> None:
-        """Keep a place if it is one of the first; records do not come in the order of their lines."""
+    def see(self, place: tuple[str, int], at: str, message: str) -> None:
+        """Keep a place if it is one of the first; records do not come in the order of their lines.
+
+        Args:
+            place: source and line.
+            at: the field there, cut if it is very long.
+            message: the message there, cut if it is very long.
+        """
+        if place < self.places[0]:
+            self.field, self.message = at, message
         if place not in self.places:
             self.places.append(place)
             self.places.sort()
@@ -204,7 +212,7 @@ class CountedWarnings:
         found.count += 1
         places = found.places
         if len(places) < PLACES or (source, line) < places[-1]:
-            found.see((source, line))
+            found.see((source, line), _cut(at), _cut(message))
         return found
 
     def extend(self, other: "CountedWarnings", lines_before: int) -> None:
@@ -228,7 +236,7 @@ class CountedWarnings:
                 continue
             mine.count += theirs.count
             for place in places:
-                mine.see(place)
+                mine.see(place, theirs.field, theirs.message)
 
     def without(self, codes: Collection[str]) -> "CountedWarnings":
         """Return the warnings without those of the given codes, which are added to `ignored`."""

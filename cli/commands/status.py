@@ -1,42 +1,54 @@
 """`status`: the contents of the journals."""
 
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
 from cli import options, redacting
-from cli.render.text import json_line, plural, printable, styled, surveys
+from cli.options import Age, Count
+from cli.render.status_text import lines
+from cli.render.text import json_line, printable
 from wootric_map.deliver import journal_place
-from wootric_map.deliver.account_lock import current_holder, describe_holder
-from wootric_map.deliver.journal_contents import Contents, Run, contents
+from wootric_map.deliver.account_lock import current_holder
+from wootric_map.deliver.freshness import overdue
+from wootric_map.deliver.journal_contents import Contents, contents
 from wootric_map.deliver.journal_list import Listed, is_of_token
+from wootric_map.deliver.run_lock import Holder
 from wootric_map.errors import JournalError
-from wootric_map.values.durations import duration
 
 _RUNS: Final = 5
 """The number of last runs that are shown."""
-
-_NAMES: Final = {
-    "write": "end user write",
-    "eligibility_check": "eligibility check",
-    "page_view": "page view",
-    "response": "survey response",
-    "decline": "survey decline",
-}
 
 
 @click.command()
 @options.journal_option
 @options.account_options
+@click.option(
+    "--runs",
+    type=Count(),
+    default=_RUNS,
+    show_default=True,
+    metavar="N",
+    help="How many runs of each account are shown, the last first.",
+)
+@click.option(
+    "--max-age",
+    type=Age(),
+    help="Exit with 1 if no push has come to its end for so long, such as 26h: for whoever watches a nightly "
+    "run. Of the account, if one is given; else of each.",
+)
 @options.format_option()
 @options.redact_option
 def status(
-    journal: Path | None, account_token: str | None, base_url: str | None, style: str
+    journal: Path | None,
+    account_token: str | None,
+    base_url: str | None,
+    runs: int,
+    max_age: float | None,
+    style: str,
 ) -> int:
     """Show what has been delivered, for each account: the last runs, what is in doubt, what failed.
 
@@ -46,88 +58,74 @@ def status(
     \b
     Example:
       wootric-replay status
-      wootric-replay status --format json | jq .in_doubt
+      wootric-replay status --runs 100 --format json | jq .runs
+      wootric-replay status --max-age 26h
     """
     if journal:
         paths = [journal.resolve()]
     else:
         folder = journal_place.state_folder()
         paths = sorted(folder.glob(f"*{journal_place.JOURNAL}"))
-    own = journal_place.account_of(account_token, base_url)
+    token = _Token(account_token, journal_place.account_of(account_token, base_url))
+    now = time.time()
     code = 0
+    is_late: bool | None = None
     for path in paths:
         try:
-            held = contents(path, runs=_RUNS)
+            held = contents(path, runs=runs)
         except JournalError as error:
             if journal:
                 raise
             click.echo(f"Error: {printable(str(error))}", err=True)
             code = 1
             continue
-        if style == "json":
-            data = _data(path, held)
-            redaction = redacting.current()
-            shown = redaction.value("", data) if redaction else data
-            click.echo(json_line(shown), nl=False)
-        else:
-            for line in _lines(path, held, mark=_mark(path, held, account_token, own)):
-                click.echo(line)
+        under_way = current_holder(path)
+        is_own = token.owns(path, held)
+        _show(path, held, under_way, style, now=now, is_own=is_own)
+        if max_age is not None and (is_own or journal or not account_token):
+            began = under_way.since if under_way else None
+            late = overdue(held, began=began, now=now, max_age=max_age)
+            is_late = bool(late) or bool(is_late)
+            if late:
+                click.echo(f"Error: account {printable(held.account)}: {late}", err=True)
     if not paths and style == "text":
         click.echo(
             f"Nothing has been delivered yet: there is no journal in {printable(str(folder))}."
         )
-    return code
+    if max_age is not None and is_late is None and not code:
+        click.echo("Error: no journal knows of a push to this account", err=True)
+        return 1
+    return 1 if is_late else code
 
 
-def _data(path: Path, held: Contents) -> dict[str, object]:
-    found = current_holder(path)
+class _Token(NamedTuple):
+    """The account token that is given, if any, and its account."""
+
+    text: str | None
+    account: str | None
+
+    def owns(self, path: Path, held: Contents) -> bool:
+        """Tell whether a journal is of this account token."""
+        journal = Listed(path, held.account, held.token_fingerprint, held.base_url)
+        return bool(self.text and self.account and is_of_token(journal, self.text, self.account))
+
+
+def _show(
+    path: Path, held: Contents, under_way: Holder | None, style: str, *, now: float, is_own: bool
+) -> None:
+    if style == "json":
+        data = _data(path, held, under_way)
+        redaction = redacting.current()
+        shown = redaction.value("", data) if redaction else data
+        click.echo(json_line(shown), nl=False)
+    else:
+        for line in lines(path, held, under_way, now=now, is_own=is_own):
+            click.echo(line)
+
+
+def _data(path: Path, held: Contents, under_way: Holder | None) -> dict[str, object]:
     data: dict[str, Any] = {"journal": str(path)} | asdict(held)
     data["runs"] = [run._asdict() for run in held.runs]
-    data["under_way"] = found._asdict() if found else None
+    data["last_finished"] = held.last_finished._asdict() if held.last_finished else None
+    data["under_way"] = under_way._asdict() if under_way else None
     return data
-
-
-def _mark(path: Path, held: Contents, account_token: str | None, own: str | None) -> str:
-    """Return the mark of a journal of the given account token, or else its address."""
-    at = f", --base-url {printable(held.base_url)}" if held.base_url else ""
-    journal = Listed(path, held.account, held.token_fingerprint, held.base_url)
-    if account_token and own and is_of_token(journal, account_token, own):
-        return f"  ← WOOTRIC_ACCOUNT_TOKEN{at}"
-    return f"  ({at.removeprefix(', ')})" if at else ""
-
-
-def _lines(path: Path, held: Contents, *, mark: str) -> Iterator[str]:
-    yield (
-        styled(f"Account {printable(held.account)}", bold=True) + f"  {printable(str(path))}{mark}"
-    )
-    found = current_holder(path)
-    if found:
-        yield f"  A run is under way: {printable(describe_holder(found, time.time()))}"
-    yield f"  Delivered  {_counted(held.delivered)}; {plural(held.end_users, 'end user')} known"
-    doubt = "Under way" if found else "In doubt"
-    yield f"  {doubt:9}  {_counted(held.in_doubt)}"
-    yield f"  Failed     {_counted(held.failed)}"
-    for run in held.runs:
-        yield f"  {_run(run, is_under_way=bool(found) and run is held.runs[0])}"
-    yield ""
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    found = [plural(count, _NAMES[kind]) for kind, count in counts.items() if count]
-    return ", ".join(found) or "nothing"
-
-
-def _run(run: Run, *, is_under_way: bool) -> str:
-    began = datetime.fromtimestamp(run.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    name = f"Run {run.number}, {began}"
-    if run.ended is None:
-        return f"{name}: under way" if is_under_way else f"{name}: did not end by itself"
-    lasted = duration(max(run.ended - run.began, 0))
-    return (
-        f"{name}, {lasted}, exit {run.exit_code}: {run.created or 0:,} created, "
-        f"{run.updated or 0:,} updated, {run.unchanged or 0:,} unchanged; "
-        f"{plural(run.eligibility_checks or 0, 'eligibility check')}, "
-        f"{plural(run.page_views or 0, 'page view')}"
-        f"{surveys({'response': run.responses or 0, 'decline': run.declines or 0})}; "
-        f"{run.failed or 0:,} failed"
-    )

@@ -223,6 +223,13 @@ class Written(TypedDict, total=False):
     output: WrittenFile
 
 
+class StatusAlone(TypedDict, total=False):
+    """What no command but `status` has."""
+
+    runs: Scalar
+    max_age: Scalar
+
+
 class SnapshotAlone(TypedDict, total=False):
     """What no command but `snapshot` has."""
 
@@ -307,7 +314,7 @@ class Push(Replay, Progress, Rehearsal, PushAlone, total=False):
     """The options of `push`."""
 
 
-class Status(Journal, Account, Style, Output, total=False):
+class Status(Journal, Account, Style, Output, StatusAlone, total=False):
     """The options of `status`."""
 
 
@@ -367,6 +374,7 @@ class Layer(
     PushAlone,
     InspectAlone,
     ExportAlone,
+    StatusAlone,
     Written,
     SnapshotAlone,
     SandboxAlone,

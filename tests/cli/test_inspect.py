@@ -251,6 +251,39 @@ def test_the_commands_to_go_on_with_take_groups_and_roll_ups_over(
             assert run(*command[1:]).returncode == 0
 
 
+def test_what_people_on_a_list_are_like_is_shown_nowhere(
+    run: "Run", write: "Write", tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("ada@example.com\n")
+    export = write(
+        "export.ndjson",
+        identify("1", email="ada@example.com", nick="Countess"),
+        identify("2", email="bob@example.com", nick="Bob"),
+        {
+            "type": "group",
+            "userId": "1",
+            "groupId": "g",
+            "context": {"traits": {"email": "ada@example.com"}},
+            "traits": {"owner": "Countess"},
+        },
+    )
+    for form in ("text", "json"):
+        done = run(
+            "inspect",
+            "--format",
+            form,
+            "--group-traits",
+            "co",
+            "--suppress",
+            tmp_path / "list.txt",
+            export,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Bob" in done.stdout
+        assert "Countess" not in done.stdout
+        assert "ada@" not in done.stdout
+
+
 def test_redact_hides_who_it_is(run: "Run", write: "Write") -> None:
     records = [
         identify("1", email="ada@example.com", name="Ada Lovelace", phone="+44 20 7946 0001"),

@@ -206,6 +206,25 @@ def test_an_opted_out_call_and_a_suppressed_user_tell_nothing(replay: Replay) ->
     assert properties(replay) == {"1": {"company_name": "Acme"}}
 
 
+def test_a_group_record_names_somebody_suppressed_by_the_traits_of_its_context(
+    replay: Replay,
+) -> None:
+    records = [
+        at(1, identify("1", "a@b.co")),
+        at(2, group("1", "g", name="Acme")),
+        # Their email stands nowhere else; what this userId is in, nobody may know.
+        at(3, group("9", "g", plan="x")) | {"context": {"traits": {"email": "Z@b.co"}}},
+        at(4, group("9", "g", seats="5")),
+    ]
+    listed = replay.folder / "listed"
+    listed.write_text("z@b.co\n")
+    replay.holds("9", None)
+    diff = replay.diff(*GROUPS, "--suppress", listed, replay.write(records))
+    assert diff.skipped("suppressed") == 2
+    assert replay.sends(*GROUPS, "--suppress", listed, replay.write(records))
+    assert properties(replay) == {"1": {"company_name": "Acme"}, "9": {}}
+
+
 def test_orders_of_whom_wootric_holds_are_counted_without_an_identify(replay: Replay) -> None:
     replay.holds("1", "a@b.co", plan="pro")
     records = [at(2, order("1")), at(3, order("nobody"))]

@@ -787,6 +787,44 @@ def test_status_shows_each_account_and_marks_ones_own(replay: Replay, replaying:
     assert "exit 0: 2 created, 0 updated" in done.stdout
 
 
+def test_status_shows_as_many_runs_as_are_asked_for(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    for _ in range(7):
+        assert replay.push(export).returncode == 0
+    for asked, shown in (
+        ((), 5),
+        (("--runs", "2"), 2),
+        (("--runs", "100"), 7),
+        (("--runs", "0"), 0),
+    ):
+        assert replay.run("status", *asked).stdout.count("Run ") == shown
+        told = orjson.loads(replay.run("status", *asked, "--format", "json").stdout)
+        assert len(told["runs"]) == shown
+        assert told["last_finished"]["number"] == 7
+
+
+def test_a_push_that_is_long_ago_is_overdue(replay: Replay) -> None:
+    done = replay.run("status", "--max-age", "26h")
+    assert done.returncode == 1
+    assert "no journal knows of a push to this account" in done.stderr
+    assert replay.push(replay.write(EXPORT)).returncode == 0
+    assert replay.run("status", "--max-age", "26h").returncode == 0
+    done = replay.run("status", "--max-age", "0.001s")
+    assert done.returncode == 1
+    assert "ended the last push" in done.stderr
+    assert "Delivered" in done.stdout
+
+
+def test_of_another_account_no_push_is_overdue(replay: Replay, replaying: Start) -> None:
+    export = replay.write(EXPORT)
+    assert replay.push(export).returncode == 0
+    other = replaying(SandboxSettings(account_token="NPS-EU-abcd1234"))
+    done = other.run("status", "--max-age", "26h")
+    assert done.returncode == 1
+    assert done.stdout.count("Account ") == 1
+    assert "no journal knows of a push to this account" in done.stderr
+
+
 def test_forgetting_asks_first(replay: Replay) -> None:
     export = replay.write(EXPORT)
     replay.push(export)

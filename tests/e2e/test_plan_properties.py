@@ -12,6 +12,7 @@ import pytest
 from examples import examples
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
+from made_up_rules import CONFIGURED, Configured
 from replaying import Diff, Replay, alias, empty_account
 
 from wootric_map.sandbox import RunningSandbox, run_sandbox
@@ -175,14 +176,6 @@ CHOICES = [
     ("--user", "1"),
     ("--user", "a@x.io"),
 ]
-LINKING = [
-    (),
-    ("--link-anonymous",),
-    ("--rename-trait", "plan=tier", "--exclude-trait", "address.city"),
-    ("--rename-trait", "address.zip=plan", "--only-trait", "tags", "--only-trait", "address.*"),
-    ("--link-anonymous", "--rename-trait", "plan=address_city", "--exclude-trait", "phone"),
-]
-"""What else may change whom a record is about, or what is said of them."""
 FOLDING = [(), ("--no-fold",)]
 
 
@@ -192,29 +185,32 @@ def without_places(output: str) -> list[dict[str, Any]]:
     details = last["summary"].pop("warning_details")
     for each in details:
         del each["places"]
+        if "subject" in each:
+            del each["field"]  # the one at the first place
     return [*lines, last, *sorted(details, key=orjson.dumps)]
 
 
 @examples(20)
 @given(
     split=shuffled_and_split(),
-    linking=st.sampled_from(LINKING),
+    configured=CONFIGURED,
     folding=st.sampled_from(FOLDING),
     choice=st.sampled_from(CHOICES),
 )
 def test_no_order_of_lines_and_no_split_over_files_changes_the_plan(
     sandbox: RunningSandbox,
     split: tuple[Records, list[Records]],
-    linking: tuple[str, ...],
+    configured: Configured,
     folding: tuple[str, ...],
     choice: tuple[str, ...],
 ) -> None:
     records, parts = split
     with empty_account(sandbox) as replay:
+        rules = configured.written(replay.folder)
 
         def planned(paths: Iterable[Path], name: str) -> tuple[list[dict[str, Any]], bytes]:
             plan = replay.folder / name
-            options: Options = ("--format", "json", "--out", plan, *linking, *folding, *choice)
+            options: Options = ("--format", "json", "--out", plan, *rules, *folding, *choice)
             done = replay.run("dry-run", *options, *paths)
             assert done.returncode == 0, done.stderr
             return without_places(done.stdout), plan.read_bytes()
@@ -225,9 +221,9 @@ def test_no_order_of_lines_and_no_split_over_files_changes_the_plan(
 
 
 @examples(15)
-@given(split=shuffled_and_split(), linking=st.sampled_from(LINKING))
+@given(split=shuffled_and_split(), configured=CONFIGURED)
 def test_no_order_of_lines_changes_the_plan_against_what_is_held(
-    sandbox: RunningSandbox, split: tuple[Records, list[Records]], linking: tuple[str, ...]
+    sandbox: RunningSandbox, split: tuple[Records, list[Records]], configured: Configured
 ) -> None:
     records, parts = split
     with empty_account(sandbox) as replay:
@@ -235,10 +231,11 @@ def test_no_order_of_lines_changes_the_plan_against_what_is_held(
         replay.holds("9", "c@x.io", phone_number="+44 1111")
         replay.holds(None, "b@x.io", address_city="5")
         snapshot = replay.snapshot("snapshot")
+        rules = configured.written(replay.folder)
 
         def planned(paths: Iterable[Path], name: str) -> tuple[list[dict[str, Any]], bytes]:
             plan = replay.folder / name
-            options: Options = ("--format", "json", "--out", plan, "--against", snapshot, *linking)
+            options: Options = ("--format", "json", "--out", plan, "--against", snapshot, *rules)
             done = replay.run("dry-run", *options, *paths)
             assert done.returncode == 0, done.stderr
             return without_places(done.stdout), plan.read_bytes()
@@ -249,15 +246,15 @@ def test_no_order_of_lines_changes_the_plan_against_what_is_held(
 
 
 @examples(20)
-@given(records=EXPORTS, linking=st.sampled_from(LINKING), folding=st.sampled_from(FOLDING))
+@given(records=EXPORTS, configured=CONFIGURED, folding=st.sampled_from(FOLDING))
 def test_every_record_is_counted_exactly_once(
     sandbox: RunningSandbox,
     records: Records,
-    linking: tuple[str, ...],
+    configured: Configured,
     folding: tuple[str, ...],
 ) -> None:
     with empty_account(sandbox) as replay:
-        diff = replay.diff(*linking, *folding, replay.write(records))
+        diff = replay.diff(*configured.written(replay.folder), *folding, replay.write(records))
     summary = diff.summary
     assert summary["records"] == len(records)
     assert summary["mapped"] + sum(summary["skipped"].values()) == len(records)
@@ -297,27 +294,27 @@ def assert_nothing_is_left_to_do(replay: Replay, *args: str | Path) -> None:
 
 
 @examples(10)
-@given(records=PEOPLE, linking=st.sampled_from(LINKING))
+@given(records=PEOPLE, configured=CONFIGURED)
 @pytest.mark.parametrize("against", ["nothing", "account", "snapshot"])
 def test_a_push_to_an_empty_account_leaves_nothing_to_do(
-    sandbox: RunningSandbox, against: str, records: Records, linking: tuple[str, ...]
+    sandbox: RunningSandbox, against: str, records: Records, configured: Configured
 ) -> None:
     with empty_account(sandbox) as replay:
         way = replay.snapshot("before") if against == "snapshot" else against
         export = replay.write(records)
-        assert replay.sends("--against", way, *linking, export)
-        assert_nothing_is_left_to_do(replay, *linking, export)
+        assert replay.sends("--against", way, *configured.written(replay.folder), export)
+        assert_nothing_is_left_to_do(replay, *configured.written(replay.folder), export)
 
 
 @examples(10)
-@given(held=HELD_APART, records=PEOPLE, linking=st.sampled_from(LINKING))
+@given(held=HELD_APART, records=PEOPLE, configured=CONFIGURED)
 @pytest.mark.parametrize("against", ["account", "snapshot"])
 def test_a_push_to_an_account_that_holds_users_leaves_nothing_to_do(
     sandbox: RunningSandbox,
     against: str,
     held: Records,
     records: Records,
-    linking: tuple[str, ...],
+    configured: Configured,
 ) -> None:
     with empty_account(sandbox) as replay:
         for user in held:
@@ -325,32 +322,32 @@ def test_a_push_to_an_account_that_holds_users_leaves_nothing_to_do(
         way = replay.snapshot("before") if against == "snapshot" else against
         export = replay.write(records)
         # An email or id that somebody else in the account has is refused, and stays to be done.
-        sent = replay.sends("--against", way, *linking, export)
+        sent = replay.sends("--against", way, *configured.written(replay.folder), export)
         event("sent" if sent else "refused")
         assume(sent)
-        assert_nothing_is_left_to_do(replay, *linking, export)
+        assert_nothing_is_left_to_do(replay, *configured.written(replay.folder), export)
 
 
 @examples(10)
-@given(records=PEOPLE, linking=st.sampled_from(LINKING))
+@given(records=PEOPLE, configured=CONFIGURED)
 def test_a_saved_plan_that_was_done_leaves_nothing_to_do(
-    sandbox: RunningSandbox, records: Records, linking: tuple[str, ...]
+    sandbox: RunningSandbox, records: Records, configured: Configured
 ) -> None:
     with empty_account(sandbox) as replay:
         export = replay.write(records)
-        assert replay.sends("--plan", replay.plan(*linking, export))
-        assert_nothing_is_left_to_do(replay, *linking, export)
+        assert replay.sends("--plan", replay.plan(*configured.written(replay.folder), export))
+        assert_nothing_is_left_to_do(replay, *configured.written(replay.folder), export)
 
 
 @examples(10)
-@given(records=PEOPLE, linking=st.sampled_from(LINKING))
+@given(records=PEOPLE, configured=CONFIGURED)
 def test_a_push_leaves_in_the_account_what_the_dry_run_showed(
-    sandbox: RunningSandbox, records: Records, linking: tuple[str, ...]
+    sandbox: RunningSandbox, records: Records, configured: Configured
 ) -> None:
     with empty_account(sandbox) as replay:
         export = replay.write(records)
-        shown = replay.diff(*linking, export).users("create")
-        assert replay.sends(*linking, export)
+        shown = replay.diff(*configured.written(replay.folder), export).users("create")
+        assert replay.sends(*configured.written(replay.folder), export)
         held = []
         for user in (each.to_json() for each in sandbox.state.end_users):
             properties = user["properties"]
@@ -378,7 +375,7 @@ def test_a_push_leaves_in_the_account_what_the_dry_run_showed(
     records=st.lists(
         IDENTIFIES | made_of(SURVEYS, CONTEXTS) | TRACKS | ALIASES, min_size=1, max_size=8
     ),
-    linking=st.sampled_from(LINKING),
+    configured=CONFIGURED,
     folding=st.sampled_from(FOLDING),
     against=st.sampled_from(["account", "auto", "snapshot"]),
     saves=st.booleans(),
@@ -387,7 +384,7 @@ def test_a_push_sends_the_survey_responses_that_the_dry_run_promised_and_then_no
     sandbox: RunningSandbox,
     held: Records,
     records: Records,
-    linking: tuple[str, ...],
+    configured: Configured,
     folding: tuple[str, ...],
     against: str,
     *,
@@ -398,7 +395,7 @@ def test_a_push_sends_the_survey_responses_that_the_dry_run_promised_and_then_no
             replay.holds(**user)
         way = replay.snapshot("before") if against == "snapshot" else against
         export = replay.write(records)
-        options: Options = ("--against", way, *linking, *folding, export)
+        options: Options = ("--against", way, *configured.written(replay.folder), *folding, export)
         diff = replay.diff(*options)
         promised = diff.summary["responses"], diff.summary["declines"]
         sent = replay.sends("--plan", replay.plan(*options)) if saves else replay.sends(*options)
@@ -417,17 +414,17 @@ def without_warnings(diff: Diff) -> list[dict[str, Any]]:
 
 
 @examples(10)
-@given(held=HELD_APART, records=PEOPLE, linking=st.sampled_from(LINKING))
+@given(held=HELD_APART, records=PEOPLE, configured=CONFIGURED)
 def test_a_snapshot_gives_the_plan_that_the_account_gives(
-    sandbox: RunningSandbox, held: Records, records: Records, linking: tuple[str, ...]
+    sandbox: RunningSandbox, held: Records, records: Records, configured: Configured
 ) -> None:
     with empty_account(sandbox) as replay:
         for user in held:
             replay.holds(**user)
         export = replay.write(records)
-        asked = replay.diff("--against", "account", *linking, export)
+        asked = replay.diff("--against", "account", *configured.written(replay.folder), export)
         snapshot = replay.snapshot("snapshot")
-        saved = replay.diff("--against", snapshot, *linking, export)
+        saved = replay.diff("--against", snapshot, *configured.written(replay.folder), export)
         # That a write will be refused, only a snapshot tells before.
         assert without_warnings(saved) == without_warnings(asked)
         assert saved.summary["skipped"] == asked.summary["skipped"]

@@ -3,6 +3,7 @@
 import ast
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,17 @@ def test_the_first_places_are_told_in_whatever_order_the_records_come() -> None:
     (only,) = found
     assert only.places == [("Z", 13), ("Z", 510), ("a", 7), ("a", 8), ("a", 9)]
     assert only.count == 9
+
+
+def test_the_field_of_a_warning_about_an_id_is_the_one_at_its_first_place() -> None:
+    seen = [(4, "userId"), (9, "previousId"), (2, "anonymousId"), (3, "traits.email")]
+    for order in permutations(seen):
+        first, second = (
+            counted(*((line, placeholder_warning(at, "null")) for line, at in part))
+            for part in (order[:2], order[2:])
+        )
+        first.extend(second, 0)
+        assert told(first) == [("placeholder_id", "anonymousId", "null", 4, [2, 3, 4, 9])]
 
 
 def test_a_record_with_a_warning_twice_is_one_record() -> None:

@@ -60,6 +60,8 @@ class Contents:
     """As `journal_account` gives it."""
     runs: tuple[Run, ...]
     """The last runs, the latest first."""
+    last_finished: Run | None
+    """The latest run that came to its end by itself, whatever failed in it (exit codes 0 and 1)."""
     end_users: int
     """The number of end users that runs have met."""
     delivered: Mapping[str, int]
@@ -99,6 +101,8 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
         columns = ", ".join(Run._fields)
         query = f"SELECT {columns} FROM run ORDER BY number DESC LIMIT ?"  # noqa: S608
         last = tuple(Run(*row) for row in database.execute(query, (runs,)))
+        query = f"SELECT {columns} FROM run WHERE exit_code IN (0, 1) ORDER BY ended DESC LIMIT 1"  # noqa: S608
+        finished = database.execute(query).fetchone()
         (end_users,) = database.execute("SELECT count(*) FROM end_user").fetchone()
         limits = database.execute("SELECT endpoint, per_minute FROM pace ORDER BY endpoint")
         query = "SELECT token_fingerprint, base_url FROM account"
@@ -106,6 +110,7 @@ def contents(path: Path, *, runs: int = 10) -> Contents:
         return Contents(
             account_of(database),
             last,
+            Run(*finished) if finished else None,
             end_users,
             delivered=_counts(database, "delivered"),
             in_doubt=_counts(database, "in_flight"),

@@ -239,7 +239,8 @@ class _Inspecting(Intake):
             kind, topic = TRACK, payload[-1]
         if mark & GROUP:
             kind = GROUP_CALL
-            self._group_rows.add(self._groups.of_group(payload[-1]), 0, len(raw))
+            if not mark & SUPPRESSED:
+                self._group_rows.add(self._groups.of_group(payload[-1]), 0, len(raw))
         elif kind == IDENTIFY:
             stated = (
                 IDENTIFIES
@@ -247,7 +248,8 @@ class _Inspecting(Intake):
                 | (HAS_PHONE if phone else 0)
                 | (HAS_WOOTRIC_ID if wootric_id else 0)
             )
-            self._rows.add(payload[2], len(self._noted), len(raw))
+            if not mark & SUPPRESSED:  # what somebody on a list is like is shown nowhere
+                self._rows.add(payload[2], len(self._noted), len(raw))
         else:
             if email and payload[0] == "context.traits":
                 stated |= EVENT_HAS_EMAIL

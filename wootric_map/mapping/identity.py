@@ -126,6 +126,16 @@ def user_of(record: Record) -> Named:
     return Named(user, origins, warnings)
 
 
+def any_user_of(record: Record) -> Named:
+    """Return the user that a record names, also by what ties nobody: who said no is looked for by all.
+
+    A group call ties its user to nobody by its `context.traits`, which yet are the user's.
+    """
+    if isinstance(record, Group) and isinstance(traits := record.context.get("traits"), dict):
+        record = Identify(*record[:5], traits, "context.traits")
+    return user_of(record)
+
+
 _NO_DATES: Final[tuple[object, ...]] = (None, "")
 """Values that are not even a wrong creation date."""
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})

@@ -1,12 +1,13 @@
 """Records as the user's rules want them (`rules.MappingRules`)."""
 
+import re
 from dataclasses import replace
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from wootric_map.mapping.group_rewriting import GroupRewriting
-from wootric_map.mapping.identity import user_of
+from wootric_map.mapping.identity import any_user_of
 from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
 from wootric_map.mapping.settings import page_address
@@ -27,6 +28,9 @@ from wootric_map.read.record import (
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.values.key_cache import KeyTable
 from wootric_map.values.trait_names import spelled
+
+_AROUND_PATH: Final = re.compile(r"\A(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[?#].*", re.DOTALL)
+"""What stands before and after the path in a url, however odd that is."""
 
 
 class Rewriting:
@@ -175,6 +179,7 @@ class Rewriting:
         return {key: value for key, value in fields.items() if key not in wrong}
 
     def _track(self, record: Track) -> Track | Skip | Rejection:
+        scored = record
         survey = self._surveys.kind_of(record)
         # An event that the rules name as a response or decline is not meant by those for other events.
         is_named = survey is not None and self._surveys.named(record.event) is not None
@@ -186,17 +191,24 @@ class Rewriting:
             warnings = (*record.warnings, *rewritten.warnings)
             record = record._replace(properties=rewritten.fields, warnings=warnings)
         if survey:
-            return self._surveys.read(record, survey)
+            return self._surveys.read(record, survey, scored)
         return record._replace(sent_as=sent_as) if sent_as else record
 
     def _page(self, record: Page) -> Page | Skip:
         if not self._pages.any:
             return record
-        _, name, path = page_address(record.name, record.properties, record.context)
+        url, name, path = page_address(record.name, record.properties, record.context)
+        if path in (None, "") and isinstance(url, str):
+            path = _path_in(url)
         if self._pages.leaves_out(*(each for each in (name, path) if isinstance(each, str))):
             return _left_out(record, "name", "pages")
         sent_as = self._pages.new_name(name) if isinstance(name, str) else None
         return record._replace(sent_as=sent_as) if sent_as else record
+
+
+def _path_in(url: str) -> str:
+    """Return the path in a url, which may be none; `/` if there is no path in it."""
+    return _AROUND_PATH.sub("", url) or "/"
 
 
 def _left_out(record: Track | Page, field: str, rules: str) -> Skip:
@@ -206,7 +218,7 @@ def _left_out(record: Track | Page, field: str, rules: str) -> Skip:
 
 def names_suppressed(record: Record, suppression: Suppression) -> bool:
     """Tell whether a record itself names somebody on a suppression list."""
-    user = user_of(record).user
+    user = any_user_of(record).user
     return (
         suppression.has_id(record.user_id)
         or suppression.has_id(record.anonymous_id)

@@ -86,9 +86,9 @@ class NameRules:
     """
 
     exclude: tuple[str, ...] = ()
-    """What is left out; of pages, by name or path."""
+    """What is left out; of pages, by name or path; the path is that in the url if there is no other."""
     only: tuple[str, ...] = ()
-    """What is sent; none stands for all; of pages, by name or path."""
+    """What is sent; none stands for all; of pages, by name or path as well."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """The new name by the old one; no patterns."""
 

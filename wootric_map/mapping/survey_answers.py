@@ -64,7 +64,7 @@ class SurveyRecords:
         named = self.named(record.event) if self._named else None
         return named or (record.survey_kind if self._rules.by_event_type else None)
 
-    def read(self, record: Track, kind: SurveyKind) -> Track | Rejection:
+    def read(self, record: Track, kind: SurveyKind, scored: Track) -> Track | Rejection:
         """Return a record with what it says as a response or decline, or why it is rejected.
 
         The time is cut to the second, as RudderStack's destination does, so that what that destination has
@@ -73,6 +73,8 @@ class SurveyRecords:
         Args:
             record: the record, with its properties as the user's rules want them.
             kind: what it is, as `kind_of` returns it.
+            scored: the record as it was, whose score counts: a rule such as `exclude = ["feedback*"]` takes
+                the text away, but makes nothing of a response.
         """
         created_at = None if record.time is None else record.time // _SECOND
         if created_at is None or not dates.is_plausible(created_at):
@@ -86,7 +88,7 @@ class SurveyRecords:
             own = _Places(self._rules.score, self._rules.text)
             places = own if self._named and self.named(record.event) else _BY_EVENT_TYPE
             hint = ", or name another place with --response-score" if places is own else ""
-            told = _score(_value_at(record, places.score), places.score, hint)
+            told = _score(_value_at(scored, places.score), places.score, hint)
             if isinstance(told, Rejection):
                 return told
             text = _text(_value_at(record, places.text), places.text, warnings)

@@ -343,6 +343,29 @@ def test_a_renamed_event_is_sent_under_its_new_name_and_known_by_its_old_one() -
     assert (found.event, map_record(found).settings.event_name) == ("Paid", "Order")
 
 
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://example.com/admin/users", "/admin/users"),
+        ("https://example.com/admin/users?q=/home#top", "/admin/users"),
+        ("//example.com:8080/admin/users", "/admin/users"),
+        ("app+x://[::1/admin/users", "/admin/users"),
+        ("/admin/users", "/admin/users"),
+        ("https://example.com", "/"),
+        ("https://example.com?a=b", "/"),
+    ],
+)
+@pytest.mark.parametrize("place", ["properties", "context"])
+def test_pages_without_a_path_are_left_out_by_that_in_their_url(
+    url: str, path: str, place: str
+) -> None:
+    holder: dict[str, Any] = {"url": url} if place == "properties" else {"page": {"url": url}}
+    page = record_of({"type": "page", place: holder})
+    for pattern, is_meant in ((path, True), ("/other", False), ("*example*", False)):
+        found = Rewriting(MappingRules(pages=NameRules(exclude=(pattern,)))).of(page)
+        assert isinstance(found, Skip) == is_meant, pattern
+
+
 def test_pages_are_left_out_by_name_or_path() -> None:
     page = record_of({"type": "page", "name": "Home", "properties": {"path": "/admin/x"}})
     for rules in (NameRules(exclude=("Home",)), NameRules(exclude=("/admin*",))):

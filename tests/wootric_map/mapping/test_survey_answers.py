@@ -232,6 +232,15 @@ def test_a_property_that_is_left_out_is_no_text_of_a_response() -> None:
     assert found.survey.text is None
 
 
+@pytest.mark.parametrize("excluded", ["score", "*", "s*re"])
+def test_a_property_that_is_left_out_is_the_score_of_a_response_all_the_same(excluded: str) -> None:
+    more = MappingRules(traits=TraitRules(exclude=(excluded,)))
+    found = read(NPS, more, properties={"score": 9, "ssn": "1"})
+    assert isinstance(found, Track)
+    assert found.survey
+    assert found.survey.score == 9
+
+
 def test_rules_for_events_leave_out_no_event_that_is_named_as_a_response() -> None:
     more = MappingRules(events=NameRules(only=("Order Completed",)))
     found = read(NPS, more, properties={"score": 9})

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from wootric_map.mapping.calls import plain
 from wootric_map.mapping.entries import ReadingOptions
 from wootric_map.mapping.filters import Choice, not_chosen
-from wootric_map.mapping.identity import User, user_of
+from wootric_map.mapping.identity import User, any_user_of, user_of
 from wootric_map.mapping.plain_properties import cannot_warn
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.rewriting import Rewriting, names_suppressed
@@ -333,7 +333,7 @@ class Intake:
         record = reading.withheld if isinstance(reading, Skip) else reading
         if record is None or isinstance(record, Rejection):
             return False
-        named = user_of(record)
+        named = any_user_of(record)
         user = named.user
         ids = [
             self._id(kind, text)
