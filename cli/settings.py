@@ -61,7 +61,7 @@ _NOT_WITH_PLAN: Final = (
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
     "renamed_traits", "suppress", "last_surveyed", "response_event", "response_score", "response_text",
-    "decline_event",
+    "decline_event", "surveys_disabled",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -315,7 +315,12 @@ def _rules(values: Values) -> "MappingRules":
         decline_event=decline_event or responses.decline_event,
         **given,
     )
-    rules = replace(rules, traits=traits, responses=responses)
+    rules = replace(
+        rules,
+        traits=traits,
+        responses=responses,
+        surveys_disabled=values.get("surveys_disabled"),
+    )
     rules.check()
     return rules
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import click
 
@@ -37,6 +37,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "page_view": "viewed",
     "response": "responses",
     "decline": "declines",
+    "surveys_off": "opt-outs",
     "failed": "failed",
 }
 """The names of the counts, in the order in which they are shown."""
@@ -165,7 +166,7 @@ class SendingProgress:
         total: int,
         pace: Paced,
         *,
-        unit: str = "record",
+        unit: Literal["call", "record"] = "record",
         remaining_calls: RemainingCalls | None = None,
         speed: Callable[[], Speed] = Speed,
     ) -> None:
@@ -192,7 +193,7 @@ class SendingProgress:
 
     def add(self, outcome: Outcome) -> None:
         """Count what became of a call."""
-        self.finished += len(outcome.refs)
+        self.finished += outcome.settled(self._unit)
         if self._remaining_calls:
             self._remaining_calls.count(outcome)
         if outcome.result is None:

@@ -26,6 +26,11 @@ IN_USE: Final = (
 )
 """Why a journal is locked, though one run at a time may have it."""
 
+_SURVEYS_OFF: Final = """
+    ALTER TABLE run ADD COLUMN surveys_off INTEGER;
+"""
+"""For how many end users a run has turned surveys off; that it was done stands among the deliveries."""
+
 MIGRATIONS: Final = (
     """
     CREATE TABLE account (account TEXT NOT NULL, secret BLOB NOT NULL);
@@ -97,6 +102,7 @@ MIGRATIONS: Final = (
     ALTER TABLE run ADD COLUMN declines INTEGER;
     CREATE TABLE filled (key BLOB PRIMARY KEY, fields BLOB NOT NULL) WITHOUT ROWID;
     """,
+    _SURVEYS_OFF,
 )
 """The statements that bring a journal from each version to the next, the first from an empty file."""
 
@@ -105,7 +111,7 @@ _LAST_SECOND: Final = 253_402_300_799
 
 _COUNTS: Final = (
     "exit_code", "created", "updated", "unchanged", "eligibility_checks", "page_views", "responses",
-    "declines", "failed",
+    "declines", "surveys_off", "failed",
 )  # fmt: skip
 """The columns of a run that are whole numbers, or empty."""
 

@@ -189,6 +189,21 @@ class MappingRules:
     pages: NameRules = field(default_factory=NameRules)
     identity: IdentityRules = field(default_factory=IdentityRules)
     responses: ResponseRules = field(default_factory=ResponseRules)
+    surveys_disabled: str | None = None
+    """The place of the trait of whoever wants no surveys, such as `traits.unsubscribed`, with dots between
+    the keys within objects: where it is true, surveys are turned off. None if no trait does that."""
+
+    def __post_init__(self) -> None:
+        """Make sure that `surveys_disabled` names a trait; raise `SettingsError` if not."""
+        place = self.surveys_disabled
+        if place is None:
+            return
+        keys = place.removeprefix("traits.").split(".")
+        if not place.startswith("traits.") or not all(map(spelling, keys)) or "*" in place:
+            raise UnfitSettingsError(
+                f"surveys_disabled: {place} is no place of a trait: it begins with traits., names one trait "
+                "without *, and has dots between the keys within objects, as in traits.unsubscribed"
+            )
 
     def check(self) -> None:
         """Make sure that the rules can be followed.
@@ -222,6 +237,8 @@ class MappingRules:
             ("page", chain(pages.exclude, pages.only, pages.rename)),
         ):
             yield from (NamedRule(kind, name) for name in names)
+        if self.surveys_disabled is not None:
+            yield NamedRule("trait", self.surveys_disabled)
 
 
 def _check_no_patterns(rename: Mapping[str, str]) -> None:

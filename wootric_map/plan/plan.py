@@ -34,6 +34,7 @@ from wootric_map.plan.records import (
     event,
     identified,
     superseding,
+    turn_off,
 )
 from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
 from wootric_map.plan.suppressed_people import suppressed_roots
@@ -297,11 +298,13 @@ class Plan:
     def steps(self, end_user: EndUserPlan, part: Part = "all") -> Iterator[Step]:
         """Yield what is to be done about an end user, or a part of that, in order.
 
-        Survey responses and declines come last, since only an end user who is there can have them.
+        Surveys are turned off after the write of the identify that says so, and before any event. Survey
+        responses and declines come last, since only an end user who is there can have them.
         """
         folded, person = end_user.folded, end_user.person
         if part != "events" and self._options.fold and folded and folded.replayed:
             yield self._write(end_user, folded, ReplayedRefs(person.identifies, folded.replayed))
+            yield from turn_off(folded)
         keys = RepeatedKeys()
         for row in person.replayed_rows:
             if row.kind == SURVEY:
@@ -313,6 +316,7 @@ class Plan:
                 identify = identified(row)
                 own = write_of(identify, folded, naming=self.naming)
                 yield self._write(end_user, own, (identify.ref,))
+                yield from turn_off(folded, at=identify.ref)
         if self.has_surveys and part != "writes":
             surveys = (row for row in person.replayed_rows if row.kind == SURVEY)
             yield from (event(row, self.naming, keys) for row in surveys)

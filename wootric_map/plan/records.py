@@ -10,15 +10,17 @@ from wootric_map.mapping.record_keys import (
     former_survey_key,
     record_key,
     survey_key,
+    turn_off_key,
 )
 from wootric_map.mapping.settings import event_properties
 from wootric_map.model import EligibilityCheck, MappingWarning, PageView, Ref
 from wootric_map.plan.engine.spool import Person, Row, Rows
 from wootric_map.plan.engine.taken import CHOSEN, IDENTIFY, KINDS, PAGE, SURVEY
-from wootric_map.plan.folding import PlacedWarning
+from wootric_map.plan.folding import Folded, PlacedWarning
 from wootric_map.plan.identified import Identified
-from wootric_map.plan.steps import Event
-from wootric_map.read.record import Identify, Survey
+from wootric_map.plan.steps import Event, TurnOff
+from wootric_map.read.record import Identify, OptOut, Survey
+from wootric_map.survey_calls import SurveysOff
 from wootric_map.values.contact import trimmed
 from wootric_map.values.trait_names import spelled
 
@@ -35,7 +37,7 @@ def identified(row: Row, named: Named | None = None) -> Identified:
         row: the identify.
         named: the end user that `named_by` finds in `row`, if the caller has it already.
     """
-    _, wootric_id, traits, parent = row.payload
+    _, wootric_id, traits, parent, *opt_out = row.payload
     user, origins, _ = named or named_by(row)
     return Identified(
         ref_of(row),
@@ -47,12 +49,13 @@ def identified(row: Row, named: Named | None = None) -> Identified:
         record_key(row.message_id, row.digest),
         row.message_id is not None,
         parent=parent,
+        opt_out=OptOut(*opt_out[0]) if opt_out else None,
     )
 
 
 def named_by(row: Row) -> Named:
     """Return the end user that an identify names; its `userId` only if that is one person's."""
-    user_id, _, traits, parent = row.payload
+    user_id, _, traits, parent, *_ = row.payload
     named = user_of(Identify(user_id, None, None, row.time, {}, traits, parent))
     if not row.detached:
         return named
@@ -202,6 +205,22 @@ def _survey_event(row: Row, keys: RepeatedKeys | None) -> Event:
         phone_number=phone,
     )
     return Event(ref_of(row), key, call, former_key, row.time, email_from)
+
+
+def turn_off(folded: Folded, at: Ref | None = None) -> Iterator[TurnOff]:
+    """Yield the step that turns surveys off for an end user, if the last identify about that says so.
+
+    Args:
+        folded: all identifies of the end user.
+        at: the identify whose turn it is; None for all.
+    """
+    said = folded.opt_out
+    if said is None or at not in (None, said.ref):
+        return
+    ids = folded.upsert
+    call = SurveysOff(ids.wootric_id, ids.email, ids.external_id, ids.phone_number)
+    key = turn_off_key(said.key, ids, is_off=said.is_off)
+    yield TurnOff(said.ref, key, call, said=said)
 
 
 class ReplayedRefs(Collection[Ref]):

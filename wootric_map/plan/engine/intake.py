@@ -57,6 +57,7 @@ from wootric_map.read.record import (
     NO_FIELDS,
     Fields,
     Identify,
+    OptOut,
     Page,
     Reading,
     Record,
@@ -365,8 +366,10 @@ class Intake:
         topic: Any = None
         payload: Any = None
         if isinstance(record, Identify):
-            topic = _topic(record.user_id, user.wootric_id, record.traits)
+            topic = _topic(record.user_id, user.wootric_id, record.traits, record.opt_out)
             payload = record.user_id, user.wootric_id, record.traits, record.parent
+            if record.opt_out:
+                payload = (*payload, tuple(record.opt_out))
         elif not chosen:
             mark = _mark_of(record)
         else:
@@ -431,7 +434,8 @@ class Intake:
             if named is None:
                 return False
             user = named
-            topic, payload = _topic(user_id, None, traits), (user_id, None, traits, "traits")
+            topic = _topic(user_id, None, traits, None)
+            payload = user_id, None, traits, "traits"
             number, other = self._id(USER, user_id), self._id(EMAIL, comparable(named.email))
             self._claims[number, other] = None
         else:
@@ -676,15 +680,17 @@ def _type_of(raw: bytes, reading: Reading) -> str | None:
     return type_named(parse(raw)) if isinstance(reading, Rejection) else reading.type
 
 
-def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int | None:
+def _topic(
+    user_id: str | None, wootric_id: str | None, traits: Fields, opt_out: OptOut | None
+) -> int | None:
     """What identifies have in common of which each says again all that those before it said: a hash.
 
-    None if it takes anything out, or names an end user of Wootric's.
+    None if it takes anything out, names an end user of Wootric's, or has surveys turned off.
     """
     values = traits.values()
-    if wootric_id or None in values or "" in values:
+    if wootric_id or None in values or "" in values or (opt_out and opt_out.is_off):
         return None
-    return hash((user_id, *traits))
+    return hash((user_id, *traits) if opt_out is None else (user_id, *traits, opt_out.rule, 0))
 
 
 def address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:
