@@ -30,7 +30,6 @@ from wootric_map.sandbox import (
 ADA: Final = "ada@example.com"
 OPTION: Final = ("--surveys-disabled", "traits.unsubscribed")
 OFF: Final = {"email_nps": False, "mobile_nps": False, "web_nps": False}
-SETTINGS: Final = "PUT /v1/end_users/1/settings"
 
 Replaying = Callable[[SandboxSettings], Replay]
 
@@ -40,10 +39,18 @@ def says(day: int, value: object, user: str = "u1", **traits: Any) -> dict[str, 
     return at(day, identify(user, f"{user}@example.com", unsubscribed=value, **traits))
 
 
-def turned_off(replay: Replay, since: int = 0) -> list[str]:
-    """The calls about settings, from the request of this number on."""
-    made = (f"{each['method']} {each['path']}" for each in replay.sandbox.requests[since:])
-    return [each for each in made if each.endswith("/settings")]
+def turned_off(replay: Replay) -> list[str]:
+    """Whose settings the calls about settings were for, by external id, in their order."""
+    names = {user["id"]: name for name, user in replay.users().items()}
+    paths = [each.split("/") for each in replay.paths("PUT") if each.endswith("/settings")]
+    return [names[int(path[-2])] for path in paths]
+
+
+def come_before_events(replay: Replay) -> bool:
+    """Whether the calls about settings were made before any event was sent."""
+    paths = replay.paths()
+    last = max(nth for nth, path in enumerate(paths) if path.endswith("/settings"))
+    return last < paths.index("/eligible.json")
 
 
 def off(replay: Replay) -> set[str]:
@@ -89,17 +96,16 @@ def test_it_goes_from_the_dry_run_to_the_account_and_once(replay: Replay) -> Non
     done = replay.push("--format", "json", *OPTION, export)
     assert done.returncode == 0, done.stderr
     assert (summary(done)["surveys_off"], summary(done)["mapped"]) == (1, 4)
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u1"]
     assert off(replay) == {"u1"}
     # Nobody who wants no surveys is checked for one before they are off.
-    paths = replay.paths()
-    assert paths.index("/v1/end_users/1/settings") < paths.index("/eligible.json")
+    assert come_before_events(replay)
     # The trait is a property as any other.
     assert replay.users()["u1"]["properties"] == {"unsubscribed": "true", "plan": "pro"}
     again = replay.push("--format", "json", *OPTION, export)
     assert summary(again)["surveys_off"] == 0
     assert summary(again)["skipped"] == {"delivered_before": 1}
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u1"]
     told = orjson.loads(replay.run("status", "--format", "json").stdout)
     assert told["delivered"]["surveys_off"] == 1
     assert [run["surveys_off"] for run in told["runs"]] == [0, 1]
@@ -127,7 +133,7 @@ def test_an_option_that_comes_later_counts_for_what_was_pushed_before(replay: Re
     before = len(replay.sandbox.requests)
     done = replay.push("--format", "json", *OPTION, export)
     assert done.returncode == 0, done.stderr
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u1"]
     assert summary(done)["forecast"]["least"] == summary(done)["forecast"]["most"] == 1
     # It signs in, asks for events and for the oldest end user: nobody is looked up for it.
     assert len(replay.sandbox.requests) - before == 4
@@ -144,10 +150,9 @@ def test_a_saved_plan_holds_it_and_sends_it_once(replay: Replay, against: str) -
     for _ in range(2):
         done = replay.push("--plan", plan)
         assert done.returncode == 0, done.stderr
-        assert turned_off(replay) == [SETTINGS]
+        assert turned_off(replay) == ["u1"]
         assert off(replay) == {"u1"}
-    paths = replay.paths()
-    assert paths.index("/v1/end_users/1/settings") < paths.index("/eligible.json")
+    assert come_before_events(replay)
     assert summary(replay.push("--format", "json", *OPTION, export))["surveys_off"] == 0
 
 
@@ -296,7 +301,7 @@ def test_who_wants_surveys_again_gets_no_call_and_is_told_of_once(replay: Replay
     done = replay.push(*OPTION, later)
     assert done.returncode == 0, done.stderr
     assert "Surveys stay off for 1 end user" in done.stdout
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u1"]
     assert off(replay) == {"u1"}
     for export in (later, replay.write([says(3, False)])):
         assert replay.diff("--next", *OPTION, export).summary["kept_off"] == 0
@@ -305,7 +310,7 @@ def test_who_wants_surveys_again_gets_no_call_and_is_told_of_once(replay: Replay
     assert summary(replay.push("--format", "json", *OPTION, later))["kept_off"] == 0
     done = replay.push("--format", "json", *OPTION, replay.write([says(9, True)]))
     assert summary(done)["surveys_off"] == 0
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u1"]
 
 
 def test_an_older_export_that_wants_surveys_is_not_told_of(replay: Replay) -> None:
@@ -327,7 +332,7 @@ def test_who_is_renamed_in_the_account_is_still_the_same(replay: Replay) -> None
     changed = at(2, identify("u1", "new@example.com", unsubscribed=True))
     assert replay.push(*OPTION, replay.write([changed])).returncode == 0
     assert replay.users()["u1"]["email"] == "new@example.com"
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u1"]
 
 
 # Who gets no call.
@@ -400,10 +405,10 @@ def test_again_asks_the_account_which_says_that_they_are_off(replay: Replay) -> 
     export = replay.write(EXPORT)
     assert replay.push(*OPTION, export).returncode == 0
     assert replay.push("--again", "--against", "account", *OPTION, export).returncode == 0
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u1"]
     # Without asking, it is sent once more, as all values are.
     assert replay.push("--again", "--against", "nothing", *OPTION, export).returncode in (0, 1)
-    assert set(turned_off(replay)) == {SETTINGS}
+    assert set(turned_off(replay)) == {"u1"}
 
 
 # Other ways to push.
@@ -434,10 +439,9 @@ def test_every_way_turns_them_off_once(
     for _ in range(2):
         done = replay.push(*OPTION, *way, export)
         assert done.returncode == 0, done.stderr
-        assert turned_off(replay) == [SETTINGS]
+        assert turned_off(replay) == ["u1"]
         assert off(replay) == {"u1"}
-    paths = replay.paths()
-    assert paths.index("/v1/end_users/1/settings") < paths.index("/eligible.json")
+    assert come_before_events(replay)
 
 
 def test_an_end_user_with_an_id_of_wootrics_own(replay: Replay) -> None:
@@ -448,7 +452,7 @@ def test_an_end_user_with_an_id_of_wootrics_own(replay: Replay) -> None:
     export = replay.write([at(1, named)])
     assert replay.diff(*OPTION, export).summary["surveys_off"] == 1
     assert replay.push(*OPTION, "--against", "nothing", export).returncode == 0
-    assert turned_off(replay) == [SETTINGS]
+    assert turned_off(replay) == ["u9"]
 
 
 def test_a_csv_says_that_it_cannot_carry_it(replay: Replay) -> None:
@@ -551,7 +555,7 @@ def test_a_call_without_an_answer_is_simply_made_again(
         args = ("--plan", replay.plan(*args))
     done = replay.push("--read-timeout", "0.5", *args)
     assert done.returncode == 0, done.stderr
-    assert turned_off(replay) == [SETTINGS, SETTINGS]
+    assert turned_off(replay) == ["u1", "u1"]
     assert off(replay) == {"u1"}
     assert replay.in_doubt().total() == 0
 
@@ -592,9 +596,9 @@ def test_a_kill_between_the_call_and_the_journal_loses_nothing(replaying: Replay
         process.communicate(timeout=30)
     assert replay.in_doubt()["surveys_off"] == 0
     assert replay.push(*OPTION, export).returncode == 0
-    assert turned_off(replay) == [SETTINGS, SETTINGS]
+    assert turned_off(replay) == ["u1", "u1"]
     assert replay.push(*OPTION, export).returncode == 0
-    assert turned_off(replay) == [SETTINGS, SETTINGS]
+    assert turned_off(replay) == ["u1", "u1"]
 
 
 def test_it_keeps_to_the_limit_of_its_endpoint(replaying: Replaying) -> None:
@@ -781,3 +785,36 @@ def test_saved_plans_make_the_same_calls(
                 assert done.returncode == 0, done.stderr
                 assert off(replay) == expected(parts[:nth])
         assert set(Counter(turned_off(replay)).values()) <= {1}
+
+
+@examples(20)
+@given(parts=histories(), suppressed=st.sets(st.sampled_from(USERS), max_size=1))
+def test_inspect_counts_whom_a_push_turns_off(
+    sandbox: RunningSandbox,
+    trouble: Trouble,
+    parts: list[list[dict[str, Any]]],
+    suppressed: set[str],
+) -> None:
+    trouble.rule = None
+    with empty_account(sandbox) as replay:
+        exports = [replay.write(part, f"{n}.ndjson") for n, part in enumerate(parts)]
+        listed = replay.folder / "suppressed.txt"
+        listed.write_text("".join(f"{each}\n" for each in suppressed) or "nobody-at-all\n")
+        args: tuple[str | Path, ...] = (*OPTION, "--suppress", listed, *exports)
+        done = replay.run("inspect", "--format", "json", *args)
+        assert done.returncode == 0, done.stderr
+        counts = orjson.loads(done.stdout)["end_users"]
+        diff = replay.diff(*args)
+        assert counts["opted_out"] == diff.summary["surveys_off"]
+        whole = [record for part in parts for record in part]
+        assert counts["opted_out"] == len(expected([whole]) - suppressed)
+        assert counts["written"] == diff.summary["create"]
+
+
+def test_inspect_says_nothing_of_opt_outs_unless_asked(replay: Replay) -> None:
+    export = replay.write(EXPORT)
+    done = replay.run("inspect", "--format", "json", export)
+    assert orjson.loads(done.stdout)["end_users"]["opted_out"] is None
+    text = replay.run("inspect", *OPTION, export).stdout
+    assert "A push turns surveys off for 1 end user." in text
+    assert f"push --surveys-disabled traits.unsubscribed {export}" in text

@@ -45,8 +45,8 @@ class OptOuts:
         """Return what traits say about surveys, and the warning about a value that says nothing.
 
         True, 1 and the texts `true` and `1` say that the user wants none; false, 0, their texts and null say
-        otherwise; an empty text says nothing. If the trait stands there in several spellings, one that is
-        true decides.
+        otherwise, also null in place of an object around the trait. An empty text, and an object that lacks
+        the trait, say nothing. If the trait stands there in several spellings, one that is true decides.
 
         Args:
             traits: the traits of one identify, before the user's rules leave any out.
@@ -74,7 +74,7 @@ class OptOuts:
         for end in range(1, len(keys) + 1):
             for key in by_spelling.get("".join(keys[:end]), ()):
                 value = fields[key]
-                if end == len(keys):
+                if end == len(keys) or value is None:
                     yield key, value
                 elif isinstance(value, dict):
                     yield from (
