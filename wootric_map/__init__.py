@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     )
     from wootric_map.snapshot.snapshot_reader import SnapshotReader
     from wootric_map.stopping import Stop
-    from wootric_map.survey_calls import SurveyDecline, SurveyResponse
+    from wootric_map.survey_calls import SurveyDecline, SurveyResponse, SurveysOff
     from wootric_map.validate import Validate, ValidateSettings
     from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
     from wootric_map.wootric.regions import Services, services
@@ -81,8 +81,8 @@ __all__ = [
     "PushSettings", "ReadingObserver", "ReadingOptions", "Record", "Rejection", "RejectsFile",
     "ReplayError", "Report", "Services", "SettingsError", "Skip", "Snapshot", "SnapshotObserver",
     "SnapshotReader", "SnapshotResult", "SnapshotSettings", "Source", "SourceError", "Spool",
-    "Stop", "SurveyDecline", "SurveyResponse", "SurveysOff", "Track", "TraitRules", "TraitSummary", "Validate",
-    "ValidateSettings", "WootricSettings", "WriteCsv", "WriteCsvResult", "WriteCsvSettings",
+    "Stop", "SurveyDecline", "SurveyResponse", "SurveysOff", "Track", "TraitRules", "TraitSummary",
+    "Validate", "ValidateSettings", "WootricSettings", "WriteCsv", "WriteCsvResult", "WriteCsvSettings",
     "call_for", "discover", "map_record", "plan_records", "read_entries", "read_line", "read_lines",
     "rehearse", "request", "services", "unidentified",
 ]  # fmt: skip
