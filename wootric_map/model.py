@@ -332,12 +332,14 @@ class Outcome(NamedTuple):
     look_ups: int = 0
     """The greatest number of look-ups that were made for the end user."""
 
-    def settled(self, unit: Literal["call", "record"]) -> int:
-        """Return how many calls of a saved plan, or records of an export, this deals with.
+    settles: int | None = None
+    """How many records this deals with, if not all of `refs`: turning surveys off deals with the identify
+    that asks for it, and the write before it with the others."""
 
-        Turning surveys off is beside the write that deals with the same record.
-        """
-        return 0 if unit == "record" and self.action == "surveys_off" else len(self.refs)
+    @property
+    def settled(self) -> int:
+        """How many records of an export, or calls of a saved plan, this deals with."""
+        return len(self.refs) if self.settles is None else self.settles
 
 
 UNKNOWN_USER: Final = "unknown_user"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import click
 
@@ -166,7 +166,7 @@ class SendingProgress:
         total: int,
         pace: Paced,
         *,
-        unit: Literal["call", "record"] = "record",
+        unit: str = "record",
         remaining_calls: RemainingCalls | None = None,
         speed: Callable[[], Speed] = Speed,
     ) -> None:
@@ -193,7 +193,7 @@ class SendingProgress:
 
     def add(self, outcome: Outcome) -> None:
         """Count what became of a call."""
-        self.finished += outcome.settled(self._unit)
+        self.finished += outcome.settled
         if self._remaining_calls:
             self._remaining_calls.count(outcome)
         if outcome.result is None:

@@ -818,3 +818,24 @@ def test_inspect_says_nothing_of_opt_outs_unless_asked(replay: Replay) -> None:
     text = replay.run("inspect", *OPTION, export).stdout
     assert "A push turns surveys off for 1 end user." in text
     assert f"push --surveys-disabled traits.unsubscribed {export}" in text
+
+
+def test_a_run_that_is_cut_short_before_it_counts_the_record_as_left(replaying: Replaying) -> None:
+    down = [True]
+
+    def rule(request: SandboxRequest) -> Fault | None:
+        return Fault(said(503)()) if down[0] and settings_of(request) else None
+
+    replay = replaying(SandboxSettings(faults=(rule,)))
+    export = replay.write([says(1, True), says(2, True, plan="pro")])
+    done = replay.push(
+        "--max-duration", "1", "--retries", "50", "--format", "json", *OPTION, export
+    )
+    told = summary(done)
+    assert (told["create"], told["surveys_off"], told["records_left"]) == (1, 0, 1)
+    assert done.returncode == 0, done.stderr
+    down[0] = False
+    done = replay.push("--format", "json", *OPTION, export)
+    assert done.returncode == 0, done.stderr
+    assert (summary(done)["surveys_off"], summary(done)["records_left"]) == (1, 0)
+    assert off(replay) == {"u1"}

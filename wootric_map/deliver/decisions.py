@@ -15,14 +15,12 @@ from wootric_map.deliver.existing_policy import ExistingPolicy
 from wootric_map.deliver.fingerprints import (
     Delivered,
     Held,
-    PastOptOut,
     RememberedEndUser,
     RememberedStatements,
 )
 from wootric_map.deliver.look_ups import find_in_account, look_up
-from wootric_map.deliver.opt_out_decisions import kept_off, turned_off
+from wootric_map.deliver.opt_out_decisions import is_settled, left_alone, turned_off
 from wootric_map.deliver.questions import (
-    Answer,
     AssumedAbsent,
     Deciding,
     Decision,
@@ -31,7 +29,6 @@ from wootric_map.deliver.questions import (
     LookUp,
     RecallDelivery,
     RecallFormerId,
-    RecallOptOut,
     RecallStatements,
     Verdict,
 )
@@ -231,28 +228,24 @@ class _EndUserDecisions:
         yield from self.surveys.decide(step, verdict, self.held, past, is_new=self.is_new)
 
     def _turn_off(self, step: TurnOff) -> Deciding[None]:
-        """Decide about turning surveys off; nothing is decided of whom no write has gone through.
-
-        The write's failure or skip tells of these, and the identify is tried once more with it.
-        """
-        if not self.is_there:
-            return
-        past: Answer = None
+        """Decide about turning surveys off."""
         history = step.history() if self.recalls_statements else None
-        if self.recalls and not self.end_user.may_be_misidentified:
-            past = yield RecallOptOut(step.key, tuple(self.end_user.identifiers()))
-        if isinstance(past, PastOptOut) and not step.said.is_off:
-            yield from kept_off(step, past, history=history)
-        if isinstance(past, PastOptOut) or not step.said.is_off:
-            return
-        try:
-            yield from self._look_up(step)
-        except CallFailedError as error:
-            yield Decision(step, error.failure, None)
-            return
-        if self._withheld(step) is None:
-            number = self.held.id if self.held else int(step.call.wootric_id or 0)
-            yield from turned_off(step, number, self.held, history=history)
+        recalls = self.recalls and not self.end_user.may_be_misidentified
+        identifiers = tuple(self.end_user.identifiers()) if recalls else ()
+        if not self.is_there:
+            # The write's failure or skip tells of them, and the identify is tried once more with it.
+            yield from left_alone(step)
+        elif not (yield from is_settled(step, identifiers, history=history)):
+            try:
+                yield from self._look_up(step)
+            except CallFailedError as error:
+                yield Decision(step, error.failure, None)
+                return
+            if self._withheld(step):
+                yield from left_alone(step)
+            else:
+                number = self.held.id if self.held else int(step.call.wootric_id or 0)
+                yield from turned_off(step, number, self.held, history=history)
 
     def _write(self, step: Write) -> Deciding[None]:
         """Have an end user written as far as they differ, looked up only now if wrongly assumed absent."""

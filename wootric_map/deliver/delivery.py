@@ -28,7 +28,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.saved_decisions import PastRuns
 from wootric_map.deliver.teams import teams_of
-from wootric_map.deliver.turning_off import turn_off
+from wootric_map.deliver.turning_off import settled_by, turn_off
 from wootric_map.deliver.verdicts import Change, Settled
 from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.deliver.works import PlanFileWorks, PlanWorks
@@ -235,7 +235,8 @@ class _Delivery:
                     return
                 outcome, answer = self._carry_out_decision(decision)
                 if outcome:
-                    yield outcome._replace(look_ups=self._answers.look_ups)
+                    settles = settled_by(decision.step)
+                    yield outcome._replace(look_ups=self._answers.look_ups, settles=settles)
                     self._answers.look_ups = self._attempts = 0
 
     def _carry_out_decision(self, decision: Decision) -> tuple[Outcome | None, Answer]:

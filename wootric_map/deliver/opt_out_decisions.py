@@ -7,11 +7,12 @@ from wootric_map.deliver.fingerprints import Held, PastOptOut, RememberedStateme
 from wootric_map.deliver.questions import (
     Deciding,
     Decision,
+    RecallOptOut,
     RecallStatements,
     RecallTurnedOff,
 )
 from wootric_map.deliver.verdicts import Settled
-from wootric_map.model import EndUser, Failure, Skip
+from wootric_map.model import EndUser, EndUserUpsert, Failure, Skip
 from wootric_map.plan.plan_lines import PlannedCall
 from wootric_map.plan.steps import TurnOff
 from wootric_map.plan.trait_history import TraitHistory, is_stated_later
@@ -26,6 +27,10 @@ _SUPERSEDED: Final = Skip(
     "superseded", "identify", None, "a later identify, of an earlier run, says otherwise"
 )
 """The skip of a call that an end user wants no longer."""
+
+
+_NOTHING: Final = Skip("unchanged", "identify", None, "there is nothing to do about surveys")
+"""The skip of a call that is not to be made, by what is known already."""
 
 
 def turned_off(
@@ -57,20 +62,34 @@ def turned_off(
         yield Decision(step, step.call, held)
 
 
-def kept_off(step: TurnOff, past: PastOptOut, *, history: TraitHistory | None) -> Deciding[None]:
-    """Tell once of an end user for whom surveys were turned off, and whose trait says otherwise by now.
+def is_settled(
+    step: TurnOff, identifiers: tuple[EndUserUpsert, ...], *, history: TraitHistory | None
+) -> Deciding[bool]:
+    """Decide about what the journal alone can tell, and return whether that was all.
+
+    Nothing is sent for whom surveys were turned off. If the trait says otherwise by now, that is told once.
 
     Args:
-        step: the identify that says so.
-        past: what earlier runs did.
+        step: the identify that says what the end user wants.
+        identifiers: the ids of the end user; empty if earlier runs do not count.
         history: as in `turned_off`.
     """
-    number = past.number
-    if number is None or past.is_told:
-        return
-    if history and (yield from _is_outdated(history, number)):
-        return
-    yield Decision(_numbered(step, number), Settled(None), None)
+    past = (yield RecallOptOut(step.key, identifiers)) if identifiers else None
+    known = past if isinstance(past, PastOptOut) else None
+    if step.said.is_off:
+        if known:
+            yield from left_alone(step)
+        return known is not None
+    number = known.number if known and not known.is_told else None
+    if number and not (history and (yield from _is_outdated(history, number))):
+        yield Decision(_numbered(step, number), Settled(None), None)
+    return True
+
+
+def left_alone(step: TurnOff) -> Deciding[None]:
+    """Decide that nothing is to be done for an end user, for whom surveys might have been turned off."""
+    if step.said.is_off:
+        yield Decision(step, _NOTHING, None)
 
 
 def _numbered(step: TurnOff | PlannedCall, number: int) -> TurnOff | PlannedCall:

@@ -278,7 +278,7 @@ class Replay:
                 if not isinstance(outcome.result, Skip):
                     promise.tell()
                 self.report.deliver(outcome)
-                finished += outcome.settled(unit)
+                finished += outcome.settled
                 self.observer.delivered(outcome)
                 try:
                     failed.keep(outcome)

@@ -5,12 +5,12 @@ from dataclasses import replace
 from wootric_map.deliver.answers import Answers
 from wootric_map.deliver.journal_opt_outs import off_key
 from wootric_map.deliver.journaled_calls import JournaledCalls
-from wootric_map.deliver.questions import Decision
+from wootric_map.deliver.questions import AnyStep, Decision
 from wootric_map.deliver.verdicts import Settled
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Failure, Outcome, Skip
 from wootric_map.plan.plan_lines import PlannedCall
-from wootric_map.plan.steps import TurnOff
+from wootric_map.plan.steps import TurnOff, Write
 from wootric_map.survey_calls import SurveysOff
 
 
@@ -51,3 +51,16 @@ def turn_off(
     if isinstance(decision.held, EndUser):
         answers.learn(replace(decision.held, has_surveys_off=True))
     return outcome
+
+
+def settled_by(step: AnyStep) -> int | None:
+    """Return how many records the outcome of a step deals with; None for all of its places.
+
+    The identify that has surveys turned off is dealt with once that is done, so that a run which is cut short
+    before it counts the record as left.
+    """
+    if isinstance(step, TurnOff):
+        return int(step.said.is_off)
+    if isinstance(step, Write) and step.turns_off:
+        return len(step.refs) - 1
+    return None

@@ -36,7 +36,16 @@ from wootric_map.plan.records import (
     superseding,
     turn_off,
 )
-from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
+from wootric_map.plan.steps import (
+    EndUserPlan,
+    Event,
+    Find,
+    Part,
+    Step,
+    TurnOff,
+    Write,
+    identifiers,
+)
 from wootric_map.plan.suppressed_people import suppressed_roots
 from wootric_map.plan.taking_ids import take_ids
 from wootric_map.plan.tying import tie_ids
@@ -303,8 +312,8 @@ class Plan:
         """
         folded, person = end_user.folded, end_user.person
         if part != "events" and self._options.fold and folded and folded.replayed:
-            yield self._write(end_user, folded, ReplayedRefs(person.identifies, folded.replayed))
-            yield from turn_off(folded)
+            refs = ReplayedRefs(person.identifies, folded.replayed)
+            yield from self._written(end_user, folded, refs, turn_off(folded))
         keys = RepeatedKeys()
         for row in person.replayed_rows:
             if row.kind == SURVEY:
@@ -315,19 +324,25 @@ class Plan:
             elif part != "events" and row.chosen and folded:
                 identify = identified(row)
                 own = write_of(identify, folded, naming=self.naming)
-                yield self._write(end_user, own, (identify.ref,))
-                yield from turn_off(folded, at=identify.ref)
+                said = turn_off(folded, at=identify.ref)
+                yield from self._written(end_user, own, (identify.ref,), said)
         if self.has_surveys and part != "writes":
             surveys = (row for row in person.replayed_rows if row.kind == SURVEY)
             yield from (event(row, self.naming, keys) for row in surveys)
 
-    def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
-        """Return the write of a fold; `refs` are the identifies."""
+    def _written(
+        self,
+        end_user: EndUserPlan,
+        folded: Folded,
+        refs: Collection[Ref],
+        turn_off: TurnOff | None,
+    ) -> Iterator[Write | TurnOff]:
+        """Yield the write of a fold, of which `refs` are the identifies, and what follows about surveys."""
         warnings = with_shared_email(folded, self.spool.names, end_user.person.root)
         origins, surveyed = folded.origins, self.last_surveyed
         if surveyed is not None:
             origins = {**origins, "last_surveyed": Origin(LAST_SURVEYED_BY, surveyed)}
-        return Write(
+        yield Write(
             folded.upsert,
             origins,
             refs,
@@ -335,7 +350,10 @@ class Plan:
             folded.key,
             folded.history,
             last_surveyed=surveyed,
+            turns_off=bool(turn_off and turn_off.said.is_off),
         )
+        if turn_off:
+            yield turn_off
 
     def event(self, row: Row) -> Event:
         """Return a track or page record as an event whose key does not matter."""

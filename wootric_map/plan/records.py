@@ -207,20 +207,20 @@ def _survey_event(row: Row, keys: RepeatedKeys | None) -> Event:
     return Event(ref_of(row), key, call, former_key, row.time, email_from)
 
 
-def turn_off(folded: Folded, at: Ref | None = None) -> Iterator[TurnOff]:
-    """Yield the step that turns surveys off for an end user, if the last identify about that says so.
+def turn_off(folded: Folded, at: Ref | None = None) -> TurnOff | None:
+    """Return the step of the last identify of an end user that says anything about surveys.
 
     Args:
         folded: all identifies of the end user.
-        at: the identify whose turn it is; None for all.
+        at: the identify whose turn it is, if it is not that of all; then None is returned for any other.
     """
     said = folded.opt_out
     if said is None or at not in (None, said.ref):
-        return
+        return None
     ids = folded.upsert
     call = SurveysOff(ids.wootric_id, ids.email, ids.external_id, ids.phone_number)
     key = turn_off_key(said.key, ids, is_off=said.is_off)
-    yield TurnOff(said.ref, key, call, said=said)
+    return TurnOff(said.ref, key, call, said=said)
 
 
 class ReplayedRefs(Collection[Ref]):

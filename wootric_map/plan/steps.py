@@ -130,6 +130,8 @@ class Write:
     last_surveyed: int | None = None
     """Unix seconds that the end user gets as the time of their last survey if this write creates them; None
     for none. An end user who is there already keeps theirs."""
+    turns_off: bool = False
+    """Whether the next step turns surveys off, as one of these identifies asks for."""
 
     @property
     def whole(self) -> EndUserUpsert:
