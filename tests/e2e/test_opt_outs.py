@@ -156,6 +156,15 @@ def test_a_saved_plan_holds_it_and_sends_it_once(replay: Replay, against: str) -
     assert summary(replay.push("--format", "json", *OPTION, export))["surveys_off"] == 0
 
 
+def test_a_saved_plan_turns_them_off_before_the_events_of_anybody(replay: Replay) -> None:
+    records = [says(1, False, "u0"), at(2, track("u0", "Signed Up")), says(1, True)]
+    plan = replay.plan(*OPTION, replay.write(records))
+    assert replay.push("--plan", plan, "--workers", "1").returncode == 0
+    assert come_before_events(replay)
+    done = replay.push("--format", "json", "--plan", plan)
+    assert summary(done)["skipped"] == {"delivered_before": 2}
+
+
 def test_a_plan_of_whom_the_account_holds_names_them_by_wootrics_id(replay: Replay) -> None:
     replay.holds("u1", "u1@example.com")
     plan = replay.plan("--against", "account", *OPTION, replay.write([says(1, True)]))
@@ -319,6 +328,37 @@ def test_an_older_export_that_wants_surveys_is_not_told_of(replay: Replay) -> No
     assert summary(done)["kept_off"] == 0
 
 
+@pytest.mark.parametrize("against", ["nothing", "auto"])
+def test_an_excluded_trait_that_only_the_first_identify_has_still_counts(
+    replay: Replay, against: str
+) -> None:
+    silent = at(3, identify("u1", "u1@example.com", plan="pro"))
+    export = replay.write([says(1, True, plan="free"), silent])
+    args: tuple[str | Path, ...] = ("--exclude-trait", "unsubscribed", *OPTION, export)
+    assert replay.diff("--against", against, *args).summary["surveys_off"] == 1
+    assert replay.push(*args).returncode == 0
+    assert off(replay) == {"u1"}
+
+
+@pytest.mark.parametrize("days", [(1, 2), (2, 1)])
+def test_of_equal_identifies_the_last_decides_in_a_dry_run_against_nothing(
+    replay: Replay, days: tuple[int, int]
+) -> None:
+    export = replay.write([says(days[0], True), says(days[1], False)])
+    diff = replay.diff(*OPTION, export)
+    assert diff.summary["surveys_off"] == int(days[0] > days[1])
+
+
+def test_two_who_are_one_in_the_account_take_one_call(replay: Replay) -> None:
+    replay.holds("u1", ADA)
+    by_email, by_id = identify("", ADA, unsubscribed=True), identify("u1", unsubscribed=True)
+    del by_email["userId"]
+    export = replay.write([at(1, by_email | {"anonymousId": "a"}), at(2, by_id)])
+    done = replay.push(*OPTION, "--against", "account", export)
+    assert done.returncode == 0, done.stderr
+    assert turned_off(replay) == ["u1"]
+
+
 def test_one_message_id_of_two_people_leaves_nobody_out(replay: Replay) -> None:
     for user in ("u1", "u2"):
         export = replay.write([says(1, True, user) | {"messageId": "m"}], f"{user}.ndjson")
@@ -362,6 +402,18 @@ def test_whom_only_the_account_knows_to_be_suppressed_gets_no_call(replay: Repla
     assert turned_off(replay) == []
 
 
+def test_whom_a_list_names_only_later_gets_no_call(replay: Replay) -> None:
+    replay.holds("u1", "hidden@example.com")
+    export = replay.write([at(1, identify("u1", unsubscribed=True))])
+    assert replay.push(export).returncode == 0
+    (replay.folder / "suppressed.txt").write_text("hidden@example.com\n")
+    done = replay.push(*OPTION, "--suppress", "suppressed.txt", export)
+    assert done.returncode == 0, done.stderr
+    assert turned_off(replay) == []
+    assert replay.push(*OPTION, export).returncode == 0
+    assert turned_off(replay) == ["u1"]
+
+
 def test_who_is_known_by_an_id_alone_is_turned_off_if_the_account_has_them(replay: Replay) -> None:
     replay.holds("u1", ADA)
     export = replay.write([at(1, identify("u1", unsubscribed=True))])
@@ -379,11 +431,7 @@ def test_what_is_not_replayed_turns_nothing_off(replay: Replay) -> None:
 @pytest.mark.parametrize("against", ["auto", "account", "snapshot"])
 def test_who_has_them_off_already_saves_the_call(replay: Replay, against: str) -> None:
     replay.holds("u1", "u1@example.com", unsubscribed="true")
-    state = replay.sandbox.state
-    with state.lock:
-        state.change_settings(
-            SandboxRequest("", "PUT", "", {"id": "1"}, {}, _form(OFF), {}, has_other_body=False)
-        )
+    turn_off_behind_the_back(replay, 1)
     export = replay.write([says(1, True)])
     if against == "snapshot":
         replay.snapshot()
@@ -395,6 +443,17 @@ def test_who_has_them_off_already_saves_the_call(replay: Replay, against: str) -
     # It is on record as if this had done it.
     told = orjson.loads(replay.run("status", "--format", "json").stdout)
     assert told["delivered"]["surveys_off"] == 1
+
+
+def turn_off_behind_the_back(replay: Replay, number: int) -> None:
+    """Turn surveys off for an end user of the account, as somebody else may."""
+    state = replay.sandbox.state
+    with state.lock:
+        state.change_settings(
+            SandboxRequest(
+                "", "PUT", "", {"id": str(number)}, {}, _form(OFF), {}, has_other_body=False
+            )
+        )
 
 
 def _form(settings: Mapping[str, bool]) -> dict[str, str]:
@@ -520,6 +579,14 @@ def test_a_refusal_is_a_reject_with_its_line_and_made_up_for_by_pushing_that(
     done = replay.push(*OPTION, "rejects.ndjson")
     assert done.returncode == 0, done.stderr
     assert off(replay) == {"u1"}
+    status = orjson.loads(replay.run("status", "--format", "json").stdout)
+    assert status["failed"]["surveys_off"] == 0
+
+
+def test_a_refusal_is_made_up_for_by_any_later_identify(replaying: Replaying) -> None:
+    replay = replaying(SandboxSettings(faults=(on_settings(Fault(said(422)())),)))
+    assert replay.push(*OPTION, replay.write([says(1, True)])).returncode == 1
+    assert replay.push(*OPTION, replay.write([says(2, True)])).returncode == 0
     status = orjson.loads(replay.run("status", "--format", "json").stdout)
     assert status["failed"]["surveys_off"] == 0
 
@@ -705,18 +772,27 @@ def expected(parts: list[list[dict[str, Any]]]) -> set[str]:
 
 
 @examples(25)
-@given(parts=histories(), way=WAYS, already=st.sets(st.sampled_from(USERS)))
+@given(
+    parts=histories(),
+    way=WAYS,
+    already=st.sets(st.sampled_from(USERS)),
+    are_off=st.sets(st.sampled_from(USERS)),
+)
 def test_any_split_in_any_order_makes_the_calls_that_time_tells_each_once(
     sandbox: RunningSandbox,
     trouble: Trouble,
     parts: list[list[dict[str, Any]]],
     way: tuple[str, ...],
     already: set[str],
+    are_off: set[str],
 ) -> None:
     trouble.rule = None
     with empty_account(sandbox) as replay:
-        for user in sorted(already):
+        for number, user in enumerate(sorted(already), 1):
             replay.holds(user, f"{user}@example.com")
+            if user in are_off:
+                turn_off_behind_the_back(replay, number)
+        are_off &= already
         exports = [replay.write(part, f"{n}.ndjson") for n, part in enumerate(parts)]
         for nth, export in enumerate(exports, 1):
             diff = replay.diff("--next", "--against", "auto", *OPTION, *way_of_dry_run(way), export)
@@ -727,7 +803,7 @@ def test_any_split_in_any_order_makes_the_calls_that_time_tells_each_once(
             forecast = summary(done)["forecast"]
             assert forecast["least"] <= summary(done)["calls"] - forecast["made_before"]
             assert summary(done)["calls"] - forecast["made_before"] <= forecast["most"]
-            assert off(replay) == expected(parts[:nth])
+            assert off(replay) == expected(parts[:nth]) | are_off
         assert set(Counter(turned_off(replay)).values()) <= {1}
         assert replay.push(*OPTION, *way, *exports).returncode == 0
         assert set(Counter(turned_off(replay)).values()) <= {1}

@@ -685,10 +685,10 @@ def _topic(
 ) -> int | None:
     """What identifies have in common of which each says again all that those before it said: a hash.
 
-    None if it takes anything out, names an end user of Wootric's, or has surveys turned off.
+    None if it takes anything out, or names an end user of Wootric's.
     """
     values = traits.values()
-    if wootric_id or None in values or "" in values or (opt_out and opt_out.is_off):
+    if wootric_id or None in values or "" in values:
         return None
     return hash((user_id, *traits) if opt_out is None else (user_id, *traits, opt_out.rule, 0))
 
