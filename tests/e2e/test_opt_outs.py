@@ -915,3 +915,13 @@ def test_a_run_that_is_cut_short_before_it_counts_the_record_as_left(replaying: 
     assert done.returncode == 0, done.stderr
     assert (summary(done)["surveys_off"], summary(done)["records_left"]) == (1, 0)
     assert off(replay) == {"u1"}
+
+
+def test_end_users_whose_traits_all_look_alike_are_told_apart_by_what_they_want(
+    replay: Replay,
+) -> None:
+    export = replay.write([says(1, n % 2 == 0, f"u{n}", plan="pro") for n in range(80)])
+    diff = replay.diff(*OPTION, export)
+    marked = [line["end_user"]["external_id"] for line in diff.lines if "surveys_off" in line]
+    assert sorted(marked) == sorted(f"u{n}" for n in range(0, 80, 2))
+    assert (diff.summary["surveys_off"], diff.summary["create"]) == (40, 80)
