@@ -139,6 +139,7 @@ def as_it_was_left_before(replay: Replay) -> None:
         journal.executescript(
             "DROP TABLE witness; DROP TABLE tie; DROP TABLE alias; DROP TABLE filled; "
             "ALTER TABLE run DROP COLUMN responses; ALTER TABLE run DROP COLUMN declines; "
+            "ALTER TABLE run DROP COLUMN surveys_off; "
             "PRAGMA user_version = 5;"
         )
 
