@@ -61,7 +61,7 @@ _NOT_WITH_PLAN: Final = (
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
     "renamed_traits", "suppress", "last_surveyed", "response_event", "response_score", "response_text",
-    "decline_event", "group_prefix", "rollups",
+    "decline_event", "group_prefix", "rollups", "surveys_disabled",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -324,6 +324,7 @@ def _rules(values: Values) -> "MappingRules":
         responses=responses,
         group_prefix=values["group_prefix"],
         rollup=with_rollups(rules.rollup, values["rollups"]),
+        surveys_disabled=values.get("surveys_disabled"),
     )
     rules.check()
     return rules

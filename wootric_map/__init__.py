@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     )
     from wootric_map.snapshot.snapshot_reader import SnapshotReader
     from wootric_map.stopping import Stop
-    from wootric_map.survey_calls import SurveyDecline, SurveyResponse
+    from wootric_map.survey_calls import SurveyDecline, SurveyResponse, SurveysOff
     from wootric_map.validate import Validate, ValidateSettings
     from wootric_map.wootric.auth import ClientCredentials, PasswordCredentials
     from wootric_map.wootric.regions import Services, services
@@ -83,7 +83,7 @@ __all__ = [
     "PushResult", "PushSettings", "ReadingObserver", "ReadingOptions", "Record", "Rejection",
     "RejectsFile", "ReplayError", "Report", "Rollup", "Services", "SettingsError", "Skip",
     "Snapshot", "SnapshotObserver", "SnapshotReader", "SnapshotResult", "SnapshotSettings",
-    "Source", "SourceError", "Spool", "Stop", "SurveyDecline", "SurveyResponse", "Track",
+    "Source", "SourceError", "Spool", "Stop", "SurveyDecline", "SurveyResponse", "SurveysOff", "Track",
     "TraitRules", "TraitSummary", "Validate", "ValidateSettings", "WootricSettings", "WriteCsv",
     "WriteCsvResult", "WriteCsvSettings", "call_for", "discover", "map_record", "plan_records",
     "read_entries", "read_line", "read_lines", "rehearse", "request", "services", "unidentified",
@@ -121,7 +121,7 @@ _NAMES: Final = {
     "snapshot.snapshot": "Snapshot SnapshotObserver SnapshotResult SnapshotSettings",
     "snapshot.snapshot_reader": "SnapshotReader",
     "stopping": "Stop",
-    "survey_calls": "SurveyDecline SurveyResponse",
+    "survey_calls": "SurveyDecline SurveyResponse SurveysOff",
     "validate": "Validate ValidateSettings",
     "wootric.auth": "ClientCredentials PasswordCredentials",
     "wootric.regions": "Services services",

@@ -31,6 +31,10 @@ class CsvRow(NamedTuple):
     """Whether Wootric holds the end user already."""
     omission: Omission | None
     """Why the end user is left out; None if they are not."""
+    surveys_off: bool = False
+    """Whether a push turns surveys off for the end user, which no CSV can."""
+    is_written: bool = True
+    """Whether a push creates or updates the end user; else it turns surveys off alone."""
 
 
 def csv_row(change: EndUserChange, *, keeps_formulas: bool) -> CsvRow:
@@ -43,6 +47,14 @@ def csv_row(change: EndUserChange, *, keeps_formulas: bool) -> CsvRow:
         change: the end user.
         keeps_formulas: whether cells stay as they are that a spreadsheet would take for formulas.
     """
+    row = _row_of(change, keeps_formulas=keeps_formulas)
+    if change.surveys_off is None:
+        return row
+    return row._replace(surveys_off=True, is_written=change.action != "surveys_off")
+
+
+def _row_of(change: EndUserChange, *, keeps_formulas: bool) -> CsvRow:
+    """Return the row of an end user, whatever they want about surveys; arguments as in `csv_row`."""
     wanted = change.wanted
     out = omission(wanted, change.fields, change.held, keeps_formulas=keeps_formulas)
     email = email_in_csv(wanted, change.held)

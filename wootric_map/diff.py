@@ -1,6 +1,6 @@
 """The diff of a dry run: what a push would change, end user by end user."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -18,7 +18,7 @@ from wootric_map.plan.change_shapes import QuickChange
 from wootric_map.plan.engine.names import Tally
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_writer import PlanWriter
-from wootric_map.plan.steps import Find, Write
+from wootric_map.plan.steps import Event, Find, TurnOff, Write
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.rejects import KeptRecords
 from wootric_map.report import Report
@@ -45,11 +45,20 @@ class EndUserChange:
     """The ids of the end user, if only the journal knows them, which keeps no values; else None."""
     wanted: EndUserUpsert = field(default_factory=EndUserUpsert)
     """All fields that the export states, whether they differ or not."""
+    surveys_off: Origin | None = None
+    """Where it stands that the end user wants no surveys, if they are turned off; else None."""
 
     @property
     def is_update(self) -> bool:
         """Whether the end user is there already."""
         return bool(self.held or self.left)
+
+    @property
+    def action(self) -> Action:
+        """What is done: `surveys_off` if nothing is created or updated beside that."""
+        if self.surveys_off and not self.fields.fields():
+            return "surveys_off"
+        return "update" if self.is_update else "create"
 
 
 class ShapedChange(EndUserChange):
@@ -102,6 +111,11 @@ class ShapedChange(EndUserChange):
     @property
     def left(self) -> None:
         """None, since nothing is known of the end user."""
+        return None
+
+    @property
+    def surveys_off(self) -> None:
+        """None, since all follows from the shape of traits, and this from a value."""
         return None
 
 
@@ -171,9 +185,10 @@ class Diff(Generic[T]):
 
     @property
     def eligible_at_once(self) -> int:
-        """How many end users a push would create for whom no last survey is set, so that Wootric may survey
-        all of them at once; for the end of the iteration."""
-        return self.report.done["create"] if self.last_surveyed is None else 0
+        """How many end users a push would create for whom no last survey is set and no surveys are turned
+        off, so that Wootric may survey all of them at once; for the end of the iteration."""
+        done = self.report.done
+        return done["create"] - done["created_off"] if self.last_surveyed is None else 0
 
     @property
     def end_users_in_csv(self) -> int:
@@ -240,7 +255,7 @@ class Changes(Generic[T]):
     def rehearsed(self, compared: Compared, saved: PlanWriter | None, workers: int) -> Iterator[T]:
         """Rehearse the plan in this process, and save it if `saved` is given."""
         find, asks, memory = compared.find, compared.asks, compared.memory
-        for each in rehearse(
+        rehearsed = rehearse(
             self.plan,
             compared.registered,
             find,
@@ -249,7 +264,8 @@ class Changes(Generic[T]):
             memory=memory if memory and memory.remembers else None,
             knowledge=compared.knowledge,
             surveys=compared.surveys,
-        ):
+        )
+        for each in _with_surveys_off(rehearsed):
             self.steps.add(each)
             if saved:
                 saved.add(each)
@@ -269,7 +285,8 @@ class Changes(Generic[T]):
                         # A giant may have nothing left.
                         person = next((each for each in people if each.number == part), None)
                         end_user = plan.end_user(person) if person else None
-                        for each in rehearse_end_user(plan, end_user) if end_user else ():
+                        rehearsed = rehearse_end_user(plan, end_user) if end_user else ()
+                        for each in _with_surveys_off(rehearsed):
                             self.steps.add(each)
                             yield from self._counted(each)
                         continue
@@ -284,14 +301,33 @@ class Changes(Generic[T]):
         """Count one step, and yield what is shown of it."""
         report = self.report
         report.deliver(each.outcome)
-        if each.call is None:
-            return
-        for ref, warning in each.warnings:
-            report.warn(ref.source, ref.line, warning)
-        if isinstance(each.step, Write):
+        if isinstance(each.step, Write) and (each.call or each.surveys_off):
+            for ref, warning in each.warnings:
+                report.warn(ref.source, ref.line, warning)
+            report.done["created_off"] += bool(
+                each.surveys_off and each.call and each.outcome.action == "create"
+            )
             yield self.show(each)
-        else:
+        elif isinstance(each.step, Event) and each.call:
+            for ref, warning in each.warnings:
+                report.warn(ref.source, ref.line, warning)
             self.tally.add(each.step.action, each.step.label)
+
+
+def _with_surveys_off(steps: Iterable[Rehearsed]) -> Iterator[Rehearsed]:
+    """Yield steps, each write with the step right after it that turns surveys off, which is shown with it."""
+    write: Rehearsed | None = None
+    for each in steps:
+        if write:
+            is_beside = isinstance(each.step, TurnOff) and each.call is not None
+            yield write._replace(surveys_off=each) if is_beside else write
+            write = None
+        if isinstance(each.step, Write):
+            write = each
+        else:
+            yield each
+    if write:
+        yield write
 
 
 def shown(
@@ -306,16 +342,24 @@ def shown(
     """
     if isinstance(each, QuickChange):
         return show(ShapedChange(each, ignored))
-    assert isinstance(each.call, EndUserUpsert)  # noqa: S101 - the caller has seen to it
+    assert isinstance(each.call, EndUserUpsert | None)  # noqa: S101 - the caller has seen to it
     assert isinstance(each.step, Write)  # noqa: S101 - only writes have such a call
-    before = each.held if isinstance(each.held, EndUser) else None
+    off = each.surveys_off
+    held = each.held
+    if off and held is None and each.call is None:
+        held = (
+            off.held
+        )  # what an earlier run has written is not looked up, and whose surveys are on is
+    before = held if isinstance(held, EndUser) else None
     warnings = tuple(
         (warning.code, warning.message)
         for _, warning in each.warnings
         if warning.code not in ignored
     )
     left = None
-    if isinstance(each.held, RememberedEndUser):
-        left = replace(each.step.whole, wootric_id=str(each.held.id))
+    if isinstance(held, RememberedEndUser):
+        left = replace(each.step.whole, wootric_id=str(held.id))
     origins, wanted = each.step.origins, each.step.upsert
-    return show(EndUserChange(each.call, before, origins, warnings, left, wanted))
+    fields = each.call or EndUserUpsert()
+    origin = off.step.said.origin if off and isinstance(off.step, TurnOff) else None
+    return show(EndUserChange(fields, before, origins, warnings, left, wanted, origin))

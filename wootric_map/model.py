@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
-from wootric_map.survey_calls import Pairs, SurveyDecline, SurveyResponse
+from wootric_map.survey_calls import Pairs, SurveyDecline, SurveyResponse, SurveysOff
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import PropertyValue
 
@@ -71,6 +71,8 @@ class EndUser:
     properties: Mapping[str, str]
     knows_properties: bool = True
     """Whether `properties` are complete. Wootric may give them as text that can't be read (wootric.md 3)."""
+    has_surveys_off: bool = False
+    """Whether Wootric says that the end user gets no surveys in any way (wootric.md 8)."""
 
     def holds(self, field: str, value: str | int) -> bool:
         """Tell whether a field has a value. A number equals its text; emails are equal in any case.
@@ -122,8 +124,8 @@ class PageView:
     path: str | None = None
 
 
-RecordCall: TypeAlias = EligibilityCheck | PageView | SurveyResponse | SurveyDecline
-"""The call for a track or page record."""
+RecordCall: TypeAlias = EligibilityCheck | PageView | SurveyResponse | SurveyDecline | SurveysOff
+"""The call for a record, beside what is written of its end user."""
 
 Call: TypeAlias = EndUserUpsert | RecordCall
 
@@ -155,6 +157,7 @@ WarningCode: TypeAlias = Literal[
     "integer_without_amount",
     "invalid_created_at",
     "invalid_email",
+    "invalid_opt_out",
     "invalid_phone",
     "key_collision",
     "key_renamed",
@@ -191,18 +194,32 @@ class MappingWarning(NamedTuple):
 
 
 Action: TypeAlias = Literal[
-    "create", "update", "unchanged", "left", "eligibility_check", "page_view", "response", "decline"
+    "create",
+    "update",
+    "unchanged",
+    "left",
+    "eligibility_check",
+    "page_view",
+    "response",
+    "decline",
+    "surveys_off",
+    "kept_off",
 ]
 """The action for an end user or an event.
 
 `left` is an end user whose fields differ from the wanted ones and are not changed, because the user said so.
+`surveys_off` turns surveys off for an end user; `kept_off` is one for whom an earlier run has done so and
+whose trait says otherwise now: surveys are never turned on again.
 """
 
 
 CALLS: Final[tuple[Action, ...]] = (
-    "create", "update", "eligibility_check", "page_view", "response", "decline",
+    "create", "update", "eligibility_check", "page_view", "response", "decline", "surveys_off",
 )  # fmt: skip
 """The actions that make a call."""
+
+LATER_ACTIONS: Final[frozenset[Action]] = frozenset({"response", "decline", "surveys_off"})
+"""The actions that the first plans did not know; the last line of a plan counts them if there are any."""
 
 
 class Skip(NamedTuple):
@@ -316,6 +333,15 @@ class Outcome(NamedTuple):
     """The greatest number of look-ups that were made for the end user."""
     about: tuple[Ref, ...] = ()
     """For a write of no record, a record that makes for it."""
+
+    settles: int | None = None
+    """How many records this deals with, if not all of `refs`: turning surveys off deals with the identify
+    that asks for it, and the write before it with the others."""
+
+    @property
+    def settled(self) -> int:
+        """How many records of an export, or calls of a saved plan, this deals with."""
+        return len(self.refs) if self.settles is None else self.settles
 
 
 UNKNOWN_USER: Final = "unknown_user"

@@ -184,6 +184,8 @@ class Report:
             "page_views": self.done["page_view"],
             "responses": self.done["response"],
             "declines": self.done["decline"],
+            "surveys_off": self.done["surveys_off"],
+            "kept_off": self.done["kept_off"],
             "api_calls": self.api_calls,
             "events_not_registered": [
                 {"event": name, "count": count} for name, count in self.unregistered.most_common()

@@ -1,7 +1,7 @@
-"""The calls for survey responses and declines, and what an account holds of them (wootric.md 7)."""
+"""The calls about surveys: responses, declines (wootric.md 7), and turning surveys off (wootric.md 8)."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values in the order in which they are sent."""
@@ -53,6 +53,26 @@ class SurveyDecline:
     def fields(self) -> Pairs:
         """Return the form of `POST /end_users/{id}/declines`: the fields that have a value."""
         return _survey_form(created_at=self.created_at, origin_url=self.origin_url)
+
+
+SETTINGS: Final = ("email_nps", "mobile_nps", "web_nps")
+"""The settings of an end user that turn surveys on and off, one for each way of asking (wootric.md 8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SurveysOff:
+    """The call that turns surveys off for one end user (wootric.md 8)."""
+
+    wootric_id: str | None = None
+    """Wootric's own id of the end user, if it is known; a part of the address."""
+    email: str | None = None
+    """With `external_id` and `phone_number`, what the end user is looked up by; never sent."""
+    external_id: str | None = None
+    phone_number: str | None = None
+
+    def fields(self) -> Pairs:
+        """Return the form of `PUT /end_users/{id}/settings`."""
+        return [(name, "false") for name in SETTINGS]
 
 
 def _survey_form(**fields: str | int | None) -> Pairs:

@@ -95,6 +95,8 @@ class WriteCsvResult:
     """How many end users are left out, by the reason."""
     without_column: Counter[str] = field(default_factory=Counter)
     """How many end users in the files have a field that no column can hold, by the field."""
+    surveys_off: int = 0
+    """For how many end users, in the files or not, a push turns surveys off, which a CSV can't."""
     harmless_cells: Counter[str] = field(default_factory=Counter)
     """How many cells got a mark so that no spreadsheet takes them for formulas, by the property."""
     harmless_columns: tuple[str, ...] = ()
@@ -114,6 +116,9 @@ class WriteCsvResult:
 
     def add(self, row: CsvRow) -> None:
         """Count an end user."""
+        self.surveys_off += row.surveys_off
+        if not row.is_written:
+            return
         if row.omission:
             self.left_out_counts[row.omission] += 1
             first = self.left_out.setdefault(row.omission, [])
@@ -260,7 +265,7 @@ def _spooled(diff: Diff[CsvRow], spool: IO[bytes], result: WriteCsvResult) -> se
     names: set[str] = set()
     for row in diff:
         result.add(row)
-        if row.omission:
+        if row.omission or not row.is_written:
             continue
         names.update(row.cells)
         if len(names) >= _MOST_COLUMNS:

@@ -21,6 +21,7 @@ EXIT_CHANGES: Final = 3
 @click.command("dry-run")
 @options.paths_argument()
 @options.reading_options
+@options.surveys_disabled_option
 @options.ignore_warning_option
 @options.planning_options
 @options.last_surveyed_option

@@ -42,6 +42,7 @@ from wootric_map.write_csv import WriteCsv
     help="Leave cells as they are that a spreadsheet would take for formulas; else each gets a ' before it.",
 )
 @options.reading_options
+@options.surveys_disabled_option
 @options.ignore_warning_option
 @options.end_user_planning_options
 @options.processes_option

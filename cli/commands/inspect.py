@@ -17,6 +17,7 @@ from wootric_map.inspection.inspect_export import Inspect
 @click.command("inspect")
 @options.paths_argument()
 @options.reading_options
+@options.surveys_disabled_option
 @options.ignore_warning_option
 @options.processes_option
 @options.format_option()

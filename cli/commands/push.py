@@ -23,6 +23,7 @@ _PLANNED_BEFORE: Final = (
 @click.command()
 @options.paths_argument(required=False)
 @options.reading_options
+@options.surveys_disabled_option
 @options.ignore_warning_option
 @options.planning_options
 @options.last_surveyed_option

@@ -85,6 +85,12 @@ class Reading(TypedDict, total=False):
     ignore_warning: Texts
 
 
+class OptingOut(TypedDict, total=False):
+    """Who wants no surveys."""
+
+    surveys_disabled: Annotated[str, Trusted()]
+
+
 class Processes(TypedDict, total=False):
     """How many processes read."""
 
@@ -251,6 +257,7 @@ class SandboxAlone(TypedDict, total=False):
 
 class Replay(
     Reading,
+    OptingOut,
     Planning,
     Account,
     Credentials,
@@ -278,6 +285,7 @@ class DryRun(Replay, Processes, Registered, Rehearsal, DryRunAlone, total=False)
 
 class Inspect(
     Reading,
+    OptingOut,
     Processes,
     Account,
     Credentials,
@@ -294,6 +302,7 @@ class Inspect(
 
 class Export(
     Reading,
+    OptingOut,
     EndUserPlanning,
     Processes,
     Account,

@@ -17,6 +17,7 @@ from cli.options.reading import (
     paths_argument,
     processes_option,
     reading_options,
+    surveys_disabled_option,
 )
 from cli.options.types import Age, Count, LocalPath
 
@@ -40,6 +41,7 @@ __all__ = [
     "processes_option",
     "reading_options",
     "redact_option",
+    "surveys_disabled_option",
     "unidentified_option",
     "workers_option",
 ]

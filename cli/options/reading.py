@@ -214,6 +214,15 @@ reading_options = together(
 """How records are read."""
 
 
+surveys_disabled_option = click.option(
+    "--surveys-disabled",
+    metavar="PLACE",
+    help="The trait of whoever wants no surveys, such as traits.unsubscribed; dots lead into objects. Where "
+    "it is true, surveys are turned off for that end user, once; they are never turned on again.",
+)
+"""The option that names the trait of whoever wants no surveys."""
+
+
 ignore_warning_option = click.option(
     "--ignore-warning",
     "ignored_warnings",

@@ -20,6 +20,13 @@ _NOTHING: Final[Mapping[str, str]] = {}
 _NOT_KEPT: Final = "(not known)"
 """Stands for a value of which the journal has only a fingerprint."""
 
+_SIGNS: Final[Mapping[str, tuple[str, str]]] = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "surveys_off": ("!", "red"),
+}
+"""The sign and the colour of each action."""
+
 _Field: TypeAlias = tuple[str, str | int | None, str | int, Origin | None]
 """A field's name, its values before and after, and the origin of the latter."""
 
@@ -37,7 +44,7 @@ def as_json(changed: EndUserChange) -> bytes:
 def _lines(changed: EndUserChange) -> Iterator[str]:
     """Yield the lines of one end user's change."""
     fields = list(_fields(changed))
-    sign, colour = ("~", "yellow") if changed.is_update else ("+", "green")
+    sign, colour = _SIGNS[changed.action]
     yield styled(f"{sign} {title(_ids(changed))}", fg=colour, bold=True)
     wide = max((len(printable(name, WIDEST)) for name, *_ in fields), default=0)
     for name, before, after, origin in fields:
@@ -47,6 +54,10 @@ def _lines(changed: EndUserChange) -> Iterator[str]:
             value, mark = f"{was} → {value}", styled("~", fg="yellow")
         text = f"    {mark} {printable(name, WIDEST):{wide}}  {value}"
         yield text + (styled(f"  ← {shown_origin(origin, after)}", dim=True) if origin else "")
+    if changed.surveys_off:
+        # `true` is what the value of the trait says, whatever its form.
+        source = styled(f"  ← {shown_origin(changed.surveys_off, True)}", dim=True)
+        yield f"    {styled('!', fg='red')} surveys off{source}"
 
 
 def _data(changed: EndUserChange) -> dict[str, object]:
@@ -62,10 +73,13 @@ def _data(changed: EndUserChange) -> dict[str, object]:
             entry["source"], entry["original"] = origin
         fields.append(entry)
     data: dict[str, object] = {
-        "action": "update" if changed.is_update else "create",
+        "action": changed.action,
         "end_user": {name: value for name, value in ids.items() if value is not None},
         "fields": fields,
     }
+    if changed.surveys_off:
+        source, original = changed.surveys_off
+        data["surveys_off"] = {"source": source, "original": original}
     if changed.warnings:
         data["warnings"] = [{"code": code, "message": text} for code, text in changed.warnings]
     return data
@@ -101,7 +115,14 @@ def redacted(changed: EndUserChange, redaction: "Redaction") -> EndUserChange:
         },
         tuple((code, redaction.text(message)) for code, message in changed.warnings),
         replace(changed.left, **ids(changed.left)) if changed.left else None,
+        surveys_off=_redacted_origin(changed.surveys_off, redaction),
     )
+
+
+def _redacted_origin(origin: Origin | None, redaction: "Redaction") -> Origin | None:
+    if origin is None:
+        return None
+    return Origin(redaction.text(origin.source), redaction.value(origin.source, origin.original))
 
 
 def _renamed(field: str, names: Mapping[str, str]) -> str:

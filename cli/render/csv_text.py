@@ -105,6 +105,8 @@ def _without_column(result: WriteCsvResult) -> Iterator[str]:
     for action, one in (("eligibility_check", "eligibility check"), ("page_view", "page view")):
         if done[action]:
             told.append(plural(done[action], one))
+    if result.surveys_off:
+        told.append(plural(result.surveys_off, "survey opt-out"))
     if told:
         yield f"A CSV holds emails and properties alone. Not in it: {', '.join(told)}"
 

@@ -7,6 +7,7 @@ from cli.render import quick_change
 from cli.render.change import as_json as line_of
 from cli.render.change import as_text, redacted
 from wootric_map.diff import EndUserChange, ShapedChange
+from wootric_map.model import Action
 
 if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction, Told
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class Shown(NamedTuple):
     """What is shown of an end user that would be created or updated."""
 
-    is_update: bool
+    action: Action
+    """What is done: `create`, `update`, or nothing but `surveys_off`."""
     content: str | bytes
     """Text, or a line of JSON."""
     told: "Sequence[Told]" = ()
@@ -32,11 +34,11 @@ def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: boo
     """
     if isinstance(changed, ShapedChange) and not redaction:
         return Shown(
-            False, quick_change.as_json(changed) if as_json else quick_change.as_text(changed)
+            "create", quick_change.as_json(changed) if as_json else quick_change.as_text(changed)
         )
     told: Sequence[Told] = ()
     if redaction:
         of_record = redaction.of_a_record()
         changed = redacted(changed, of_record)
         told = of_record.told or ()
-    return Shown(changed.is_update, line_of(changed) if as_json else as_text(changed), told)
+    return Shown(changed.action, line_of(changed) if as_json else as_text(changed), told)

@@ -11,14 +11,24 @@ import click
 from cli.render import summary
 from cli.render.diff import Shown
 from cli.render.forecast_text import each_kind, each_way, takes
+from cli.render.summary import kept_off
 from cli.render.text import plural, printable, styled, surveys
 from wootric_map.diff import Diff
+from wootric_map.model import Action
 
 if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
 _LABELS: Final = 20
 """The number of event names, and of paths, that the text shows."""
+
+
+_HIDDEN: Final[tuple[tuple[Action, str], ...]] = (
+    ("create", "to create"),
+    ("update", "to update"),
+    ("surveys_off", "to turn surveys off for"),
+)
+"""What is said of end users that are not shown, by what is done."""
 
 
 def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | None") -> None:
@@ -34,10 +44,10 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
         if redaction:
             redaction.learn(change.told)
         click.echo(change.content, nl=False)
-    hidden = Counter(change.is_update for change in changes)
-    for count, what in ((hidden[False], "create"), (hidden[True], "update")):
-        if count:
-            click.echo(f"… and {plural(count, 'more end user')} to {what}\n")
+    hidden = Counter(change.action for change in changes)
+    for action, what in _HIDDEN:
+        if hidden[action]:
+            click.echo(f"… and {plural(hidden[action], 'more end user')} {what}\n")
     note = "all counted; --registered-event names those that the account has registered"
     _write_tally(
         "Eligibility checks",
@@ -57,7 +67,7 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
     for line in (*summary.left_out(report), *summary.unregistered(report)):
         click.echo(line)
     click.echo(styled(_totals(diff), bold=True))
-    for line in _eligible_at_once(diff):
+    for line in (*_eligible_at_once(diff), *kept_off(report)):
         click.echo(line)
     if diff.calls.most:
         for line in _costs(diff):

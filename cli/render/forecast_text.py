@@ -21,6 +21,7 @@ _NAMES: Final[Mapping[Kind, str]] = {
     "survey_list": "list of survey responses or declines",
     "response": "survey response",
     "decline": "survey decline",
+    "surveys_off": "survey opt-out",
 }
 _PLURALS: Final[Mapping[Kind, str]] = {
     "survey_list": "lists of survey responses or declines",

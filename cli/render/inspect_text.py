@@ -269,9 +269,12 @@ def _end_users(counts: EndUserCounts) -> Iterator[str]:
     )
     if counts.identified:
         yield f"  {counts.identified:,} {identified} an identify; a push writes {written} of them."
-    if counts.written:
+    if counts.opted_out is not None:
+        yield f"  A push turns surveys off for {plural(counts.opted_out, 'end user')}."
+    eligible = counts.written - (counts.opted_out or 0)
+    if eligible:
         yield (
-            f"  Eligible for a survey at once, as far as they are new: {counts.written:,}, unless "
+            f"  Eligible for a survey at once, as far as they are new: {eligible:,}, unless "
             "--set-last-surveyed says when they were last surveyed."
         )
 

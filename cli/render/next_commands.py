@@ -63,7 +63,9 @@ def next_commands(
         of_files: the options that name the configuration files.
     """
     reading = [*of_files, *_reading(values)]
-    mapping = [*_typed_names(found, values), *_excluded(found)]
+    place = values["surveys_disabled"]
+    opting_out = ("--surveys-disabled", place) if place else ()
+    mapping = [*opting_out, *_typed_names(found, values), *_excluded(found)]
     registered = [
         word for name in values["registered_events"] for word in ("--registered-event", name)
     ]

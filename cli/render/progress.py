@@ -37,6 +37,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "page_view": "viewed",
     "response": "responses",
     "decline": "declines",
+    "surveys_off": "opt-outs",
     "failed": "failed",
 }
 """The names of the counts, in the order in which they are shown."""
@@ -192,7 +193,7 @@ class SendingProgress:
 
     def add(self, outcome: Outcome) -> None:
         """Count what became of a call."""
-        self.finished += len(outcome.refs)
+        self.finished += outcome.settled
         if self._remaining_calls:
             self._remaining_calls.count(outcome)
         if outcome.result is None:

@@ -43,6 +43,7 @@ def show(result: PushResult, seconds: float) -> None:
         ("Page views", done["page_view"], ""),
         *([("Survey responses", done["response"], "")] if done["response"] else ()),
         *([("Survey declines", done["decline"], "")] if done["decline"] else ()),
+        *([("Survey opt-outs", done["surveys_off"], "")] if done["surveys_off"] else ()),
         ("Skipped", report.skipped.counts.total(), summary.codes(report.skipped)),
         *(
             [("Delivered before", report.delivered_before, "of these, by an earlier run")]
@@ -63,6 +64,7 @@ def show(result: PushResult, seconds: float) -> None:
         click.echo(line)
     for lines in (
         summary.eligible(report),
+        summary.kept_off(report),
         summary.unregistered(report),
         summary.passed_over(report.passed_over),
     ):

@@ -17,6 +17,7 @@ _NAMES: Final = {
     "page_view": "page view",
     "response": "survey response",
     "decline": "survey decline",
+    "surveys_off": "survey opt-out",
 }
 
 
@@ -66,11 +67,16 @@ def _run(run: Run, *, is_under_way: bool) -> str:
     if run.ended is None:
         return f"{name}: under way" if is_under_way else f"{name}: did not end by itself"
     lasted = duration(max(run.ended - run.began, 0))
+    about_surveys = {
+        "response": run.responses or 0,
+        "decline": run.declines or 0,
+        "surveys_off": run.surveys_off or 0,
+    }
     return (
         f"{name}, {lasted}, exit {run.exit_code}: {run.created or 0:,} created, "
         f"{run.updated or 0:,} updated, {run.unchanged or 0:,} unchanged; "
         f"{plural(run.eligibility_checks or 0, 'eligibility check')}, "
         f"{plural(run.page_views or 0, 'page view')}"
-        f"{surveys({'response': run.responses or 0, 'decline': run.declines or 0})}; "
+        f"{surveys(about_surveys)}; "
         f"{run.failed or 0:,} failed"
     )

@@ -164,6 +164,16 @@ def eligible(report: Report) -> Iterator[str]:
         yield from _other_events(report.checked)
 
 
+def kept_off(report: Report) -> Iterator[str]:
+    """Yield a line about end users for whom surveys stay off, though their trait says otherwise by now."""
+    count = report.done["kept_off"]
+    if count:
+        yield (
+            f"Surveys stay off for {plural(count, 'end user')} whose trait no longer asks for that: no push "
+            "turns them on again; do that in Wootric."
+        )
+
+
 def unregistered(report: Report) -> Iterator[str]:
     """Yield lines about events that the account has not registered."""
     if report.unregistered.counts:

@@ -58,17 +58,20 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+_SURVEYS: Final = (
+    ("response", "survey response"),
+    ("decline", "survey decline"),
+    ("surveys_off", "survey opt-out"),
+)
+
+
 def surveys(counts: Mapping[str, int]) -> str:
-    """Return how many survey responses and declines there are, to go on a list with; empty if there are none.
+    """Return how many calls there are about surveys, to go on a list with; empty if there are none.
 
     Args:
-        counts: the numbers of `response` and `decline`.
+        counts: the numbers of `response`, `decline` and `surveys_off`.
     """
-    found = (
-        plural(counts[kind], name)
-        for kind, name in (("response", "survey response"), ("decline", "survey decline"))
-        if counts[kind]
-    )
+    found = (plural(counts[kind], name) for kind, name in _SURVEYS if counts[kind])
     return "".join(f", {each}" for each in found)
 
 

@@ -661,6 +661,8 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
             "page_views": 1,
             "responses": 0,
             "declines": 0,
+            "surveys_off": 0,
+            "kept_off": 0,
             "api_calls": 3,
             "events_not_registered": [],
             "unknown_users": [],

@@ -172,7 +172,9 @@ def test_what_failed_is_made_up_for_by_what_was_mended(replaying: Start, from_pl
     assert failed(replay) == NONE | {"write": 0, "eligibility_check": 0, "page_view": 0}
 
 
-NONE = dict.fromkeys(("write", "eligibility_check", "page_view", "response", "decline"), 0)
+NONE = dict.fromkeys(
+    ("write", "eligibility_check", "page_view", "response", "decline", "surveys_off"), 0
+)
 
 
 def failed(replay: Replay) -> dict[str, int]:

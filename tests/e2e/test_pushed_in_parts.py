@@ -140,6 +140,7 @@ def as_it_was_left_before(replay: Replay) -> None:
             "DROP TABLE witness; DROP TABLE tie; DROP TABLE alias; DROP TABLE filled; "
             "ALTER TABLE run DROP COLUMN responses; ALTER TABLE run DROP COLUMN declines; "
             "DROP TABLE group_trait; DROP TABLE membership; DROP TABLE rolled_event; DROP TABLE rolled_up; "
+            "ALTER TABLE run DROP COLUMN surveys_off; "
             "PRAGMA user_version = 5;"
         )
 

@@ -53,7 +53,7 @@ def test_create_replies_with_the_end_user(call: Call) -> None:
         "updated_at": 1_700_000_000,
         "properties": {"plan": "gold", "seats_amount": "3"},
         "last_response": None,
-        "settings": {},
+        "settings": {"email_nps": True, "mobile_nps": True, "web_nps": True},
     }
 
 

@@ -355,6 +355,8 @@ def test_the_summary_has_the_issues_keys_and_nothing_else() -> None:
         "page_views",
         "responses",
         "declines",
+        "surveys_off",
+        "kept_off",
         "api_calls",
         "events_not_registered",
         "unknown_users",

@@ -26,7 +26,9 @@ from wootric_map.deliver.questions import (
     RecallDelivery,
     RecallFill,
     RecallFormerId,
+    RecallOptOut,
     RecallStatements,
+    RecallTurnedOff,
     RecallWritten,
     WriteStep,
 )
@@ -113,6 +115,11 @@ class Answers:
             case ListSurveys():
                 self._lock.take(asked.number)
                 return self._wootric.list_surveys(asked.number, asked.kind, asked.at)
+            case RecallOptOut():
+                return journal.past_opt_out(*asked)
+            case RecallTurnedOff():
+                self._lock.take(asked.number)
+                return journal.has_turned_off(asked.number)
             case LookUp():
                 return self._looked_up(asked)
 

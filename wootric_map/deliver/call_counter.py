@@ -12,7 +12,7 @@ from typing import Final
 
 from wootric_map.deliver.call_range import CallRange, Kind, RangeSum, kind_of
 from wootric_map.deliver.earlier_runs import skip_if_sent
-from wootric_map.deliver.fingerprints import Delivered, PastDelivery
+from wootric_map.deliver.fingerprints import Delivered, PastDelivery, RememberedEndUser
 from wootric_map.deliver.forecast import Foretold
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.knowledge import Asked
@@ -22,9 +22,13 @@ from wootric_map.deliver.verdicts import unregistered
 from wootric_map.model import EndUserUpsert, Existing, Skip
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_lines import PlannedCall, PlannedWrite
-from wootric_map.plan.steps import SURVEY_ACTIONS, EndUserPlan, Write
+from wootric_map.plan.steps import SURVEY_ACTIONS, EndUserPlan, TurnOff, Write
+from wootric_map.survey_calls import SurveysOff
 
 _NOTHING: Final = CallRange()
+
+_MAYBE_OFF: Final = CallRange({}, {"surveys_off": 1}, 0, 1)
+"""The call that turns surveys off for an end user for whom they may be off."""
 
 
 class CallCounter:
@@ -41,6 +45,8 @@ class CallCounter:
         """Whether only the account can tell who the present end user is."""
         self._is_checked = False
         """Whether the present end user is looked up to see what they lack."""
+        self._is_answered = False
+        """Whether the account tells more of the present end user, whom the journal knows, by a write."""
         self._is_assumed = False
         """Whether the present end user is taken to be there, since the export gives Wootric's own id."""
 
@@ -57,7 +63,7 @@ class CallCounter:
         """Add a step; the steps of an end user come one after the other."""
         if step.end_user is not self._end_user:
             self._end_user = step.end_user
-            self._is_open = self._is_checked = self._is_assumed = False
+            self._is_open = self._is_checked = self._is_assumed = self._is_answered = False
         asked = step.asked
         self._is_open = self._is_open or asked.is_open
         self._is_checked = self._is_checked or asked.checks > 0
@@ -75,6 +81,12 @@ class CallCounter:
 
     def _known(self, step: Rehearsed) -> CallRange:
         """Return the calls of a step of an end user of whom enough is known."""
+        if isinstance(step.step, TurnOff) and self._is_answered and step.call is not None:
+            return _MAYBE_OFF
+        if isinstance(step.step, Write):
+            # The journal does not know the settings, and the answer to a write tells them.
+            is_remembered = isinstance(step.held, RememberedEndUser)
+            self._is_answered = is_remembered and (step.call is not None or self._is_checked)
         if isinstance(step.step, Write) and not self._is_checked:
             if self._is_assumed:
                 # They may not be there, and the step before in vain.
@@ -138,6 +150,9 @@ def _open_event(step: Rehearsed, asked: Asked) -> CallRange:
     look_ups = CallRange({"look_up": asked.least}, {"look_up": asked.most}, asked.least, asked.most)
     if step.outcome.action in SURVEY_ACTIONS:
         return look_ups.plus(_of_survey(step, is_open=True))
+    if isinstance(step.step, TurnOff):
+        # They may be off already.
+        return look_ups.plus(_MAYBE_OFF if step.call else _NOTHING)
     result, kind = step.outcome.result, kind_of(step.outcome.action)
     least = int(step.call is not None)
     # The account may know what the export does not.
@@ -192,6 +207,8 @@ def saved_calls(plan: PlanFile, registered: frozenset[str], journal: Journal) ->
                 calls.add(saved.write(step, past))
             elif step.action in SURVEY_ACTIONS:
                 calls.add(saved.survey(step, past))
+            elif isinstance(step.call, SurveysOff):
+                calls.add(saved.turn_off(step.call, past))
             elif not (unregistered(step.call, registered) or skip_if_sent(step.type, past)):
                 calls.add(CallRange.exactly({kind_of(step.action): 1}))
     return calls.sum
@@ -245,6 +262,22 @@ class _SavedEndUser:
         # If it is not known who the end user is, they are looked up.
         most: dict[Kind, int] = {"look_up": 3, "survey_list": 1, kind: 1}
         return CallRange({}, most, 0, 5)
+
+    def turn_off(self, call: SurveysOff, past: PastDelivery | None) -> CallRange:
+        """Return the calls that turn surveys off."""
+        if isinstance(past, Delivered):
+            return _NOTHING
+        if self._is_created:
+            return CallRange.exactly({"surveys_off": 1})
+        is_known = call.wootric_id is not None or self._is_known
+        wanted = EndUserUpsert(call.email, call.external_id, call.phone_number)
+        most: dict[Kind, int] = {
+            "look_up": 0 if is_known else self._look_ups(wanted),
+            "surveys_off": 1,
+        }
+        # Another identify may have turned them off, or said otherwise later.
+        least = int(is_known and not self._journal.may_have_end_users)
+        return CallRange({"surveys_off": least}, most, least, sum(most.values()))
 
     def _look_ups(self, wanted: EndUserUpsert) -> int:
         """Return how many look-ups tell Wootric's own id of an end user, at most."""

@@ -15,6 +15,7 @@ Kind: TypeAlias = Literal[
     "survey_list",
     "response",
     "decline",
+    "surveys_off",
 ]
 """A kind of call; each kind has a limit of its own."""
 
@@ -29,6 +30,7 @@ ENDPOINTS: Final[Mapping[Kind, str]] = {
     "survey_list": "responses/list",
     "response": "responses/create",
     "decline": "declines/create",
+    "surveys_off": "end_users/settings",
 }
 """The name of each kind's endpoint in the pace."""
 

@@ -19,6 +19,7 @@ from wootric_map.deliver.fingerprints import (
     RememberedStatements,
 )
 from wootric_map.deliver.look_ups import find_in_account, look_up
+from wootric_map.deliver.opt_out_decisions import is_settled, left_alone, turned_off
 from wootric_map.deliver.questions import (
     AssumedAbsent,
     Deciding,
@@ -51,7 +52,7 @@ from wootric_map.model import (
     LookUpKey,
     Skip,
 )
-from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
+from wootric_map.plan.steps import EndUserPlan, Event, Step, TurnOff, Write
 from wootric_map.plan.trait_history import EarlierStatements, Statement
 from wootric_map.survey_calls import SurveyDecline, SurveyResponse
 from wootric_map.wootric.taken_ids import taken_ids
@@ -165,6 +166,9 @@ class _EndUserDecisions:
 
     def decide_step(self, step: Step) -> Deciding[None]:
         """Decide about the next step."""
+        if isinstance(step, TurnOff):
+            yield from self._turn_off(step)
+            return
         if isinstance(step, Event) and isinstance(step.call, SurveyResponse | SurveyDecline):
             yield from self._survey(step)
             return
@@ -223,6 +227,26 @@ class _EndUserDecisions:
             verdict = replace(verdict, external_id=None)
         yield from self.surveys.decide(step, verdict, self.held, past, is_new=self.is_new)
 
+    def _turn_off(self, step: TurnOff) -> Deciding[None]:
+        """Decide about turning surveys off."""
+        history = step.history() if self.recalls_statements else None
+        recalls = self.recalls and not self.end_user.may_be_misidentified
+        identifiers = tuple(self.end_user.identifiers()) if recalls else ()
+        if not self.is_there:
+            # The write's failure or skip tells of them, and the identify is tried once more with it.
+            yield from left_alone(step)
+        elif not (yield from is_settled(step, identifiers, history=history)):
+            try:
+                yield from self._look_up(step)
+            except CallFailedError as error:
+                yield Decision(step, error.failure, None)
+                return
+            if self._withheld(step):
+                yield from left_alone(step)
+            else:
+                number = self.held.id if self.held else int(step.call.wootric_id or 0)
+                yield from turned_off(step, number, self.held, history=history)
+
     def _write(self, step: Write) -> Deciding[None]:
         """Have an end user written as far as they differ, looked up only now if wrongly assumed absent."""
         decision = yield from self._changed(step)
@@ -260,7 +284,7 @@ class _EndUserDecisions:
         """Whether the account must be asked about everybody, since somebody may be on a suppression list."""
         return self.asks and self.is_suppressed is not None
 
-    def _recalled(self, step: Step) -> Deciding[Verdict | None]:
+    def _recalled(self, step: Write | Event) -> Deciding[Verdict | None]:
         """Return the verdict on a step that earlier runs have done; None if it is still to be done."""
         answer = yield _recall(step)
         if isinstance(step, Event):
@@ -419,7 +443,7 @@ class _EndUserDecisions:
         return None
 
 
-def _recall(step: Step) -> RecallDelivery:
+def _recall(step: Write | Event) -> RecallDelivery:
     return RecallDelivery(step.key, step.former_key, step.time)
 
 

@@ -28,6 +28,7 @@ from wootric_map.deliver.questions import (
 )
 from wootric_map.deliver.saved_decisions import PastRuns
 from wootric_map.deliver.teams import teams_of
+from wootric_map.deliver.turning_off import settled_by, turn_off
 from wootric_map.deliver.verdicts import Change, Settled
 from wootric_map.deliver.workers import GRACE, Job, spread
 from wootric_map.deliver.works import PlanFileWorks, PlanWorks
@@ -48,8 +49,8 @@ from wootric_map.plan.people import EMAIL
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_lines import PlannedCall
-from wootric_map.plan.steps import Event, Part, Write
-from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
+from wootric_map.plan.steps import Event, Part, TurnOff, Write
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse, SurveysOff
 from wootric_map.wootric.client import Wootric
 
 T = TypeVar("T")
@@ -235,12 +236,17 @@ class _Delivery:
                     return
                 outcome, answer = self._carry_out_decision(decision)
                 if outcome:
-                    yield outcome._replace(look_ups=self._answers.look_ups)
+                    settles = settled_by(decision.step)
+                    yield outcome._replace(look_ups=self._answers.look_ups, settles=settles)
                     self._answers.look_ups = self._attempts = 0
 
     def _carry_out_decision(self, decision: Decision) -> tuple[Outcome | None, Answer]:
         """Carry out a decision; return no outcome for a write that is tried again."""
         step, verdict, action = decision.step, decision.verdict, decision.action
+        if isinstance(step, TurnOff) or (
+            isinstance(step, PlannedCall) and isinstance(step.call, SurveysOff)
+        ):
+            return turn_off(step, decision, self._calls, self._answers), None
         if isinstance(step, Event | PlannedCall):
             if isinstance(verdict, SurveyResponse | SurveyDecline):
                 return self._send_survey(step, verdict)

@@ -196,6 +196,15 @@ class RememberedStatements:
         return self.statements.unmarked
 
 
+class PastOptOut(NamedTuple):
+    """That an earlier run has turned surveys off for an end user, or found that they were."""
+
+    number: int | None
+    """Wootric's own id of the end user; None if the identify is known, and nobody was looked for."""
+    is_told: bool = False
+    """Whether a run has told that a trait says otherwise since."""
+
+
 class Memory(Protocol):
     """What earlier runs did, as a journal remembers it."""
 
@@ -229,6 +238,12 @@ class Memory(Protocol):
 
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """Return an end user as an earlier run left them in Wootric; None if none did."""
+
+    def past_opt_out(self, key: str, identifiers: Iterable[EndUserUpsert]) -> PastOptOut | None:
+        """Return whether an earlier run has turned surveys off for an end user, or None."""
+
+    def has_turned_off(self, number: int) -> bool:
+        """Return whether a run has turned surveys off for an end user, by Wootric's id."""
 
 
 def short(identity: bytes) -> int:

@@ -19,7 +19,7 @@ _TRIES: Final = 60
 
 
 _PASSES: Final[tuple[tuple[Kind, ...], ...]] = (
-    ("look_up", "create", "update"),
+    ("look_up", "create", "update", "surveys_off"),
     ("eligibility_check", "page_view", "survey_list", "response", "decline"),
 )
 """The kinds of calls of each pass through a plan (passes.py)."""
@@ -210,7 +210,9 @@ class RemainingCalls:
         is_open = outcome.look_ups or outcome.action == "create"
         if self._closed < self._foretold.open_steps and is_open:
             self._closed += 1
-        elif not (outcome.action in {"unchanged", "left"} or isinstance(outcome.result, Skip)):
+        elif not (
+            outcome.action in {"unchanged", "left", "kept_off"} or isinstance(outcome.result, Skip)
+        ):
             self._certain[kind_of(outcome.action)] += 1
 
     def range(self, made: Mapping[Kind, int]) -> CallRange:

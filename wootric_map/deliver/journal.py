@@ -9,7 +9,7 @@ undoes nothing (segment.md 8, rule 7), and which `userId`s and emails end users 
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -17,6 +17,7 @@ from typing import Final, Self
 from wootric_map.deliver.fingerprints import (
     Fingerprints,
     PastDelivery,
+    PastOptOut,
     RememberedEndUser,
     RememberedFill,
     RememberedStatements,
@@ -29,6 +30,7 @@ from wootric_map.deliver.journal_file import copy_of, explained, open_file
 from wootric_map.deliver.journal_fills import Fills
 from wootric_map.deliver.journal_former_ids import FormerIds
 from wootric_map.deliver.journal_histories import JournalHistories
+from wootric_map.deliver.journal_opt_outs import OptOuts
 from wootric_map.deliver.journal_rejects import RejectedRecords
 from wootric_map.deliver.journal_runs import Runs
 from wootric_map.deliver.journal_schema import migrate, spoilt
@@ -80,6 +82,7 @@ class Journal:
         self.deliveries: Final = Deliveries(session)
         self.fills: Final = Fills(session)
         self.end_users: Final = EndUsers(session, self.claims)
+        self.opt_outs: Final = OptOuts(session, self.deliveries, self.end_users)
         self.writes: Final = Writes(session, self.deliveries, self.end_users)
         self.remembers: Final = recalls and bool(self.deliveries.are_any or met)
         """Whether the journal knows anything of earlier runs that counts."""
@@ -201,6 +204,14 @@ class Journal:
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """Return an end user that an earlier write left in Wootric; see `EndUsers.find`."""
         return self.end_users.find(wanted)
+
+    def past_opt_out(self, key: str, identifiers: Iterable[EndUserUpsert]) -> PastOptOut | None:
+        """Return whether an earlier run has turned surveys off for an end user; see `OptOuts.recalled`."""
+        return self.opt_outs.recalled(key, identifiers)
+
+    def has_turned_off(self, number: int) -> bool:
+        """Return whether a run has turned surveys off for an end user; see `OptOuts.is_off`."""
+        return self.opt_outs.is_off(number)
 
     def statements_of(self, number: int) -> RememberedStatements | None:
         """Return what earlier writes stated about an end user; see `EndUsers.statements_of`."""

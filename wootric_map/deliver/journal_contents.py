@@ -26,6 +26,7 @@ KINDS: Final[Mapping[int, str]] = {
     2: "page_view",
     4: "response",
     5: "decline",
+    6: "surveys_off",
 }
 """The kinds of deliveries, by their numbers in the journal."""
 
@@ -49,6 +50,7 @@ class Run(NamedTuple):
     page_views: int | None
     responses: int | None
     declines: int | None
+    surveys_off: int | None
     failed: int | None
 
 

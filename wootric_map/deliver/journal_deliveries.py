@@ -34,6 +34,8 @@ KIND_OF: Final[Mapping[Action, int]] = {
     "page_view": _NUMBERS["page_view"],
     "response": _NUMBERS["response"],
     "decline": _NUMBERS["decline"],
+    "surveys_off": _NUMBERS["surveys_off"],
+    "kept_off": MARK,
 }
 
 _KEY: Final = 16
@@ -218,6 +220,10 @@ class Deliveries:
         Args:
             key: the key by which the run that goes on after this one finds the mark.
         """
+        self.mark(key)
+
+    def mark(self, key: str) -> None:
+        """Put a key on record that counts as no delivery."""
         query = "INSERT OR REPLACE INTO delivered VALUES (?, ?, ?)"
         self._commits.enqueue(query, (key_of(key), MARK, self._run))
 

@@ -25,8 +25,8 @@ class Runs:
         counts = (*(done.get(action, 0) for action in (*CALLS[:2], "unchanged", *CALLS[2:])),)
         self._commits.enqueue(
             "UPDATE run SET ended = ?, exit_code = ?, created = ?, updated = ?, unchanged = ?, "
-            "eligibility_checks = ?, page_views = ?, responses = ?, declines = ?, failed = ? "
-            "WHERE number = ?",
+            "eligibility_checks = ?, page_views = ?, responses = ?, declines = ?, surveys_off = ?, "
+            "failed = ? WHERE number = ?",
             (self._session.clock(), exit_code, *counts, failed, self._session.run),
         )
 

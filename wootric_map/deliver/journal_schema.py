@@ -111,6 +111,7 @@ MIGRATIONS: Final = (
         PRIMARY KEY (user, email, spec)
     ) WITHOUT ROWID;
     CREATE INDEX rolled_up_by_email ON rolled_up (email);
+    ALTER TABLE run ADD COLUMN surveys_off INTEGER;
     """,
 )
 """The statements that bring a journal from each version to the next, the first from an empty file."""
@@ -120,7 +121,7 @@ _LAST_SECOND: Final = 253_402_300_799
 
 _COUNTS: Final = (
     "exit_code", "created", "updated", "unchanged", "eligibility_checks", "page_views", "responses",
-    "declines", "failed",
+    "declines", "surveys_off", "failed",
 )  # fmt: skip
 """The columns of a run that are whole numbers, or empty."""
 

@@ -94,6 +94,22 @@ class JournaledCalls:
         self._wootric.add_survey(survey, _TrackedCall(self.journal, key, action))
         deliveries.delivered(key, action, former_key)
 
+    def turn_surveys_off(self, key: str, number: int) -> None:
+        """Turn surveys off for an end user.
+
+        It is put on record only once it is done: what is done twice is done once, so that a call which got no
+        answer is simply made again, by this run or the next.
+
+        Args:
+            key: the key of the identify that says so.
+            number: Wootric's own id of the end user.
+
+        Raises:
+            CallFailedError, WootricError: as in `Wootric.turn_surveys_off`.
+        """
+        self._wootric.turn_surveys_off(number)
+        self.journal.opt_outs.turned_off(key, number)
+
     def failed(
         self, key: str, action: Action, failure: Failure, wanted: EndUserUpsert | None = None
     ) -> Failure:

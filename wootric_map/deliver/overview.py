@@ -33,6 +33,7 @@ from wootric_map.plan.plan import Plan
 from wootric_map.plan.quick_changes import has_user_id
 from wootric_map.plan.records import last_that_repeats
 from wootric_map.plan.steps import EndUserPlan, Write, page_label
+from wootric_map.read.record import OptOut
 from wootric_map.report import Report
 from wootric_map.unidentified import UnidentifiedRecords
 from wootric_map.wootric.address_length import has_room, is_little
@@ -147,7 +148,9 @@ def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) 
     row = last_that_repeats(person.identifies)
     if row is None:
         return False
-    user_id, wootric_id, traits, parent, *_ = row.payload
+    user_id, wootric_id, traits, parent, *opt_out = row.payload
+    if opt_out and OptOut(*opt_out[0]).is_off:
+        return False
     # An email is needed, so that these are all ids that the identify may state.
     ids = 1 + has_user_id(user_id, detached=row.detached)
     has_more = plan.may_have_more_ids_than(ids, person)
@@ -189,7 +192,7 @@ def _tell(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
     if folded and (folded.shared or not any(upsert.look_up_keys())):
         return False
     # An end user with an id of Wootric's own is taken to exist, but may not be there.
-    if upsert.wootric_id:
+    if upsert.wootric_id or (folded and folded.opt_out and folded.opt_out.is_off):
         return False
     if not end_user.is_written and plan.derives and plan.is_written(person):
         return False

@@ -12,6 +12,7 @@ from wootric_map.deliver.carried_over import CarriedOver
 from wootric_map.deliver.fingerprints import (
     Held,
     PastDelivery,
+    PastOptOut,
     RememberedEndUser,
     RememberedFill,
     RememberedStatements,
@@ -20,7 +21,7 @@ from wootric_map.deliver.verdicts import Change, Settled
 from wootric_map.errors import CallFailedError
 from wootric_map.model import Action, EndUserUpsert, Failure, RecordCall, Ref, Skip
 from wootric_map.plan.plan_lines import PlannedCall
-from wootric_map.plan.steps import Event
+from wootric_map.plan.steps import Event, EventCall, TurnOff
 from wootric_map.plan.trait_history import TraitHistory
 from wootric_map.survey_calls import HeldSurveys, SurveyKind
 
@@ -135,6 +136,22 @@ class ListSurveys(NamedTuple):
     """The only time that matters, in unix seconds; None for all."""
 
 
+class RecallOptOut(NamedTuple):
+    """Asks whether an earlier run has turned surveys off for an end user; the journal alone answers."""
+
+    key: str
+    """The key of the identify that says what the end user wants."""
+    identifiers: tuple[EndUserUpsert, ...]
+    """The ids of the end user."""
+
+
+class RecallTurnedOff(NamedTuple):
+    """Asks whether this run or an earlier one has turned surveys off for an end user."""
+
+    number: int
+    """Wootric's own id."""
+
+
 Question: TypeAlias = (
     RecallDelivery
     | RecallCreation
@@ -147,6 +164,8 @@ Question: TypeAlias = (
     | LookUpEmailOwner
     | LookAtAccount
     | ListSurveys
+    | RecallOptOut
+    | RecallTurnedOff
 )
 
 
@@ -173,7 +192,7 @@ class WriteStep(Protocol):
         """Return when the identifies stated the fields that are written."""
 
 
-AnyStep: TypeAlias = WriteStep | Event | PlannedCall
+AnyStep: TypeAlias = WriteStep | Event | TurnOff | PlannedCall
 Verdict: TypeAlias = Change | RecordCall | Settled | Skip | Failure
 """What is to be written or sent for a step, or why nothing is."""
 
@@ -195,7 +214,7 @@ class Decision(NamedTuple):
         """The action that the decision is counted as."""
         if isinstance(self.verdict, Change):
             return self.verdict.action
-        if isinstance(self.step, Event | PlannedCall):
+        if isinstance(self.step, EventCall):
             return self.step.action
         return self.tried or "create"
 
@@ -222,6 +241,8 @@ Answer: TypeAlias = (
     | PastDelivery
     | AssumedAbsent
     | HeldSurveys
+    | PastOptOut
+    | bool
 )
 Decisions: TypeAlias = Generator[Question | Decision, Answer, CarriedOver]
 """Decides about steps of an end user, and returns what later steps of the end user need to know."""

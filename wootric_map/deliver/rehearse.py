@@ -12,6 +12,7 @@ from wootric_map.deliver.fingerprints import (
     Held,
     Memory,
     PastDelivery,
+    PastOptOut,
     RememberedEndUser,
     RememberedFill,
     RememberedStatements,
@@ -31,7 +32,9 @@ from wootric_map.deliver.questions import (
     RecallDelivery,
     RecallFill,
     RecallFormerId,
+    RecallOptOut,
     RecallStatements,
+    RecallTurnedOff,
     next_decision,
 )
 from wootric_map.deliver.verdicts import Change, Settled, needs_look_up
@@ -49,7 +52,7 @@ from wootric_map.model import (
 )
 from wootric_map.plan.folding import PlacedWarning
 from wootric_map.plan.plan import Plan
-from wootric_map.plan.steps import EndUserPlan, Event, Find, Step, Write
+from wootric_map.plan.steps import EndUserPlan, Event, Find, Step, TurnOff, Write
 from wootric_map.survey_calls import HeldSurveys, SurveyDecline, SurveyKind, SurveyResponse
 
 SurveysOf: TypeAlias = Callable[[int, SurveyKind, int | None], HeldSurveys]
@@ -74,6 +77,8 @@ class Rehearsed(NamedTuple):
     """Whether a push would look the end user up first, and might then write something else."""
     asked: Asked = NOT_ASKED
     """What a push would ask the account before the step, if it is told what is known without a call."""
+    surveys_off: "Rehearsed | None" = None
+    """For a write, the step that turns surveys off for the same end user after it, if one does."""
 
 
 def rehearse(
@@ -299,7 +304,15 @@ class _Answers:
 
 def _recalled(
     asked: Question, memory: Memory | None
-) -> PastDelivery | RememberedEndUser | RememberedFill | RememberedStatements | None:
+) -> (
+    PastDelivery
+    | PastOptOut
+    | RememberedEndUser
+    | RememberedFill
+    | RememberedStatements
+    | bool
+    | None
+):
     """Return the answer of earlier runs to a question; None if they have none."""
     if memory is None:
         return None
@@ -313,6 +326,10 @@ def _recalled(
         return memory.find_by_former_id(
             asked.identifiers, asked.earlier_ids, journal_only=asked.journal_only
         )
+    if isinstance(asked, RecallOptOut):
+        return memory.past_opt_out(*asked)
+    if isinstance(asked, RecallTurnedOff):
+        return memory.has_turned_off(asked.number)
     if not (isinstance(asked, LookUp) and asked.compares and memory.remembers):
         return None
     return memory.find(asked.wanted)
@@ -332,7 +349,7 @@ def _expected_look_ups(end_user: EndUserPlan, decision: Decision) -> int:
 
 def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehearsed:
     step, verdict, held = decision.step, decision.verdict, decision.held
-    assert isinstance(step, Write | Event)  # noqa: S101 - the plan is a live one
+    assert isinstance(step, Write | Event | TurnOff)  # noqa: S101 - the plan is a live one
     refs = step.refs
     event = event_name(step.call) if isinstance(step, Event) else None
     if isinstance(verdict, Skip | Failure):
@@ -348,7 +365,7 @@ def _rehearsed(end_user: EndUserPlan, decision: Decision, look_ups: int) -> Rehe
         call, EligibilityCheck | PageView | SurveyResponse | SurveyDecline
     ):
         warnings = step.warnings_of(call)
-    elif call is not None:
+    elif call is not None and isinstance(step, Write):
         warnings = step.warnings
     return Rehearsed(end_user, step, outcome, call, held, look_ups, warnings)
 

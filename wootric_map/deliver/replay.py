@@ -282,7 +282,7 @@ class Replay:
                 if not isinstance(outcome.result, Skip):
                     promise.tell()
                 self.report.deliver(outcome)
-                finished += len(outcome.refs)
+                finished += outcome.settled
                 self.observer.delivered(outcome)
                 try:
                     failed.keep(outcome)

@@ -19,6 +19,7 @@ from wootric_map.deliver.fingerprints import (
     RememberedStatements,
 )
 from wootric_map.deliver.journal import Journal
+from wootric_map.deliver.opt_out_decisions import turned_off
 from wootric_map.deliver.questions import (
     Answer,
     Deciding,
@@ -39,7 +40,7 @@ from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Failure, Ref
 from wootric_map.plan.people import EMAIL, USER, id_name
 from wootric_map.plan.plan_lines import Planned, PlannedCall, PlannedWrite
 from wootric_map.plan.trait_history import NO_HISTORY, TraitHistory, without_outdated
-from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse, SurveysOff
 from wootric_map.values.contact import comparable
 
 
@@ -141,6 +142,8 @@ def decide_saved(
             yield from end_user.write(step, past)
         elif isinstance(step.call, SurveyResponse | SurveyDecline):
             yield from end_user.survey(step, step.call, past_of(past))
+        elif isinstance(step.call, SurveysOff):
+            yield from end_user.turn_off(step, step.call, past_of(past))
         else:
             skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
             yield Decision(step, skip or failure_after(end_user.refused) or step.call, None)
@@ -183,6 +186,24 @@ class _SavedEndUser:
         if isinstance(past, Delivered):
             yield Decision(step, skip_if_sent(step.type, past) or call, None)
             return
+        number = yield from self._numbered(step, call)
+        if number is not None:
+            call = replace(call, wootric_id=str(number))
+            yield from self._surveys.decide(step, call, None, past, is_new=self._is_new)
+
+    def turn_off(
+        self, step: PlannedCall, call: SurveysOff, past: PastDelivery | None
+    ) -> Deciding[None]:
+        """Decide about turning surveys off; `past` is what an earlier run has done about it."""
+        if isinstance(past, Delivered):
+            yield Decision(step, skip_if_sent(step.type, past) or call, None)
+            return
+        number = yield from self._numbered(step, call)
+        if number is not None:
+            yield from turned_off(step, number, _by_number(number), history=step.history)
+
+    def _numbered(self, step: PlannedCall, call: SurveyCall | SurveysOff) -> Deciding[int | None]:
+        """Return Wootric's own id of the end user; have the step fail, and return None, if there is none."""
         failure = failure_after(self.refused)
         number = int(call.wootric_id) if call.wootric_id else self._number
         if failure is None and number is None:
@@ -192,11 +213,10 @@ class _SavedEndUser:
             failure = failure or Failure(
                 "end_user_failed", "the account does not hold its end user"
             )
-        if failure or number is None:
-            yield Decision(step, failure or call, None)
-            return
-        call = replace(call, wootric_id=str(number))
-        yield from self._surveys.decide(step, call, None, past, is_new=self._is_new)
+        if failure:
+            yield Decision(step, failure, None)
+            return None
+        return number
 
     def write(self, step: PlannedWrite, past: Answer) -> Deciding[None]:
         """Decide about a write; `past` is what an earlier run has done about it."""

@@ -22,16 +22,16 @@ from wootric_map.plan.engine.taken import EMAIL_IN_TRAITS
 from wootric_map.plan.folding import NOTHING_KNOWN
 from wootric_map.plan.people import EMAIL, PHONE, SEVERAL_PEOPLE, USER, WOOTRIC
 from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
-from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse, SurveysOff
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import first
 
 
 class Settled(NamedTuple):
-    """The verdict on a survey response or decline that the account holds: nothing is sent."""
+    """The verdict on what the account holds already, such as a survey response: nothing is sent."""
 
     skip: Skip | None
-    """What it is counted as; None if it was sent in this run, and so counts as delivered."""
+    """What it is counted as; None if it counts as done."""
 
 
 class Change(NamedTuple):
@@ -89,10 +89,12 @@ def _new(write: Write) -> EndUserUpsert:
 def needs_look_up(step: Step, end_user: EndUserPlan) -> bool:
     """Return whether the verdict on a step takes a look-up.
 
-    A write does, so does a survey response or decline, since its address names the end user, and so does an
-    event without an email.
+    A write does, so does a survey response or decline, and turning surveys off, since the address names the
+    end user, and so does an event without an email.
     """
-    if isinstance(step, Write) or isinstance(step.call, SurveyResponse | SurveyDecline):
+    if isinstance(step, Write) or isinstance(
+        step.call, SurveyResponse | SurveyDecline | SurveysOff
+    ):
         return True
     folded = end_user.folded
     return not (step.call.email or (folded and folded.upsert.email))
@@ -269,4 +271,6 @@ def enriched(
 
 def compares(step: Step) -> bool:
     """Return whether the journal's knowledge of the end user is enough for a step."""
-    return isinstance(step, Write) or isinstance(step.call, SurveyResponse | SurveyDecline)
+    return isinstance(step, Write) or isinstance(
+        step.call, SurveyResponse | SurveyDecline | SurveysOff
+    )

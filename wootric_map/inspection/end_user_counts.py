@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from wootric_map.findings import CountedWarnings
@@ -45,12 +45,15 @@ _BY_KIND: Final = (
 """The kinds of ids from the one that tells most of an end user, what records state of them, and the count."""
 
 
-def counted(identities: Identities, stated: bytes | bytearray) -> EndUserCounts:
+def counted(
+    identities: Identities, stated: bytes | bytearray, opted_out: bytearray | None
+) -> EndUserCounts:
     """Count the end users.
 
     Args:
         identities: the ids, which are tied.
         stated: by the root of each end user, what records state, and `FILED`.
+        opted_out: by the root of each end user, whether they want no surveys; None if no trait says so.
     """
     counts: Counter[str] = Counter()
     identified = written = 0
@@ -73,6 +76,16 @@ def counted(identities: Identities, stated: bytes | bytearray) -> EndUserCounts:
         ambiguous=counts[_AMBIGUOUS],
         identified=identified,
         written=written,
+        opted_out=None if opted_out is None else _turned_off(stated, kinds, opted_out),
+    )
+
+
+def _turned_off(stated: bytes | bytearray, kinds: Iterable[int], opted_out: Iterable[int]) -> int:
+    """Return for how many end users whom a push writes it turns surveys off."""
+    return sum(
+        bool(told & FILED and told & IDENTIFIES and _is_written(told, kind))
+        for told, kind, is_off in zip(stated, kinds, opted_out, strict=True)
+        if is_off
     )
 
 

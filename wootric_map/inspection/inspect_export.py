@@ -180,7 +180,8 @@ class _Found:
             skipped[left_out.code] += 1
         kept = self.traits.kept()
         stated, sets = records.by_end_user(list(kept))
-        end_users = counted(records.identities, stated)
+        opted_out = records.opted_out() if reading.configured.surveys_disabled else None
+        end_users = counted(records.identities, stated, opted_out)
         filled = sets.end_users(stated)
         traits, ignored = self._traits(kept, filled, end_users.identified, reading)
         broken_off = (each.source for each in report.rejected.places.get("truncated_input", ()))

@@ -13,6 +13,7 @@ from operator import floordiv, sub
 from typing import Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
+from wootric_map.inspection.opt_out_counts import SaidOptOut, packed
 from wootric_map.inspection.trait_rows import TraitRows
 from wootric_map.inspection.trait_table import PackedTable, Path, TraitTable
 from wootric_map.mapping.group_rewriting import GroupRewriting
@@ -32,7 +33,7 @@ from wootric_map.plan.engine.taken import (
 from wootric_map.plan.people import EMAIL, NO_TIME, USER
 from wootric_map.plan.steps import page_label
 from wootric_map.read.files import Source
-from wootric_map.read.record import NO_FIELDS
+from wootric_map.read.record import NO_FIELDS, OptOut
 from wootric_map.values import dates
 from wootric_map.values.contact import comparable
 
@@ -140,6 +141,8 @@ class InspectedPart(NamedTuple):
     """The number of records by kind and label."""
     skipped_types: Counter[str]
     """The number of skipped records by type."""
+    opt_outs: bytes
+    """What identifies say about surveys, as `opt_out_counts.packed` gives it."""
 
     @property
     def lines(self) -> int:
@@ -179,6 +182,7 @@ class _Inspecting(Intake):
         self._noted: list[_Noted] = []
         self._quick: list[_Quick] = []
         self._skipped_types: Counter[str] = Counter()
+        self._opt_outs: list[SaidOptOut] = []
 
     def skip(self, line: int, skip: Skip) -> None:
         """Count a skipped record by its type, too."""
@@ -250,6 +254,10 @@ class _Inspecting(Intake):
             )
             if not mark & SUPPRESSED:  # what somebody on a list is like is shown nowhere
                 self._rows.add(payload[2], len(self._noted), len(raw))
+            _, _, _, _, *said = payload
+            if said and not mark & GROUP:
+                order = (False, raw) if message is None else (True, message)
+                self._opt_outs.append(SaidOptOut(len(self._noted), OptOut(*said[0]).is_off, order))
         else:
             if email and payload[0] == "context.traits":
                 stated |= EVENT_HAS_EMAIL
@@ -309,6 +317,7 @@ class _Inspecting(Intake):
             dict(Counter(zip(kinds, days, strict=True))),
             dict(Counter(zip(kinds, columns.labels, strict=True))),
             self._skipped_types,
+            packed(self._opt_outs),
         )
 
     def _quick_columns(self) -> Sequence[Iterable[int]]:

@@ -8,6 +8,7 @@ import marshal
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from operator import not_
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
@@ -21,6 +22,8 @@ from wootric_map.inspection.inspected_part import (
     RecordColumns,
     unpacked,
 )
+from wootric_map.inspection.opt_out_counts import Said, opted_out
+from wootric_map.inspection.opt_out_counts import unpacked as of_opt_outs
 from wootric_map.inspection.trait_table import Path
 from wootric_map.plan.engine.filing import Filing
 from wootric_map.plan.engine.names import Names
@@ -58,6 +61,7 @@ class _Part:
     columns: tuple[_Place, ...]
     labels: _Place
     filled: _Place
+    opt_outs: _Place
 
 
 class LeftOut(NamedTuple):
@@ -114,6 +118,7 @@ class InspectedRecords:
                 tuple(add(each.tobytes()) for each in columns),
                 add(marshal.dumps(part.labels, 2)),
                 add(part.filled),
+                add(part.opt_outs),
             )
         )
         self._count += len(columns.times)
@@ -191,6 +196,24 @@ class InspectedRecords:
                 stated[root] |= each | FILED
             sets.add(unpacked(self._file.read(*part.filled)), of_records)
         return stated, sets
+
+    def opted_out(self) -> bytearray:
+        """Return by the root of each end user whether they want no surveys, once `close` has tied the ids."""
+        filing = self._filing()
+        return opted_out(len(filing.roots), partial(self._said, filing))
+
+    def _said(self, filing: Filing) -> Iterator[Said]:
+        """Yield what identifies say about surveys, each with the root of its end user and its time."""
+        for part in self._parts:
+            told = of_opt_outs(self._file.read(*part.opt_outs))
+            if not told:
+                continue
+            columns = self._filed(part, filing)
+            left_out = self._left_out[part.first : part.first + part.count]
+            for each in told:
+                if not (left_out and left_out[each.place]):
+                    root = filing.roots[columns.numbers[each.place]]
+                    yield root, columns.times[each.place], each
 
     def _identified(self, filing: Filing) -> Iterator[int]:
         """Yield the roots of the end users that an identify names."""

@@ -52,6 +52,8 @@ class EndUserCounts:
     written: int
     """End users that a push writes, as a dry run against nothing counts them; somebody who is known by
     a phone alone, which a later identify takes out again, is still counted."""
+    opted_out: int | None = None
+    """Those of `written` for whom a push turns surveys off; None if no trait does that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Final
 
 import orjson
 
+from wootric_map.model import EndUserUpsert
 from wootric_map.read.record import Page, Track
 from wootric_map.survey_calls import SurveyKind
 
@@ -76,3 +77,15 @@ def event_key(
 def line_digest(line: bytes) -> bytes:
     """Return the digest of a line that holds one record, for `record_key`."""
     return hashlib.blake2b(line, digest_size=16).digest()
+
+
+def turn_off_key(identify: str, ids: EndUserUpsert, *, is_off: bool) -> str:
+    """Return the key of what an identify says about surveys.
+
+    Args:
+        identify: the key of the identify, which one of somebody else may have, too.
+        ids: the ids of its end user.
+        is_off: whether the end user wants no surveys.
+    """
+    parts = [identify, ids.external_id, ids.email, ids.phone_number, ids.wootric_id, is_off]
+    return f"surveys:{hashlib.blake2b(orjson.dumps(parts), digest_size=16).hexdigest()}"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from wootric_map.mapping.group_rewriting import GroupRewriting
 from wootric_map.mapping.identity import any_user_of
+from wootric_map.mapping.opt_outs import OptOuts
 from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
 from wootric_map.mapping.settings import page_address
@@ -58,6 +59,7 @@ class Rewriting:
         self._pages = _Names(rules.pages)
         self._surveys = SurveyRecords(rules.responses)
         self._concerns_events = self._events.any or self._surveys.any
+        self._opt_outs = OptOuts(rules.surveys_disabled)
 
     @property
     def met(self) -> set[NamedRule]:
@@ -66,7 +68,8 @@ class Rewriting:
             "trait": self._traits.met
             | self._properties.met
             | self._groups.met
-            | (self._of_context.met if self._of_context else set()),
+            | (self._of_context.met if self._of_context else set())
+            | self._opt_outs.met,
             "event": self._events.met | self._surveys.met,
             "page": self._pages.met,
         }
@@ -90,7 +93,8 @@ class Rewriting:
         if kind == "page":
             return self._pages.any
         if kind == "identify":
-            return self._traits.touches(data.get("traits") or NO_FIELDS)
+            traits = data.get("traits") or NO_FIELDS
+            return self._traits.touches(traits) or self._opt_outs.concerns(traits)
         if self._concerns_events and self._concerns_event(data["event"]):
             return True
         return self._properties.touches(data.get("properties") or NO_FIELDS)
@@ -115,11 +119,7 @@ class Rewriting:
         if self._suppression and names_suppressed(reading, self._suppression):
             return suppressed(reading.type)
         if isinstance(reading, Identify):
-            rewritten = self._traits.rewritten(reading.traits, reading.parent)
-            if rewritten is None:
-                return reading
-            warnings = (*reading.warnings, *rewritten.warnings)
-            return reading._replace(traits=rewritten.fields, warnings=warnings)
+            return self._identify(reading)
         if isinstance(reading, Group):
             return self._groups.rewritten(reading)
         if self._of_context and isinstance(of_context := reading.context.get("traits"), dict):
@@ -128,6 +128,18 @@ class Rewriting:
                 context = {**reading.context, "traits": rewritten.fields}
                 reading = reading._replace(context=context)
         return self._track(reading) if isinstance(reading, Track) else self._page(reading)
+
+    def _identify(self, record: Identify) -> Identify:
+        # A trait that is left out, or renamed, may say all the same that its user wants no surveys.
+        opt_out, warning = self._opt_outs.stated(record.traits, record.parent)
+        if opt_out or warning:
+            more = (warning,) if warning else ()
+            record = record._replace(opt_out=opt_out, warnings=(*record.warnings, *more))
+        rewritten = self._traits.rewritten(record.traits, record.parent)
+        if rewritten is None:
+            return record
+        warnings = (*record.warnings, *rewritten.warnings)
+        return record._replace(traits=rewritten.fields, warnings=warnings)
 
     def _may_have_placeholder(self, data: dict[str, Any]) -> bool:
         """Tell whether any text that may be an id of an ordinary record is a configured placeholder."""

@@ -203,11 +203,20 @@ class MappingRules:
     group_prefix: str | None = None
     """How the properties are named that the traits of groups become in their members: `PREFIX_name`. None
     leaves group records out."""
+    surveys_disabled: str | None = None
+    """The place of the trait of whoever wants no surveys, such as `traits.unsubscribed`, with dots between
+    the keys within objects: where it is true, surveys are turned off. None if no trait does that."""
 
     def __post_init__(self) -> None:
-        """Make sure that the prefix for the traits of groups can be one; else raise `SettingsError`."""
+        """Make sure of the prefix for the traits of groups, and of the place of the opt-out.
+
+        Raises:
+            SettingsError: they can't be what they are said to be.
+        """
         if self.group_prefix is not None:
             check_prefix(self.group_prefix)
+        if self.surveys_disabled is not None:
+            _check_place_of_trait(self.surveys_disabled)
 
     @property
     def derives(self) -> bool:
@@ -289,6 +298,17 @@ class MappingRules:
             ("page", chain(pages.exclude, pages.only, pages.rename)),
         ):
             yield from (NamedRule(kind, name) for name in names)
+        if self.surveys_disabled is not None:
+            yield NamedRule("trait", self.surveys_disabled)
+
+
+def _check_place_of_trait(place: str) -> None:
+    keys = place.removeprefix("traits.").split(".")
+    if not place.startswith("traits.") or not all(map(spelling, keys)) or "*" in place:
+        raise UnfitSettingsError(
+            f"surveys_disabled: {place} is no place of a trait: it begins with traits., names one trait "
+            "without *, and has dots between the keys within objects, as in traits.unsubscribed"
+        )
 
 
 def _check_no_patterns(rename: Mapping[str, str]) -> None:

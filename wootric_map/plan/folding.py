@@ -24,9 +24,11 @@ from wootric_map.plan.trait_history import (
     Statement,
     Statements,
     TraitHistory,
+    opt_out_by,
     trait,
 )
 from wootric_map.plan.user_fields import UserFields
+from wootric_map.read.record import OptOut
 from wootric_map.values.contact import comparable
 from wootric_map.values.trait_names import spelling
 
@@ -52,6 +54,22 @@ class State(NamedTuple):
 
 
 NOTHING_KNOWN: Final = State(None, None, None)
+
+
+class FoldedOptOut(NamedTuple):
+    """What the last of an end user's identifies that says anything about surveys says."""
+
+    is_off: bool
+    """Whether the end user wants no surveys."""
+    name: str
+    """The name under which this is stated in a `TraitHistory`."""
+    origin: Origin
+    """Where it stands, and the value there."""
+    ref: Ref
+    key: str
+    """The key of the identify."""
+    order: Order
+    """The place of the identify among all identifies."""
 
 
 class PlacedWarning(NamedTuple):
@@ -85,6 +103,8 @@ class Folded:
     """A digest of the replayed identifies' keys, in their order."""
     history: LazyHistory = field(default=TraitHistory, compare=False)
     """Returns when the fields of `upsert` were stated last."""
+    opt_out: "FoldedOptOut | None" = None
+    """What the last replayed identify that says anything about surveys says; None if none does."""
 
     @classmethod
     def empty(cls, last: Ref) -> "Folded":
@@ -172,6 +192,7 @@ class _Folding:
         self._most_times = _MOST_TIMES
         self._claims: dict[str, str] = {}
         self._shared: dict[tuple[str, str], None] = {}
+        self._opt_out: FoldedOptOut | None = None
 
     def add(self, identified: Identified) -> None:
         """Add the next identify."""
@@ -190,6 +211,8 @@ class _Folding:
                 self._chosen.add(identified, order)
             traits = identified.traits
             self._last.update(dict.fromkeys(traits, (identified.ref, order)))
+            if identified.opt_out:
+                self._opt_out = _folded_opt_out(identified, identified.opt_out)
             self._traits.update(traits)
             if identified.parent != "traits":
                 self._in_context.update(traits)
@@ -218,6 +241,8 @@ class _Folding:
             for fields in (self._all, self._chosen)
             for statement in fields.stated.values()
         )
+        if self._opt_out:
+            counting.add(self._opt_out.order.time)
         self._unmarked = {time: self._unmarked[time] for time in counting & self._unmarked.keys()}
         self._most_times = _MOST_TIMES + 2 * len(self._unmarked)
 
@@ -284,6 +309,7 @@ class _Folding:
             tuple(warnings),
             self._key.digest(),
             partial(self._history, frozenset(fields), kept),
+            self._opt_out,
         )
 
     def _history(self, fields: Collection[str], kept: Iterable[Property]) -> TraitHistory:
@@ -307,6 +333,8 @@ class _Folding:
             for key, (_, order) in self._last.items()
             if spelling(key) not in _NO_PROPERTIES
         )
+        if self._opt_out:
+            by_name[self._opt_out.name] = Statement(self._opt_out.order, True)
         times = {each.order.time for each in by_name.values() if not each.order.has_message}
         unmarked = {time: tuple(self._unmarked[time]) for time in times}
         traits = {each.name: self._trait_of(each) for each in kept if each.name not in exact}
@@ -342,3 +370,10 @@ class _Folding:
         if key in self._in_context:
             warning = warning._replace(field=f"context.{warning.field}")
         return PlacedWarning(self._last[key][0] if key in self._traits else last, warning)
+
+
+def _folded_opt_out(identified: Identified, said: OptOut) -> FoldedOptOut:
+    """Return what an identify says about surveys, with its place among all identifies."""
+    origin = Origin(said.source, said.original)
+    name = opt_out_by(said.rule)
+    return FoldedOptOut(said.is_off, name, origin, identified.ref, identified.key, identified.order)

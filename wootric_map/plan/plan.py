@@ -37,8 +37,18 @@ from wootric_map.plan.records import (
     event,
     identified,
     superseding,
+    turn_off,
 )
-from wootric_map.plan.steps import EndUserPlan, Event, Find, Part, Step, Write, identifiers
+from wootric_map.plan.steps import (
+    EndUserPlan,
+    Event,
+    Find,
+    Part,
+    Step,
+    TurnOff,
+    Write,
+    identifiers,
+)
 from wootric_map.plan.suppressed_people import suppressed_roots
 from wootric_map.plan.taking_ids import take_ids
 from wootric_map.plan.told import Told
@@ -289,11 +299,13 @@ class Plan:
     def steps(self, end_user: EndUserPlan, part: Part = "all") -> Iterator[Step]:
         """Yield what is to be done about an end user, or a part of that, in order.
 
-        Survey responses and declines come last, since only an end user who is there can have them.
+        Surveys are turned off after the write of the identify that says so, and before any event. Survey
+        responses and declines come last, since only an end user who is there can have them.
         """
         folded, person = end_user.folded, end_user.person
         if part != "events" and self._options.fold and folded and folded.replayed:
-            yield self._write(end_user, folded, ReplayedRefs(person.identifies, folded.replayed))
+            refs = ReplayedRefs(person.identifies, folded.replayed)
+            yield from self._written(end_user, folded, refs, turn_off(folded))
         elif part != "events" and end_user.derived and self._is_due(end_user):
             yield self._derived_write(end_user, end_user.derived)
         keys = RepeatedKeys()
@@ -308,7 +320,8 @@ class Plan:
                 own = write_of(identify, folded, naming=self.naming)
                 if self.derives:
                     own = with_own_names(own, self._deriving.may_name)
-                yield self._write(end_user, own, (identify.ref,))
+                said = turn_off(folded, at=identify.ref)
+                yield from self._written(end_user, own, (identify.ref,), said)
         if part != "events" and end_user.derived and end_user.is_written and not self.folds:
             yield self._derived_write(end_user, end_user.derived)
         if self.has_surveys and part != "writes":
@@ -347,13 +360,19 @@ class Plan:
         if reached:
             self.take(reached, "", 0)
 
-    def _write(self, end_user: EndUserPlan, folded: Folded, refs: Collection[Ref]) -> Write:
-        """Return the write of a fold; `refs` are the identifies."""
+    def _written(
+        self,
+        end_user: EndUserPlan,
+        folded: Folded,
+        refs: Collection[Ref],
+        turn_off: TurnOff | None,
+    ) -> Iterator[Write | TurnOff]:
+        """Yield the write of a fold, of which `refs` are the identifies, and what follows about surveys."""
         warnings = with_shared_email(folded, self.spool.names, end_user.person.root)
         origins, surveyed = folded.origins, self.last_surveyed
         if surveyed is not None:
             origins = {**origins, "last_surveyed": Origin(LAST_SURVEYED_BY, surveyed)}
-        return Write(
+        yield Write(
             folded.upsert,
             origins,
             refs,
@@ -361,7 +380,10 @@ class Plan:
             folded.key,
             folded.history,
             last_surveyed=surveyed,
+            turns_off=bool(turn_off and turn_off.said.is_off),
         )
+        if turn_off:
+            yield turn_off
 
     def event(self, row: Row) -> Event:
         """Return a track or page record as an event whose key does not matter."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
 from wootric_map.errors import PlanFileError
-from wootric_map.model import EligibilityCheck, Ref
+from wootric_map.model import LATER_ACTIONS, EligibilityCheck, Ref
 from wootric_map.plan.plan_lines import (
     HEADER,
     VERSION,
@@ -23,6 +23,7 @@ from wootric_map.plan.plan_rejects import Origin
 from wootric_map.plan.steps import SURVEY_ACTIONS, Part
 from wootric_map.plan.told import Told, told_by
 from wootric_map.private_file import LONGEST_LINE
+from wootric_map.survey_calls import SurveysOff
 
 _HAS_WRITES: Final = 1
 _HAS_EVENTS: Final = 2
@@ -120,7 +121,7 @@ class PlanFile:
                 return
             end_user = line["end_user"]
             step = self._step(line, begin, number)
-            if part in ("all", "events" if isinstance(step, PlannedCall) else "writes"):
+            if part in ("all", "events" if _is_event(step) else "writes"):
                 yield step
             number += 1
 
@@ -183,9 +184,10 @@ class PlanFile:
                 self._offsets.append(offset)
                 self._lines.append(number)
                 self._parts.append(0)
-            self._parts[-1] |= _HAS_EVENTS if isinstance(step, PlannedCall) else _HAS_WRITES
+            self._parts[-1] |= _HAS_EVENTS if _is_event(step) else _HAS_WRITES
             if step.action in SURVEY_ACTIONS:
                 self._parts[-1] |= _HAS_SURVEYS
+            if step.action in LATER_ACTIONS:
                 self.has_look_ups = True
             self.counts[step.action] += 1
             offset = self._file.tell()
@@ -234,3 +236,8 @@ class PlanFile:
         """Return where a line of rejects comes from; `number` counts the header, too."""
         index = number - 2
         return self._origins[index] if 0 <= index < len(self._origins) else None
+
+
+def _is_event(step: Planned) -> bool:
+    """Return whether a step comes after the writes of all end users; surveys are turned off before that."""
+    return isinstance(step, PlannedCall) and not isinstance(step.call, SurveysOff)

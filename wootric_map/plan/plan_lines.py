@@ -30,8 +30,11 @@ it was made from nor the time: the same records give the same bytes.
   may have sent the call, and `time` is when it happened, in milliseconds since the epoch.
 - `{"end_user": n, "action": "response", "key": …, "id": …, "call": {…}}` sends a survey response, and so
   does `decline` a decline, to the end user of that id; without an `id`, to the one that a line above creates.
+- `{"end_user": n, "action": "surveys_off", "key": …, "id": …, "call": {…}, "said": […]}` turns surveys off
+  for the end user of that id; without an `id`, for the one that a line above creates. `said` is that of the
+  identify that says so. The line stands before those of events.
 - `{"end": {"create": …, "update": …, "eligibility_check": …, "page_view": …}}` is the last line, and
-  counts the lines between the first and the last; with responses or declines, also these.
+  counts the lines between the first and the last; with responses, declines or `surveys_off`, also these.
 
 `key` tells each delivery from all others, so that a journal recognises it. The lines of one end user stand
 together, in the order in which they are sent.
@@ -46,6 +49,7 @@ import orjson
 
 from wootric_map.model import (
     CALLS,
+    LATER_ACTIONS,
     Action,
     Call,
     EligibilityCheck,
@@ -55,9 +59,9 @@ from wootric_map.model import (
     Ref,
 )
 from wootric_map.plan.people import NO_TIME
-from wootric_map.plan.steps import SURVEY_ACTIONS, EndUserPlan, Event, EventCall, Step, Write
+from wootric_map.plan.steps import EndUserPlan, Event, EventCall, Step, TurnOff, Write
 from wootric_map.plan.trait_history import Group, Order, TraitHistory, grouped, ungrouped
-from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse
+from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse, SurveysOff
 
 T = TypeVar("T")
 
@@ -73,6 +77,7 @@ _KINDS: Final[dict[object, type[Call]]] = {
     "page_view": PageView,
     "response": SurveyResponse,
     "decline": SurveyDecline,
+    "surveys_off": SurveysOff,
 }
 _HIGHEST_SCORE: Final = 10
 _INTEGERS: Final = {
@@ -107,7 +112,10 @@ class PlannedWrite(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall(EventCall):
-    """The call for a track or page record; `time` is None in a plan of an earlier release."""
+    """The call for a record; `time` is None in a plan of an earlier release."""
+
+    history: TraitHistory | None = None
+    """When it was stated that the end user wants no surveys; None for any other call."""
 
 
 Planned: TypeAlias = PlannedWrite | PlannedCall
@@ -156,7 +164,7 @@ def header(account: str | None, against: str, *, tells: bool = False) -> dict[st
 def ending(counts: Counter[str]) -> dict[str, object]:
     """Return the last line of a plan, by the number of lines of each action."""
     counted = (
-        action for action in CALLS if counts[action] or action not in SURVEY_ACTIONS
+        action for action in CALLS if counts[action] or action not in LATER_ACTIONS
     )  # as before them
     return {"end": {action: counts[action] for action in counted}}
 
@@ -194,12 +202,14 @@ def line_of(prepared: Prepared, call: Call, *, fills: bool) -> dict[str, object]
         if fills and action == "update":
             line["fills"] = True
         line |= _provenance(step, call, prepared.end_user)
-    elif isinstance(step, Event):
+    elif isinstance(step, Event | TurnOff):
         if step.former_key is not None:
             line |= {"former_key": step.former_key, "time": step.time}
-        if isinstance(call, SurveyResponse | SurveyDecline) and call.wootric_id:
+        if isinstance(call, SurveyResponse | SurveyDecline | SurveysOff) and call.wootric_id:
             line["id"] = int(call.wootric_id)
         line["call"] = _fields_of(call)
+        if isinstance(step, TurnOff):
+            line["said"] = _said(step.history())
     return line
 
 
@@ -217,7 +227,7 @@ def planned(line: dict[str, Any], ref: Ref) -> Planned:
     kind = _KINDS[action]
     if kind is not EndUserUpsert:
         call = _call_of(kind, line["call"])
-        if isinstance(call, SurveyResponse | SurveyDecline):
+        if isinstance(call, SurveyResponse | SurveyDecline | SurveysOff):
             return _planned_survey(line, ref, call)
         by_id = isinstance(call, EligibilityCheck) and (call.external_id or call.phone_number)
         return PlannedCall(
@@ -242,8 +252,8 @@ def planned(line: dict[str, Any], ref: Ref) -> Planned:
     )
 
 
-def _planned_survey(line: dict[str, Any], ref: Ref, call: SurveyCall) -> PlannedCall:
-    """Return the survey response or decline that a line holds."""
+def _planned_survey(line: dict[str, Any], ref: Ref, call: SurveyCall | SurveysOff) -> PlannedCall:
+    """Return the survey response or decline that a line holds, or that it turns surveys off."""
     number = _optional(line, "id", _wootric_id)
     if number is not None:
         call = replace(call, wootric_id=str(number))
@@ -255,6 +265,7 @@ def _planned_survey(line: dict[str, Any], ref: Ref, call: SurveyCall) -> Planned
         _checked(number or call.email or call.external_id or call.phone_number, call),
         _optional(line, "former_key", _text),
         _optional(line, "time", integer),
+        _history(line) if isinstance(call, SurveysOff) else None,
     )
 
 
@@ -269,12 +280,17 @@ def _provenance(write: Write, sent: EndUserUpsert, end_user: EndUserPlan) -> dic
         for each in end_user.identifiers()
     )
     members: dict[str, object] = {
-        "said": [[*order, *names] for order, *names in grouped(history.statements)],
+        "said": _said(history),
         "traits": history.traits,
         "derived": sorted(history.derived),
         "known_as": [given for each in ids if (given := _fields_of(each))],
     }
     return {name: member for name, member in members.items() if member}
+
+
+def _said(history: TraitHistory) -> list[list[object]]:
+    """Return the member of a line that tells when something was stated."""
+    return [[*order, *names] for order, *names in grouped(history.statements)]
 
 
 def _history(line: dict[str, Any]) -> TraitHistory | None:

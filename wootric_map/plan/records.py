@@ -10,15 +10,17 @@ from wootric_map.mapping.record_keys import (
     former_survey_key,
     record_key,
     survey_key,
+    turn_off_key,
 )
 from wootric_map.mapping.settings import event_properties
 from wootric_map.model import EligibilityCheck, MappingWarning, PageView, Ref
 from wootric_map.plan.engine.spool import Person, Row, Rows
 from wootric_map.plan.engine.taken import CHOSEN, GROUP, IDENTIFY, KINDS, PAGE, SURVEY
-from wootric_map.plan.folding import PlacedWarning
+from wootric_map.plan.folding import Folded, PlacedWarning
 from wootric_map.plan.identified import Identified
-from wootric_map.plan.steps import Event
-from wootric_map.read.record import Identify, Survey
+from wootric_map.plan.steps import Event, TurnOff
+from wootric_map.read.record import Identify, OptOut, Survey
+from wootric_map.survey_calls import SurveysOff
 from wootric_map.values.contact import trimmed
 from wootric_map.values.trait_names import spelled
 
@@ -35,7 +37,7 @@ def identified(row: Row, named: Named | None = None) -> Identified:
         row: the identify.
         named: the end user that `named_by` finds in `row`, if the caller has it already.
     """
-    _, wootric_id, traits, parent, *_ = row.payload
+    _, wootric_id, traits, parent, *more = row.payload
     user, origins, _ = named or named_by(row)
     return Identified(
         ref_of(row),
@@ -48,6 +50,7 @@ def identified(row: Row, named: Named | None = None) -> Identified:
         row.message_id is not None,
         parent=parent,
         group_id=row.topic if row.is_group else None,
+        opt_out=OptOut(*more[0]) if more and not row.is_group else None,
     )
 
 
@@ -205,6 +208,22 @@ def _survey_event(row: Row, keys: RepeatedKeys | None) -> Event:
         phone_number=phone,
     )
     return Event(ref_of(row), key, call, former_key, row.time, email_from)
+
+
+def turn_off(folded: Folded, at: Ref | None = None) -> TurnOff | None:
+    """Return the step of the last identify of an end user that says anything about surveys.
+
+    Args:
+        folded: all identifies of the end user.
+        at: the identify whose turn it is, if it is not that of all; then None is returned for any other.
+    """
+    said = folded.opt_out
+    if said is None or at not in (None, said.ref):
+        return None
+    ids = folded.upsert
+    call = SurveysOff(ids.wootric_id, ids.email, ids.external_id, ids.phone_number)
+    key = turn_off_key(said.key, ids, is_off=said.is_off)
+    return TurnOff(said.ref, key, call, said=said)
 
 
 class ReplayedRefs(Collection[Ref]):

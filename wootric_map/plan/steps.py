@@ -1,4 +1,4 @@
-"""The steps of a plan: what is written of an end user, and what happened in their records."""
+"""The steps of a plan: what is written of an end user, who wants no surveys, and what happened in records."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,15 +19,17 @@ from wootric_map.model import (
 )
 from wootric_map.plan.derived import Derived
 from wootric_map.plan.engine.spool import Person
-from wootric_map.plan.folding import Folded, PlacedWarning
+from wootric_map.plan.folding import Folded, FoldedOptOut, PlacedWarning
 from wootric_map.plan.people import AMBIGUOUS, SEVERAL_PEOPLE, UNIQUE
 from wootric_map.plan.trait_history import (
     LazyHistory,
     OtherStatements,
+    Statement,
+    Statements,
     TraitHistory,
     without_outdated,
 )
-from wootric_map.survey_calls import SurveyDecline, SurveyResponse
+from wootric_map.survey_calls import SurveyDecline, SurveyResponse, SurveysOff
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import first
 from wootric_map.wootric.address_length import too_long
@@ -133,6 +135,8 @@ class Write:
     for none. An end user who is there already keeps theirs."""
     about: tuple[Ref, ...] = ()
     """For a write of no identify, a record that makes for it, and is named if the write fails."""
+    turns_off: bool = False
+    """Whether the next step turns surveys off, as one of these identifies asks for."""
 
     @property
     def whole(self) -> EndUserUpsert:
@@ -226,6 +230,7 @@ _ACTIONS: Final[Mapping[type, Action]] = {
     PageView: "page_view",
     SurveyResponse: "response",
     SurveyDecline: "decline",
+    SurveysOff: "surveys_off",
 }
 
 
@@ -234,7 +239,7 @@ SURVEY_ACTIONS: Final[frozenset[Action]] = frozenset({"response", "decline"})
 
 @dataclass(frozen=True, slots=True)
 class EventCall:
-    """The call that a track or page record makes."""
+    """The call that a record makes beside what is written of its end user."""
 
     ref: Ref
     """Where the record stands, or its line in a saved plan."""
@@ -253,7 +258,9 @@ class EventCall:
 
     @property
     def type(self) -> str:
-        """The record's type: `track` or `page`."""
+        """The record's type."""
+        if isinstance(self.call, SurveysOff):
+            return "identify"
         return "page" if isinstance(self.call, PageView) else "track"
 
     @property
@@ -275,7 +282,7 @@ class Event(EventCall):
 
     def warnings_of(self, call: RecordCall) -> tuple[PlacedWarning, ...]:
         """Return the warnings about the record and about its call, once the end user has added to `call`."""
-        if isinstance(call, SurveyResponse | SurveyDecline):
+        if isinstance(call, SurveyResponse | SurveyDecline | SurveysOff):
             return self.warnings  # the call has a form, so that its address is short
         long = too_long(call, self.sources)
         return (*self.warnings, PlacedWarning(self.ref, long)) if long else self.warnings
@@ -289,6 +296,7 @@ class Event(EventCall):
             return str(self.call.score)
         if isinstance(self.call, SurveyDecline):
             return self.call.origin_url or "(no page)"
+        assert isinstance(self.call, PageView)  # noqa: S101 - surveys are turned off by a `TurnOff`
         return page_label(self.call.url, self.call.name, self.call.path)
 
 
@@ -297,4 +305,32 @@ def page_label(url: str | None, name: str | None, path: str | None) -> str:
     return path or url or name or "(no path)"
 
 
-Step: TypeAlias = Write | Event
+@dataclass(frozen=True, slots=True)
+class TurnOff(EventCall):
+    """The last identify that says whether its end user wants surveys, and the call that turns them off.
+
+    It comes after the write of the same identify, which is counted for the record.
+    """
+
+    call: SurveysOff
+    said: FoldedOptOut = field(kw_only=True)
+    """What the identify says. If the end user wants surveys, nothing is sent: none are turned on."""
+
+    def history(self) -> TraitHistory:
+        """Return when it was stated."""
+        order = self.said.order
+        unmarked = {} if order.has_message else {order.time: (order.tie,)}
+        return TraitHistory(Statements({self.said.name: Statement(order, True)}, unmarked))
+
+    @property
+    def refs(self) -> tuple[()]:
+        """No records: the write of the identify counts it."""
+        return ()
+
+    @property
+    def action(self) -> Action:
+        """What the call, or that there is none, is counted as."""
+        return "surveys_off" if self.said.is_off else "kept_off"
+
+
+Step: TypeAlias = Write | Event | TurnOff

@@ -116,6 +116,11 @@ def trait(key: str) -> str:
     return f"traits.{key}"
 
 
+def opt_out_by(rule: str) -> str:
+    """Return the name under which statements about surveys are kept, by the trait that makes them."""
+    return f"surveys off by {rule}"
+
+
 class OtherStatements(Protocol):
     """The last statements of other identifies about an end user."""
 
@@ -165,8 +170,8 @@ def _is_outdated(names: tuple[str, ...], history: TraitHistory, others: OtherSta
     for name in names:
         own, other = history.statements.by_name.get(name), others.of(name)
         if own is not None and own.counts:
-            return _is_stated_later(name, history, others)
-        if other is not None and other.counts and _is_stated_later(name, history, others):
+            return is_stated_later(name, history, others)
+        if other is not None and other.counts and is_stated_later(name, history, others):
             return True
     return False
 
@@ -177,17 +182,23 @@ def _is_property_outdated(name: str, history: TraitHistory, others: OtherStateme
         own = others.of(trait(name))
         return own is not None and own.counts
     own_key = history.traits.get(name)
-    if _is_stated_later(trait(name if own_key is None else own_key), history, others):
+    if is_stated_later(trait(name if own_key is None else own_key), history, others):
         return True
     if own_key is None:
         return False
     # The trait that is spelled like the property has the name (wootric.md 6).
     exact = others.of(trait(name))
-    return exact is not None and exact.counts and _is_stated_later(trait(name), history, others)
+    return exact is not None and exact.counts and is_stated_later(trait(name), history, others)
 
 
-def _is_stated_later(name: str, history: TraitHistory, others: OtherStatements) -> bool:
-    """Tell whether `others` has a statement under a name, and `history` has none or an earlier one."""
+def is_stated_later(name: str, history: TraitHistory, others: OtherStatements) -> bool:
+    """Tell whether `others` has a statement under a name, and `history` has none or an earlier one.
+
+    Args:
+        name: the name.
+        history: one's own statements.
+        others: what other identifies stated about the same end user.
+    """
     own, other = history.statements.by_name.get(name), others.of(name)
     return other is not None and (
         own is None

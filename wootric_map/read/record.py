@@ -35,6 +35,19 @@ Fields: TypeAlias = Mapping[str, Any]
 """A JSON object as the parser gives it."""
 
 
+class OptOut(NamedTuple):
+    """What an identify says about whether its user wants surveys (wootric.md 8)."""
+
+    is_off: bool
+    """Whether the user wants no surveys."""
+    rule: str
+    """The trait that decides, in the spelling that all its spellings share."""
+    source: str
+    """Where the value stands in the record, such as `traits.unsubscribed`."""
+    original: str | int | float | bool | None
+    """The value."""
+
+
 class Identify(NamedTuple):
     """A valid identify record: what the customer knows of a user."""
 
@@ -49,6 +62,8 @@ class Identify(NamedTuple):
     """The place of the traits: `traits`, or `context.traits` in RudderStack's archives (segment.md 1)."""
     warnings: tuple[MappingWarning, ...] = ()
     """Warnings about the record as it was read."""
+    opt_out: OptOut | None = None
+    """What the record says about surveys, by the user's rule; None if it says nothing."""
 
     @property
     def type(self) -> Literal["identify"]:

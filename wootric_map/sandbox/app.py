@@ -106,11 +106,13 @@ def _endpoints(state: SandboxState) -> list[tuple[str, _Access, Mapping[str, Han
     by_phone = f"{end_users}/phone_number/{{number:path}}"
     rest, public, introspection = _Access.REST, _Access.PUBLIC, _Access.INTROSPECTION
     responses = {"GET": state.list_responses, "POST": state.create_response}
+    settings = {"GET": state.get_settings, "PUT": state.change_settings}
     declines = {"GET": state.list_declines, "POST": state.create_decline}
     return [
         (end_users, rest, {"GET": state.list_end_users, "POST": state.create_end_user}),
         (by_phone, rest, {"GET": state.get_end_user_by_phone_number}),
         (end_user, rest, {"GET": state.get_end_user, "PUT": state.update_end_user}),
+        (f"{end_user}/settings", rest, settings),
         (f"{end_user}/responses", rest, responses),
         (f"{end_user}/declines", rest, declines),
         ("/eligible.json", public, {"GET": state.check_eligibility}),

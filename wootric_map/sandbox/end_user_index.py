@@ -3,8 +3,12 @@
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from wootric_map.sandbox.surveys import SurveyResponse
+
+_SETTINGS: Final = ("email_nps", "mobile_nps", "web_nps")
+"""The settings that turn surveys on and off, which are on at first (wootric.md 8)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,8 @@ class EndUser:
     updated_at: int
     properties: Mapping[str, str] = field(default_factory=dict)
     last_response: SurveyResponse | None = None
+    settings: Mapping[str, bool] = field(default_factory=lambda: dict.fromkeys(_SETTINGS, True))
+    """Which surveys the end user may get (wootric.md 8)."""
 
     def to_json(self) -> dict[str, object]:
         """Return the fields as the API shows them (wootric.md 3)."""
@@ -38,7 +44,7 @@ class EndUser:
             "updated_at": self.updated_at,
             "properties": dict(self.properties),
             "last_response": None if response is None else response.to_json(),
-            "settings": {},
+            "settings": dict(self.settings),
         }
 
 

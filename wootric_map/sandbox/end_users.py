@@ -7,7 +7,10 @@ The sandbox's own rules where wootric.md says nothing:
   letter. A phone number is trimmed and need not be unique: a look-up finds the oldest end user.
 - A blank field has no value: on `PUT` it empties the field, on `POST` it counts as not sent.
 - An end user without email, external id and phone number is refused.
-- `updated_at` changes only if a field changes.
+- `updated_at` changes only if a field, or a setting, changes.
+- The settings of an end user (wootric.md 8) are on at first. A `PUT` changes those that its query or form
+  names to `true` or `false`, and refuses any other value with 422; the reply, as that to a `GET`, is the
+  settings.
 - Lists are ordered by `created_at`, then `id`, oldest first, with 25 rows to a page. More than 50 rows to a
   page, a page after the 30th, and any other `sort_key`, window or number are refused with 422.
 """
@@ -37,6 +40,7 @@ PAGE_MOST: Final = 30
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}")
+_TRUTHS: Final = {"true": True, "false": False}
 _WINDOWS: Final = {"created": ("gte", "lt"), "updated": ("gte",)}
 
 
@@ -77,6 +81,31 @@ class EndUserStore:
         if after == before:
             return before
         after = replace(after, updated_at=now)
+        self.index.put(before, after)
+        return after
+
+    def change_settings(self, end_user_id: str, sent: Mapping[str, str], now: int) -> EndUser:
+        """Turn surveys on or off for an end user (wootric.md 8).
+
+        Args:
+            end_user_id: the id as the path has it.
+            sent: the settings by name.
+            now: the unix time in whole seconds.
+
+        Raises:
+            RefusedError: 404 if there is no such end user; 422 for a value that is not `true` or `false`.
+        """
+        before = self.by_id(end_user_id)
+        named = {name: sent[name] for name in before.settings if name in sent}
+        problems = [
+            f"{name} must be true or false" for name, value in named.items() if value not in _TRUTHS
+        ]
+        if problems:
+            raise invalid(*problems)
+        settings = {**before.settings, **{name: _TRUTHS[value] for name, value in named.items()}}
+        if settings == before.settings:
+            return before
+        after = replace(before, settings=settings, updated_at=now)
         self.index.put(before, after)
         return after
 

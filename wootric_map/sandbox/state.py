@@ -232,6 +232,16 @@ class SandboxState:
         updated = self._end_users.update(end_user_id, request.form, now)
         return Reply(_written(updated, properties_as_text=self.settings.properties_as_text))
 
+    def get_settings(self, request: SandboxRequest) -> Reply:
+        """Answer `GET /end_users/{id}/settings` (wootric.md 8)."""
+        return Reply(dict(self._end_users.by_id(request.path_params["id"]).settings))
+
+    def change_settings(self, request: SandboxRequest) -> Reply:
+        """Answer `PUT /end_users/{id}/settings` (wootric.md 8)."""
+        end_user_id, sent = request.path_params["id"], {**request.query, **request.form}
+        changed = self._end_users.change_settings(end_user_id, sent, int(self.clock()))
+        return Reply(dict(changed.settings))
+
     def create_response(self, request: SandboxRequest) -> Reply:
         """Answer `POST /end_users/{id}/responses` (wootric.md 7)."""
         end_user, now = self._end_users.by_id(request.path_params["id"]), int(self.clock())

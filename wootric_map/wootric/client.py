@@ -28,7 +28,7 @@ from wootric_map.wootric.replies import (
 from wootric_map.wootric.reply_meaning import ApiCall, bad_reply
 from wootric_map.wootric.requests import HttpCall, create_end_user, request, update_end_user
 from wootric_map.wootric.secret_mask import SecretMask
-from wootric_map.wootric.surveys import add_survey, list_surveys
+from wootric_map.wootric.surveys import add_survey, list_surveys, turn_surveys_off
 
 ABOUT_SANDBOX: Final = "_sandbox/about"
 """The endpoint at which a sandbox tells about itself, and which Wootric does not have."""
@@ -265,6 +265,10 @@ class Wootric:
     def list_surveys(self, number: int, kind: SurveyKind, at: int | None = None) -> HeldSurveys:
         """Return an end user's responses, or declines; arguments and exceptions as in `surveys`."""
         return list_surveys(self._caller, self._services, number, kind, at)
+
+    def turn_surveys_off(self, number: int) -> None:
+        """Turn surveys off for an end user; arguments and exceptions as in `surveys`."""
+        turn_surveys_off(self._caller, self._services, number)
 
     def _ask_for_token(self, grant: Grant) -> Any:
         """Send the form that asks for a token, and return the JSON of the reply."""

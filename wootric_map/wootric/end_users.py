@@ -8,6 +8,7 @@ from math import floor, isfinite
 from typing import Any, Final, NamedTuple
 
 from wootric_map.model import EndUser
+from wootric_map.survey_calls import SETTINGS
 from wootric_map.values.dates import parse_iso_day
 from wootric_map.values.json_values import decimal_text
 from wootric_map.wootric.replies import is_too_deep
@@ -64,6 +65,7 @@ def end_user_from(reply: Any) -> EndUser:
                 if value is not None
             },
             knows_properties=properties is not None,
+            has_surveys_off=_are_off(reply.get("settings")),
         )
     except (
         AttributeError,
@@ -74,6 +76,11 @@ def end_user_from(reply: Any) -> EndUser:
         ValueError,
     ) as error:
         raise ValueError("it is no end user") from error
+
+
+def _are_off(settings: object) -> bool:
+    """Return whether the settings of an end user say that no survey is sent in any way (wootric.md 8)."""
+    return isinstance(settings, dict) and all(settings.get(each) is False for each in SETTINGS)
 
 
 def _object_in(text: str) -> dict[str, Any] | None:

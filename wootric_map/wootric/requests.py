@@ -11,6 +11,7 @@ from wootric_map.survey_calls import (
     SurveyDecline,
     SurveyKind,
     SurveyResponse,
+    SurveysOff,
     kind_of_survey,
 )
 from wootric_map.wootric.regions import Services
@@ -50,6 +51,8 @@ def request(call: Call, services: Services, account_token: str | None) -> HttpCa
         return create_end_user(call, services)
     if isinstance(call, SurveyResponse | SurveyDecline):
         return create_survey(call, services)
+    if isinstance(call, SurveysOff):
+        return turn_surveys_off(call, services)
     if isinstance(call, EligibilityCheck):
         return _eligibility_check(call, services, account_token)
     return _page_view(call, services, account_token)
@@ -73,6 +76,15 @@ def create_survey(survey: SurveyCall, services: Services) -> HttpCall:
     last = SURVEYS[kind_of_survey(survey)]
     address = f"{services.rest}/end_users/{survey.wootric_id or '{id}'}/{last}"
     return HttpCall("POST", address, dict(survey.fields()))
+
+
+def turn_surveys_off(call: SurveysOff, services: Services) -> HttpCall:
+    """Return the request that turns surveys off for an end user (wootric.md 8).
+
+    If Wootric's own id of the end user is not known, `{id}` stands for it in the address.
+    """
+    address = f"{services.rest}/end_users/{call.wootric_id or '{id}'}/settings"
+    return HttpCall("PUT", address, dict(call.fields()))
 
 
 def form_encoded(pairs: Iterable[tuple[str, str | int]]) -> str:

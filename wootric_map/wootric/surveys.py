@@ -1,4 +1,4 @@
-"""Survey responses and declines over HTTP (wootric.md 7): sent once, and listed."""
+"""Surveys over HTTP: responses and declines (wootric.md 7), sent once and listed; turned off (8)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 
 from wootric_map.errors import CallFailedError
 from wootric_map.survey_calls import (
+    SETTINGS,
     Given,
     HeldSurveys,
     SurveyCall,
     SurveyKind,
+    SurveysOff,
     given_of,
     kind_of_survey,
 )
@@ -22,6 +24,7 @@ from wootric_map.wootric.regions import Services
 from wootric_map.wootric.replies import MOST_VALUES
 from wootric_map.wootric.reply_meaning import ApiCall, bad_reply
 from wootric_map.wootric.requests import SURVEYS, HttpCall, create_survey
+from wootric_map.wootric.requests import turn_surveys_off as surveys_off_request
 
 PER_PAGE: Final = 50
 _PAGES: Final = 30
@@ -61,6 +64,31 @@ def add_survey(
         score = integer(told.get("score"))
         if score is not None and score != given_of(survey)[1]:
             raise bad_reply(f"Wootric's reply is of another {kind}")
+
+
+def turn_surveys_off(caller: Caller, services: Services, number: int) -> None:
+    """Turn surveys off for an end user; done twice it has the same effect as once.
+
+    Args:
+        caller: makes the call.
+        services: the addresses of the account's region.
+        number: Wootric's own id of the end user.
+
+    Raises:
+        CallFailedError: Wootric refuses it, or its reply says that surveys are still on.
+        WootricError: Wootric could not be asked.
+    """
+    http = surveys_off_request(SurveysOff(wootric_id=str(number)), services)
+    told = caller.make(ApiCall("end_users/settings", http))
+    if not isinstance(told, dict):
+        raise bad_reply("Wootric's reply is no settings of an end user")
+    _check_whose(told, number)
+    settings = told.get("settings", told)
+    left_on = [
+        each for each in SETTINGS if isinstance(settings, dict) and settings.get(each) is True
+    ]
+    if left_on:
+        raise bad_reply(f"Wootric's reply says that surveys are still on: {', '.join(left_on)}")
 
 
 def list_surveys(

@@ -209,7 +209,7 @@ def test_what_the_open_steps_took_so_far_stands_for_the_others() -> None:
     # Before the first of them, nobody is expected to be there.
     assert remaining_calls.remaining({}) == {
         "look_up": 200, "create": 100, "update": 10, "eligibility_check": 0, "page_view": 0,
-        "survey_list": 0, "response": 0, "decline": 0,
+        "survey_list": 0, "response": 0, "decline": 0, "surveys_off": 0,
     }  # fmt: skip
     for number in range(20):
         action: Action = "unchanged" if number < 10 else "update" if number < 15 else "create"

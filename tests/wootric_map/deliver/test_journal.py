@@ -18,7 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wootric_map.deliver.compare import difference
-from wootric_map.deliver.fingerprints import Delivered, Fingerprints, Provenance, packed, unpacked
+from wootric_map.deliver.fingerprints import (
+    Delivered,
+    Fingerprints,
+    PastOptOut,
+    Provenance,
+    packed,
+    unpacked,
+)
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.journal_contents import contents
 from wootric_map.deliver.journal_file import discard_unused, forget
@@ -597,7 +604,7 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(path: Path, reopen
     journal.runs.end(1, {"create": 2}, 1)
     journal.close()
     held = contents(path)
-    none = dict.fromkeys(("write", "eligibility_check", "response", "decline"), 0)
+    none = dict.fromkeys(("write", "eligibility_check", "response", "decline", "surveys_off"), 0)
     assert held.failed == none | {"page_view": 1}
     assert [(run.number, run.ended is None, run.created, run.failed) for run in held.runs] == [
         (2, False, 2, 1),
@@ -681,7 +688,7 @@ def test_a_journal_of_the_seventh_version_is_brought_up_to_date(path: Path, reop
     assert reopened().filled_in(["w"])
 
 
-def test_a_journal_of_the_eighth_version_is_brought_up_to_date(path: Path, reopened: Open) -> None:
+def test_a_journal_of_the_eighth_version_learns_of_groups(path: Path, reopened: Open) -> None:
     with sqlite3.connect(path) as old:
         old.executescript(f"{FIRST_VERSION};{';'.join(MIGRATIONS[1:8])};PRAGMA user_version = 8;")
         name = blake2b(b"w", digest_size=16).digest()
@@ -708,6 +715,34 @@ def test_the_steps_of_released_versions_stay_as_they_were() -> None:
     told = blake2b("".join(MIGRATIONS[:8]).encode(), digest_size=8).hexdigest()
     assert told == "a4697ac3c36e51e4"
     assert len(MIGRATIONS) == 9
+
+
+def test_a_journal_of_the_eighth_version_learns_of_opt_outs(path: Path, reopened: Open) -> None:
+    with sqlite3.connect(path) as old:
+        old.executescript(f"{FIRST_VERSION};{';'.join(MIGRATIONS[1:8])};PRAGMA user_version = 8;")
+        old.execute("INSERT INTO account (account, secret) VALUES (?, ?)", (ACCOUNT, bytes(32)))
+        name = blake2b(b"w", digest_size=16).digest()
+        old.execute("INSERT INTO delivered VALUES (?, 0, 1)", (name,))
+        old.execute("INSERT INTO run (began, responses) VALUES (1.0, 3)")
+    old.close()
+    journal = reopened()
+    assert journal.past_delivery("w") == Delivered(1)
+    assert not journal.has_turned_off(7)
+    journal.writes.written("w", 7, ADA)
+    journal.opt_outs.turned_off("m1", 7)
+    journal.runs.end(0, {"surveys_off": 1}, 0)
+    journal.close()
+    told = contents(path)
+    assert [(run.responses, run.surveys_off) for run in told.runs] == [(0, 1), (3, None)]
+    assert told.delivered["surveys_off"] == 1
+    later = reopened()
+    assert later.has_turned_off(7)
+    assert later.past_opt_out("m1", ()) == PastOptOut(None, is_told=True)
+    assert later.past_opt_out("m2", (ADA,)) == PastOptOut(7)
+    later.opt_outs.told("m2", 7)
+    assert reopened().past_opt_out("m3", (ADA,)) == PastOptOut(7, is_told=True)
+    assert reopened(recalls=False).past_opt_out("m2", (ADA,)) is None
+    assert not reopened(recalls=False).has_turned_off(7)
 
 
 @pytest.mark.parametrize("nth", range(20))

@@ -62,7 +62,7 @@ class Told:
                 self.shown.append(shown(each))
                 folded = each.end_user.folded
                 self.report.done["in_csv"] += bool(folded and folded.upsert.email)
-            else:
+            elif isinstance(each.step, Event):
                 self.calls[each.step.action, each.step.label] += 1
 
 

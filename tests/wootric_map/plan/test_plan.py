@@ -30,7 +30,7 @@ from wootric_map.mapping.record_keys import event_key
 from wootric_map.model import EndUser
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_writer import PlanWriter
-from wootric_map.plan.steps import Event, Write
+from wootric_map.plan.steps import TurnOff, Write
 
 UNFOLDED = PlanOptions(fold=False)
 LINKED = PlanOptions(link_anonymous=True)
@@ -664,8 +664,11 @@ def _whole(folder: Path, options: PlanOptions, *files: Sequence[Fields]) -> obje
                 each.call,
                 each.held,
                 each.look_ups,
-                each.step.key if isinstance(each.step, Event) else each.step.origins,
-                [placed.warning for placed in each.step.warnings],
+                each.step.origins if isinstance(each.step, Write) else each.step.key,
+                [
+                    placed.warning
+                    for placed in (() if isinstance(each.step, TurnOff) else each.step.warnings)
+                ],
             )
             for each in made.rehearsed()
         ]

@@ -101,3 +101,22 @@ def test_properties_may_be_told_as_text(properties: str, known: dict[str, str] |
     told = end_user_from({"id": 7, "email": "a@b.co", "properties": properties})
     assert told.knows_properties is (known is not None)
     assert told.properties == (known or {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "are_off"),
+    [
+        ({"email_nps": False, "mobile_nps": False, "web_nps": False}, True),
+        ({"email_nps": False, "mobile_nps": False, "web_nps": True}, False),
+        ({"email_nps": False, "mobile_nps": False}, False),
+        ({"email_nps": None, "mobile_nps": False, "web_nps": False}, False),
+        ({"email_nps": 0, "mobile_nps": 0, "web_nps": 0}, False),
+        ({}, False),
+        (None, False),
+        ("off", False),
+        ([False, False, False], False),
+    ],
+)
+def test_surveys_are_off_only_if_a_reply_says_so_of_each(settings: object, are_off: bool) -> None:
+    assert end_user_from({"id": 1, "settings": settings}).has_surveys_off is are_off
+    assert not end_user_from({"id": 1}).has_surveys_off

@@ -60,6 +60,7 @@ from wootric_map.read.record import (
     Fields,
     Group,
     Identify,
+    OptOut,
     Page,
     Reading,
     Record,
@@ -437,14 +438,13 @@ class Intake:
             chosen: whether it is chosen.
         """
         if isinstance(record, Identify):
-            topic = _topic(record.user_id, user.wootric_id, record.traits)
-            return IDENTIFY, topic, (record.user_id, user.wootric_id, record.traits, record.parent)
+            topic = _topic(record.user_id, user.wootric_id, record.traits, record.opt_out)
+            payload = record.user_id, user.wootric_id, record.traits, record.parent
+            return IDENTIFY, topic, (*payload, tuple(record.opt_out)) if record.opt_out else payload
         if isinstance(record, Group):
-            mark, payload = (
-                IDENTIFY | GROUP,
-                (record.user_id, None, NO_FIELDS, "traits", record.own),
-            )
-            return (mark, record.group_id, payload) if chosen else (mark, None, None)
+            mark = IDENTIFY | GROUP
+            of_group = record.user_id, None, NO_FIELDS, "traits", record.own
+            return (mark, record.group_id, of_group) if chosen else (mark, None, None)
         return (
             self._event(raw, record, user, email_from) if chosen else (_mark_of(record), None, None)
         )
@@ -470,7 +470,8 @@ class Intake:
             if named is None:
                 return False
             user = named
-            topic, payload = _topic(user_id, None, traits), (user_id, None, traits, "traits")
+            topic = _topic(user_id, None, traits, None)
+            payload = user_id, None, traits, "traits"
             number, other = self._id(USER, user_id), self._id(EMAIL, comparable(named.email))
             self._claims[number, other] = None
         else:
@@ -722,7 +723,9 @@ def _type_of(raw: bytes, reading: Reading) -> str | None:
     return type_named(parse(raw)) if isinstance(reading, Rejection) else reading.type
 
 
-def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int | None:
+def _topic(
+    user_id: str | None, wootric_id: str | None, traits: Fields, opt_out: OptOut | None
+) -> int | None:
     """What identifies have in common of which each says again all that those before it said: a hash.
 
     None if it takes anything out, or names an end user of Wootric's.
@@ -730,7 +733,7 @@ def _topic(user_id: str | None, wootric_id: str | None, traits: Fields) -> int |
     values = traits.values()
     if wootric_id or None in values or "" in values:
         return None
-    return hash((user_id, *traits))
+    return hash((user_id, *traits) if opt_out is None else (user_id, *traits, opt_out.rule, 0))
 
 
 def address(name: str | None, properties: Fields, context: Fields) -> tuple[str | None, ...]:

@@ -37,7 +37,7 @@ from wootric_map.plan.engine.taken import (
 )
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.planning import intake_workers
-from wootric_map.plan.steps import Write
+from wootric_map.plan.steps import TurnOff, Write
 from wootric_map.read import blocks
 from wootric_map.read.files import Source
 from wootric_map.read.parts import parts
@@ -355,7 +355,7 @@ def whole(
                         list(step.refs),
                         [plan.raw(ref) for ref in step.refs],
                         step.key,
-                        step.warnings,
+                        () if isinstance(step, TurnOff) else step.warnings,
                         (step.upsert, step.origins) if isinstance(step, Write) else step.call,
                     )
                     for step in plan.steps(end_user)
