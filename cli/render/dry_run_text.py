@@ -1,7 +1,7 @@
 """The text of a dry run."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -21,19 +21,26 @@ _LABELS: Final = 20
 """The number of event names, and of paths, that the text shows."""
 
 
-def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | None") -> None:
+def write(
+    diff: Diff[Shown],
+    limit_users: int | None,
+    redaction: "Redaction | None",
+    also: Callable[[Shown], None] | None = None,
+) -> None:
     """Write the changes and the totals to standard output.
 
     Args:
         diff: the changes, as `cli.render.diff` shows them.
         limit_users: the number of end users that are shown; None for all.
         redaction: the redaction, if one is asked for.
+        also: gets each change, shown or not.
     """
-    changes, report = iter(diff), diff.report
+    changes: Iterator[Shown] = _told(diff, also) if also else iter(diff)
+    report = diff.report
     for change in islice(changes, limit_users):
         if redaction:
             redaction.learn(change.told)
-        click.echo(change.content, nl=False)
+        click.echo(change.text, nl=False)
     hidden = Counter(change.is_update for change in changes)
     for count, what in ((hidden[False], "create"), (hidden[True], "update")):
         if count:
@@ -62,6 +69,13 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
     if diff.calls.most:
         for line in _costs(diff):
             click.echo(line)
+
+
+def _told(diff: Diff[Shown], also: Callable[[Shown], None]) -> Iterator[Shown]:
+    """Yield the changes, and give each to `also` first."""
+    for change in diff:
+        also(change)
+        yield change
 
 
 def _costs(diff: Diff[Shown]) -> Iterator[str]:

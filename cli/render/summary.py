@@ -6,6 +6,7 @@ from typing import Final
 
 from cli.render.text import by_number, plural, printable, styled
 from cli.wrapping import KEPT, broken
+from wootric_map.checks.checks import Verdict
 from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
 from wootric_map.read.files import NAMED, PassedOver
 from wootric_map.rejects import KeptRecords
@@ -198,6 +199,23 @@ def without_checks(report: Report, registered: Sequence[str]) -> Iterator[str]:
     for event in registered:
         if not report.checked.more and event not in report.checked.counts:
             yield f"--registered-event {printable(event)}: there is nothing to check for it"
+
+
+def verdict(found: Verdict, *, tells_gone: bool = True) -> Iterator[str]:
+    """Yield lines about the baseline, and about each threshold that was exceeded.
+
+    Args:
+        found: whether the run passes.
+        tells_gone: whether to tell which findings of the baseline are gone; a push does not meet all.
+    """
+    if found.known:
+        words = by_number(found.known, "finding does not count", "findings do not count")
+        yield f"Known by the baseline: {found.known:,} {words}."
+    if found.gone and tells_gone:
+        told = ", ".join(f"{code} {count:,}" for code, count in sorted(found.gone.items()))
+        yield f"Gone from the baseline: {told}. --write-baseline writes it without them."
+    for each in found.exceeded:
+        yield styled(f"Over a threshold: {each.threshold}: {each.message}", fg="red", bold=True)
 
 
 def reasons(report: Report) -> str:

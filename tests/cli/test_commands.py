@@ -247,7 +247,8 @@ def test_validate_tells_every_place_of_all_that_it_finds_for_programs(
     done = run("validate", "--format", "json", "a.ndjson", "b.ndjson")
     (found,) = objects(done.stdout)
     assert list(found) == [
-        "records", "passed_over", "valid", "skipped", "rejected", "warnings", "ignored_warnings"
+        "version", "records", "passed_over", "valid", "skipped", "rejected", "warnings",
+        "ignored_warnings", "thresholds", "baseline", "exit_code",
     ]  # fmt: skip
     assert (found["records"], found["valid"]) == (52, 21)
     rejected = found["rejected"]
@@ -638,6 +639,7 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
     write("a.ndjson", *MIXED)
     *changes, last = objects(run("dry-run", "--format", "json", "a.ndjson").stdout)
     assert last == {
+        "version": 1,
         "summary": {
             "records": 8,
             "mapped": 3,
@@ -704,8 +706,10 @@ def test_a_dry_run_for_programs_is_one_object_a_change_and_a_summary(
                 "csv": {"files": 1, "end_users": 1},
             },
             "unidentified_file": None,
+            "thresholds": [],
+            "baseline": {"known": 0, "gone": {}},
             "exit_code": 1,
-        }
+        },
     }
     assert [each["action"] for each in changes] == ["create", "eligibility_check", "page_view"]
 
