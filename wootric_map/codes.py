@@ -60,7 +60,7 @@ _WARNINGS: Final = _codes(
         "ambiguous_email": "An email that several people carry.",
         "ambiguous_user_id": "A userId that several people carry.",
         "amount_rounded": "A number that is rounded to a whole one.",
-        "call_too_long": "A call whose address would be too long, so that properties are left out.",
+        "call_too_long": "A call whose address is longer than servers commonly take.",
         "consent_not_judged": "Consent by category, of which none is named that counts.",
         "future_timestamp": "A record whose time lies after it was received.",
         "implausible_created_at": "A creation date that can hardly be meant.",

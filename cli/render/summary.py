@@ -7,6 +7,7 @@ from typing import Final
 from cli.render.text import by_number, plural, printable, styled
 from cli.wrapping import KEPT, broken
 from wootric_map.checks.checks import Verdict
+from wootric_map.codes import page
 from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
 from wootric_map.read.files import NAMED, PassedOver
 from wootric_map.rejects import KeptRecords
@@ -50,7 +51,7 @@ def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
         return
     yield styled(f"{title}: {found.counts.total():,}", fg=colour, bold=True)
     for code, count in found.counts.most_common():
-        yield f"  {styled(code, fg=colour)}  {count:,}"
+        yield f"  {styled(code, fg=colour)}  {count:,}{_page(code)}"
         places = found.places[code]
         for place in places:
             at = f" {printable(place.field)}:" if place.field else ""
@@ -79,12 +80,17 @@ def _by_code(found: CountedWarnings) -> Iterator[str]:
     # The codes with the most warnings first, then alphabetically.
     for code, each in sorted(found.by_code(), key=lambda item: -len(item[1])):
         most = "more than " if found.more[code] else ""
-        yield f"  {styled(code, fg='yellow')}  {most}{len(each):,}"
+        yield f"  {styled(code, fg='yellow')}  {most}{len(each):,}{_page(code)}"
         for warning in sorted(each, key=lambda one: -one.count)[:_WARNINGS]:
             yield f"    {_warning(warning)}"
         hidden = len(each) - _WARNINGS
         if hidden > 0:
             yield f"    … and {most}{hidden:,} more"
+
+
+def _page(code: str) -> str:
+    """Return where a code is explained, to go behind its count."""
+    return styled(f"  {page(code)}", dim=True)
 
 
 def _warning(warning: CountedWarning) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wootric_map.redaction.redaction import Redaction
 
 VERSION: Final = 1
-"""The version of the lines of JSON that end in a summary; `docs/schemas` describes them."""
+"""The version of the lines of JSON that end in a summary, which tells it; `docs/schemas` describes them."""
 
 _TEXTS: Final = (
     "events_not_registered", "eligible", "unknown_users", "unknown_events", "unmet_rules", "passed_over",
@@ -53,7 +53,7 @@ def write_summary(
         texts = {name: told[name] for name in _TEXTS if name in told}
         redaction.learn_from(texts)
         told |= {name: redaction.value("", text) for name, text in texts.items()}
-    (sink or sys.stdout.buffer).write(json_line({"version": VERSION, "summary": told}))
+    (sink or sys.stdout.buffer).write(json_line({"summary": {"version": VERSION} | told}))
     if sink is None:
         sys.stdout.buffer.flush()
 
