@@ -1,5 +1,6 @@
 """Where a report goes: standard output, or a file beside text on the screen."""
 
+import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -47,6 +48,14 @@ class ReportOutput:
                 f"--output {self.path}: say with --format in which form, such as --format junit; text is "
                 "shown on the screen"
             )
+        folder = self.path.parent if self.path else None
+        if folder and not (folder.is_dir() and os.access(folder, os.W_OK)):
+            # Known before a run of hours, and not after it.
+            raise click.UsageError(
+                f"--output {self.path}: the folder {folder} is missing or can't be written to"
+            )
+        if self.path and self.path.is_dir():
+            raise click.UsageError(f"--output {self.path}: this is a folder; name a file")
 
     @property
     def shows_text(self) -> bool:

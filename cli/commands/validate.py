@@ -13,6 +13,7 @@ from cli.render.progress import ReadingProgress
 from cli.render.text import plural
 from cli.report_output import ReportOutput
 from wootric_map.checks.run_report import RunReport
+from wootric_map.errors import EXIT_INTERRUPTED
 from wootric_map.report import Report
 from wootric_map.validate import Validate
 
@@ -39,7 +40,7 @@ def validate(style: str, output: Path | None, **values: Any) -> int:
     """
     redaction = redacting.current()
     to = ReportOutput(style, output, redaction)
-    interrupted = False
+    error = None
     with ExitStack() as stack:
         every = stack.enter_context(EveryPlace(redaction)) if to.is_json else None
         checking = Validate(
@@ -52,21 +53,23 @@ def validate(style: str, output: Path | None, **values: Any) -> int:
         report = checking.report
         try:
             checking.run()
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as interruption:
+            error = interruption
         verdict = checking.checks.verdict(report)
+        exit_code = EXIT_INTERRUPTED if error else verdict.exit_code
         if every:
             with to.opened() as sink:
-                for piece in every.pieces(report, verdict):
+                for piece in every.pieces(report, verdict, exit_code):
                     sink.write(piece)
         if to.shows_text:
             _show(report)
-        to.write(RunReport.of("validate", report, checking.checks))
+        why = "interrupted" if error else None
+        to.write(RunReport.of("validate", report, checking.checks, exit_code=exit_code, error=why))
+    if error:
+        raise error
     for line in summary.verdict(verdict):
         click.echo(line, err=True)
-    if interrupted:
-        raise KeyboardInterrupt
-    return verdict.exit_code
+    return exit_code
 
 
 def _show(report: Report) -> None:

@@ -44,11 +44,14 @@ def file_of(finding: Finding) -> str | None:
 
 
 def _shown(finding: Finding, redaction: "Redaction | None") -> Finding:
+    # Whoever guesses an id could tell by the fingerprint whether it is there.
+    known_by = None if redaction else finding.fingerprint
     return replace(
         finding,
         source=_text(finding.source, redaction),
         field=finding.field and _text(finding.field, redaction),
         message=_text(finding.message, redaction),
+        fingerprint=known_by,
     )
 
 

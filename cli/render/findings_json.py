@@ -76,12 +76,13 @@ class EveryPlace:
         """
         return b"," + json_line({"field": field, "message": message})[1:-1] + b","
 
-    def pieces(self, report: Report, verdict: Verdict) -> Iterator[bytes]:
+    def pieces(self, report: Report, verdict: Verdict, exit_code: int) -> Iterator[bytes]:
         """Yield one line of JSON, piece by piece.
 
         Args:
             report: the report of all parts.
             verdict: whether the run passes.
+            exit_code: the exit code of the command.
         """
         passed_over = self._json(report.passed_over.as_data())
         start = VERSION, report.records, passed_over, report.mapped
@@ -91,7 +92,7 @@ class EveryPlace:
         warnings = report.shown_warnings
         yield from self._warnings(warnings)
         yield b',"ignored_warnings":%d' % warnings.ignored
-        told = json_line(checks_as_data(verdict) | {"exit_code": verdict.exit_code})
+        told = json_line(checks_as_data(verdict) | {"exit_code": exit_code})
         yield b"," + told[1:]
 
     def _findings(self, kind: str, found: Findings) -> Iterator[bytes]:

@@ -38,11 +38,11 @@ def rejected(number: int) -> dict[str, Any]:
         (("--max-rejected", "49.9%"), 7, r"--max-rejected 49.9%: 2 of 4 records rejected \(50.000%\)"),
         (("--max-rejected", "2", "--max-warnings", "1"), 0, ""),
         (("--max-warnings", "1"), 1, ""),
-        (("--max-warnings", "0"), 7, "--max-warnings 0: 1 different warnings, 1 more"),
+        (("--max-warnings", "0"), 7, "--max-warnings 0: 1 different warning, 1 more"),
         (("--max-warnings", "0", "--ignore-warning", "integer_without_amount"), 1, ""),
         (("--fail-on", "missing_identity"), 7, "--fail-on missing_identity: found 2 times"),
         (("--fail-on", "integer_without_amount"), 7, "--fail-on integer_without_amount: found"),
-        (("--fail-on", "UNSUPPORTED_type"), 7, "--fail-on unsupported_type: found 1 times"),
+        (("--fail-on", "UNSUPPORTED_type"), 7, "--fail-on unsupported_type: found once"),
         (("--fail-on", "invalid_json"), 1, ""),
         (("--max-rejected", "2", "--min-records", "4"), 0, ""),
         (("--min-records", "5"), 7, "--min-records 5: 4 records read, 1 fewer"),
@@ -168,7 +168,7 @@ def test_a_push_within_its_threshold_remembers_what_it_has_rejected(replay: Repl
 def test_what_only_wootric_can_tell_fails_the_check_afterwards(replay: Replay) -> None:
     export = replay.write([GOOD, at(1, identify("2", "no@example.com"))])
     done = replay.run("push", "--fail-on", "refused", "--max-rejected", "5", export)
-    assert (done.returncode, "--fail-on refused: found 1 times" in done.stderr) == (7, True)
+    assert (done.returncode, "--fail-on refused: found once" in done.stderr) == (7, True)
     assert list(replay.users())
 
 

@@ -96,14 +96,14 @@ def exceeded(thresholds: Thresholds, found: Counts) -> Iterator[Exceeded]:
         )
         yield Exceeded(f"--max-rejected {limit}", allowed, found.rejected, words)
     if most is not None and found.warnings > most:
-        words = (
-            f"{found.warnings:,} different warnings, {found.warnings - most:,} more than allowed"
-        )
+        different = "different warning" if found.warnings == 1 else "different warnings"
+        words = f"{found.warnings:,} {different}, {found.warnings - most:,} more than allowed"
         yield Exceeded(f"--max-warnings {most}", most, found.warnings, words)
     for code in sorted(thresholds.fail_on):
         count = found.by_code.get(code, 0)
         if count:
-            yield Exceeded(f"--fail-on {code}", 0, count, f"found {count:,} times")
+            words = "found once" if count == 1 else f"found {count:,} times"
+            yield Exceeded(f"--fail-on {code}", 0, count, words)
 
 
 class ThresholdError(FatalError):

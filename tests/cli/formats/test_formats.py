@@ -1,7 +1,9 @@
 """Reports in the forms of CI: what other tools read, and that nothing in an export can break out of it."""
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
@@ -22,7 +24,7 @@ from wootric_map.checks.thresholds import Counts, Exceeded
 from wootric_map.sandbox import SandboxSettings
 
 if TYPE_CHECKING:
-    from tests.conftest import Run, Write
+    from tests.conftest import Run, Start, Write
 
 ROOT: Final = Path(__file__).parents[3]
 BROKEN: Final = ROOT / "sample_events" / "broken"
@@ -205,6 +207,18 @@ def test_a_report_goes_to_a_file_beside_text_on_the_screen(
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_report_of_an_interrupted_check_says_so(start: "Start", tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slow")
+    process = start("validate", "--format", "junit", "--output", "report", "slow")
+    with (tmp_path / "slow").open("wb"):  # opens once the command reads
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    root = parsed((tmp_path / "report").read_text())
+    assert root.attrib["failures"] == "1"
+    assert [each.attrib["message"] for each in root.iter("failure")] == ["interrupted"]
+
+
 def test_an_output_that_can_not_be_is_refused(run: "Run", write: "Write") -> None:
     write("a.ndjson", SEATS)
     done = run("validate", "--output", "report", "a.ndjson")
@@ -212,7 +226,9 @@ def test_an_output_that_can_not_be_is_refused(run: "Run", write: "Write") -> Non
     done = run("validate", "--format", "junit", "--output", "a.ndjson", "a.ndjson")
     assert (done.returncode, "name one file" in done.stderr) == (2, True)
     done = run("dry-run", "--format", "junit", "--output", "nowhere/report", "a.ndjson")
-    assert (done.returncode, "nowhere" in done.stderr) == (5, True)
+    assert (done.returncode, "the folder nowhere is missing" in done.stderr) == (2, True)
+    done = run("push", "--sandbox", "--format", "junit", "--output", "/", "a.ndjson")
+    assert (done.returncode, "this is a folder" in done.stderr) == (2, True)
     assert run("validate", "--format", "json", "--output", "/dev/null", "a.ndjson").returncode == 0
 
 
@@ -277,5 +293,6 @@ def test_personal_data_is_hidden_in_every_form(
     assert "ada@" not in done.stdout + done.stderr
     assert "ada&#64;" not in done.stdout
     assert "email:" in done.stdout or "email&#58;" in done.stdout or "email%3A" in done.stdout
+    assert "partialFingerprints" not in done.stdout
     run(*command, "--redact", "--format", style, "--output", "out", "ada@example.com.ndjson")
     assert "ada@" not in (tmp_path / "out").read_text()
