@@ -147,6 +147,8 @@ def test_a_push_over_a_threshold_writes_nothing_however_often_it_is_tried(
         done = replay.run("push", *quiet, *options, export)
         assert done.returncode == 7
         assert f"nothing was sent: {' '.join(options)}: " in done.stderr
+        assert "Nothing was sent. Mend what is wrong, or allow more of it" in done.stderr
+        assert "did not finish" not in done.stderr
     assert replay.paths("POST")[0].startswith("/oauth/token")
     assert {each.split("?")[0] for each in replay.paths("POST")} == {"/oauth/token"}
     assert not replay.paths("PUT")

@@ -11,6 +11,7 @@ from wootric_map.checks.baseline import MOST, read_baseline, write_baseline
 from wootric_map.checks.finding import (
     Finding,
     digest_of,
+    fingerprint,
     of_record,
     of_warning,
     warning_fingerprint,
@@ -129,20 +130,22 @@ class Checks:
 
     def fail(self, source: str, line: int, failure: Failure, raw: bytes) -> None:
         """Take note of a record that could not be delivered."""
-        if self.settings.keeps_findings:
+        if self.settings.keeps_findings and self._has_room(failure.code):
             self._keep(of_record(source, line, failure, digest_of(failure.code, raw)))
 
     def note(self, source: str, line: int, rejection: Rejection, digest: bytes) -> None:
         """Take note of a rejected record by its digest (`checks.finding.digest_of`)."""
-        finding = of_record(source, line, rejection, digest)
-        known_by, code = str(finding.fingerprint), finding.code
-        if self.settings.write_baseline:
+        settings, code = self.settings, rejection.code
+        known_by = ""
+        if settings.baseline or settings.write_baseline:
+            known_by = fingerprint(source, line, code, digest)
+        if settings.write_baseline:
             self._add(known_by, code)
         if known_by in self._known:
             self._seen.add(known_by)
             self._known_counts[code] += 1
-        elif self.settings.keeps_findings:
-            self._keep(finding)
+        elif settings.keeps_findings and self._has_room(code):
+            self._keep(of_record(source, line, rejection, digest))
 
     def verdict(self, report: Report) -> Verdict:
         """Return whether a run passes, by all that it has found up to now."""
@@ -219,10 +222,11 @@ class Checks:
         seen = self._seen | {warning_fingerprint(each) for each in warnings}
         return Counter(code for known_by, code in self._known.items() if known_by not in seen)
 
+    def _has_room(self, code: str) -> bool:
+        return len(self._examples.get(code, ())) < EXAMPLES
+
     def _keep(self, finding: Finding) -> None:
-        kept = self._examples.setdefault(finding.code, [])
-        if len(kept) < EXAMPLES:
-            kept.append(finding)
+        self._examples.setdefault(finding.code, []).append(finding)
 
     def _add(self, known_by: str, code: str) -> None:
         """Have a finding in the baseline; of too many, one more than is allowed is enough to tell."""
