@@ -323,12 +323,7 @@ class Push:
             kept_files = journal_place.uses(
                 account.account_token, account.base_url, settings.journal.path, writes=True
             )
-        own = [
-            *written.values(),
-            *settings.checks.uses(),
-            *self._also_written,
-            *kept_files,
-        ]
+        own = [*written.values(), *settings.checks.uses(), *self._also_written, *kept_files]
         sources = find_sources(
             settings,
             self.report.passed_over,

@@ -12,7 +12,7 @@ from wootric_map.checks.run_report import RunReport
 _PLACES: Final = 5
 """How many findings of each code are shown."""
 
-_MARKUP: Final = re.compile(r"[^\w\s.,;'\"/=+?%$…“”-]")
+_MARKUP: Final = re.compile(r"[^\w\s.,;'\"/=+?%$…“”:-]|:(?! )")
 """Everything that might be markup. As a reference by number it stands for itself, and for nothing else."""
 
 _AT_AN_EDGE: Final = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
