@@ -83,7 +83,8 @@ class _Commands(Group):
     epilog="Exit codes: 0 all done; 1 finished, but something was rejected or failed; 2 wrong usage or "
     "configuration; 3 dry-run --detailed-exitcode: there is something to send; "
     "4 signing in was refused; 5 Wootric could not be reached or not be believed, "
-    "or the disk not be written; 6 another run is at work on the account; 70 unforeseen; "
+    "or the disk not be written; 6 another run is at work on the account; 7 over a threshold, such as "
+    "--max-rejected; 70 unforeseen; "
     "130 interrupted (143 by SIGTERM, 129 by a terminal that closed); "
     "141 the reader of the output went away.",
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 import click
 
 from cli import run_context
+from cli.check_settings import checks_of
 from cli.login import Login, is_given
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ _NOT_WITH_PLAN: Final = (
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
     "renamed_traits", "suppress", "last_surveyed", "response_event", "response_score", "response_text",
-    "decline_event", "group_prefix", "rollups", "surveys_disabled",
+    "decline_event", "group_prefix", "rollups", "surveys_disabled", "max_rejected", "max_warnings",
+    "fail_on", "min_records", "baseline",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -102,6 +104,7 @@ def validate(values: Values) -> "ValidateSettings":
     return ValidateSettings(
         **_export(values),
         processes=values["processes"],
+        checks=checks_of(values),
     )
 
 
@@ -149,6 +152,7 @@ def dry_run(values: Values) -> "DryRunSettings":
         subtract_delivered=values["is_next"],
         journal=values["journal"],
         registered_events=values["registered_events"],
+        checks=checks_of(values),
     )
 
 
@@ -191,6 +195,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
         click.UsageError: options exclude each other.
         SettingsError: options choose nothing, or exclude each other.
     """
+    from wootric_map.checks.checks import CheckSettings
     from wootric_map.deliver.account_lock import JournalSettings
     from wootric_map.deliver.push_observer import Preview
     from wootric_map.push import PushSettings, what_is_pushed
@@ -200,6 +205,7 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
     replay = _replay(values) | {"paths": paths}
     if plan is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
+    checks = CheckSettings() if plan else checks_of(values)
     settings = PushSettings(
         **replay,
         plan=plan,
@@ -213,7 +219,8 @@ def push(values: Values, *, tells: bool, warns: bool) -> "PushSettings":
         keep_rejects=values["keep_rejects"],
         max_duration=values["max_duration"],
         events_first=values["events_first"],
-        preview=Preview(calls=tells, warnings=warns),
+        preview=Preview(calls=tells, warnings=warns or checks.looks_at_warnings),
+        checks=checks,
     )
     if plan:
         _check_plan_alone()

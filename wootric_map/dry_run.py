@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wootric_map import run_files
 from wootric_map.account import Connect, connected, opened, uses_of_login
+from wootric_map.checks.checks import Checks, CheckSettings
 from wootric_map.comparison import ACCOUNT, AUTO, name_of, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.forecast import Speed, by_kind, speed_of
@@ -53,6 +54,8 @@ class DryRunSettings(ReplaySettings):
     """A journal whose deliveries are subtracted, in place of the account's own."""
     registered_events: tuple[str, ...] = ()
     """The registered events, letter for letter; if there are none, all events count."""
+    checks: CheckSettings = field(default_factory=CheckSettings)
+    """What makes the check fail."""
 
     def __post_init__(self) -> None:
         check_choice(self)
@@ -92,6 +95,8 @@ class DryRun:
         self._also_written = also_written
         self.report = Report(ignored_warnings=settings.ignored_warnings)
         """The counts up to now."""
+        self.checks = Checks(settings.checks)
+        """Judges what was found up to now."""
 
     def compare(self) -> "AbstractContextManager[Diff[EndUserChange]]":
         """Return a context that plans, and gives what would change; exceptions as in `compare_shown`."""
@@ -99,7 +104,9 @@ class DryRun:
 
     @contextmanager
     def compare_shown(self, show: Callable[[EndUserChange], T]) -> "Iterator[Diff[T]]":
-        """Plan, and give what would change; the plan is saved if the context ends without an exception.
+        """Plan, and give what would change.
+
+        The plan is saved if the context ends without an exception, and no threshold is exceeded.
 
         Args:
             show: returns what is shown of an end user; it may be called in several processes.
@@ -113,6 +120,7 @@ class DryRun:
         settings, report = self._settings, self.report
         surveyed = settings.planning.last_surveyed
         settings.planning.check_last_surveyed(self._clock())
+        self.checks.open()
         sources, used = self._find_sources()
         stopped: StoppedError | None = None
         with ExitStack() as stack:
@@ -133,7 +141,8 @@ class DryRun:
                     found = changes.overviewed(settings.processes)
                 keep = partial(_keep, unidentified, plan)
                 yield Diff(found, report, tally, compared, steps, keep, last_surveyed=surveyed)
-                if saved:
+                self.checks.finish(report)
+                if saved and not self.checks.verdict(report).exceeded:
                     saved.finish()
             except StoppedError as error:
                 stopped = error  # after the stop's context, which would treat it as a signal
@@ -148,7 +157,7 @@ class DryRun:
         """
         settings, account = self._settings, self._settings.account
         own = run_files.written(out=settings.out, unidentified=settings.unidentified)
-        written = [*own.values(), *self._also_written]
+        written = [*own.values(), *settings.checks.uses(), *self._also_written]
         journal = journal_place.uses(
             account.account_token, account.base_url, settings.journal, writes=False
         )
@@ -157,7 +166,7 @@ class DryRun:
             self.report.passed_over,
             stdin=self._stdin,
             clock=self._clock,
-            leave_out=(REJECTS, *run_files.left_out(written)),
+            leave_out=(REJECTS, *settings.checks.baselines, *run_files.left_out(written)),
         )
         uses = [
             *run_files.uses_of_sources(sources),
@@ -176,8 +185,11 @@ class DryRun:
     ) -> tuple[Plan, Compared, PlanWriter | None]:
         settings, reading = self._settings, reading_of(self._settings)
         options = plan_options(settings, keep_lines=settings.unidentified is not None)
+        looks = settings.checks.looks_at_records
         # The workers are forked before any thread is started.
-        with intake_workers(sources, reading, options, processes=settings.processes) as workers:
+        with intake_workers(
+            sources, reading, options, processes=settings.processes, keep_rejected=looks
+        ) as workers:
             compared = _Comparison(
                 settings, self._connect, stop, stack, self._observer, self._clock
             ).opened()
@@ -203,6 +215,7 @@ class DryRun:
                     snapshot=None if compared.asks else compared.find,
                     evidence=memory.claims if memory else None,
                     histories=memory.histories if memory else None,
+                    rejects=self.checks if looks else None,
                     history=memory.rejects if memory else None,
                     on_bytes=on_bytes,
                 )

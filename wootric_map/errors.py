@@ -18,6 +18,8 @@ EXIT_UNREACHABLE: Final = 5
 """Wootric could not be reached or believed, or the disk could not be written."""
 EXIT_BUSY: Final = 6
 """Another run is at work on the account."""
+EXIT_OVER_THRESHOLD: Final = 7
+"""More was found than a threshold allows."""
 EXIT_UNFORESEEN: Final = 70
 """A fault of the program itself, or of what it runs on."""
 EXIT_INTERRUPTED: Final = 130

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wootric_map import run_files
 from wootric_map.account import Account, Connect, connected, opened, uses_of_login
 from wootric_map.account_list import account_walk, kept_list
+from wootric_map.checks.checks import Checks, CheckSettings, Verdict
 from wootric_map.comparison import AUTO, NOTHING, snapshot_of, snapshot_path
 from wootric_map.deliver import journal_place
 from wootric_map.deliver.account_lock import JournalSettings, account_journal
@@ -31,7 +33,7 @@ from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_rejects import holds_plan_lines
 from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
-from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile
+from wootric_map.rejects import REJECTS, KeptRecords, RejectsFile, TakesFailed
 from wootric_map.replay_settings import ReplaySettings, check_choice, plan_options
 from wootric_map.report import Report
 from wootric_map.saved_plan import open_plan, uses_of_plan
@@ -69,6 +71,8 @@ class PushSettings(ReplaySettings):
     """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview = field(default_factory=lambda: Preview(calls=True, warnings=True))
     """What is to be known before the first call, which takes a further pass through the plan."""
+    checks: CheckSettings = field(default_factory=CheckSettings)
+    """What keeps the push from sending anything, or makes it fail; not for a saved plan."""
 
     def __post_init__(self) -> None:
         check_choice(self)
@@ -112,13 +116,15 @@ class PushResult:
     """The file of unidentified records; None if none is asked for, or the push was cut short."""
     from_plan: bool
     """Whether a saved plan was sent."""
+    verdict: Verdict
+    """Whether the push passes."""
 
     @property
     def exit_code(self) -> int:
         """The exit code of the command line."""
         if self.error:
             return exit_code_of(self.error)
-        return self.stopped_with or (0 if self.report.flawless else 1)
+        return self.stopped_with or self.verdict.exit_code
 
     def raise_for_error(self) -> None:
         """Raise `error`, if there is one."""
@@ -162,6 +168,7 @@ class Push:
         connect: Connect = connected,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        also_written: Sequence[run_files.Use] = (),
     ) -> None:
         """Send nothing yet.
 
@@ -173,6 +180,7 @@ class Push:
             connect: makes a client of the account.
             clock: returns the unix time.
             monotonic: returns seconds by a clock that is never set.
+            also_written: files that the caller writes; none of them may be read.
         """
         paths, plan = what_is_pushed(settings.paths, settings.plan)
         self._settings = replace(settings, paths=paths, plan=plan)
@@ -182,8 +190,11 @@ class Push:
         self._connect = connect
         self._clock = clock
         self._monotonic = monotonic
+        self._also_written = also_written
         self.report = Report(ignored_warnings=settings.ignored_warnings)
         """The counts of the records up to now."""
+        self.checks = Checks(settings.checks)
+        """Judges what was found up to now."""
 
     def run(self) -> PushResult:
         """Push, and return the result, also if an exception has ended the calls early.
@@ -221,6 +232,7 @@ class Push:
                 went_through=went_through,
                 unidentified=replay.unidentified.kept,
                 from_plan=opened.saved is not None,
+                verdict=self.checks.verdict(self.report),
             )
             journal.runs.note_limits(replay.pace.limits())
             failed = self.report.failed.counts.total()
@@ -236,9 +248,11 @@ class Push:
         settings, report, stop = self._settings, self.report, self._stop
         connection = settings.connection
         settings.planning.check_last_surveyed(self._clock())
+        self.checks.open()
         sources, used, replaces = self._find_sources()
         reading = reading_of(settings)
-        rejects = stack.enter_context(_rejects_file(settings, used))
+        also = self.checks if settings.checks.looks_at_records else None
+        rejects = stack.enter_context(_rejects_file(settings, used, also))
         unidentified = stack.enter_context(
             UnidentifiedFile(settings.unidentified, report, used, keep=settings.keep_rejects)
         )
@@ -268,6 +282,7 @@ class Push:
             workers=settings.workers,
             grace=settings.grace,
             preview=settings.preview,
+            hold=partial(self.checks.hold, report) if settings.checks.may_hold else None,
             events_first=settings.events_first,
         )
         return _Opened(replay, sources, reading, saved, replaces, stack)
@@ -308,12 +323,13 @@ class Push:
             kept_files = journal_place.uses(
                 account.account_token, account.base_url, settings.journal.path, writes=True
             )
+        own = [*written.values(), *settings.checks.uses(), *self._also_written, *kept_files]
         sources = find_sources(
             settings,
             self.report.passed_over,
             stdin=self._stdin,
             clock=self._clock,
-            leave_out=run_files.left_out([*written.values(), *kept_files]),
+            leave_out=[*settings.checks.baselines, *run_files.left_out(own)],
         )
         uses = [
             *run_files.uses_of_sources(sources, written["rejects"]),
@@ -321,8 +337,7 @@ class Push:
             *uses_of_plan(settings.plan),
             *run_files.read("--against", snapshot_path(settings.against)),
             *uses_of_login(account, settings.connection),
-            *written.values(),
-            *kept_files,
+            *own,
         ]
         replaces = run_files.check(uses)
         return sources, [each.place.path for each in uses], replaces
@@ -375,9 +390,11 @@ class Push:
         return kept, kept.is_left_over and rejects.all_lines(history.went_through), None
 
 
-def _rejects_file(settings: PushSettings, used: Sequence[Path]) -> RejectsFile:
+def _rejects_file(
+    settings: PushSettings, used: Sequence[Path], also: TakesFailed | None
+) -> RejectsFile:
     """Return the rejects file, which never deletes a file of the push as too old."""
     try:
-        return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=used)
+        return RejectsFile(settings.rejects, keep=settings.keep_rejects, spare=used, also=also)
     except OSError as error:
         raise UnfitSettingsError(f"--rejects: {error}") from error

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import orjson
 
@@ -43,6 +43,20 @@ class KeptRecords:
     """Whether a file of an earlier run still stands there."""
 
 
+class TakesRejected(Protocol):
+    """Gets each rejected record."""
+
+    def reject(self, source: str, line: int, rejection: Rejection, raw: bytes) -> None:
+        """Take a rejected record by its line."""
+
+
+class TakesFailed(TakesRejected, Protocol):
+    """Gets each rejected record, and each that could not be delivered."""
+
+    def fail(self, source: str, line: int, failure: Failure, raw: bytes) -> None:
+        """Take a record that could not be delivered, by its line."""
+
+
 class RejectsFile:
     """Writes records that were rejected or failed, each with its line.
 
@@ -50,13 +64,21 @@ class RejectsFile:
     earlier run under the same name. A file that it replaces is kept under a numbered name.
     """
 
-    def __init__(self, path: Path, *, keep: int = 5, spare: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep: int = 5,
+        spare: Iterable[Path] = (),
+        also: TakesFailed | None = None,
+    ) -> None:
         """Write nothing before the first record.
 
         Args:
             path: the place of the file.
             keep: how many of the newest replaced files are kept.
             spare: the files that the run reads or writes, which are never deleted as too old.
+            also: gets each rejected or failed record, too.
 
         Raises:
             NotOursError: a file of somebody else stands in the place.
@@ -75,6 +97,7 @@ class RejectsFile:
         self._numbered = _NumberedFiles(path, keep, tuple(spare))
         self._device = _opened(path) if self._is_special else None
         self._file: PrivateFile | None = None
+        self._also = also
         self.count = 0
         if not self._is_special:
             remove_abandoned(path)
@@ -87,6 +110,8 @@ class RejectsFile:
 
     def reject(self, source: str, line: int, rejection: Rejection, raw: bytes) -> None:
         """Write a rejected record."""
+        if self._also:
+            self._also.reject(source, line, rejection, raw)
         code, at, message = rejection
         self._write(source, line, _entry(code, at, message), raw)
 
@@ -109,6 +134,8 @@ class RejectsFile:
             key: the key of a track or page record, by which it is known also once it is mended.
             plan: what identifies the saved plan that the line is from.
         """
+        if self._also:
+            self._also.fail(source, line, failure, raw)
         http = None
         if failure.status is not None:
             http = {"status": failure.status, "body": failure.body}

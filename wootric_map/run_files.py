@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wootric_map.deliver.journal_watch import COMPANIONS
+from wootric_map.deliver.journal_companions import COMPANIONS
 from wootric_map.errors import OneFileError
 from wootric_map.ownership import names_open_file
 from wootric_map.private_file import PARTIAL

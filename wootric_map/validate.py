@@ -6,9 +6,12 @@ import time
 import zlib
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from wootric_map import run_files
+from wootric_map.checks.checks import Checks, CheckSettings
+from wootric_map.checks.finding import digest_of
 from wootric_map.export import ExportSettings, ReadingObserver, find_sources, reading_of, stream_of
 from wootric_map.findings import WarningKey
 from wootric_map.mapping.entries import ReadingOptions, read_in_parts, worth
@@ -24,6 +27,7 @@ from wootric_map.read.lines import read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import NO_FIELDS, Page, Reading, Record, Track, read_parsed
+from wootric_map.rejects import REJECTS
 from wootric_map.report import Report
 
 K = TypeVar("K", bound=Hashable)
@@ -41,6 +45,8 @@ class ValidateSettings(ExportSettings):
 
     processes: int = 1
     """How many processes read a large export side by side."""
+    checks: CheckSettings = field(default_factory=CheckSettings)
+    """What makes the check fail."""
 
 
 class PlaceKeeper(Protocol):
@@ -71,6 +77,7 @@ class Validate:
         places: PlaceKeeper | None = None,
         stdin: ByteStream | None = None,
         clock: Callable[[], float] = time.time,
+        also_written: Sequence[run_files.Use] = (),
     ) -> None:
         """Read nothing yet.
 
@@ -80,26 +87,32 @@ class Validate:
             places: gets every place of what is found; None leaves it at the first few.
             stdin: standard input, where the settings name it.
             clock: gives the unix time.
+            also_written: files that the caller writes; none of them may be read.
         """
         self._settings = settings
         self._observer = observer or ReadingObserver()
         self._places = places
         self._stdin = stdin
         self._clock = clock
+        self._also_written = also_written
         self.report = Report(ignored_warnings=settings.ignored_warnings)
         """What was found up to now."""
+        self.checks = Checks(settings.checks)
+        """Judges what was found up to now."""
 
     def run(self) -> Report:
         """Check every record; return what was found.
 
         Raises:
             SettingsError: the settings can't be right.
-            SourceError: a path is missing or can't be read, or is no export.
+            SourceError: a path is missing or can't be read, or is no export; or the baseline can't be used.
         """
         settings, report, kept = self._settings, self.report, self._places
         reading = reading_of(settings)
-        sources = find_sources(settings, report.passed_over, stdin=self._stdin, clock=self._clock)
-        checker = Checker(reading, kept.text if kept else None)
+        self.checks.open()
+        sources = self._find_sources()
+        looks = settings.checks.looks_at_records
+        checker = Checker(reading, kept.text if kept else None, keeps_rejected=looks)
         # Its processes are forked before anything starts a thread.
         with (
             SideBySide(checker, worth(settings.processes, sources)) as workers,
@@ -113,10 +126,32 @@ class Validate:
                 on_bytes=on_bytes,
             ):
                 report.add(checked.report, lines)
+                for line, rejection, digest in checked.rejected:
+                    self.checks.note(part.name, lines + line, rejection, digest)
                 if kept and checked.places:
                     kept.add(part.name, lines, checked.places, report)
         report.note_unmet(reading.configured.named())
+        self.checks.finish(report)
         return report
+
+    def _find_sources(self) -> list[Source]:
+        """Return what is read.
+
+        Raises:
+            OneFileError: the run would use a file in two ways that exclude each other.
+        """
+        settings = self._settings
+        own = [*settings.checks.uses(), *self._also_written]
+        sources = find_sources(
+            settings,
+            self.report.passed_over,
+            stdin=self._stdin,
+            clock=self._clock,
+            leave_out=(REJECTS, *settings.checks.baselines, *run_files.left_out(own)),
+        )
+        lists = run_files.uses_of_lists(settings.suppress)
+        run_files.check([*run_files.uses_of_sources(sources), *lists, *own])
+        return sources
 
 
 class Places:
@@ -205,28 +240,40 @@ class Checked(NamedTuple):
     """How many lines that was, with what follows the last line ending if there is anything."""
     places: PackedPlaces | None
     """Every place, where these are asked for; the lines count as those of the report."""
+    rejected: list[tuple[int, Rejection, bytes]]
+    """The line of each rejected record, why, and the record's digest, where these are asked for."""
 
 
 class Checker:
     """Checks the records of one source, or part of one, after the other."""
 
-    def __init__(self, options: ReadingOptions, show: ShowText | None = None) -> None:
+    def __init__(
+        self,
+        options: ReadingOptions,
+        show: ShowText | None = None,
+        *,
+        keeps_rejected: bool = False,
+    ) -> None:
         """Begin with nothing known.
 
         Args:
             options: how to read.
             show: if every place of what is found is asked for, and not the first few alone, gives what is
                 shown of a field and a message there.
+            keeps_rejected: whether each rejected record is returned, with its digest.
         """
         self._options = options
         self._show = show
+        self._keeps_rejected = keeps_rejected
         self._warnings = WarningsOfRecords(options.naming)
 
     def __call__(self, source: Source) -> Checked:
         """Check every record of a source, or of a part of one, that is a file or was read already."""
         options, of_ordinary = self._options, self._warnings.of_ordinary
         places = Places(self._show) if self._show else None
-        checking = _Checking(source.name, options, self._warnings, places)
+        checking = _Checking(
+            source.name, options, self._warnings, places, keeps_rejected=self._keeps_rejected
+        )
         report = checking.report
         number = count = 0
         rules, rewriting = options.rules, options.rewriting()
@@ -263,7 +310,8 @@ class Checker:
                     checking.judge(number, raw, rewriting.of(reading))
         report.records += count
         report.met_rules |= rewriting.met
-        return Checked(report, number, places.packed() if places else None)
+        packed = places.packed() if places else None
+        return Checked(report, number, packed, checking.rejected)
 
 
 class _Checking:
@@ -275,8 +323,12 @@ class _Checking:
         options: ReadingOptions,
         warnings: WarningsOfRecords,
         places: Places | None,
+        *,
+        keeps_rejected: bool,
     ) -> None:
         self.report = Report()
+        self.rejected: list[tuple[int, Rejection, bytes]] = []
+        self._keeps_rejected = keeps_rejected
         self._places = places
         self._warnings = warnings
         self._source = source
@@ -286,6 +338,8 @@ class _Checking:
         """Count what is wrong with a record; `raw` is its line, or what would be one of its own."""
         if isinstance(reading, Rejection):
             self.report.reject(self._source, line, reading)
+            if self._keeps_rejected:
+                self.rejected.append((line, reading, digest_of(reading.code, raw)))
             if self._places:
                 self._places.add(reading, line)
         elif isinstance(reading, Skip):

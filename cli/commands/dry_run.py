@@ -1,21 +1,21 @@
 """`dry-run`: the diff of what a push would change."""
 
 from functools import partial
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 import click
 
 from cli import options, redacting, settings, streams
 from cli.interrupt import Interruption
-from cli.render import diff, dry_run_json, dry_run_text, summary
+from cli.render import diff, dry_run_output, summary
 from cli.render.calls import connect
 from cli.render.progress import ReadingProgress
 from cli.render.text import plural
+from cli.report_output import ReportOutput
+from wootric_map.checks.run_report import RunReport
 from wootric_map.dry_run import DryRun
 from wootric_map.errors import StoppedError, WootricError
-from wootric_map.report import Report
-
-EXIT_CHANGES: Final = 3
 
 
 @click.command("dry-run")
@@ -34,7 +34,9 @@ EXIT_CHANGES: Final = 3
     help="Save the plan, for push --plan.",
 )
 @options.unidentified_option
-@options.format_option()
+@options.threshold_options
+@options.write_baseline_option
+@options.report_options("For people, or for programs.")
 @click.option(
     "--limit-users",
     type=options.Count(),
@@ -77,7 +79,12 @@ EXIT_CHANGES: Final = 3
 @click.option("--sandbox", is_flag=True, help="Ask an embedded sandbox which events it knows.")
 @options.redact_option
 def dry_run(
-    style: str, limit_users: int | None, detailed_exitcode: bool, verbose: bool, **values: Any
+    style: str,
+    output: Path | None,
+    limit_users: int | None,
+    detailed_exitcode: bool,
+    verbose: bool,
+    **values: Any,
 ) -> int:
     """Show what a push would change: each end user's fields, and where each value comes from.
 
@@ -91,24 +98,22 @@ def dry_run(
       wootric-replay dry-run --format json export.ndjson.gz | tail -n 1 | jq .summary
     """
     redaction = redacting.current()
+    to = ReportOutput(style, output, redaction)
     interruption = Interruption()
     comparing = DryRun(
-        settings.dry_run(values),
+        settings.dry_run({**values, "style": style}),
         observer=ReadingProgress(lines=style == "text"),
         stop=interruption,
         stdin=streams.standard_input(),
         connect=connect(verbose=verbose),
+        also_written=to.uses(),
     )
     report = comparing.report
-    show = partial(diff.shown, redaction=redaction, as_json=style == "json")
+    ended = partial(dry_run_output.ended, comparing, detailed=detailed_exitcode)
+    show = partial(diff.shown, redaction=redaction, texts=to.shows_text, lines=to.is_json)
     try:
         with comparing.compare_shown(show) as changes:
-            if style == "json":
-                dry_run_json.write(
-                    changes, redaction, lambda: _exit_code(report, detailed=detailed_exitcode)
-                )
-            else:
-                dry_run_text.write(changes, limit_users, redaction)
+            dry_run_output.write(changes, to, limit_users, ended)
             kept = changes.keep_unidentified()
     except WootricError:
         if values["against"] is None:
@@ -127,11 +132,8 @@ def dry_run(
     for title, found in (("Rejected", report.rejected), ("Failed", report.failed)):
         for line in summary.findings(title, found, "red"):
             click.echo(line, err=True)
-    return _exit_code(report, detailed=detailed_exitcode)
-
-
-def _exit_code(report: Report, *, detailed: bool) -> int:
-    """Return the exit code of a dry run; `detailed` gives changes a code of their own."""
-    if not report.flawless:
-        return 1
-    return EXIT_CHANGES if detailed and report.api_calls else 0
+    exit_code = ended().exit_code
+    to.write(RunReport.of("dry-run", report, comparing.checks, exit_code=exit_code))
+    for line in dry_run_output.on_checks(comparing, has_plan=values["out"] is not None):
+        click.echo(line, err=True)
+    return exit_code

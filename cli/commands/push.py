@@ -1,15 +1,17 @@
 """`push`: plan an export, and carry out the plan."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from cli import options, redacting, settings, streams
 from cli.interrupt import Interruption
-from cli.render import push_text
+from cli.render import push_text, summary
 from cli.render.calls import connect
 from cli.render.push_progress import PushProgress
 from cli.render.summary_json import PushSummary
+from cli.report_output import ReportOutput
 from wootric_map import comparison
 from wootric_map.push import Push
 from wootric_map.rejects import REJECTS
@@ -78,13 +80,16 @@ _PLANNED_BEFORE: Final = (
     help="Try what earlier runs rejected, or saw refused, once more, though it is unchanged; else it is "
     "left out until it is mended.",
 )
-@options.format_option(
+@options.threshold_options
+@options.report_options(
     "Print the summary as a table, or as a line of JSON, also if the run ends early."
 )
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
 @options.redact_option
-def push(style: str, quiet: bool, no_progress: bool, verbose: bool, **values: Any) -> int:
+def push(
+    style: str, output: Path | None, quiet: bool, no_progress: bool, verbose: bool, **values: Any
+) -> int:
     """Send an export's history to Wootric.
 
     End users are created or updated, events checked for eligibility, page views sent; one end user's
@@ -98,13 +103,15 @@ def push(style: str, quiet: bool, no_progress: bool, verbose: bool, **values: An
       wootric-replay push --plan plan.ndjson
       wootric-replay push rejects.ndjson
     """
-    as_json = style == "json"
-    how = settings.push(values, tells=not quiet, warns=not quiet or as_json)
+    redaction = redacting.current()
+    to = ReportOutput(style, output, redaction)
+    how = settings.push(
+        {**values, "style": style}, tells=not quiet, warns=not quiet or style != "text"
+    )
     if how.plan and how.suppress:
         click.echo(_PLANNED_BEFORE, err=True)
     interruption = Interruption()
     shown = not (quiet or no_progress)
-    redaction = redacting.current()
     pushing = Push(
         how,
         observer=PushProgress(
@@ -113,14 +120,17 @@ def push(style: str, quiet: bool, no_progress: bool, verbose: bool, **values: An
         stop=interruption,
         stdin=streams.standard_input(),
         connect=connect(verbose=verbose),
+        also_written=to.uses(),
     )
-    with PushSummary(pushing.report, as_json, redaction) as told:
+    with PushSummary(pushing.report, pushing.checks, to) as told:
         result = pushing.run()
         told.write(exit_code=result.exit_code, error=result.error, result=result)
-    if not as_json and not quiet:
+    if to.shows_text and not quiet:
         push_text.show(result, told.seconds)
     push_text.show_problems(result, quiet=quiet)
     for line in push_text.advice(result, how, quiet=quiet):
         click.echo(line, err=True)
     result.raise_for_error()
+    for line in summary.verdict(result.verdict, tells_gone=False):
+        click.echo(line, err=True)
     return result.exit_code

@@ -1,7 +1,7 @@
 """`validate`: check every record, and say what is wrong and how to correct it."""
 
-import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +11,9 @@ from cli.render import summary
 from cli.render.findings_json import EveryPlace
 from cli.render.progress import ReadingProgress
 from cli.render.text import plural
+from cli.report_output import ReportOutput
+from wootric_map.checks.run_report import RunReport
+from wootric_map.errors import EXIT_INTERRUPTED
 from wootric_map.report import Report
 from wootric_map.validate import Validate
 
@@ -20,9 +23,11 @@ from wootric_map.validate import Validate
 @options.reading_options
 @options.ignore_warning_option
 @options.processes_option
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@options.threshold_options
+@options.write_baseline_option
+@options.report_options("For people, or for programs.")
 @options.redact_option
-def validate(style: str, **values: Any) -> int:
+def validate(style: str, output: Path | None, **values: Any) -> int:
     """Check every record; report what is rejected, how to mend it, and what to know of the others.
 
     The text shows the first few places of each code; --format json has them all.
@@ -31,30 +36,40 @@ def validate(style: str, **values: Any) -> int:
     Example:
       wootric-replay validate sample_events/segment-logs
       wootric-replay validate --format json export.ndjson.gz | jq .warnings
+      wootric-replay validate --max-rejected 1% --format junit --output report.xml segment-logs
     """
-    interrupted = False
+    redaction = redacting.current()
+    to = ReportOutput(style, output, redaction)
+    error = None
     with ExitStack() as stack:
-        every = stack.enter_context(EveryPlace(redacting.current())) if style == "json" else None
+        every = stack.enter_context(EveryPlace(redaction)) if to.is_json else None
         checking = Validate(
-            settings.validate(values),
+            settings.validate({**values, "style": style}),
             observer=ReadingProgress(),
             places=every,
             stdin=streams.standard_input(),
+            also_written=to.uses(),
         )
         report = checking.report
         try:
             checking.run()
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as interruption:
+            error = interruption
+        verdict = checking.checks.verdict(report)
+        exit_code = EXIT_INTERRUPTED if error else verdict.exit_code
         if every:
-            for piece in every.pieces(report):
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
-        else:
+            with to.opened() as sink:
+                for piece in every.pieces(report, verdict, exit_code):
+                    sink.write(piece)
+        if to.shows_text:
             _show(report)
-    if interrupted:
-        raise KeyboardInterrupt
-    return 0 if report.flawless else 1
+        why = "interrupted" if error else None
+        to.write(RunReport.of("validate", report, checking.checks, exit_code=exit_code, error=why))
+    if error:
+        raise error
+    for line in summary.verdict(verdict):
+        click.echo(line, err=True)
+    return exit_code
 
 
 def _show(report: Report) -> None:

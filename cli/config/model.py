@@ -62,6 +62,23 @@ class Style(TypedDict, total=False):
     format: Text
 
 
+class Report(TypedDict, total=False):
+    """Where a report goes, and what makes a check fail."""
+
+    output: WrittenFile
+    max_rejected: Scalar
+    max_warnings: Scalar
+    fail_on: Texts
+    min_records: Scalar
+    baseline: Annotated[str, File(), Trusted()]
+
+
+class Baseline(TypedDict, total=False):
+    """Where findings are written as known."""
+
+    write_baseline: WrittenFile
+
+
 class Progress(TypedDict, total=False):
     """How much is told on the way."""
 
@@ -265,13 +282,14 @@ class Replay(
     Workers,
     Journal,
     Style,
+    Report,
     Output,
     total=False,
 ):
     """The options of `dry-run` and `push`, but for `sandbox`."""
 
 
-class Validate(Reading, Processes, Style, Output, total=False):
+class Validate(Reading, Processes, Style, Report, Baseline, Output, total=False):
     """The options of `validate`."""
 
 
@@ -279,7 +297,7 @@ class Map(Reading, Processes, Account, Output, total=False):
     """The options of `map`."""
 
 
-class DryRun(Replay, Processes, Registered, Rehearsal, DryRunAlone, total=False):
+class DryRun(Replay, Processes, Registered, Rehearsal, Baseline, DryRunAlone, total=False):
     """The options of `dry-run`."""
 
 
@@ -379,6 +397,7 @@ class Layer(
     Processes,
     Registered,
     Progress,
+    Baseline,
     DryRunAlone,
     PushAlone,
     InspectAlone,

@@ -1,8 +1,9 @@
 """The options that commands share; `cli.settings` makes settings of their values."""
 
 from cli.options.account import account_options, credential_options
+from cli.options.checks import threshold_options, write_baseline_option
 from cli.options.journal import journal_option, journal_options
-from cli.options.output import format_option, redact_option
+from cli.options.output import format_option, redact_option, report_options
 from cli.options.pace import connection_options, pace_options
 from cli.options.planning import (
     against_option,
@@ -41,7 +42,10 @@ __all__ = [
     "processes_option",
     "reading_options",
     "redact_option",
+    "report_options",
     "surveys_disabled_option",
+    "threshold_options",
     "unidentified_option",
     "workers_option",
+    "write_baseline_option",
 ]

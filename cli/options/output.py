@@ -1,24 +1,48 @@
 """Options about what is shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from cli import redacting
+from cli.formats import FORMATS
+from cli.options.types import LocalPath, together
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def format_option(what: str = "For people, or for programs.") -> Callable[[F], F]:
-    """Return the option that chooses between text and JSON; `what` is its help."""
+def format_option(
+    what: str = "For people, or for programs.", *, more: Sequence[str] = ()
+) -> Callable[[F], F]:
+    """Return the option that chooses the form of the output.
+
+    Args:
+        what: its help.
+        more: the forms besides text and JSON.
+    """
     return click.option(
         "--format",
         "style",
-        type=click.Choice(["text", "json"]),
+        type=click.Choice(["text", "json", *more]),
         default="text",
         show_default=True,
         help=what,
+    )
+
+
+def report_options(what: str) -> Callable[[F], F]:
+    """Return the options of a command that reports findings; `what` is the help of --format."""
+    return together(
+        click.option(
+            "--output",
+            type=LocalPath(),
+            metavar="FILE",
+            help="Write what --format says to this file, and show text on the screen. Only you can read it.",
+        ),
+        format_option(
+            f"{what} markdown, github, junit and sarif report the findings.", more=FORMATS
+        ),
     )
 
 

@@ -18,27 +18,35 @@ class Shown(NamedTuple):
 
     action: Action
     """What is done: `create`, `update`, or nothing but `surveys_off`."""
-    content: str | bytes
-    """Text, or a line of JSON."""
+    text: str | None
+    """The change as text; None if that is not shown."""
+    line: bytes | None
+    """The change as a line of JSON; None if that is not shown."""
     told: "Sequence[Told]" = ()
     """The values that are redacted in it, to be redacted in all that follows."""
 
 
-def shown(changed: EndUserChange, *, redaction: "Redaction | None", as_json: bool) -> Shown:
+def shown(
+    changed: EndUserChange, *, redaction: "Redaction | None", texts: bool, lines: bool
+) -> Shown:
     """Return what is shown of one end user's change.
 
     Args:
         changed: the change.
         redaction: the redaction, if one is asked for.
-        as_json: whether to return a line of JSON, or else text.
+        texts: whether it is shown as text.
+        lines: whether it is shown as a line of JSON.
     """
     if isinstance(changed, ShapedChange) and not redaction:
         return Shown(
-            "create", quick_change.as_json(changed) if as_json else quick_change.as_text(changed)
+            "create",
+            quick_change.as_text(changed) if texts else None,
+            quick_change.as_json(changed) if lines else None,
         )
     told: Sequence[Told] = ()
     if redaction:
         of_record = redaction.of_a_record()
         changed = redacted(changed, of_record)
         told = of_record.told or ()
-    return Shown(changed.action, line_of(changed) if as_json else as_text(changed), told)
+    text = as_text(changed) if texts else None
+    return Shown(changed.action, text, line_of(changed) if lines else None, told)

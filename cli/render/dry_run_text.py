@@ -1,7 +1,7 @@
 """The text of a dry run."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -31,19 +31,26 @@ _HIDDEN: Final[tuple[tuple[Action, str], ...]] = (
 """What is said of end users that are not shown, by what is done."""
 
 
-def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | None") -> None:
+def write(
+    diff: Diff[Shown],
+    limit_users: int | None,
+    redaction: "Redaction | None",
+    also: Callable[[Shown], None] | None = None,
+) -> None:
     """Write the changes and the totals to standard output.
 
     Args:
         diff: the changes, as `cli.render.diff` shows them.
         limit_users: the number of end users that are shown; None for all.
         redaction: the redaction, if one is asked for.
+        also: gets each change, shown or not.
     """
-    changes, report = iter(diff), diff.report
+    changes: Iterator[Shown] = _told(diff, also) if also else iter(diff)
+    report = diff.report
     for change in islice(changes, limit_users):
         if redaction:
             redaction.learn(change.told)
-        click.echo(change.content, nl=False)
+        click.echo(change.text, nl=False)
     hidden = Counter(change.action for change in changes)
     for action, what in _HIDDEN:
         if hidden[action]:
@@ -72,6 +79,13 @@ def write(diff: Diff[Shown], limit_users: int | None, redaction: "Redaction | No
     if diff.calls.most:
         for line in _costs(diff):
             click.echo(line)
+
+
+def _told(diff: Diff[Shown], also: Callable[[Shown], None]) -> Iterator[Shown]:
+    """Yield the changes, and give each to `also` first."""
+    for change in diff:
+        also(change)
+        yield change
 
 
 def _costs(diff: Diff[Shown]) -> Iterator[str]:

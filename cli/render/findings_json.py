@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from cli.render.redacted import redacted_line
 from cli.render.text import json_line
+from wootric_map.checks.checks import Verdict
+from wootric_map.checks.run_report import checks_as_data
 from wootric_map.findings import CountedWarnings, Findings, WarningKey
 from wootric_map.plan.engine.keyed_rows import KeyedRows
 from wootric_map.read.json_lines import parse
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 _Key: TypeAlias = tuple[str, str] | WarningKey
 """`rejected` or `skipped` with a code, or the key of a warning."""
 
+
+VERSION: Final = 1
+"""The version of the document; `docs/schemas/validate.json` describes it."""
 
 _MOST_TEXTS: Final = 1000
 _LONGEST: Final = 2000
@@ -71,17 +76,24 @@ class EveryPlace:
         """
         return b"," + json_line({"field": field, "message": message})[1:-1] + b","
 
-    def pieces(self, report: Report) -> Iterator[bytes]:
-        """Yield one line of JSON, piece by piece; `report` is that of all parts."""
+    def pieces(self, report: Report, verdict: Verdict, exit_code: int) -> Iterator[bytes]:
+        """Yield one line of JSON, piece by piece.
+
+        Args:
+            report: the report of all parts.
+            verdict: whether the run passes.
+            exit_code: the exit code of the command.
+        """
         passed_over = self._json(report.passed_over.as_data())
-        start = report.records, passed_over, report.mapped
-        yield b'{"records":%d,"passed_over":%b,"valid":%d' % start
+        start = VERSION, report.records, passed_over, report.mapped
+        yield b'{"version":%d,"records":%d,"passed_over":%b,"valid":%d' % start
         yield from self._findings("skipped", report.skipped)
         yield from self._findings("rejected", report.rejected)
         warnings = report.shown_warnings
         yield from self._warnings(warnings)
         yield b',"ignored_warnings":%d' % warnings.ignored
-        yield b"}\n"
+        told = json_line(checks_as_data(verdict) | {"exit_code": exit_code})
+        yield b"," + told[1:]
 
     def _findings(self, kind: str, found: Findings) -> Iterator[bytes]:
         yield b',"%b":{' % kind.encode()

@@ -9,6 +9,7 @@ import click
 from cli import streams
 from cli.render import summary
 from cli.render.text import by_number, plural, printable
+from wootric_map.checks.thresholds import ThresholdError
 from wootric_map.push import PushResult, PushSettings
 from wootric_map.values.durations import duration
 
@@ -110,6 +111,8 @@ def advice(result: PushResult, settings: PushSettings, *, quiet: bool) -> Iterat
         yield f"{plural(result.rejects.count, 'record')} kept in {name}."
     if left:
         yield left
+    elif isinstance(result.error, ThresholdError):
+        yield "Nothing was sent. Mend what is wrong, or allow more of it; then run the same command again."
     elif result.stopped_with and not report.records:
         yield "Interrupted before anything was sent."
     elif not result.is_complete and report.records:

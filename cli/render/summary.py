@@ -6,6 +6,8 @@ from typing import Final
 
 from cli.render.text import by_number, plural, printable, styled
 from cli.wrapping import KEPT, broken
+from wootric_map.checks.checks import Verdict
+from wootric_map.codes import page
 from wootric_map.findings import CountedNames, CountedWarning, CountedWarnings, Findings
 from wootric_map.read.files import NAMED, PassedOver
 from wootric_map.rejects import KeptRecords
@@ -49,7 +51,7 @@ def findings(title: str, found: Findings, colour: str) -> Iterator[str]:
         return
     yield styled(f"{title}: {found.counts.total():,}", fg=colour, bold=True)
     for code, count in found.counts.most_common():
-        yield f"  {styled(code, fg=colour)}  {count:,}"
+        yield f"  {styled(code, fg=colour)}  {count:,}{_page(code)}"
         places = found.places[code]
         for place in places:
             at = f" {printable(place.field)}:" if place.field else ""
@@ -78,12 +80,17 @@ def _by_code(found: CountedWarnings) -> Iterator[str]:
     # The codes with the most warnings first, then alphabetically.
     for code, each in sorted(found.by_code(), key=lambda item: -len(item[1])):
         most = "more than " if found.more[code] else ""
-        yield f"  {styled(code, fg='yellow')}  {most}{len(each):,}"
+        yield f"  {styled(code, fg='yellow')}  {most}{len(each):,}{_page(code)}"
         for warning in sorted(each, key=lambda one: -one.count)[:_WARNINGS]:
             yield f"    {_warning(warning)}"
         hidden = len(each) - _WARNINGS
         if hidden > 0:
             yield f"    … and {most}{hidden:,} more"
+
+
+def _page(code: str) -> str:
+    """Return where a code is explained, to go behind its count."""
+    return styled(f"  {page(code)}", dim=True)
 
 
 def _warning(warning: CountedWarning) -> str:
@@ -208,6 +215,23 @@ def without_checks(report: Report, registered: Sequence[str]) -> Iterator[str]:
     for event in registered:
         if not report.checked.more and event not in report.checked.counts:
             yield f"--registered-event {printable(event)}: there is nothing to check for it"
+
+
+def verdict(found: Verdict, *, tells_gone: bool = True) -> Iterator[str]:
+    """Yield lines about the baseline, and about each threshold that was exceeded.
+
+    Args:
+        found: whether the run passes.
+        tells_gone: whether to tell which findings of the baseline are gone; a push does not meet all.
+    """
+    if found.known:
+        words = by_number(found.known, "finding does not count", "findings do not count")
+        yield f"Known by the baseline: {found.known:,} {words}."
+    if found.gone and tells_gone:
+        told = ", ".join(f"{code} {count:,}" for code, count in sorted(found.gone.items()))
+        yield f"Gone from the baseline: {told}. --write-baseline writes it without them."
+    for each in found.exceeded:
+        yield styled(f"Over a threshold: {each.threshold}: {each.message}", fg="red", bold=True)
 
 
 def reasons(report: Report) -> str:

@@ -12,6 +12,9 @@ import click
 
 from cli.interrupt import SIGNALLED
 from cli.render.text import json_line
+from cli.report_output import ReportOutput, Sink
+from wootric_map.checks.checks import Checks
+from wootric_map.checks.run_report import RunReport, checks_as_data
 from wootric_map.errors import EXIT_UNFORESEEN, EXIT_USAGE
 from wootric_map.rejects import KeptRecords
 from wootric_map.report import Report
@@ -20,31 +23,39 @@ if TYPE_CHECKING:
     from wootric_map.push import PushResult
     from wootric_map.redaction.redaction import Redaction
 
+VERSION: Final = 1
+"""The version of the lines of JSON that end in a summary, which tells it; `docs/schemas` describes them."""
+
 _TEXTS: Final = (
     "events_not_registered", "eligible", "unknown_users", "unknown_events", "unmet_rules", "passed_over",
     "rejected_details", "failed_details", "warning_details", "rejects_file", "unidentified_file", "error",
-    "csv",
+    "csv", "thresholds",
 )  # fmt: skip
 """The parts of a summary that hold texts of an export, of Wootric or of the command line."""
 
 
 def write_summary(
-    report: Report, more: Mapping[str, object], redaction: "Redaction | None"
+    report: Report,
+    more: Mapping[str, object],
+    redaction: "Redaction | None",
+    sink: Sink | None = None,
 ) -> None:
-    """Write the summary of a run to standard output.
+    """Write the summary of a run.
 
     Args:
         report: the report of the run.
         more: further parts of the summary.
         redaction: the redaction, if one is asked for.
+        sink: what it is written to; None for standard output.
     """
     told = report.summary() | dict(more)
     if redaction:
         texts = {name: told[name] for name in _TEXTS if name in told}
         redaction.learn_from(texts)
         told |= {name: redaction.value("", text) for name, text in texts.items()}
-    sys.stdout.buffer.write(json_line({"summary": told}))
-    sys.stdout.buffer.flush()
+    (sink or sys.stdout.buffer).write(json_line({"summary": {"version": VERSION} | told}))
+    if sink is None:
+        sys.stdout.buffer.flush()
 
 
 @dataclass(slots=True)
@@ -56,9 +67,11 @@ class PushSummary:
     """
 
     report: Report
-    is_wanted: bool
+    checks: Checks
+    to: ReportOutput
+    """Where the summary goes, as JSON or in another form; none is written where all is text."""
+    is_wanted: bool = True
     """Whether a summary is still to be written."""
-    redaction: "Redaction | None"
     begun: float = field(default_factory=time.monotonic)
     """When the push began, by `time.monotonic`."""
 
@@ -96,7 +109,21 @@ class PushSummary:
         message = "interrupted" if exit_code > SIGNALLED else None
         if error:
             message, exit_code = ending(error)
-        more: dict[str, Any] = {
+        if self.to.is_report:
+            told = RunReport.of(
+                "push", self.report, self.checks, exit_code=exit_code, error=message
+            )
+            self.to.write(told)
+        if self.to.is_json:
+            with self.to.opened() as sink:
+                more = self._more(exit_code, message, result)
+                write_summary(self.report, more, self.to.redaction, sink)
+
+    def _more(
+        self, exit_code: int, message: str | None, result: "PushResult | None"
+    ) -> dict[str, Any]:
+        """Return the parts of the summary that are not in the report."""
+        return {
             "eligible": [
                 {
                     "event": name,
@@ -112,10 +139,10 @@ class PushSummary:
             "seconds": round(self.seconds, 1),
             "rejects_file": kept_in(result.rejects) if result else None,
             "unidentified_file": kept_in(result.unidentified) if result else None,
+            **checks_as_data(self.checks.verdict(self.report)),
             "exit_code": exit_code,
             "error": message,
         }
-        write_summary(self.report, more, self.redaction)
 
 
 def _forecast(result: "PushResult | None") -> dict[str, int] | None:

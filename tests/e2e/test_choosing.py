@@ -205,7 +205,7 @@ def test_what_type_leaves_out_is_passed_over_however_it_is_written(
         file.write(f"{spelled}\n")
     done = replay.run("dry-run", "--format", "json", "--type", "identify", export)
     assert done.returncode == 1
-    assert done.stderr.count("unknown_type") == 1
+    assert done.stderr.count("  unknown_type  1  ") == 1
     *writes, last = map(orjson.loads, done.stdout.splitlines())
     assert len(writes) == 1
     assert last["summary"]["records"] == 4

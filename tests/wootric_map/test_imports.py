@@ -37,6 +37,8 @@ MAY_IMPORT: Final = {
     "unidentified": BASE,
     "report": BASE | {"findings", "read", "unidentified"},
     "rejects": BASE | {"read"},
+    "codes": frozenset[str](),
+    "checks": BASE | {"codes", "findings", "report", "run_files"},
     "mapping": BASE | {"read", "wootric"},
     "plan": BASE | {"findings", "mapping", "read", "rejects", "report", "unidentified", "wootric"},
 }

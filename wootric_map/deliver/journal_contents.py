@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from wootric_map.deliver.journal_companions import COMPANIONS
 from wootric_map.deliver.journal_schema import (
     account_of,
     check_is_one,
@@ -16,7 +17,6 @@ from wootric_map.deliver.journal_schema import (
     migrate,
     spoilt,
 )
-from wootric_map.deliver.journal_watch import COMPANIONS
 from wootric_map.errors import JournalError, NotOursError
 from wootric_map.ownership import check_is_ours, place_of_ours
 

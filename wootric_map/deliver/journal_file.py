@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from wootric_map.deliver.journal_companions import COMPANIONS, WAL
 from wootric_map.deliver.journal_contents import check_companions, check_is_there, contents
 from wootric_map.deliver.journal_schema import (
     account_of,
@@ -19,7 +20,7 @@ from wootric_map.deliver.journal_schema import (
     spoilt,
     version_of,
 )
-from wootric_map.deliver.journal_watch import COMPANIONS, WAL, Watch, Witness
+from wootric_map.deliver.journal_watch import Watch, Witness
 from wootric_map.errors import JournalError, JournalFailedError, NotOursError
 from wootric_map.ownership import open_ours, place_of_ours
 from wootric_map.run_files import KEPT_LISTS

@@ -2,9 +2,14 @@
 
 import zlib
 from collections.abc import Iterable
+from struct import Struct
+from typing import Final
 
 from wootric_map.deliver.journal_session import Session
 from wootric_map.plan.earlier_rejects import GONE_THROUGH, KnownRejects, fingerprint
+
+_HELD: Final = Struct("=16sIB")
+"""The fingerprint of a record, the checksum of its line, and its state."""
 
 
 class RejectedRecords:
@@ -15,6 +20,8 @@ class RejectedRecords:
         self._secret = session.fingerprints.secret
         self._retried: set[bytes] = set()
         self._through: set[bytes] = set()
+        self._held: bytearray | None = None
+        """The records that are rejected while nothing is kept, packed."""
 
     def known_rejects(self) -> KnownRejects | None:
         """Return the records that were rejected or refused in earlier runs; None if there are none."""
@@ -39,8 +46,27 @@ class RejectedRecords:
         if raw:
             record = fingerprint(raw, self._secret)
             self._retried.discard(record)
-            query = "INSERT OR REPLACE INTO reject VALUES (?, ?, ?)"
-            self._commits.enqueue(query, (record, zlib.crc32(raw), state))
+            if self._held is None:
+                self._keep(record, zlib.crc32(raw), state)
+            else:
+                self._held += _HELD.pack(record, zlib.crc32(raw), state)
+
+    def hold(self) -> None:
+        """Keep nothing of what is rejected from now on until `release` is called.
+
+        A run that is not to send anything has not dealt with what it rejects: to the next run that is new.
+        """
+        self._held = bytearray()
+
+    def release(self) -> None:
+        """Keep what was rejected since `hold` was called, and all that follows."""
+        held, self._held = self._held or b"", None
+        for row in _HELD.iter_unpack(held):
+            self._keep(*row)
+
+    def _keep(self, record: bytes, checksum: int, state: int) -> None:
+        query = "INSERT OR REPLACE INTO reject VALUES (?, ?, ?)"
+        self._commits.enqueue(query, (record, checksum, state))
 
     def retry(self, fingerprints: Iterable[bytes]) -> None:
         """Take note of records that are tried once more."""

@@ -22,13 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from wootric_map.deliver.journal_companions import SHM, WAL
 from wootric_map.deliver.journal_schema import connected
 from wootric_map.deliver.log_checksums import FRAME_HEADER, HEADER, beginning_of, checksum_of
-
-WAL: Final = "-wal"
-_SHM: Final = "-shm"
-COMPANIONS: Final = (WAL, _SHM, "-journal")
-"""The endings of the files that SQLite keeps beside a database."""
 
 _INDEX: Final = struct.Struct("=I8xBxHI4x2I8s8x")
 """The header of a log's index: its version, whether it is valid, the size of a page, how many frames the log
@@ -120,7 +116,7 @@ class Watch:
         """
         self._path = path
         self._wal = path.with_name(path.name + WAL)
-        self._shm = path.with_name(path.name + _SHM)
+        self._shm = path.with_name(path.name + SHM)
         self._witness = witness
         states = {path: _state(path) for path in (path, self._wal, self._shm)}
         self._states = {path: state for path, state in states.items() if state}

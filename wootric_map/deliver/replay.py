@@ -74,6 +74,8 @@ class Replay:
     grace: float
     """Seconds that calls under way may take to finish once the push is told to stop."""
     preview: Preview
+    hold: Callable[[], None] | None = None
+    """Raises if too much was found for anything to be sent; None if that is not asked for."""
     events_first: bool = False
     """Whether the end users with events are dealt with first; else events wait for all writes, as far as they
     would hold these up."""
@@ -137,6 +139,8 @@ class Replay:
         """
         spool = stack.enter_context(Spool())
         report = self.report
+        if self.hold:
+            self.journal.rejects.hold()
         with self.observer.reading(sources) as on_bytes:
             plan = plan_records(
                 sources,
@@ -152,12 +156,17 @@ class Replay:
                 history=self.journal.rejects,
                 on_bytes=on_bytes,
             )
+        if self.hold:
+            self.hold()
         registered = self._registered(has_tracks=plan.has_tracks)
         self._know_account(plan, registered)
         calls: Foretold | None = None
         if self.preview.calls or self.preview.warnings:
             with self.observer.counting_calls():
                 calls = self._preview(plan, registered)
+        if self.hold:
+            self.hold()
+            self.journal.rejects.release()
         # From here on, to the end of the summing up, a signal only asks for a stop.
         self.stop.hold()
         outcomes = deliver(

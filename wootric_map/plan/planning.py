@@ -21,7 +21,7 @@ from wootric_map.read.blocks import ByteStream
 from wootric_map.read.files import Source
 from wootric_map.read.process_pool import SideBySide
 from wootric_map.read.record import names_message
-from wootric_map.rejects import RejectsFile
+from wootric_map.rejects import RejectsFile, TakesRejected
 from wootric_map.report import Report
 
 
@@ -78,7 +78,7 @@ def plan_records(
     snapshot: Find | None = None,
     evidence: Evidence | None = None,
     histories: Histories | None = None,
-    rejects: RejectsFile | None = None,
+    rejects: TakesRejected | None = None,
     history: RejectHistory | None = None,
     on_bytes: Callable[[int], object] = int,
 ) -> Plan:
