@@ -40,6 +40,9 @@ NEEDS_MORE: Final = {
 }  # fmt: skip
 """The codes for which a page has no example to run."""
 
+WITHOUT_RECORD: Final = {("skipped", "unchanged"), ("skipped", "superseded")}
+"""What is found of a call about surveys, which no record is counted for."""
+
 
 def written_codes() -> Iterator[tuple[str, str]]:
     """The kind and name of each code that stands in the source where a finding is made."""
@@ -66,9 +69,10 @@ def test_a_page_begins_with_the_code_and_what_it_stands_for(code: str) -> None:
 def test_each_code_in_the_source_is_listed_with_its_kind() -> None:
     found = set(written_codes())
     assert len(found) > 30
-    assert [
+    unlisted = {
         each for each in found if each[1] not in CODES or each[0] not in CODES[each[1]].kinds
-    ] == []
+    }
+    assert unlisted == WITHOUT_RECORD
 
 
 @pytest.mark.parametrize(("kind", "all_of_it"), [("rejected", REJECTIONS), ("warning", WARNINGS)])

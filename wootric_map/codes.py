@@ -67,6 +67,7 @@ _WARNINGS: Final = _codes(
         "integer_without_amount": "A whole number under a name that does not end in _amount.",
         "invalid_created_at": "A creation date that is none.",
         "invalid_email": "An email that is none.",
+        "invalid_opt_out": "A trait about surveys that is neither true nor false.",
         "invalid_phone": "A phone number that is none.",
         "key_collision": "Two keys that become one name.",
         "key_renamed": "A key with characters that Wootric does not take.",
@@ -93,9 +94,10 @@ _SKIPPED: Final = _codes(
         "filtered_out": "A record that options or rules leave out.",
         "integration_disabled": "A record that must not go to Wootric.",
         "known_reject": "A record that an earlier run could not send, and that is unchanged.",
+        "no_group": "A group record that names no group.",
         "suppressed": "A record of somebody on a suppression list.",
         "unidentified": "A record that names no known end user.",
-        "unsupported_type": "A screen, group or alias record.",
+        "unsupported_type": "A screen or alias record; a group record without --group-traits.",
     },
 )
 

@@ -21,6 +21,7 @@ from wootric_map.validate import Validate
 @click.command()
 @options.paths_argument()
 @options.reading_options
+@options.surveys_disabled_option
 @options.ignore_warning_option
 @options.processes_option
 @options.threshold_options

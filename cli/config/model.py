@@ -289,7 +289,7 @@ class Replay(
     """The options of `dry-run` and `push`, but for `sandbox`."""
 
 
-class Validate(Reading, Processes, Style, Report, Baseline, Output, total=False):
+class Validate(Reading, OptingOut, Processes, Style, Report, Baseline, Output, total=False):
     """The options of `validate`."""
 
 
