@@ -61,7 +61,7 @@ _NOT_WITH_PLAN: Final = (
     "amount_suffix", "array_suffix", "typed_names", "ignore_integrations", "traits_from",
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
-    "renamed_traits", "suppress", "last_surveyed", "response_event", "response_score", "response_text",
+    "renamed_traits", "last_surveyed", "response_event", "response_score", "response_text",
     "decline_event", "group_prefix", "rollups", "surveys_disabled", "max_rejected", "max_warnings",
     "fail_on", "min_records", "baseline",
 )  # fmt: skip

@@ -256,7 +256,9 @@ class Push:
         unidentified = stack.enter_context(
             UnidentifiedFile(settings.unidentified, report, used, keep=settings.keep_rejects)
         )
-        saved = stack.enter_context(open_plan(settings.plan)) if settings.plan else None
+        saved = None
+        if settings.plan:
+            saved = stack.enter_context(open_plan(settings.plan, reading.suppression))
         account = stack.enter_context(opened(settings.account))
         if saved is not None and saved.account not in (None, account_fingerprint(account.token)):
             raise UnfitSettingsError(f"--plan {settings.plan}: it was made for another account")

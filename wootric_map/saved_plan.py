@@ -7,6 +7,7 @@ from wootric_map import run_files
 from wootric_map.errors import PlanFileError, UnfitSettingsError
 from wootric_map.plan.plan_file import PlanFile
 from wootric_map.plan.plan_rejects import holds_plan_lines, plan_of_rejects
+from wootric_map.read.suppression import Suppression
 
 
 def uses_of_plan(path: Path | None) -> list[run_files.Use]:
@@ -15,8 +16,12 @@ def uses_of_plan(path: Path | None) -> list[run_files.Use]:
     return run_files.read("--plan", path, gives_way_to="--rejects" if is_rejects else None)
 
 
-def open_plan(path: Path) -> PlanFile:
-    """Return the saved plan at a path, which may be the rejects of one.
+def open_plan(path: Path, suppression: Suppression) -> PlanFile:
+    """Return a saved plan.
+
+    Args:
+        path: the plan, or the rejects of one.
+        suppression: the people of whom nothing is sent, whatever the plan says.
 
     Raises:
         UnfitSettingsError: there is no such file, or it is no plan.
@@ -27,8 +32,8 @@ def open_plan(path: Path) -> PlanFile:
             with tempfile.TemporaryDirectory(prefix="wootric-replay-") as folder:
                 made = Path(folder, path.name)
                 origins = plan_of_rejects(path, made)
-                return PlanFile(made, rejects=path, origins=origins)
-        return PlanFile(path)
+                return PlanFile(made, rejects=path, origins=origins, suppression=suppression)
+        return PlanFile(path, suppression=suppression)
     except PlanFileError as error:
         raise UnfitSettingsError(f"--plan: {error}") from error
     except OSError as error:

@@ -17,8 +17,9 @@ from wootric_map.push import Push
 from wootric_map.rejects import REJECTS
 
 _PLANNED_BEFORE: Final = (
-    "Warning: a suppression list counts when a plan is made, not when it is pushed: if the list has changed "
-    "since, make the plan anew."
+    "Warning: of a saved plan, nothing is sent of whom it names by an id, email or phone on the list. Who is "
+    "tied to such a one by other records, or in the account, shows only when a plan is made with the list: "
+    "make it anew."
 )
 
 

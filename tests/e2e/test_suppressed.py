@@ -383,3 +383,37 @@ def test_no_record_that_names_somebody_suppressed_is_sent_and_nobody_else_s_is_k
         assert {orjson.dumps(each["end_user"]) for each in alone if "end_user" in each} <= {
             orjson.dumps(each["end_user"]) for each in lines[:-1] if "end_user" in each
         }
+
+
+@pytest.mark.parametrize("against", ["nothing", "account"])
+@pytest.mark.parametrize("options", [(), ("--no-fold",)])
+@pytest.mark.parametrize(
+    "entry", ["1", ADA, "+1 555 1234", sha256(b"1").hexdigest(), "former@example.com"]
+)
+def test_of_a_saved_plan_nothing_is_sent_of_whom_it_names_by_what_is_on_the_list(
+    replay: Replay, entry: str, options: tuple[str, ...], against: str
+) -> None:
+    former = identify("1", "former@example.com")
+    records = [at(day, each) for day, each in enumerate([former, *EXPORT], start=1)]
+    plan = replay.plan(replay.write(records), "--against", against, *options)
+    done = replay.push("--plan", plan, "--suppress", listed(replay, entry), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    summary = orjson.loads(done.stdout)["summary"]
+    assert sent(replay) == ({"2"}, 0, 1)
+    steps = 2 if options else 1
+    assert summary["skipped"] == {"suppressed": 3 + steps}
+    forecast = summary["forecast"]
+    assert forecast["least"] <= 2 <= forecast["most"]
+    assert "make it anew" in done.stderr
+    # Once the list no longer has them, the rest of the plan is sent, and nothing twice.
+    assert replay.push("--plan", plan).returncode == 0
+    assert sent(replay) == ({"1", "2"}, 2, 2)
+
+
+def test_of_a_saved_plan_everything_is_sent_where_the_list_names_nobody_in_it(
+    replay: Replay,
+) -> None:
+    plan = replay.plan(replay.write(EXPORT))
+    done = replay.push("--plan", plan, "--suppress", listed(replay, "3", "a@b.co", "1234"))
+    assert done.returncode == 0, done.stderr
+    assert sent(replay) == ({"1", "2"}, 2, 2)

@@ -192,12 +192,14 @@ def saved_calls(plan: PlanFile, registered: frozenset[str], journal: Journal) ->
         registered: the registered events.
         journal: tells what earlier runs have delivered.
     """
-    if not (journal.remembers or plan.has_look_ups):
+    if not (journal.remembers or plan.has_look_ups or plan.has_suppressed):
         checks = sum(count for name, count in plan.checks.items() if name in registered)
         counts = {kind_of(action): count for action, count in plan.counts.items()}
         return CallRange.exactly(counts | {"eligibility_check": checks})
     calls, past_runs = RangeSum(), PastRuns.of(journal)
     for index in range(len(plan)):
+        if plan.is_suppressed(index):
+            continue
         saved = _SavedEndUser(past_runs, journal)
         for step in plan.steps(index):
             past = None

@@ -36,6 +36,7 @@ from wootric_map.deliver.questions import (
 from wootric_map.deliver.survey_decisions import SurveyDecisions
 from wootric_map.deliver.verdicts import Change, unregistered
 from wootric_map.errors import CallFailedError
+from wootric_map.mapping.rewriting import suppressed
 from wootric_map.model import NOBODY, EndUser, EndUserUpsert, Failure, Ref
 from wootric_map.plan.people import EMAIL, USER, id_name
 from wootric_map.plan.plan_lines import Planned, PlannedCall, PlannedWrite
@@ -148,6 +149,20 @@ def decide_saved(
             skip = unregistered(step.call, registered) or skip_if_sent(step.type, past)
             yield Decision(step, skip or failure_after(end_user.refused) or step.call, None)
     return end_user.carried_over()
+
+
+def withhold_saved(steps: Iterable[Planned]) -> Decisions:
+    """Decide that nothing is sent of an end user of a saved plan who is on a suppression list.
+
+    Args:
+        steps: as `PlanFile.steps` gives them.
+    """
+    for step in steps:
+        if isinstance(step, PlannedWrite):
+            yield Decision(_saved(step), suppressed("identify"), None)
+        else:
+            yield Decision(step, suppressed(step.type), None)
+    return NOTHING_CARRIED_OVER
 
 
 class _SavedEndUser:

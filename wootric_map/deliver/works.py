@@ -11,7 +11,12 @@ from wootric_map.deliver.decisions import decide
 from wootric_map.deliver.existing_policy import may_create_first
 from wootric_map.deliver.journal import Journal
 from wootric_map.deliver.look_ups import Staleness
-from wootric_map.deliver.saved_decisions import PastRuns, SavedWrite, decide_saved
+from wootric_map.deliver.saved_decisions import (
+    PastRuns,
+    SavedWrite,
+    decide_saved,
+    withhold_saved,
+)
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.plan_file import PlanFile
@@ -83,8 +88,13 @@ class PlanFileWorks:
     def work(self, index: int, part: Part) -> Work:
         """Return a part of the work on the end user at a place in the plan, counted from 0."""
         steps, begin = self.plan.steps(index, part), self.kept.before(part, index)
+        decisions = (
+            withhold_saved(steps)
+            if self.plan.is_suppressed(index)
+            else decide_saved(steps, self.registered, self.past_runs, begin)
+        )
         return Work(
-            decide_saved(steps, self.registered, self.past_runs, begin),
+            decisions,
             lambda write: cast("SavedWrite", write).identifiers,
             fills=lambda write: cast("SavedWrite", write).fills,
             carry_over=partial(self._carry_over, index, part),

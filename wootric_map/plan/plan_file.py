@@ -21,13 +21,16 @@ from wootric_map.plan.plan_lines import (
 )
 from wootric_map.plan.plan_rejects import Origin
 from wootric_map.plan.steps import SURVEY_ACTIONS, Part
+from wootric_map.plan.suppressed_people import names_suppressed
 from wootric_map.plan.told import Told, told_by
 from wootric_map.private_file import LONGEST_LINE
+from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
 from wootric_map.survey_calls import SurveysOff
 
 _HAS_WRITES: Final = 1
 _HAS_EVENTS: Final = 2
 _HAS_SURVEYS: Final = 4
+_IS_SUPPRESSED: Final = 8
 """Flags of an end user in the plan."""
 
 
@@ -35,7 +38,12 @@ class PlanFile:
     """A saved plan, checked from its first line to its last before anything is sent."""
 
     def __init__(
-        self, path: Path, *, rejects: Path | None = None, origins: Sequence[Origin] = ()
+        self,
+        path: Path,
+        *,
+        rejects: Path | None = None,
+        origins: Sequence[Origin] = (),
+        suppression: Suppression = NOBODY_SUPPRESSED,
     ) -> None:
         """Read a plan file from its first line to its last.
 
@@ -43,6 +51,7 @@ class PlanFile:
             path: the plan.
             rejects: the rejects file that the plan was made of; None if it was made of none.
             origins: the places of the plan's lines in the rejects file, in the order of the plan.
+            suppression: the people of whom nothing is sent, whatever the plan says.
 
         Raises:
             PlanFileError: the file is no plan, is of a newer version, is cut short, or was changed.
@@ -51,6 +60,7 @@ class PlanFile:
         self.path = path
         self._rejects = rejects
         self._origins = origins
+        self._suppression = suppression
         if path.exists() and not path.is_file():
             raise PlanFileError(f"{path} is no file; a plan is read more than once")
         self.account: str | None = None
@@ -61,6 +71,8 @@ class PlanFile:
         """How many eligibility checks the plan holds, by the event's name."""
         self.has_look_ups = False
         """Whether a step of the plan may take look-ups, or more than one attempt."""
+        self.has_suppressed = False
+        """Whether the plan is about anybody on a suppression list."""
         self._file: BinaryIO = path.open("rb")
         self._lock = threading.Lock()
         # For each end user: the offset and the number of their first line, and their flags added up.
@@ -101,6 +113,10 @@ class PlanFile:
     def has_surveys(self, index: int) -> bool:
         """Return whether an end user has survey responses or declines; `index` as in `steps`."""
         return bool(self._parts[index] & _HAS_SURVEYS)
+
+    def is_suppressed(self, index: int) -> bool:
+        """Return whether an end user is named by anything on a suppression list; `index` as in `steps`."""
+        return bool(self._parts[index] & _IS_SUPPRESSED)
 
     def steps(self, index: int, part: Part = "all") -> Iterator[Planned]:
         """Yield what is to be sent for one end user, or a part of that, in order.
@@ -187,6 +203,9 @@ class PlanFile:
             self._parts[-1] |= _HAS_EVENTS if _is_event(step) else _HAS_WRITES
             if step.action in SURVEY_ACTIONS:
                 self._parts[-1] |= _HAS_SURVEYS
+            if self._suppression and names_suppressed(step, self._suppression):
+                self._parts[-1] |= _IS_SUPPRESSED
+                self.has_suppressed = True
             if step.action in LATER_ACTIONS:
                 self.has_look_ups = True
             self.counts[step.action] += 1

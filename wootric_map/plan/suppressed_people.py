@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import AMBIGUOUS, ANONYMOUS, EMAIL, USER, id_name
+from wootric_map.plan.plan_lines import Planned, PlannedWrite
 from wootric_map.read.suppression import Suppression
 from wootric_map.values.contact import comparable
 
@@ -72,3 +73,19 @@ def _of_earlier_runs(
             root = roots.get(evidence.fingerprint(name))
             if root is not None:
                 yield root
+
+
+def names_suppressed(step: Planned, suppression: Suppression) -> bool:
+    """Tell whether a step of a saved plan names anybody on a suppression list.
+
+    Args:
+        step: the step.
+        suppression: the people of whom nothing is sent.
+    """
+    named = (step.fields, *step.identifiers) if isinstance(step, PlannedWrite) else (step.call,)
+    return any(
+        suppression.has_id(getattr(each, "external_id", None))
+        or suppression.has_email(each.email)
+        or suppression.has_phone(getattr(each, "phone_number", None))
+        for each in named
+    )
