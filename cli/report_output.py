@@ -41,21 +41,23 @@ class ReportOutput:
     """The file; None for standard output."""
     redaction: "Redaction | None"
     """The redaction, if one is asked for."""
+    option: str = "output"
+    """The name of the option that names the file."""
 
     def __post_init__(self) -> None:
         if self.path and self.style == "text":
             raise click.UsageError(
-                f"--output {self.path}: say with --format in which form, such as --format junit; text is "
-                "shown on the screen"
+                f"--{self.option} {self.path}: say with --format in which form, such as --format junit; text "
+                "is shown on the screen"
             )
         folder = self.path.parent if self.path else None
         if folder and not (folder.is_dir() and os.access(folder, os.W_OK)):
             # Known before a run of hours, and not after it.
             raise click.UsageError(
-                f"--output {self.path}: the folder {folder} is missing or can't be written to"
+                f"--{self.option} {self.path}: the folder {folder} is missing or can't be written to"
             )
         if self.path and self.path.is_dir():
-            raise click.UsageError(f"--output {self.path}: this is a folder; name a file")
+            raise click.UsageError(f"--{self.option} {self.path}: this is a folder; name a file")
 
     @property
     def shows_text(self) -> bool:
@@ -74,7 +76,7 @@ class ReportOutput:
 
     def uses(self) -> list[run_files.Use]:
         """Return the use of the file, if there is one."""
-        return list(run_files.written(output=self.path).values())
+        return list(run_files.written(**{self.option: self.path}).values())
 
     @contextmanager
     def opened(self) -> Iterator[Sink]:

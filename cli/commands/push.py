@@ -7,9 +7,11 @@ import click
 
 from cli import options, redacting, settings, streams
 from cli.interrupt import Interruption
-from cli.render import push_text, summary
+from cli.metrics_file import MetricsFile
+from cli.render import push_text
 from cli.render.calls import connect
 from cli.render.push_progress import PushProgress
+from cli.render.summary import verdict
 from cli.render.summary_json import PushSummary
 from cli.report_output import ReportOutput
 from wootric_map import comparison
@@ -85,11 +87,19 @@ _PLANNED_BEFORE: Final = (
 @options.report_options(
     "Print the summary as a table, or as a line of JSON, also if the run ends early."
 )
+@options.record_options
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong.")
 @click.option("--no-progress", is_flag=True, help="Show no progress, only the summary.")
 @options.redact_option
 def push(
-    style: str, output: Path | None, quiet: bool, no_progress: bool, verbose: bool, **values: Any
+    style: str,
+    output: Path | None,
+    summary: Path | None,
+    textfile: Path | None,
+    quiet: bool,
+    no_progress: bool,
+    verbose: bool,
+    **values: Any,
 ) -> int:
     """Send an export's history to Wootric.
 
@@ -109,6 +119,8 @@ def push(
     how = settings.push(
         {**values, "style": style}, tells=not quiet, warns=not quiet or style != "text"
     )
+    also = ReportOutput("json", summary, redaction, "summary") if summary else None
+    metrics = MetricsFile.of(textfile, how.account)
     if how.plan and how.suppress:
         click.echo(_PLANNED_BEFORE, err=True)
     interruption = Interruption()
@@ -121,9 +133,9 @@ def push(
         stop=interruption,
         stdin=streams.standard_input(),
         connect=connect(verbose=verbose),
-        also_written=to.uses(),
+        also_written=[*to.uses(), *(also.uses() if also else ()), *metrics.uses()],
     )
-    with PushSummary(pushing.report, pushing.checks, to) as told:
+    with PushSummary(pushing.report, pushing.checks, to, also, metrics) as told:
         result = pushing.run()
         told.write(exit_code=result.exit_code, error=result.error, result=result)
     if to.shows_text and not quiet:
@@ -132,6 +144,6 @@ def push(
     for line in push_text.advice(result, how, quiet=quiet):
         click.echo(line, err=True)
     result.raise_for_error()
-    for line in summary.verdict(result.verdict, tells_gone=False):
+    for line in verdict(result.verdict, tells_gone=False):
         click.echo(line, err=True)
     return result.exit_code

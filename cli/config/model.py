@@ -238,6 +238,8 @@ class PushAlone(TypedDict, total=False):
     rejects: WrittenFile
     keep_rejects: Scalar
     retry_rejects: Flag
+    summary: WrittenFile
+    textfile: WrittenFile
 
 
 class Written(TypedDict, total=False):

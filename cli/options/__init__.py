@@ -3,7 +3,7 @@
 from cli.options.account import account_options, credential_options
 from cli.options.checks import threshold_options, write_baseline_option
 from cli.options.journal import journal_option, journal_options
-from cli.options.output import format_option, redact_option, report_options
+from cli.options.output import format_option, record_options, redact_option, report_options
 from cli.options.pace import connection_options, pace_options
 from cli.options.planning import (
     against_option,
@@ -41,6 +41,7 @@ __all__ = [
     "planning_options",
     "processes_option",
     "reading_options",
+    "record_options",
     "redact_option",
     "report_options",
     "surveys_disabled_option",

@@ -55,3 +55,22 @@ redact_option = click.option(
     f"{redacting.KEY}: a secret, for the same hashes in every run]",
 )
 """The option `--redact`, whose value was read before the arguments were parsed."""
+
+
+record_options = together(
+    click.option(
+        "--summary",
+        type=LocalPath(),
+        metavar="FILE",
+        help="Write the summary to this file, too, as JSON, also if the run ends early. Only you can "
+        "read it.",
+    ),
+    click.option(
+        "--textfile",
+        type=LocalPath(),
+        metavar="FILE",
+        help="Write figures of the run to this file, whose name ends in .prom, for the textfile collector of "
+        "Prometheus's node exporter. Anybody can read it: it holds counts and times alone.",
+    ),
+)
+"""Where a run leaves what came of it, for whoever watches it from afar."""

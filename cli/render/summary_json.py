@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 
 from cli.interrupt import SIGNALLED
+from cli.metrics_file import MetricsFile
 from cli.render.text import json_line
 from cli.report_output import ReportOutput, Sink
 from wootric_map.checks.checks import Checks
@@ -70,6 +71,10 @@ class PushSummary:
     checks: Checks
     to: ReportOutput
     """Where the summary goes, as JSON or in another form; none is written where all is text."""
+    also: ReportOutput | None = None
+    """The file that the summary goes to as JSON, whatever else is written; None for none."""
+    metrics: MetricsFile | None = None
+    """The file for metrics."""
     is_wanted: bool = True
     """Whether a summary is still to be written."""
     begun: float = field(default_factory=time.monotonic)
@@ -114,10 +119,13 @@ class PushSummary:
                 "push", self.report, self.checks, exit_code=exit_code, error=message
             )
             self.to.write(told)
-        if self.to.is_json:
-            with self.to.opened() as sink:
-                more = self._more(exit_code, message, result)
-                write_summary(self.report, more, self.to.redaction, sink)
+        for to in (self.to, self.also):
+            if to and to.is_json:
+                with to.opened() as sink:
+                    more = self._more(exit_code, message, result)
+                    write_summary(self.report, more, to.redaction, sink)
+        if self.metrics:
+            self.metrics.write(self.report, result, exit_code=exit_code, seconds=self.seconds)
 
     def _more(
         self, exit_code: int, message: str | None, result: "PushResult | None"
