@@ -126,7 +126,7 @@ reading_options = together(
         metavar="EVENT:WHAT=NAME",
         callback=_rolled_up,
         help="Make a property of the history of an event: count, first, last, or sum.PROPERTY, min.PROPERTY, "
-        "max.PROPERTY, latest.PROPERTY, as in 'Order Completed:count=orders_amount'; may be given several "
+        "max.PROPERTY, latest.PROPERTY, as in 'Order Completed:count=orders'; may be given several "
         "times.",
     ),
     click.option(

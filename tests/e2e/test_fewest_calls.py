@@ -189,10 +189,13 @@ def test_the_kept_list_is_brought_up_to_date_in_place_of_read_again(replay: Repl
 
 
 def test_the_kept_list_is_private(replay: Replay) -> None:
-    os.umask(0)
     fill(replay, 120)
-    replay.push(replay.write(map(person, range(2))))
-    replay.push(replay.write(map(person, range(9))))
+    before = os.umask(0)
+    try:
+        replay.push(replay.write(map(person, range(2))))
+        replay.push(replay.write(map(person, range(9))))
+    finally:
+        os.umask(before)
     assert kept(replay)
     for path in kept(replay):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -798,7 +798,9 @@ def test_any_split_in_any_order_makes_the_calls_that_time_tells_each_once(
             diff = replay.diff("--next", "--against", "auto", *OPTION, *way_of_dry_run(way), export)
             done = replay.push("--format", "json", *OPTION, *way, export)
             assert done.returncode == 0, done.stderr
-            assert diff.summary["surveys_off"] == summary(done)["surveys_off"]
+            # That surveys are off already may show only in the answer to a write, after the dry run.
+            spared = diff.summary["surveys_off"] - summary(done)["surveys_off"]
+            assert 0 <= spared <= len(are_off)
             assert diff.summary["kept_off"] == summary(done)["kept_off"]
             forecast = summary(done)["forecast"]
             assert forecast["least"] <= summary(done)["calls"] - forecast["made_before"]
