@@ -3,7 +3,6 @@
 For speed the command runs inside this process; it still talks real HTTP to the sandbox.
 """
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,18 +24,16 @@ from faulty import (
     said,
     unlisted,
 )
-from forking import Forked
 from hypothesis import example, given
 from hypothesis import strategies as st
+from killing import Kill, Trouble
 from made_up import RECORDS
 from made_up_accounts import ACCOUNTS, MEDDLING, MadeUpAccount, Meddling, SetClock
-from replaying import Replay, at, by_device, empty_account, identify, until
+from replaying import Replay, at, by_device, empty_account, identify
 from starlette.responses import JSONResponse
 
 from wootric_map.sandbox import (
     Fault,
-    FaultRule,
-    ResetConnection,
     RunningSandbox,
     SandboxRequest,
     SandboxSettings,
@@ -209,15 +206,6 @@ class OnePush:
 
 
 @dataclass
-class Trouble:
-    """A fault rule that each example sets anew."""
-
-    rule: FaultRule | None = None
-
-    def __call__(self, request: SandboxRequest) -> Fault | None:
-        return self.rule(request) if self.rule else None
-
-
 @dataclass(frozen=True)
 class Stage:
     """A sandbox, the clock by which it goes, and the faults that it has."""
@@ -387,25 +375,6 @@ def test_whatever_reply_is_lost_the_account_is_as_without_faults(
     for told_once, _ in (*expected, *came):
         del told_once["summary"]
     assert came == expected
-
-
-@dataclass
-class Kill:
-    """A fault rule that kills a push at one of its calls, which may still be carried out."""
-
-    after: int
-    """How many calls are answered before."""
-    carried_out: bool
-    process: Forked | None = None
-
-    def __call__(self, request: SandboxRequest) -> Fault | None:
-        self.after -= 1
-        if self.after != -1:
-            return None
-        until(lambda: self.process is not None)
-        assert self.process
-        self.process.send_signal(signal.SIGKILL)
-        return Fault(ResetConnection(), self.carried_out)
 
 
 def run_to_the_end(

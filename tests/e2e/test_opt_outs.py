@@ -3,7 +3,7 @@
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,16 +11,15 @@ import orjson
 import pytest
 from examples import examples
 from faulty import NO_ANSWER, TURNED_AWAY, Silence, said
-from forking import Forked
 from hypothesis import given
 from hypothesis import strategies as st
+from killing import Kill, Trouble
 from replaying import Replay, at, empty_account, identify, refusing, track, until
 from starlette.responses import JSONResponse
 
 from wootric_map.sandbox import (
     Fault,
     FaultRule,
-    ResetConnection,
     RunningSandbox,
     SandboxRequest,
     SandboxSettings,
@@ -681,41 +680,14 @@ def test_it_keeps_to_the_limit_of_its_endpoint(replaying: Replaying) -> None:
 
 
 @pytest.fixture(scope="module")
-def trouble() -> "Trouble":
+def trouble() -> Trouble:
     return Trouble()
 
 
 @pytest.fixture(scope="module")
-def sandbox(trouble: "Trouble") -> Iterator[RunningSandbox]:
+def sandbox(trouble: Trouble) -> Iterator[RunningSandbox]:
     with run_sandbox(SandboxSettings(faults=(trouble,))) as running:
         yield running
-
-
-class Trouble:
-    """A fault rule that can be changed while the sandbox runs."""
-
-    rule: FaultRule | None = None
-
-    def __call__(self, request: SandboxRequest) -> Fault | None:
-        return self.rule(request) if self.rule else None
-
-
-@dataclass
-class Kill:
-    """A fault rule that kills a push at one of its calls, which may still be carried out."""
-
-    after: int
-    carried_out: bool
-    process: Forked | None = None
-
-    def __call__(self, request: SandboxRequest) -> Fault | None:
-        self.after -= 1
-        if self.after != -1:
-            return None
-        until(lambda: self.process is not None)
-        assert self.process
-        self.process.send_signal(signal.SIGKILL)
-        return Fault(ResetConnection(), self.carried_out)
 
 
 USERS: Final = ("u0", "u1", "u2")
