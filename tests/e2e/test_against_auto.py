@@ -205,7 +205,6 @@ class OnePush:
     options: tuple[str, ...]
 
 
-@dataclass
 @dataclass(frozen=True)
 class Stage:
     """A sandbox, the clock by which it goes, and the faults that it has."""
