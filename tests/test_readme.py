@@ -108,7 +108,7 @@ def test_the_line_for_cron_works_with_the_little_that_cron_gives(tmp_path: Path)
         for folder in (".config", ".local/bin", "segment/logs"):
             (tmp_path / folder).mkdir(parents=True)
         file = tmp_path / ".config/wootric-replay.env"
-        file.write_text(f"{environment}\nexport WOOTRIC_BASE_URL={sandbox.base_url}\n")
+        file.write_text(f"{environment}\nWOOTRIC_BASE_URL={sandbox.base_url}\n")
         command = Path(sys.executable).with_name("wootric-replay")
         (tmp_path / ".local/bin/wootric-replay").symlink_to(command)
         export = tmp_path / "segment/logs/a.ndjson"
