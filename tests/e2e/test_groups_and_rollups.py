@@ -225,6 +225,29 @@ def test_a_group_record_names_somebody_suppressed_by_the_traits_of_its_context(
     assert properties(replay) == {"1": {"company_name": "Acme"}, "9": {}}
 
 
+@pytest.mark.parametrize("entry", ["2", "B@b.co", "former@b.co", "+44 1111"])
+def test_of_a_saved_plan_nobody_on_a_list_tells_later_runs_anything(
+    replay: Replay, entry: str
+) -> None:
+    records = [
+        at(1, identify("1", "a@b.co")),
+        at(1, identify("2", "former@b.co")),
+        at(2, identify("2", "b@b.co", phone="+44 1111")),
+        at(3, group("1", "g", name="Acme")),
+        at(4, group("2", "g", plan="Secret")),
+        at(4, order("2")),
+    ]
+    listed = replay.folder / "listed"
+    listed.write_text(f"{entry}\n")
+    plan = replay.plan(*BOTH, replay.write(records))
+    assert replay.sends("--plan", plan, "--suppress", listed)
+    assert replay.users().keys() == {"1"}
+    later = [at(5, identify("5", "e@b.co")), at(6, group("5", "g")), at(6, identify("2", "b@b.co"))]
+    assert replay.sends(*BOTH, replay.write(later))
+    assert properties(replay)["5"] == {"company_name": "Acme"}
+    assert properties(replay)["2"] == {}
+
+
 def test_orders_of_whom_wootric_holds_are_counted_without_an_identify(replay: Replay) -> None:
     replay.holds("1", "a@b.co", plan="pro")
     records = [at(2, order("1")), at(3, order("nobody"))]

@@ -4,6 +4,7 @@ import threading
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
@@ -21,7 +22,7 @@ from wootric_map.plan.plan_lines import (
 )
 from wootric_map.plan.plan_rejects import Origin
 from wootric_map.plan.steps import SURVEY_ACTIONS, Part
-from wootric_map.plan.suppressed_people import names_suppressed
+from wootric_map.plan.suppressed_people import names_suppressed, without_suppressed
 from wootric_map.plan.told import Told, told_by
 from wootric_map.private_file import LONGEST_LINE
 from wootric_map.read.suppression import NOBODY_SUPPRESSED, Suppression
@@ -147,7 +148,14 @@ class PlanFile:
         return self._past_told > self._first_told
 
     def told(self) -> Iterator[Told]:
-        """Yield what groups and events tell that later runs have to know."""
+        """Yield what groups and events tell that later runs have to know, but for suppressed end users."""
+        if not self._suppression:
+            return self._all_told()
+        theirs = chain.from_iterable(map(self.steps, filter(self.is_suppressed, range(len(self)))))
+        return without_suppressed(self._all_told(), theirs, self._suppression)
+
+    def _all_told(self) -> Iterator[Told]:
+        """Yield what groups and events tell, whoever they are of."""
         offset, number = self._first_told, 1
         while offset < self._past_told:
             with self._lock:

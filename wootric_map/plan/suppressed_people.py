@@ -1,11 +1,14 @@
 """Whose records are left out since they are on a suppression list, by whatever id of theirs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 
+from wootric_map.model import EndUserUpsert, RecordCall
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import AMBIGUOUS, ANONYMOUS, EMAIL, USER, id_name
 from wootric_map.plan.plan_lines import Planned, PlannedWrite
+from wootric_map.plan.told import Told
 from wootric_map.read.suppression import Suppression
 from wootric_map.values.contact import comparable
 
@@ -82,10 +85,37 @@ def names_suppressed(step: Planned, suppression: Suppression) -> bool:
         step: the step.
         suppression: the people of whom nothing is sent.
     """
-    named = (step.fields, *step.identifiers) if isinstance(step, PlannedWrite) else (step.call,)
     return any(
         suppression.has_id(getattr(each, "external_id", None))
         or suppression.has_email(each.email)
         or suppression.has_phone(getattr(each, "phone_number", None))
-        for each in named
+        for each in _named_by(step)
     )
+
+
+def without_suppressed(
+    told: Iterable[Told], steps: Iterable[Planned], suppression: Suppression
+) -> Iterator[Told]:
+    """Yield what groups and events of a saved plan tell, without those of people on a suppression list.
+
+    Args:
+        told: what they tell.
+        steps: the steps of the plan's end users whom any step of theirs names by something on the list.
+        suppression: the people of whom nothing is sent.
+    """
+    user_ids: set[str | None] = set()
+    emails: set[str | None] = set()
+    for each in chain.from_iterable(map(_named_by, steps)):
+        user_ids.add(getattr(each, "external_id", None))
+        emails.add(comparable(each.email))
+    for one in told:
+        user_id, email = one.named
+        is_listed = suppression.has_id(user_id) or suppression.has_email(email)
+        is_theirs = (user_id and user_id in user_ids) or (email and comparable(email) in emails)
+        if not (is_listed or is_theirs):
+            yield one
+
+
+def _named_by(step: Planned) -> tuple[EndUserUpsert | RecordCall, ...]:
+    """Return what names the end user of a step of a saved plan."""
+    return (step.fields, *step.identifiers) if isinstance(step, PlannedWrite) else (step.call,)
