@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from cli.config import model
 from cli.config.faults import Keys, is_given, keys_of, marks_of, name_of, plain
-from cli.config.files import ConfigFile
+from cli.config.files import ConfigFile, table_at
 from wootric_map.errors import SettingsError
 from wootric_map.read.files import is_remote
 
@@ -140,14 +140,6 @@ def places_in(data: Mapping[str, Any], command: str | None, profile: str | None)
         if command is not None:
             yield (*keys, command)
         yield keys
-
-
-def table_at(data: Mapping[str, Any], keys: Keys) -> Mapping[str, Any]:
-    """Return the table at some keys; an empty one if there is none."""
-    found: Any = data
-    for key in keys:
-        found = found.get(key, {}) if isinstance(found, dict) else {}
-    return found if isinstance(found, dict) else {}
 
 
 def _is_replaced(key: str, value: Any, given: Set[str], found: Mapping[str, Setting]) -> bool:
