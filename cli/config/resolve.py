@@ -84,7 +84,10 @@ def options_of(
         for keys in places_in(file.data, command, profile):
             table = table_at(file.data, keys)
             for key, value in table.items():
-                if key not in taken or key in given or key in found or isinstance(value, dict):
+                if key not in taken or key in given or isinstance(value, dict):
+                    continue
+                if key in found:
+                    found[key] = _added_up(found[key], file, value)
                     continue
                 if not _is_replaced(key, value, given, found):
                     found[key] = Setting(file, (*keys, key), plain(value))
@@ -140,6 +143,17 @@ def places_in(data: Mapping[str, Any], command: str | None, profile: str | None)
         if command is not None:
             yield (*keys, command)
         yield keys
+
+
+def _added_up(stronger: Setting, file: ConfigFile, value: Any) -> Setting:
+    """Return a setting of a stronger place, with the lists of people that a weaker one names, too.
+
+    Another list lets nobody pass who said no. An empty one takes the weaker away.
+    """
+    if stronger.key != "suppress" or not stronger.value:
+        return stronger
+    further = (str(Path(path_beside(file, each)).absolute()) for each in plain(value))
+    return stronger._replace(value=(*stronger.value, *further))
 
 
 def _is_replaced(key: str, value: Any, given: Set[str], found: Mapping[str, Setting]) -> bool:
