@@ -27,6 +27,9 @@ _IDS: Final = frozenset(
 _LONE_IDS: Final = frozenset({"id", "sha256", "hash", "value", "identifier"})
 """Spellings of columns that count only where no other column names people: else they may be row numbers."""
 
+_HASHED: Final = re.compile(r"^(?:sha256|hashed)|(?:sha256|hash|hashed)$")
+"""What the spelling of a column of digests begins or ends with."""
+
 _DELIMITERS: Final = ",;\t"
 _LONGEST_LINE: Final = 1024 * 1024
 _is_sha256: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE).fullmatch
@@ -200,7 +203,7 @@ def _kind_of(spelled: str) -> Kind | None:
         return "email"
     if "phone" in spelled or "mobile" in spelled:
         return "phone"
-    return "id" if spelled in _IDS else None
+    return "id" if _HASHED.sub("", spelled) in _IDS else None
 
 
 def _unquoted(text: str) -> str:

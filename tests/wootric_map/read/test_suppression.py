@@ -103,6 +103,8 @@ def test_exactly_the_listed_ids_are_on_it(entries: list[str], other: str) -> Non
         ("email;name\na@x.co;Ada\n", ["a@x.co"]),
         ("name\temail\n\ta@x.co\n", ["a@x.co"]),
         ("user_id,user_email\n77,a@x.co\n", ["77", "a@x.co"]),
+        ("email,user_id_sha256\na@x.co," + "a" * 64 + "\n", ["a@x.co", "a" * 64]),
+        ("Hashed User ID,email\n" + "a" * 64 + ",\n", ["a" * 64]),
         ("Name,Email 1,Mobile phone\nAda,a@x.co,12345\n", ["a@x.co", "12345"]),
         ("auth0|1\nsha256:" + "a" * 64 + "\n", ["auth0|1", "sha256:" + "a" * 64]),
     ],
