@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import FileIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,7 +71,8 @@ class ConfigFile:
                 "it is taken only from a file of your own, or root's, that nobody else can write to: "
                 f"chmod go-w {self.path}, if it is yours and says what you want"
             )
-            yield from (Fault(keys, words) for keys in marked(self.data, model.Trusted))
+            trusted = chain(marked(self.data, model.Trusted), _secrets_let_out(self.data))
+            yield from (Fault(keys, words) for keys in trusted)
 
     def warning(self) -> str | None:
         """Return a warning if the file names an account, and others can read it."""
@@ -81,6 +83,24 @@ class ConfigFile:
             f"{self.place(named)}: others can read this file, and it names an account: "
             f"chmod 600 {self.path}"
         )
+
+
+def table_at(data: Mapping[str, Any], keys: Keys) -> Mapping[str, Any]:
+    """Return the table at some keys; an empty one if there is none."""
+    found: Any = data
+    for key in keys:
+        found = found.get(key, {}) if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _secrets_let_out(data: Mapping[str, Any]) -> Iterator[Keys]:
+    """Yield the keys that send traits though their names are those of secrets, at the top and in profiles."""
+    profiles = data.get("profile")
+    names = profiles if isinstance(profiles, dict) else {}
+    for keys in ((), *(("profile", name) for name in names)):
+        place = (*keys, "traits")
+        if table_at(data, place).get("include"):
+            yield (*place, "include")
 
 
 def read(path: Path, *, is_named: bool) -> ConfigFile:

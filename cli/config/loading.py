@@ -12,7 +12,7 @@ from cli import colour, redacting, secrets, streams
 from cli.config import model
 from cli.config.configuration import Configuration
 from cli.config.faults import Fault, keys_of, name_of, plain
-from cli.config.files import ConfigFile, read
+from cli.config.files import ConfigFile, read, table_at
 from cli.config.options import Choice, Loading, places
 from cli.config.resolve import (
     Setting,
@@ -22,7 +22,6 @@ from cli.config.resolve import (
     options_of,
     path_beside,
     places_in,
-    table_at,
 )
 from cli.config.secret_command import SecretCommand
 from cli.options.types import Text

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from cli.config import model
 from cli.config.faults import Keys, is_given, keys_of, marks_of, name_of, plain
-from cli.config.files import ConfigFile
+from cli.config.files import ConfigFile, table_at
 from wootric_map.errors import SettingsError
 from wootric_map.read.files import is_remote
 
@@ -84,7 +84,10 @@ def options_of(
         for keys in places_in(file.data, command, profile):
             table = table_at(file.data, keys)
             for key, value in table.items():
-                if key not in taken or key in given or key in found or isinstance(value, dict):
+                if key not in taken or key in given or isinstance(value, dict):
+                    continue
+                if key in found:
+                    found[key] = _added_up(found[key], file, value)
                     continue
                 if not _is_replaced(key, value, given, found):
                     found[key] = Setting(file, (*keys, key), plain(value))
@@ -142,12 +145,15 @@ def places_in(data: Mapping[str, Any], command: str | None, profile: str | None)
         yield keys
 
 
-def table_at(data: Mapping[str, Any], keys: Keys) -> Mapping[str, Any]:
-    """Return the table at some keys; an empty one if there is none."""
-    found: Any = data
-    for key in keys:
-        found = found.get(key, {}) if isinstance(found, dict) else {}
-    return found if isinstance(found, dict) else {}
+def _added_up(stronger: Setting, file: ConfigFile, value: Any) -> Setting:
+    """Return a setting of a stronger place, with the lists of people that a weaker one names, too.
+
+    Another list lets nobody pass who said no. An empty one takes the weaker away.
+    """
+    if stronger.key != "suppress" or not stronger.value:
+        return stronger
+    further = (str(Path(path_beside(file, each)).absolute()) for each in plain(value))
+    return stronger._replace(value=(*stronger.value, *further))
 
 
 def _is_replaced(key: str, value: Any, given: Set[str], found: Mapping[str, Setting]) -> bool:

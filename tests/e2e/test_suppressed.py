@@ -300,6 +300,19 @@ def test_lists_of_a_configuration_file_and_of_the_command_line_add_up(replay: Re
     assert sent(replay)[0] == {"2"}
 
 
+@pytest.mark.parametrize(("own", "left"), [('["other"]', set()), ("[]", {"1", "2"})])
+def test_lists_of_a_profile_and_of_the_top_add_up(replay: Replay, own: str, left: set[str]) -> None:
+    folder = replay.folder / "settings"
+    folder.mkdir()
+    (folder / "all").write_text(ADA)
+    (folder / "other").write_text("2")
+    (folder / "own.toml").write_text(f'suppress = ["all"]\n[profile.p]\nsuppress = {own}\n')
+    (folder / "own.toml").chmod(0o600)
+    done = replay.push("--config", "settings/own.toml", "--profile", "p", replay.write(EXPORT))
+    assert done.returncode == 0, done.stderr
+    assert set(replay.users()) == left
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 from wootric_map.errors import SourceError
-from wootric_map.values.contact import comparable, phone_in
+from wootric_map.read.placeholders import is_placeholder
+from wootric_map.values.contact import comparable, email_in, phone_in
 from wootric_map.values.trait_names import spelling
 
 Kind: TypeAlias = Literal["any", "id", "email", "phone"]
@@ -26,10 +27,12 @@ _IDS: Final = frozenset(
 _LONE_IDS: Final = frozenset({"id", "sha256", "hash", "value", "identifier"})
 """Spellings of columns that count only where no other column names people: else they may be row numbers."""
 
+_HASHED: Final = re.compile(r"^(?:sha256|hashed)|(?:sha256|hash|hashed)$")
+"""What the spelling of a column of digests begins or ends with."""
+
 _DELIMITERS: Final = ",;\t"
 _LONGEST_LINE: Final = 1024 * 1024
-_SHA256_PREFIX: Final = "sha256:"
-_is_sha256: Final = re.compile(r"[0-9A-Fa-f]{64}").fullmatch
+_is_sha256: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE).fullmatch
 
 
 class Entry(NamedTuple):
@@ -82,8 +85,10 @@ class Suppression:
         return _has(self._ids, _digest(text.strip())) or ("@" in text and self.has_email(text))
 
     def has_email(self, text: str | None) -> bool:
-        """Tell whether an email is on a list, in any case."""
-        return bool(text) and _has(self._emails, _digest(comparable(text)))
+        """Tell whether an email is on a list, in any case, or its digest as written or in lower case."""
+        return bool(text) and any(
+            _has(self._emails, _digest(each)) for each in (comparable(text), (text or "").strip())
+        )
 
     def has_phone(self, text: str | None) -> bool:
         """Tell whether a phone number is on a list, however it is written."""
@@ -93,8 +98,8 @@ class Suppression:
     def _add(self, entry: Entry) -> None:
         """Add the digests by which an entry is found."""
         text, kind = entry
-        bare = text.removeprefix(_SHA256_PREFIX)
-        hashed = [int(bare[:16], 16)] if _is_sha256(bare) else []
+        digest = _is_sha256(text)
+        hashed = [int(digest[1][:16], 16)] if digest else []
         if kind in ("any", "id"):
             self._ids.extend((_digest(text), *hashed))
         if kind != "phone":
@@ -146,7 +151,7 @@ def entries_in(path: Path) -> Iterator[Entry]:
 def _numbered(lines: Iterator[str], path: Path) -> Iterator[tuple[int, Entry]]:
     """Yield each entry with the number of its line."""
     columns: list[tuple[int, Kind]] | None = None
-    delimiter = ","
+    delimiter, others = ",", ""
     for number, line in enumerate(lines, 1):
         if len(line) > _LONGEST_LINE:
             raise _unreadable(path, f"line {number} is longer than a megabyte; is it a list?")
@@ -156,15 +161,21 @@ def _numbered(lines: Iterator[str], path: Path) -> Iterator[tuple[int, Entry]]:
         if columns is None:
             delimiter = max(_DELIMITERS, key=text.count)
             columns = _columns_of(next(csv.reader([text], delimiter=delimiter, strict=True)), path)
+            others = f"@{_DELIMITERS.replace(delimiter, '')}"
             if columns:
                 continue
         if not columns:
             yield number, Entry(_unquoted(text.strip()))
             continue
         [row] = csv.reader([text], delimiter=delimiter, strict=True)
+        if len(row) <= columns[0][0] and any(each in text for each in others):
+            raise _unreadable(
+                path, f"line {number} has fewer columns than the header; is its separator another?"
+            )
         for at, kind in columns:
-            if at < len(row) and row[at].strip():
-                yield number, Entry(row[at].strip(), kind)
+            cell = row[at].strip() if at < len(row) else ""
+            if cell and not (kind in ("email", "phone") and is_placeholder(cell)):
+                yield number, Entry(cell, kind)
 
 
 def _columns_of(row: Sequence[str], path: Path) -> list[tuple[int, Kind]]:
@@ -192,7 +203,7 @@ def _kind_of(spelled: str) -> Kind | None:
         return "email"
     if "phone" in spelled or "mobile" in spelled:
         return "phone"
-    return "id" if spelled in _IDS else None
+    return "id" if _HASHED.sub("", spelled) in _IDS else None
 
 
 def _unquoted(text: str) -> str:
@@ -208,6 +219,10 @@ def _why_none(entry: Entry) -> str | None:
         return "is no single entry; keep one a line, or give the columns of a CSV file a header"
     if "@" in text and (text.count("@") > 1 or " " in text):
         return "is no email alone; keep one entry a line"
+    if entry.kind == "email" and not (email_in(text) or _is_sha256(text)):
+        return "has in its column of emails what is neither an email nor the SHA-256 of one"
+    if entry.kind == "phone" and not (phone_in(text) or _is_sha256(text)):
+        return "has in its column of phones what is neither a phone number nor the SHA-256 of one"
     return None
 
 
@@ -222,8 +237,9 @@ def _has(digests: Sequence[int], digest: int) -> bool:
 
 def _digests_of_phone(text: str) -> Iterator[int]:
     """Yield the digests by which a phone number is found: as it is written, and by its digits alone."""
-    digits = "".join(filter(str.isdigit, text)).lstrip("0")
-    for form in (text.strip(), digits, f"+{digits}"):
+    all_digits = "".join(filter(str.isdigit, text))
+    digits = all_digits.lstrip("0")
+    for form in (text.strip(), all_digits, digits, f"+{digits}"):
         yield _digest(form)
 
 

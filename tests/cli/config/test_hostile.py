@@ -38,6 +38,7 @@ TRUSTED = {
     "output": "'x'",
     "update": "'x'",
     "log": "'x'",
+    "traits.include": "['password']",
 }
 
 

@@ -1,5 +1,6 @@
 """Suppression lists: whom an entry stands for, and which files are lists."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def test_an_email_is_listed_in_any_case_also_as_a_user_id() -> None:
         listed = Suppression([Entry(entry)])
         assert listed.has_email("ADA@example.com ")
         assert listed.has_id("ada@EXAMPLE.com")
+
+
+@pytest.mark.parametrize("made_of", ["Ada@Example.com", "ada@example.com"])
+@pytest.mark.parametrize("form", [str, str.upper, "sha256:{}".format, "SHA256:{}".format])
+def test_a_digest_may_be_of_the_email_as_it_is_written(
+    made_of: str, form: Callable[[str], str]
+) -> None:
+    listed = Suppression([Entry(form(hashed(made_of)))])
+    assert listed.has_email(" Ada@Example.com")
+    assert listed.has_id("Ada@Example.com")
+
+
+def test_a_digest_may_be_of_the_digits_of_a_phone_with_their_zeros() -> None:
+    assert Suppression([Entry(hashed("02079460002"))]).has_phone("020 7946-0002")
 
 
 @pytest.mark.parametrize(
@@ -84,9 +99,12 @@ def test_exactly_the_listed_ids_are_on_it(entries: list[str], other: str) -> Non
         ("\n\nUser ID,Note\n1,x\n2,\n,y\n", ["1", "2"]),
         ('id,email\n1,"a@b.co"\n2\n', ["a@b.co"]),
         ("id,name\n1,x\n", ["1"]),
+        ("phone,email\nn/a,a@x.co\n12345,NULL\n", ["a@x.co", "12345"]),
         ("email;name\na@x.co;Ada\n", ["a@x.co"]),
         ("name\temail\n\ta@x.co\n", ["a@x.co"]),
         ("user_id,user_email\n77,a@x.co\n", ["77", "a@x.co"]),
+        ("email,user_id_sha256\na@x.co," + "a" * 64 + "\n", ["a@x.co", "a" * 64]),
+        ("Hashed User ID,email\n" + "a" * 64 + ",\n", ["a" * 64]),
         ("Name,Email 1,Mobile phone\nAda,a@x.co,12345\n", ["a@x.co", "12345"]),
         ("auth0|1\nsha256:" + "a" * 64 + "\n", ["auth0|1", "sha256:" + "a" * 64]),
     ],
@@ -116,6 +134,13 @@ def test_the_entries_of_a_list(tmp_path: Path, text: str, entries: list[str]) ->
         b"email\na@x.co b@x.co\n",
         b"1;2\n",
         b"1\ta@x.co\n",
+        b"name,email\nLovelace, Ada,a@x.co\n",
+        b"email;name\na@x.co,Ada\n",
+        b"name;email\nAda,a@x.co\n",
+        b"email\na at x.co\n",
+        b"email,name\n" + b"a" * 32 + b",Ada\n",
+        b"email_sha1,name\n" + b"a" * 40 + b",Ada\n",
+        b"phone\n12345 ext. 6\n",
     ],
 )
 def test_half_a_list_is_none(tmp_path: Path, content: bytes) -> None:
