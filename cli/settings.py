@@ -62,8 +62,8 @@ _NOT_WITH_PLAN: Final = (
     "consent_categories", "retry_rejects", "min_age", "create_only", "fill_missing",
     "ignored_warnings", "unidentified", "excluded_traits", "included_traits", "only_traits",
     "renamed_traits", "last_surveyed", "response_event", "response_score", "response_text",
-    "decline_event", "group_prefix", "rollups", "surveys_disabled", "max_rejected", "max_warnings",
-    "fail_on", "min_records", "baseline",
+    "decline_event", "group_prefix", "rollups", "surveys_disabled", "external_id", "max_rejected",
+    "max_warnings", "fail_on", "min_records", "baseline",
 )  # fmt: skip
 
 _SINGULAR: Final = {
@@ -332,6 +332,9 @@ def _rules(values: Values) -> "MappingRules":
         group_prefix=values["group_prefix"],
         rollup=with_rollups(rules.rollup, values["rollups"]),
         surveys_disabled=values.get("surveys_disabled"),
+        identity=replace(
+            rules.identity, external_id=values["external_id"] or rules.identity.external_id
+        ),
     )
     rules.check()
     return rules

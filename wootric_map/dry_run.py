@@ -199,8 +199,9 @@ class DryRun:
             if settings.out:
                 fills = options.existing == "fill"
                 tells = options.rules.derives
+                rule = options.rules.identity.external_id_from
                 writer = _plan_file(
-                    settings.out, compared, settings.against, fills=fills, tells=tells
+                    settings.out, compared, settings.against, fills=fills, tells=tells, rule=rule
                 )
                 saved = stack.enter_context(writer)
             with self._observer.reading(sources) as on_bytes:
@@ -219,6 +220,8 @@ class DryRun:
                     history=memory.rejects if memory else None,
                     on_bytes=on_bytes,
                 )
+        if memory:
+            memory.note_external_id(plan.external_id_from)
         if saved and plan.derives:
             saved.tell(plan.told())
         return plan, compared.complete(plan), saved
@@ -359,10 +362,12 @@ def _keep(file: UnidentifiedFile, plan: Plan) -> KeptRecords | None:
 
 
 def _plan_file(
-    out: Path, compared: Compared, against: str, *, fills: bool, tells: bool
+    out: Path, compared: Compared, against: str, *, fills: bool, tells: bool, rule: str | None
 ) -> PlanWriter:
     account, name = compared.account, name_of(against)
     try:
-        return PlanWriter(out, account=account, against=name, fills=fills, tells=tells)
+        return PlanWriter(
+            out, account=account, against=name, fills=fills, tells=tells, external_id_from=rule
+        )
     except OSError as error:
         raise UnfitSettingsError(f"--out {out}: {error.strerror or error}") from error

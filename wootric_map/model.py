@@ -1,7 +1,7 @@
 """The data that passes between the steps: end users, calls, warnings, and the outcomes of records."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from wootric_map.survey_calls import Pairs, SurveyDecline, SurveyResponse, SurveysOff
@@ -27,6 +27,29 @@ class EndUserUpsert:
     last_surveyed: int | None = None
     """Unix seconds; only in the fields of a call that creates an end user, and only if the user asks for it:
     it stops surveys (wootric.md 3)."""
+    external_id_from: str | None = None
+    """The trait that gives the external id, in the spelling that all its spellings share; None if the
+    `userId` is the external id."""
+    user_id: str | None = None
+    """The `userId`, where a trait gives the external id; never sent, nor looked up in the account."""
+
+    @property
+    def segment_user_id(self) -> str | None:
+        """The `userId`, by which records and earlier runs know the end user."""
+        return self.user_id if self.external_id_from else self.external_id
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Yield all ids that tell the end user: those for look-ups, and a `userId` that is not sent."""
+        yield from self.look_up_keys()
+        if self.user_id:
+            yield "user_id", self.user_id
+
+    def known_keys(self) -> Iterator[tuple[LookUpKey, str]]:
+        """Yield the keys by which earlier runs know the end user: the `userId`, whatever is sent."""
+        if self.external_id_from:
+            yield from replace(self, external_id=self.user_id).look_up_keys()
+        else:
+            yield from self.look_up_keys()
 
     def look_up_keys(self) -> Iterator[tuple[LookUpKey, str]]:
         """Yield the fields and values for look-ups, in order; the phone number only if there is no email."""
@@ -148,6 +171,7 @@ WarningCode: TypeAlias = Literal[
     "already_taken",
     "ambiguous_alias",
     "ambiguous_email",
+    "ambiguous_external_id",
     "ambiguous_user_id",
     "amount_rounded",
     "call_too_long",
@@ -157,6 +181,7 @@ WarningCode: TypeAlias = Literal[
     "integer_without_amount",
     "invalid_created_at",
     "invalid_email",
+    "invalid_external_id",
     "invalid_opt_out",
     "invalid_phone",
     "key_collision",

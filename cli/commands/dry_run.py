@@ -22,6 +22,7 @@ from wootric_map.errors import StoppedError, WootricError
 @options.paths_argument()
 @options.reading_options
 @options.surveys_disabled_option
+@options.external_id_option
 @options.ignore_warning_option
 @options.planning_options
 @options.last_surveyed_option

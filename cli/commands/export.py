@@ -43,6 +43,7 @@ from wootric_map.write_csv import WriteCsv
 )
 @options.reading_options
 @options.surveys_disabled_option
+@options.external_id_option
 @options.ignore_warning_option
 @options.end_user_planning_options
 @options.processes_option

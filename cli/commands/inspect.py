@@ -18,6 +18,7 @@ from wootric_map.inspection.inspect_export import Inspect
 @options.paths_argument()
 @options.reading_options
 @options.surveys_disabled_option
+@options.external_id_option
 @options.ignore_warning_option
 @options.processes_option
 @options.format_option()

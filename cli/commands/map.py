@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.command("map")
 @options.paths_argument()
 @options.reading_options
+@options.external_id_option
 @options.ignore_warning_option
 @options.processes_option
 @options.account_options

@@ -29,6 +29,7 @@ _PLANNED_BEFORE: Final = (
 @options.paths_argument(required=False)
 @options.reading_options
 @options.surveys_disabled_option
+@options.external_id_option
 @options.ignore_warning_option
 @options.planning_options
 @options.last_surveyed_option

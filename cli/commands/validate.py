@@ -22,6 +22,7 @@ from wootric_map.validate import Validate
 @options.paths_argument()
 @options.reading_options
 @options.surveys_disabled_option
+@options.external_id_option
 @options.ignore_warning_option
 @options.processes_option
 @options.threshold_options

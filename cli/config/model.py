@@ -443,6 +443,7 @@ ELSEWHERE: Final = {
     "response_score": "write it in [responses], as score",
     "response_text": "write it in [responses], as text",
     "decline_event": "write it in [responses], as decline_event",
+    "external_id": "write it in [identity], as external_id",
 }
 """What stands in no configuration file, and where it belongs."""
 

@@ -14,6 +14,7 @@ from cli.options.planning import (
     workers_option,
 )
 from cli.options.reading import (
+    external_id_option,
     ignore_warning_option,
     paths_argument,
     processes_option,
@@ -31,6 +32,7 @@ __all__ = [
     "connection_options",
     "credential_options",
     "end_user_planning_options",
+    "external_id_option",
     "format_option",
     "ignore_warning_option",
     "journal_option",

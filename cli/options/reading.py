@@ -223,6 +223,15 @@ surveys_disabled_option = click.option(
 """The option that names the trait of whoever wants no surveys."""
 
 
+external_id_option = click.option(
+    "--external-id",
+    metavar="PLACE",
+    help="The trait that is the external id in Wootric in place of the userId, such as traits.accountId; "
+    "dots lead into objects. Who is whom is decided without it; whoever has none is sent no external id.",
+)
+"""The option that names the trait of the external id."""
+
+
 ignore_warning_option = click.option(
     "--ignore-warning",
     "ignored_warnings",

@@ -214,6 +214,9 @@ def _end_users(counts: EndUserCounts) -> Iterator[str]:
         yield f"  {counts.identified:,} {identified} an identify; a push writes {written} of them."
     if counts.opted_out is not None:
         yield f"  A push turns surveys off for {plural(counts.opted_out, 'end user')}."
+    if counts.with_external_id is not None:
+        of_them = f"{counts.with_external_id:,} of {counts.identified:,}"
+        yield f"  The trait that gives external ids states one for {of_them}; no userId is sent as one."
     eligible = counts.written - (counts.opted_out or 0)
     if eligible:
         yield (
@@ -236,6 +239,9 @@ def _ids(ids: IdCounts) -> Iterator[str]:
         told.append(plural(ids.ambiguous_aliases, "ambiguous alias", "ambiguous aliases"))
     if told:
         yield f"  Ids of several people, which tie nobody: {', '.join(told)}"
+    if ids.ambiguous_external_ids:
+        count = plural(ids.ambiguous_external_ids, "external id")
+        yield f"  Stated of several end users, and sent for none: {count}"
     if ids.placeholders:
         first = ids.placeholders[:_PLACEHOLDERS]
         named = [f"{quoted(each.text)} {plural(each.records, 'time')}" for each in first]

@@ -65,6 +65,8 @@ def next_commands(
     reading = [*of_files, *_reading(values)]
     place = values["surveys_disabled"]
     opting_out = ("--surveys-disabled", place) if place else ()
+    if place := values["external_id"]:
+        opting_out = (*opting_out, "--external-id", place)
     mapping = [*opting_out, *_typed_names(found, values), *_excluded(found)]
     registered = [
         word for name in values["registered_events"] for word in ("--registered-event", name)

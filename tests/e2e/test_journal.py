@@ -735,8 +735,8 @@ def test_a_full_disk_ends_the_run_with_5_before_what_it_could_not_put_on_record(
 ) -> None:
     users = [identify(f"u{n}", f"u{n}@example.com") for n in range(200)]
     export = replay.write(users)
-    # No file may grow past 160 KiB, which the journal needs and nothing else does.
-    limits = {resource.RLIMIT_FSIZE: (160 * 1024, 160 * 1024)}
+    # No file may grow past 192 KiB, which the journal needs and nothing else does.
+    limits = {resource.RLIMIT_FSIZE: (192 * 1024, 192 * 1024)}
     limited = replay.run_within(limits, "push", export)
     assert limited.returncode == 5, limited.stderr
     assert "the journal can't be written" in limited.stderr

@@ -386,7 +386,7 @@ def test_a_plan_for_no_account_goes_to_any(replay: Replay) -> None:
 
 def _newer(plan: list[bytes]) -> list[bytes]:
     head = orjson.loads(plan[0])
-    return [orjson.dumps({**head, "wootric_replay_plan": 3}), *plan[1:]]
+    return [orjson.dumps({**head, "wootric_replay_plan": 4}), *plan[1:]]
 
 
 @pytest.mark.parametrize(

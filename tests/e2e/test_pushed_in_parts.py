@@ -140,7 +140,11 @@ def as_it_was_left_before(replay: Replay) -> None:
             "DROP TABLE witness; DROP TABLE tie; DROP TABLE alias; DROP TABLE filled; "
             "ALTER TABLE run DROP COLUMN responses; ALTER TABLE run DROP COLUMN declines; "
             "DROP TABLE group_trait; DROP TABLE membership; DROP TABLE rolled_event; DROP TABLE rolled_up; "
-            "ALTER TABLE run DROP COLUMN surveys_off; "
+            "ALTER TABLE run DROP COLUMN surveys_off; DROP TABLE external_id; "
+            "ALTER TABLE account DROP COLUMN external_id_from; "
+            "ALTER TABLE account DROP COLUMN external_id_since; "
+            "ALTER TABLE in_flight DROP COLUMN external_id_from; "
+            "ALTER TABLE in_flight DROP COLUMN user_id; "
             "PRAGMA user_version = 5;"
         )
 

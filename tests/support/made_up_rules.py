@@ -103,7 +103,13 @@ _TABLES: st.SearchStrategy[Tables] = st.fixed_dictionaries(
         "events": _names([name for name in EVENT_NAMES if name[0] != "S"], ["Signed Up", "Bought"]),
         "pages": _names(PAGE_NAMES, ["Home"]),
         "identity": st.sampled_from(
-            [{"placeholders": ["1"]}, {"placeholders": ["D"]}, {"placeholders": ["2", "e"]}]
+            [
+                {"placeholders": ["1"]},
+                {"placeholders": ["D"]},
+                {"placeholders": ["2", "e"]},
+                {"external_id": "traits.plan"},
+                {"external_id": "traits.address.zip"},
+            ]
         ),
         "responses": st.just({"event": "Survey", "score": "properties.feedbackScore"}),
     },

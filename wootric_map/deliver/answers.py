@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from wootric_map.deliver.attempts import is_gone
@@ -28,6 +28,7 @@ from wootric_map.deliver.questions import (
     RecallFormerId,
     RecallOptOut,
     RecallStatements,
+    RecallStranger,
     RecallTurnedOff,
     RecallWritten,
     WriteStep,
@@ -103,7 +104,7 @@ class Answers:
                 return self._recalled_by_former_id(asked)
             case RecallWritten():
                 with suppress(CallFailedError):
-                    return journal.find(asked.wanted) or self._find(asked.wanted)
+                    return journal.find(asked.wanted) or self._written(asked.wanted)
                 return None
             case LookAtAccount():
                 self._lock.take(asked.remembered.id)
@@ -120,8 +121,19 @@ class Answers:
             case RecallTurnedOff():
                 self._lock.take(asked.number)
                 return journal.has_turned_off(asked.number)
+            case RecallStranger():
+                return journal.is_anothers(*asked)
             case LookUp():
                 return self._looked_up(asked)
+
+    def _written(self, wanted: EndUserUpsert) -> EndUser | None:
+        """Return an end user of the account, unless external ids by a trait may have found somebody else."""
+        if wanted.external_id_from:
+            return self._find(replace(wanted, external_id=None))
+        found = self._find(wanted)
+        if found is None or not self._journal.claims.has_had_stated_ids:
+            return found
+        return None if self._journal.is_anothers(found.id, (wanted,), ()) else found
 
     def _recalled_fill(self, asked: RecallFill) -> RememberedFill | None:
         filled = self._journal.filled_in(asked.keys)
@@ -154,8 +166,18 @@ class Answers:
         is_changed = self._lock.take(found.id)
         if is_changed or (not is_fresh and self._work.may_be_outdated(found)):
             # Another delivery or run has changed the end user since.
-            return self._find(asked.wanted)
+            return self._found_anew(asked.wanted, found)
         return found
+
+    def _found_anew(
+        self, wanted: EndUserUpsert, found: EndUser | RememberedEndUser
+    ) -> EndUser | None:
+        """Look an end user up who was found before; `found` is how they were."""
+        is_journals = isinstance(found, RememberedEndUser)
+        if is_journals and not wanted.wootric_id and self._journal.claims.has_had_stated_ids:
+            # The account may have another external id by now, by which nobody is found.
+            wanted = replace(wanted, wootric_id=str(found.id))
+        return self._find(wanted)
 
     def _known_or_looked_up(
         self, asked: LookUp, known: KnownEndUsers

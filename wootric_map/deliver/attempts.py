@@ -1,6 +1,7 @@
 """Further attempts at a write that got no answer, or that Wootric refused as out of date."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 
 from wootric_map.deliver.compare import restrict_write
@@ -18,6 +19,7 @@ from wootric_map.deliver.verdicts import Change, change
 from wootric_map.errors import CallFailedError
 from wootric_map.model import EndUser, Existing, Failure, Skip
 from wootric_map.plan.steps import EndUserPlan, Write
+from wootric_map.wootric.taken_ids import taken_ids
 
 
 class Attempts:
@@ -71,8 +73,10 @@ class Attempts:
             before = held
             try:
                 # A look-up shows whether the write has arrived; sending it again would not.
-                held, is_taken = yield from self._found_anew(write)
-                if held and _is_anothers_value(failure, before, held):
+                held, is_taken = yield from self._found_anew(write, before)
+                if held and self._is_only_id_taken(failure, before, held):
+                    is_taken = True
+                elif held and _is_anothers_value(failure, before, held):
                     # The owner of the email is the end user now; an external id is somebody else's.
                     held, is_taken = (yield from self._email_owner(held)), True
                     if held is None:
@@ -131,16 +135,31 @@ class Attempts:
             return None
         return held if isinstance(answer, EndUser) else None
 
-    def _found_anew(self, write: Write) -> Deciding[tuple[EndUser | None, bool]]:
+    def _is_only_id_taken(self, failure: Failure, before: Held, held: EndUser) -> bool:
+        """Return whether somebody else has what a trait states to be the external id, and nothing else."""
+        return (
+            self._end_user.external_id_may_be_anothers
+            and _is_anothers_value(failure, before, held)
+            and taken_ids(failure.message) == {"external_id"}
+        )
+
+    def _found_anew(self, write: Write, before: Held) -> Deciding[tuple[EndUser | None, bool]]:
         """Look the end user up in the account by all ids of the write and the end user.
+
+        Args:
+            write: what is to be written.
+            before: the end user as they were known; the account may have another external id of theirs, where
+                a trait gives it.
 
         Returns:
             The end user, and whether somebody else has their external id.
         """
         whole = self._end_user.looked_up(write.whole)
+        if before and self._end_user.external_id_may_be_anothers:
+            whole = replace(whole, wootric_id=whole.wootric_id or str(before.id))
         return (
             yield from find_in_account(
-                (whole, *self._end_user.identifiers()), self._is_other_persons_email
+                (whole, *self._end_user.identifiers()), self._end_user, self._is_other_persons_email
             )
         )
 

@@ -131,6 +131,8 @@ def difference(wanted: EndUserUpsert, held: EndUser | RememberedEndUser) -> EndU
             for name, value in wanted.properties.items()
             if not held.holds_property(name, value)
         },
+        external_id_from=wanted.external_id_from,
+        user_id=wanted.user_id,
     )
     if not changed.fields():
         return None

@@ -76,6 +76,7 @@ def decide(
     existing: Existing = "update",
     creates_first: bool = False,
     begin: CarriedOver = NOTHING_CARRIED_OVER,
+    counts_from: float = 0,
 ) -> Decisions:
     """Decide about an end user's steps in their order.
 
@@ -97,6 +98,8 @@ def decide(
         creates_first: whether an end user may be created without a look-up before, where nobody can be taken
             for somebody else by that.
         begin: what is known after earlier steps of the end user, if `steps` are only the events.
+        counts_from: the first run whose writes count by themselves: those of earlier runs may have been
+            undone, and are compared.
     """
     deciding = _EndUserDecisions(
         end_user,
@@ -113,6 +116,7 @@ def decide(
         begin.is_taken,
         begin.refused,
         begin.asked,
+        latest=counts_from,
         is_new=begin.is_new,
     )
     for step in steps:
@@ -342,7 +346,7 @@ class _EndUserDecisions:
         known = self.held
         if isinstance(known, RememberedEndUser):
             identifiers, is_others = self.end_user.identifiers(), self.is_other_persons_email
-            found, is_taken = yield from find_in_account(identifiers, is_others)
+            found, is_taken = yield from find_in_account(identifiers, self.end_user, is_others)
             self.is_taken = self.is_taken or is_taken
             self.held = found if found and found.id == known.id else known
 
@@ -350,7 +354,10 @@ class _EndUserDecisions:
         """Look the end user up; return the answer, and whether somebody else has their external id."""
         compares = question.compares
         answer, is_taken = yield from look_up(
-            question, lambda rest: LookUp(rest, compares), self.is_other_persons_email
+            question,
+            lambda rest: LookUp(rest, compares),
+            self.end_user,
+            self.is_other_persons_email,
         )
         if isinstance(answer, RememberedEndUser):
             is_taken = is_taken or answer.external_id_is_taken

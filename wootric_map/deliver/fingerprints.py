@@ -100,7 +100,7 @@ class Fingerprints:
         """Return the fingerprints of the `userId`s and emails of an end user, by kind."""
         found: dict[str, dict[bytes, None]] = {"external_id": {}, "email": {}}
         for each in identifiers:
-            for kind, value in (("external_id", each.external_id), ("email", each.email)):
+            for kind, value in (("external_id", each.segment_user_id), ("email", each.email)):
                 name = self.identity(kind, value)
                 if name:
                     found[kind][name] = None
@@ -110,7 +110,7 @@ class Fingerprints:
         """Yield the fingerprints of all ids of an end user, the surest first."""
         for by, value in (
             ("id", wanted.wootric_id),
-            ("external_id", wanted.external_id),
+            ("external_id", wanted.segment_user_id),
             ("email", wanted.email),
             ("phone_number", wanted.phone_number),
         ):
@@ -213,6 +213,10 @@ class Memory(Protocol):
         """Whether the deliveries of earlier runs count, and there are any."""
 
     @property
+    def external_id_since(self) -> float:
+        """The first run since which nothing else has given the external ids."""
+
+    @property
     def may_have_end_users(self) -> bool:
         """Whether earlier runs met any end user."""
 
@@ -238,6 +242,11 @@ class Memory(Protocol):
 
     def find(self, wanted: EndUserUpsert) -> RememberedEndUser | None:
         """Return an end user as an earlier run left them in Wootric; None if none did."""
+
+    def is_anothers(
+        self, number: int, identifiers: Iterable[EndUserUpsert], earlier_ids: Collection[int]
+    ) -> bool:
+        """Return whether earlier runs know an end user of the account, by Wootric's id, as somebody else."""
 
     def past_opt_out(self, key: str, identifiers: Iterable[EndUserUpsert]) -> PastOptOut | None:
         """Return whether an earlier run has turned surveys off for an end user, or None."""

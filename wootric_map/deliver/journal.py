@@ -76,6 +76,9 @@ class Journal:
             resends=resends,
             since=since,
         )
+        self._session: Final = session
+        self.external_id_since: float = 0
+        """The first run since which nothing else has given the external ids; see `note_external_id`."""
         self.runs: Final = Runs(session)
         self.claims: Final = Claims(session)
         self.rejects: Final = RejectedRecords(session)
@@ -184,6 +187,19 @@ class Journal:
         """Write what is left, and close the file; what comes later is not written."""
         self._commits.close()
 
+    def note_external_id(self, rule: str | None) -> None:
+        """Take note of which trait gives the external ids of this run; None for the `userId`.
+
+        A write that was made while something else gave them may have been undone since.
+        """
+        query = "SELECT external_id_from, external_id_since FROM account"
+        before, since = self._commits.first(query) or (None, 0)
+        self.external_id_since = since
+        if before != rule:
+            self.external_id_since = self._session.run
+            query = "UPDATE account SET external_id_from = ?, external_id_since = ?"
+            self._commits.enqueue(query, (rule, self._session.run))
+
     @property
     def failure(self) -> str | None:
         """Why the journal can't be written, or is not what the next run finds; None if all is well."""
@@ -208,6 +224,12 @@ class Journal:
     def past_opt_out(self, key: str, identifiers: Iterable[EndUserUpsert]) -> PastOptOut | None:
         """Return whether an earlier run has turned surveys off for an end user; see `OptOuts.recalled`."""
         return self.opt_outs.recalled(key, identifiers)
+
+    def is_anothers(
+        self, number: int, identifiers: Iterable[EndUserUpsert], earlier_ids: Collection[int]
+    ) -> bool:
+        """Return whether earlier runs know an end user as somebody else; see `EndUsers.is_anothers`."""
+        return self.end_users.is_anothers(number, identifiers, earlier_ids)
 
     def has_turned_off(self, number: int) -> bool:
         """Return whether a run has turned surveys off for an end user; see `OptOuts.is_off`."""
@@ -234,5 +256,6 @@ class Journal:
         for table in (
             "delivered", "in_flight", "failed", "end_user", "former_id", "claim", "tie", "alias", "reject",
             "filled", "pace", "group_trait", "membership", "rolled_event", "rolled_up",
+            "external_id",
         ):  # fmt: skip
             self._commits.enqueue(f"DELETE FROM {table}", ())  # noqa: S608

@@ -78,6 +78,33 @@ class Claims:
         """Add pairs of fingerprints of a `previousId` and the `userId` that it is aliased to."""
         self._add_edges("INSERT OR IGNORE INTO alias VALUES (?, ?)", aliases)
 
+    @property
+    def has_had_stated_ids(self) -> bool:
+        """Whether a trait has given the external ids of any run."""
+        query = "SELECT external_id_from IS NOT NULL OR external_id_since > 0 FROM account"
+        found = self._commits.first(query)
+        return bool(found and found[0])
+
+    def external_id_print(self, rule: str, text: str) -> int:
+        """Return the fingerprint of an external id that a trait states; it is never that of a `userId`."""
+        found = self._fingerprints.identity(f"external id by {rule}", text)
+        return 0 if found is None else short(found)
+
+    def external_ids(self, prints: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Yield some of these external ids, each with an id of one person who has stated it in any run."""
+        several = self._several
+        some = ", ".join("?" * len(prints))
+        query = f"SELECT value, id FROM external_id WHERE value IN ({some})"  # noqa: S608
+        with self._commits.reading() as database:
+            for value, claimed in database.execute(query, tuple(prints)):
+                if claimed not in several:
+                    yield value, claimed
+
+    def add_external_ids(self, stated: Iterable[tuple[int, int]]) -> None:
+        """Add external ids that traits state, each with an id of whoever states it."""
+        with self._commits.reading() as database:
+            database.executemany("INSERT OR IGNORE INTO external_id VALUES (?, ?)", sorted(stated))
+
     def _add_edges(self, query: str, pairs: Iterable[tuple[int, int]]) -> None:
         coming = iter(pairs)
         while batch := sorted(islice(coming, _CLAIMS_AT_ONCE)):

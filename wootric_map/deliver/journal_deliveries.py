@@ -119,7 +119,8 @@ class Deliveries:
     def doubtful_writes(self) -> list[Doubt]:
         """Return the writes that earlier runs sent without getting an answer."""
         query = (
-            "SELECT key, wootric_id, external_id, email, phone, fields, said, ids FROM in_flight "
+            "SELECT key, wootric_id, external_id, email, phone, fields, said, ids, external_id_from, user_id "
+            "FROM in_flight "
             "WHERE kind = ? AND run < ?"
         )
         with self._commits.reading() as database:
@@ -128,12 +129,28 @@ class Deliveries:
             Doubt(
                 key,
                 EndUserUpsert(
-                    wootric_id=wootric_id, external_id=external_id, email=email, phone_number=phone
+                    wootric_id=wootric_id,
+                    external_id=external_id,
+                    email=email,
+                    phone_number=phone,
+                    external_id_from=external_id_from,
+                    user_id=user_id,
                 ),
                 unpacked(fields),
                 Provenance(statements or b"", ids or b""),
             )
-            for key, wootric_id, external_id, email, phone, fields, statements, ids in found
+            for (
+                key,
+                wootric_id,
+                external_id,
+                email,
+                phone,
+                fields,
+                statements,
+                ids,
+                external_id_from,
+                user_id,
+            ) in found
         ]
 
     def in_doubt(self) -> int:
@@ -163,16 +180,17 @@ class Deliveries:
             JournalFailedError: the record can't be made, so the delivery must not be sent.
             StoppedError: the journal is closed.
         """
-        about: tuple[object, ...] = (None,) * 7
+        about: tuple[object, ...] = (None,) * 9
         if wanted is not None:
             about = (
                 wanted.wootric_id, wanted.external_id, wanted.email, wanted.phone_number,
                 packed(fields or self._session.fingerprints.of(wanted)), *provenance,
+                wanted.external_id_from, wanted.user_id,
             )  # fmt: skip
         reached = self._commits.enqueue(
             "INSERT INTO in_flight "
-            "(key, kind, run, wootric_id, external_id, email, phone, fields, said, ids) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "(key, kind, run, wootric_id, external_id, email, phone, fields, said, ids, external_id_from, "
+            "user_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (key_of(key), KIND_OF[action], self._run, *about),
         )
         self._commits.commit(reached)

@@ -1,6 +1,6 @@
 """The end users in a journal: what earlier runs left of each in Wootric, and what was stated about them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -76,7 +76,7 @@ class EndUsers:
             return None
         if found.by == "phone_number" and (found.email or found.external_id):
             return None
-        other = self._fingerprints.identity("external_id", wanted.external_id)
+        other = self._fingerprints.identity("external_id", wanted.segment_user_id)
         if found.by == "email" and found.external_id and other and found.external_id != other:
             query = "SELECT 1 FROM former_id WHERE name = ? AND end_user = ?"
             is_theirs = self._commits.first(query, other, found.number)
@@ -94,7 +94,7 @@ class EndUsers:
             is_former = owner not in (None, each.number) and each.email is not None
             if each.by != "external_id" or not (is_former or self._is_anothers(each.email, wanted)):
                 return each, is_taken
-            is_taken = True
+            is_taken = is_taken or self._has_external_id(each, wanted)
         return None, is_taken
 
     def _matches(self, wanted: EndUserUpsert) -> list["_Match"]:
@@ -102,7 +102,7 @@ class EndUsers:
         identity = self._fingerprints.identity
         keys: list[tuple[LookUpKey, object]] = [
             ("id", int(value)) if by == "id" else (by, identity(by, value))
-            for by, value in wanted.look_up_keys()
+            for by, value in wanted.known_keys()
             if by != "id" or WOOTRIC_ID.fullmatch(value)
         ]
         if not keys:
@@ -116,6 +116,13 @@ class EndUsers:
         with self._commits.reading() as database:
             rows = database.execute(f"{query} ORDER BY 1, 2", [value for _, value in keys])
             return [_Match(keys[nth][0], *row) for nth, *row in rows]
+
+    def _has_external_id(self, match: "_Match", wanted: EndUserUpsert) -> bool:
+        """Return whether an end user with the `userId` has the external id, which may be another value."""
+        if wanted.external_id_from is None:
+            return True
+        held = RememberedEndUser(match.number, unpacked(match.fields), self._fingerprints)
+        return bool(wanted.external_id and held.holds("external_id", wanted.external_id))
 
     def _is_anothers(self, email: bytes | None, wanted: EndUserUpsert) -> bool:
         """Return whether an email shows that a `userId` has found somebody else.
@@ -151,6 +158,27 @@ class EndUsers:
             others = {name: each for name, each in statements.by_name.items() if name != mine}
             statements = replace(statements, by_name=others)
         return RememberedStatements(statements, self._fingerprints)
+
+    def is_anothers(
+        self, number: int, identifiers: Iterable[EndUserUpsert], earlier_ids: Collection[int]
+    ) -> bool:
+        """Return whether earlier runs know an end user of the account as somebody else.
+
+        Args:
+            number: Wootric's own id of the end user.
+            identifiers: the ids of the end user that was looked for.
+            earlier_ids: fingerprints of further ids of theirs.
+        """
+        query = "SELECT external_id, email, phone FROM end_user WHERE id = ?"
+        user_id, email, phone = self._commits.first(query, number) or (None, None, None)
+        identifiers = tuple(identifiers)
+        ids = self._fingerprints.ids(identifiers)
+        ours = {*map(short, ids["external_id"] + ids["email"]), *earlier_ids}
+        known = [short(each) for each in (user_id, email) if each is not None]
+        if known or phone is None:
+            return bool(known) and ours.isdisjoint(known)
+        identity = self._fingerprints.identity
+        return phone not in {identity("phone_number", each.phone_number) for each in identifiers}
 
     def has_met(self, number: int) -> bool:
         """Return whether any run, this one included, has met an end user since the snapshot."""

@@ -112,6 +112,13 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     CREATE INDEX rolled_up_by_email ON rolled_up (email);
     ALTER TABLE run ADD COLUMN surveys_off INTEGER;
+    CREATE TABLE external_id (
+        value INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (value, id)
+    ) WITHOUT ROWID;
+    ALTER TABLE account ADD COLUMN external_id_from TEXT;
+    ALTER TABLE account ADD COLUMN external_id_since INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE in_flight ADD COLUMN external_id_from TEXT;
+    ALTER TABLE in_flight ADD COLUMN user_id TEXT;
     """,
 )
 """The statements that bring a journal from each version to the next, the first from an empty file."""
@@ -128,7 +135,8 @@ _COUNTS: Final = (
 _FORMS: Final[Mapping[str, str]] = {
     "account": "typeof(account) = 'text' AND typeof(secret) = 'blob' AND length(secret) BETWEEN 1 AND 64 "
     "AND typeof(silent_until) = 'integer' AND typeof(token_fingerprint) IN ('text', 'null') "
-    "AND typeof(base_url) IN ('text', 'null')",
+    "AND typeof(base_url) IN ('text', 'null') AND typeof(external_id_from) IN ('text', 'null') "
+    "AND typeof(external_id_since) = 'integer'",
     "run": f"typeof(began) = 'real' AND began BETWEEN 0 AND {_LAST_SECOND} "
     f"AND (ended IS NULL OR typeof(ended) = 'real' AND ended BETWEEN 0 AND {_LAST_SECOND}) "
     + "".join(f"AND typeof({each}) IN ('integer', 'null') " for each in _COUNTS),
@@ -138,7 +146,9 @@ _FORMS: Final[Mapping[str, str]] = {
     "AND typeof(wootric_id) IN ('text', 'null') AND typeof(external_id) IN ('text', 'null') "
     "AND typeof(email) IN ('text', 'null') AND typeof(phone) IN ('text', 'null') "
     "AND (typeof(fields) = 'blob' OR kind > 0 AND fields IS NULL) AND typeof(said) IN ('blob', 'null') "
-    "AND typeof(ids) IN ('blob', 'null')",
+    "AND typeof(ids) IN ('blob', 'null') AND typeof(external_id_from) IN ('text', 'null') "
+    "AND typeof(user_id) IN ('text', 'null')",
+    "external_id": "typeof(value) = 'integer' AND typeof(id) = 'integer'",
     "end_user": "typeof(external_id) IN ('blob', 'null') AND typeof(email) IN ('blob', 'null') "
     "AND typeof(phone) IN ('blob', 'null') AND typeof(fields) = 'blob' "
     "AND typeof(met) IN ('real', 'null') AND typeof(said) IN ('blob', 'null') "

@@ -98,7 +98,7 @@ class Writes:
         run: int | None,
     ) -> None:
         identity = self._fingerprints.identity
-        external_id = identity("external_id", wanted.external_id)
+        external_id = identity("external_id", wanted.segment_user_id)
         email = identity("email", wanted.email)
         phone = identity("phone_number", wanted.phone_number)
         ids = IdPrints(number, external_id, email, phone)

@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 
 from wootric_map.deliver.compare import difference, restrict
 from wootric_map.deliver.fingerprints import Held, RememberedEndUser
-from wootric_map.deliver.questions import AssumedAbsent, Deciding, LookUp, LookUpAgain
+from wootric_map.deliver.questions import (
+    AssumedAbsent,
+    Deciding,
+    LookUp,
+    LookUpAgain,
+    RecallStranger,
+)
 from wootric_map.model import EndUser, EndUserUpsert, Existing
 from wootric_map.plan.steps import EndUserPlan
 from wootric_map.values.contact import comparable
@@ -14,6 +20,7 @@ from wootric_map.values.contact import comparable
 def look_up(
     question: LookUp | LookUpAgain,
     again: Callable[[EndUserUpsert], LookUp | LookUpAgain],
+    end_user: EndUserPlan,
     is_other_persons_email: Callable[[str], bool],
 ) -> Deciding[tuple[Held | AssumedAbsent, bool]]:
     """Look an end user up; a second time without the external id if that finds somebody else.
@@ -21,6 +28,7 @@ def look_up(
     Args:
         question: the first look-up.
         again: returns the look-up by other ids.
+        end_user: the end user.
         is_other_persons_email: as in `decide`.
 
     Returns:
@@ -31,20 +39,42 @@ def look_up(
     answer = yield question
     if isinstance(answer, AssumedAbsent):
         return answer, False
-    is_taken = isinstance(answer, EndUser) and is_anothers(answer, wanted, is_other_persons_email)
+    is_taken = isinstance(answer, EndUser) and (
+        is_anothers(answer, wanted, is_other_persons_email)
+        or (yield from _is_stranger(answer, wanted, end_user))
+    )
     if is_taken:
         rest = replace(wanted, external_id=None)
         answer = (yield again(rest)) if any(rest.look_up_keys()) else None
     return (answer if isinstance(answer, EndUser | RememberedEndUser) else None), is_taken
 
 
+def _is_stranger(held: EndUser, wanted: EndUserUpsert, end_user: EndUserPlan) -> Deciding[bool]:
+    """Return whether earlier runs know whoever was found by an external id as somebody else.
+
+    What a trait states of one end user may be another's `userId`, and runs may have sent either.
+    """
+    if (
+        not end_user.external_id_may_be_anothers
+        or wanted.external_id is None
+        or held.external_id != wanted.external_id
+        or wanted.wootric_id == str(held.id)
+    ):
+        return False
+    identifiers = (wanted, *end_user.identifiers())
+    return (yield RecallStranger(held.id, identifiers, end_user.earlier_ids)) is True
+
+
 def find_in_account(
-    identifiers: Iterable[EndUserUpsert], is_other_persons_email: Callable[[str], bool]
+    identifiers: Iterable[EndUserUpsert],
+    end_user: EndUserPlan,
+    is_other_persons_email: Callable[[str], bool],
 ) -> Deciding[tuple[EndUser | None, bool]]:
     """Look an end user up in the account itself, by each of these ids until one finds somebody.
 
     Args:
         identifiers: the ids of the end user, the surest first.
+        end_user: the end user.
         is_other_persons_email: as in `decide`.
 
     Returns:
@@ -53,7 +83,7 @@ def find_in_account(
     is_taken = False
     for wanted in identifiers:
         answer, is_anothers_id = yield from look_up(
-            LookUpAgain(wanted), LookUpAgain, is_other_persons_email
+            LookUpAgain(wanted), LookUpAgain, end_user, is_other_persons_email
         )
         is_taken = is_taken or is_anothers_id
         if isinstance(answer, EndUser):

@@ -145,6 +145,8 @@ def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) 
     """Add what a push would do for an end user whose last identify says all; False if only `_tell` can."""
     if person.kinds & (SEVERAL_PEOPLE | AMBIGUOUS) or plan.last_surveyed is not None:
         return False
+    if plan.external_id_from:
+        return False
     row = last_that_repeats(person.identifies)
     if row is None:
         return False
@@ -185,6 +187,8 @@ def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) 
 
 def _tell(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
     """Add what a push would do for an end user; add nothing and return False if only a rehearsal can tell."""
+    if plan.may_lack_external_id(person):
+        return False  # which external ids several people state, this process can't read
     end_user = plan.quick_end_user(person)
     folded = end_user.folded
     upsert = folded.upsert if folded else EndUserUpsert()

@@ -123,6 +123,20 @@ class LookAtAccount(NamedTuple):
         return EndUserUpsert(wootric_id=str(self.remembered.id))
 
 
+class RecallStranger(NamedTuple):
+    """Asks whether earlier runs know an end user of the account as somebody else; the journal answers.
+
+    It is asked of whoever was found by an external id that a trait states: it may be another's `userId`.
+    """
+
+    number: int
+    """Wootric's own id of the end user who was found."""
+    identifiers: tuple[EndUserUpsert, ...]
+    """The ids of the end user who was looked for."""
+    earlier_ids: Sequence[int]
+    """Fingerprints of further ids of theirs, by identifies of earlier runs."""
+
+
 class ListSurveys(NamedTuple):
     """Asks the account for the survey responses, or declines, of an end user.
 
@@ -166,6 +180,7 @@ Question: TypeAlias = (
     | ListSurveys
     | RecallOptOut
     | RecallTurnedOff
+    | RecallStranger
 )
 
 

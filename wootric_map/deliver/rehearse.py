@@ -34,6 +34,7 @@ from wootric_map.deliver.questions import (
     RecallFormerId,
     RecallOptOut,
     RecallStatements,
+    RecallStranger,
     RecallTurnedOff,
     next_decision,
 )
@@ -211,6 +212,7 @@ def _decisions(
         recalls_statements=memory is not None and memory.may_have_end_users,
         existing=plan.existing,
         creates_first=(knowledge is not None and knowledge.creates_first and not plan.suppresses),
+        counts_from=memory.external_id_since if memory else 0,
     )
 
 
@@ -330,6 +332,8 @@ def _recalled(
         return memory.past_opt_out(*asked)
     if isinstance(asked, RecallTurnedOff):
         return memory.has_turned_off(asked.number)
+    if isinstance(asked, RecallStranger):
+        return memory.is_anothers(*asked)
     if not (isinstance(asked, LookUp) and asked.compares and memory.remembers):
         return None
     return memory.find(asked.wanted)

@@ -158,6 +158,7 @@ class Replay:
             )
         if self.hold:
             self.hold()
+        self.journal.note_external_id(plan.external_id_from)
         registered = self._registered(has_tracks=plan.has_tracks)
         self._know_account(plan, registered)
         calls: Foretold | None = None
@@ -191,6 +192,8 @@ class Replay:
         """Deliver a saved plan."""
         total = self.report.records = saved.counts.total()
         remember(saved.told(), self.journal.claims, self.journal.histories)
+        if saved.has_any_writes:
+            self.journal.note_external_id(saved.external_id_from)
         registered = self._registered(has_tracks=saved.has_tracks)
         calls = None
         if self.preview.calls:

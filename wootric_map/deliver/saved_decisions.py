@@ -77,7 +77,7 @@ class PastRuns:
     def shared_id(self, identifiers: Iterable[EndUserUpsert]) -> str | None:
         """Return which kind of these ids several people carry (segment.md 8, rule 4); None if none does."""
         ids = tuple(identifiers)
-        users = [each.external_id for each in ids if each.external_id]
+        users = [each.segment_user_id for each in ids if each.segment_user_id]
         if any(self.is_shared_id(id_name(USER, each)) for each in users):
             return "userId"
         emails = [comparable(each.email) for each in ids if each.email]

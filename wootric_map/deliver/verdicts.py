@@ -183,6 +183,8 @@ def enrich(
             # The pixel identifies a user by email alone.
             return unidentified(event.type, end_user, event.email_from)
         return replace(call, email=email, created_at=first(call.created_at, *created_at))
+    if end_user.external_id_from:  # whoever states none is sent none
+        held = replace(held, external_id=None)
     phone = call.phone_number or upsert.phone_number or held.phone_number
     if not (email or phone or known):
         return unidentified(event.type, end_user, event.email_from)

@@ -50,6 +50,7 @@ class PlanWorks:
             existing=plan.existing,
             creates_first=account.known is not None and may_create_first(plan),
             begin=self.kept.before(part, person.number),
+            counts_from=journal.external_id_since,
         )
         is_older = account.is_snapshot or account.known is not None
         stale = Staleness(end_user, plan.existing, journal.end_users.has_met, is_older)

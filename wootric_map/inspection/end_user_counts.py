@@ -46,7 +46,10 @@ _BY_KIND: Final = (
 
 
 def counted(
-    identities: Identities, stated: bytes | bytearray, opted_out: bytearray | None
+    identities: Identities,
+    stated: bytes | bytearray,
+    opted_out: bytearray | None,
+    with_external_id: bytearray | None = None,
 ) -> EndUserCounts:
     """Count the end users.
 
@@ -54,6 +57,8 @@ def counted(
         identities: the ids, which are tied.
         stated: by the root of each end user, what records state, and `FILED`.
         opted_out: by the root of each end user, whether they want no surveys; None if no trait says so.
+        with_external_id: by the root of each end user, whether they state an external id; None if no trait
+            gives these.
     """
     counts: Counter[str] = Counter()
     identified = written = 0
@@ -77,6 +82,7 @@ def counted(
         identified=identified,
         written=written,
         opted_out=None if opted_out is None else _turned_off(stated, kinds, opted_out),
+        with_external_id=None if with_external_id is None else _stating(stated, with_external_id),
     )
 
 
@@ -87,6 +93,12 @@ def _turned_off(stated: bytes | bytearray, kinds: Iterable[int], opted_out: Iter
         for told, kind, is_off in zip(stated, kinds, opted_out, strict=True)
         if is_off
     )
+
+
+def _stating(stated: bytes | bytearray, with_external_id: bytearray) -> int:
+    """Return how many end users who have an identify state an external id."""
+    found = zip(stated, with_external_id, strict=True)
+    return sum(bool(told & FILED and told & IDENTIFIES and own) for told, own in found)
 
 
 def is_ambiguous(kinds: int) -> bool:

@@ -110,7 +110,8 @@ class Inspect:
             workers = stack.enter_context(SideBySide(work, worth(settings.processes, sources)))
             registered = self._registered()
             names = stack.enter_context(Names())
-            found = _Found(names, stack.enter_context(ScratchFile()), report)
+            rule = reading.configured.identity.external_id_from
+            found = _Found(names, stack.enter_context(ScratchFile()), report, rule)
             on_bytes = stack.enter_context(self._observer.reading(sources))
             for part, lines, inspected in read_in_parts(
                 workers,
@@ -143,10 +144,12 @@ class Inspect:
 class _Found:
     """What was found up to now."""
 
-    def __init__(self, names: Names, file: ScratchFile, report: Report) -> None:
+    def __init__(
+        self, names: Names, file: ScratchFile, report: Report, external_id_from: str | None
+    ) -> None:
         self.report = report
         self.counts = RecordCounts(names)
-        self.records = InspectedRecords(names, file)
+        self.records = InspectedRecords(names, file, external_id_from)
         self.traits = TraitTable()
         self.group_traits = TraitTable()
         self.kinds = Kinds()
@@ -181,7 +184,13 @@ class _Found:
         kept = self.traits.kept()
         stated, sets = records.by_end_user(list(kept))
         opted_out = records.opted_out() if reading.configured.surveys_disabled else None
-        end_users = counted(records.identities, stated, opted_out)
+        external_ids = records.external_ids
+        stating = external_ids.stating if external_ids else None
+        end_users = counted(records.identities, stated, opted_out, stating)
+        ids = id_counts(records.identities, stated, report.warnings)
+        if external_ids:
+            ids = replace(ids, ambiguous_external_ids=external_ids.ambiguous_count)
+            external_ids.close()
         filled = sets.end_users(stated)
         traits, ignored = self._traits(kept, filled, end_users.identified, reading)
         broken_off = (each.source for each in report.rejected.places.get("truncated_input", ()))
@@ -199,7 +208,7 @@ class _Found:
             days=tuple(counts.days()),
             undated=counts.undated,
             end_users=end_users,
-            ids=id_counts(records.identities, stated, report.warnings),
+            ids=ids,
             events=counts.names(TRACK, registered),
             pages=counts.names(PAGE),
             traits=traits,

@@ -244,7 +244,7 @@ class _Inspecting(Intake):
         if mark & GROUP:
             kind = GROUP_CALL
             if not mark & SUPPRESSED:
-                self._group_rows.add(self._groups.of_group(payload[-1]), 0, len(raw))
+                self._group_rows.add(self._groups.of_group(payload[4]), 0, len(raw))
         elif kind == IDENTIFY:
             stated = (
                 IDENTIFIES
@@ -255,7 +255,7 @@ class _Inspecting(Intake):
             if not mark & SUPPRESSED:  # what somebody on a list is like is shown nowhere
                 self._rows.add(payload[2], len(self._noted), len(raw))
             _, _, _, _, *said = payload
-            if said and not mark & GROUP:
+            if said and said[0] and not mark & GROUP:
                 order = (False, raw) if message is None else (True, message)
                 self._opt_outs.append(SaidOptOut(len(self._noted), OptOut(*said[0]).is_off, order))
         else:

@@ -25,6 +25,7 @@ from wootric_map.inspection.inspected_part import (
 from wootric_map.inspection.opt_out_counts import Said, opted_out
 from wootric_map.inspection.opt_out_counts import unpacked as of_opt_outs
 from wootric_map.inspection.trait_table import Path
+from wootric_map.plan.engine.external_ids import StatedIds
 from wootric_map.plan.engine.filing import Filing
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.repeats import Messages, repeats
@@ -80,15 +81,22 @@ class LeftOut(NamedTuple):
 class InspectedRecords:
     """The records of all parts: take the parts, `close`, then ask."""
 
-    def __init__(self, names: Names, file: ScratchFile) -> None:
+    def __init__(
+        self, names: Names, file: ScratchFile, external_id_from: str | None = None
+    ) -> None:
         """Start without records.
 
         Args:
             names: keeps the names of ids.
             file: keeps what is known of records.
+            external_id_from: the trait that gives external ids; None if these are the `userId`s.
         """
         self.identities = Identities(names)
         """The ids; tied by `close`."""
+        self.external_ids = None
+        """What a trait states to be external ids, decided by `close`; None if these are the `userId`s."""
+        if external_id_from:
+            self.external_ids = StatedIds(self.identities, external_id_from)
         self._file = file
         self._parts: list[_Part] = []
         self._count = 0
@@ -105,6 +113,8 @@ class InspectedRecords:
             lines_before: how many lines of the source stand before the part.
         """
         numbers = take_ids(self.identities, part.taken, source, lines_before)
+        if self.external_ids:
+            self.external_ids.take(part.taken, numbers, source, lines_before)
         self._has_mentions = self._has_mentions or part.taken.has_mentions
         add = self._file.add
         columns = part.columns._replace(
@@ -133,6 +143,8 @@ class InspectedRecords:
             Each record that repeats another one, or is about somebody suppressed.
         """
         tie_ids(self.identities)
+        if self.external_ids:
+            self.external_ids.decide(None)
         for met in repeats(self._messages, self._count):
             if met.repeats:
                 self._leave_out(met.number, _REPEATED)

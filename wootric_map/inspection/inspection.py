@@ -54,6 +54,9 @@ class EndUserCounts:
     a phone alone, which a later identify takes out again, is still counted."""
     opted_out: int | None = None
     """Those of `written` for whom a push turns surveys off; None if no trait does that."""
+    with_external_id: int | None = None
+    """Those of `identified` who state an external id, if a trait gives that in place of the `userId`; else
+    None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class IdCounts:
     """Phones of several end users that are all that names somebody."""
     placeholders: tuple[Placeholder, ...]
     """The commonest first."""
+    ambiguous_external_ids: int = 0
+    """External ids that a trait states of several end users, and that are sent for none of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,23 @@ from wootric_map.values.contact import trimmed
 from wootric_map.values.json_values import decimal_text
 
 
-def call_for(mapped: Mapped, key: str) -> Call:
+def call_for(mapped: Mapped, key: str, *, by_trait: bool = False) -> Call:
     """Return the call that a record makes by itself, without what other records say of its user.
 
     Args:
         mapped: the record with its settings.
         key: the record's key, as `record_keys.record_key` returns it.
+        by_trait: whether a trait of identifies gives the external id, in place of the `userId`.
     """
     record, settings, user = mapped.record, mapped.settings, mapped.user
-    email = trimmed(user.email)
+    email, external_id = trimmed(user.email), user.user_id
+    if by_trait:
+        said = record.external_id if isinstance(record, Identify) else None
+        external_id = said.text if said else None
     if isinstance(record, Identify | Group):
         return EndUserUpsert(
             email=email,
-            external_id=user.user_id,
+            external_id=external_id,
             phone_number=user.phone,
             external_created_at=user.created_at,
             properties=mapped.stored,
@@ -33,14 +37,14 @@ def call_for(mapped: Mapped, key: str) -> Call:
             record.survey,
             wootric_id=user.wootric_id,
             email=email,
-            external_id=user.user_id,
+            external_id=external_id,
             phone_number=user.phone,
         )
     if isinstance(record, Track):
         return EligibilityCheck(
             event_name=record.sent_as or record.event,
             email=email,
-            external_id=user.user_id,
+            external_id=external_id,
             phone_number=user.phone,
             end_user_created_at=user.created_at,
             language=user.language,

@@ -1,15 +1,12 @@
 """The trait of an identify that says whether its user wants no surveys (wootric.md 8)."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
+from wootric_map.mapping.trait_places import TraitPlace
 from wootric_map.model import MappingWarning
 from wootric_map.read.record import Fields, OptOut
 from wootric_map.read.record_fields import quoted
-from wootric_map.values.trait_names import spelled, spelling
-
-PARENT: Final = "traits."
-"""What the place of such a trait begins with."""
 
 _TEXTS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 """What a text says, trimmed and in lower case."""
@@ -25,21 +22,14 @@ class OptOuts:
             place: the place of the trait, with dots between the keys within objects, as in
                 `traits.preferences.unsubscribed`; None if no trait turns surveys off.
         """
-        self._place = place
-        keys = (place or PARENT).removeprefix(PARENT).split(".") if place else []
-        self._keys = [spelling(key) for key in keys]
-        self._rule = ".".join(self._keys)
-        # A key may hold dots itself, so that the first key may be any beginning of the place.
-        self._firsts = ["".join(self._keys[:end]) for end in range(1, len(self._keys) + 1)]
+        self._name = place or ""
+        self._place = TraitPlace(place)
         self.met: set[str] = set()
         """The place, once some identify has a trait there."""
 
     def concerns(self, traits: Fields) -> bool:
         """Tell whether traits may hold the one that decides; quick for most."""
-        if not self._firsts:
-            return False
-        keys = spelled(traits)
-        return any(each in keys for each in self._firsts)
+        return self._place.concerns(traits)
 
     def stated(self, traits: Fields, parent: str) -> tuple[OptOut | None, MappingWarning | None]:
         """Return what traits say about surveys, and the warning about a value that says nothing.
@@ -56,8 +46,8 @@ class OptOuts:
             return None, None
         said: OptOut | None = None
         warning: MappingWarning | None = None
-        for path, value in self._values(traits, self._keys):
-            self.met.add(self._place or "")
+        for path, value in self._place.values(traits):
+            self.met.add(self._name)
             if value == "":
                 continue
             source = f"{parent}.{path}"
@@ -65,21 +55,8 @@ class OptOuts:
             if is_off is None:
                 warning = _unreadable(source, value)
             elif said is None or (is_off and not said.is_off):
-                said = OptOut(is_off, self._rule, source, value)
+                said = OptOut(is_off, self._place.rule, source, value)
         return (None if warning and not (said and said.is_off) else said), warning
-
-    def _values(self, fields: Fields, keys: list[str]) -> Iterator[tuple[str, Any]]:
-        """Yield each value at a place within traits, with the keys that lead there as they are spelled."""
-        by_spelling = spelled(fields)
-        for end in range(1, len(keys) + 1):
-            for key in by_spelling.get("".join(keys[:end]), ()):
-                value = fields[key]
-                if end == len(keys) or value is None:
-                    yield key, value
-                elif isinstance(value, dict):
-                    yield from (
-                        (f"{key}.{path}", each) for path, each in self._values(value, keys[end:])
-                    )
 
 
 def _truth(value: object) -> bool | None:

@@ -87,5 +87,5 @@ def turn_off_key(identify: str, ids: EndUserUpsert, *, is_off: bool) -> str:
         ids: the ids of its end user.
         is_off: whether the end user wants no surveys.
     """
-    parts = [identify, ids.external_id, ids.email, ids.phone_number, ids.wootric_id, is_off]
+    parts = [identify, ids.segment_user_id, ids.email, ids.phone_number, ids.wootric_id, is_off]
     return f"surveys:{hashlib.blake2b(orjson.dumps(parts), digest_size=16).hexdigest()}"

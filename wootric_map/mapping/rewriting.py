@@ -6,6 +6,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
+from wootric_map.mapping.external_ids import ExternalIds
 from wootric_map.mapping.group_rewriting import GroupRewriting
 from wootric_map.mapping.identity import any_user_of
 from wootric_map.mapping.opt_outs import OptOuts
@@ -60,6 +61,8 @@ class Rewriting:
         self._surveys = SurveyRecords(rules.responses)
         self._concerns_events = self._events.any or self._surveys.any
         self._opt_outs = OptOuts(rules.surveys_disabled)
+        identity = rules.identity
+        self._external_ids = ExternalIds(identity.external_id, identity.all_placeholders)
 
     @property
     def met(self) -> set[NamedRule]:
@@ -69,7 +72,8 @@ class Rewriting:
             | self._properties.met
             | self._groups.met
             | (self._of_context.met if self._of_context else set())
-            | self._opt_outs.met,
+            | self._opt_outs.met
+            | self._external_ids.met,
             "event": self._events.met | self._surveys.met,
             "page": self._pages.met,
         }
@@ -93,6 +97,8 @@ class Rewriting:
         if kind == "page":
             return self._pages.any
         if kind == "identify":
+            if self._external_ids.rule:
+                return True
             traits = data.get("traits") or NO_FIELDS
             return self._traits.touches(traits) or self._opt_outs.concerns(traits)
         if self._concerns_events and self._concerns_event(data["event"]):
@@ -112,9 +118,12 @@ class Rewriting:
         if isinstance(reading, Rejection):
             return reading
         if isinstance(reading, Skip):
-            if self._placeholders and reading.withheld is not None:
-                return reading._replace(withheld=self._without_placeholders(reading.withheld))
-            return reading
+            if reading.withheld is None:
+                return reading
+            withheld = reading.withheld
+            if self._placeholders:
+                withheld = self._without_placeholders(withheld)
+            return reading._replace(withheld=self._external_ids.added_to(withheld))
         reading = self._without_placeholders(reading) if self._placeholders else reading
         if self._suppression and names_suppressed(reading, self._suppression):
             return suppressed(reading.type)
@@ -130,7 +139,9 @@ class Rewriting:
         return self._track(reading) if isinstance(reading, Track) else self._page(reading)
 
     def _identify(self, record: Identify) -> Identify:
-        # A trait that is left out, or renamed, may say all the same that its user wants no surveys.
+        # A trait that is left out, or renamed, may say all the same that its user wants no surveys, and which
+        # external id they have.
+        record = self._external_ids.added_to(record)
         opt_out, warning = self._opt_outs.stated(record.traits, record.parent)
         if opt_out or warning:
             more = (warning,) if warning else ()

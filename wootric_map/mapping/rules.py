@@ -13,6 +13,7 @@ from wootric_map.mapping.derived_rules import (
     check_prefix,
 )
 from wootric_map.mapping.patterns import matches
+from wootric_map.mapping.trait_places import TraitPlace, check_place
 from wootric_map.model import NamedRule
 from wootric_map.read.placeholders import PLACEHOLDERS
 from wootric_map.values.trait_names import spelling
@@ -117,13 +118,20 @@ class IdentityRules:
     """Texts that are no ids, besides those of segment.md 8."""
     real_ids: tuple[str, ...] = ()
     """Placeholders of segment.md 8 that are real ids of users all the same."""
+    external_id: str | None = None
+    """The place of the trait that is the external id in Wootric in place of the `userId`, such as
+    `traits.accountId`, with dots between the keys within objects. It ties nobody. None if the `userId` is the
+    external id."""
 
     def __post_init__(self) -> None:
         """Make sure that the rules can be followed.
 
         Raises:
-            SettingsError: a text is said to be no placeholder that is none, or to be one and none.
+            SettingsError: a text is said to be no placeholder that is none, or to be one and none; or the
+                external id has no place.
         """
+        if self.external_id is not None:
+            check_place("external_id", self.external_id, "traits.accountId")
         for each in self.real_ids:
             text = each.strip().lower()
             if text not in PLACEHOLDERS:
@@ -134,6 +142,11 @@ class IdentityRules:
                 raise UnfitSettingsError(f"{each} is named both a placeholder and a real id")
         if not all(map(str.strip, self.placeholders)):
             raise UnfitSettingsError("a placeholder is empty; empty ids count as absent already")
+
+    @property
+    def external_id_from(self) -> str | None:
+        """The trait that is the external id, in the spelling that all its spellings share; None for none."""
+        return TraitPlace(self.external_id).rule if self.external_id else None
 
     @property
     def all_placeholders(self) -> frozenset[str]:
@@ -216,7 +229,7 @@ class MappingRules:
         if self.group_prefix is not None:
             check_prefix(self.group_prefix)
         if self.surveys_disabled is not None:
-            _check_place_of_trait(self.surveys_disabled)
+            check_place("surveys_disabled", self.surveys_disabled, "traits.unsubscribed")
 
     @property
     def derives(self) -> bool:
@@ -298,17 +311,9 @@ class MappingRules:
             ("page", chain(pages.exclude, pages.only, pages.rename)),
         ):
             yield from (NamedRule(kind, name) for name in names)
-        if self.surveys_disabled is not None:
-            yield NamedRule("trait", self.surveys_disabled)
-
-
-def _check_place_of_trait(place: str) -> None:
-    keys = place.removeprefix("traits.").split(".")
-    if not place.startswith("traits.") or not all(map(spelling, keys)) or "*" in place:
-        raise UnfitSettingsError(
-            f"surveys_disabled: {place} is no place of a trait: it begins with traits., names one trait "
-            "without *, and has dots between the keys within objects, as in traits.unsubscribed"
-        )
+        for place in (self.surveys_disabled, self.identity.external_id):
+            if place is not None:
+                yield NamedRule("trait", place)
 
 
 def _check_no_patterns(rename: Mapping[str, str]) -> None:

@@ -126,7 +126,9 @@ class ShownRecords:
         self._rewriting = reading.rewriting()
         self.encoding = encoding
         """Writes objects as lines of JSON."""
-        self._quick = QuickLines(self.exact_line) if encoding.is_plain else None
+        self._by_trait = reading.configured.identity.external_id is not None
+        is_quick = encoding.is_plain and not self._by_trait
+        self._quick = QuickLines(self.exact_line) if is_quick else None
 
     def place(self, part: Source) -> bytes:
         """Return the beginning of each line, up to the line number."""
@@ -272,7 +274,8 @@ class ShownRecords:
             warnings = [_warned(warning) for warning in about_user]
             return data | {"skipped": _skipped(skip), "warnings": warnings}
         key = event_key_of(reading, raw) if isinstance(reading, Track | Page) else ""
-        method, url, form = request(call_for(mapped, key), self._addresses, self._account_token)
+        made = call_for(mapped, key, by_trait=self._by_trait)
+        method, url, form = request(made, self._addresses, self._account_token)
         call: dict[str, object] = {"method": method, "url": url}
         if form is not None:
             call["form"] = form

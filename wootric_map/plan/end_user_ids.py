@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from wootric_map.model import EndUser, EndUserUpsert
+from wootric_map.plan.engine.external_ids import StatedIds
 from wootric_map.plan.engine.spool import Person
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.identities import Identities
@@ -37,9 +38,23 @@ _MOST_COUNTED: Final = 255
 class EndUserIds:
     """The ids of a plan's end users, once they are tied."""
 
-    def __init__(self, identities: Identities, evidence: Evidence | None) -> None:
-        """Take the ids of a plan; without `evidence` of earlier runs, only this run counts."""
+    def __init__(
+        self,
+        identities: Identities,
+        evidence: Evidence | None,
+        stated: StatedIds | None = None,
+    ) -> None:
+        """Take the ids of a plan.
+
+        Args:
+            identities: the ids.
+            evidence: what records of earlier runs say; None if only this run counts.
+            stated: what a trait states to be external ids; None if these are the `userId`s.
+        """
         self._identities = identities
+        self._stated = stated
+        self.may_cross: Final = stated is not None or bool(evidence and evidence.has_had_stated_ids)
+        """Whether an external id may be what a trait states of one end user, and another's `userId`."""
         self._names = identities.names
         self._evidence = evidence
 
@@ -67,6 +82,20 @@ class EndUserIds:
         number = self._names.identity(id_name(EMAIL, comparable(email)))
         return number is not None and self._identities.root(number) != person.root
 
+    def is_strangers(self, email: str, person: Person) -> bool:
+        """Tell whether an end user with an email, who was found by what a trait states, is somebody else.
+
+        They are if the email is another end user's, or if the person has emails, and this is none of them.
+        """
+        name = id_name(EMAIL, comparable(email))
+        number = self._names.identity(name)
+        if number is not None:
+            return self._identities.root(number) != person.root
+        earlier = self._identities.earlier_ids.get(person.root, ())
+        if self._evidence and self._evidence.fingerprint(name) in earlier:
+            return False
+        return bool(person.kinds & EMAIL)
+
     def is_different_person(self, email: str, end_user: EndUserPlan) -> bool:
         """Tell whether an email is another person's, though an id of several people once tied the two.
 
@@ -79,7 +108,7 @@ class EndUserIds:
         ours = [
             id_name(kind, text)
             for each in end_user.identifiers()
-            for kind, text in ((USER, each.external_id), (EMAIL, comparable(each.email)))
+            for kind, text in ((USER, each.segment_user_id), (EMAIL, comparable(each.email)))
             if text
         ]
         return self._evidence.are_different_people(ours, id_name(EMAIL, comparable(email)))
@@ -87,19 +116,27 @@ class EndUserIds:
     def surely_named_by(self, held: EndUser) -> Iterator[int]:
         """Yield the roots of the plan's end users who surely are an end user of the account.
 
-        An email tells who somebody is only if they have no `userId`, by which Wootric goes first.
+        An email tells who somebody is only if they have no external id, by which Wootric goes first.
         """
-        identities = self._identities
+        identities, stated = self._identities, self._stated
         for kind, text in (
             (WOOTRIC, str(held.id)),
             (USER, held.external_id),
             (EMAIL, comparable(held.email)),
         ):
-            number = self._names.identity(id_name(kind, text)) if text else None
+            if not text:
+                continue
+            if kind == USER and stated:
+                number = stated.owner(text)
+            else:
+                number = self._names.identity(id_name(kind, text))
             if number is None:
                 continue
             root = identities.root(number)
-            if kind != EMAIL or not identities.group_kinds[root] & USER:
+            has_external_id = (
+                stated.states_any(root) if stated else identities.group_kinds[root] & USER
+            )
+            if kind != EMAIL or not has_external_id:
                 yield root
 
     def look_ups(self, root: int, kinds: int, last: EndUserUpsert) -> Iterator[EndUserUpsert]:
@@ -113,7 +150,7 @@ class EndUserIds:
             kinds: the kinds of all these ids, added up.
             last: the ids that identifies state last.
         """
-        if last.external_id and last.email and self._id_counts[root] == _USER_ID_AND_EMAIL:
+        if last.segment_user_id and last.email and self._id_counts[root] == _USER_ID_AND_EMAIL:
             return
         names = self._names.of(root)
         aliases: list[EndUserUpsert] = []
@@ -121,13 +158,19 @@ class EndUserIds:
             for name, is_filed in names:
                 text = name.removeprefix(PREFIXES[kind])
                 if text != name and not text.startswith(DIGEST):
-                    wanted = _look_up(Identity(kind, text))
+                    wanted = self._look_up(kind, text)
                     if kind == USER and not is_filed:
                         aliases.append(wanted)
                     else:
                         yield wanted
         if not kinds & EMAIL:
             yield from aliases
+
+    def _look_up(self, kind: int, text: str) -> EndUserUpsert:
+        """Return an id in the form that a look-up takes; a `userId` that is no external id finds nobody."""
+        if kind == USER and self._stated:
+            return EndUserUpsert(external_id_from=self._stated.rule, user_id=text)
+        return _look_up(Identity(kind, text))
 
     def prints(self, person: Person) -> frozenset[int]:
         """Return the fingerprints of all ids of an end user, in this run and in earlier ones."""
@@ -171,7 +214,7 @@ class EndUserIds:
 
     def may_have_other_ids(self, person: Person, last: EndUserUpsert | None) -> bool:
         """Return whether an end user may have more ids than `last`, the last ones; None for no identify."""
-        known = bool(last and last.external_id) + bool(last and last.email)
+        known = bool(last and last.segment_user_id) + bool(last and last.email)
         return self._id_counts[person.root] > max(known, 1)
 
     def may_have_more_ids_than(self, known: int, person: Person) -> bool:
@@ -220,7 +263,9 @@ def chosen_names(user: str) -> tuple[str, str]:
     return id_name(USER, user), id_name(EMAIL, comparable(user))
 
 
-def wootric_id(find: Find, is_shared: Callable[[str], bool], identity: Identity) -> int | None:
+def wootric_id(
+    find: Find, is_shared: Callable[[str], bool], identity: Identity, *, by_user_id: bool = True
+) -> int | None:
     """Return Wootric's own id of the end user that an id names; None if Wootric knows no such end user.
 
     An email that several people carry is an end user of its own, whatever external id that has.
@@ -229,7 +274,10 @@ def wootric_id(find: Find, is_shared: Callable[[str], bool], identity: Identity)
         find: looks an end user up.
         is_shared: tells whether several people carry an email.
         identity: the id.
+        by_user_id: whether the account knows end users by their `userId`s.
     """
+    if identity.kind == USER and not by_user_id:
+        return None
     found = None if identity.text.startswith(DIGEST) else find(_look_up(identity))
     if found is None or (identity.kind != EMAIL and found.email and is_shared(found.email)):
         return None

@@ -36,5 +36,23 @@ class Evidence(Protocol):
     def is_shared_id(self, name: str) -> bool:
         """Tell whether several people carry an id, by its name."""
 
+    @property
+    def has_had_stated_ids(self) -> bool:
+        """Whether a trait has given the external ids of any run."""
+
+    def external_id_print(self, rule: str, text: str) -> int:
+        """Return the fingerprint of an external id that a trait states; it is never that of a `userId`.
+
+        Args:
+            rule: the trait, in the spelling that all its spellings share: each has ids of its own.
+            text: the external id.
+        """
+
+    def external_ids(self, prints: Collection[int]) -> Iterable[tuple[int, int]]:
+        """Yield some of these external ids, each with an id of one person who has stated it in any run."""
+
+    def add_external_ids(self, stated: Iterable[tuple[int, int]]) -> None:
+        """Add external ids that traits state, each with an id of whoever states it."""
+
     def ties(self, own: Sequence[int]) -> Iterable[Tie]:
         """Yield the ties that lead from `own` to other ids without passing an id of several people."""

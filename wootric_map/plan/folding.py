@@ -3,11 +3,11 @@
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from wootric_map.mapping.identity import CREATED, Origin, User
 from wootric_map.mapping.properties import Property, stored
@@ -25,6 +25,7 @@ from wootric_map.plan.trait_history import (
     Statements,
     TraitHistory,
     opt_out_by,
+    stated_as,
     trait,
 )
 from wootric_map.plan.user_fields import UserFields
@@ -110,6 +111,10 @@ class Folded:
     def empty(cls, last: Ref) -> "Folded":
         """Return the fold of identifies that state nothing; `last` is where the last one stands."""
         return cls(EndUserUpsert(), 0, {}, (), array("q"), (), last, (), b"")
+
+    def without_external_id(self) -> "Folded":
+        """Return this fold without an external id that several end users state."""
+        return replace(self, upsert=replace(self.upsert, external_id=None))
 
     def state_at(self, time: int | None) -> State:
         """Return the state at a time, or the first state if all states begin later."""
@@ -287,7 +292,8 @@ class _Folding:
                 origins["external_created_at"] = Origin(place, value)
             properties, found = traits_as_properties(
                 self._traits,
-                has_user_id="external_id" in fields,
+                has_user_id="user_id" in fields
+                or ("external_id" in fields and "external_id_from" not in fields),
                 naming=naming,
             )
             kept = stored(properties)
@@ -308,20 +314,20 @@ class _Folding:
             last,
             tuple(warnings),
             self._key.digest(),
-            partial(self._history, frozenset(fields), kept),
+            partial(self._history, fields, kept),
             self._opt_out,
         )
 
-    def _history(self, fields: Collection[str], kept: Iterable[Property]) -> TraitHistory:
+    def _history(self, fields: Mapping[str, Any], kept: Iterable[Property]) -> TraitHistory:
         """Return when the fields of the result were stated last.
 
         Args:
-            fields: the names of the fields that have a value.
+            fields: the fields that have a value.
             kept: the properties.
         """
         stated, chosen = self._all.stated, self._chosen.stated
         by_name: dict[str, Statement] = {}
-        for name, names in STATED_AS.items():
+        for name, names in stated_as(EndUserUpsert(**fields)).items():
             # Ids from records that are not replayed are written as well, so their statements count.
             told = [each for each in names if each in chosen]
             by_name.update((each, chosen[each]) for each in told)

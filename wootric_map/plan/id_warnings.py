@@ -1,10 +1,11 @@
 """Warnings about ids that show only once all records are read (segment.md 2 and 8)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
 from wootric_map.model import MappingWarning, Ref
+from wootric_map.plan.engine.external_ids import SeveralPeoplesId
 from wootric_map.plan.engine.names import Names
 from wootric_map.plan.engine.spool import Spool
 from wootric_map.plan.folding import Folded, PlacedWarning
@@ -51,6 +52,18 @@ def id_warnings(spool: Spool, identities: Identities) -> Iterator[PlacedWarning]
     ):
         message = f"previousId {_quoted(previous)} is aliased to {users:,} userIds: it ties nobody"
         warning = MappingWarning("ambiguous_alias", "previousId", message, previous)
+        yield PlacedWarning(Ref(0, source, line), warning)
+
+
+def external_id_warnings(ambiguous: Iterable[SeveralPeoplesId]) -> Iterator[PlacedWarning]:
+    """Yield a warning for each external id that several end users state, where one of them does."""
+    for text, people, source, line in ambiguous:
+        shown = "(very long)" if text.startswith(DIGEST) else text
+        message = (
+            f"{_quoted(shown)} is stated as the external id of {people:,} end users: it is sent for none of "
+            "them; have whatever writes it give each their own"
+        )
+        warning = MappingWarning("ambiguous_external_id", "", message, shown)
         yield PlacedWarning(Ref(0, source, line), warning)
 
 

@@ -7,7 +7,7 @@ from wootric_map.mapping.identity import Origin, User
 from wootric_map.model import Ref
 from wootric_map.plan.people import NO_TIME
 from wootric_map.plan.trait_history import Order
-from wootric_map.read.record import Fields, OptOut
+from wootric_map.read.record import ExternalId, Fields, OptOut
 
 _DIGITS: Final = 16
 """Hex digits of a line's digest that are enough to tell the line from others of the same time."""
@@ -36,6 +36,8 @@ class Identified(NamedTuple):
     """For a group call, which states no trait of its user, the group that the user is in."""
     opt_out: OptOut | None = None
     """What this identify says about surveys; None if it says nothing."""
+    external_id: ExternalId | None = None
+    """What this identify says about the external id; None if the `userId` is that."""
 
     @property
     def order(self) -> Order:

@@ -109,7 +109,7 @@ class MemberGroups:
     def _told_by(self, found: Found) -> ToldCall:
         """Return what a group call tells."""
         call = _call(found)
-        user_id, *_, traits = self._spool.row(found).payload
+        user_id, _, _, _, traits, *_ = self._spool.row(found).payload
         fold = stated(traits, call.time, has_message=call.has_message, tie=call.tie)
         named = _named(user_id) if found[3] & CHOSEN else Named(None, None)
         return ToldCall(named, call[:3], call.group_id, fold)

@@ -55,9 +55,12 @@ class Identity(NamedTuple):
 
 def id_name(kind: int, text: str) -> str:
     """Return the name of an id, as `Identity.name` does, with a digest in place of a very long text."""
-    if len(text) > _LONGEST_ID:
-        text = DIGEST + blake2b(text.encode()).hexdigest()
-    return PREFIXES[kind] + text
+    return PREFIXES[kind] + (text if len(text) <= _LONGEST_ID else shortened(text))
+
+
+def shortened(text: str) -> str:
+    """Return an id, with a digest in place of a very long text."""
+    return text if len(text) <= _LONGEST_ID else DIGEST + blake2b(text.encode()).hexdigest()
 
 
 FindWootricId: TypeAlias = Callable[[Identity], int | None]

@@ -17,13 +17,14 @@ from wootric_map.model import EndUser, EndUserUpsert, Ref
 from wootric_map.plan.derived import Derived, only_derived, with_derived, with_own_names
 from wootric_map.plan.deriving import Deriving
 from wootric_map.plan.end_user_ids import EndUserIds, chosen_names, wootric_id
+from wootric_map.plan.engine.external_ids import StatedIds
 from wootric_map.plan.engine.filing import NOBODY
 from wootric_map.plan.engine.spool import Person, Row, SkippedRow, Spool
 from wootric_map.plan.engine.taken import IDENTIFY, SURVEY, Taken
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.folding import Folded, PlacedWarning, fold, write_of
 from wootric_map.plan.histories import Histories
-from wootric_map.plan.id_warnings import id_warnings, with_shared_email
+from wootric_map.plan.id_warnings import external_id_warnings, id_warnings, with_shared_email
 from wootric_map.plan.identified import Identified
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import EMAIL, NO_TIME, PHONE
@@ -67,7 +68,11 @@ class Plan:
         self.spool = spool
         self._options = options or PlanOptions()
         self._identities = Identities(spool.names)
-        self._ids = EndUserIds(self._identities, None)
+        rule = self._options.rules.identity.external_id_from
+        self._external_ids = StatedIds(self._identities, rule) if rule else None
+        if self._external_ids:
+            spool.closes(self._external_ids.close)
+        self._ids = EndUserIds(self._identities, None, self._external_ids)
         self._kinds = Kinds()
         self._suppression = NOBODY_SUPPRESSED
         self._deriving = Deriving(self._options.rules, spool)
@@ -99,6 +104,8 @@ class Plan:
         identities = self._identities
         numbers = take_ids(identities, taken, source, lines_before)
         self._kinds.add(taken.kinds)
+        if self._external_ids:
+            self._external_ids.take(taken, numbers, source, lines_before)
         filed = array("I", map(numbers.__getitem__, taken.columns.numbers))
         others = array("I", map(numbers.__getitem__, taken.others))
         met = zip(filed, taken.columns.times, strict=True)
@@ -130,11 +137,17 @@ class Plan:
         self._suppression = suppression
         self.naming = replace(self.naming, kinds=self._kinds.masks or {})
         users = {name: chosen_names(name) for name in sorted(choice.users)}
-        self._ids = EndUserIds(self._identities, evidence)
+        self._ids = EndUserIds(self._identities, evidence, self._external_ids)
         if evidence and histories and self._deriving.takes_groups:
             self._reach_members(evidence, histories)
-        find_id = partial(wootric_id, find, self.is_shared) if find else None
+        find_id = None
+        if find:
+            find_id = partial(
+                wootric_id, find, self.is_shared, by_user_id=self._external_ids is None
+            )
         tie_ids(self._identities, find_id, evidence)
+        if self._external_ids:
+            self._external_ids.decide(evidence)
         self.spool.names.keep_members(self._identities.members)
         self.spool.close(
             self._identities,
@@ -193,6 +206,8 @@ class Plan:
 
     def _planned(self, person: Person, folded: Folded | None) -> EndUserPlan:
         """Return an end user with the fold of their identifies and all their ids."""
+        if folded:
+            folded = self._without_ambiguous_id(person, folded)
         derived = None
         if self._deriving.is_asked_for:
             derived = self._deriving.of(person, folded)
@@ -211,7 +226,25 @@ class Plan:
             person.root in self._identities.misidentified,
             bool(phone and self._ids.is_shared_phone(phone)),
             derived,
+            self.external_id_from,
+            self._ids.may_cross,
         )
+
+    def _without_ambiguous_id(self, person: Person, folded: Folded) -> Folded:
+        """Return a fold without an external id that several end users state."""
+        stated, text = self._external_ids, folded.upsert.external_id
+        if stated and text and stated.is_in_doubt(person.root) and stated.is_ambiguous(text):
+            return folded.without_external_id()
+        return folded
+
+    @property
+    def external_id_from(self) -> str | None:
+        """The trait that gives external ids; None if these are the `userId`s."""
+        return self._external_ids.rule if self._external_ids else None
+
+    def may_lack_external_id(self, person: Person) -> bool:
+        """Tell whether others may state the external id of an end user, too; quick, and needs no names."""
+        return bool(self._external_ids and self._external_ids.is_in_doubt(person.root))
 
     def told(self) -> Iterator[Told]:
         """Yield what groups and events tell that later runs have to know, for a closed plan."""
@@ -244,8 +277,9 @@ class Plan:
     def is_suppressed(self, held: EndUser) -> bool:
         """Tell whether an end user of the account is on a suppression list."""
         suppression = self._suppression
+        # A list speaks of `userId`s, and not of what a trait states.
         return (
-            suppression.has_id(held.external_id)
+            (self._external_ids is None and suppression.has_id(held.external_id))
             or suppression.has_email(held.email)
             or suppression.has_phone(held.phone_number)
         )
@@ -262,6 +296,8 @@ class Plan:
             end_user: the end user of the `userId`. One without an email has nothing else to compare.
         """
         person = end_user.person
+        if self._external_ids:
+            return lambda email: self.is_shared(email) or self._ids.is_strangers(email, person)
         is_kept = self.existing != "update" and end_user.folded and end_user.folded.upsert.email
         return lambda email: (
             self.is_shared(email)
@@ -314,10 +350,13 @@ class Plan:
                 continue
             if row.kind != IDENTIFY:
                 if part != "writes":
-                    yield event(row, self.naming, keys)
+                    yield self._event(row, keys)
             elif part != "events" and row.chosen and folded:
                 identify = identified(row)
                 own = write_of(identify, folded, naming=self.naming)
+                own = self._without_ambiguous_id(person, own)
+                if folded.upsert.external_id_from and folded.upsert.external_id is None:
+                    own = own.without_external_id()  # what was stated before counts no longer
                 if self.derives:
                     own = with_own_names(own, self._deriving.may_name)
                 said = turn_off(folded, at=identify.ref)
@@ -326,7 +365,7 @@ class Plan:
             yield self._derived_write(end_user, end_user.derived)
         if self.has_surveys and part != "writes":
             surveys = (row for row in person.replayed_rows if row.kind == SURVEY)
-            yield from (event(row, self.naming, keys) for row in surveys)
+            yield from (self._event(row, keys) for row in surveys)
 
     def _is_due(self, end_user: EndUserPlan) -> bool:
         """Return whether the derived properties of an end user are written though no identify is replayed."""
@@ -387,11 +426,16 @@ class Plan:
 
     def event(self, row: Row) -> Event:
         """Return a track or page record as an event whose key does not matter."""
-        return event(row, self.naming)
+        return self._event(row, None)
+
+    def _event(self, row: Row, keys: RepeatedKeys | None) -> Event:
+        return event(row, self.naming, keys, by_trait=self._external_ids is not None)
 
     def warnings(self) -> Iterator[PlacedWarning]:
         """Yield a warning for each ambiguous id, at each record that names it (segment.md 2 and 8)."""
-        return id_warnings(self.spool, self._identities)
+        yield from id_warnings(self.spool, self._identities)
+        if self._external_ids:
+            yield from external_id_warnings(self._external_ids.ambiguous())
 
     def raw(self, ref: Ref) -> bytes:
         """Return the line of a record; empty if the plan does not keep lines."""

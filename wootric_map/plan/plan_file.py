@@ -72,6 +72,10 @@ class PlanFile:
         """How many eligibility checks the plan holds, by the event's name."""
         self.has_look_ups = False
         """Whether a step of the plan may take look-ups, or more than one attempt."""
+        self.has_any_writes = False
+        """Whether anything is to be written of any end user."""
+        self.external_id_from: str | None = None
+        """The trait that gives the external ids in the plan; None if these are the `userId`s."""
         self.has_suppressed = False
         """Whether the plan is about anybody on a suppression list."""
         self._file: BinaryIO = path.open("rb")
@@ -198,6 +202,8 @@ class PlanFile:
             if isinstance(step, PlannedCall) and isinstance(step.call, EligibilityCheck):
                 self.checks[step.call.event_name] += 1
             if isinstance(step, PlannedWrite):
+                self.has_any_writes = True
+                self.external_id_from = step.fields.external_id_from
                 takes_one = not step.fills and (step.id is None) == (step.action == "create")
                 self.has_look_ups = self.has_look_ups or not takes_one
             end_user = line["end_user"]

@@ -1,6 +1,6 @@
 """The lines of a saved plan: how they are written and read.
 
-The file is newline-delimited JSON, version 1, or 2 if it has `told` lines. It names neither the files
+The file is newline-delimited JSON, version 1, or a later one (`VERSION`). It names neither the files
 it was made from nor the time: the same records give the same bytes.
 
 - `{"wootric_replay_plan": 1, "account": …, "against": …}` is the first line. `account` is a fingerprint
@@ -25,6 +25,9 @@ it was made from nor the time: the same records give the same bytes.
   trait. `derived` is a list of the properties that are no traits, but come from groups or from the history
   of events. `known_as` is a list of objects with the further `external_id`s and `email`s that the end user
   has or had. A plan without these parts is sent as it stands.
+- Where a trait gives external ids in place of the `userId`, `fields` also have `external_id_from`, the trait,
+  and `user_id`, both of which are not sent; `known_as` has `user_id`s; and the lines of calls have
+  `external_id_from`. Such a plan is of version 3.
 - `{"end_user": n, "action": "eligibility_check", "key": …, "former_key": …, "time": …, "call": {…}}` sends a
   call, and so does a line with the action `page_view`. `former_key` is the key of earlier releases, if they
   may have sent the call, and `time` is when it happened, in milliseconds since the epoch.
@@ -65,8 +68,9 @@ from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse, 
 
 T = TypeVar("T")
 
-VERSION: Final = 2
-"""The newest version that is read; a plan without `told` lines is of version 1."""
+VERSION: Final = 3
+"""The newest version that is read. A plan in which a trait gives external ids is of version 3, else one with
+`told` lines is of version 2, and any other of version 1."""
 HEADER: Final = "wootric_replay_plan"
 """The first member of the first line."""
 
@@ -116,6 +120,8 @@ class PlannedCall(EventCall):
 
     history: TraitHistory | None = None
     """When it was stated that the end user wants no surveys; None for any other call."""
+    external_id_from: str | None = None
+    """The trait that gives the external id in the call; None if that is the `userId`."""
 
 
 Planned: TypeAlias = PlannedWrite | PlannedCall
@@ -150,15 +156,19 @@ class Prepared(Protocol):
         """The end user in Wootric, or as an earlier run left the end user; None if neither is known."""
 
 
-def header(account: str | None, against: str, *, tells: bool = False) -> dict[str, object]:
+def header(
+    account: str | None, against: str, *, tells: bool = False, by_trait: bool = False
+) -> dict[str, object]:
     """Return the first line of a plan.
 
     Args:
         account: the fingerprint of the account; None for any.
         against: what the plan was compared with.
         tells: whether lines follow that tell of groups and events.
+        by_trait: whether a trait gives the external ids.
     """
-    return {HEADER: VERSION if tells else 1, "account": account, "against": against}
+    version = 2 if tells else 1
+    return {HEADER: VERSION if by_trait else version, "account": account, "against": against}
 
 
 def ending(counts: Counter[str]) -> dict[str, object]:
@@ -183,13 +193,16 @@ def load(raw: bytes) -> dict[str, Any] | None:
     return line if isinstance(line, dict) else None
 
 
-def line_of(prepared: Prepared, call: Call, *, fills: bool) -> dict[str, object]:
+def line_of(
+    prepared: Prepared, call: Call, *, fills: bool, external_id_from: str | None = None
+) -> dict[str, object]:
     """Return the line of a step.
 
     Args:
         prepared: the step.
         call: the call that would be sent.
         fills: whether updates may only set fields that are empty in Wootric.
+        external_id_from: the trait that gives external ids; None if these are the `userId`s.
     """
     step, action = prepared.step, prepared.outcome.action
     number = prepared.end_user.person.number
@@ -207,6 +220,10 @@ def line_of(prepared: Prepared, call: Call, *, fills: bool) -> dict[str, object]
             line |= {"former_key": step.former_key, "time": step.time}
         if isinstance(call, SurveyResponse | SurveyDecline | SurveysOff) and call.wootric_id:
             line["id"] = int(call.wootric_id)
+        if external_id_from is not None:
+            line["external_id_from"] = external_id_from
+            if isinstance(call, SurveyResponse | SurveyDecline):
+                call = replace(call, external_id=None)  # nobody is looked up by it
         line["call"] = _fields_of(call)
         if isinstance(step, TurnOff):
             line["said"] = _said(step.history())
@@ -236,6 +253,7 @@ def planned(line: dict[str, Any], ref: Ref) -> Planned:
             _checked(call.email or by_id, call),
             _optional(line, "former_key", _text),
             _optional(line, "time", integer),
+            external_id_from=_optional(line, "external_id_from", _text),
         )
     written: EndUserUpsert = _call_of(kind, line["fields"])
     _checked(written.last_surveyed is None or action == "create", written)
@@ -247,7 +265,10 @@ def planned(line: dict[str, Any], ref: Ref) -> Planned:
         # A plan of an earlier release has no keys for writes: their lines stand for them.
         _text(line["key"]) if "key" in line else orjson.dumps(line).decode(),
         _history(line),
-        tuple(map(_other_id, line.get("known_as", ()))),
+        tuple(
+            replace(_other_id(each), external_id_from=written.external_id_from)
+            for each in line.get("known_as", ())
+        ),
         line.get("fills") is True,
     )
 
@@ -266,6 +287,7 @@ def _planned_survey(line: dict[str, Any], ref: Ref, call: SurveyCall | SurveysOf
         _optional(line, "former_key", _text),
         _optional(line, "time", integer),
         _history(line) if isinstance(call, SurveysOff) else None,
+        _optional(line, "external_id_from", _text),
     )
 
 
@@ -276,6 +298,7 @@ def _provenance(write: Write, sent: EndUserUpsert, end_user: EndUserPlan) -> dic
         EndUserUpsert(
             email=None if each.email == sent.email else each.email,
             external_id=None if each.external_id == sent.external_id else each.external_id,
+            user_id=None if each.user_id == sent.user_id else each.user_id,
         )
         for each in end_user.identifiers()
     )
@@ -316,7 +339,7 @@ def _history(line: dict[str, Any]) -> TraitHistory | None:
 def _other_id(values: Any) -> EndUserUpsert:
     """Return an id that an end user is looked up by."""
     wanted: EndUserUpsert = _call_of(EndUserUpsert, values)
-    return _checked(values.keys() <= {"external_id", "email"}, wanted)
+    return _checked(values.keys() <= {"external_id", "email", "user_id"}, wanted)
 
 
 def _fields_of(call: Call) -> dict[str, object]:

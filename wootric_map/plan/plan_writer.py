@@ -25,6 +25,7 @@ class PlanWriter:
         against: str,
         fills: bool = False,
         tells: bool = False,
+        external_id_from: str | None = None,
     ) -> None:
         """Begin a plan file.
 
@@ -34,6 +35,7 @@ class PlanWriter:
             against: what the plan was compared with: `nothing`, `account` or `snapshot`.
             fills: whether updates may only set fields that are empty in Wootric.
             tells: whether `tell` is to be called.
+            external_id_from: the trait that gives external ids; None if these are the `userId`s.
 
         Raises:
             NotOursError: another user owns the file that is there.
@@ -45,7 +47,9 @@ class PlanWriter:
         self._fills = fills
         self._file = PrivateFile.beside(place, buffer=_BUFFER)
         self._counts: Counter[str] = Counter()
-        self._file.write(dump(header(account, against, tells=tells)))
+        self._external_id_from = external_id_from
+        by_trait = external_id_from is not None
+        self._file.write(dump(header(account, against, tells=tells, by_trait=by_trait)))
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +67,13 @@ class PlanWriter:
         """Write what a push would send for a step; nothing if it would send nothing."""
         if prepared.call is not None:
             self._counts[prepared.outcome.action] += 1
-            self._file.write(dump(line_of(prepared, prepared.call, fills=self._fills)))
+            line = line_of(
+                prepared,
+                prepared.call,
+                fills=self._fills,
+                external_id_from=self._external_id_from,
+            )
+            self._file.write(dump(line))
 
     def finish(self) -> None:
         """Move the whole file to its place."""

@@ -19,7 +19,7 @@ from wootric_map.plan.engine.taken import CHOSEN, GROUP, IDENTIFY, KINDS, PAGE, 
 from wootric_map.plan.folding import Folded, PlacedWarning
 from wootric_map.plan.identified import Identified
 from wootric_map.plan.steps import Event, TurnOff
-from wootric_map.read.record import Identify, OptOut, Survey
+from wootric_map.read.record import ExternalId, Identify, OptOut, Survey
 from wootric_map.survey_calls import SurveysOff
 from wootric_map.values.contact import trimmed
 from wootric_map.values.trait_names import spelled
@@ -50,7 +50,8 @@ def identified(row: Row, named: Named | None = None) -> Identified:
         row.message_id is not None,
         parent=parent,
         group_id=row.topic if row.is_group else None,
-        opt_out=OptOut(*more[0]) if more and not row.is_group else None,
+        opt_out=OptOut(*more[0]) if more and more[0] and not row.is_group else None,
+        external_id=ExternalId(*more[1]) if len(more) > 1 else None,
     )
 
 
@@ -143,16 +144,19 @@ class RepeatedKeys:
         return f"{key}#{self._count}" if self._count else key
 
 
-def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
+def event(
+    row: Row, naming: Naming, keys: RepeatedKeys | None = None, *, by_trait: bool = False
+) -> Event:
     """Return a track or page record as an event; its call does not name the end user yet.
 
     Args:
         row: the record.
         naming: how properties are named.
         keys: gives a record without a message id its key; None if the key does not matter.
+        by_trait: whether a trait of identifies gives the external id, in place of the `userId`.
     """
     if row.kind == SURVEY:
-        return _survey_event(row, keys)
+        return _survey_event(row, keys, by_trait=by_trait)
     email_from, user, anonymous_id, own, *renamed = row.payload
     user_id, email, phone, _, created_at, language = user
     # A record keeps its key when the user renames its event, so that it is not sent once more.
@@ -164,7 +168,7 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
         ids = _ids_of_key(user_id, anonymous_id)
         key = event_key(row.message_id, KINDS[row.kind], *ids, name)
         former_key = record_key(row.message_id, b"")
-    if row.detached:
+    if row.detached or by_trait:
         user_id = None
     email = trimmed(email)
     call: EligibilityCheck | PageView
@@ -190,7 +194,7 @@ def event(row: Row, naming: Naming, keys: RepeatedKeys | None = None) -> Event:
     return Event(ref, key, call, former_key, row.time, email_from, placed, sources)
 
 
-def _survey_event(row: Row, keys: RepeatedKeys | None) -> Event:
+def _survey_event(row: Row, keys: RepeatedKeys | None, *, by_trait: bool) -> Event:
     """Return a survey response or decline as an event; arguments as in `event`."""
     email_from, user, anonymous_id, told, name = row.payload
     user_id, email, phone, _, _, _ = user
@@ -204,7 +208,7 @@ def _survey_event(row: Row, keys: RepeatedKeys | None) -> Event:
     call = survey_call(
         survey,
         email=trimmed(email),
-        external_id=None if row.detached else user_id,
+        external_id=None if row.detached or by_trait else user_id,
         phone_number=phone,
     )
     return Event(ref_of(row), key, call, former_key, row.time, email_from)
@@ -221,7 +225,9 @@ def turn_off(folded: Folded, at: Ref | None = None) -> TurnOff | None:
     if said is None or at not in (None, said.ref):
         return None
     ids = folded.upsert
-    call = SurveysOff(ids.wootric_id, ids.email, ids.external_id, ids.phone_number)
+    # A look-up by an external id that is no `userId` may find somebody else.
+    external_id = None if ids.external_id_from else ids.external_id
+    call = SurveysOff(ids.wootric_id, ids.email, external_id, ids.phone_number)
     key = turn_off_key(said.key, ids, is_off=said.is_off)
     return TurnOff(said.ref, key, call, said=said)
 

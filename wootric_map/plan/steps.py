@@ -63,6 +63,12 @@ class EndUserPlan:
     derived: Derived | None = None
     """Properties that come from groups or from the history of events; None if there are none."""
 
+    external_id_from: str | None = None
+    """The trait that gives external ids; None if these are the `userId`s."""
+    external_id_may_be_anothers: bool = False
+    """Whether earlier runs may have given the external id of this one to somebody else, since a trait gives
+    external ids, or has given them."""
+
     @property
     def is_ambiguous(self) -> bool:
         """Whether only ids of several end users name this one: a `userId`, a phone or an anonymous id."""
@@ -98,10 +104,10 @@ def identifiers(
         last: the last ids.
         other_ids: returns every id of the end user.
     """
-    if any(last.look_up_keys()):
+    if any(last.names()):
         yield last
-    tried = set(replace(last, email=comparable(last.email)).look_up_keys())
-    others = (each for each in other_ids() if not tried.issuperset(each.look_up_keys()))
+    tried = set(replace(last, email=comparable(last.email)).names())
+    others = (each for each in other_ids() if not tried.issuperset(each.names()))
     yield from islice(others, _MOST_OTHER_IDS)
 
 

@@ -1,13 +1,12 @@
 """Whose records are left out since they are on a suppression list, by whatever id of theirs."""
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
 
 from wootric_map.model import EndUserUpsert, RecordCall
 from wootric_map.plan.evidence import Evidence
 from wootric_map.plan.identities import Identities
 from wootric_map.plan.people import AMBIGUOUS, ANONYMOUS, EMAIL, USER, id_name
-from wootric_map.plan.plan_lines import Planned, PlannedWrite
+from wootric_map.plan.plan_lines import Planned, PlannedCall, PlannedWrite
 from wootric_map.plan.told import Told
 from wootric_map.read.suppression import Suppression
 from wootric_map.values.contact import comparable
@@ -86,7 +85,7 @@ def names_suppressed(step: Planned, suppression: Suppression) -> bool:
         suppression: the people of whom nothing is sent.
     """
     return any(
-        suppression.has_id(getattr(each, "external_id", None))
+        suppression.has_id(_user_id_of(each, step))
         or suppression.has_email(each.email)
         or suppression.has_phone(getattr(each, "phone_number", None))
         for each in _named_by(step)
@@ -105,15 +104,24 @@ def without_suppressed(
     """
     user_ids: set[str | None] = set()
     emails: set[str | None] = set()
-    for each in chain.from_iterable(map(_named_by, steps)):
-        user_ids.add(getattr(each, "external_id", None))
-        emails.add(comparable(each.email))
+    for step in steps:
+        for each in _named_by(step):
+            user_ids.add(_user_id_of(each, step))
+            emails.add(comparable(each.email))
     for one in told:
         user_id, email = one.named
         is_listed = suppression.has_id(user_id) or suppression.has_email(email)
         is_theirs = (user_id and user_id in user_ids) or (email and comparable(email) in emails)
         if not (is_listed or is_theirs):
             yield one
+
+
+def _user_id_of(named: EndUserUpsert | RecordCall, step: Planned) -> str | None:
+    """Return the `userId` in what names the end user of a step; an external id by a trait is none."""
+    if isinstance(named, EndUserUpsert):
+        return named.segment_user_id
+    by_trait = isinstance(step, PlannedCall) and step.external_id_from
+    return None if by_trait else getattr(named, "external_id", None)
 
 
 def _named_by(step: Planned) -> tuple[EndUserUpsert | RecordCall, ...]:

@@ -82,7 +82,7 @@ class TraitHistory:
     def _names_of(self, fields: EndUserUpsert) -> set[str]:
         """Return the names under which the values of `fields` may be stated."""
         names = {trait(self.traits.get(name, name)) for name in fields.properties}
-        for each, own in STATED_AS.items():
+        for each, own in stated_as(fields).items():
             if getattr(fields, each) is not None:
                 names.update(own)
         return names
@@ -109,6 +109,17 @@ STATED_AS: Final[Mapping[str, tuple[str, ...]]] = {
 """By each field of an end user, the names under which a value is stated, the strongest first. A value under
 a stronger name counts, whatever the times: a `userId` that looks like an email replaces no email that is a
 trait, and `created` counts before `createdAt` (segment.md 4)."""
+
+
+def stated_as(fields: EndUserUpsert) -> Mapping[str, tuple[str, ...]]:
+    """Return `STATED_AS` for these fields, whose external id a trait may give in place of the `userId`."""
+    rule = fields.external_id_from
+    return {**STATED_AS, "external_id": (external_id_by(rule),)} if rule else STATED_AS
+
+
+def external_id_by(rule: str) -> str:
+    """Return the name under which statements about the external id are kept, by the trait that makes them."""
+    return f"external_id by {rule}"
 
 
 def trait(key: str) -> str:
@@ -155,7 +166,9 @@ def without_outdated(
         others: what other identifies stated about the same end user.
     """
     outdated = {
-        name: None for name, names in STATED_AS.items() if _is_outdated(names, history, others)
+        name: None
+        for name, names in stated_as(wanted).items()
+        if _is_outdated(names, history, others)
     }
     properties = {
         name: value

@@ -5,8 +5,8 @@ from typing import Any
 
 from wootric_map.mapping.identity import CREATED, Origin, created_in
 from wootric_map.plan.identified import Identified
-from wootric_map.plan.trait_history import STATED_AS, Order, Statement
-from wootric_map.read.record import Fields
+from wootric_map.plan.trait_history import STATED_AS, Order, Statement, external_id_by
+from wootric_map.read.record import ExternalId, Fields
 from wootric_map.values.trait_names import spelled
 
 _EMAIL, _EMAIL_FROM_USER_ID, _EMAIL_FROM_EVENTS = STATED_AS["email"]
@@ -51,7 +51,9 @@ class UserFields:
         user, origins, traits = identified.user, identified.origins, identified.traits
         user_id, email, phone, wootric_id, _, _ = user
         statement = Statement(order, True)
-        if user_id is not None:
+        if identified.external_id:
+            self._take_external_id(identified.external_id, user_id, order)
+        elif user_id is not None:
             self._take("external_id", user_id, origins)
             self.stated["external_id"] = statement
         if wootric_id is not None:
@@ -70,6 +72,21 @@ class UserFields:
             self.language = user.language
         if "created" in keys or "createdat" in keys:
             self._take_created(keys, traits, order)
+
+    def _take_external_id(self, said: ExternalId, user_id: str | None, order: Order) -> None:
+        """Set the external id that a trait gives, or take it away, and the `userId` beside it."""
+        self.fields["external_id_from"] = said.rule
+        if user_id is not None:
+            self.fields["user_id"] = user_id
+        if not said.is_stated:
+            return
+        self.stated[external_id_by(said.rule)] = Statement(order, said.text is not None)
+        if said.text is None:
+            self.fields.pop("external_id", None)
+        else:
+            self._take(
+                "external_id", said.text, {"external_id": Origin(said.source, said.original)}
+            )
 
     def _take_email(
         self, email: str, origins: Mapping[str, Origin], statement: Statement, *, is_event: bool

@@ -48,6 +48,21 @@ class OptOut(NamedTuple):
     """The value."""
 
 
+class ExternalId(NamedTuple):
+    """What an identify says about its user's external id, where a trait gives that."""
+
+    rule: str
+    """The trait that gives it, in the spelling that all its spellings share."""
+    text: str | None = None
+    """The external id; None if the identify states none, or takes it away."""
+    is_stated: bool = False
+    """Whether the identify says anything about it."""
+    source: str = ""
+    """Where the value stands in the record, such as `traits.accountId`."""
+    original: str | int | None = None
+    """The value."""
+
+
 class Identify(NamedTuple):
     """A valid identify record: what the customer knows of a user."""
 
@@ -64,6 +79,8 @@ class Identify(NamedTuple):
     """Warnings about the record as it was read."""
     opt_out: OptOut | None = None
     """What the record says about surveys, by the user's rule; None if it says nothing."""
+    external_id: ExternalId | None = None
+    """What the record says about the external id, by the user's rule; None if the `userId` is that."""
 
     @property
     def type(self) -> Literal["identify"]:

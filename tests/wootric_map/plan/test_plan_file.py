@@ -552,8 +552,8 @@ def test_what_is_no_file_is_no_plan(tmp_path: Path) -> None:
 
 
 def test_a_plan_of_a_newer_version_is_refused_with_its_number(path: Path) -> None:
-    header = {**HEADER, "wootric_replay_plan": 3}
-    assert "version 3" in refused(path, text([header, *whole(*BODY)[1:]]))
+    header = {**HEADER, "wootric_replay_plan": 4}
+    assert "version 4" in refused(path, text([header, *whole(*BODY)[1:]]))
 
 
 def test_a_plan_cut_at_any_byte_is_refused(path: Path) -> None:

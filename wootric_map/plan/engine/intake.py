@@ -36,6 +36,7 @@ from wootric_map.plan.engine.taken import (
     TRACK,
     UNFILED,
     Kept,
+    StatedId,
     Taken,
     columns,
 )
@@ -48,6 +49,7 @@ from wootric_map.plan.people import (
     USER,
     WOOTRIC,
     id_name,
+    shortened,
 )
 from wootric_map.plan.rolling_up import RollingUp, names_of_latest, omit_nothing, unfit_values
 from wootric_map.read.exact_numbers import with_exact_numbers
@@ -57,6 +59,7 @@ from wootric_map.read.lines import read_lines
 from wootric_map.read.ordinary_record import has_large_number, is_ordinary, ordinary
 from wootric_map.read.record import (
     NO_FIELDS,
+    ExternalId,
     Fields,
     Group,
     Identify,
@@ -219,6 +222,8 @@ class Intake:
         self._names: dict[str, int] = {}
         self._claims: dict[tuple[int, int], None] = {}
         self._withheld: dict[tuple[int, int], None] = {}
+        self._external_ids: dict[tuple[int, int, str, bool], int] = {}
+        self._external_id_from = options.reading.configured.identity.external_id_from
         self._ties: dict[tuple[int, int], None] = {}
         self._hints: dict[tuple[int, int], None] = {}
         self._records: list[bytes] = []
@@ -271,6 +276,13 @@ class Intake:
             if user.user_id and user.email:
                 claim = self._id(USER, user.user_id), self._id(EMAIL, comparable(user.email))
                 self._withheld[claim] = None
+            said = skip.withheld.external_id
+            if said and said.text:
+                own = [self._id(USER, user.user_id)] if user.user_id else []
+                own += [self._id(EMAIL, comparable(user.email))] if user.email else []
+                if own:
+                    stated = own[0], own[-1], shortened(said.text), True
+                    self._external_ids.setdefault(stated, line)
 
     def pass_over(self, line: int, kind: str) -> None:
         """Take note of a record of a type that is left out, and at which nobody looked any further."""
@@ -394,6 +406,9 @@ class Intake:
             if may_be_other and other >= 0:
                 mark |= MENTIONED
                 self._has_mentions = True
+            said = record.external_id if isinstance(record, Identify) else None
+            if said and said.text:
+                self._external_ids.setdefault((number, other, shortened(said.text), False), line)
         elif record.message_id is None:
             return
         if chosen:
@@ -438,12 +453,18 @@ class Intake:
             chosen: whether it is chosen.
         """
         if isinstance(record, Identify):
-            topic = _topic(record.user_id, user.wootric_id, record.traits, record.opt_out)
+            opt_out, said = record.opt_out, record.external_id
+            topic = _topic(record.user_id, user.wootric_id, record.traits, opt_out, said)
             payload = record.user_id, user.wootric_id, record.traits, record.parent
-            return IDENTIFY, topic, (*payload, tuple(record.opt_out)) if record.opt_out else payload
+            more: tuple[Any, ...] = (tuple(opt_out),) if opt_out else ()
+            if said:
+                more = tuple(opt_out) if opt_out else None, tuple(said)
+            return IDENTIFY, topic, (*payload, *more)
         if isinstance(record, Group):
             mark = IDENTIFY | GROUP
-            of_group = record.user_id, None, NO_FIELDS, "traits", record.own
+            of_group: tuple[Any, ...] = record.user_id, None, NO_FIELDS, "traits", record.own
+            if self._external_id_from:
+                of_group = (*of_group, tuple(ExternalId(self._external_id_from)))
             return (mark, record.group_id, of_group) if chosen else (mark, None, None)
         return (
             self._event(raw, record, user, email_from) if chosen else (_mark_of(record), None, None)
@@ -598,6 +619,7 @@ class Intake:
             list(self._named),
             self._kinds.masks,
             self._retried,
+            [StatedId(*key, line) for key, line in self._external_ids.items()],
         )
 
     def _tie(self, record: Record, user: User, *, may_be_other: bool) -> tuple[int, int]:
@@ -724,7 +746,11 @@ def _type_of(raw: bytes, reading: Reading) -> str | None:
 
 
 def _topic(
-    user_id: str | None, wootric_id: str | None, traits: Fields, opt_out: OptOut | None
+    user_id: str | None,
+    wootric_id: str | None,
+    traits: Fields,
+    opt_out: OptOut | None,
+    said: ExternalId | None = None,
 ) -> int | None:
     """What identifies have in common of which each says again all that those before it said: a hash.
 
@@ -733,6 +759,12 @@ def _topic(
     values = traits.values()
     if wootric_id or None in values or "" in values:
         return None
+    if said and said.is_stated:
+        if said.text is None:
+            return None
+        user_id = (
+            f"{user_id or ''}\0"  # whoever states an external id does not say what the others say
+        )
     return hash((user_id, *traits) if opt_out is None else (user_id, *traits, opt_out.rule, 0))
 
 

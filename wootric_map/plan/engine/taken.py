@@ -86,6 +86,21 @@ def columns(facts: Sequence[tuple[int, ...]], raw: Iterable[int]) -> Columns:
     )
 
 
+class StatedId(NamedTuple):
+    """That an identify states an external id, where a trait gives that."""
+
+    number: int
+    """An id of the identify: its place in the part, then its number in the run."""
+    other: int
+    """The id that the identify is filed under if the first names nobody or several people, or -1."""
+    text: str
+    """The external id, or a digest of a very long one."""
+    is_withheld: bool = False
+    """Whether the identify is not sent; it may be anybody's who has either id."""
+    line: int = 0
+    """Where one such identify stands."""
+
+
 class Taken(NamedTuple):
     """What a part came to; places and numbers are counted within it."""
 
@@ -131,3 +146,5 @@ class Taken(NamedTuple):
     """The kinds of values that each property's name was seen with, if any are renamed: see `naming.Kinds`."""
     retried: list[bytes]
     """The fingerprints of records that earlier runs rejected or saw refused, and that are tried once more."""
+    external_ids: Sequence[StatedId] = ()
+    """The external ids that identifies state, if a trait gives these."""
