@@ -231,6 +231,11 @@ class Compared:
     completed: "Callable[[Compared, Plan], Compared] | None" = None
     """Finds out more of the account once there is a plan; None if all is found out."""
 
+    @property
+    def is_about_end_users(self) -> bool:
+        """Whether anything is known about the account's end users."""
+        return bool(self.find or self.memory)
+
     def complete(self, plan: Plan) -> "Compared":
         """Find out what a plan needs to be known of the account, and return all that is known then."""
         return self.completed(self, plan) if self.completed else self
@@ -238,7 +243,7 @@ class Compared:
     @property
     def is_known(self) -> bool:
         """Whether anything is known about the account."""
-        return bool(self.find or self.memory) or self.registered is not None
+        return self.is_about_end_users or self.registered is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,11 +276,18 @@ class Changes(Generic[T]):
                 saved.add(each)
             yield from self._counted(each)
 
-    def overviewed(self, processes: int) -> Iterator[T]:
-        """Go through the plan without look-ups, in several processes side by side."""
+    def overviewed(self, registered: frozenset[str] | None, processes: int) -> Iterator[T]:
+        """Go through the plan without look-ups, in several processes side by side.
+
+        Args:
+            registered: the registered events; None if they are not known: then all count.
+            processes: how many processes to use.
+        """
         plan, report = self.plan, self.report
         keeps = report.unidentified_records is not None
-        work = partial(overview, plan, show=self.show, keeps_unidentified=keeps)
+        work = partial(
+            overview, plan, show=self.show, registered=registered, keeps_unidentified=keeps
+        )
         stretches = range(plan.spool.stretches)
         with SideBySide(work, processes if len(stretches) > 1 else 1) as workers:
             for stretch, told in workers.each(stretches):
@@ -285,7 +297,9 @@ class Changes(Generic[T]):
                         # A giant may have nothing left.
                         person = next((each for each in people if each.number == part), None)
                         end_user = plan.end_user(person) if person else None
-                        rehearsed = rehearse_end_user(plan, end_user) if end_user else ()
+                        rehearsed = (
+                            rehearse_end_user(plan, end_user, registered) if end_user else ()
+                        )
                         for each in _with_surveys_off(rehearsed):
                             self.steps.add(each)
                             yield from self._counted(each)
@@ -293,6 +307,8 @@ class Changes(Generic[T]):
                     part.report.done["look_up"] += sum(each.look_ups(plan) for each in part.sought)
                     report.add(part.report)
                     self.steps.add_created(part.report.done)
+                    for event, count in part.unregistered.items():
+                        report.unregistered.add(event, count)
                     for (action, label), count in part.calls.items():
                         self.tally.add(action, label, count)
                     yield from part.shown

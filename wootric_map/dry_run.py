@@ -134,11 +134,11 @@ class DryRun:
                 steps = StepCounter(plan.existing)
                 change = partial(shown, show=show, ignored=report.ignored_warnings)
                 changes = Changes(plan, report, tally, steps, change)
-                if compared.is_known or saved or not settings.planning.fold:
+                if compared.is_about_end_users or saved or not settings.planning.fold:
                     workers = settings.workers if compared.asks else 1
                     found = changes.rehearsed(compared, saved, workers)
                 else:
-                    found = changes.overviewed(settings.processes)
+                    found = changes.overviewed(compared.registered, settings.processes)
                 keep = partial(_keep, unidentified, plan)
                 yield Diff(found, report, tally, compared, steps, keep, last_surveyed=surveyed)
                 self.checks.finish(report)

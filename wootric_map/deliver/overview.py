@@ -15,7 +15,7 @@ from wootric_map.deliver.compare import written
 from wootric_map.deliver.csv_end_users import omission
 from wootric_map.deliver.knowledge import look_ups_that_tell
 from wootric_map.deliver.rehearse import Rehearsed, rehearse_end_user
-from wootric_map.deliver.verdicts import Change, change, enrich, unidentified
+from wootric_map.deliver.verdicts import EVENT_NOT_REGISTERED, Change, change, enrich, unidentified
 from wootric_map.model import (
     UNKNOWN,
     Action,
@@ -26,8 +26,8 @@ from wootric_map.model import (
     Skip,
 )
 from wootric_map.plan.change_shapes import QuickChange
-from wootric_map.plan.engine.spool import Person
-from wootric_map.plan.engine.taken import IDENTIFY, KINDS, QUIET
+from wootric_map.plan.engine.spool import Found, Person, Row, Rows
+from wootric_map.plan.engine.taken import IDENTIFY, KINDS, QUIET, TRACK
 from wootric_map.plan.people import AMBIGUOUS, EMAIL, PHONE, SEVERAL_PEOPLE, WOOTRIC
 from wootric_map.plan.plan import Plan
 from wootric_map.plan.quick_changes import has_user_id
@@ -78,11 +78,13 @@ class Overview(NamedTuple, Generic[T]):
     """The end users whose look-ups only the process that keeps the names of ids can count."""
     topics: list[Topic]
     """Topics of events that are still to be counted in `events`."""
+    unregistered: Counter[str]
+    """The track records that are skipped since their events are not registered, by event."""
 
     @classmethod
     def empty(cls, noted: UnidentifiedRecords | None) -> "Overview[T]":
         """Return that of no end user; `noted` takes the records that are skipped as `unidentified`."""
-        return cls(Report(unidentified_records=noted), Counter(), [], [], [])
+        return cls(Report(unidentified_records=noted), Counter(), [], [], [], Counter())
 
     def close(self) -> None:
         """Count what is still to be counted, once all end users are told."""
@@ -105,14 +107,20 @@ class Overview(NamedTuple, Generic[T]):
 
 
 def overview(
-    plan: Plan, stretch: int, show: Show[T], *, keeps_unidentified: bool = False
+    plan: Plan,
+    stretch: int,
+    show: Show[T],
+    *,
+    registered: frozenset[str] | None = None,
+    keeps_unidentified: bool = False,
 ) -> list[Overview[T] | int]:
     """Go through the end users of one stretch of the spool without any call.
 
     Args:
-        plan: the closed plan, with folded identifies; all events count.
+        plan: the closed plan, with folded identifies.
         stretch: the number of the stretch.
         show: returns what is shown of a write.
+        registered: the registered events; None if they are not known: then all count.
         keeps_unidentified: whether to note which records are skipped as `unidentified`.
 
     Returns:
@@ -132,7 +140,12 @@ def overview(
             noted = UnidentifiedRecords() if keeps_unidentified else None
             last = Overview.empty(noted)
             told.append(last)
-        if not (_tell_quickly(plan, person, last, show) or _tell(plan, person, last, show)):
+        events, unregistered = _events_of(person, registered)
+        if _tell_quickly(plan, person, events, last, show) or _tell(
+            plan, person, events, last, show
+        ):
+            _skip_unregistered(unregistered, last)
+        else:
             told.append(person.number)
             last = None
     for each in told:
@@ -141,7 +154,31 @@ def overview(
     return told
 
 
-def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
+def _events_of(person: Person, registered: frozenset[str] | None) -> tuple[Rows, list[Row]]:
+    """Return the events of an end user that count, and the track records whose events are not registered."""
+    rows = person.replayed_rows
+    if registered is None:
+        return rows, []
+    sent: list[Found] = []
+    unregistered: list[Row] = []
+    for each in rows.found:
+        if each[3] & 3 == TRACK and each[6] not in registered:
+            unregistered.append(rows.row(each))
+        else:
+            sent.append(each)
+    return rows.only(sent), unregistered
+
+
+def _skip_unregistered(rows: list[Row], told: Overview[T]) -> None:
+    """Skip track records whose events are not registered, as a push does before it asks anything else."""
+    for row in rows:
+        told.unregistered[row.topic] += 1
+        told.report.skip(row.source, row.line, EVENT_NOT_REGISTERED, row.number)
+
+
+def _tell_quickly(
+    plan: Plan, person: Person, events: Rows, told: Overview[T], show: Show[T]
+) -> bool:
     """Add what a push would do for an end user whose last identify says all; False if only `_tell` can."""
     if person.kinds & (SEVERAL_PEOPLE | AMBIGUOUS) or plan.last_surveyed is not None:
         return False
@@ -179,13 +216,13 @@ def _tell_quickly(plan: Plan, person: Person, told: Overview[T], show: Show[T]) 
         told.sought.append(Sought(person.root, person.kinds, _ids_of(quick.upsert)))
     else:
         done["look_up"] += quick.look_ups
-    if person.replayed_rows.found:
+    if events.found:
         replan = partial(plan.quick_end_user, person)
-        _count(plan, person, told, quick.lent, replan, lambda: quick.upsert)
+        _count(plan, events, told, quick.lent, replan, lambda: quick.upsert)
     return True
 
 
-def _tell(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
+def _tell(plan: Plan, person: Person, events: Rows, told: Overview[T], show: Show[T]) -> bool:
     """Add what a push would do for an end user; add nothing and return False if only a rehearsal can tell."""
     if plan.may_lack_external_id(person):
         return False  # which external ids several people state, this process can't read
@@ -201,7 +238,7 @@ def _tell(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
     if not end_user.is_written and plan.derives and plan.is_written(person):
         return False
     is_sent = bool(upsert.email) and not end_user.is_ambiguous
-    if not (is_sent or _names_nobody(person, upsert)):
+    if not (is_sent or _names_nobody(person, events, upsert)):
         return False
     has_more = plan.may_have_other_ids(person, upsert)
     if has_more:
@@ -209,24 +246,29 @@ def _tell(plan: Plan, person: Person, told: Overview[T], show: Show[T]) -> bool:
         end_user = replace(plan.end_user(person), other_ids=tuple)
         if end_user.folded and end_user.folded.shared:
             return False
-    look_ups = _add(plan, end_user, told, show, is_sent=is_sent)
+    look_ups = _add(plan, end_user, events, told, show, is_sent=is_sent)
     if not has_more:
         told.report.done["look_up"] += look_ups
-    elif not end_user.is_ambiguous and (
-        end_user.is_written or (person.replayed_rows.found and not is_sent)
-    ):
+    elif not end_user.is_ambiguous and (end_user.is_written or (events.found and not is_sent)):
         told.sought.append(Sought(person.root, person.kinds, _ids_of(upsert)))
     return True
 
 
 def _add(
-    plan: Plan, end_user: EndUserPlan, told: Overview[T], show: Show[T], *, is_sent: bool
+    plan: Plan,
+    end_user: EndUserPlan,
+    events: Rows,
+    told: Overview[T],
+    show: Show[T],
+    *,
+    is_sent: bool,
 ) -> int:
     """Add what a push would do for an end user; return how many look-ups it would make by the last ids.
 
     Args:
         plan: the plan.
         end_user: the end user.
+        events: the events of theirs that count.
         told: gets the counts, but for the look-ups.
         show: returns what is shown of a write.
         is_sent: whether the end user has an email that names them alone; else nothing names them.
@@ -246,9 +288,9 @@ def _add(
             told.shown.append(show(write))
     if is_sent:
         lent = _lent(end_user, created)
-        _count(plan, end_user.person, told, lent, lambda: end_user, lambda: created)
+        _count(plan, events, told, lent, lambda: end_user, lambda: created)
         return look_ups
-    return look_ups + _skip(end_user, report, asks=not look_ups)
+    return look_ups + _skip(end_user, events, report, asks=not look_ups)
 
 
 def _ids_of(upsert: EndUserUpsert) -> EndUserUpsert:
@@ -270,17 +312,17 @@ def _written(plan: Plan, end_user: EndUserPlan) -> Rehearsed:
     return Rehearsed(end_user, step, outcome, made.fields, None, look_ups, warnings)
 
 
-def _names_nobody(person: Person, upsert: EndUserUpsert) -> bool:
+def _names_nobody(person: Person, events: Rows, upsert: EndUserUpsert) -> bool:
     """Return whether no event can be tied to an end user."""
     if person.kinds & (EMAIL | PHONE | WOOTRIC) or upsert.phone_number:
         return False
-    told = (row.payload[1] for row in person.replayed_rows)
+    told = (row.payload[1] for row in events)
     return not any(email or phone or wootric_id for _, email, phone, wootric_id, _, _ in told)
 
 
 def _count(
     plan: Plan,
-    person: Person,
+    events: Rows,
     told: Overview[Any],
     lent: list[str],
     end_user: Callable[[], EndUserPlan],
@@ -290,20 +332,20 @@ def _count(
 
     Args:
         plan: the plan.
-        person: the end user.
+        events: the events that count.
         told: gets the counts.
         lent: the texts that may be added to the calls of the events.
         end_user: returns what the export says about the end user.
         created: returns what is written of them; None if nothing is.
     """
-    found = person.replayed_rows.found
+    found = events.found
     told.topics.extend(map(_TOPIC, found))
     if not found:
         return
     may_be_quiet = is_little(lent)
     loud = (each for each in found if not (may_be_quiet and each[3] & QUIET))
     for each in loud:
-        event = plan.event(person.replayed_rows.row(each))
+        event = plan.event(events.row(each))
         assert isinstance(event.call, EligibilityCheck | PageView)  # noqa: S101 - as `overview` sees to
         warnings = event.warnings
         if not (may_be_quiet and has_room(event.call)):
@@ -327,10 +369,10 @@ def _lent(end_user: EndUserPlan, created: EndUserUpsert | None) -> list[str]:
     return [each for each in texts if each]
 
 
-def _skip(end_user: EndUserPlan, report: Report, *, asks: bool) -> int:
-    """Skip all events of an unidentified end user; return how many look-ups a push would make."""
+def _skip(end_user: EndUserPlan, events: Rows, report: Report, *, asks: bool) -> int:
+    """Skip the events of an unidentified end user; return how many look-ups a push would make."""
     look_ups = 0
-    for row in end_user.person.replayed_rows:
+    for row in events:
         email_from = None if row.kind == IDENTIFY else row.payload[0]
         skip = unidentified(KINDS[row.kind], end_user, email_from)
         report.skip(row.source, row.line, skip, row.number)

@@ -1,7 +1,7 @@
 """The verdict on a step of an end user, given what Wootric holds: a write, a call, or a skip."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wootric_map.deliver.compare import difference
 from wootric_map.deliver.fingerprints import Held, RememberedEndUser
@@ -25,6 +25,14 @@ from wootric_map.plan.steps import EndUserPlan, Event, Step, Write
 from wootric_map.survey_calls import SurveyCall, SurveyDecline, SurveyResponse, SurveysOff
 from wootric_map.values.contact import comparable
 from wootric_map.values.json_values import first
+
+EVENT_NOT_REGISTERED: Final = Skip(
+    "event_not_registered",
+    "track",
+    "event",
+    "the account has not registered this event for Targeted Sampling",
+)
+"""The skip of a track record whose event is not registered (wootric.md 5)."""
 
 
 class Settled(NamedTuple):
@@ -106,8 +114,7 @@ def unregistered(call: RecordCall, registered: frozenset[str] | None) -> Skip | 
         return None
     if call.event_name in registered:
         return None
-    message = "the account has not registered this event for Targeted Sampling"
-    return Skip("event_not_registered", "track", "event", message)
+    return EVENT_NOT_REGISTERED
 
 
 def unidentified(kind: str, end_user: EndUserPlan, email_from: str | None = None) -> Skip:

@@ -87,18 +87,19 @@ def _has(call: EndUserUpsert, name: str) -> bool:
     return name.startswith("properties.") or getattr(call, name) is not None
 
 
-def the_long_way(made: Planned) -> Told:
+def the_long_way(made: Planned, registered: frozenset[str] | None = None) -> Told:
     told = Told()
-    for each in rehearse(made.plan):
+    for each in rehearse(made.plan, registered):
         told.step(each)
     return told
 
 
-def in_short(made: Planned) -> Told:
+def in_short(made: Planned, registered: frozenset[str] | None = None) -> Told:
     told = Told()
     for stretch in range(made.plan.spool.stretches):
         people = {each.number: each for each in made.plan.spool.people_of(stretch)}
-        for part in overview(made.plan, stretch, shown, keeps_unidentified=True):
+        found = overview(made.plan, stretch, shown, registered=registered, keeps_unidentified=True)
+        for part in found:
             if isinstance(part, Overview):
                 told.report.add(part.report)
                 look_ups = sum(each.look_ups(made.plan) for each in part.sought)
@@ -106,9 +107,12 @@ def in_short(made: Planned) -> Told:
                 told.steps.add_created(part.report.done + Counter(look_up=look_ups))
                 told.calls.update(part.calls)
                 told.shown += part.shown
+                for event, count in part.unregistered.items():
+                    told.report.unregistered.add(event, count)
                 told.short += 1
             elif part in people:
-                for each in rehearse_end_user(made.plan, made.plan.end_user(people[part])):
+                end_user = made.plan.end_user(people[part])
+                for each in rehearse_end_user(made.plan, end_user, registered):
                     told.step(each)
     return told
 
@@ -121,6 +125,7 @@ def same(one: Told, other: Told) -> bool:
     assert one.steps.end_users_in_csv == other.steps.end_users_in_csv
     assert one.report.unidentified == other.report.unidentified
     assert one.report.skipped == other.report.skipped
+    assert one.report.unregistered == other.report.unregistered
     assert one.report.warnings == other.report.warnings
     assert unidentified(one) == unidentified(other)
     assert len(unidentified(one)) == one.report.unidentified.total()
@@ -142,6 +147,21 @@ def test_it_says_what_a_rehearsal_says(records: list[dict[str, Any]], options: P
         planned(Path(folder), records, options=options) as made,
     ):
         assert same(in_short(made), the_long_way(made))
+
+
+@given(
+    records=st.lists(RECORDS, max_size=15),
+    options=OPTIONS,
+    registered=st.frozensets(st.sampled_from(["Signed Up", "Left"])),
+)
+def test_it_says_so_where_the_registered_events_are_known(
+    records: list[dict[str, Any]], options: PlanOptions, registered: frozenset[str]
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        planned(Path(folder), records, options=options) as made,
+    ):
+        assert same(in_short(made, registered), the_long_way(made, registered))
 
 
 @given(records=st.lists(RECORDS, max_size=15), options=OPTIONS)

@@ -133,11 +133,15 @@ _REASONS: Final[Mapping[int, Reason]] = {
 class Rows(Collection[Row]):
     """Some of an end user's records in their order; may be gone through more than once."""
 
-    def __init__(self, spool: "Spool", found: Collection[Found]) -> None:
-        self.row = spool.row
+    def __init__(self, row: Callable[[Found], Row], found: Collection[Found]) -> None:
+        self.row = row
         """Makes a row of one of them."""
         self.found = found
         """The same as plain tuples."""
+
+    def only(self, found: Collection[Found]) -> "Rows":
+        """Return some of them alone."""
+        return Rows(self.row, found)
 
     def __len__(self) -> int:
         return len(self.found)
@@ -477,8 +481,8 @@ class Spool:
             place + 1,
             self._people[place],
             self._kinds[place],
-            Rows(self, identifies),
-            Rows(self, replayed_rows),
+            Rows(self.row, identifies),
+            Rows(self.row, replayed_rows),
         )
 
     def _judged(self, fate: int, record: bytes) -> bytes:
