@@ -311,6 +311,8 @@ class Changes(Generic[T]):
                         report.unregistered.add(event, count)
                     for (action, label), count in part.calls.items():
                         self.tally.add(action, label, count)
+                        if action == "eligibility_check":
+                            report.checked.add(label, count)
                     yield from part.shown
 
     def _counted(self, each: Rehearsed) -> Iterator[T]:

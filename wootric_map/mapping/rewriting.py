@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from wootric_map.mapping.external_ids import ExternalIds
 from wootric_map.mapping.group_rewriting import GroupRewriting
-from wootric_map.mapping.identity import any_user_of
+from wootric_map.mapping.identity import User, any_user_of
 from wootric_map.mapping.opt_outs import OptOuts
 from wootric_map.mapping.patterns import matches
 from wootric_map.mapping.rules import MappingRules, NameRules, TraitRules
@@ -125,7 +125,9 @@ class Rewriting:
                 withheld = self._without_placeholders(withheld)
             return reading._replace(withheld=self._external_ids.added_to(withheld))
         reading = self._without_placeholders(reading) if self._placeholders else reading
-        if self._suppression and names_suppressed(reading, self._suppression):
+        if self._suppression and names_suppressed(
+            reading, any_user_of(reading).user, self._suppression
+        ):
             return suppressed(reading.type)
         if isinstance(reading, Identify):
             return self._identify(reading)
@@ -239,9 +241,8 @@ def _left_out(record: Track | Page, field: str, rules: str) -> Skip:
     return Skip("filtered_out", record.type, field, message, warnings=record.warnings)
 
 
-def names_suppressed(record: Record, suppression: Suppression) -> bool:
-    """Tell whether a record itself names somebody on a suppression list."""
-    user = any_user_of(record).user
+def names_suppressed(record: Record, user: User, suppression: Suppression) -> bool:
+    """Tell whether a record itself names somebody on a suppression list; `user` is its `any_user_of`."""
     return (
         suppression.has_id(record.user_id)
         or suppression.has_id(record.anonymous_id)

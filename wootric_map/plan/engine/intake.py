@@ -359,7 +359,7 @@ class Intake:
             if text
         ]
         self._named.update(((ids[0], other), None) for other in ids[1:])
-        return names_suppressed(record, self._suppression)
+        return names_suppressed(record, user, self._suppression)
 
     def add(
         self,
