@@ -72,7 +72,8 @@ def show(ctx: click.Context, command: str | None, arguments: tuple[str, ...], st
 def check(ctx: click.Context, file: str | None) -> int:
     """Check a configuration file, or those that a run would read here, and tell all that is wrong.
 
-    The values of options are checked for every command. Exits with 2 if anything is wrong.
+    The values of options are checked for every command, and suppression lists are read. Exits with 2 if
+    anything is wrong.
 
     \b
     Example:
@@ -96,7 +97,7 @@ def check(ctx: click.Context, file: str | None) -> int:
 def _faults(ctx: click.Context, path: Path, *, is_named: bool) -> int:
     """Tell what is wrong in a file; return how many faults it has."""
     from cli.config.files import read
-    from cli.config.loading import all_contexts, faults_of
+    from cli.config.loading import all_contexts, faults_of, list_faults_of
 
     try:
         file = read(path, is_named=is_named)
@@ -106,7 +107,8 @@ def _faults(ctx: click.Context, path: Path, *, is_named: bool) -> int:
     warning = file.warning()
     if warning:
         click.echo(f"Warning: {printable(warning, None)}", err=True)
-    faults = list(faults_of(file, all_contexts(ctx.find_root())))
+    contexts = list(all_contexts(ctx.find_root()))
+    faults = list(faults_of(file, contexts)) or list(list_faults_of(file, contexts))
     for each in faults:
         click.echo(printable(each, None))
     total = plural(len(faults), "fault") if faults else "no faults"

@@ -11,7 +11,7 @@ import msgspec
 from cli import colour, redacting, secrets, streams
 from cli.config import model
 from cli.config.configuration import Configuration
-from cli.config.faults import Fault, keys_of, name_of, plain
+from cli.config.faults import Fault, Keys, keys_of, name_of, plain
 from cli.config.files import ConfigFile, read, table_at
 from cli.config.options import Choice, Loading, places
 from cli.config.resolve import (
@@ -27,8 +27,9 @@ from cli.config.secret_command import SecretCommand
 from cli.options.types import Text
 from cli.render.text import printable
 from cli.run_context import RunContext
-from wootric_map.errors import SettingsError
+from wootric_map.errors import SettingsError, SourceError
 from wootric_map.mapping.rules import MappingRules
+from wootric_map.read.suppression import Suppression
 from wootric_map.wootric.regions import services
 
 _SECRETS: Final = {"WOOTRIC_CLIENT_SECRET": "client_secret", "WOOTRIC_PASSWORD": "password"}
@@ -152,6 +153,30 @@ def faults_of(file: ConfigFile, contexts: Iterable[click.Context]) -> Iterator[s
     yield from (file.told(each) for each in sorted(found, key=lambda each: file.line(each.keys)))
 
 
+def list_faults_of(file: ConfigFile, contexts: Iterable[click.Context]) -> Iterator[str]:
+    """Read the suppression lists that a file names, and yield what is wrong with them, for a person.
+
+    Args:
+        file: the file, whose values are of the right types.
+        contexts: contexts of the commands that may take them.
+    """
+    seen: dict[Keys, Fault | None] = {}
+    for each in contexts:
+        for setting in _settings_for(file, _table_of(each)):
+            if setting.key == "suppress" and setting.keys not in seen:
+                seen[setting.keys] = _wrong_list(setting._replace(value=plain(setting.value)))
+    yield from (file.told(each) for each in seen.values() if each)
+
+
+def _wrong_list(setting: Setting) -> Fault | None:
+    """Return what is wrong with the first suppression list of a value that has a fault; None without one."""
+    try:
+        Suppression.read(map(Path, as_given(setting)))
+    except SourceError as error:
+        return Fault(setting.keys, str(error))
+    return None
+
+
 def _rules_of(mapping: Mapping[tuple[str, str], Setting]) -> MappingRules:
     """Return the rules that values about the mapping make, whose types are right."""
     tables: dict[str, dict[str, Any]] = {}
@@ -220,10 +245,12 @@ def _wrong_value(ctx: click.Context, option: click.Option, setting: Setting) -> 
         value = option.process_value(ctx, as_given(setting))
         if isinstance(option.type, Text) and setting.key in ("account_token", "base_url"):
             services(**{"account_token": None, setting.key: value})
+        if setting.key == "surveys_disabled":
+            MappingRules(surveys_disabled=value).check()
     except click.UsageError as error:
         return error.message
     except SettingsError as error:
-        return str(error)
+        return str(error).removeprefix(f"{setting.key}: ")
     return None
 
 

@@ -410,6 +410,40 @@ def test_a_run_with_a_fault_does_nothing_and_says_where(
     assert not replay.sandbox.state.end_users
 
 
+def test_a_place_that_is_none_is_told_before_a_run(run: "Run", configure: Configure) -> None:
+    configure('[push]\nsurveys_disabled = "unsubscribed"\n')
+    checked = run("config", "check")
+    assert checked.returncode == 2
+    assert checked.stdout.startswith(
+        "wootric-replay.toml:2: push.surveys_disabled: unsubscribed is no place of a trait: it begins with "
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "--suppress lists/no.csv: "),
+        ("", "--suppress lists/no.csv: "),
+        ("email\nd41d8cd98f00b204e9800998ecf8427e\n", "--suppress lists/no.csv"),
+    ],
+    ids=["missing", "empty", "an MD5"],
+)
+def test_a_check_reads_the_lists_that_a_file_names(
+    run: "Run", configure: Configure, tmp_path: Path, content: str | None, words: str
+) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "yes.csv").write_text("email\na@b.co\n")
+    if content is not None:
+        (tmp_path / "lists" / "no.csv").write_text(content)
+    configure('suppress = ["lists/yes.csv"]\n[profile.p.push]\nsuppress = ["lists/no.csv"]\n')
+    checked = run("config", "check")
+    assert checked.returncode == 2
+    first, last = checked.stdout.splitlines()
+    assert first.startswith("wootric-replay.toml:3: profile.p.push.suppress: ")
+    assert words in first
+    assert last == "wootric-replay.toml: 1 fault"
+
+
 def test_a_check_lists_every_fault_in_the_order_of_lines(run: "Run", configure: Configure) -> None:
     configure(
         "rat = 1\n[push]\nwait = 'long'\n[dry-run]\nnxt = true\nlimit_users = -1\n[traits]\nonly = 1\n"
