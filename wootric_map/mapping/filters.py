@@ -63,16 +63,20 @@ class Choice:
         return self.since is self.until is None and not (self.types or self.events)
 
     @cached_property
-    def whole_types(self) -> frozenset[str]:
-        """The types whose records all pass `takes`."""
-        if self.since is self.until is None and not self.events:
-            return self.types or SUPPORTED
-        return frozenset()
+    def timed_types(self) -> frozenset[str]:
+        """The types whose records pass `takes` if they pass `takes_time`."""
+        return frozenset() if self.events else self.types or SUPPORTED
 
     @cached_property
     def passed_over(self) -> frozenset[str]:
         """The types whose records are neither replayed nor needed to tell which ids are one user's."""
         return _TYPES_WITHOUT_IDENTITY - self.types if self.types else frozenset()
+
+    def takes_time(self, time: int | None) -> bool:
+        """Tell whether a record is chosen by its time, as far as that goes; None is that of one without."""
+        if self.since is not None and (time is None or time < self.since):
+            return False
+        return self.until is None or (time is not None and time < self.until)
 
     def takes(self, record: Record) -> bool:
         """Tell whether a record is chosen by its time, type and event name.
@@ -82,10 +86,7 @@ class Choice:
         """
         if self.is_everything:
             return True
-        time = record.time
-        if self.since is not None and (time is None or time < self.since):
-            return False
-        if self.until is not None and (time is None or time >= self.until):
+        if not self.takes_time(record.time):
             return False
         if self.types and record.type not in self.types:
             return False

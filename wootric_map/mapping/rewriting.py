@@ -95,7 +95,7 @@ class Rewriting:
         if self._suppression or (self._placeholders and self._may_have_placeholder(data)):
             return True
         if kind == "page":
-            return self._pages.any
+            return self._pages.any and self._concerns_page(data)
         if kind == "identify":
             if self._external_ids.rule:
                 return True
@@ -104,6 +104,13 @@ class Rewriting:
         if self._concerns_events and self._concerns_event(data["event"]):
             return True
         return self._properties.touches(data.get("properties") or NO_FIELDS)
+
+    def _concerns_page(self, data: dict[str, Any]) -> bool:
+        name = data.get("name") or None
+        names = self._names_of_page(
+            name, data.get("properties") or NO_FIELDS, data.get("context") or NO_FIELDS
+        )
+        return any(map(self._pages.concerns, names))
 
     def _concerns_event(self, name: str) -> bool:
         return self._surveys.named(name) is not None or (
@@ -222,13 +229,20 @@ class Rewriting:
     def _page(self, record: Page) -> Page | Skip:
         if not self._pages.any:
             return record
-        url, name, path = page_address(record.name, record.properties, record.context)
-        if path in (None, "") and isinstance(url, str):
-            path = _path_in(url)
-        if self._pages.leaves_out(*(each for each in (name, path) if isinstance(each, str))):
+        names = self._names_of_page(record.name, record.properties, record.context)
+        if self._pages.leaves_out(*names):
             return _left_out(record, "name", "pages")
+        _, name, _ = page_address(record.name, record.properties, record.context)
         sent_as = self._pages.new_name(name) if isinstance(name, str) else None
         return record._replace(sent_as=sent_as) if sent_as else record
+
+    @staticmethod
+    def _names_of_page(name: str | None, properties: Fields, context: Fields) -> list[str]:
+        """Return the name and the path of a page, as far as it has them."""
+        url, known_as, path = page_address(name, properties, context)
+        if path in (None, "") and isinstance(url, str):
+            path = _path_in(url)
+        return [each for each in (known_as, path) if isinstance(each, str)]
 
 
 def _path_in(url: str) -> str:

@@ -141,23 +141,23 @@ def test_what_is_no_length_of_time_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "whole", "passed_over"),
+    ("choice", "timed", "passed_over"),
     [
         (Choice(), {"identify", "track", "page"}, set()),
         (Choice(types=frozenset({"page"})), {"page"}, {"track", "screen", "group"}),
         (
             Choice(types=frozenset({"identify"}), since=0),
-            set(),
+            {"identify"},
             {"track", "page", "screen", "group"},
         ),
-        (Choice(until=0), set(), set()),
+        (Choice(until=0), {"identify", "track", "page"}, set()),
         (Choice(events=("*",)), set(), set()),
     ],
 )
-def test_of_some_types_all_is_chosen_and_of_others_nothing_is_looked_at(
-    choice: Choice, whole: set[str], passed_over: set[str]
+def test_of_some_types_all_is_chosen_by_time_and_of_others_nothing_is_looked_at(
+    choice: Choice, timed: set[str], passed_over: set[str]
 ) -> None:
-    assert set(choice.whole_types) == whole
+    assert set(choice.timed_types) == timed
     assert set(choice.passed_over) == passed_over
 
 

@@ -18,7 +18,7 @@ from wootric_map.mapping.identity import User, any_user_of, user_of
 from wootric_map.mapping.plain_properties import cannot_warn
 from wootric_map.mapping.property_names import AS_WRITTEN, Kinds, Naming
 from wootric_map.mapping.rewriting import Rewriting, names_suppressed
-from wootric_map.mapping.settings import note_kinds, page_address
+from wootric_map.mapping.settings import note_kinds, omitted, page_address
 from wootric_map.model import MappingWarning, NamedRule, Rejection, Skip
 from wootric_map.plan.earlier_rejects import REJECTED, KnownRejects, fingerprint, known_reject
 from wootric_map.plan.engine.quick_identity import named_by_email, names_user_id_alone
@@ -207,11 +207,8 @@ class Intake:
         """Bytes of all records, each as a line of its own."""
         self._source = source
         self._options = options
-        self._quick_types = options.choice.whole_types
-        if options.link_anonymous:
-            self._quick_types = frozenset()
-        elif options.naming.renames:
-            self._quick_types &= {"page"}  # of the others it is noted what kinds their values are
+        self._quick_types = frozenset() if options.link_anonymous else options.choice.timed_types
+        self._takes_time = options.choice.takes_time
         self._report = Report()
         self._rejected: list[tuple[int, Rejection, bytes]] = []
         self._retried: list[bytes] = []
@@ -478,6 +475,9 @@ class Intake:
         kind, user_id, message = data["type"], data["userId"], data.get("messageId")
         if kind not in self._quick_types or not message:
             return False
+        time = dates.parse_common(data["timestamp"])
+        if not self._takes_time(time):
+            return False
         context = data.get("context") or NO_FIELDS
         anonymous_id = data.get("anonymousId") or None
         topic: Any
@@ -495,6 +495,8 @@ class Intake:
             payload = user_id, None, traits, "traits"
             number, other = self._id(USER, user_id), self._id(EMAIL, comparable(named.email))
             self._claims[number, other] = None
+            if self._naming.renames:
+                self._kinds.see(traits, omitted(has_user_id=True))
         else:
             properties = data.get("properties") or NO_FIELDS
             if not names_user_id_alone(user_id, context, properties):
@@ -502,6 +504,8 @@ class Intake:
             user = user_id, None, None, None, None, None
             if kind == "track":
                 self._has_tracks = True
+                if self._naming.renames:
+                    self._kinds.see(properties, omitted(has_user_id=False))
                 topic = name = data["event"]
                 payload = None, user, anonymous_id, properties
                 is_quiet = self._is_quiet(raw, (topic, user_id), properties)
@@ -519,7 +523,6 @@ class Intake:
         if kind == "track" and topic in self._rolled:
             self._note_rolled(line, topic, properties)
         self._report.records += 1
-        time = dates.parse_common(data["timestamp"])
         content = hash((kind, user_id, anonymous_id, name))  # as `contents` gives it
         self._keep(raw, (line, time, message, content, mark, number), topic, payload, user, other)
         return True
