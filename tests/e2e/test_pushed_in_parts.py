@@ -120,6 +120,20 @@ def test_an_alias_that_a_later_part_contradicts_ties_nobody_from_then_on(replay:
     assert 'previousId "kiosk" is aliased to 2 userIds' in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("to", ["2", "3"])
+def test_whom_an_alias_joined_until_it_was_contradicted_is_sent_as_themselves(
+    replay: Replay, to: str
+) -> None:
+    own, other = at(1, identify("1", A, own="x")), at(2, identify("2", C, other="x"))
+    first, rest = [own, other, alias("2", "1")], [alias("2", to), at(4, identify("2", C, n="x"))]
+    assert pushed(replay, first) == {C: ("2", {"own": "x", "other": "x"})}
+    users = pushed(replay, rest, first + rest)
+    assert users[A] == ("1", {"own": "x"})
+    calls = len(replay.paths())
+    assert pushed(replay, first + rest) == users
+    assert not [path for path in replay.paths()[calls:] if "/end_users/" in path]
+
+
 def test_two_who_are_joined_later_lose_nothing(replay: Replay) -> None:
     first = [at(1, identify("1", A, n0="x")), at(2, identify("2", C, n1="x"))]
     rest = [at(3, identify("1", C, n2="x"))]

@@ -1,7 +1,7 @@
 """Which `userId` and email belong to one person, as the identifies of all runs claim (segment.md 8)."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from wootric_map.deliver.fingerprints import short
@@ -42,6 +42,7 @@ class Claims:
         self._is_first: bool | None = None
         """Whether no earlier run has tied any ids; None until this run does."""
         self._shared: Mapping[int, int] | None = None
+        self._of_contradicted: frozenset[int] | None = None
 
     def fingerprint(self, name: str) -> int:
         """Return the fingerprint of an id, by its name; every run on this journal gives the same."""
@@ -77,6 +78,7 @@ class Claims:
     def add_aliases(self, aliases: Iterable[tuple[int, int]]) -> None:
         """Add pairs of fingerprints of a `previousId` and the `userId` that it is aliased to."""
         self._add_edges("INSERT OR IGNORE INTO alias VALUES (?, ?)", aliases)
+        self._of_contradicted = None
 
     @property
     def has_had_stated_ids(self) -> bool:
@@ -130,10 +132,15 @@ class Claims:
             return dict(database.execute(query).fetchall())
 
     def ids_beside_shared(self) -> Collection[int]:
-        """Return the ids that a record of any run has together with one that several people carry."""
+        """Return the ids that a record of any run has together with one that several people carry.
+
+        Also those that an alias may have tied before another contradicted it: a `previousId` of several
+        `userId`s, and these.
+        """
         several = self._several
         with self._commits.reading() as database:
-            return {far for _, far in neighbours(database, several)}
+            beside = {far for _, far in neighbours(database, several)}
+        return beside | self._contradicted
 
     def is_shared_id(self, name: str) -> bool:
         """Return whether several people carry an id, by its name."""
@@ -146,7 +153,7 @@ class Claims:
             ours: the names of one person's ids.
             theirs: the name of the id.
         """
-        if not self._several:
+        if not (self._several or self._contradicted):
             return False
         return self.prints_are_different_people(
             map(self.fingerprint, ours), self.fingerprint(theirs), is_told=True
@@ -155,24 +162,26 @@ class Claims:
     def prints_are_different_people(
         self, ours: Iterable[int], theirs: int, *, is_told: bool = False
     ) -> bool:
-        """Return whether only an id of several people may have tied an id to a person.
+        """Return whether only an id of several people or a contradicted alias may tie an id to a person.
 
         Args:
             ours: the fingerprints of the person's ids.
             theirs: the fingerprint of the id.
             is_told: whether a record must show whose the id is.
         """
-        several = self._several
-        if not several:
+        several, contradicted = self._several, self._contradicted
+        if not (several or contradicted):
             return False
         with self._commits.reading() as database:
             own = reached(database, ours, several)
             if theirs in own.ids:
                 return False
             other = reached(database, (theirs,), several)
+        if not contradicted.isdisjoint(other.ids):
+            return True
         if is_told and len(other.ids) == 1 and not other.touches_several:
             return False
-        return own.touches_several or other.touches_several
+        return own.touches_several or other.touches_several or not contradicted.isdisjoint(own.ids)
 
     def are_tied(self, one: bytes, other: bytes) -> bool:
         """Return whether records of any run tie two ids, given by their fingerprints."""
@@ -200,6 +209,18 @@ class Claims:
     def several(self) -> Mapping[int, int]:
         """The ids that several people carry, each with the number of ids that it was seen with."""
         return self._several
+
+    @property
+    def _contradicted(self) -> frozenset[int]:
+        """The `previousId`s of several `userId`s, and these: an earlier run may have tied them."""
+        if self._of_contradicted is None:
+            query = (
+                "SELECT previous, user FROM alias WHERE previous IN "
+                "(SELECT previous FROM alias GROUP BY previous HAVING count(*) > 1)"
+            )
+            with self._commits.reading() as database:
+                self._of_contradicted = frozenset(chain(*database.execute(query)))
+        return self._of_contradicted
 
     @property
     def _several(self) -> Mapping[int, int]:

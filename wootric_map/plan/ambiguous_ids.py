@@ -43,7 +43,8 @@ class EvidenceFindings:
             evidence: what records of earlier runs say.
         """
         self.beside: Collection[int] = frozenset()
-        """The fingerprints of the ids that share a record of any run with an id of several people."""
+        """The fingerprints of the ids that share a record of any run with an id of several people, or that an
+        alias tied until another contradicted it."""
         names = identities.names
         evidence.add_aliases(
             (
@@ -73,9 +74,9 @@ class EvidenceFindings:
     def _find_ambiguous_ids(self, identities: Identities, evidence: Evidence) -> None:
         """Find which ids of this run several people carry, and which share a record with such an id."""
         several = evidence.shared_ids()
+        self.beside = beside = evidence.ids_beside_shared()
         found: dict[int, dict[int, int]] = {USER: {}, EMAIL: {}}
-        if several:
-            self.beside = beside = evidence.ids_beside_shared()
+        if several or beside:
             misidentified = set()
             for number, print_ in enumerate(self.prints):
                 kind = identities.group_kinds[number]
